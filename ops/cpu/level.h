@@ -1,0 +1,37 @@
+// The instruction-set level that kernels use: the best this machine has, or what the environment
+// variable TESSERA_ISA (baseline, avx2, avx512) pins.
+#pragma once
+
+#include "runtime/base/base.h"
+
+namespace tessera::cpu {
+
+enum class Level { baseline, avx2, avx512 };
+
+/// Chosen once per process. Throws Error::usage if TESSERA_ISA names a level that is unknown or
+/// that this machine lacks.
+Level level();
+Text name_of(Level level);
+/// The best level that this machine can run.
+Level best_level();
+
+/// Picks a family's table of inner loops for the current level. Declare a family with
+/// TESSERA_SIMD_FAMILY(ConvSimd, conv) in ops/cpu/simd/conv.h; define it in simd/conv.cpp as
+/// `namespace tessera::cpu::TESSERA_LEVEL { extern const ConvSimd conv{...}; }`.
+#ifdef __x86_64__
+#define TESSERA_SIMD_FAMILY(Table, family)                    \
+  namespace baseline { extern const Table family; }           \
+  namespace avx2 { extern const Table family; }               \
+  namespace avx512 { extern const Table family; }             \
+  inline const Table& family##_simd(Level l) {                \
+    return l == Level::avx512 ? avx512::family                \
+           : l == Level::avx2 ? avx2::family                  \
+                              : baseline::family;             \
+  }
+#else
+#define TESSERA_SIMD_FAMILY(Table, family)                    \
+  namespace baseline { extern const Table family; }           \
+  inline const Table& family##_simd(Level) { return baseline::family; }
+#endif
+
+}  // namespace tessera::cpu

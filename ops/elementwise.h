@@ -1,0 +1,23 @@
+// The ids of ops/elementwise.def as C++ names, and the reference of a single row.
+#pragma once
+
+#include "runtime/graph/op.h"
+
+namespace tessera::elementwise {
+
+enum Row : uint16_t {
+#define TESSERA_UNARY(id, Op, CLASS, expression) Op = id,
+#define TESSERA_BINARY(id, Op, CLASS, expression) Op = id,
+#include "ops/elementwise.def"
+#undef TESSERA_UNARY
+#undef TESSERA_BINARY
+};
+
+constexpr bool is_binary(uint16_t row) { return row >= 64; }
+
+/// out = row(in) elementwise, by the reference; same type, may be the same memory.
+void apply_unary(uint16_t row, float a, float b, const View& in, const View& out);
+/// out = row(x, y) with broadcasting to out's shape, by the reference; out may be x's memory.
+void apply_binary(uint16_t row, const View& x, const View& y, const View& out);
+
+}  // namespace tessera::elementwise

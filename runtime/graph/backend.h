@@ -1,0 +1,96 @@
+// What a backend is to the planner: it offers kernels for problems, and compiles a run of
+// consecutive steps into a Program. The planner knows nothing else of any device.
+#pragma once
+
+#include <atomic>
+
+#include "runtime/graph/op.h"
+
+namespace tessera {
+
+/// A node with its concrete types: what a backend decides on.
+struct Problem {
+  const Node& node;
+  List<Type> in, out;               ///< one per Node::in / Node::out; absent ones are undefined
+  List<const Tensor*> constants;    ///< one per Node::in; null where the value is not constant
+};
+
+/// A kernel that a backend offers for a problem.
+struct Offer {
+  const void* kernel = nullptr;     ///< the backend's own row; null: the operator's reference
+  Text name;                        ///< for reports ("conv3x3.avx512")
+  int rank = 0;                     ///< higher is better
+  Layout in = Layout::row_major;    ///< layout of the non-constant 4-D inputs
+  Layout out = Layout::row_major;   ///< layout of the 4-D outputs
+  bool in_place = false;            ///< output 0 may share the bytes of input 0
+};
+
+/// What a kernel made of its constant inputs, once per session.
+struct Packed {
+  std::vector<Tensor> tensors;
+};
+
+/// One step of a plan: a node, the kernel chosen for it, and where its values are.
+struct Step {
+  const Node* node = nullptr;
+  Offer offer;
+  std::shared_ptr<const Packed> packed;
+  int64_t scratch_bytes = 0;
+  int backend = 0;                   ///< index into the session's backends
+};
+
+/// Where a value of a plan lives.
+struct Place {
+  enum class Where : uint8_t { nowhere, arena, constant, input, output } where = Where::nowhere;
+  int64_t offset = 0;                ///< bytes into the arena; or, of an input or output, into its buffer
+  uint32_t index = 0;                ///< which graph input or output
+};
+
+/// A stretch of steps for one backend, with everything that it needs to compile them.
+struct Region {
+  const Graph* graph = nullptr;      ///< values with concrete types; constants in Value::constant
+  List<Step> steps;
+  std::vector<ValueId> inputs;       ///< values computed outside that the steps read (no constants)
+  std::vector<ValueId> outputs;      ///< values computed here that are needed outside
+};
+
+/// Counters that a backend keeps for reports and tests.
+struct Traffic {
+  std::atomic<int64_t> uploaded_bytes{0}, downloaded_bytes{0}, submits{0};
+};
+
+/// Receives the time of each step when a run is profiled.
+struct Profile {
+  virtual ~Profile() = default;
+  virtual void step(const Node& node, Text kernel, double milliseconds) = 0;
+};
+
+/// A compiled region of a device that has memory of its own. Safe for concurrent calls.
+struct Program {
+  virtual ~Program() = default;
+  /// `in` and `out` follow Region::inputs and outputs, in host memory. Throws Error::device.
+  virtual void run(List<View> in, List<View> out, Profile* profile) = 0;
+  virtual int64_t device_bytes() const { return 0; }
+};
+
+struct Backend {
+  virtual ~Backend() = default;
+  virtual Text name() const = 0;                       ///< "cpu", "vulkan:0"
+  /// The kernels that can run this problem, best first; empty if there is none.
+  virtual void offers(const Problem& problem, std::vector<Offer>& out) const = 0;
+};
+
+/// A backend that runs steps one by one in host memory, in the plan's own arena.
+struct HostBackend : Backend {
+  virtual std::shared_ptr<const Packed> pack(const Offer&, const Problem&) const = 0;  ///< may be null
+  virtual int64_t scratch_bytes(const Offer&, const Problem&, int threads) const = 0;
+  virtual void run(const Offer&, const Args&, Threads&) const noexcept = 0;
+};
+
+/// A backend with its own memory: takes whole regions.
+struct DeviceBackend : Backend {
+  virtual std::unique_ptr<Program> compile(const Region& region) const = 0;
+  Traffic traffic;
+};
+
+}  // namespace tessera

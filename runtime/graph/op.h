@@ -1,0 +1,159 @@
+// OpDef: what one operator is. One row per behaviour; `since` is the opset that brought it.
+// Infer and Args are all that an operator's two functions see; Frame is for control flow.
+#pragma once
+
+#include <functional>
+
+#include "runtime/graph/graph.h"
+
+namespace tessera {
+
+class Threads;
+
+struct Arity {
+  int min = 1, max = 1;  ///< max -1: variadic
+};
+inline constexpr int many = -1;
+
+/// An attribute's default. Attributes without a default are listed with `required`, or not at all
+/// when their absence means something of its own (ask Infer::has).
+struct AttrDef {
+  Text name;
+  double number = 0;  ///< default of an integer or float
+  Text text = {};     ///< default of a string
+  bool required = false;
+};
+
+class Infer;
+struct Args;
+class Frame;
+
+struct OpDef {
+  Text name;
+  Text domain = "";
+  int since = 1;
+  Arity in, out = {1, 1};
+  /// Allowed dtypes, as "T=float; I=int32|int64 : T, I, T... -> T". Left of the colon the variables
+  /// (`|` joins dtype names and the classes of types.cpp: float, numeric, integer, all, ...); then one
+  /// word per input and output, a variable or a dtype; `...` after the last word repeats it.
+  /// An output whose word is a variable bound by an input gets its dtype from here.
+  Text types;
+  List<AttrDef> attrs = {};
+  /// Sets the shape of every output. Mandatory unless `execute` is given.
+  void (*infer)(Infer&) = nullptr;
+  /// Computes the outputs, for every dtype in `types`. Mandatory unless `execute` is given.
+  void (*reference)(const Args&) = nullptr;
+  /// Instead of both: outputs whose shape depends on data, containers, control flow.
+  void (*execute)(Frame&) = nullptr;
+  bool view = false;     ///< output 0 is input 0's bytes under another shape: never runs
+  bool folds = true;     ///< false: a fresh result each run (random operators)
+};
+
+/// One operator file: its rows, in any order. CMake collects every `extern const OpFile` named
+/// after a file in ops/ into one list.
+struct OpFile {
+  List<OpDef> rows;
+};
+
+/// The row for `name` in `domain` ("" and "ai.onnx" are the same) at `opset`: the one with the
+/// largest `since` that is not above it. Null if there is none.
+const OpDef* find_op(Text domain, Text name, int opset);
+/// Every row of every operator.
+const std::vector<const OpDef*>& all_ops();
+
+/// Read access to a node's attributes, with the defaults of its OpDef.
+class AttrReader {
+ public:
+  explicit AttrReader(const Node& node) : node_(&node) {}
+  const Node& node() const { return *node_; }
+  bool has(Text name) const;              ///< written in the model
+  int64_t integer(Text name) const;
+  float real(Text name) const;
+  Text text(Text name) const;
+  List<int64_t> integers(Text name) const;  ///< empty when absent
+  List<float> reals(Text name) const;       ///< empty when absent
+  List<std::string> texts(Text name) const; ///< empty when absent
+  const Tensor& tensor(Text name) const;
+  const Graph& graph(Text name) const;
+
+ private:
+  const Attr* find(Text name) const;
+  const Node* node_;
+};
+
+/// `axis` counted from the end when negative; throws Error::shape outside [-rank, rank).
+int normalize_axis(int64_t axis, int rank);
+/// The shape that two operands share under ONNX's multidirectional broadcasting.
+Shape broadcast(const Shape& a, const Shape& b);
+
+/// Thrown by Infer when an output's shape depends on the value of an input that is not known yet;
+/// the planner cuts its plan there. Operators never catch it.
+struct NeedsValue {
+  int input;
+};
+
+/// What an operator's shape inference may ask, and must answer. Input types are concrete.
+class Infer : public AttrReader {
+ public:
+  Infer(const Node& node, List<Type> in, List<const Tensor*> constants);
+
+  int inputs() const { return static_cast<int>(in_.size()); }
+  int outputs() const { return static_cast<int>(out.size()); }
+  bool has_input(int i) const;                    ///< given and not the empty name
+  bool wants(int i) const;                        ///< output i is given and not the empty name
+  using AttrReader::has;
+  const Type& in(int i) const;                    ///< throws Error::model if absent
+  const Shape& shape(int i) const { return in(i).shape; }
+  int rank(int i) const { return in(i).shape.rank(); }
+  /// Input i's value, or null if it is not known before the run.
+  const Tensor* constant(int i) const;
+  /// Input i's value; throws NeedsValue if it is not known before the run.
+  const Tensor& value(int i) const;
+  std::vector<int64_t> integers_of(int i) const;  ///< elements of value(i)
+  int axis(Text attr, int rank) const { return normalize_axis(integer(attr), rank); }
+
+  /// Output i gets this shape, and its dtype from OpDef::types.
+  void set(int i, const Shape& shape);
+  void set(int i, DType dtype, const Shape& shape);
+  /// Output i's value is known already (Shape, Size).
+  void set_value(int i, Tensor value);
+
+  struct Output {
+    Type type;
+    std::shared_ptr<const Tensor> value;
+  };
+  std::vector<Output> out;  ///< the answer, one per output of the node
+
+ private:
+  List<Type> in_;
+  List<const Tensor*> constants_;
+};
+
+/// Runs OpDef::types' checks and OpDef::infer. Throws Error (without the node's name) or NeedsValue.
+void infer(Infer& problem);
+
+/// What a kernel or a reference computes with. Absent inputs and outputs have no data.
+struct Packed;
+struct Args : AttrReader {
+  Args(const Node& node, List<View> in, List<View> out) : AttrReader(node), in(in), out(out) {}
+  List<View> in, out;
+  const Packed* packed = nullptr;  ///< what the kernel's `pack` made
+  std::byte* scratch = nullptr;    ///< as many bytes as the kernel's `scratch` asked for, 64-aligned
+  bool has_in(size_t i) const { return i < in.size() && in[i].data; }
+};
+
+/// What a control-flow or container operator computes with.
+class Frame : public AttrReader {
+ public:
+  explicit Frame(const Node& node) : AttrReader(node) {}
+  virtual ~Frame() = default;
+  std::vector<Datum> in;   ///< absent inputs: a tensor without bytes
+  std::vector<Datum> out;  ///< to be filled, one per output of the node
+  /// Runs the subgraph in attribute `name` on these inputs; captured values are found by themselves.
+  virtual std::vector<Datum> run(Text name, std::vector<Datum> inputs) = 0;
+  /// Throws Error::cancelled if the caller asked to stop. Loops call it every round.
+  virtual void check_cancelled() const = 0;
+  bool has_in(size_t i) const { return i < in.size() && (in[i].kind != Kind::tensor || in[i].tensor.bytes); }
+};
+
+}  // namespace tessera

@@ -1,0 +1,119 @@
+// Type, View and Tensor: what a value is, what a kernel sees of it, and what owns it.
+#pragma once
+
+#include <cstring>
+#include <memory>
+
+#include "runtime/base/dtype.h"
+#include "runtime/base/half.h"
+#include "runtime/base/shape.h"
+
+namespace tessera {
+
+/// How the elements of a 4-D tensor [N,C,H,W] lie in memory. Shape is always the logical one.
+enum class Layout : uint8_t {
+  row_major,  ///< last axis fastest
+  nchw16c,    ///< [N, ceil(C/16), H, W, 16]; channels beyond C are zero
+};
+
+struct Type {
+  DType dtype = DType::undefined;
+  Shape shape;
+  Layout layout = Layout::row_major;
+
+  /// Elements as stored: with the padding channels of a blocked layout.
+  int64_t stored_elements() const;
+  /// Bytes as stored; throws Error::shape where that overflows.
+  int64_t bytes() const;
+
+  friend bool operator==(const Type&, const Type&) = default;
+  /// Prints as float32[1,3,64,64].
+  friend std::ostream& operator<<(std::ostream& out, const Type& type);
+};
+
+/// What a kernel sees of a tensor. Owns nothing.
+struct View {
+  Type type;
+  std::byte* data = nullptr;  ///< null for an optional input that is absent; else aligned to 64 bytes
+                              ///< unless it lies in a model file or in a caller's buffer
+
+  explicit operator bool() const { return data != nullptr; }
+  const Shape& shape() const { return type.shape; }
+  int64_t elements() const { return type.shape.elements(); }
+  template <class T>
+  T* as() const {
+    return reinterpret_cast<T*>(data);
+  }
+};
+
+/// An owned tensor, or a part of a mapped model file kept alive by `bytes`.
+struct Tensor {
+  Type type;
+  std::shared_ptr<std::byte> bytes;
+
+  /// A new tensor: zeroed, aligned to 64 bytes; string elements are constructed empty.
+  /// Throws Error::memory when there is no room.
+  static Tensor make(const Type& type);
+  static Tensor of(List<int64_t> values);  ///< an int64 vector
+  static Tensor scalar(int64_t value);     ///< an int64 scalar
+
+  /// A copy that owns its bytes.
+  Tensor clone() const;
+  View view() const { return {type, bytes.get()}; }
+  template <class T>
+  T* as() const {
+    return reinterpret_cast<T*>(bytes.get());
+  }
+};
+
+/// Copies elements between equal types; strings are copied as objects.
+void copy_elements(const View& from, const View& to);
+
+/// Element `i` as a number, whatever its dtype (packed ones too); 0 for strings and complex.
+double element_as_double(const View& view, int64_t i);
+/// Stores a number into element `i`, rounded to the view's dtype.
+void set_element(const View& view, int64_t i, double value);
+/// An integer or boolean tensor's elements.
+std::vector<int64_t> as_integers(const View& view);
+
+/// Calls f.template operator()<T>() with the C++ type of `type`. Packed 2- and 4-bit types are
+/// not visited: they throw Error::type, as do types that `f` has no use for if it throws itself.
+template <class F>
+decltype(auto) visit(DType type, F&& f) {
+  switch (type) {
+    case DType::float32: return f.template operator()<float>();
+    case DType::float64: return f.template operator()<double>();
+    case DType::float16: return f.template operator()<float16>();
+    case DType::bfloat16: return f.template operator()<bfloat16>();
+    case DType::int8: return f.template operator()<int8_t>();
+    case DType::int16: return f.template operator()<int16_t>();
+    case DType::int32: return f.template operator()<int32_t>();
+    case DType::int64: return f.template operator()<int64_t>();
+    case DType::uint8: return f.template operator()<uint8_t>();
+    case DType::uint16: return f.template operator()<uint16_t>();
+    case DType::uint32: return f.template operator()<uint32_t>();
+    case DType::uint64: return f.template operator()<uint64_t>();
+    case DType::boolean: return f.template operator()<bool>();
+    default: fail(Error::Kind::type, "no implementation for ", name_of(type));
+  }
+}
+
+/// As visit, but by size: for operators that only move bits. F sees an unsigned integer of the
+/// element's size, a 16-byte struct, or std::string.
+struct Bits128 {
+  uint64_t low, high;
+};
+template <class F>
+decltype(auto) visit_bits(DType type, F&& f) {
+  if (type == DType::string) return f.template operator()<std::string>();
+  switch (bits_of(type)) {
+    case 8: return f.template operator()<uint8_t>();
+    case 16: return f.template operator()<uint16_t>();
+    case 32: return f.template operator()<uint32_t>();
+    case 64: return f.template operator()<uint64_t>();
+    case 128: return f.template operator()<Bits128>();
+    default: fail(Error::Kind::type, "no implementation for ", name_of(type));
+  }
+}
+
+}  // namespace tessera

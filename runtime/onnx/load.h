@@ -1,0 +1,35 @@
+// From a .onnx file to a Model.
+#pragma once
+
+#include "runtime/graph/graph.h"
+
+namespace tessera::onnx {
+
+/// Limits that a model must keep; each has a message that names it.
+struct Limits {
+  int64_t nodes = 1'000'000;         ///< after functions are inlined
+  int64_t values = 4'000'000;
+  int graph_depth = 32;              ///< nested subgraphs
+  int function_depth = 100;
+  int rank = 64;
+  int64_t decoded_bytes = int64_t{8} << 30;  ///< typed data fields and sparse tensors, decoded
+};
+
+/// Maps the file and builds the graph. Weights alias the mapping. Standard operators that are
+/// unknown to the registry but have a function body in `functions` are inlined, as are the model's
+/// own functions. Nodes whose operator is unknown keep `op` null and are listed in `unknown`.
+struct Loaded {
+  Model model;
+  std::vector<std::string> unsupported;  ///< see unsupported_operators in session.h
+};
+Loaded load(const std::string& path, const Limits& limits = {});
+/// From memory; `name` is for messages. External data is refused. `owner` keeps `bytes` alive.
+Loaded load(List<std::byte> bytes, std::shared_ptr<const void> owner, const std::string& name,
+            const Limits& limits = {});
+
+/// One TensorProto (the .pb files of ONNX's backend tests).
+Tensor load_tensor(List<std::byte> bytes, const std::string& name);
+/// One TensorProto, SequenceProto or OptionalProto, told by `kind`.
+Datum load_datum(List<std::byte> bytes, Kind kind, const std::string& name);
+
+}  // namespace tessera::onnx

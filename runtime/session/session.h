@@ -1,0 +1,88 @@
+// Session: a loaded model on chosen devices. One session serves many threads at once.
+#pragma once
+
+#include <atomic>
+#include <map>
+
+#include "runtime/graph/backend.h"
+
+namespace tessera {
+
+struct SessionOptions {
+  int threads = 0;                ///< 0: one per core that this process may use
+  std::string device = "auto";    ///< "auto", "cpu", "vulkan", "vulkan:N"
+  std::string precision = "fp32";
+  bool optimize = true;
+  bool profile = false;
+  int64_t memory_limit = 0;       ///< bytes that one run may allocate; 0: three quarters of the machine's
+};
+
+/// One input or output of a model, as it declares it.
+struct Port {
+  std::string name;
+  Kind kind = Kind::tensor;
+  Type type;                      ///< extent -1 where the model leaves it open
+  bool ranked = false;            ///< false: the model does not even give the rank
+  std::vector<std::string> dim_names;
+};
+
+struct RunOptions {
+  Profile* profile = nullptr;
+  const std::atomic<bool>* cancel = nullptr;  ///< checked between steps; then Error::cancelled
+};
+
+struct Memory {
+  int64_t arena_bytes = 0;        ///< activations and scratch of one run
+  int64_t weights_bytes = 0;      ///< constants as loaded, and what kernels packed of them
+};
+
+/// One step of a plan, for `inspect`, `check` and `bench --per-node`.
+struct StepInfo {
+  std::string node, op, kernel, backend;
+  std::vector<Type> in, out;
+  double flops = 0;
+};
+
+class Session {
+ public:
+  /// Loads and checks a model. Throws Error; unsupported operators are listed all at once.
+  Session(const std::string& path, const SessionOptions& options);
+  Session(List<std::byte> model, const SessionOptions& options);  ///< the bytes are copied
+  ~Session();
+
+  List<Port> inputs() const;
+  List<Port> outputs() const;
+  const Model& model() const;
+  const SessionOptions& options() const;
+  /// The device that this session's steps run on ("cpu", "vulkan:0"), and why not another, if so.
+  Text device() const;
+  Text device_note() const;
+  int threads() const;
+
+  /// Runs the model; `in` follows inputs(). The caller's tensors are only read.
+  /// Outputs own their bytes. Safe from many threads at once.
+  std::vector<Datum> run(List<Datum> in, const RunOptions& options = {}) const;
+  /// Tensors only.
+  std::vector<Tensor> run(List<Tensor> in, const RunOptions& options = {}) const;
+  /// Into the caller's buffers: types must match exactly what the model gives for these inputs
+  /// (ask `output_types`). After the first run with these shapes, allocates nothing.
+  void run_into(List<View> in, List<View> out, const RunOptions& options = {}) const;
+
+  /// Types of the outputs for these input types; throws Error::unsupported if they depend on data.
+  std::vector<Type> output_types(List<Type> in) const;
+  /// What a run with these input types would do and need.
+  Memory forecast(List<Type> in) const;
+  std::vector<StepInfo> steps(List<Type> in) const;
+  /// Bytes that crossed to and from the device so far; null on the CPU.
+  const Traffic* traffic() const;
+
+ private:
+  struct Impl;
+  std::unique_ptr<Impl> impl_;
+};
+
+/// What `check` reports, without planning: every operator of the model (subgraphs and functions
+/// included) that tessera does not have, each once, as "domain.Name (opset N), K nodes, first \"node\"".
+std::vector<std::string> unsupported_operators(const Model& model);
+
+}  // namespace tessera
