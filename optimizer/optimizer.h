@@ -1,0 +1,29 @@
+// Rewrites of a graph that keep its meaning. passes.cpp holds the ordered list.
+#pragma once
+
+#include <functional>
+
+#include "runtime/graph/backend.h"
+
+namespace tessera::optimizer {
+
+/// Asks whether some backend has a kernel for this node as it would be after a rewrite, epilogue
+/// included. A rewrite that adds to an epilogue happens only if the answer is yes.
+using Fits = std::function<bool(const Graph& graph, const Node& node)>;
+
+/// Rewrites that need no shapes: run once when a model is loaded. Constants that they make are
+/// shared by all plans.
+void prepare(Graph& graph);
+
+/// Rewrites that need concrete types: run on each plan's copy of the graph.
+void specialize(Graph& graph, const Fits& fits);
+
+/// One rewrite, for tests: true if it changed the graph.
+struct Pass {
+  Text name;
+  bool needs_types;
+  bool (*run)(Graph& graph, const Fits& fits);
+};
+List<Pass> passes();
+
+}  // namespace tessera::optimizer
