@@ -36,14 +36,6 @@ struct Step {
   Offer offer;
   std::shared_ptr<const Packed> packed;
   int64_t scratch_bytes = 0;
-  int backend = 0;                   ///< index into the session's backends
-};
-
-/// Where a value of a plan lives.
-struct Place {
-  enum class Where : uint8_t { nowhere, arena, constant, input, output } where = Where::nowhere;
-  int64_t offset = 0;                ///< bytes into the arena; or, of an input or output, into its buffer
-  uint32_t index = 0;                ///< which graph input or output
 };
 
 /// A stretch of steps for one backend, with everything that it needs to compile them.
@@ -84,7 +76,8 @@ struct Backend {
 struct HostBackend : Backend {
   virtual std::shared_ptr<const Packed> pack(const Offer&, const Problem&) const = 0;  ///< may be null
   virtual int64_t scratch_bytes(const Offer&, const Problem&, int threads) const = 0;
-  virtual void run(const Offer&, const Args&, Threads&) const noexcept = 0;
+  /// Runs one step. Throws only what an operator's reference throws over its data.
+  virtual void run(const Offer&, const Args&, Threads&) const = 0;
 };
 
 /// A backend with its own memory: takes whole regions.

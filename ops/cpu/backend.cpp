@@ -1,0 +1,128 @@
+// The CPU as a backend: a table of kernels by operator name, and every operator's reference.
+
+#include <algorithm>
+#include <unordered_map>
+
+#include "ops/cpu/kernel.h"
+#include "ops/cpu/level.h"
+#include "ops/elementwise.h"
+
+namespace tessera::cpu {
+
+extern const KernelFile* const kernel_files[];
+extern const int kernel_file_count;
+
+namespace {
+
+constexpr Text reference_name = "reference";
+
+// What depth_to_space does to a tensor [N,C,H,W]; b of the row: 0 = DCR, 1 = CRD.
+void depth_to_space(const View& in, const View& out, int64_t block, bool crd) {
+  const Shape& from = in.shape();
+  const int64_t channels = from[1] / (block * block), height = from[2], width = from[3];
+  const auto* source = in.as<const uint32_t>();
+  auto* target = out.as<uint32_t>();
+  for (int64_t n = 0; n < from[0]; ++n)
+    for (int64_t c = 0; c < channels; ++c)
+      for (int64_t y = 0; y < height * block; ++y)
+        for (int64_t x = 0; x < width * block; ++x) {
+          const int64_t cell = y % block * block + x % block;
+          const int64_t channel = crd ? c * block * block + cell : cell * channels + c;
+          *target++ = source[((n * from[1] + channel) * height + y / block) * width + x / block];
+        }
+}
+
+void apply(const Fused& row, const Args& args, const View& value) {
+  if (row.operand < 0) return elementwise::apply_unary(row.row, row.a, row.b, value, value);
+  const View& operand = args.in[static_cast<size_t>(row.operand)];
+  if (row.swapped)
+    elementwise::apply_binary(row.row, operand, value, value);
+  else
+    elementwise::apply_binary(row.row, value, operand, value);
+}
+
+// The operator's reference, then its epilogue row by row. Before a depth_to_space row the values
+// lie in a temporary of the operator's own shape.
+void run_reference(const Args& args) {
+  const OpDef& op = *args.node().op;
+  const auto& epilogue = args.node().epilogue;
+  const List<View> in = args.in.first(args.node().op_inputs());
+  const auto shuffle = std::find_if(epilogue.begin(), epilogue.end(),
+                                    [](const Fused& f) { return f.row == Fused::depth_to_space; });
+  if (shuffle == epilogue.end()) {
+    op.reference(Args(args.node(), in, args.out));
+    for (const Fused& row : epilogue) apply(row, args, args.out[0]);
+    return;
+  }
+  const auto block = static_cast<int64_t>(shuffle->a);
+  Type type = args.out[0].type;
+  type.shape[1] *= block * block;
+  type.shape[2] /= block;
+  type.shape[3] /= block;
+  const Tensor before = Tensor::make(type);
+  const View view = before.view();
+  op.reference(Args(args.node(), in, List<View>(&view, 1)));
+  for (auto row = epilogue.begin(); row != shuffle; ++row) apply(*row, args, view);
+  depth_to_space(view, args.out[0], block, shuffle->b != 0);
+  for (auto row = shuffle + 1; row != epilogue.end(); ++row) apply(*row, args, args.out[0]);
+}
+
+class Cpu final : public HostBackend {
+ public:
+  Cpu() {
+    for (int i = 0; i < kernel_file_count; ++i)
+      for (const CpuKernel& kernel : kernel_files[i]->rows) by_op_[kernel.op].push_back(&kernel);
+  }
+
+  Text name() const override { return "cpu"; }
+
+  void offers(const Problem& problem, std::vector<Offer>& out) const override {
+    const OpDef& op = *problem.node.op;
+    if (const auto found = by_op_.find(op.name); found != by_op_.end())
+      for (const CpuKernel* kernel : found->second)
+        if (fits(*kernel, problem))
+          out.push_back({kernel, kernel->name, kernel->rank, kernel->in, kernel->out, kernel->in_place});
+    std::stable_sort(out.begin(), out.end(), [](const Offer& a, const Offer& b) { return a.rank > b.rank; });
+    if (op.reference || op.view) out.push_back({nullptr, reference_name, 0});
+  }
+
+  std::shared_ptr<const Packed> pack(const Offer& offer, const Problem& problem) const override {
+    const auto* kernel = static_cast<const CpuKernel*>(offer.kernel);
+    return kernel && kernel->pack ? kernel->pack(problem) : nullptr;
+  }
+
+  int64_t scratch_bytes(const Offer& offer, const Problem& problem, int threads) const override {
+    const auto* kernel = static_cast<const CpuKernel*>(offer.kernel);
+    return kernel && kernel->scratch ? kernel->scratch(problem, threads) : 0;
+  }
+
+  void run(const Offer& offer, const Args& args, Threads& threads) const override {
+    if (const auto* kernel = static_cast<const CpuKernel*>(offer.kernel))
+      kernel->run(args, threads);
+    else
+      run_reference(args);
+  }
+
+ private:
+  static bool fits(const CpuKernel& kernel, const Problem& problem) {
+    const Node& node = problem.node;
+    if (kernel.domain != node.op->domain) return false;
+    // Layouts are the planner's choice, but for a Reorder, which is there for their sake.
+    if (node.op->name == "Reorder" &&
+        (kernel.in != problem.in[0].layout || kernel.out != problem.out[0].layout))
+      return false;
+    if (!node.epilogue.empty() && !(kernel.accepts_epilogue && kernel.accepts_epilogue(problem))) return false;
+    return !kernel.accepts || kernel.accepts(problem);
+  }
+
+  std::unordered_map<Text, std::vector<const CpuKernel*>> by_op_;
+};
+
+}  // namespace
+
+std::unique_ptr<HostBackend> make_backend() {
+  level();  // a wrong TESSERA_ISA is reported here, not in the middle of a run
+  return std::make_unique<Cpu>();
+}
+
+}  // namespace tessera::cpu

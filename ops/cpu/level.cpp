@@ -1,0 +1,52 @@
+#include "ops/cpu/level.h"
+
+#include <cstdlib>
+
+namespace tessera::cpu {
+namespace {
+
+constexpr Level levels[] = {Level::baseline, Level::avx2, Level::avx512};
+
+Level choose() {
+  const Level best = best_level();
+  const char* pinned = std::getenv("TESSERA_ISA");
+  if (!pinned || !*pinned) return best;
+  for (const Level level : levels) {
+    if (name_of(level) != pinned) continue;
+    if (level > best)
+      fail(Error::Kind::usage, "TESSERA_ISA=", pinned, ": this machine reaches only ", name_of(best));
+    return level;
+  }
+  fail(Error::Kind::usage, "TESSERA_ISA=", pinned, " is not a level: use baseline, avx2 or avx512");
+}
+
+}  // namespace
+
+Level best_level() {
+#if defined(__x86_64__)
+  __builtin_cpu_init();
+  if (!__builtin_cpu_supports("avx2") || !__builtin_cpu_supports("fma")) return Level::baseline;
+  const bool avx512 = __builtin_cpu_supports("avx512f") && __builtin_cpu_supports("avx512bw") &&
+                      __builtin_cpu_supports("avx512dq") && __builtin_cpu_supports("avx512vl") &&
+                      __builtin_cpu_supports("avx512cd");
+  return avx512 ? Level::avx512 : Level::avx2;
+#else
+  return Level::baseline;
+#endif
+}
+
+Level level() {
+  static const Level chosen = choose();
+  return chosen;
+}
+
+Text name_of(Level level) {
+  switch (level) {
+    case Level::baseline: return "baseline";
+    case Level::avx2: return "avx2";
+    case Level::avx512: return "avx512";
+  }
+  return "unknown";
+}
+
+}  // namespace tessera::cpu

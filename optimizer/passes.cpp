@@ -1,0 +1,48 @@
+// The ordered list of rewrites.
+
+#include <algorithm>
+
+#include "optimizer/rewrites.h"
+
+namespace tessera::optimizer {
+namespace {
+
+constexpr Pass list[] = {
+    {"remove_identities", false, remove_identities},
+    {"cancel_pairs", false, cancel_pairs},
+    {"widen_halves", false, widen_halves},
+    {"fold_batch_norm", false, fold_batch_norm},
+    {"find_activations", false, find_activations},
+    {"remove_no_ops", true, remove_no_ops},
+    {"find_depth_to_space", true, find_depth_to_space},
+    {"find_layer_norm", true, find_layer_norm},
+    {"fold_pad", true, fold_pad},
+    {"fuse_epilogue", true, fuse_epilogue},
+};
+
+void run_all(Graph& graph, bool with_types, const Fits& fits) {
+  // A rewrite may make room for another: again until nothing changes, within reason.
+  for (int round = 0; round < 4; ++round) {
+    bool changed = false;
+    for (const Pass& pass : list)
+      if (with_types || !pass.needs_types) changed |= pass.run(graph, fits);
+    if (!changed) break;
+  }
+}
+
+}  // namespace
+
+List<Pass> passes() { return list; }
+
+void prepare(Graph& graph) {
+  for (Node& node : graph.nodes) {
+    if (!node.attrs) continue;
+    for (const auto& [name, attr] : *node.attrs)
+      if (const auto* body = std::get_if<std::shared_ptr<Graph>>(&attr)) prepare(**body);
+  }
+  run_all(graph, false, [](const Graph&, const Node&) { return false; });
+}
+
+void specialize(Graph& graph, const Fits& fits) { run_all(graph, true, fits); }
+
+}  // namespace tessera::optimizer

@@ -1,0 +1,241 @@
+#include "runtime/plan/plan.h"
+
+#include <algorithm>
+#include <chrono>
+#include <cstring>
+#include <set>
+
+namespace tessera {
+
+// --- PackCache -------------------------------------------------------------------------------
+
+std::shared_ptr<const Packed> PackCache::get(const HostBackend& backend, const Offer& offer,
+                                             const Problem& problem, const Graph& graph) {
+  std::string key;
+  const auto add = [&key](const void* p) { key.append(reinterpret_cast<const char*>(&p), sizeof p); };
+  Entry entry;
+  add(offer.kernel);
+  add(problem.node.attrs.get());
+  for (size_t i = 0; i < problem.node.in.size(); ++i) {
+    add(problem.constants[i] ? problem.constants[i]->bytes.get() : nullptr);
+    if (problem.constants[i]) entry.sources.push_back(graph.values[problem.node.in[i]].constant);
+  }
+  if (entry.sources.empty()) return backend.pack(offer, problem);
+  {
+    const std::lock_guard lock(mutex_);
+    if (const auto found = entries_.find(key); found != entries_.end()) return found->second.packed;
+  }
+  entry.packed = backend.pack(offer, problem);
+  if (!entry.packed) return nullptr;
+  const std::lock_guard lock(mutex_);
+  return entries_.emplace(key, std::move(entry)).first->second.packed;
+}
+
+int64_t PackCache::bytes() const {
+  const std::lock_guard lock(mutex_);
+  int64_t total = 0;
+  for (const auto& [key, entry] : entries_)
+    for (const Tensor& tensor : entry.packed->tensors) total += tensor.type.bytes();
+  return total;
+}
+
+// --- Plan ------------------------------------------------------------------------------------
+
+struct Plan::Instruction {
+  enum class What : uint8_t { step, copy, program } what = What::step;
+  uint32_t index = 0;        // into steps_ or programs_
+  uint32_t first_view = 0;   // into the context's views: inputs, then outputs
+  uint32_t inputs = 0, outputs = 0;
+};
+
+struct Plan::Context {
+  std::unique_ptr<std::byte, void (*)(std::byte*)> arena{nullptr, nullptr};
+  std::vector<View> views;
+  std::vector<Tensor> strings;
+};
+
+namespace {
+
+std::vector<DeviceStage> find_stages(const Graph& graph, const std::vector<Choice>& choices,
+                                     const Backends& backends) {
+  std::vector<DeviceStage> stages;
+  for (size_t i = 0; i < choices.size(); ++i) {
+    const int backend = choices[i].backend;
+    if (!dynamic_cast<const DeviceBackend*>(backends[static_cast<size_t>(backend)].get())) continue;
+    if (stages.empty() || stages.back().backend != backend || stages.back().first + stages.back().count != i)
+      stages.push_back({i, 0, backend, {}, {}});
+    ++stages.back().count;
+  }
+  for (DeviceStage& stage : stages) {
+    std::set<ValueId> made, read;
+    for (size_t i = stage.first; i < stage.first + stage.count; ++i) {
+      const Node& node = graph.nodes[i];
+      for (const ValueId id : node.in)
+        if (id != absent && !made.contains(id) && !graph.values[id].constant && read.insert(id).second)
+          stage.inputs.push_back(id);
+      for (const ValueId id : node.out)
+        if (id != absent) made.insert(id);
+    }
+    std::set<ValueId> needed(graph.outputs.begin(), graph.outputs.end());
+    for (size_t i = 0; i < graph.nodes.size(); ++i)
+      if (i < stage.first || i >= stage.first + stage.count)
+        needed.insert(graph.nodes[i].in.begin(), graph.nodes[i].in.end());
+    for (const ValueId id : made)
+      if (needed.contains(id)) stage.outputs.push_back(id);
+  }
+  return stages;
+}
+
+}  // namespace
+
+Plan::Plan(Graph graph, const Backends& backends, PackCache& packs, const PlanOptions& options)
+    : graph_(std::move(graph)), backends_(backends), options_(options) {
+  choices_ = assign_kernels(graph_, backends_);
+  stages_ = find_stages(graph_, choices_, backends_);
+  make_steps(packs);
+  for (const DeviceStage& stage : stages_) {
+    const auto& device = dynamic_cast<const DeviceBackend&>(*backends_[static_cast<size_t>(stage.backend)]);
+    const Region region{&graph_, List<Step>(steps_).subspan(stage.first, stage.count), stage.inputs, stage.outputs};
+    programs_.push_back(device.compile(region));
+  }
+  storage_ = lay_out(graph_, choices_, stages_);
+  int64_t scratch = 0;
+  for (const Step& step : steps_) scratch = std::max(scratch, step.scratch_bytes);
+  scratch_offset_ = storage_.arena_bytes;
+  arena_bytes_ = storage_.arena_bytes + scratch;
+  if (options_.memory_limit && arena_bytes_ > options_.memory_limit)
+    fail(Error::Kind::memory, "a run needs ", arena_bytes_ >> 20, " MiB, but the limit is ",
+         options_.memory_limit >> 20, " MiB: use a smaller input or smaller tiles");
+  make_instructions();
+}
+
+Plan::~Plan() = default;
+
+int64_t Plan::device_bytes() const {
+  int64_t total = 0;
+  for (const auto& program : programs_) total += program->device_bytes();
+  return total;
+}
+
+void Plan::make_steps(PackCache& packs) {
+  steps_.resize(graph_.nodes.size());
+  for (size_t i = 0; i < steps_.size(); ++i) {
+    Step& step = steps_[i];
+    step.node = &graph_.nodes[i];
+    step.offer = choices_[i].offer;
+    const auto* host = dynamic_cast<const HostBackend*>(backends_[static_cast<size_t>(choices_[i].backend)].get());
+    if (!host) continue;
+    const NodeTypes types(graph_, *step.node);
+    const Problem problem = types.problem(*step.node);
+    step.packed = packs.get(*host, step.offer, problem, graph_);
+    step.scratch_bytes = host->scratch_bytes(step.offer, problem, options_.threads);
+  }
+}
+
+void Plan::make_instructions() {
+  const auto add_view = [&](ValueId id, const Type& type) {
+    view_types_.push_back(type);
+    view_places_.push_back(id == absent ? Place{} : storage_.places[id]);
+  };
+  const auto type_of = [&](ValueId id) { return id == absent ? Type{} : graph_.values[id].type; };
+  const auto add = [&](Instruction::What what, size_t index, List<ValueId> in, List<ValueId> out) {
+    Instruction instruction{what, static_cast<uint32_t>(index), static_cast<uint32_t>(view_types_.size()),
+                            static_cast<uint32_t>(in.size()), static_cast<uint32_t>(out.size())};
+    for (const ValueId id : in) add_view(id, type_of(id));
+    // The target of a copy may be a place without a value: it has its source's type.
+    for (const ValueId id : out) add_view(id, type_of(what == Instruction::What::copy ? in[0] : id));
+    instructions_.push_back(instruction);
+  };
+  const auto add_copies = [&](size_t node) {
+    for (const Copy& copy : storage_.copies[node])
+      add(Instruction::What::copy, 0, List<ValueId>(&copy.from, 1), List<ValueId>(&copy.to, 1));
+  };
+  size_t stage = 0;
+  for (size_t i = 0; i < steps_.size(); ++i) {
+    if (stage < stages_.size() && stages_[stage].first == i) {
+      add(Instruction::What::program, stage, stages_[stage].inputs, stages_[stage].outputs);
+      i += stages_[stage++].count - 1;
+      continue;
+    }
+    add_copies(i);
+    if (!storage_.done[i]) add(Instruction::What::step, i, graph_.nodes[i].in, graph_.nodes[i].out);
+  }
+  add_copies(steps_.size());
+}
+
+std::unique_ptr<Plan::Context> Plan::take_context() const {
+  {
+    const std::lock_guard lock(mutex_);
+    if (!free_.empty()) {
+      auto context = std::move(free_.back());
+      free_.pop_back();
+      return context;
+    }
+  }
+  auto context = std::make_unique<Context>();
+  constexpr std::align_val_t alignment{4096};
+  // A little more than planned: vector code may read past the last element.
+  auto* memory = static_cast<std::byte*>(
+      ::operator new(static_cast<size_t>(arena_bytes_) + 4096, alignment, std::nothrow));
+  if (!memory) fail(Error::Kind::memory, "no memory for ", arena_bytes_ >> 20, " MiB: use a smaller input or smaller tiles");
+  context->arena = {memory, [](std::byte* p) { ::operator delete(p, std::align_val_t{4096}); }};
+  for (const Type& type : storage_.strings) context->strings.push_back(Tensor::make(type));
+  for (const Type& type : view_types_) context->views.push_back({type, nullptr});
+  return context;
+}
+
+void Plan::bind(Context& context, List<View> in, List<View> out) const {
+  for (size_t i = 0; i < view_places_.size(); ++i) {
+    const Place& place = view_places_[i];
+    std::byte* base = nullptr;
+    switch (place.where) {
+      case Place::Where::nowhere: break;
+      case Place::Where::arena: base = context.arena.get(); break;
+      case Place::Where::constant: base = graph_.values[place.index].constant->bytes.get(); break;
+      case Place::Where::input: base = in[place.index].data; break;
+      case Place::Where::output: base = out[place.index].data; break;
+      case Place::Where::strings: base = context.strings[place.index].bytes.get(); break;
+    }
+    context.views[i].data = base ? base + place.offset : nullptr;
+  }
+}
+
+void Plan::execute(const Instruction& instruction, Context& context, Threads& threads, Profile* profile) const {
+  const View* first = context.views.data() + instruction.first_view;
+  const List<View> in(first, instruction.inputs), out(first + instruction.inputs, instruction.outputs);
+  switch (instruction.what) {
+    case Instruction::What::copy: copy_elements(in[0], out[0]); return;
+    case Instruction::What::program: programs_[instruction.index]->run(in, out, profile); return;
+    case Instruction::What::step: break;
+  }
+  const Step& step = steps_[instruction.index];
+  Args args(*step.node, in, out);
+  args.packed = step.packed.get();
+  args.scratch = context.arena.get() + scratch_offset_;
+  const auto& backend = *backends_[static_cast<size_t>(choices_[instruction.index].backend)];
+  const auto& host = static_cast<const HostBackend&>(backend);
+  const auto begin = profile ? std::chrono::steady_clock::now() : std::chrono::steady_clock::time_point{};
+  try {
+    host.run(step.offer, args, threads);
+  } catch (const Error& error) {
+    fail_in_node(error, graph_, *step.node);
+  }
+  if (!profile) return;
+  const std::chrono::duration<double, std::milli> took = std::chrono::steady_clock::now() - begin;
+  profile->step(*step.node, step.offer.name, took.count());
+}
+
+void Plan::run(List<View> in, List<View> out, Threads& threads, const RunControl& control) const {
+  auto context = take_context();
+  if (options_.poison) std::memset(context->arena.get(), 0xff, static_cast<size_t>(arena_bytes_));
+  bind(*context, in, out);
+  for (const Instruction& instruction : instructions_) {
+    if (control.cancel && control.cancel->load(std::memory_order_relaxed))
+      fail(Error::Kind::cancelled, "the run was cancelled");
+    execute(instruction, *context, threads, control.profile);
+  }
+  const std::lock_guard lock(mutex_);
+  free_.push_back(std::move(context));
+}
+
+}  // namespace tessera

@@ -1,0 +1,85 @@
+// Plan: a graph with concrete types, a kernel per node, and a place for every value. Running a plan
+// decides nothing and allocates nothing.
+#pragma once
+
+#include <map>
+#include <mutex>
+
+#include "runtime/base/threads.h"
+#include "runtime/plan/storage.h"
+
+namespace tessera {
+
+/// Packed constants, shared by all plans of a session. Safe for concurrent use.
+class PackCache {
+ public:
+  /// What the offer's kernel packs for this problem; made once per kernel and constants.
+  std::shared_ptr<const Packed> get(const HostBackend& backend, const Offer& offer, const Problem& problem,
+                                    const Graph& graph);
+  int64_t bytes() const;
+
+ private:
+  struct Entry {
+    std::shared_ptr<const Packed> packed;
+    std::vector<std::shared_ptr<const Tensor>> sources;  // kept, so that their addresses stay theirs
+  };
+  mutable std::mutex mutex_;
+  std::map<std::string, Entry> entries_;
+};
+
+struct PlanOptions {
+  int threads = 1;
+  int64_t memory_limit = 0;   ///< bytes of one run's arena; 0: no limit
+  bool poison = false;        ///< fill the arena with NaNs before each run (tests)
+};
+
+/// What a run may be told.
+struct RunControl {
+  Profile* profile = nullptr;
+  const std::atomic<bool>* cancel = nullptr;
+};
+
+class Plan {
+ public:
+  /// `graph` has concrete types for all values and no nodes with `execute`.
+  Plan(Graph graph, const Backends& backends, PackCache& packs, const PlanOptions& options);
+  ~Plan();
+
+  /// `in` and `out` follow the graph's inputs and outputs. Safe from many threads at once; allocates
+  /// nothing when a context of an earlier run is free.
+  void run(List<View> in, List<View> out, Threads& threads, const RunControl& control) const;
+
+  const Graph& graph() const { return graph_; }
+  const std::vector<Step>& steps() const { return steps_; }
+  const std::vector<Choice>& choices() const { return choices_; }
+  const Storage& storage() const { return storage_; }
+  /// Bytes that one run needs: activations and scratch.
+  int64_t arena_bytes() const { return arena_bytes_; }
+  int64_t device_bytes() const;
+
+ private:
+  struct Context;
+  struct Instruction;
+  void make_steps(PackCache& packs);
+  void make_instructions();
+  std::unique_ptr<Context> take_context() const;
+  void bind(Context& context, List<View> in, List<View> out) const;
+  void execute(const Instruction& instruction, Context& context, Threads& threads, Profile* profile) const;
+
+  Graph graph_;
+  Backends backends_;
+  PlanOptions options_;
+  std::vector<Choice> choices_;
+  std::vector<Step> steps_;
+  std::vector<DeviceStage> stages_;
+  std::vector<std::unique_ptr<Program>> programs_;
+  Storage storage_;
+  std::vector<Instruction> instructions_;
+  std::vector<Type> view_types_;
+  std::vector<Place> view_places_;
+  int64_t arena_bytes_ = 0, scratch_offset_ = 0;
+  mutable std::mutex mutex_;
+  mutable std::vector<std::unique_ptr<Context>> free_;
+};
+
+}  // namespace tessera

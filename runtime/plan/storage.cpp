@@ -1,0 +1,285 @@
+#include "runtime/plan/storage.h"
+
+#include <algorithm>
+#include <numeric>
+
+namespace tessera {
+namespace {
+
+constexpr int64_t alignment = 64;
+
+constexpr size_t never = ~size_t{0};
+
+// A value's bytes: a range of another value's, or its own.
+struct Alias {
+  ValueId root;
+  int64_t offset = 0;
+};
+
+class Layouter {
+ public:
+  Layouter(const Graph& graph, const std::vector<Choice>& choices, const std::vector<DeviceStage>& stages)
+      : graph_(graph), choices_(choices), alias_(graph.values.size()), position_(graph.nodes.size()),
+        on_device_(graph.nodes.size()), maker_(graph.values.size(), never), last_use_(graph.values.size()),
+        used_(graph.values.size()), fixed_(graph.values.size()) {
+    storage_.places.resize(graph.values.size());
+    storage_.done.resize(graph.nodes.size());
+    storage_.copies.resize(graph.nodes.size() + 1);
+    for (ValueId id = 0; id < alias_.size(); ++id) alias_[id] = {id};
+    std::iota(position_.begin(), position_.end(), size_t{0});
+    for (const DeviceStage& stage : stages)
+      for (size_t i = stage.first; i < stage.first + stage.count; ++i) {
+        position_[i] = stage.first;
+        on_device_[i] = true;
+      }
+    for (const DeviceStage& stage : stages) {
+      for (const ValueId id : stage.inputs) use(id, stage.first);
+      for (const ValueId id : stage.outputs) {
+        maker_[id] = stage.first;
+        used_[id] = true;
+      }
+    }
+    for (size_t i = 0; i < graph.nodes.size(); ++i) {
+      if (on_device_[i]) continue;
+      for (const ValueId id : graph.nodes[i].in)
+        if (id != absent) use(id, i);
+      for (const ValueId id : graph.nodes[i].out)
+        if (id != absent) maker_[id] = i, used_[id] = true;
+    }
+    fix_ends();
+  }
+
+  Storage run() {
+    alias_views();
+    for (size_t i = graph_.nodes.size(); i-- > 0;) join_concat(i);
+    reuse_inputs();
+    place_all();
+    return std::move(storage_);
+  }
+
+ private:
+  void use(ValueId id, size_t position) {
+    last_use_[id] = std::max(last_use_[id], position);
+    used_[id] = true;
+  }
+
+  int64_t bytes(ValueId id) const { return graph_.values[id].type.bytes(); }
+  bool host_tensor(ValueId id) const { return graph_.values[id].type.dtype != DType::string; }
+
+  // Inputs and constants are where the caller or the model put them; outputs go to the caller.
+  void fix_ends() {
+    for (uint32_t i = 0; i < graph_.inputs.size(); ++i) {
+      storage_.places[graph_.inputs[i]] = {Place::Where::input, i, 0};
+      fixed_[graph_.inputs[i]] = true;
+    }
+    for (ValueId id = 0; id < graph_.values.size(); ++id)
+      if (graph_.values[id].constant) {
+        storage_.places[id] = {Place::Where::constant, id, 0};
+        fixed_[id] = true;
+      }
+    for (uint32_t i = 0; i < graph_.outputs.size(); ++i) {
+      const ValueId id = graph_.outputs[i];
+      last_use_[id] = graph_.nodes.size();
+      if (fixed_[id]) continue;
+      storage_.places[id] = {Place::Where::output, i, 0};
+      fixed_[id] = true;
+    }
+  }
+
+  // Makes `id` a range of `root`; whatever was a range of `id` follows.
+  void merge(ValueId id, ValueId root, int64_t offset) {
+    for (Alias& alias : alias_)
+      if (alias.root == id) alias = {root, alias.offset + offset};
+    last_use_[root] = std::max(last_use_[root], last_use_[id]);
+    if (maker_[root] == never || (maker_[id] != never && maker_[id] < maker_[root])) maker_[root] = maker_[id];
+  }
+
+  bool is_root(ValueId id) const { return alias_[id].root == id; }
+
+  void alias_views() {
+    for (size_t i = 0; i < graph_.nodes.size(); ++i) {
+      const Node& node = graph_.nodes[i];
+      if (!node.op->view || on_device_[i] || !node.epilogue.empty()) continue;
+      const ValueId in = node.in[0], out = node.out[0];
+      const bool others = std::any_of(node.out.begin() + 1, node.out.end(), [](ValueId id) { return id != absent; });
+      if (others || !host_tensor(in)) continue;
+      storage_.done[i] = true;
+      if (fixed_[out])
+        storage_.copies[i].push_back({in, out});
+      else
+        merge(out, alias_[in].root, alias_[in].offset);
+    }
+  }
+
+  // The offsets of a concatenation's parts, if each is one contiguous stretch of the result.
+  bool contiguous_parts(const Node& node, std::vector<int64_t>& offsets) const {
+    if (node.op->name != "Concat" || !node.op->domain.empty() || !node.epilogue.empty()) return false;
+    const Type& out = graph_.values[node.out[0]].type;
+    const int rank = out.shape.rank();
+    if (!rank || out.dtype == DType::string || bits_of(out.dtype) < 8) return false;
+    const int axis = normalize_axis(AttrReader(node).integer("axis"), rank);
+    if (out.shape.elements(0, static_cast<size_t>(axis)) != 1) return false;
+    if (out.layout != Layout::row_major && axis != 1) return false;
+    int64_t offset = 0;
+    for (size_t i = 0; i < node.in.size(); ++i) {
+      const Type& part = graph_.values[node.in[i]].type;
+      const bool padded = part.stored_elements() != part.shape.elements();
+      if (part.layout != out.layout || (padded && i + 1 < node.in.size())) return false;
+      offsets.push_back(offset);
+      offset += part.bytes();
+    }
+    return true;
+  }
+
+  // Lets the parts of a concatenation be written where they belong.
+  void join_concat(size_t i) {
+    const Node& node = graph_.nodes[i];
+    std::vector<int64_t> offsets;
+    if (on_device_[i] || !contiguous_parts(node, offsets)) return;
+    const ValueId out = node.out[0];
+    storage_.done[i] = true;
+    if (!fixed_[out] && is_root(out) && parts_already_joined(node, offsets)) {
+      merge(out, alias_[node.in[0]].root, alias_[node.in[0]].offset);
+      return;
+    }
+    for (size_t k = 0; k < node.in.size(); ++k) {
+      const ValueId part = node.in[k];
+      const ValueId root = alias_[part].root;
+      const bool whole = alias_[part].offset == 0 && bytes(root) == bytes(part);
+      const bool movable = whole && is_root(root) && !fixed_[root] && root != alias_[out].root && used_[root] &&
+                           maker_[root] != never && !graph_.values[part].constant;
+      if (movable)
+        merge(root, alias_[out].root, alias_[out].offset + offsets[k]);
+      else if (bytes(part))
+        storage_.copies[i].push_back({part, out}), part_offsets_.push_back({i, k, offsets[k]});
+    }
+  }
+
+  bool parts_already_joined(const Node& node, const std::vector<int64_t>& offsets) const {
+    const Alias first = alias_[node.in[0]];
+    if (fixed_[first.root] && storage_.places[first.root].where != Place::Where::output) return false;
+    for (size_t k = 0; k < node.in.size(); ++k) {
+      const Alias& part = alias_[node.in[k]];
+      if (part.root != first.root || part.offset != first.offset + offsets[k]) return false;
+    }
+    return node.in.size() > 1;
+  }
+
+  // An elementwise result overwrites its input where that is not needed again.
+  void reuse_inputs() {
+    for (size_t i = 0; i < graph_.nodes.size(); ++i) {
+      const Node& node = graph_.nodes[i];
+      if (on_device_[i] || storage_.done[i] || !choices_[i].offer.in_place) continue;
+      if (node.in.empty() || node.in[0] == absent) continue;
+      const ValueId in = node.in[0], out = node.out[0], root = alias_[in].root;
+      const bool whole = alias_[in].offset == 0 && bytes(root) == bytes(in);
+      if (!whole || fixed_[root] || fixed_[out] || !is_root(out) || last_use_[root] != i) continue;
+      if (bytes(in) != bytes(out) || !host_tensor(in) || maker_[root] == i || root == out) continue;
+      // The same bytes may not come in twice: the kernel could read what it has overwritten.
+      const auto same = [&](ValueId id) { return id != absent && alias_[id].root == root; };
+      if (std::count_if(node.in.begin(), node.in.end(), same) != 1) continue;
+      merge(out, root, 0);
+    }
+  }
+
+  struct Span {
+    ValueId root;
+    int64_t bytes;
+    size_t from, to;
+    int64_t offset = 0;
+  };
+
+  void place_all() {
+    std::vector<Span> spans;
+    for (ValueId id = 0; id < alias_.size(); ++id) {
+      if (!is_root(id) || fixed_[id] || maker_[id] == never) continue;
+      if (!host_tensor(id)) {
+        storage_.places[id] = {Place::Where::strings, static_cast<uint32_t>(storage_.strings.size()), 0};
+        storage_.strings.push_back(graph_.values[id].type);
+        continue;
+      }
+      const int64_t size = (bytes(id) + alignment - 1) / alignment * alignment + alignment;
+      spans.push_back({id, size, maker_[id], std::max(maker_[id], last_use_[id])});
+    }
+    fit(spans);
+    for (const Span& span : spans) storage_.places[span.root] = {Place::Where::arena, 0, span.offset};
+    for (ValueId id = 0; id < alias_.size(); ++id) {
+      const Alias& alias = alias_[id];
+      if (alias.root == id) continue;
+      storage_.places[id] = storage_.places[alias.root];
+      storage_.places[id].offset += alias.offset;
+    }
+    place_concat_copies();
+    copy_shared_outputs();
+  }
+
+  // Largest first, each at the lowest offset where nothing that lives at the same time is.
+  void fit(std::vector<Span>& spans) {
+    std::stable_sort(spans.begin(), spans.end(), [](const Span& a, const Span& b) { return a.bytes > b.bytes; });
+    std::vector<const Span*> placed;  // by offset
+    for (Span& span : spans) {
+      int64_t offset = 0;
+      for (const Span* other : placed) {
+        if (other->to < span.from || span.to < other->from) continue;
+        if (other->offset >= offset + span.bytes) break;
+        offset = std::max(offset, other->offset + other->bytes);
+      }
+      span.offset = offset;
+      if (offset > (int64_t{1} << 50)) fail(Error::Kind::memory, "the plan needs too much memory");
+      storage_.arena_bytes = std::max(storage_.arena_bytes, offset + span.bytes);
+      const auto at = std::upper_bound(placed.begin(), placed.end(), &span,
+                                       [](const Span* a, const Span* b) { return a->offset < b->offset; });
+      placed.insert(at, &span);
+    }
+  }
+
+  // A part that could not be written in place is copied: the target is a value of its own.
+  void place_concat_copies() {
+    for (const PartOffset& part : part_offsets_) {
+      const Node& node = graph_.nodes[part.node];
+      Place place = storage_.places[node.out[0]];
+      place.offset += part.offset;
+      const ValueId target = static_cast<ValueId>(storage_.places.size());
+      storage_.places.push_back(place);
+      for (Copy& copy : storage_.copies[part.node])
+        if (copy.from == node.in[part.part] && copy.to == node.out[0]) {
+          copy.to = target;
+          break;
+        }
+    }
+  }
+
+  // An output that is an input, a constant or another output's value is copied at the end.
+  void copy_shared_outputs() {
+    for (uint32_t i = 0; i < graph_.outputs.size(); ++i) {
+      const ValueId id = graph_.outputs[i];
+      const Place& place = storage_.places[id];
+      if (place.where == Place::Where::output && place.index == i && place.offset == 0) continue;
+      storage_.places.push_back({Place::Where::output, i, 0});
+      storage_.copies.back().push_back({id, static_cast<ValueId>(storage_.places.size() - 1)});
+    }
+  }
+
+  struct PartOffset {
+    size_t node, part;
+    int64_t offset;
+  };
+
+  const Graph& graph_;
+  const std::vector<Choice>& choices_;
+  Storage storage_;
+  std::vector<Alias> alias_;
+  std::vector<size_t> position_;
+  std::vector<bool> on_device_;
+  std::vector<size_t> maker_, last_use_;
+  std::vector<bool> used_, fixed_;
+  std::vector<PartOffset> part_offsets_;
+};
+
+}  // namespace
+
+Storage lay_out(const Graph& graph, const std::vector<Choice>& choices, const std::vector<DeviceStage>& stages) {
+  return Layouter(graph, choices, stages).run();
+}
+
+}  // namespace tessera

@@ -1,0 +1,40 @@
+// Where every value of a plan lives: aliases, lifetimes, and offsets into one arena.
+#pragma once
+
+#include "runtime/plan/assign.h"
+
+namespace tessera {
+
+/// Where a value lives while a plan runs.
+struct Place {
+  enum class Where : uint8_t { nowhere, arena, constant, input, output, strings } where = Where::nowhere;
+  uint32_t index = 0;   ///< which input, output or string tensor
+  int64_t offset = 0;   ///< bytes into it
+};
+
+/// A copy between two values, run before or instead of a node.
+struct Copy {
+  ValueId from, to;
+};
+
+struct Storage {
+  std::vector<Place> places;               ///< one per value
+  int64_t arena_bytes = 0;
+  std::vector<Type> strings;               ///< string tensors, which live beside the arena
+  /// Per node: true if its outputs are in place already (views, concatenations of parts that were
+  /// written where they belong); then only `copies` of that node are done.
+  std::vector<bool> done;
+  std::vector<std::vector<Copy>> copies;   ///< per node, and one more entry: after the last node
+};
+
+/// A stretch of consecutive nodes on one backend that has memory of its own.
+struct DeviceStage {
+  size_t first = 0, count = 0;
+  int backend = 0;
+  std::vector<ValueId> inputs, outputs;
+};
+
+/// Lays out all values that the host sees. Values inside a device stage have no place.
+Storage lay_out(const Graph& graph, const std::vector<Choice>& choices, const std::vector<DeviceStage>& stages);
+
+}  // namespace tessera

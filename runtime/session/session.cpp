@@ -1,0 +1,257 @@
+#include "runtime/session/session.h"
+
+#include <unistd.h>
+
+#include <charconv>
+#include <cstring>
+
+#include "ops/cpu/kernel.h"
+#include "runtime/onnx/load.h"
+#include "runtime/session/executor.h"
+#include "runtime/session/flops.h"
+#ifdef TESSERA_VULKAN
+#include "ops/vulkan/vulkan.h"
+#endif
+
+namespace tessera {
+
+struct Session::Impl {
+  Model model;
+  SessionOptions options;
+  Engine engine;
+  std::vector<Port> inputs, outputs;
+  std::unique_ptr<Executor> executor;
+  const DeviceBackend* device = nullptr;
+  std::string device_note;
+
+  // Adds the model's path to whatever goes wrong.
+  template <class Body>
+  auto framed(const Body& body) const {
+    try {
+      return body();
+    } catch (const Error& error) {
+      if (error.kind() == Error::Kind::cancelled || error.kind() == Error::Kind::usage) throw;
+      throw Error(error.kind(), cat(model.path, ": ", error.what()));
+    }
+  }
+
+  void start(onnx::Loaded loaded, const SessionOptions& given);
+  void choose_device();
+  std::vector<Type> checked_types(List<Type> in) const;
+  void check_input(const Port& port, Kind kind, const Type& type) const;
+};
+
+namespace {
+
+Port port_of(const Value& value) {
+  return {value.name, value.kind, value.type, value.ranked, value.dim_names};
+}
+
+int64_t default_memory_limit() {
+  const long pages = sysconf(_SC_PHYS_PAGES), size = sysconf(_SC_PAGE_SIZE);
+  return pages > 0 && size > 0 ? static_cast<int64_t>(pages) * size / 4 * 3 : 0;
+}
+
+[[noreturn]] void fail_unsupported(const std::string& path, const std::vector<std::string>& operators) {
+  std::string text = cat(path, ": ", operators.size(), operators.size() == 1 ? " operator is" : " operators are",
+                         " not supported:");
+  for (const std::string& name : operators) text += cat("\n  ", name);
+  throw Error(Error::Kind::unsupported, text);
+}
+
+}  // namespace
+
+void Session::Impl::choose_device() {
+  const std::string& wanted = options.device;
+  engine.backends.clear();
+  [[maybe_unused]] const bool automatic = wanted == "auto";
+  const bool vulkan = wanted.starts_with("vulkan");
+  if (!automatic && !vulkan && wanted != "cpu")
+    fail(Error::Kind::usage, "device \"", wanted, "\" is not known: use auto, cpu, vulkan or vulkan:N");
+#ifdef TESSERA_VULKAN
+  if (vulkan || automatic) {
+    int index = -1;
+    if (wanted.size() > 6) {
+      const char* begin = wanted.data() + 7;
+      const char* end = wanted.data() + wanted.size();
+      if (wanted[6] != ':' || std::from_chars(begin, end, index).ptr != end || begin == end || index < 0)
+        fail(Error::Kind::usage, "device \"", wanted, "\" is not known: use vulkan or vulkan:N");
+    }
+    std::string why;
+    if (std::unique_ptr<DeviceBackend> backend = vulkan::make_backend(index, &why)) {
+      device = backend.get();
+      engine.backends.push_back(std::move(backend));
+      engine.whole_on_device = automatic;
+    } else if (vulkan) {
+      device_note = cat("no Vulkan device: ", why, "; running on the CPU");
+    }
+  }
+#else
+  if (vulkan) device_note = "this build has no Vulkan; running on the CPU";
+#endif
+  engine.backends.push_back(cpu::make_backend());
+}
+
+void Session::Impl::start(onnx::Loaded loaded, const SessionOptions& given) {
+  model = std::move(loaded.model);
+  options = given;
+  if (!loaded.unsupported.empty()) fail_unsupported(model.path, loaded.unsupported);
+  if (options.precision != "fp32")
+    fail(Error::Kind::usage, "precision \"", options.precision, "\" is not known: use fp32");
+  if (options.threads < 0 || options.threads > 1024)
+    fail(Error::Kind::usage, "cannot run on ", options.threads, " threads: use 0 (all cores) to 1024");
+  choose_device();
+  for (const ValueId id : model.graph.inputs) inputs.push_back(port_of(model.graph.values[id]));
+  for (const ValueId id : model.graph.outputs) outputs.push_back(port_of(model.graph.values[id]));
+  engine.threads = std::make_unique<Threads>(options.threads);
+  engine.optimize = options.optimize;
+  engine.plan.threads = engine.threads->count();
+  engine.plan.memory_limit = options.memory_limit ? options.memory_limit : default_memory_limit();
+  framed([&] {
+    fold_constants(model.graph);
+    if (options.optimize) optimizer::prepare(model.graph);
+  });
+  executor = std::make_unique<Executor>(model.graph, engine);
+}
+
+void Session::Impl::check_input(const Port& port, Kind kind, const Type& type) const {
+  if (kind != port.kind) fail(Error::Kind::type, "input \"", port.name, "\" is the wrong kind of value");
+  if (kind != Kind::tensor) return;
+  if (port.type.dtype != DType::undefined && type.dtype != port.type.dtype)
+    fail(Error::Kind::type, "input \"", port.name, "\" must be ", name_of(port.type.dtype), ", not ",
+         name_of(type.dtype));
+  if (type.layout != Layout::row_major) fail(Error::Kind::type, "input \"", port.name, "\" is not row-major");
+  if (!port.ranked) return;
+  const Shape& declared = port.type.shape;
+  bool fits = declared.size() == type.shape.size();
+  for (size_t i = 0; fits && i < declared.size(); ++i) fits = declared[i] < 0 || declared[i] == type.shape[i];
+  if (!fits) fail(Error::Kind::shape, "input \"", port.name, "\" must be ", declared, ", not ", type.shape);
+}
+
+Session::Session(const std::string& path, const SessionOptions& options) : impl_(std::make_unique<Impl>()) {
+  impl_->start(onnx::load(path), options);
+}
+
+Session::Session(List<std::byte> model, const SessionOptions& options) : impl_(std::make_unique<Impl>()) {
+  std::shared_ptr<std::byte[]> copy(new std::byte[model.size() + 1]);
+  std::memcpy(copy.get(), model.data(), model.size());
+  impl_->start(onnx::load({copy.get(), model.size()}, copy, "model in memory"), options);
+}
+
+Session::~Session() = default;
+
+List<Port> Session::inputs() const { return impl_->inputs; }
+List<Port> Session::outputs() const { return impl_->outputs; }
+const Model& Session::model() const { return impl_->model; }
+const SessionOptions& Session::options() const { return impl_->options; }
+Text Session::device() const { return impl_->engine.backends.front()->name(); }
+Text Session::device_note() const { return impl_->device_note; }
+int Session::threads() const { return impl_->engine.threads->count(); }
+const Traffic* Session::traffic() const { return impl_->device ? &impl_->device->traffic : nullptr; }
+
+std::vector<Datum> Session::run(List<Datum> in, const RunOptions& options) const {
+  if (in.size() != impl_->inputs.size())
+    fail(Error::Kind::usage, "the model has ", impl_->inputs.size(), " inputs, but ", in.size(), " are given");
+  return impl_->framed([&] {
+    for (size_t i = 0; i < in.size(); ++i) impl_->check_input(impl_->inputs[i], in[i].kind, in[i].tensor.type);
+    auto out = impl_->executor->run({in.begin(), in.end()}, {options.profile, options.cancel});
+    // An output that is an input or a constant would alias it.
+    for (Datum& datum : out) {
+      const bool given = std::any_of(in.begin(), in.end(), [&](const Datum& d) {
+        return d.tensor.bytes && d.tensor.bytes == datum.tensor.bytes;
+      });
+      if (datum.tensor.bytes && (given || datum.tensor.bytes.use_count() > 1)) datum.tensor = datum.tensor.clone();
+    }
+    return out;
+  });
+}
+
+std::vector<Tensor> Session::run(List<Tensor> in, const RunOptions& options) const {
+  std::vector<Datum> data(in.size());
+  for (size_t i = 0; i < in.size(); ++i) data[i].tensor = in[i];
+  std::vector<Tensor> out;
+  for (Datum& datum : run(List<Datum>(data), options)) {
+    if (datum.kind != Kind::tensor)
+      fail(Error::Kind::unsupported, "output \"", impl_->outputs[out.size()].name, "\" is not a tensor");
+    out.push_back(std::move(datum.tensor));
+  }
+  return out;
+}
+
+void Session::run_into(List<View> in, List<View> out, const RunOptions& options) const {
+  if (in.size() != impl_->inputs.size() || out.size() != impl_->outputs.size())
+    fail(Error::Kind::usage, "the model has ", impl_->inputs.size(), " inputs and ", impl_->outputs.size(),
+         " outputs, but ", in.size(), " and ", out.size(), " are given");
+  impl_->framed([&] {
+    for (size_t i = 0; i < in.size(); ++i) impl_->check_input(impl_->inputs[i], Kind::tensor, in[i].type);
+    const RunControl control{options.profile, options.cancel};
+    if (impl_->executor->run_into(in, out, control)) return;
+    std::vector<Datum> data(in.size());
+    for (size_t i = 0; i < in.size(); ++i)
+      data[i].tensor = {in[i].type, std::shared_ptr<std::byte>(in[i].data, [](std::byte*) {})};
+    const auto results = impl_->executor->run(std::move(data), control);
+    for (size_t i = 0; i < out.size(); ++i) {
+      if (results[i].kind != Kind::tensor || results[i].tensor.type != out[i].type)
+        fail(Error::Kind::shape, "output \"", impl_->outputs[i].name, "\" is ", results[i].tensor.type,
+             ", but the buffer is ", out[i].type);
+      copy_elements(results[i].tensor.view(), out[i]);
+    }
+  });
+}
+
+std::vector<Type> Session::Impl::checked_types(List<Type> in) const {
+  if (in.size() != inputs.size())
+    fail(Error::Kind::usage, "the model has ", inputs.size(), " inputs, but ", in.size(), " types are given");
+  for (size_t i = 0; i < in.size(); ++i) check_input(inputs[i], inputs[i].kind, in[i]);
+  return {in.begin(), in.end()};
+}
+
+std::vector<Type> Session::output_types(List<Type> in) const {
+  return impl_->framed([&] {
+    bool whole = false;
+    const auto plan = impl_->executor->first_plan(impl_->checked_types(in), &whole);
+    if (!whole)
+      fail(Error::Kind::unsupported, "the outputs' shapes depend on data and are known only after a run");
+    std::vector<Type> types;
+    for (const ValueId id : plan->graph().outputs) types.push_back(plan->graph().values[id].type);
+    return types;
+  });
+}
+
+Memory Session::forecast(List<Type> in) const {
+  return impl_->framed([&] {
+    bool whole = false;
+    const auto plan = impl_->executor->first_plan(impl_->checked_types(in), &whole);
+    return Memory{plan ? plan->arena_bytes() : 0, impl_->model.weight_bytes + impl_->engine.packs.bytes()};
+  });
+}
+
+std::vector<StepInfo> Session::steps(List<Type> in) const {
+  return impl_->framed([&] {
+    bool whole = false;
+    const auto plan = impl_->executor->first_plan(impl_->checked_types(in), &whole);
+    std::vector<StepInfo> infos;
+    if (!plan) return infos;
+    for (size_t i = 0; i < plan->steps().size(); ++i) {
+      const Step& step = plan->steps()[i];
+      const NodeTypes types(plan->graph(), *step.node);
+      const size_t backend = static_cast<size_t>(plan->choices()[i].backend);
+      const bool in_place = plan->storage().done[i];
+      infos.push_back({step.node->name, std::string(step.node->op->name),
+                       in_place ? "in place" : std::string(step.offer.name),
+                       std::string(impl_->engine.backends[backend]->name()), types.in, types.out,
+                       flops(*step.node, types.in, types.out)});
+    }
+    return infos;
+  });
+}
+
+std::vector<std::string> unsupported_operators(const Model& model) {
+  // The loader lists them as it resolves operators; a graph that it let through has none.
+  std::vector<std::string> missing;
+  for (const Node& node : model.graph.nodes)
+    if (!node.op) missing.push_back(node.name);
+  return missing;
+}
+
+}  // namespace tessera
