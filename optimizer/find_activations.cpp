@@ -1,0 +1,78 @@
+// Activations that exporters spell out: x * Sigmoid(x) is Swish; x/2 * (1 + Erf(x / sqrt 2)) is Gelu.
+
+#include <cmath>
+
+#include "optimizer/rewrites.h"
+
+namespace tessera::optimizer {
+namespace {
+
+bool is_number(Edit& edit, ValueId id, double wanted) {
+  double value;
+  return scalar_of(edit.constant(id), &value) && std::abs(value - wanted) < 1e-4 * std::abs(wanted);
+}
+
+// If `node` is op(x, number) or, for a commutative op, op(number, x): x; else absent.
+ValueId other_than(Edit& edit, const Node* node, Text op, double number) {
+  if (!is(node, op) || node->in.size() != 2) return absent;
+  if (is_number(edit, node->in[1], number)) return node->in[0];
+  return op != "Div" && is_number(edit, node->in[0], number) ? node->in[1] : absent;
+}
+
+ValueId partner(const Node& node, ValueId id) { return node.in[0] == id ? node.in[1] : node.in[0]; }
+
+void become(Edit& edit, Node& node, Text op, int opset, ValueId x) {
+  node.op = find_op("", op, opset);
+  node.opset = opset;
+  node.attrs = nullptr;
+  node.in = {x};
+  edit.refresh();
+}
+
+bool find_swish(Edit& edit, Node& mul) {
+  if (mul.in.size() != 2 || !find_op("", "Swish", 24)) return false;
+  for (int side = 0; side < 2; ++side) {
+    const Node* sigmoid = edit.maker(mul.in[static_cast<size_t>(side)]);
+    if (!is(sigmoid, "Sigmoid") || sigmoid->in[0] != mul.in[static_cast<size_t>(1 - side)]) continue;
+    if (edit.only_user(sigmoid->out[0]) != &mul) continue;
+    become(edit, mul, "Swish", 24, sigmoid->in[0]);
+    return true;
+  }
+  return false;
+}
+
+bool find_gelu(Edit& edit, const Node& erf) {
+  const Node* scaled = edit.maker(erf.in[0]);
+  ValueId x = other_than(edit, scaled, "Div", std::sqrt(2.0));
+  if (x == absent) x = other_than(edit, scaled, "Mul", std::sqrt(0.5));
+  Node* plus = edit.only_user(erf.out[0]);
+  if (x == absent || !find_op("", "Gelu", 20) || other_than(edit, plus, "Add", 1) == absent) return false;
+  Node* product = edit.only_user(plus->out[0]);
+  if (!is(product, "Mul")) return false;
+  const ValueId other = partner(*product, plus->out[0]);
+  Node* next = edit.only_user(product->out[0]);
+  if (other == x && other_than(edit, next, "Mul", 0.5) == product->out[0]) {
+    become(edit, *next, "Gelu", 20, x);  // (x * (1 + erf)) * 0.5
+  } else if (other_than(edit, edit.maker(other), "Mul", 0.5) == x) {
+    become(edit, *product, "Gelu", 20, x);  // (x * 0.5) * (1 + erf)
+  } else if (is_number(edit, other, 0.5) && is(next, "Mul") && partner(*next, product->out[0]) == x) {
+    become(edit, *next, "Gelu", 20, x);  // ((1 + erf) * 0.5) * x
+  } else {
+    return false;
+  }
+  return true;
+}
+
+}  // namespace
+
+bool find_activations(Graph& graph, const Fits&) {
+  Edit edit(graph);
+  bool changed = false;
+  for (Node& node : graph.nodes) {
+    if (is(&node, "Mul")) changed |= find_swish(edit, node);
+    if (is(&node, "Erf")) changed |= find_gelu(edit, node);
+  }
+  return edit.finish() || changed;
+}
+
+}  // namespace tessera::optimizer
