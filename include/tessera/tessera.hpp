@@ -1,0 +1,160 @@
+// tessera for C++20: RAII over tessera.h, header-only. Failures throw tessera::api::Failure.
+// A Session may be shared by threads; the other classes belong to one thread at a time.
+#pragma once
+
+#include <tessera/tessera.h>
+
+#include <cstring>
+#include <memory>
+#include <span>
+#include <stdexcept>
+#include <string>
+#include <utility>
+#include <vector>
+
+namespace tessera::api {
+
+/// A status as an exception.
+class Failure : public std::runtime_error {
+ public:
+  Failure(tessera_code code, const char* text) : std::runtime_error(text), code_(code) {}
+  tessera_code code() const { return code_; }
+
+ private:
+  tessera_code code_;
+};
+
+/// Throws if the status is a failure; frees it.
+inline void check(tessera_status* status) {
+  if (!status) return;
+  const Failure failure(tessera_status_code(status), tessera_status_text(status));
+  tessera_status_free(status);
+  throw failure;
+}
+
+/// The tessera_dtype of a C++ element type.
+template <class T>
+constexpr tessera_dtype dtype_of() {
+  if constexpr (std::is_same_v<T, float>) return TESSERA_FLOAT32;
+  else if constexpr (std::is_same_v<T, double>) return TESSERA_FLOAT64;
+  else if constexpr (std::is_same_v<T, int8_t>) return TESSERA_INT8;
+  else if constexpr (std::is_same_v<T, uint8_t>) return TESSERA_UINT8;
+  else if constexpr (std::is_same_v<T, int16_t>) return TESSERA_INT16;
+  else if constexpr (std::is_same_v<T, uint16_t>) return TESSERA_UINT16;
+  else if constexpr (std::is_same_v<T, int32_t>) return TESSERA_INT32;
+  else if constexpr (std::is_same_v<T, uint32_t>) return TESSERA_UINT32;
+  else if constexpr (std::is_same_v<T, int64_t>) return TESSERA_INT64;
+  else if constexpr (std::is_same_v<T, uint64_t>) return TESSERA_UINT64;
+  else if constexpr (std::is_same_v<T, bool>) return TESSERA_BOOL;
+  else static_assert(sizeof(T) == 0, "no tensor has elements of this type");
+}
+
+/// A tensor in someone else's memory, with its own copy of the shape.
+class Tensor {
+ public:
+  template <class T>
+  Tensor(std::span<T> data, std::vector<int64_t> dims)
+      : dtype_(dtype_of<std::remove_const_t<T>>()), dims_(std::move(dims)),
+        data_(const_cast<std::remove_const_t<T>*>(data.data())), bytes_(data.size_bytes()) {}
+  explicit Tensor(const tessera_tensor& tensor)
+      : dtype_(tensor.dtype), dims_(tensor.dims, tensor.dims + tensor.rank), data_(tensor.data), bytes_(tensor.bytes) {}
+
+  tessera_dtype dtype() const { return dtype_; }
+  const std::vector<int64_t>& dims() const { return dims_; }
+  /// The elements; throws if T is not the tensor's element type.
+  template <class T>
+  std::span<T> elements() const {
+    if (dtype_of<std::remove_const_t<T>>() != dtype_) throw Failure(TESSERA_TYPE, "the tensor has other elements");
+    return {static_cast<T*>(data_), bytes_ / sizeof(T)};
+  }
+  tessera_tensor c() const { return {dtype_, dims_.size(), dims_.data(), data_, bytes_}; }
+
+ private:
+  tessera_dtype dtype_;
+  std::vector<int64_t> dims_;
+  void* data_;
+  size_t bytes_;
+};
+
+/// The outputs of one run.
+class Result {
+ public:
+  explicit Result(tessera_result* result) : result_(result, tessera_result_free) {}
+  size_t size() const { return tessera_result_count(result_.get()); }
+  /// Output i; valid as long as this Result.
+  Tensor operator[](size_t i) const {
+    tessera_tensor tensor{};
+    check(tessera_result_tensor(result_.get(), i, &tensor));
+    return Tensor(tensor);
+  }
+
+ private:
+  std::unique_ptr<tessera_result, void (*)(tessera_result*)> result_;
+};
+
+struct Port {
+  std::string name;
+  tessera_dtype dtype;
+  bool ranked;
+  std::vector<int64_t> dims;  ///< -1 where the model leaves an extent open
+};
+
+struct Options : tessera_options {
+  Options() { tessera_options_init(this); }
+};
+
+class Session {
+ public:
+  explicit Session(const std::string& path, const Options& options = {}) {
+    tessera_session* session = nullptr;
+    check(tessera_session_load(path.c_str(), &options, &session));
+    session_.reset(session);
+  }
+  /// From memory, which is copied.
+  explicit Session(std::span<const std::byte> model, const Options& options = {}) {
+    tessera_session* session = nullptr;
+    check(tessera_session_load_memory(model.data(), model.size(), &options, &session));
+    session_.reset(session);
+  }
+
+  std::string device() const { return tessera_session_device(session_.get()); }
+  std::vector<Port> inputs() const { return ports(tessera_session_input_count(session_.get()), tessera_session_input); }
+  std::vector<Port> outputs() const {
+    return ports(tessera_session_output_count(session_.get()), tessera_session_output);
+  }
+
+  Result run(std::span<const Tensor> inputs, const tessera_cancel* cancel = nullptr) const {
+    const std::vector<tessera_tensor> in = plain(inputs);
+    tessera_result* result = nullptr;
+    check(tessera_run(session_.get(), in.data(), in.size(), cancel, &result));
+    return Result(result);
+  }
+  void run_into(std::span<const Tensor> inputs, std::span<const Tensor> outputs,
+                const tessera_cancel* cancel = nullptr) const {
+    const std::vector<tessera_tensor> in = plain(inputs), out = plain(outputs);
+    check(tessera_run_into(session_.get(), in.data(), in.size(), out.data(), out.size(), cancel));
+  }
+  const tessera_session* c() const { return session_.get(); }
+
+ private:
+  static std::vector<tessera_tensor> plain(std::span<const Tensor> tensors) {
+    std::vector<tessera_tensor> list;
+    for (const Tensor& tensor : tensors) list.push_back(tensor.c());
+    return list;
+  }
+  template <class Get>
+  std::vector<Port> ports(size_t count, Get get) const {
+    std::vector<Port> list;
+    for (size_t i = 0; i < count; ++i) {
+      tessera_port port;
+      tessera_port_init(&port);
+      check(get(session_.get(), i, &port));
+      list.push_back({port.name, port.dtype, port.ranked != 0, {port.dims, port.dims + port.rank}});
+    }
+    return list;
+  }
+
+  std::unique_ptr<tessera_session, void (*)(tessera_session*)> session_{nullptr, tessera_session_free};
+};
+
+}  // namespace tessera::api
