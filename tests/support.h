@@ -1,0 +1,118 @@
+// What tests share: where the test data is, and short ways to make and compare tensors.
+#pragma once
+
+#include <gtest/gtest.h>
+
+#include <cmath>
+#include <cstdlib>
+#include <filesystem>
+#include <fstream>
+#include <initializer_list>
+#include <optional>
+#include <random>
+#include <string>
+#include <vector>
+
+#include "runtime/graph/tensor.h"
+
+namespace tessera::test {
+
+/// The folder of third-party test data: TESSERA_SHARED, else "shared" beside the source folder.
+/// Empty where it does not exist; such tests call TESSERA_REQUIRE_SHARED.
+inline std::optional<std::filesystem::path> shared_data() {
+  const char* named = std::getenv("TESSERA_SHARED");
+  const std::filesystem::path path =
+      named ? std::filesystem::path(named) : std::filesystem::path(TESSERA_SOURCE_DIR).parent_path() / "shared";
+  std::error_code error;
+  if (!std::filesystem::is_directory(path / "data", error)) return std::nullopt;
+  return path / "data";
+}
+
+/// Binds `name` to the data folder, or skips the test.
+#define TESSERA_REQUIRE_SHARED(name)                                                      \
+  const auto name##_found = ::tessera::test::shared_data();                               \
+  if (!name##_found) GTEST_SKIP() << "skipped: the shared test data is not on this machine"; \
+  const std::filesystem::path& name = *name##_found
+
+/// A folder for one test's files, removed at the end.
+class TemporaryFolder {
+ public:
+  TemporaryFolder() {
+    std::string name = (std::filesystem::temp_directory_path() / "tessera_test_XXXXXX").string();
+    if (!mkdtemp(name.data())) throw std::runtime_error("cannot make a temporary folder");
+    path_ = name;
+  }
+  ~TemporaryFolder() {
+    std::error_code ignored;
+    std::filesystem::remove_all(path_, ignored);
+  }
+  TemporaryFolder(const TemporaryFolder&) = delete;
+  TemporaryFolder& operator=(const TemporaryFolder&) = delete;
+  const std::filesystem::path& path() const { return path_; }
+
+ private:
+  std::filesystem::path path_;
+};
+
+inline std::vector<std::byte> read_bytes(const std::filesystem::path& path) {
+  std::ifstream file(path, std::ios::binary);
+  if (!file) throw std::runtime_error("cannot read " + path.string());
+  const std::vector<char> text((std::istreambuf_iterator<char>(file)), std::istreambuf_iterator<char>());
+  std::vector<std::byte> bytes(text.size());
+  if (!text.empty()) std::memcpy(bytes.data(), text.data(), text.size());
+  return bytes;
+}
+
+/// A tensor with these elements, rounded to `dtype`; one value fills all.
+inline Tensor tensor(DType dtype, const Shape& shape, const std::vector<double>& values = {0}) {
+  Tensor made = Tensor::make({dtype, shape});
+  const int64_t count = shape.elements();
+  for (int64_t i = 0; i < count; ++i)
+    set_element(made.view(), i, values.size() == 1 ? values[0] : values[static_cast<size_t>(i)]);
+  return made;
+}
+
+inline Tensor floats(const Shape& shape, const std::vector<double>& values) {
+  return tensor(DType::float32, shape, values);
+}
+
+/// Random elements in [low, high); integers are whole.
+inline Tensor random_tensor(DType dtype, const Shape& shape, uint32_t seed, double low = -1, double high = 1) {
+  Tensor made = Tensor::make({dtype, shape});
+  std::mt19937 engine(seed);
+  std::uniform_real_distribution<double> uniform(low, high);
+  const int64_t count = shape.elements();
+  for (int64_t i = 0; i < count; ++i) {
+    const double value = uniform(engine);
+    set_element(made.view(), i, is_float(dtype) ? value : std::floor(value));
+  }
+  return made;
+}
+
+inline std::vector<double> elements(const View& view) {
+  std::vector<double> values(static_cast<size_t>(view.elements()));
+  for (size_t i = 0; i < values.size(); ++i) values[i] = element_as_double(view, static_cast<int64_t>(i));
+  return values;
+}
+inline std::vector<double> elements(const Tensor& tensor) { return elements(tensor.view()); }
+
+/// Same dtype and shape, and |a - b| <= absolute + relative * |b|; NaN equals NaN.
+inline testing::AssertionResult close(const View& actual, const View& expected, double relative = 1e-5,
+                                      double absolute = 1e-6) {
+  if (actual.type.dtype != expected.type.dtype || !(actual.shape() == expected.shape()))
+    return testing::AssertionFailure() << cat(actual.type) << " is not " << cat(expected.type);
+  const int64_t count = expected.elements();
+  for (int64_t i = 0; i < count; ++i) {
+    const double a = element_as_double(actual, i), b = element_as_double(expected, i);
+    if (a == b || (std::isnan(a) && std::isnan(b))) continue;
+    if (!(std::abs(a - b) <= absolute + relative * std::abs(b)))
+      return testing::AssertionFailure() << "element " << i << " is " << a << ", not " << b;
+  }
+  return testing::AssertionSuccess();
+}
+inline testing::AssertionResult close(const Tensor& actual, const Tensor& expected, double relative = 1e-5,
+                                      double absolute = 1e-6) {
+  return close(actual.view(), expected.view(), relative, absolute);
+}
+
+}  // namespace tessera::test

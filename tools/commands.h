@@ -1,0 +1,24 @@
+// The subcommands: each adds itself to the application, with a callback that does the work and sets
+// the exit code. What a callback throws, main prints and turns into an exit code.
+#pragma once
+
+#include <CLI/CLI.hpp>
+#include <atomic>
+
+namespace tessera::tools {
+
+enum ExitCode { exit_done = 0, exit_failed = 1, exit_usage = 2, exit_unsupported = 3 };
+
+void add_run(CLI::App& app, int& exit_code);
+void add_test(CLI::App& app, int& exit_code);
+void add_bench(CLI::App& app, int& exit_code);
+void add_inspect(CLI::App& app, int& exit_code);
+void add_check(CLI::App& app, int& exit_code);
+void add_devices(CLI::App& app, int& exit_code);
+void add_upscale(CLI::App& app, int& exit_code);
+
+/// Set by SIGINT and SIGTERM: long work stops at the next step, removes what is half done, and throws
+/// Error::cancelled. A second signal ends the process at once.
+const std::atomic<bool>& interrupted();
+
+}  // namespace tessera::tools
