@@ -1,0 +1,60 @@
+#!/usr/bin/env bash
+# Checks that a compiler does not make: formatting, clang-tidy, names of weak symbols in vector code,
+# includes between rooms, sizes of files. Needs a release build; ./dev lint calls it.
+set -euo pipefail
+cd "$(dirname "$0")/.."
+failures=0
+complain() { printf 'lint: %s\n' "$*" >&2; failures=$((failures + 1)); }
+
+sources() { git ls-files '*.cpp' '*.h' '*.hpp' '*.c'; }
+
+# 1. Formatting.
+unformatted=$(sources | xargs clang-format --dry-run 2>&1 | grep -oE '^[^:]+' | sort -u || true)
+[[ -z $unformatted ]] || complain "not formatted (./dev format): $unformatted"
+
+# 2. Arrows between rooms: what a room's files may include of other rooms.
+may_include() {  # folder, then the folders it may include
+  local room=$1 pattern
+  shift
+  pattern=$(IFS='|'; echo "$*")
+  local bad
+  bad=$(grep -nE '^#include "(runtime|ops|optimizer|tools|tests|bench)/' "$room"/*.cpp "$room"/*.h 2>/dev/null |
+    grep -vE "#include \"($pattern)/" || true)
+  [[ -z $bad ]] || complain "$room may include only $*: $bad"
+}
+may_include runtime/base runtime/base
+may_include runtime/graph runtime/base runtime/graph
+may_include runtime/onnx runtime/base runtime/graph runtime/onnx
+may_include runtime/plan runtime/base runtime/graph runtime/plan
+may_include ops runtime/base runtime/graph ops
+may_include ops/cpu runtime/base runtime/graph ops ops/cpu
+may_include ops/vulkan runtime/base runtime/graph ops ops/vulkan
+may_include optimizer runtime/base runtime/graph ops optimizer
+grep -lE '#include "ops/(vulkan)/' ops/cpu/*.cpp ops/cpu/*.h && complain "ops/cpu sees ops/vulkan"
+grep -lE '#include "ops/(cpu)/' ops/vulkan/*.cpp ops/vulkan/*.h && complain "ops/vulkan sees ops/cpu"
+
+# 3. Vector code must not leave weak symbols that baseline code could link.
+for level in avx2 avx512; do
+  for object in build/release/ops/cpu/CMakeFiles/tessera_simd_$level.dir/simd/*.o; do
+    [[ -e $object ]] || { complain "no objects of level $level: ./dev build first"; break; }
+    weak=$(nm -C "$object" | grep -E ' [WVu] ' | grep -v "tessera::cpu::$level" || true)
+    [[ -z $weak ]] || complain "$object has weak symbols: $weak"
+  done
+done
+
+# 4. Sizes.
+while read -r lines file; do
+  ((lines <= 650)) || complain "$file has $lines lines: split it"
+done < <(sources | grep -v '^tests/' | xargs wc -l | grep -v ' total$')
+
+# 5. clang-tidy, on what the release build compiles.
+if [[ -e build/release/compile_commands.json ]]; then
+  sources | grep -E '^(runtime|ops|optimizer|tools)/.*\.cpp$' | grep -v '/simd/' |
+    xargs -P "$(nproc)" -n 4 clang-tidy -p build/release --quiet >build/tidy.log 2>/dev/null || true
+  grep -E 'error:' build/tidy.log >&2 && complain "clang-tidy (build/tidy.log)"
+else
+  complain "no build/release/compile_commands.json: ./dev build first"
+fi
+
+((failures == 0)) && echo "lint: clean"
+exit $((failures > 0))
