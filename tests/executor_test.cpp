@@ -1,0 +1,250 @@
+// Plans and executors: memory, determinism, cuts, cancelling.
+
+#include <gmock/gmock.h>
+#include <gtest/gtest.h>
+
+#include <cstdlib>
+#include <new>
+#include <thread>
+
+#include "tests/graph_builder.h"
+
+namespace {
+std::atomic<int64_t> allocations{0};
+}
+
+// Counts every allocation of the test program.
+void* operator new(size_t size) {
+  ++allocations;
+  if (void* p = std::malloc(size ? size : 1)) return p;
+  throw std::bad_alloc();
+}
+void* operator new(size_t size, std::align_val_t alignment) {
+  ++allocations;
+  const size_t step = static_cast<size_t>(alignment);
+  if (void* p = std::aligned_alloc(step, (size + step - 1) / step * step)) return p;
+  throw std::bad_alloc();
+}
+void* operator new(size_t size, std::align_val_t alignment, const std::nothrow_t&) noexcept {
+  ++allocations;
+  const size_t step = static_cast<size_t>(alignment);
+  return std::aligned_alloc(step, (size + step - 1) / step * step);
+}
+void operator delete(void* p) noexcept { std::free(p); }
+void operator delete(void* p, size_t) noexcept { std::free(p); }
+void operator delete(void* p, std::align_val_t) noexcept { std::free(p); }
+void operator delete(void* p, size_t, std::align_val_t) noexcept { std::free(p); }
+
+namespace tessera::test {
+namespace {
+
+// A network like the upscalers: convolutions with PRelu, a residual, a pixel shuffle, a base image.
+Graph small_upscaler() {
+  GraphBuilder b;
+  const ValueId x = b.input("x", {DType::float32, {1, 3, -1, -1}});
+  const auto conv = [&](ValueId in, int64_t from, int64_t to, unsigned seed) {
+    const ValueId w = b.constant(random_tensor({to, from, 3, 3}, seed, -0.1f, 0.1f));
+    const ValueId bias = b.constant(random_tensor({to}, seed + 1));
+    return b.node("Conv", {in, w, bias}, {{"pads", std::vector<int64_t>{1, 1, 1, 1}}});
+  };
+  ValueId y = b.node("PRelu", {conv(x, 3, 32, 1), b.constant(random_tensor({32, 1, 1}, 3))});
+  const ValueId skip = y;
+  for (unsigned i = 0; i < 3; ++i)
+    y = b.node("PRelu", {conv(y, 32, 32, 10 + 2 * i), b.constant(random_tensor({32, 1, 1}, 30 + i))});
+  y = b.node("Add", {y, skip});
+  y = b.node("DepthToSpace", {conv(y, 32, 12, 40)}, {{"blocksize", int64_t{2}}, {"mode", std::string("CRD")}});
+  Tensor scales = Tensor::make({DType::float32, {4}});
+  for (int i = 0; i < 4; ++i) scales.as<float>()[i] = i < 2 ? 1.0f : 2.0f;
+  const ValueId base = b.node("Resize", {x, absent, b.constant(std::move(scales))},
+                              {{"mode", std::string("nearest")},
+                               {"coordinate_transformation_mode", std::string("asymmetric")},
+                               {"nearest_mode", std::string("floor")}});
+  const ValueId sum = b.node("Add", {y, base});
+  b.output(b.node("Clip", {sum, b.constant(random_tensor({}, 1, 0, 1e-6f)), b.constant(random_tensor({}, 1, 1, 1.001f))}));
+  return b.graph;
+}
+
+TEST(Executor, ASteadyRunAllocatesNothing) {
+  Graph graph = small_upscaler();
+  optimizer::prepare(graph);
+  const auto engine = cpu_engine(true, 2);
+  const Executor executor(graph, *engine);
+  const Tensor in = random_tensor({1, 3, 33, 29}, 1, 0, 1);
+  const Tensor out = Tensor::make({DType::float32, {1, 3, 66, 58}});
+  const View in_view = in.view(), out_view = out.view();
+  for (int i = 0; i < 2; ++i) ASSERT_TRUE(executor.run_into({&in_view, 1}, {&out_view, 1}, {}));
+  const int64_t before = allocations;
+  for (int i = 0; i < 3; ++i) executor.run_into({&in_view, 1}, {&out_view, 1}, {});
+  EXPECT_EQ(allocations - before, 0);
+}
+
+TEST(Executor, ThreadsAndRunsGiveTheSameBits) {
+  const Tensor in = random_tensor({1, 3, 50, 47}, 2, 0, 1);
+  const Tensor first = run_graph(small_upscaler(), {in}, true, 1)[0];
+  for (const int threads : {1, 2, 3, 7}) {
+    const Tensor again = run_graph(small_upscaler(), {in}, true, threads)[0];
+    EXPECT_EQ(std::memcmp(first.bytes.get(), again.bytes.get(), static_cast<size_t>(first.type.bytes())), 0) << threads;
+  }
+}
+
+TEST(Executor, OptimizedAgreesWithTheReference) {
+  const Tensor in = random_tensor({1, 3, 41, 38}, 5, 0, 1);
+  const Tensor plain = run_graph(small_upscaler(), {in}, false)[0];
+  const Tensor fast = run_graph(small_upscaler(), {in}, true, 2)[0];
+  EXPECT_LT(relative_difference(plain, fast), 5e-6);
+}
+
+TEST(Executor, ManyThreadsShareOne) {
+  Graph graph = small_upscaler();
+  optimizer::prepare(graph);
+  const auto engine = cpu_engine(true, 2);
+  const Executor executor(graph, *engine);
+  std::vector<std::thread> callers;
+  for (unsigned c = 0; c < 8; ++c)
+    callers.emplace_back([&, c] {
+      // Two shapes, so that plans are made while others run.
+      const Tensor in = random_tensor({1, 3, 16 + c % 2, 20}, c, 0, 1);
+      std::vector<Tensor> results;
+      for (int round = 0; round < 8; ++round) {
+        std::vector<Datum> data(1);
+        data[0].tensor = in;
+        results.push_back(executor.run(std::move(data), {})[0].tensor);
+        EXPECT_EQ(relative_difference(results[0], results.back()), 0);
+      }
+    });
+  for (std::thread& caller : callers) caller.join();
+}
+
+TEST(Executor, LiveValuesNeverOverlap) {
+  Graph graph = small_upscaler();
+  optimizer::prepare(graph);
+  const auto engine = cpu_engine(true);
+  const Executor executor(graph, *engine);
+  bool whole = false;
+  const Type type{DType::float32, {1, 3, 30, 30}};
+  const auto plan = executor.first_plan(List<Type>(&type, 1), &whole);
+  ASSERT_TRUE(whole);
+  const Graph& g = plan->graph();
+  const auto& places = plan->storage().places;
+  // What a node writes must not touch what is read by it (but for a declared in-place input) or later.
+  std::vector<size_t> last(g.values.size());
+  for (size_t i = 0; i < g.nodes.size(); ++i)
+    for (const ValueId id : g.nodes[i].in)
+      if (id != absent) last[id] = i;
+  std::vector<ValueId> live;
+  for (size_t i = 0; i < g.nodes.size(); ++i) {
+    const ValueId out = g.nodes[i].out[0];
+    for (const ValueId id : live) {
+      const bool in_place = plan->choices()[i].offer.in_place && g.nodes[i].in[0] == id && last[id] == i;
+      if (last[id] < i || in_place || places[id].where != places[out].where) continue;
+      const bool apart = places[id].offset + g.values[id].type.bytes() <= places[out].offset ||
+                         places[out].offset + g.values[out].type.bytes() <= places[id].offset;
+      EXPECT_TRUE(apart) << g.values[id].name << " and " << g.values[out].name;
+    }
+    live.push_back(out);
+  }
+}
+
+TEST(Executor, CutsWhereAShapeDependsOnAnInput) {
+  GraphBuilder b;
+  const ValueId x = b.input("x", {DType::float32, {-1}});
+  const ValueId shape = b.input("shape", {DType::int64, {2}});
+  const ValueId twice = b.node("Add", {x, x});
+  b.output(b.node("Neg", {b.node("Reshape", {twice, shape})}));
+  const Tensor in = random_tensor({12}, 1);
+  for (const std::vector<int64_t>& dims : {std::vector<int64_t>{3, 4}, {2, 6}, {3, 4}}) {
+    const Tensor out = run_graph(b.graph, {in, Tensor::of(dims)}, true)[0];
+    EXPECT_EQ(out.type.shape, Shape(List<int64_t>(dims)));
+    for (int i = 0; i < 12; ++i) EXPECT_EQ(out.as<float>()[i], -2 * in.as<float>()[i]);
+  }
+}
+
+TEST(Executor, CutsAtDataDependentShapes) {
+  GraphBuilder b;
+  const ValueId x = b.input("x", {DType::float32, {-1}});
+  const ValueId indices = b.node("Transpose", {b.node("NonZero", {b.node("Relu", {x})})},
+                                 {{"perm", std::vector<int64_t>{1, 0}}});
+  b.output(b.node("GatherND", {x, indices}));
+  const Tensor in = random_tensor({50}, 4);
+  std::vector<float> expected;
+  for (int i = 0; i < 50; ++i)
+    if (in.as<float>()[i] > 0) expected.push_back(in.as<float>()[i]);
+  const Tensor out = run_graph(b.graph, {in}, true)[0];
+  EXPECT_EQ(std::vector<float>(out.as<float>(), out.as<float>() + out.type.shape.elements()), expected);
+}
+
+TEST(Executor, LoopsRunTheirBodyWithCapturedValues) {
+  // Sums `step`, which the body captures, ten times, and collects every partial sum.
+  GraphBuilder outer;
+  const ValueId step = outer.input("step", {DType::float32, {2}});
+  GraphBuilder body;
+  body.input("i", {DType::int64, {}});
+  const ValueId go = body.input("go", {DType::boolean, {}});
+  const ValueId sum = body.input("sum", {DType::float32, {2}});
+  const ValueId captured = body.graph.add_value({"step", {}, false, Kind::tensor, {}, nullptr});
+  body.graph.captures.push_back({step, captured});
+  const ValueId next = body.node("Add", {sum, captured});
+  body.output(body.node("Identity", {go}));
+  body.output(next);
+  body.output(body.node("Neg", {next}));
+
+  Tensor yes = Tensor::make({DType::boolean, {}});
+  *yes.as<bool>() = true;
+  const ValueId start = outer.constant(Tensor::make({DType::float32, {2}}));
+  const auto out = outer.nodes("Loop", {outer.constant(Tensor::scalar(10)), outer.constant(std::move(yes)), start}, 2,
+                               {{"body", std::make_shared<Graph>(body.graph)}});
+  outer.output(out[0]);
+  outer.output(out[1]);
+  const Tensor in = random_tensor({2}, 6);
+  const auto results = run_graph(outer.graph, {in}, true);
+  EXPECT_NEAR(results[0].as<float>()[1], 10 * in.as<float>()[1], 1e-5);
+  EXPECT_EQ(results[1].type.shape, (Shape{10, 2}));
+  EXPECT_NEAR(results[1].as<float>()[2 * 3], -4 * in.as<float>()[0], 1e-5);
+}
+
+TEST(Executor, StopsWhenAsked) {
+  Graph graph = small_upscaler();
+  const auto engine = cpu_engine(true);
+  const Executor executor(graph, *engine);
+  const std::atomic<bool> cancel{true};
+  std::vector<Datum> data(1);
+  data[0].tensor = random_tensor({1, 3, 16, 16}, 1);
+  try {
+    executor.run(std::move(data), {nullptr, &cancel});
+    FAIL();
+  } catch (const Error& error) {
+    EXPECT_EQ(error.kind(), Error::Kind::cancelled);
+  }
+}
+
+TEST(Executor, KeepsToItsMemoryLimit) {
+  Graph graph = small_upscaler();
+  const auto engine = cpu_engine(true);
+  engine->plan.memory_limit = 1 << 20;
+  const Executor executor(graph, *engine);
+  std::vector<Datum> data(1);
+  data[0].tensor = random_tensor({1, 3, 256, 256}, 1);
+  try {
+    executor.run(std::move(data), {});
+    FAIL();
+  } catch (const Error& error) {
+    EXPECT_EQ(error.kind(), Error::Kind::memory);
+    EXPECT_THAT(error.what(), testing::HasSubstr("the limit is 1 MiB"));
+  }
+}
+
+TEST(Executor, ErrorsNameTheNodeAndItsInputs) {
+  GraphBuilder b;
+  const ValueId x = b.input("x", {DType::float32, {1, 3, 8, 8}});
+  b.output(b.node("Conv", {x, b.constant(random_tensor({4, 5, 3, 3}, 1))}));
+  try {
+    run_graph(b.graph, {random_tensor({1, 3, 8, 8}, 2)}, true);
+    FAIL();
+  } catch (const Error& error) {
+    EXPECT_THAT(error.what(), testing::HasSubstr("node \"Conv0\" (Conv, opset 18): "));
+    EXPECT_THAT(error.what(), testing::HasSubstr("inputs: x float32[1,3,8,8], constant float32[4,5,3,3]"));
+  }
+}
+
+}  // namespace
+}  // namespace tessera::test

@@ -1,0 +1,156 @@
+// runtime/base and runtime/graph: numbers, shapes, dtype signatures, threads.
+
+#include <gmock/gmock.h>
+#include <gtest/gtest.h>
+
+#include <atomic>
+#include <set>
+#include <thread>
+
+#include "runtime/base/threads.h"
+#include "runtime/graph/op.h"
+#include "runtime/graph/types.h"
+
+namespace tessera {
+namespace {
+
+TEST(Half, EveryPatternSurvivesTheRoundTrip) {
+  for (uint32_t bits = 0; bits < 0x10000; ++bits) {
+    float16 half;
+    half.bits = static_cast<uint16_t>(bits);
+    const float value = half;
+    if (std::isnan(value)) {
+      EXPECT_TRUE(std::isnan(static_cast<float>(float16(value))));
+      continue;
+    }
+    EXPECT_EQ(float16(value).bits, bits) << value;
+  }
+}
+
+TEST(Half, RoundsToNearestEven) {
+  EXPECT_EQ(float16(1.0f + 0x1p-11f).bits, 0x3c00);          // a tie: to even
+  EXPECT_EQ(float16(1.0f + 3 * 0x1p-11f).bits, 0x3c02);      // a tie: to even
+  EXPECT_EQ(float16(1.0f + 0x1.1p-11f).bits, 0x3c01);        // above the tie
+  EXPECT_EQ(float16(65504.0f).bits, 0x7bff);
+  EXPECT_EQ(float16(65520.0f).bits, 0x7c00);                 // overflows to infinity
+  EXPECT_EQ(float16(65520.0f, true).bits, 0x7bff);           // or saturates
+  EXPECT_EQ(float16(0x1p-24f).bits, 1);                      // the smallest subnormal
+  EXPECT_EQ(float16(0x1p-26f).bits, 0);
+  EXPECT_EQ(bfloat16(1.0f + 0x1p-8f).bits, 0x3f80);
+  EXPECT_EQ(bfloat16(-3.0e38f).bits, 0xff62);
+}
+
+TEST(Float8, KnownValues) {
+  EXPECT_EQ(float8e4m3fn(448.0f).bits, 0x7e);
+  EXPECT_TRUE(std::isnan(static_cast<float>(float8e4m3fn(1000.0f))));
+  EXPECT_EQ(float8e4m3fn(1000.0f, true).bits, 0x7e);
+  EXPECT_EQ(float8e4m3fnuz(240.0f).bits, 0x7f);
+  EXPECT_EQ(float8e4m3fnuz(-0.0f).bits, 0);
+  EXPECT_EQ(float8e5m2(57344.0f).bits, 0x7b);
+  EXPECT_EQ(float8e5m2(1e6f).bits, 0x7c);
+  EXPECT_EQ(float4e2m1(5.0f).bits, 6);  // a tie between 4 and 6: to even mantissa
+  EXPECT_EQ(static_cast<float>(float4e2m1(100.0f)), 6.0f);
+}
+
+TEST(Shape, GrowsPastItsInlineRoom) {
+  Shape shape;
+  for (int64_t i = 0; i < 12; ++i) shape.push_back(i + 1);
+  EXPECT_EQ(shape.size(), 12u);
+  EXPECT_EQ(shape[11], 12);
+  shape.insert(0, 7);
+  EXPECT_EQ(shape[0], 7);
+  EXPECT_EQ(shape[12], 12);
+  const Shape copy = shape;
+  EXPECT_EQ(copy, shape);
+  EXPECT_EQ(cat(Shape{1, -1, 3}), "[1,?,3]");
+}
+
+TEST(Shape, RefusesToOverflow) {
+  EXPECT_THROW((Shape{int64_t{1} << 40, int64_t{1} << 40}).elements(), Error);
+  EXPECT_EQ((Shape{0, int64_t{1} << 40}).elements(), 0);
+  EXPECT_THROW((Type{DType::float64, {int64_t{1} << 61}}).bytes(), Error);
+}
+
+TEST(Tensor, PackedElements) {
+  const Tensor tensor = Tensor::make({DType::int4, {5}});
+  for (int i = 0; i < 5; ++i) set_element(tensor.view(), i, i - 3);
+  for (int i = 0; i < 5; ++i) EXPECT_EQ(element_as_double(tensor.view(), i), i - 3);
+  EXPECT_EQ(tensor.type.bytes(), 3);
+}
+
+TEST(Broadcast, Shapes) {
+  EXPECT_EQ(broadcast({3, 1, 5}, {4, 1}), (Shape{3, 4, 5}));
+  EXPECT_EQ(broadcast({}, {2}), Shape{2});
+  EXPECT_EQ(broadcast({0}, {1}), Shape{0});
+  EXPECT_THROW(broadcast({2}, {3}), Error);
+}
+
+std::vector<DType> checked(Text types, std::vector<DType> in, size_t outputs) {
+  std::vector<Type> full;
+  for (const DType dtype : in) full.push_back({dtype, {1}});
+  std::vector<DType> out(outputs);
+  check_types(types, full, in, out);
+  return out;
+}
+
+TEST(Types, BindsVariablesAndRepeatsTheLastWord) {
+  using enum DType;
+  EXPECT_EQ(checked("T=float : T, T... -> T", {float32, float32, float32}, 1), std::vector{float32});
+  EXPECT_EQ(checked("T=numeric; I=int32|int64 : T, I -> T, int64", {uint8, int32}, 2), (std::vector{uint8, int64}));
+  EXPECT_EQ(checked("T=all : T -> boolean", {string}, 1), std::vector{boolean});
+  EXPECT_THROW(checked("T=float : T, T -> T", {float32, float64}, 1), Error);
+  EXPECT_THROW(checked("T=float : T -> T", {int32}, 1), Error);
+  try {
+    checked("T=numeric : T, T -> T", {float32, int32}, 1);
+    FAIL();
+  } catch (const Error& error) {
+    EXPECT_THAT(error.what(), testing::HasSubstr("input 1 is int32[1], but must be float32"));
+  }
+}
+
+TEST(Registry, NamesAndVersionsAreConsistent) {
+  std::set<std::tuple<Text, Text, int>> seen;
+  for (const OpDef* op : all_ops()) {
+    EXPECT_TRUE(seen.insert({op->domain, op->name, op->since}).second) << op->name << " " << op->since;
+    EXPECT_NE(op->execute != nullptr, op->infer != nullptr) << op->name;
+    EXPECT_EQ(op->infer != nullptr, op->reference != nullptr || op->view) << op->name;
+  }
+  EXPECT_GT(seen.size(), 50u);
+}
+
+TEST(Threads, CoverEveryIndexOnce) {
+  for (const int count : {1, 2, 5}) {
+    Threads threads(count);
+    for (const int64_t items : {0, 1, 7, 1000}) {
+      std::vector<std::atomic<int>> hits(static_cast<size_t>(items));
+      std::vector<std::atomic<int>> inside(static_cast<size_t>(count));
+      threads.parallel(items, 3, [&](int64_t begin, int64_t end, int worker) {
+        EXPECT_EQ(inside[static_cast<size_t>(worker)].fetch_add(1), 0);
+        EXPECT_EQ(begin % 3, 0);
+        for (int64_t i = begin; i < end; ++i) hits[static_cast<size_t>(i)]++;
+        inside[static_cast<size_t>(worker)].fetch_sub(1);
+      });
+      for (const auto& hit : hits) EXPECT_EQ(hit.load(), 1);
+    }
+  }
+}
+
+TEST(Threads, ConcurrentCallersGetTheirOwnWork) {
+  Threads threads(3);
+  std::vector<std::thread> callers;
+  std::atomic<int64_t> total{0};
+  for (int c = 0; c < 4; ++c)
+    callers.emplace_back([&] {
+      for (int round = 0; round < 200; ++round) {
+        std::atomic<int64_t> sum{0};
+        threads.parallel(100, 1, [&](int64_t begin, int64_t end, int) { sum += end - begin; });
+        EXPECT_EQ(sum.load(), 100);
+        total += sum;
+      }
+    });
+  for (std::thread& caller : callers) caller.join();
+  EXPECT_EQ(total.load(), 4 * 200 * 100);
+}
+
+}  // namespace
+}  // namespace tessera
