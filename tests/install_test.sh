@@ -1,0 +1,54 @@
+#!/usr/bin/env bash
+# The installed tree: its examples build with CMake and pkg-config, run, and need nothing but the C and
+# C++ runtime; the library exports tessera_ names alone.
+set -euo pipefail
+source_dir=${TESSERA_SOURCE_DIR:?} binary_dir=${TESSERA_BINARY_DIR:?}
+work=$(mktemp -d)
+trap 'rm -rf "$work"' EXIT
+fail() { printf 'install_test: %s\n' "$*" >&2; exit 1; }
+
+if grep -q '^TESSERA_SANITIZE:STRING=.' "$binary_dir/CMakeCache.txt"; then
+  echo "skipped: a library with sanitizers is not for installing"
+  exit 77
+fi
+
+cmake --install "$binary_dir" --prefix "$work/prefix" >"$work/install.log" || { cat "$work/install.log"; exit 1; }
+library=$(find "$work/prefix" -name 'libtessera.so' | head -1)
+[[ -n $library ]] || fail "no libtessera.so was installed"
+lib_dir=$(dirname "$library")
+
+# 1. What the library needs, and what it shows.
+needed=$(readelf -d "$library" | sed -n 's/.*Shared library: \[\(.*\)\]/\1/p')
+for name in $needed; do
+  case $name in
+    libc.so.* | libm.so.* | libstdc++.so.* | libgcc_s.so.* | ld-linux*.so.*) ;;
+    *) fail "libtessera.so needs $name" ;;
+  esac
+done
+foreign=$(nm -D --defined-only "$library" | awk '{print $3}' | grep -v '^tessera_' || true)
+[[ -z $foreign ]] || fail "libtessera.so exports $foreign"
+strip -o "$work/stripped.so" "$library"
+size=$(stat -c %s "$work/stripped.so")
+echo "libtessera.so, stripped: $((size / 1024)) KiB"
+((size < 12 * 1024 * 1024)) || fail "libtessera.so has $size bytes"
+
+# 2. The examples, by CMake against the installed package.
+model=$source_dir/models/photo-x2.onnx
+cmake -S "$source_dir/examples" -B "$work/build" -DCMAKE_PREFIX_PATH="$work/prefix" >"$work/configure.log" ||
+  { cat "$work/configure.log"; exit 1; }
+cmake --build "$work/build" >"$work/build.log" || { cat "$work/build.log"; exit 1; }
+"$work/build/run" "$model" | tee "$work/run.out"
+grep -q '^output 0: \[1,3,32,32\]' "$work/run.out" || fail "examples/run.c: wrong output"
+for example in upscale upscale_static; do
+  "$work/build/$example" "$model" | tee "$work/upscale.out"
+  grep -q '24x24 -> 48x48 on cpu' "$work/upscale.out" || fail "examples/upscale.cpp: wrong output"
+done
+"$work/build/run" /nonexistent.onnx 2>"$work/error.txt" && fail "a missing model is no error"
+grep -q '/nonexistent.onnx' "$work/error.txt" || fail "the error does not name the file"
+
+# 3. The C example by pkg-config, as its first lines say.
+flags=$(PKG_CONFIG_PATH=$lib_dir/pkgconfig pkg-config --cflags --libs tessera)
+# shellcheck disable=SC2086
+cc -std=c99 -Wall -Wextra -Wpedantic -Werror "$source_dir/examples/run.c" $flags -o "$work/run_pc"
+LD_LIBRARY_PATH=$lib_dir "$work/run_pc" "$model" >/dev/null
+echo "the installed tree works"
