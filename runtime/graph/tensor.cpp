@@ -109,6 +109,11 @@ Tensor Tensor::clone() const {
   return copy;
 }
 
+bool Tensor::is_aligned() const {
+  const int bits = type.dtype == DType::complex64 ? 32 : std::clamp(bits_of(type.dtype), 8, 64);
+  return reinterpret_cast<uintptr_t>(bytes.get()) % static_cast<unsigned>(bits / 8) == 0;
+}
+
 void copy_elements(const View& from, const View& to) {
   if (from.type.dtype == DType::string) {
     std::copy_n(from.as<const std::string>(), from.elements(), to.as<std::string>());

@@ -59,6 +59,10 @@ struct Tensor {
 
   /// A copy that owns its bytes.
   Tensor clone() const;
+  /// Whether T* may be used on the elements. Large weights that lie in a model file may be anywhere.
+  bool is_aligned() const;
+  /// This tensor, or a clone of it if it is not aligned.
+  Tensor aligned() const { return is_aligned() ? *this : clone(); }
   View view() const { return {type, bytes.get()}; }
   template <class T>
   T* as() const {

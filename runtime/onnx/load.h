@@ -12,7 +12,8 @@ struct Limits {
   int graph_depth = 32;              ///< nested subgraphs
   int function_depth = 100;
   int rank = 64;
-  int64_t decoded_bytes = int64_t{8} << 30;  ///< typed data fields and sparse tensors, decoded
+  int64_t decoded_bytes = int64_t{8} << 30;  ///< typed data fields, decoded
+  int64_t sparse_bytes = int64_t{512} << 20; ///< sparse tensors, made dense
 };
 
 /// Maps the file and builds the graph. Weights alias the mapping. Standard operators that are

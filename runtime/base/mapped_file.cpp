@@ -1,0 +1,158 @@
+#include "runtime/base/mapped_file.h"
+
+#include <fcntl.h>
+#include <sys/mman.h>
+#include <sys/stat.h>
+#include <sys/syscall.h>
+#include <unistd.h>
+
+#include <cerrno>
+#include <cstring>
+#include <utility>
+
+#if __has_include(<linux/openat2.h>)
+#include <linux/openat2.h>
+#endif
+
+namespace tessera {
+namespace {
+
+/// A file descriptor that closes itself.
+class Descriptor {
+ public:
+  explicit Descriptor(int number = -1) : number_(number) {}
+  ~Descriptor() {
+    if (number_ >= 0) ::close(number_);
+  }
+  Descriptor(Descriptor&& other) noexcept : number_(std::exchange(other.number_, -1)) {}
+  Descriptor& operator=(Descriptor&& other) noexcept {
+    std::swap(number_, other.number_);
+    return *this;
+  }
+  int number() const { return number_; }
+  explicit operator bool() const { return number_ >= 0; }
+
+ private:
+  int number_;
+};
+
+int retry_open(int directory, const char* path, int flags) {
+  int number;
+  do {
+    number = ::openat(directory, path, flags | O_CLOEXEC);
+  } while (number < 0 && errno == EINTR);
+  return number;
+}
+
+struct stat status_of(int descriptor, const std::string& path) {
+  struct stat status;
+  if (::fstat(descriptor, &status) != 0)
+    fail(Error::Kind::file, "cannot read ", path, ": ", std::strerror(errno));
+  return status;
+}
+
+// The kernel's own guard against leaving the directory; false where the kernel is too old for it.
+bool open_with_kernel(int directory, const char* relative, Descriptor& file) {
+#if defined(SYS_openat2) && defined(RESOLVE_BENEATH)
+  open_how how{};
+  how.flags = O_RDONLY | O_CLOEXEC | O_NONBLOCK | O_NOFOLLOW;
+  how.resolve = RESOLVE_BENEATH | RESOLVE_NO_SYMLINKS | RESOLVE_NO_MAGICLINKS;
+  long number;
+  do {
+    number = ::syscall(SYS_openat2, directory, relative, &how, sizeof how);
+  } while (number < 0 && (errno == EINTR || errno == EAGAIN));
+  if (number < 0 && (errno == ENOSYS || errno == EPERM || errno == E2BIG)) return false;
+  file = Descriptor(static_cast<int>(number));
+  return true;
+#else
+  static_cast<void>(directory), static_cast<void>(relative), static_cast<void>(file);
+  return false;
+#endif
+}
+
+// The same by hand: one component after the other, none of them a link.
+Descriptor open_by_components(int directory, const std::string& relative) {
+  Descriptor folder;
+  size_t begin = 0;
+  for (;;) {
+    const size_t end = relative.find('/', begin);
+    const std::string component = relative.substr(begin, end - begin);
+    const int from = folder ? folder.number() : directory;
+    if (end == std::string::npos)
+      return Descriptor(retry_open(from, component.c_str(), O_RDONLY | O_NONBLOCK | O_NOFOLLOW));
+    if (!component.empty()) {
+      Descriptor next(retry_open(from, component.c_str(), O_RDONLY | O_DIRECTORY | O_NOFOLLOW));
+      if (!next) return next;
+      folder = std::move(next);
+    }
+    begin = end + 1;
+  }
+}
+
+void check_relative(Text relative) {
+  const auto refuse = [&](Text why) {
+    fail(Error::Kind::model, "external data location \"", relative.substr(0, 200), "\" ", why);
+  };
+  if (relative.empty()) refuse("is empty");
+  if (relative.find('\0') != Text::npos) refuse("contains a NUL byte");
+  if (relative.front() == '/') refuse("is absolute; it must be relative to the model's folder");
+  for (size_t begin = 0; begin <= relative.size();) {
+    const size_t end = std::min(relative.find('/', begin), relative.size());
+    if (relative.substr(begin, end - begin) == "..") refuse("leaves the model's folder");
+    begin = end + 1;
+  }
+}
+
+}  // namespace
+
+std::shared_ptr<const MappedFile> MappedFile::map(int descriptor, const std::string& path) {
+  const struct stat status = status_of(descriptor, path);
+  if (!S_ISREG(status.st_mode)) fail(Error::Kind::file, "cannot read ", path, ": not a regular file");
+  const auto size = static_cast<size_t>(status.st_size);
+  const std::byte* data = nullptr;
+  if (size) {
+    void* address = ::mmap(nullptr, size, PROT_READ, MAP_PRIVATE, descriptor, 0);
+    if (address == MAP_FAILED)
+      fail(Error::Kind::file, "cannot map ", path, " (", size, " bytes): ", std::strerror(errno));
+    data = static_cast<const std::byte*>(address);
+  }
+  return std::shared_ptr<const MappedFile>(new MappedFile(data, size));
+}
+
+std::shared_ptr<const MappedFile> MappedFile::open(const std::string& path) {
+  if (path.find('\0') != std::string::npos)
+    fail(Error::Kind::file, "cannot open a path that contains a NUL byte");
+  const Descriptor file(retry_open(AT_FDCWD, path.c_str(), O_RDONLY | O_NONBLOCK));
+  if (!file) fail(Error::Kind::file, "cannot open ", path, ": ", std::strerror(errno));
+  return map(file.number(), path);
+}
+
+std::shared_ptr<const MappedFile> MappedFile::open_beneath(const std::string& directory, Text relative) {
+  check_relative(relative);
+  const std::string name(relative);
+  const Descriptor folder(retry_open(AT_FDCWD, directory.c_str(), O_RDONLY | O_DIRECTORY));
+  if (!folder) fail(Error::Kind::file, "cannot open the model's folder: ", std::strerror(errno));
+  Descriptor file;
+  if (!open_with_kernel(folder.number(), name.c_str(), file)) file = open_by_components(folder.number(), name);
+  if (!file) {
+    const int reason = errno;
+    if (reason == ELOOP || reason == EXDEV)
+      fail(Error::Kind::model, "external data \"", relative, "\" is reached through a symbolic link, which is ",
+           "refused: put the file itself into the model's folder");
+    fail(Error::Kind::file, "cannot open external data \"", relative, "\" in the model's folder: ",
+         std::strerror(reason));
+  }
+  const struct stat status = status_of(file.number(), name);
+  if (!S_ISREG(status.st_mode))
+    fail(Error::Kind::model, "external data \"", relative, "\" is not a regular file");
+  if (status.st_nlink != 1)
+    fail(Error::Kind::model, "external data \"", relative, "\" has ", status.st_nlink,
+         " hard links, which is refused: copy the file into the model's folder");
+  return map(file.number(), name);
+}
+
+MappedFile::~MappedFile() {
+  if (size_) ::munmap(const_cast<std::byte*>(data_), size_);
+}
+
+}  // namespace tessera

@@ -1,0 +1,37 @@
+// A file mapped into memory, read only.
+#pragma once
+
+#include <memory>
+#include <string>
+
+#include "runtime/base/base.h"
+
+namespace tessera {
+
+/// Keeps its mapping alive for as long as anyone holds the pointer. The file must not shrink
+/// meanwhile: touching a page behind its new end would end the process with SIGBUS.
+class MappedFile {
+ public:
+  /// Maps a regular file of any size. Throws Error::file with the reason.
+  static std::shared_ptr<const MappedFile> open(const std::string& path);
+
+  /// Maps a file named inside a model: `relative` must lie below `directory`, without ".." and
+  /// without symbolic links on the way, and be a regular file with one hard link, so that a model
+  /// cannot make its user read something else. Throws Error::model or Error::file.
+  static std::shared_ptr<const MappedFile> open_beneath(const std::string& directory, Text relative);
+
+  ~MappedFile();
+  MappedFile(const MappedFile&) = delete;
+  MappedFile& operator=(const MappedFile&) = delete;
+
+  List<std::byte> bytes() const { return {data_, size_}; }
+
+ private:
+  MappedFile(const std::byte* data, size_t size) : data_(data), size_(size) {}
+  static std::shared_ptr<const MappedFile> map(int descriptor, const std::string& path);
+
+  const std::byte* data_;
+  size_t size_;
+};
+
+}  // namespace tessera
