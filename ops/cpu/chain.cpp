@@ -1,0 +1,124 @@
+#include "ops/cpu/chain.h"
+
+#include "ops/elementwise.h"
+
+namespace tessera::cpu {
+
+Space::Space(const Shape& out) : rank(out.rank()) {
+  for (int d = 0; d < rank; ++d) dims[d] = out[static_cast<size_t>(d)];
+}
+
+int Space::add(const Shape& shape) {
+  int64_t stride = 1;
+  const int shift = rank - shape.rank();
+  for (int d = rank - 1; d >= 0; --d) {
+    const int64_t extent = d >= shift ? shape[static_cast<size_t>(d - shift)] : 1;
+    strides[operands][d] = extent == 1 ? 0 : stride;
+    stride *= extent;
+  }
+  return operands++;
+}
+
+void Space::collapse(bool keep_last) {
+  const int last = rank - 1;
+  int kept = 0;
+  for (int d = 0; d < rank; ++d) {
+    const bool fixed = keep_last && d == last;
+    if (dims[d] == 1 && !fixed) continue;
+    bool merge = kept > 0 && !fixed;
+    for (int o = 0; o < operands && merge; ++o)
+      merge = strides[o][kept - 1] == strides[o][d] * dims[d];
+    const int to = merge ? kept - 1 : kept;
+    dims[to] = merge ? dims[to] * dims[d] : dims[d];
+    for (int o = 0; o < operands; ++o) strides[o][to] = strides[o][d];
+    if (!merge) ++kept;
+  }
+  rank = kept;
+}
+
+int64_t Space::rows() const {
+  int64_t rows = 1;
+  for (int d = 0; d + 1 < rank; ++d) rows *= dims[d];
+  return rows;
+}
+
+int64_t Space::offset(int operand, int64_t row) const {
+  int64_t offset = 0;
+  for (int d = rank - 2; d >= 0; --d) {
+    offset += row % dims[d] * strides[operand][d];
+    row /= dims[d];
+  }
+  return offset;
+}
+
+Chain::Chain(const Args& args, Space* space) { append_epilogue(args, space); }
+
+void Chain::append_epilogue(const Args& args, Space* space) {
+  for (const Fused& fused : args.node().epilogue) {
+    ChainStep& step = steps[count++];
+    step = {fused.row, fused.swapped, fused.a, fused.b, fused.operand, -1};
+    if (space && fused.operand >= 0)
+      step.operand = space->add(args.in[static_cast<size_t>(fused.operand)].shape());
+  }
+}
+
+void apply(const MapSimd& simd, const ChainStep& step, const float* x, const float* y, Along along, float* out,
+           int64_t n) {
+  if (step.row < MapSimd::unary_rows) return simd.unary[step.row](x, out, n, step.a, step.b);
+  const auto binary = simd.binary[step.row - MapSimd::unary_rows][static_cast<int>(along)];
+  if (step.swapped)
+    binary(y, x, out, n);
+  else
+    binary(x, y, out, n);
+}
+
+Along along(const ChainStep& step, bool one) {
+  if (!one) return Along::both;
+  return step.swapped ? Along::x_one : Along::y_one;
+}
+
+void apply_to_row(const MapSimd& simd, const Chain& chain, const Space& space, List<View> in, int64_t row,
+                  int64_t begin, float* values, int64_t n) {
+  for (int s = 0; s < chain.count; ++s) {
+    const ChainStep& step = chain.steps[s];
+    const float* operand = nullptr;
+    bool one = true;
+    if (step.operand >= 0) {
+      one = space.scalar_along_row(step.operand);
+      operand = in[static_cast<size_t>(step.input)].as<const float>() + space.offset(step.operand, row) +
+                (one ? 0 : begin);
+    }
+    apply(simd, step, values, operand, along(step, one), values, n);
+  }
+}
+
+bool has_row(uint16_t row) {
+  const MapSimd& simd = map_simd(level());
+  if (row < MapSimd::unary_rows) return simd.unary[row] != nullptr;
+  const int binary = row - MapSimd::unary_rows;
+  return binary < MapSimd::binary_rows && simd.binary[binary][0] != nullptr;
+}
+
+bool broadcasts_to(const Shape& from, const Shape& to) {
+  if (from.rank() > to.rank()) return false;
+  const size_t shift = to.size() - from.size();
+  for (size_t d = 0; d < from.size(); ++d)
+    if (from[d] != 1 && from[d] != to[d + shift]) return false;
+  return true;
+}
+
+bool chain_fits(const Problem& problem) {
+  const auto& epilogue = problem.node.epilogue;
+  if (epilogue.size() >= Chain::max_steps) return false;
+  const Type& out = problem.out[0];
+  if (out.dtype != DType::float32 || out.shape.rank() > Space::max_rank) return false;
+  for (const Fused& fused : epilogue) {
+    if (!has_row(fused.row)) return false;
+    if (fused.operand < 0) continue;
+    const Type& operand = problem.in[static_cast<size_t>(fused.operand)];
+    if (operand.dtype != DType::float32 || !broadcasts_to(operand.shape, out.shape)) return false;
+  }
+  return true;
+}
+
+}  // namespace tessera::cpu

@@ -1,0 +1,67 @@
+// A chain of rows of ops/elementwise.def over float spans, and the walk over broadcast operands:
+// what elementwise kernels are made of and how the others apply a node's epilogue.
+#pragma once
+
+#include "ops/cpu/simd/map.h"
+#include "runtime/graph/backend.h"
+
+namespace tessera::cpu {
+
+/// The index space of an output and the strides of operands that broadcast to it, with axes
+/// merged where every operand allows it. Its last axis is a row: strides there are 0 or 1.
+struct Space {
+  static constexpr int max_rank = 8, max_operands = 20;
+  int rank = 0, operands = 0;
+  int64_t dims[max_rank] = {};
+  int64_t strides[max_operands][max_rank] = {};
+
+  explicit Space(const Shape& out);
+  /// Adds a row-major operand; returns its number.
+  int add(const Shape& shape);
+  /// Merges axes; with `keep_last` the last axis stays what it was.
+  void collapse(bool keep_last);
+  int64_t row_length() const { return rank ? dims[rank - 1] : 1; }
+  int64_t rows() const;
+  /// Where the given row of an operand begins.
+  int64_t offset(int operand, int64_t row) const;
+  bool scalar_along_row(int operand) const { return rank == 0 || strides[operand][rank - 1] == 0; }
+};
+
+struct ChainStep {
+  uint16_t row = 0;
+  bool swapped = false;
+  float a = 0, b = 0;
+  int input = -1;    ///< index into the node's inputs, or -1
+  int operand = -1;  ///< number in the Space
+};
+
+struct Chain {
+  static constexpr int max_steps = 16;
+  int count = 0;
+  ChainStep steps[max_steps];
+
+  /// The node's epilogue; `space` (may be null) gets its operands.
+  Chain() = default;
+  Chain(const Args& args, Space* space);
+  void append_epilogue(const Args& args, Space* space);
+};
+
+/// out = row(x) or row(x, y) over a span.
+void apply(const MapSimd& simd, const ChainStep& step, const float* x, const float* y, Along along, float* out,
+           int64_t n);
+
+/// How a step's operand of the given kind runs beside a value that is a vector.
+Along along(const ChainStep& step, bool one);
+
+/// Applies all steps in place to elements [begin, begin + n) of a row of the output.
+void apply_to_row(const MapSimd& simd, const Chain& chain, const Space& space, List<View> in, int64_t row,
+                  int64_t begin, float* values, int64_t n);
+
+/// Whether the epilogue's rows and float32 operands can run by Chain in a row-major kernel.
+bool chain_fits(const Problem& problem);
+bool has_row(uint16_t row);
+
+/// Whether `from` broadcasts to exactly `to` (from's rank is not above to's).
+bool broadcasts_to(const Shape& from, const Shape& to);
+
+}  // namespace tessera::cpu

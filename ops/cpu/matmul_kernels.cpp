@@ -1,0 +1,173 @@
+// MatMul, Gemm and FusedMatMul of float32 by the packed product, with bias and epilogue applied to
+// each block while it is in cache.
+#include <algorithm>
+
+#include "ops/cpu/attrs.h"
+#include "ops/cpu/kernel.h"
+#include "ops/cpu/product.h"
+#include "ops/elementwise.h"
+
+namespace tessera::cpu {
+namespace {
+
+// The product that a node stands for: its dimensions, and the batch axes as a Space.
+struct Decoded {
+  Product product;
+  Space space{Shape{}};
+  int left = 0, right = 0;
+  bool batched = false;
+};
+
+Shape batch_axes(const Shape& shape) {
+  Shape out;
+  for (size_t d = 0; d + 2 < shape.size(); ++d) out.push_back(shape[d]);
+  return out;
+}
+
+Shape as_matrix(const Shape& shape, bool left) {
+  if (shape.size() >= 2) return shape;
+  return left ? Shape{1, shape[0]} : Shape{shape[0], 1};
+}
+
+// Every axis of a right matrix stack counted in matrices; of a left one in elements.
+Decoded decode_matmul(const Shape& a_shape, const Shape& b_shape, bool trans_a, bool trans_b, float alpha) {
+  Decoded d;
+  Product& p = d.product;
+  const Shape a = as_matrix(a_shape, true), b = as_matrix(b_shape, false);
+  const int64_t a_rows = a[a.size() - 2], a_columns = a.back();
+  const int64_t b_rows = b[b.size() - 2], b_columns = b.back();
+  p.m = trans_a ? a_columns : a_rows;
+  p.k = trans_a ? a_rows : a_columns;
+  p.n = trans_b ? b_rows : b_columns;
+  p.a_row = trans_a ? 1 : a_columns;
+  p.a_depth = trans_a ? a_columns : 1;
+  p.b_depth = trans_b ? 1 : b_columns;
+  p.b_column = trans_b ? b_columns : 1;
+  if (p.n == 1) p.b_depth = trans_b ? 1 : b_columns, p.b_column = 1;
+  p.alpha = alpha;
+  const Shape a_batch = batch_axes(a), b_batch = batch_axes(b);
+  p.right_count = b_batch.elements();
+  p.right_stride = b_rows * b_columns;
+  if (p.right_count == 1 && !trans_a) {  // the rows of all left matrices are one matrix
+    p.m *= a_batch.elements();
+    return d;
+  }
+  const Shape axes = broadcast(a_batch, b_batch);
+  p.batch = axes.elements();
+  d.batched = true;
+  Shape with_one = axes;
+  with_one.push_back(1);
+  d.space = Space(with_one);
+  Shape left = a_batch, right = b_batch;
+  left.push_back(1);
+  right.push_back(1);
+  d.left = d.space.add(left);
+  d.right = d.space.add(right);
+  for (int64_t& stride : d.space.strides[d.left]) stride *= a_rows * a_columns;
+  return d;
+}
+
+Decoded decode(const AttrReader& attrs, const Shape& a, const Shape& b) {
+  if (attrs.node().op->name == "MatMul") return decode_matmul(a, b, false, false, 1);
+  return decode_matmul(a, b, integer_or(attrs, "transA", 0) != 0, integer_or(attrs, "transB", 0) != 0,
+                       real_or(attrs, "alpha", 1));
+}
+
+bool all_float(const Problem& problem) {
+  for (size_t i = 0; i < problem.node.op_inputs(); ++i)
+    if (problem.node.in[i] != absent && problem.in[i].dtype != DType::float32) return false;
+  return true;
+}
+
+bool accepts_matmul(const Problem& problem) {
+  return all_float(problem) && problem.out[0].shape.rank() < Space::max_rank && !problem.in[0].shape.empty() &&
+         !problem.in[1].shape.empty();
+}
+
+bool accepts_fused(const Problem& problem) {
+  const AttrReader attrs(problem.node);
+  return accepts_matmul(problem) && problem.in[0].shape.size() >= 2 && problem.in[1].shape.size() >= 2 &&
+         !integer_or(attrs, "transBatchA", 0) && !integer_or(attrs, "transBatchB", 0);
+}
+
+bool accepts_gemm(const Problem& problem) {
+  if (!all_float(problem) || problem.in[0].shape.size() != 2 || problem.in[1].shape.size() != 2) return false;
+  const bool bias = problem.node.op_inputs() > 2 && problem.node.in[2] != absent;
+  return !bias || broadcasts_to(problem.in[2].shape, problem.out[0].shape);
+}
+
+// The last axis of the output must be the product's columns.
+bool accepts_epilogue(const Problem& problem) {
+  return chain_fits(problem) && problem.in[1].shape.size() >= 2;
+}
+
+// A single column is left to dot products, which read it where it lies.
+std::shared_ptr<const Packed> pack(const Problem& problem) {
+  const Tensor* b = problem.constants[1];
+  if (!b) return nullptr;
+  const AttrReader attrs(problem.node);
+  Product p = decode(attrs, Shape{1, 1}, b->type.shape).product;
+  const Shape shape = as_matrix(b->type.shape, false);
+  const bool trans_b = attrs.node().op->name != "MatMul" && integer_or(attrs, "transB", 0);
+  p.k = trans_b ? shape.back() : shape[shape.size() - 2];
+  if (p.n == 1 || p.n == 0 || p.k == 0) return nullptr;
+  auto packed = std::make_shared<Packed>();
+  packed->tensors.push_back(Tensor::make({DType::float32, Shape{packed_floats(p)}}));
+  pack_right(p, b->as<const float>(), packed->tensors[0].as<float>(), nullptr);
+  return packed;
+}
+
+bool will_be_packed(const Problem& problem, const Product& p) {
+  return problem.constants[1] && p.n > 1 && p.k > 0;
+}
+
+int64_t scratch(const Problem& problem, int threads) {
+  const Decoded d = decode(AttrReader(problem.node), problem.in[0].shape, problem.in[1].shape);
+  return product_scratch(d.product, will_be_packed(problem, d.product), threads);
+}
+
+void run(const Args& args, Threads& threads) noexcept {
+  const View& out = args.out[0];
+  if (out.elements() == 0) return;
+  const Decoded d = decode(args, args.in[0].shape(), args.in[1].shape());
+  const Product& p = d.product;
+  const MapSimd& map = map_simd(level());
+
+  Space space(out.shape());
+  const bool gemm = args.node().op->name == "Gemm";
+  const float beta = gemm ? real_or(args, "beta", 1) : 0;
+  const bool bias = gemm && args.node().op_inputs() > 2 && args.has_in(2) && beta != 0;
+  const int bias_operand = bias ? space.add(args.in[2].shape()) : 0;
+  const Chain chain(args, &space);
+  space.collapse(true);
+
+  const auto finish = [&](int64_t row, int64_t column, float* values, int64_t n) {
+    if (bias) {
+      const bool one = space.scalar_along_row(bias_operand);
+      const float* c = args.in[2].as<const float>() + space.offset(bias_operand, row) + (one ? 0 : column);
+      map.add_scaled(c, one, beta, values, n);
+    }
+    apply_to_row(map, chain, space, args.in, row, column, values, n);
+  };
+  ProductData data{args.in[0].as<const float>(), args.in[1].as<const float>(),
+                   args.packed ? args.packed->tensors[0].as<const float>() : nullptr, out.as<float>(),
+                   args.scratch};
+  const BatchOffsets offsets{d.batched ? &d.space : nullptr, d.left, d.right};
+  multiply(p, data, offsets, threads, finish);
+}
+
+constexpr CpuKernel rows[] = {
+    {.op = "MatMul", .name = "matmul", .accepts = accepts_matmul, .accepts_epilogue = accepts_epilogue,
+     .pack = pack, .scratch = scratch, .run = run},
+    {.op = "FusedMatMul", .name = "fused_matmul", .domain = "com.microsoft", .accepts = accepts_fused,
+     .accepts_epilogue = accepts_epilogue, .pack = pack, .scratch = scratch, .run = run},
+    {.op = "Gemm", .name = "gemm", .accepts = accepts_gemm, .accepts_epilogue = accepts_epilogue,
+     .pack = pack, .scratch = scratch, .run = run},
+};
+
+}  // namespace
+
+extern const KernelFile matmul_kernels;
+const KernelFile matmul_kernels{rows};
+
+}  // namespace tessera::cpu

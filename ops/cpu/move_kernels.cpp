@@ -1,0 +1,285 @@
+// Operators that move elements without computing: Transpose, Slice, Split, Concat, Expand, Tile,
+// DepthToSpace, SpaceToDepth. Each is a StridedCopy.
+#include <algorithm>
+
+#include "ops/cpu/attrs.h"
+#include "ops/cpu/kernel.h"
+#include "ops/cpu/strided.h"
+
+namespace tessera::cpu {
+namespace {
+
+constexpr int max_rank = 8;
+
+struct Strides {
+  int64_t of[max_rank] = {};
+  explicit Strides(const Shape& shape) {
+    int64_t stride = 1;
+    for (int d = shape.rank() - 1; d >= 0; --d) {
+      of[d] = stride;
+      stride *= shape[static_cast<size_t>(d)];
+    }
+  }
+  int64_t operator[](size_t d) const { return of[d]; }
+};
+
+bool movable(const Problem& problem) {
+  return movable_bytes(problem.in[0].dtype) > 0 && problem.in[0].shape.rank() <= max_rank &&
+         problem.out[0].shape.rank() <= max_rank;
+}
+
+bool blocked(const Problem& problem) {
+  return is_float32(problem.in[0]) && problem.in[0].shape.size() == 4 && problem.out[0].shape.size() == 4;
+}
+
+int bytes_of(const View& view) { return movable_bytes(view.type.dtype); }
+
+void transpose(const Args& args, Threads& threads) noexcept {
+  const Shape& from = args.in[0].shape();
+  const Strides source(from), target(args.out[0].shape());
+  const List<int64_t> perm = args.integers("perm");
+  StridedCopy copy(bytes_of(args.in[0]));
+  for (size_t d = 0; d < from.size(); ++d) {
+    const size_t axis = perm.empty() ? from.size() - 1 - d : static_cast<size_t>(perm[d]);
+    copy.axis(from[axis], source[axis], target[d]);
+  }
+  copy.run(args.in[0].data, args.out[0].data, threads);
+}
+
+// Where a slice begins and how it strides, by axis.
+struct Window {
+  int64_t start[max_rank] = {}, step[max_rank];
+
+  explicit Window(const Args& args) {
+    const Shape& shape = args.in[0].shape();
+    std::fill(step, step + max_rank, 1);
+    Integers starts, axes, steps;
+    if (args.node().opset < 10) {
+      starts = Integers(args.integers("starts"));
+      axes = Integers(args.integers("axes"));
+    } else {
+      starts = Integers(args.in[1]);
+      if (args.has_in(3)) axes = Integers(args.in[3]);
+      if (args.has_in(4)) steps = Integers(args.in[4]);
+    }
+    for (int i = 0; i < starts.count; ++i) {
+      int64_t axis = axes.count ? axes[i] : i;
+      if (axis < 0) axis += shape.rank();
+      const int64_t extent = shape[static_cast<size_t>(axis)];
+      step[axis] = steps.count ? steps[i] : 1;
+      start[axis] = starts[i] < 0 ? starts[i] + extent : starts[i];
+      start[axis] = std::clamp<int64_t>(start[axis], 0, step[axis] < 0 ? extent - 1 : extent);
+    }
+  }
+};
+
+bool accepts_slice(const Problem& problem) {
+  return movable(problem) && (!has_input(problem, 1) || problem.in[1].dtype == DType::int64 ||
+                              problem.in[1].dtype == DType::int32);
+}
+
+void slice(const Args& args, Threads& threads) noexcept {
+  const Shape& out = args.out[0].shape();
+  if (out.elements() == 0) return;
+  const Window window(args);
+  const Strides source(args.in[0].shape()), target(out);
+  StridedCopy copy(bytes_of(args.in[0]));
+  int64_t begin = 0;
+  for (size_t d = 0; d < out.size(); ++d) {
+    begin += window.start[d] * source[d];
+    copy.axis(out[d], window.step[d] * source[d], target[d]);
+  }
+  copy.run(args.in[0].data + begin * bytes_of(args.in[0]), args.out[0].data, threads);
+}
+
+// A blocked slice cuts height and width only: the other axes keep their extent and run forwards.
+bool accepts_blocked_slice(const Problem& problem) {
+  if (!accepts_slice(problem) || !blocked(problem)) return false;
+  if (has_input(problem, 4)) {
+    const Tensor* steps = problem.constants[4];
+    if (!steps) return false;
+    const Integers values(steps->view());
+    if (std::any_of(values.values, values.values + values.count, [](int64_t step) { return step < 0; }))
+      return false;
+  }
+  const Shape &in = problem.in[0].shape, &out = problem.out[0].shape;
+  return in[0] == out[0] && in[1] == out[1];
+}
+
+void blocked_slice(const Args& args, Threads& threads) noexcept {
+  const Shape &in = args.in[0].shape(), &out = args.out[0].shape();
+  if (out.elements() == 0) return;
+  const Window window(args);
+  StridedCopy copy(4);
+  copy.axis(out[0] * blocks_of(out), in[2] * in[3] * 16, out[2] * out[3] * 16);
+  copy.axis(out[2], window.step[2] * in[3] * 16, out[3] * 16);
+  copy.axis(out[3], window.step[3] * 16, 16);
+  copy.axis(16, 1, 1);
+  const int64_t begin = (window.start[2] * in[3] + window.start[3]) * 16;
+  copy.run(args.in[0].data + begin * 4, args.out[0].data, threads);
+}
+
+// The part of a tensor that Split and Concat move as one: everything before `axis` times the rest.
+struct Parts {
+  int64_t outer = 1, inner = 1, whole = 0;  // whole: extent of the joined axis in units of inner
+
+  // In nchw16c the channel axis counts blocks, and one element of it is a plane of 16 channels.
+  Parts(const Shape& joined, int axis, bool blocked) {
+    for (int d = 0; d < joined.rank(); ++d) {
+      const int64_t extent = stored(joined, d, blocked);
+      if (d < axis)
+        outer *= extent;
+      else if (d > axis)
+        inner *= extent;
+      else
+        whole = extent;
+    }
+    if (blocked) inner *= 16;
+  }
+  static int64_t stored(const Shape& shape, int d, bool blocked) {
+    return blocked && d == 1 ? blocks_of(shape) : shape[static_cast<size_t>(d)];
+  }
+};
+
+// Every part but the last ends at a whole block of channels, if they are cut at all.
+template <class Types>
+bool cuts_at_blocks(const Types& types, int axis) {
+  if (axis != 1) return true;
+  for (size_t i = 0; i + 1 < types.size(); ++i)
+    if (types[i].shape[1] % 16) return false;
+  return true;
+}
+
+bool accepts_split(const Problem& problem) { return movable(problem); }
+
+bool accepts_blocked_split(const Problem& problem) {
+  return movable(problem) && blocked(problem) &&
+         cuts_at_blocks(problem.out, axis_or(AttrReader(problem.node), "axis", 0, 4));
+}
+
+void split_parts(const Args& args, Threads& threads, bool blocked) {
+  const int axis = axis_or(args, "axis", 0, args.in[0].shape().rank());
+  const Parts parts(args.in[0].shape(), axis, blocked);
+  int64_t at = 0;
+  for (const View& out : args.out) {
+    const int64_t extent = Parts::stored(out.shape(), axis, blocked), run = extent * parts.inner;
+    if (out.data) {
+      StridedCopy copy(bytes_of(args.in[0]));
+      copy.axis(parts.outer, parts.whole * parts.inner, run);
+      copy.axis(run, 1, 1);
+      copy.run(args.in[0].data + at * bytes_of(args.in[0]), out.data, threads);
+    }
+    at += run;
+  }
+}
+
+void split(const Args& args, Threads& threads) noexcept { split_parts(args, threads, false); }
+void blocked_split(const Args& args, Threads& threads) noexcept { split_parts(args, threads, true); }
+
+bool accepts_blocked_concat(const Problem& problem) {
+  return movable(problem) && blocked(problem) &&
+         cuts_at_blocks(problem.in, axis_or(AttrReader(problem.node), "axis", 1, 4)) &&
+         std::all_of(problem.constants.begin(), problem.constants.end(), [](const Tensor* c) { return !c; });
+}
+
+void concat_parts(const Args& args, Threads& threads, bool blocked) {
+  const View& out = args.out[0];
+  const int axis = axis_or(args, "axis", 1, out.shape().rank());
+  const Parts parts(out.shape(), axis, blocked);
+  int64_t at = 0;
+  for (const View& in : args.in) {
+    const int64_t run = Parts::stored(in.shape(), axis, blocked) * parts.inner;
+    StridedCopy copy(bytes_of(out));
+    copy.axis(parts.outer, run, parts.whole * parts.inner);
+    copy.axis(run, 1, 1);
+    copy.run(in.data, out.data + at * bytes_of(out), threads);
+    at += run;
+  }
+}
+
+void concat(const Args& args, Threads& threads) noexcept { concat_parts(args, threads, false); }
+void blocked_concat(const Args& args, Threads& threads) noexcept { concat_parts(args, threads, true); }
+
+void expand(const Args& args, Threads& threads) noexcept {
+  const Shape &in = args.in[0].shape(), &out = args.out[0].shape();
+  const Strides source(in), target(out);
+  StridedCopy copy(bytes_of(args.in[0]));
+  const size_t shift = out.size() - in.size();
+  for (size_t d = 0; d < out.size(); ++d) {
+    const bool repeats = d < shift || in[d - shift] == 1;
+    copy.axis(out[d], repeats ? 0 : source[d - shift], target[d]);
+  }
+  copy.run(args.in[0].data, args.out[0].data, threads);
+}
+
+bool accepts_tile(const Problem& problem) { return movable(problem) && problem.node.opset >= 6; }
+
+void tile(const Args& args, Threads& threads) noexcept {
+  const Shape &in = args.in[0].shape(), &out = args.out[0].shape();
+  if (out.elements() == 0) return;
+  const Strides source(in), target(out);
+  StridedCopy copy(bytes_of(args.in[0]));
+  for (size_t d = 0; d < out.size(); ++d) {
+    copy.axis(out[d] / in[d], 0, in[d] * target[d]);
+    copy.axis(in[d], source[d], target[d]);
+  }
+  copy.run(args.in[0].data, args.out[0].data, threads);
+}
+
+bool is_spatial(const Problem& problem) { return movable(problem) && problem.in[0].shape.size() == 4; }
+
+void depth_to_space(const Args& args, Threads& threads) noexcept {
+  const Shape &in = args.in[0].shape(), &out = args.out[0].shape();
+  const int64_t block = args.integer("blocksize"), h = in[2], w = in[3], c = out[1];
+  const bool crd = text_or(args, "mode", "DCR") == "CRD";
+  const int64_t cell = crd ? h * w : c * h * w;  // from one place in a block to the next
+  const Strides target(out);
+  StridedCopy copy(bytes_of(args.in[0]));
+  copy.axis(in[0], in[1] * h * w, target[0]);
+  copy.axis(c, crd ? block * block * h * w : h * w, target[1]);
+  copy.axis(h, w, block * target[2]);
+  copy.axis(block, block * cell, target[2]);
+  copy.axis(w, 1, block);
+  copy.axis(block, cell, 1);
+  copy.run(args.in[0].data, args.out[0].data, threads);
+}
+
+void space_to_depth(const Args& args, Threads& threads) noexcept {
+  const Shape &in = args.in[0].shape(), &out = args.out[0].shape();
+  const int64_t block = args.integer("blocksize"), plane = out[2] * out[3];
+  const Strides source(in);
+  StridedCopy copy(bytes_of(args.in[0]));
+  copy.axis(in[0], source[0], out[1] * plane);
+  copy.axis(block, source[2], block * in[1] * plane);
+  copy.axis(block, 1, in[1] * plane);
+  copy.axis(in[1], source[1], plane);
+  copy.axis(out[2], block * source[2], out[3]);
+  copy.axis(out[3], block, 1);
+  copy.run(args.in[0].data, args.out[0].data, threads);
+}
+
+constexpr Layout nchw16c = Layout::nchw16c;
+
+constexpr CpuKernel rows[] = {
+    {.op = "Transpose", .name = "transpose", .accepts = movable, .run = transpose},
+    {.op = "Slice", .name = "slice", .accepts = accepts_slice, .run = slice},
+    {.op = "Slice", .name = "slice.nchw16c", .in = nchw16c, .out = nchw16c, .accepts = accepts_blocked_slice,
+     .run = blocked_slice},
+    {.op = "Split", .name = "split", .accepts = accepts_split, .run = split},
+    {.op = "Split", .name = "split.nchw16c", .in = nchw16c, .out = nchw16c, .accepts = accepts_blocked_split,
+     .run = blocked_split},
+    {.op = "Concat", .name = "concat", .accepts = movable, .run = concat},
+    {.op = "Concat", .name = "concat.nchw16c", .in = nchw16c, .out = nchw16c,
+     .accepts = accepts_blocked_concat, .run = blocked_concat},
+    {.op = "Expand", .name = "expand", .accepts = movable, .run = expand},
+    {.op = "Tile", .name = "tile", .accepts = accepts_tile, .run = tile},
+    {.op = "DepthToSpace", .name = "depth_to_space", .accepts = is_spatial, .run = depth_to_space},
+    {.op = "SpaceToDepth", .name = "space_to_depth", .accepts = is_spatial, .run = space_to_depth},
+};
+
+}  // namespace
+
+extern const KernelFile move_kernels;
+const KernelFile move_kernels{rows};
+
+}  // namespace tessera::cpu

@@ -1,0 +1,206 @@
+#include "ops/cpu/product.h"
+
+#include <algorithm>
+
+#include "ops/cpu/simd/gemm.h"
+
+namespace tessera::cpu {
+namespace {
+
+constexpr int64_t depth_block = 384;      // a panel of B, nr * depth_block floats, is read from L1 or near it
+constexpr int row_panels = 12;            // of A's packed block: it stays in L2
+constexpr int64_t column_block = 768;
+constexpr int64_t little_work = 1 << 17;  // multiplications below which waking threads does not pay
+
+int64_t round_up(int64_t value, int64_t step) { return (value + step - 1) / step * step; }
+
+// Few rows: B is used where it lies, as packing it would cost as much as multiplying.
+bool reads_right_directly(const Product& p, bool packed, const GemmSimd& simd) {
+  return !packed && p.m <= simd.mr / 2 && p.b_column == 1;
+}
+
+// Dot products along a contiguous depth.
+bool is_dots(const Product& p, bool packed) {
+  return !packed && p.a_depth == 1 && p.b_depth == 1 && (p.m <= 2 || p.n <= 2);
+}
+
+int64_t left_floats(const GemmSimd& simd) { return int64_t{simd.mr} * row_panels * depth_block; }
+int64_t tail_floats(const GemmSimd& simd) { return simd.nr * depth_block; }
+
+void pack_panel(const GemmSimd& simd, const Product& p, const float* b, int64_t panel, float* out) {
+  const int64_t wide = round_up(p.n, simd.nr), column = panel * simd.nr;
+  const int columns = static_cast<int>(std::min<int64_t>(simd.nr, p.n - column));
+  for (int64_t k = 0; k < p.k; k += depth_block) {
+    const int64_t depth = std::min(depth_block, p.k - k);
+    simd.pack_b(b + k * p.b_depth + column * p.b_column, p.b_depth, p.b_column, depth, columns,
+                out + k * wide + column * depth);
+  }
+}
+
+struct Grid {
+  int64_t rows, columns;              // of one block
+  int64_t row_blocks, column_blocks;  // of one product
+};
+
+// Blocks of whole panels: large ones for few packings, smaller ones to feed every thread.
+Grid divide(const Product& p, const GemmSimd& simd, int threads) {
+  Grid g{std::min<int64_t>(round_up(p.m, simd.mr), int64_t{simd.mr} * row_panels),
+         std::min<int64_t>(round_up(p.n, simd.nr), round_up(column_block, simd.nr)), 0, 0};
+  for (;;) {
+    g.row_blocks = (p.m + g.rows - 1) / g.rows;
+    g.column_blocks = (p.n + g.columns - 1) / g.columns;
+    if (threads == 1 || p.batch * g.row_blocks * g.column_blocks >= 4 * threads) return g;
+    if (g.columns > simd.nr && (g.columns >= g.rows || g.rows <= simd.mr))
+      g.columns = round_up(g.columns / 2, simd.nr);
+    else if (g.rows > simd.mr)
+      g.rows = round_up(g.rows / 2, simd.mr);
+    else
+      return g;
+  }
+}
+
+class Multiplier {
+ public:
+  Multiplier(const Product& p, const ProductData& data, const BatchOffsets& offsets, const void* object,
+             FinishCall finish)
+      : p_(p), data_(data), offsets_(offsets), object_(object), finish_(finish), simd_(gemm_simd(level())) {}
+
+  void run(Threads& threads) {
+    const bool little = p_.batch * p_.m * p_.n * p_.k < little_work;
+    if (is_dots(p_, data_.packed)) return run_dots(threads, little);
+    direct_ = reads_right_directly(p_, data_.packed, simd_);
+    packed_ = data_.packed;
+    auto* scratch = reinterpret_cast<float*>(data_.scratch);
+    left_ = scratch;
+    tail_ = scratch + left_floats(simd_) * threads.count();
+    if (!packed_ && !direct_) {
+      float* all = tail_;
+      pack_right(p_, data_.b, all, little ? nullptr : &threads);
+      packed_ = all;
+    }
+    grid_ = divide(p_, simd_, little ? 1 : threads.count());
+    const int64_t blocks = p_.batch * grid_.row_blocks * grid_.column_blocks;
+    const auto body = [&](int64_t begin, int64_t end, int worker) {
+      for (int64_t i = begin; i < end; ++i) block(i, worker);
+    };
+    if (little)
+      body(0, blocks, 0);
+    else
+      threads.parallel(blocks, 1, body);
+  }
+
+ private:
+  void run_dots(Threads& threads, bool little) const {
+    const auto body = [&](int64_t begin, int64_t end, int) {
+      for (int64_t i = begin; i < end; ++i) {
+        const int64_t column = i % p_.n, row = i / p_.n, batch = row / p_.m;
+        const float* a = data_.a + offsets_.left_of(batch) + row % p_.m * p_.a_row;
+        const float* b = data_.b + offsets_.right_of(batch) * p_.right_stride + column * p_.b_column;
+        data_.out[i] = p_.alpha * simd_.dot(a, b, p_.k);
+        finish_(object_, row, column, data_.out + i, 1);
+      }
+    };
+    const int64_t items = p_.batch * p_.m * p_.n;
+    if (little)
+      body(0, items, 0);
+    else
+      threads.parallel(items, std::max<int64_t>(1, little_work / std::max<int64_t>(p_.k, 1)), body);
+  }
+
+  void block(int64_t index, int worker) const {
+    const int64_t column_block = index % grid_.column_blocks, rest = index / grid_.column_blocks;
+    const int64_t batch = rest / grid_.row_blocks;
+    const int64_t row = rest % grid_.row_blocks * grid_.rows, column = column_block * grid_.columns;
+    const int64_t rows = std::min(grid_.rows, p_.m - row), columns = std::min(grid_.columns, p_.n - column);
+    float* out = data_.out + (batch * p_.m + row) * p_.n + column;
+    for (int64_t k = 0; k < p_.k; k += depth_block) {
+      const int64_t depth = std::min(depth_block, p_.k - k);
+      float* left = left_ + left_floats(simd_) * worker;
+      const float* a = data_.a + offsets_.left_of(batch) + row * p_.a_row + k * p_.a_depth;
+      for (int64_t i = 0; i < rows; i += simd_.mr)
+        simd_.pack_a(a + i * p_.a_row, p_.a_row, p_.a_depth, panel_rows(rows, i), depth, p_.alpha,
+                     left + i * depth);
+      for (int64_t j = 0; j < columns; j += simd_.nr) {
+        const int width = static_cast<int>(std::min<int64_t>(simd_.nr, columns - j));
+        int64_t stride = simd_.nr;
+        const float* right = right_panel(batch, k, depth, column + j, width, worker, stride);
+        for (int64_t i = 0; i < rows; i += simd_.mr)
+          simd_.tile(panel_rows(rows, i), depth, left + i * depth, right, stride, out + i * p_.n + j, p_.n,
+                     width, k > 0);
+      }
+    }
+    for (int64_t i = 0; i < rows; ++i) {
+      if (p_.k == 0) std::fill_n(out + i * p_.n, columns, 0.0f);
+      finish_(object_, batch * p_.m + row + i, column, out + i * p_.n, columns);
+    }
+  }
+
+  int panel_rows(int64_t rows, int64_t i) const {
+    return static_cast<int>(std::min<int64_t>(simd_.mr, rows - i));
+  }
+
+  const float* right_panel(int64_t batch, int64_t k, int64_t depth, int64_t column, int width, int worker,
+                           int64_t& stride) const {
+    const int64_t matrix = offsets_.right_of(batch);
+    if (!direct_) {
+      const int64_t wide = round_up(p_.n, simd_.nr);
+      return packed_ + matrix * p_.k * wide + k * wide + column * depth;
+    }
+    const float* b = data_.b + matrix * p_.right_stride + k * p_.b_depth + column;
+    if (width == simd_.nr) {
+      stride = p_.b_depth;
+      return b;
+    }
+    float* tail = tail_ + tail_floats(simd_) * worker;
+    simd_.pack_b(b, p_.b_depth, 1, depth, width, tail);
+    return tail;
+  }
+
+  const Product& p_;
+  const ProductData& data_;
+  const BatchOffsets& offsets_;
+  const void* object_;
+  FinishCall finish_;
+  const GemmSimd& simd_;
+  Grid grid_{};
+  bool direct_ = false;
+  const float* packed_ = nullptr;
+  float *left_ = nullptr, *tail_ = nullptr;
+};
+
+}  // namespace
+
+int64_t packed_floats(const Product& p) {
+  return p.right_count * p.k * round_up(p.n, gemm_simd(level()).nr);
+}
+
+void pack_right(const Product& p, const float* b, float* out, Threads* threads) {
+  const GemmSimd& simd = gemm_simd(level());
+  const int64_t panels = (p.n + simd.nr - 1) / simd.nr, floats = p.k * panels * simd.nr;
+  const auto body = [&](int64_t begin, int64_t end, int) {
+    for (int64_t i = begin; i < end; ++i)
+      pack_panel(simd, p, b + i / panels * p.right_stride, i % panels, out + i / panels * floats);
+  };
+  if (threads)
+    threads->parallel(p.right_count * panels, 1, body);
+  else
+    body(0, p.right_count * panels, 0);
+}
+
+int64_t product_scratch(const Product& p, bool packed, int threads) {
+  const GemmSimd& simd = gemm_simd(level());
+  if (is_dots(p, packed)) return 0;
+  int64_t floats = left_floats(simd) * threads;
+  if (reads_right_directly(p, packed, simd))
+    floats += tail_floats(simd) * threads;
+  else if (!packed)
+    floats += packed_floats(p);
+  return floats * static_cast<int64_t>(sizeof(float));
+}
+
+void multiply_erased(const Product& p, const ProductData& data, const BatchOffsets& offsets, Threads& threads,
+                     const void* object, FinishCall finish) {
+  Multiplier(p, data, offsets, object, finish).run(threads);
+}
+
+}  // namespace tessera::cpu

@@ -1,0 +1,184 @@
+#include "ops/cpu/strided.h"
+
+#include <algorithm>
+#include <cstring>
+
+#if defined(__SSE2__)
+#include <immintrin.h>
+#endif
+
+namespace tessera::cpu {
+namespace {
+
+constexpr int64_t bytes_per_task = 1 << 15;
+
+// Memory that need not be aligned to its type.
+template <class T>
+T get(const std::byte* p) {
+  T value;
+  std::memcpy(&value, p, sizeof value);
+  return value;
+}
+template <class T>
+void put(std::byte* p, T value) {
+  std::memcpy(p, &value, sizeof value);
+}
+
+// One row: the target's elements lie `to` apart, the source's `from` apart.
+template <class T>
+void copy_row(const std::byte* source, std::byte* target, int64_t n, int64_t from, int64_t to) {
+  constexpr int64_t size = sizeof(T);
+  if (from == 1 && to == 1) {
+    if (n * size > 64) {
+      std::memcpy(target, source, static_cast<size_t>(n * size));
+      return;
+    }
+    for (int64_t i = 0; i < n; ++i) put(target + i * size, get<T>(source + i * size));
+  } else if (from == 0 && to == 1) {
+    const T value = get<T>(source);
+    for (int64_t i = 0; i < n; ++i) put(target + i * size, value);
+  } else {
+    for (int64_t i = 0; i < n; ++i) put(target + i * to * size, get<T>(source + i * from * size));
+  }
+}
+
+// target[d * target_stride + i] = source[i * source_stride + d] for d < depth, i < n.
+template <class T>
+void transpose_block(const std::byte* source, int64_t source_stride, std::byte* target, int64_t target_stride,
+                     int64_t depth, int64_t n) {
+  constexpr int64_t size = sizeof(T);
+  int64_t i = 0;
+#if defined(__SSE2__)
+  if constexpr (size == 4) {
+    for (; i + 4 <= n; i += 4) {
+      int64_t d = 0;
+      for (; d + 4 <= depth; d += 4) {
+        const auto* p = reinterpret_cast<const float*>(source) + i * source_stride + d;
+        auto* q = reinterpret_cast<float*>(target) + d * target_stride + i;
+        __m128 r0 = _mm_loadu_ps(p), r1 = _mm_loadu_ps(p + source_stride);
+        __m128 r2 = _mm_loadu_ps(p + 2 * source_stride), r3 = _mm_loadu_ps(p + 3 * source_stride);
+        _MM_TRANSPOSE4_PS(r0, r1, r2, r3);
+        _mm_storeu_ps(q, r0);
+        _mm_storeu_ps(q + target_stride, r1);
+        _mm_storeu_ps(q + 2 * target_stride, r2);
+        _mm_storeu_ps(q + 3 * target_stride, r3);
+      }
+      for (; d < depth; ++d)
+        for (int64_t j = i; j < i + 4; ++j)
+          put(target + (d * target_stride + j) * size, get<T>(source + (j * source_stride + d) * size));
+    }
+  }
+#endif
+  for (; i < n; ++i)
+    for (int64_t d = 0; d < depth; ++d)
+      put(target + (d * target_stride + i) * size, get<T>(source + (i * source_stride + d) * size));
+}
+
+template <class F>
+void by_size(int bytes, const F& f) {
+  switch (bytes) {
+    case 1: return f.template operator()<uint8_t>();
+    case 2: return f.template operator()<uint16_t>();
+    case 4: return f.template operator()<uint32_t>();
+    case 8: return f.template operator()<uint64_t>();
+    default: return f.template operator()<Bits128>();
+  }
+}
+
+}  // namespace
+
+int movable_bytes(DType type) {
+  if (type == DType::string) return 0;
+  const int bits = bits_of(type);
+  return bits >= 8 ? bits / 8 : 0;
+}
+
+void StridedCopy::axis(int64_t extent, int64_t from_stride, int64_t to_stride) {
+  if (extent == 0) empty_ = true;
+  if (extent != 1) axes_[rank_++] = {extent, from_stride, to_stride};
+}
+
+// Orders axes by the target's strides, largest first, and merges those that continue each other.
+void StridedCopy::simplify() {
+  std::sort(axes_, axes_ + rank_, [](const Axis& x, const Axis& y) { return x.to > y.to; });
+  int kept = 0;
+  for (int i = 0; i < rank_; ++i) {
+    Axis& last = axes_[kept > 0 ? kept - 1 : 0];
+    const Axis next = axes_[i];
+    if (kept > 0 && last.to == next.to * next.extent && last.from == next.from * next.extent)
+      last = {last.extent * next.extent, next.from, next.to};
+    else
+      axes_[kept++] = next;
+  }
+  rank_ = kept;
+}
+
+void StridedCopy::run(const std::byte* from, std::byte* to, Threads& threads) {
+  if (empty_) return;
+  simplify();
+  if (rank_ == 0) axes_[rank_++] = {1, 1, 1};
+  const Axis& inner = axes_[rank_ - 1];
+  if (inner.to == 1 && inner.from > 1)
+    for (int d = rank_ - 2; d >= 0; --d)
+      if (axes_[d].from == 1) return run_transposed(from, to, d, threads);
+  run_rows(from, to, threads);
+}
+
+void StridedCopy::run_rows(const std::byte* from, std::byte* to, Threads& threads) const {
+  const Axis inner = axes_[rank_ - 1];
+  int64_t rows = 1;
+  for (int d = 0; d + 1 < rank_; ++d) rows *= axes_[d].extent;
+  const int64_t piece = std::min(inner.extent, std::max<int64_t>(1, bytes_per_task / bytes_));
+  const int64_t pieces = (inner.extent + piece - 1) / piece;
+  const auto body = [&](int64_t begin, int64_t end, int) {
+    for (int64_t item = begin; item < end; ++item) {
+      int64_t rest = item / pieces, source = item % pieces * piece * inner.from,
+              target = item % pieces * piece * inner.to;
+      const int64_t n = std::min(piece, inner.extent - item % pieces * piece);
+      for (int d = rank_ - 2; d >= 0; --d) {
+        const int64_t index = rest % axes_[d].extent;
+        rest /= axes_[d].extent;
+        source += index * axes_[d].from;
+        target += index * axes_[d].to;
+      }
+      by_size(bytes_, [&]<class T>() {
+        copy_row<T>(from + source * bytes_, to + target * bytes_, n, inner.from, inner.to);
+      });
+    }
+  };
+  threads.parallel(rows * pieces, std::max<int64_t>(1, bytes_per_task / (piece * bytes_)), body);
+}
+
+void StridedCopy::run_transposed(const std::byte* from, std::byte* to, int other, Threads& threads) const {
+  constexpr int64_t depth_block = 16, inner_block = 512;
+  const Axis inner = axes_[rank_ - 1], depth = axes_[other];
+  const int64_t inner_blocks = (inner.extent + inner_block - 1) / inner_block;
+  const int64_t depth_blocks = (depth.extent + depth_block - 1) / depth_block;
+  int64_t items = inner_blocks * depth_blocks;
+  for (int d = 0; d + 1 < rank_; ++d)
+    if (d != other) items *= axes_[d].extent;
+  const auto body = [&](int64_t begin, int64_t end, int) {
+    for (int64_t item = begin; item < end; ++item) {
+      int64_t rest = item;
+      const int64_t i = rest % inner_blocks * inner_block;
+      rest /= inner_blocks;
+      const int64_t k = rest % depth_blocks * depth_block;
+      rest /= depth_blocks;
+      int64_t source = i * inner.from + k, target = i + k * depth.to;
+      for (int d = rank_ - 2; d >= 0; --d) {
+        if (d == other) continue;
+        source += rest % axes_[d].extent * axes_[d].from;
+        target += rest % axes_[d].extent * axes_[d].to;
+        rest /= axes_[d].extent;
+      }
+      const int64_t n = std::min(inner_block, inner.extent - i), rows = std::min(depth_block, depth.extent - k);
+      by_size(bytes_, [&]<class T>() {
+        transpose_block<T>(from + source * bytes_, inner.from, to + target * bytes_, depth.to, rows, n);
+      });
+    }
+  };
+  const int64_t block_bytes = std::min(inner_block, inner.extent) * std::min(depth_block, depth.extent) * bytes_;
+  threads.parallel(items, std::max<int64_t>(1, bytes_per_task / block_bytes), body);
+}
+
+}  // namespace tessera::cpu
