@@ -1,0 +1,363 @@
+// Every operator of ops/elementwise.def on float32, with the chain of rows in its epilogue, in one
+// pass over memory; variadic Sum, Mean, Max and Min; Where.
+#include <algorithm>
+
+#include "ops/cpu/attrs.h"
+#include "ops/cpu/chain.h"
+#include "ops/cpu/kernel.h"
+#include "ops/elementwise.h"
+
+namespace tessera::cpu {
+namespace {
+
+constexpr int64_t chunk = 1024;           // floats that go through the whole chain at a time
+constexpr int64_t floats_per_task = 1 << 14;
+
+struct RowName {
+  Text op;
+  uint16_t row;
+};
+constexpr RowName row_names[] = {
+#define TESSERA_UNARY(id, Op, CLASS, expression) {#Op, id},
+#define TESSERA_BINARY(id, Op, CLASS, expression) {#Op, id},
+#include "ops/elementwise.def"
+#undef TESSERA_UNARY
+#undef TESSERA_BINARY
+    {"Sum", elementwise::Add},
+    {"Mean", elementwise::Add},
+};
+
+uint16_t row_of(Text op) {
+  for (const RowName& name : row_names)
+    if (name.op == op) return name.row;
+  return 0;
+}
+
+float bound(const Args& args, size_t input, Text attr, float missing) {
+  if (args.node().opset < 11) return real_or(args, attr, missing);
+  return args.has_in(input) && input < args.node().op_inputs() ? *args.in[input].as<const float>() : missing;
+}
+
+// The row of a unary operator with the parameters that its attributes give.
+ChainStep unary_step(const Args& args) {
+  using namespace elementwise;
+  ChainStep step;
+  step.row = row_of(args.node().op->name);
+  constexpr float infinite = std::numeric_limits<float>::infinity();
+  switch (step.row) {
+    case LeakyRelu: step.a = real_or(args, "alpha", 0.01f); break;
+    case Elu:
+    case ThresholdedRelu:
+    case Swish: step.a = real_or(args, "alpha", 1); break;
+    case HardSigmoid: step.a = real_or(args, "alpha", 0.2f), step.b = real_or(args, "beta", 0.5f); break;
+    case Affine: step.a = real_or(args, "alpha", 1), step.b = real_or(args, "beta", 0); break;
+    case Selu:
+      step.a = real_or(args, "alpha", 1.67326319217681884765625f);
+      step.b = real_or(args, "gamma", 1.05070102214813232421875f);
+      break;
+    case Clip:
+      step.a = bound(args, 1, "min", -infinite);
+      step.b = bound(args, 2, "max", infinite);
+      break;
+    case Gelu:
+      if (text_or(args, "approximate", "none") == "tanh") step.row = GeluTanh;
+      break;
+    default: break;
+  }
+  return step;
+}
+
+int given_inputs(const Args& args) {
+  int count = 0;
+  for (size_t i = 0; i < args.node().op_inputs() && args.has_in(i); ++i) ++count;
+  return count;
+}
+
+// The node as one chain: its own rows, then its epilogue. The value starts as input 0.
+Chain whole_chain(const Args& args, Space* space) {
+  Chain chain;
+  if (!elementwise::is_binary(row_of(args.node().op->name))) {
+    chain.steps[chain.count++] = unary_step(args);
+  } else {
+    const int inputs = given_inputs(args);
+    for (int i = 1; i < inputs; ++i) {
+      ChainStep& step = chain.steps[chain.count++];
+      step.row = row_of(args.node().op->name);
+      step.input = i;
+      if (space) step.operand = space->add(args.in[static_cast<size_t>(i)].shape());
+    }
+    if (inputs == 1 || args.node().op->name == "Mean") {
+      ChainStep& scale = chain.steps[chain.count++];
+      scale.row = elementwise::Affine;
+      scale.a = 1.0f / static_cast<float>(args.node().op->name == "Mean" ? inputs : 1);
+    }
+  }
+  chain.append_epilogue(args, space);
+  return chain;
+}
+
+size_t count_inputs(const Problem& problem) {
+  size_t count = 0;
+  for (size_t i = 0; i < problem.node.op_inputs(); ++i) count += problem.node.in[i] != absent;
+  return count;
+}
+
+bool accepts_types(const Problem& problem) {
+  const Shape& out = problem.out[0].shape;
+  if (!is_float32(problem.out[0]) || out.rank() > Space::max_rank) return false;
+  for (size_t i = 0; i < problem.node.op_inputs(); ++i)
+    if (problem.node.in[i] != absent && !is_float32(problem.in[i])) return false;
+  return has_row(row_of(problem.node.op->name));
+}
+
+bool accepts_unary(const Problem& problem) {
+  return accepts_types(problem) && problem.in[0].shape == problem.out[0].shape;
+}
+
+bool accepts_binary(const Problem& problem) {
+  const size_t inputs = count_inputs(problem);
+  if (!accepts_types(problem) || inputs != 2) return false;
+  const Shape& out = problem.out[0].shape;
+  const bool same = problem.in[0].shape == out && problem.in[1].shape == out;
+  return same || (problem.node.opset >= 7 && broadcasts_to(problem.in[0].shape, out) &&
+                  broadcasts_to(problem.in[1].shape, out));
+}
+
+bool accepts_variadic(const Problem& problem) {
+  const size_t inputs = count_inputs(problem);
+  if (!accepts_types(problem) || inputs == 0 || inputs + problem.node.epilogue.size() + 2 > Chain::max_steps)
+    return false;
+  if (inputs == 2 && problem.node.opset >= 8) return accepts_binary(problem);
+  for (size_t i = 0; i < inputs; ++i)
+    if (problem.node.in[i] == absent || !broadcasts_to(problem.in[i].shape, problem.out[0].shape)) return false;
+  return problem.in[0].shape == problem.out[0].shape;
+}
+
+void run(const Args& args, Threads& threads) noexcept {
+  const View& out = args.out[0];
+  if (out.elements() == 0) return;
+  Space space(out.shape());
+  const int first = space.add(args.in[0].shape());
+  const Chain chain = whole_chain(args, &space);
+  space.collapse(false);
+  const MapSimd& simd = map_simd(level());
+  const int64_t length = space.row_length(), piece = std::min(length, chunk);
+  const int64_t pieces = (length + piece - 1) / piece;
+  const bool row_is_one = length == 1;
+  const auto body = [&](int64_t begin, int64_t end, int) {
+    for (int64_t item = begin; item < end; ++item) {
+      const int64_t row = item / pieces, at = item % pieces * piece, n = std::min(piece, length - at);
+      float* to = out.as<float>() + row * length + at;
+      const bool x_one = !row_is_one && space.scalar_along_row(first);
+      const float* x = args.in[0].as<const float>() + space.offset(first, row) + (x_one ? 0 : at);
+      for (int s = 0; s < chain.count; ++s) {
+        const ChainStep& step = chain.steps[s];
+        const float* y = nullptr;
+        bool y_one = false;
+        if (step.operand >= 0) {
+          y_one = !row_is_one && space.scalar_along_row(step.operand);
+          y = args.in[static_cast<size_t>(step.input)].as<const float>() + space.offset(step.operand, row) +
+              (y_one ? 0 : at);
+        }
+        apply(simd, step, s ? to : x, y, s == 0 && x_one ? Along::x_one : along(step, y_one), to, n);
+      }
+    }
+  };
+  threads.parallel(space.rows() * pieces, std::max<int64_t>(1, floats_per_task / piece), body);
+}
+
+// How an operand lies beside a value in nchw16c.
+enum class Beside : uint8_t {
+  no,          ///< in no way that this kernel takes
+  full,        ///< nchw16c of the same shape
+  lanes,       ///< 16 numbers per block of channels, in nchw16c
+  plain,       ///< one number per channel, row-major
+  one,         ///< one number per image or for all
+};
+
+struct BesideView {
+  Beside how = Beside::no;
+  int64_t image_step = 0;  ///< elements from one image to the next
+};
+
+Shape as_four(const Shape& shape) {
+  Shape four = shape;
+  while (four.size() < 4) four.insert(0, 1);
+  return four;
+}
+
+BesideView beside(const Shape& operand, bool blocked, const Shape& out) {
+  if (operand.size() > 4) return {};
+  const Shape shape = as_four(operand);
+  const int64_t blocks = blocked ? (shape[1] + 15) / 16 * 16 : shape[1];
+  if (blocked && shape == out) return {Beside::full, 0};
+  if (shape[2] != 1 || shape[3] != 1 || (shape[0] != 1 && shape[0] != out[0])) return {};
+  const int64_t step = shape[0] == 1 ? 0 : blocks;
+  if (shape[1] == 1) return {Beside::one, step};
+  if (shape[1] != out[1]) return {};
+  return {blocked ? Beside::lanes : Beside::plain, step};
+}
+
+bool fits_blocked(const Problem& problem, size_t input) {
+  const Type& type = problem.in[input];
+  const bool blocked = !problem.constants[input] && type.shape.size() == 4;
+  return beside(type.shape, blocked, problem.out[0].shape).how != Beside::no;
+}
+
+bool accepts_blocked_types(const Problem& problem) {
+  return accepts_types(problem) && problem.out[0].shape.size() == 4;
+}
+
+bool accepts_blocked_unary(const Problem& problem) {
+  return accepts_blocked_types(problem) && accepts_unary(problem) && !problem.constants[0];
+}
+
+// One of the first two inputs is the whole value, and every other one fits beside it.
+bool accepts_blocked(const Problem& problem) {
+  if (!accepts_blocked_types(problem)) return false;
+  const bool variadic = problem.node.op->in.max == many;
+  if (!(variadic ? accepts_variadic(problem) : accepts_binary(problem))) return false;
+  const Shape& out = problem.out[0].shape;
+  const auto whole = [&](size_t i) {
+    return i < problem.in.size() && problem.in[i].shape == out && !problem.constants[i];
+  };
+  if (!whole(0) && !whole(1)) return false;
+  for (size_t i = 0; i < problem.node.op_inputs(); ++i)
+    if (problem.node.in[i] != absent && !fits_blocked(problem, i)) return false;
+  return true;
+}
+
+bool accepts_blocked_epilogue(const Problem& problem) {
+  if (!chain_fits(problem)) return false;
+  for (const Fused& fused : problem.node.epilogue)
+    if (fused.operand >= 0 && !fits_blocked(problem, static_cast<size_t>(fused.operand))) return false;
+  return true;
+}
+
+// The numbers of one operand for one block of channels; `own` holds them where they are not in place.
+struct BlockOperand {
+  const float* data = nullptr;
+  Along y = Along::both;
+  float own[16];
+
+  void take(const View& view, const Shape& out, int64_t image, int64_t block, int64_t at) {
+    const bool blocked = view.type.layout == Layout::nchw16c;
+    const BesideView how = beside(view.shape(), blocked, out);
+    const float* base = view.as<const float>() + image * how.image_step;
+    const int64_t plane = out[2] * out[3] * 16;
+    y = Along::y_lane;
+    switch (how.how) {
+      case Beside::full:
+        data = view.as<const float>() + (image * blocks_of(out) + block) * plane + at;
+        y = Along::both;
+        break;
+      case Beside::lanes: data = base + block * 16; break;
+      case Beside::plain: {
+        const int64_t channels = std::min<int64_t>(16, out[1] - block * 16);
+        std::fill_n(own, 16, 0.0f);
+        std::copy_n(base + block * 16, channels, own);
+        data = own;
+        break;
+      }
+      default:
+        data = base;
+        y = Along::y_one;
+    }
+  }
+};
+
+Along mirrored(Along y) {
+  return y == Along::y_lane ? Along::x_lane : y == Along::y_one ? Along::x_one : y;
+}
+
+void clear_padding(float* values, int64_t n, int channels) {
+  for (int64_t i = 0; i < n; i += 16)
+    for (int c = channels; c < 16; ++c) values[i + c] = 0;
+}
+
+void run_blocked(const Args& args, Threads& threads) noexcept {
+  const View& out = args.out[0];
+  const Shape& shape = out.shape();
+  if (out.elements() == 0) return;
+  const Chain chain = whole_chain(args, nullptr);
+  const MapSimd& simd = map_simd(level());
+  const int64_t plane = shape[2] * shape[3] * 16, piece = std::min(plane, chunk);
+  const int64_t pieces = (plane + piece - 1) / piece, blocks = blocks_of(shape);
+  const int rest = static_cast<int>(shape[1] % 16);
+  const auto body = [&](int64_t begin, int64_t end, int) {
+    for (int64_t item = begin; item < end; ++item) {
+      const int64_t at = item % pieces * piece, n = std::min(piece, plane - at);
+      const int64_t block = item / pieces % blocks, image = item / pieces / blocks;
+      float* to = out.as<float>() + item / pieces * plane + at;
+      BlockOperand x, y;
+      x.take(args.in[0], shape, image, block, at);
+      for (int s = 0; s < chain.count; ++s) {
+        const ChainStep& step = chain.steps[s];
+        if (step.input >= 0) y.take(args.in[static_cast<size_t>(step.input)], shape, image, block, at);
+        Along along = step.swapped ? mirrored(y.y) : y.y;
+        if (s == 0 && x.y != Along::both) along = mirrored(x.y);
+        apply(simd, step, s ? to : x.data, y.data, along, to, n);
+      }
+      if (rest && block == blocks - 1) clear_padding(to, n, rest);
+    }
+  };
+  threads.parallel(shape[0] * blocks * pieces, std::max<int64_t>(1, floats_per_task / piece), body);
+}
+
+bool accepts_where(const Problem& problem) {
+  const Shape& out = problem.out[0].shape;
+  if (problem.in[0].dtype != DType::boolean || bits_of(problem.out[0].dtype) != 32) return false;
+  for (size_t i = 0; i < 3; ++i)
+    if (!broadcasts_to(problem.in[i].shape, out)) return false;
+  return out.rank() <= Space::max_rank;
+}
+
+void run_where(const Args& args, Threads& threads) noexcept {
+  const View& out = args.out[0];
+  if (out.elements() == 0) return;
+  Space space(out.shape());
+  for (const View& in : args.in) space.add(in.shape());
+  space.collapse(false);
+  const MapSimd& simd = map_simd(level());
+  const int64_t length = space.row_length(), piece = std::min(length, chunk);
+  const int64_t pieces = (length + piece - 1) / piece;
+  int steps[3];
+  for (int i = 0; i < 3; ++i) steps[i] = space.scalar_along_row(i) ? 0 : 1;
+  const auto body = [&](int64_t begin, int64_t end, int) {
+    for (int64_t item = begin; item < end; ++item) {
+      const int64_t row = item / pieces, at = item % pieces * piece, n = std::min(piece, length - at);
+      int64_t from[3];
+      for (int i = 0; i < 3; ++i) from[i] = space.offset(i, row) + at * steps[i];
+      simd.select(args.in[0].as<const uint8_t>() + from[0], args.in[1].as<const float>() + from[1],
+                  args.in[2].as<const float>() + from[2], steps, out.as<float>() + row * length + at, n);
+    }
+  };
+  threads.parallel(space.rows() * pieces, std::max<int64_t>(1, floats_per_task / piece), body);
+}
+
+constexpr Layout nchw16c = Layout::nchw16c;
+// Two rows per operator: plain and blocked.
+#define TESSERA_ROWS(Op, takes, takes_blocked)                                                              \
+  {.op = Op, .name = "map", .in_place = true, .accepts = takes, .accepts_epilogue = chain_fits, .run = run}, \
+      {.op = Op, .name = "map.nchw16c", .in = nchw16c, .out = nchw16c, .in_place = true,                    \
+       .accepts = takes_blocked, .accepts_epilogue = accepts_blocked_epilogue, .run = run_blocked},
+
+constexpr CpuKernel rows[] = {
+#define TESSERA_UNARY(id, Op, CLASS, expression) TESSERA_ROWS(#Op, accepts_unary, accepts_blocked_unary)
+#define TESSERA_BINARY(id, Op, CLASS, expression)                        \
+  TESSERA_ROWS(#Op, id == elementwise::Min || id == elementwise::Max ? accepts_variadic : accepts_binary, \
+               accepts_blocked)
+#include "ops/elementwise.def"
+#undef TESSERA_UNARY
+#undef TESSERA_BINARY
+    TESSERA_ROWS("Sum", accepts_variadic, accepts_blocked)
+    TESSERA_ROWS("Mean", accepts_variadic, accepts_blocked)
+    {.op = "Where", .name = "where", .accepts = accepts_where, .run = run_where},
+};
+
+}  // namespace
+
+extern const KernelFile elementwise_kernels;
+const KernelFile elementwise_kernels{rows};
+
+}  // namespace tessera::cpu
