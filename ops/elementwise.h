@@ -15,6 +15,10 @@ enum Row : uint16_t {
 
 constexpr bool is_binary(uint16_t row) { return row >= 64; }
 
+/// The parameters a and b of a unary row, from the attributes of the operator of that name. Clip is
+/// not among them: its bounds may be inputs.
+void read_parameters(const AttrReader& attrs, uint16_t row, float* a, float* b);
+
 /// out = row(in) elementwise, by the reference; same type, may be the same memory.
 void apply_unary(uint16_t row, float a, float b, const View& in, const View& out);
 /// out = row(x, y) with broadcasting to out's shape, by the reference; out may be x's memory.

@@ -52,17 +52,10 @@ bool read_parameters(Edit& edit, const Node& node, Fused* fused) {
     case Clip:
       return read_bound(edit, node, 1, "min", -std::numeric_limits<float>::infinity(), &fused->a) &&
              read_bound(edit, node, 2, "max", std::numeric_limits<float>::infinity(), &fused->b);
-    case LeakyRelu:
-    case Elu:
-    case ThresholdedRelu:
-    case Swish: fused->a = attrs.real("alpha"); return true;
-    case HardSigmoid:
-    case Affine: fused->a = attrs.real("alpha"), fused->b = attrs.real("beta"); return true;
-    case Selu: fused->a = attrs.real("alpha"), fused->b = attrs.real("gamma"); return true;
     case Gelu:
       if (attrs.text("approximate") == "tanh") fused->row = GeluTanh;
       return true;
-    default: return true;
+    default: elementwise::read_parameters(attrs, fused->row, &fused->a, &fused->b); return true;
   }
 }
 

@@ -1,0 +1,489 @@
+// The operators of ops/elementwise.def, all from the one table: unary ones, binary ones with
+// numpy's broadcasting (and the `axis` of opsets 1 to 6), and those that fold a list of inputs.
+#include "ops/elementwise.h"
+
+#include "ops/elementwise_math.h"
+#include "ops/walk.h"
+
+namespace tessera::elementwise {
+
+namespace math {
+namespace {
+
+// One struct per row; `of` is its expression for a number type T.
+#define TESSERA_UNARY(id, Op, CLASS, expression)                                  \
+  struct Op##Row {                                                                \
+    template <class T>                                                            \
+    static T of(T x, [[maybe_unused]] T a, [[maybe_unused]] T b) { return expression; } \
+  };
+#define TESSERA_BINARY(id, Op, CLASS, expression)   \
+  struct Op##Row {                                  \
+    template <class T>                              \
+    static T of(T x, T y) { return expression; }    \
+  };
+#include "ops/elementwise.def"
+#undef TESSERA_UNARY
+#undef TESSERA_BINARY
+
+}  // namespace
+}  // namespace math
+
+namespace {
+
+constexpr int unary_rows = 64, binary_rows = 64;
+constexpr bool NUMERIC = true, FLOAT = false;
+
+// The number type that an expression is evaluated in, for elements of type S.
+template <class S>
+using Number = std::conditional_t<std::is_floating_point_v<S>, S, math::Int<S>>;
+template <class S>
+S plain(S x) {
+  return x;
+}
+template <class S>
+S plain(math::Int<S> x) {
+  return x.v;
+}
+
+template <class S>
+using Unary = void (*)(const S* x, S* out, int64_t n, float a, float b);
+template <class S>
+using Binary = void (*)(const S* x, int64_t x_step, const S* y, int64_t y_step, S* out, int64_t n);
+
+template <class Row, class S>
+void run_unary(const S* x, S* out, int64_t n, float a, float b) {
+  using T = Number<S>;
+  for (int64_t i = 0; i < n; ++i) out[i] = plain<S>(Row::of(T(x[i]), T(a), T(b)));
+}
+
+template <class Row, class S>
+void run_binary(const S* x, int64_t x_step, const S* y, int64_t y_step, S* out, int64_t n) {
+  using T = Number<S>;
+  for (int64_t i = 0; i < n; ++i) out[i] = plain<S>(Row::of(T(x[i * x_step]), T(y[i * y_step])));
+}
+
+// The rows as loops over elements of type S; null where a row is for floats only.
+template <class S>
+struct Loops {
+  Unary<S> unary[unary_rows] = {};
+  Binary<S> binary[binary_rows] = {};
+
+  constexpr Loops() {
+#define TESSERA_UNARY(id, Op, CLASS, expression) \
+  if constexpr (CLASS || std::is_floating_point_v<S>) unary[id] = run_unary<math::Op##Row, S>;
+#define TESSERA_BINARY(id, Op, CLASS, expression) \
+  if constexpr (CLASS || std::is_floating_point_v<S>) binary[id - unary_rows] = run_binary<math::Op##Row, S>;
+#include "ops/elementwise.def"
+#undef TESSERA_UNARY
+#undef TESSERA_BINARY
+  }
+};
+template <class S>
+constexpr Loops<S> loops;
+
+template <class S>
+constexpr bool is_half = std::is_same_v<S, float16> || std::is_same_v<S, bfloat16>;
+
+constexpr int64_t chunk = 256;  // halves are widened this many at a time
+
+[[noreturn]] void fail_row(uint16_t row, DType dtype) {
+  fail(Error::Kind::type, "elementwise row ", row, " has no implementation for ", name_of(dtype));
+}
+
+template <class S>
+void unary_of(uint16_t row, float a, float b, const View& in, const View& out) {
+  const int64_t n = out.elements();
+  const S* x = in.as<S>();
+  S* result = out.as<S>();
+  if constexpr (is_half<S>) {
+    const Unary<float> loop = loops<float>.unary[row];
+    float wide[chunk];
+    for (int64_t i = 0; i < n; i += chunk) {
+      const int64_t count = std::min(chunk, n - i);
+      for (int64_t k = 0; k < count; ++k) wide[k] = x[i + k];
+      loop(wide, wide, count, a, b);
+      for (int64_t k = 0; k < count; ++k) result[i + k] = S(wide[k]);
+    }
+  } else {
+    const Unary<S> loop = loops<S>.unary[row];
+    if (!loop) fail_row(row, in.type.dtype);
+    loop(x, result, n, a, b);
+  }
+}
+
+template <class S>
+void binary_of(uint16_t row, const View& x, const View& y, const View& out) {
+  S* result = out.as<S>();
+  const auto strides = std::array{ops::broadcast_strides(x.shape(), out.shape()),
+                                  ops::broadcast_strides(y.shape(), out.shape())};
+  ops::walk(out.shape(), strides, [&](const auto& at, const auto& step, int64_t n) {
+    const S* px = x.as<S>() + at[0];
+    const S* py = y.as<S>() + at[1];
+    if constexpr (is_half<S>) {
+      float wide_x[chunk], wide_y[chunk];
+      for (int64_t i = 0; i < n; i += chunk) {
+        const int64_t count = std::min(chunk, n - i);
+        for (int64_t k = 0; k < count; ++k) wide_x[k] = px[(i + k) * step[0]], wide_y[k] = py[(i + k) * step[1]];
+        loops<float>.binary[row - unary_rows](wide_x, 1, wide_y, 1, wide_x, count);
+        for (int64_t k = 0; k < count; ++k) result[i + k] = S(wide_x[k]);
+      }
+    } else {
+      const Binary<S> loop = loops<S>.binary[row - unary_rows];
+      if (!loop) fail_row(row, x.type.dtype);
+      loop(px, step[0], py, step[1], result, n);
+    }
+    result += n;
+  });
+}
+
+}  // namespace
+
+void apply_unary(uint16_t row, float a, float b, const View& in, const View& out) {
+  visit(in.type.dtype, [&]<class S>() {
+    if constexpr (!std::is_same_v<S, bool>)
+      unary_of<S>(row, a, b, in, out);
+    else
+      fail_row(row, in.type.dtype);
+  });
+}
+
+void apply_binary(uint16_t row, const View& x, const View& y, const View& out) {
+  visit(x.type.dtype, [&]<class S>() {
+    if constexpr (!std::is_same_v<S, bool>)
+      binary_of<S>(row, x, y, out);
+    else
+      fail_row(row, x.type.dtype);
+  });
+}
+
+void read_parameters(const AttrReader& attrs, uint16_t row, float* a, float* b) {
+  switch (row) {
+    case LeakyRelu:
+    case Elu:
+    case Celu:
+    case ThresholdedRelu:
+    case Swish: *a = attrs.real("alpha"); break;
+    case HardSigmoid:
+    case Affine: *a = attrs.real("alpha"), *b = attrs.real("beta"); break;
+    case Selu: *a = attrs.real("alpha"), *b = attrs.real("gamma"); break;
+    case Shrink: *a = attrs.real("lambd"), *b = attrs.real("bias"); break;
+    default: break;
+  }
+}
+
+}  // namespace tessera::elementwise
+
+namespace tessera::ops {
+
+extern const OpFile elementwise;
+
+namespace {
+
+namespace row = tessera::elementwise;
+
+void infer_same(Infer& infer) { infer.set(0, infer.shape(0)); }
+
+template <uint16_t Row>
+void unary(const Args& args) {
+  float a = 0, b = 0;
+  row::read_parameters(args, Row, &a, &b);
+  row::apply_unary(Row, a, b, args.in[0], args.out[0]);
+}
+
+void gelu(const Args& args) {
+  const bool tanh = args.text("approximate") == "tanh";
+  row::apply_unary(tanh ? row::GeluTanh : row::Gelu, 0, 0, args.in[0], args.out[0]);
+}
+
+// An integer is shrunk as a number, not modulo its range.
+void shrink(const Args& args) {
+  if (is_float(args.in[0].type.dtype)) return unary<row::Shrink>(args);
+  const double lambd = args.real("lambd"), bias = args.real("bias");
+  for (int64_t i = 0, n = args.out[0].elements(); i < n; ++i) {
+    const double x = element_as_double(args.in[0], i);
+    set_element(args.out[0], i, x < -lambd ? x + bias : x > lambd ? x - bias : 0);
+  }
+}
+
+// --- Clip: bounds are attributes before opset 11, inputs since --------------------------------
+
+template <class S>
+void clip_of(const Args& args, const S* low, const S* high) {
+  const S* x = args.in[0].as<S>();
+  S* out = args.out[0].as<S>();
+  for (int64_t i = 0, n = args.out[0].elements(); i < n; ++i) {
+    S value = x[i];
+    if (low && value < *low) value = *low;
+    if (high && *high < value) value = *high;
+    out[i] = value;
+  }
+}
+
+void clip_attributes(const Args& args) {
+  visit(args.in[0].type.dtype, [&]<class S>() {
+    const S low = S(args.real("min")), high = S(args.real("max"));
+    clip_of<S>(args, args.has("min") ? &low : nullptr, args.has("max") ? &high : nullptr);
+  });
+}
+
+void clip(const Args& args) {
+  visit(args.in[0].type.dtype, [&]<class S>() {
+    clip_of<S>(args, args.has_in(1) ? args.in[1].as<S>() : nullptr, args.has_in(2) ? args.in[2].as<S>() : nullptr);
+  });
+}
+
+void infer_clip(Infer& infer) {
+  for (const int i : {1, 2})
+    if (infer.has_input(i) && infer.shape(i).elements() != 1)
+      fail(Error::Kind::shape, "bound ", infer.in(i), " is not a scalar");
+  infer.set(0, infer.shape(0));
+}
+
+// --- Binary operators -------------------------------------------------------------------------
+
+void infer_binary(Infer& infer) { infer.set(0, broadcast(infer.shape(0), infer.shape(1))); }
+
+template <uint16_t Row>
+void binary(const Args& args) {
+  row::apply_binary(Row, args.in[0], args.in[1], args.out[0]);
+}
+
+// Before opset 7 the second operand is laid along the first one's axes from `axis` on (at its end
+// by default): the same as numpy's rule once its shape ends in enough ones.
+Shape aligned(const AttrReader& attrs, const Shape& x, const Shape& y) {
+  if (!attrs.has("axis")) return y;
+  const int axis = normalize_axis(attrs.integer("axis"), x.rank());
+  Shape shape = y;
+  while (shape.size() + static_cast<size_t>(axis) < x.size()) shape.push_back(1);
+  return shape;
+}
+
+void infer_old_binary(Infer& infer) {
+  const Shape& x = infer.shape(0);
+  const Shape& y = infer.shape(1);
+  if (broadcast(x, aligned(infer, x, y)) != x)
+    fail(Error::Kind::shape, "shape ", y, " does not broadcast to ", x);
+  infer.set(0, x);
+}
+
+template <uint16_t Row>
+void old_binary(const Args& args) {
+  View y = args.in[1];
+  y.type.shape = aligned(args, args.in[0].shape(), y.shape());
+  row::apply_binary(Row, args.in[0], y, args.out[0]);
+}
+
+// PRelu's slope: one number or one per channel before opset 7, unidirectional broadcasting since.
+Shape old_slope(const Shape& x, const Shape& slope) {
+  if (slope.size() != 1 || slope[0] == 1 || x.size() < 2) return slope;
+  Shape shape = slope;
+  while (shape.size() + 1 < x.size()) shape.push_back(1);
+  return shape;
+}
+
+void infer_old_prelu(Infer& infer) {
+  const Shape& x = infer.shape(0);
+  if (broadcast(x, old_slope(x, infer.shape(1))) != x)
+    fail(Error::Kind::shape, "slope ", infer.shape(1), " does not fit ", x);
+  infer.set(0, x);
+}
+
+void old_prelu(const Args& args) {
+  View slope = args.in[1];
+  slope.type.shape = old_slope(args.in[0].shape(), slope.shape());
+  row::apply_binary(row::PRelu, args.in[0], slope, args.out[0]);
+}
+
+void infer_prelu(Infer& infer) {
+  const Shape& x = infer.shape(0);
+  if (broadcast(x, infer.shape(1)) != x) fail(Error::Kind::shape, "slope ", infer.shape(1), " does not fit ", x);
+  infer.set(0, x);
+}
+
+// --- Pow: base and exponent may differ in type ------------------------------------------------
+
+template <class S>
+S integer_power(S base, int64_t exponent) {
+  using T = row::math::Int<S>;
+  T x(base), result(1);
+  if (exponent < 0) {
+    const T inverse = T(1) / x;  // 1 and -1 have one; of anything else only 0 is left
+    return exponent % 2 ? inverse.v : (inverse * inverse).v;
+  }
+  for (; exponent; exponent >>= 1, x = x * x)
+    if (exponent & 1) result = result * x;
+  return result.v;
+}
+
+template <class S, class E>
+void power_of(const View& x, const View& y, const View& out) {
+  S* result = out.as<S>();
+  const auto strides =
+      std::array{broadcast_strides(x.shape(), out.shape()), broadcast_strides(y.shape(), out.shape())};
+  walk(out.shape(), strides, [&](const auto& at, const auto& step, int64_t n) {
+    const S* px = x.as<S>() + at[0];
+    const E* py = y.as<E>() + at[1];
+    for (int64_t i = 0; i < n; ++i, px += step[0], py += step[1], ++result) {
+      if constexpr (std::is_integral_v<S> && std::is_integral_v<E>)
+        *result = integer_power(*px, static_cast<int64_t>(*py));
+      else if constexpr (std::is_integral_v<S>)
+        *result = static_cast<S>(std::pow(static_cast<double>(*px), static_cast<double>(*py)));
+      else
+        *result = S(static_cast<float>(std::pow(static_cast<double>(*px), static_cast<double>(*py))));
+    }
+  });
+}
+
+void power(const Args& args) {
+  const View &x = args.in[0], &y = args.in[1], &out = args.out[0];
+  if (x.type.dtype == y.type.dtype && is_float(x.type.dtype)) return row::apply_binary(row::Pow, x, y, out);
+  if (x.type.dtype == DType::float64) {
+    const auto strides =
+        std::array{broadcast_strides(x.shape(), out.shape()), broadcast_strides(y.shape(), out.shape())};
+    auto* result = out.as<double>();
+    walk(out.shape(), strides, [&](const auto& at, const auto& step, int64_t n) {
+      for (int64_t i = 0; i < n; ++i)
+        *result++ = std::pow(x.as<double>()[at[0] + i * step[0]], element_as_double(y, at[1] + i * step[1]));
+    });
+    return;
+  }
+  visit(x.type.dtype, [&]<class S>() {
+    visit(y.type.dtype, [&]<class E>() {
+      if constexpr (std::is_same_v<S, bool> || std::is_same_v<E, bool> || std::is_same_v<S, double>)
+        fail(Error::Kind::type, "Pow has no implementation for ", x.type, " and ", y.type);
+      else
+        power_of<S, E>(x, y, out);
+    });
+  });
+}
+
+// --- Min, Max, Sum, Mean over any number of inputs --------------------------------------------
+
+void infer_variadic(Infer& infer) {
+  Shape shape = infer.shape(0);
+  for (int i = 1; i < infer.inputs(); ++i) shape = broadcast(shape, infer.shape(i));
+  infer.set(0, shape);
+}
+
+template <uint16_t Row>
+void variadic(const Args& args) {
+  const View& out = args.out[0];
+  const View& first = args.in[0];
+  visit_bits(out.type.dtype, [&]<class S>() {
+    S* result = out.as<S>();
+    walk(out.shape(), std::array{broadcast_strides(first.shape(), out.shape())},
+         [&](const auto& at, const auto& step, int64_t n) {
+           for (int64_t i = 0; i < n; ++i) *result++ = first.as<S>()[at[0] + i * step[0]];
+         });
+  });
+  for (size_t i = 1; i < args.in.size(); ++i) row::apply_binary(Row, out, args.in[i], out);
+}
+
+void mean(const Args& args) {
+  variadic<row::Add>(args);
+  const View& out = args.out[0];
+  const auto count = static_cast<float>(args.in.size());
+  visit(out.type.dtype, [&]<class S>() {
+    for (int64_t i = 0, n = out.elements(); i < n; ++i) out.as<S>()[i] = S(out.as<S>()[i] / S(count));
+  });
+}
+
+// --- Rows -------------------------------------------------------------------------------------
+
+constexpr Text floats = "T=float : T -> T", numbers = "T=numeric : T -> T";
+constexpr Text two_floats = "T=float : T, T -> T", two_numbers = "T=numeric : T, T -> T";
+
+constexpr AttrDef alpha_001[] = {{"alpha", 0.01}};
+constexpr AttrDef alpha_1[] = {{"alpha", 1.0}};
+constexpr AttrDef hard_sigmoid_attrs[] = {{"alpha", 0.2}, {"beta", 0.5}};
+constexpr AttrDef old_selu_attrs[] = {{"alpha", 1.6732}, {"gamma", 1.0507}};
+constexpr AttrDef selu_attrs[] = {{"alpha", 1.67326319217681884765625}, {"gamma", 1.05070102214813232421875}};
+constexpr AttrDef affine_attrs[] = {{"alpha", 1.0}, {"beta", 0.0}};
+constexpr AttrDef shrink_attrs[] = {{"bias", 0.0}, {"lambd", 0.5}};
+constexpr AttrDef gelu_attrs[] = {{"approximate", 0, "none"}};
+
+template <uint16_t Row>
+constexpr OpDef one_to_one(Text name, int since, Text types, List<AttrDef> attrs = {}) {
+  return {name, "", since, {1, 1}, {1, 1}, types, attrs, infer_same, unary<Row>};
+}
+template <uint16_t Row>
+constexpr OpDef old_two(Text name, Text types) {
+  return {name, "", 1, {2, 2}, {1, 1}, types, {}, infer_old_binary, old_binary<Row>};
+}
+template <uint16_t Row>
+constexpr OpDef two(Text name, Text types) {
+  return {name, "", 7, {2, 2}, {1, 1}, types, {}, infer_binary, binary<Row>};
+}
+template <uint16_t Row>
+constexpr OpDef several(Text name, Text types) {
+  return {name, "", 1, {1, many}, {1, 1}, types, {}, infer_variadic, variadic<Row>};
+}
+
+const OpDef rows[] = {
+    one_to_one<row::Relu>("Relu", 1, numbers),
+    one_to_one<row::LeakyRelu>("LeakyRelu", 1, floats, alpha_001),
+    one_to_one<row::Sigmoid>("Sigmoid", 1, floats),
+    one_to_one<row::Tanh>("Tanh", 1, floats),
+    {"Clip", "", 1, {1, 1}, {1, 1}, floats, {}, infer_same, clip_attributes},
+    {"Clip", "", 11, {1, 3}, {1, 1}, "T=numeric : T, T, T -> T", {}, infer_clip, clip},
+    one_to_one<row::HardSigmoid>("HardSigmoid", 1, floats, hard_sigmoid_attrs),
+    one_to_one<row::HardSwish>("HardSwish", 14, floats),
+    one_to_one<row::Elu>("Elu", 1, floats, alpha_1),
+    one_to_one<row::Celu>("Celu", 12, floats, alpha_1),
+    one_to_one<row::Selu>("Selu", 1, floats, old_selu_attrs),
+    one_to_one<row::Selu>("Selu", 6, floats, selu_attrs),
+    one_to_one<row::Softplus>("Softplus", 1, floats),
+    one_to_one<row::Softsign>("Softsign", 1, floats),
+    one_to_one<row::Erf>("Erf", 9, floats),
+    one_to_one<row::Exp>("Exp", 1, floats),
+    one_to_one<row::Log>("Log", 1, floats),
+    one_to_one<row::Sqrt>("Sqrt", 1, floats),
+    one_to_one<row::Reciprocal>("Reciprocal", 1, floats),
+    one_to_one<row::Abs>("Abs", 1, numbers),
+    one_to_one<row::Neg>("Neg", 1, numbers),
+    one_to_one<row::Floor>("Floor", 1, floats),
+    one_to_one<row::Ceil>("Ceil", 1, floats),
+    one_to_one<row::Round>("Round", 11, floats),
+    one_to_one<row::Sign>("Sign", 9, numbers),
+    one_to_one<row::ThresholdedRelu>("ThresholdedRelu", 1, floats, alpha_1),
+    // An experimental operator that old exporters wrote, and ours of the same meaning.
+    one_to_one<row::Affine>("Affine", 1, floats, affine_attrs),
+    {"Affine", "tessera", 1, {1, 1}, {1, 1}, floats, affine_attrs, infer_same, unary<row::Affine>},
+    {"Shrink", "", 9, {1, 1}, {1, 1}, numbers, shrink_attrs, infer_same, shrink},
+    one_to_one<row::Swish>("Swish", 24, floats, alpha_1),
+    one_to_one<row::Mish>("Mish", 18, floats),
+    {"Gelu", "", 20, {1, 1}, {1, 1}, floats, gelu_attrs, infer_same, gelu},
+    one_to_one<row::Sin>("Sin", 7, floats),
+    one_to_one<row::Cos>("Cos", 7, floats),
+    one_to_one<row::Tan>("Tan", 7, floats),
+    one_to_one<row::Asin>("Asin", 7, floats),
+    one_to_one<row::Acos>("Acos", 7, floats),
+    one_to_one<row::Atan>("Atan", 7, floats),
+    one_to_one<row::Sinh>("Sinh", 9, floats),
+    one_to_one<row::Cosh>("Cosh", 9, floats),
+    one_to_one<row::Asinh>("Asinh", 9, floats),
+    one_to_one<row::Acosh>("Acosh", 9, floats),
+    one_to_one<row::Atanh>("Atanh", 9, floats),
+    old_two<row::Add>("Add", two_numbers),
+    two<row::Add>("Add", two_numbers),
+    old_two<row::Sub>("Sub", two_numbers),
+    two<row::Sub>("Sub", two_numbers),
+    old_two<row::Mul>("Mul", two_numbers),
+    two<row::Mul>("Mul", two_numbers),
+    old_two<row::Div>("Div", two_numbers),
+    two<row::Div>("Div", two_numbers),
+    old_two<row::Pow>("Pow", two_floats),
+    {"Pow", "", 7, {2, 2}, {1, 1}, "T=numeric; U=numeric : T, U -> T", {}, infer_binary, power},
+    {"PRelu", "", 1, {2, 2}, {1, 1}, two_floats, {}, infer_old_prelu, old_prelu},
+    {"PRelu", "", 7, {2, 2}, {1, 1}, two_numbers, {}, infer_prelu, binary<row::PRelu>},
+    several<row::Min>("Min", "T=numeric : T... -> T"),
+    several<row::Max>("Max", "T=numeric : T... -> T"),
+    several<row::Add>("Sum", "T=float : T... -> T"),
+    {"Mean", "", 1, {1, many}, {1, 1}, "T=float : T... -> T", {}, infer_variadic, mean},
+};
+
+}  // namespace
+
+const OpFile elementwise{rows};
+
+}  // namespace tessera::ops
