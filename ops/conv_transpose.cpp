@@ -1,0 +1,71 @@
+// ConvTranspose: the transpose of Conv, an upsampling convolution.
+#include "ops/convolution.h"
+#include "ops/numbers.h"
+
+namespace tessera::ops {
+namespace {
+
+void infer_conv_transpose(Infer& n) {
+  const ConvGeometry g = transposed_geometry(n, n.shape(0), n.shape(1));
+  if (n.node().op_inputs() > 2 && n.has_input(2) && !(n.shape(2) == Shape{g.out_channels}))
+    fail(Error::Kind::shape, "bias ", n.shape(2), " for ", g.out_channels, " output channels");
+  n.set(0, g.window.output(g.batch, g.out_channels));
+}
+
+// Spreads one input plane over one output plane of sums.
+template <class T>
+void spread(const Window& win, const T* plane, const T* kernel, double* sums) {
+  const auto& [depth, height, width] = win.axis;
+  for (int64_t d = 0; d < depth.in; ++d)
+    for (int64_t h = 0; h < height.in; ++h)
+      for (int64_t kd = 0; kd < depth.kernel; ++kd)
+        for (int64_t kh = 0; kh < height.kernel; ++kh) {
+          const int64_t od = depth.at(d, kd), oh = height.at(h, kh);
+          if (od < 0 || od >= depth.out || oh < 0 || oh >= height.out) continue;
+          const T* row = plane + (d * height.in + h) * width.in;
+          double* to = sums + (od * height.out + oh) * width.out;
+          for (int64_t k = 0; k < width.kernel; ++k) {
+            WindowAxis flipped = width;  // the inputs whose tap k lands inside the output
+            std::swap(flipped.in, flipped.out);
+            const auto [first, last] = inside(flipped, k);
+            const double weight = kernel[(kd * height.kernel + kh) * width.kernel + k];
+            double* base = to + width.at(0, k);
+            for (int64_t i = first; i < last; ++i) base[i * width.stride] += weight * static_cast<double>(row[i]);
+          }
+        }
+}
+
+void conv_transpose_reference(const Args& a) {
+  const ConvGeometry g = transposed_geometry(a, a.in[0].shape(), a.in[1].shape());
+  const Window& win = g.window;
+  const int64_t in_group = g.in_channels / g.groups, out_group = g.out_channels / g.groups;
+  const int64_t plane = win.out_elements();
+  visit_real(a.in[0].type.dtype, [&]<class T>() {
+    const Read<T> x(a.in[0]), w(a.in[1]);
+    const Read<double> bias(a.node().op_inputs() > 2 && a.has_in(2) ? a.in[2] : View{});
+    Write<T> y(a.out[0]);
+    std::vector<double> sums(static_cast<size_t>(plane));
+    for (int64_t n = 0; n < g.batch; ++n)
+      for (int64_t m = 0; m < g.out_channels; ++m) {
+        std::fill(sums.begin(), sums.end(), bias ? bias[m] : 0);
+        for (int64_t c = 0; c < in_group; ++c) {
+          const int64_t channel = m / out_group * in_group + c;
+          spread(win, x.data() + (n * g.in_channels + channel) * win.in_elements(),
+                 w.data() + (channel * out_group + m % out_group) * win.taps(), sums.data());
+        }
+        T* to = y.data() + (n * g.out_channels + m) * plane;
+        for (int64_t i = 0; i < plane; ++i) to[i] = static_cast<T>(sums[static_cast<size_t>(i)]);
+      }
+  });
+}
+
+constexpr AttrDef attrs[] = {{"group", 1}};
+const OpDef rows[] = {{.name = "ConvTranspose", .since = 1, .in = {2, 3}, .types = "T=float : T, T, T -> T",
+                       .attrs = attrs, .infer = infer_conv_transpose, .reference = conv_transpose_reference}};
+
+}  // namespace
+
+extern const OpFile conv_transpose;
+const OpFile conv_transpose{rows};
+
+}  // namespace tessera::ops

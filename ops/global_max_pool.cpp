@@ -1,0 +1,23 @@
+// GlobalMaxPool: the maximum of each channel.
+#include "ops/pool.h"
+
+namespace tessera::ops {
+namespace {
+
+void global_max_reference(const Args& a) {
+  global_pool(a, [](const auto* x, int64_t count) {
+    double best = -std::numeric_limits<double>::infinity();
+    for (int64_t i = 0; i < count; ++i) best = std::max(best, static_cast<double>(x[i]));
+    return best;
+  });
+}
+
+const OpDef rows[] = {{.name = "GlobalMaxPool", .since = 1, .in = {1, 1}, .types = "T=float : T -> T",
+                       .infer = infer_global_pool, .reference = global_max_reference}};
+
+}  // namespace
+
+extern const OpFile global_max_pool;
+const OpFile global_max_pool{rows};
+
+}  // namespace tessera::ops
