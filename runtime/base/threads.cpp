@@ -129,7 +129,13 @@ void Threads::run(int64_t items, int64_t grain, const void* object, Call call) {
   pool.next.store(0, std::memory_order_relaxed);
   pool.start_round();
   pool.work(0);
-  while (pool.working.load(std::memory_order_acquire) > 0) relax();
+  // A worker may have lost its core to another process: after a while, leave it ours.
+  for (int spin = 0; pool.working.load(std::memory_order_acquire) > 0; ++spin) {
+    if (spin < 20000)
+      relax();
+    else
+      std::this_thread::yield();
+  }
 }
 
 }  // namespace tessera

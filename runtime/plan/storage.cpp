@@ -99,6 +99,7 @@ class Layouter {
   void alias_views() {
     for (size_t i = 0; i < graph_.nodes.size(); ++i) {
       const Node& node = graph_.nodes[i];
+      alias_parts(i);
       if (!node.op->view || on_device_[i] || !node.epilogue.empty()) continue;
       const ValueId in = node.in[0], out = node.out[0];
       const bool others = std::any_of(node.out.begin() + 1, node.out.end(), [](ValueId id) { return id != absent; });
@@ -109,6 +110,77 @@ class Layouter {
       else
         merge(out, alias_[in].root, alias_[in].offset);
     }
+  }
+
+  // Where along the one axis that it cuts a Slice begins; -1 if it is not a plain cut of one axis.
+  int64_t slice_begin(const Node& node, int* axis) const {
+    const Shape& in = graph_.values[node.in[0]].type.shape;
+    const Shape& out = graph_.values[node.out[0]].type.shape;
+    *axis = -1;
+    for (size_t i = 0; i < in.size(); ++i)
+      if (in[i] != out[i]) {
+        if (*axis >= 0) return -1;
+        *axis = static_cast<int>(i);
+      }
+    if (*axis < 0) return -1;
+    const auto list = [&](size_t input, Text attr) {
+      if (node.opset < 10) {
+        const List<int64_t> values = AttrReader(node).integers(attr);
+        return std::vector<int64_t>(values.begin(), values.end());
+      }
+      if (input >= node.in.size() || node.in[input] == absent) return std::vector<int64_t>{};
+      const auto& constant = graph_.values[node.in[input]].constant;
+      return constant ? as_integers(constant->view()) : std::vector<int64_t>{};
+    };
+    const auto starts = list(1, "starts"), axes = list(3, "axes"), steps = list(4, "steps");
+    for (const int64_t step : steps)
+      if (step != 1) return -1;
+    for (size_t i = 0; i < starts.size(); ++i) {
+      const int64_t which = i < axes.size() ? axes[i] : static_cast<int64_t>(i);
+      if (normalize_axis(which, in.rank()) != *axis) continue;
+      const int64_t size = in[static_cast<size_t>(*axis)];
+      const int64_t begin = starts[i] < 0 ? starts[i] + size : starts[i];
+      return std::clamp<int64_t>(begin, 0, size);
+    }
+    return -1;
+  }
+
+  // The bytes before element `begin` of `axis`, if what starts there is one stretch of the tensor.
+  int64_t stretch_offset(const Type& whole, const Type& part, int axis, int64_t begin) const {
+    if (whole.layout != part.layout || whole.dtype == DType::string || bits_of(whole.dtype) < 8) return -1;
+    if (whole.shape.elements(0, static_cast<size_t>(axis)) != 1) return -1;
+    int64_t inner = whole.shape.elements(static_cast<size_t>(axis) + 1, whole.shape.size());
+    if (whole.layout == Layout::nchw16c) {
+      const int64_t end = begin + part.shape[1];
+      if (axis != 1 || begin % 16 || (end % 16 && end != whole.shape[1])) return -1;
+    }
+    return begin * inner * (bits_of(whole.dtype) / 8);
+  }
+
+  // Split and Slice of one stretch of their input share its bytes.
+  void alias_parts(size_t i) {
+    const Node& node = graph_.nodes[i];
+    const bool split = node.op->name == "Split", slice = node.op->name == "Slice";
+    if ((!split && !slice) || !node.op->domain.empty() || on_device_[i] || !node.epilogue.empty()) return;
+    const Type& whole = graph_.values[node.in[0]].type;
+    int axis = 0;
+    int64_t begin = 0;
+    if (slice)
+      begin = slice_begin(node, &axis);
+    else
+      axis = normalize_axis(AttrReader(node).integer("axis"), whole.shape.rank());
+    if (begin < 0) return;
+    std::vector<int64_t> offsets;
+    for (const ValueId out : node.out) {
+      if (out == absent || fixed_[out]) return;
+      const Type& part = graph_.values[out].type;
+      offsets.push_back(stretch_offset(whole, part, axis, begin));
+      if (offsets.back() < 0) return;
+      begin += part.shape[static_cast<size_t>(axis)];
+    }
+    const Alias source = alias_[node.in[0]];
+    storage_.done[i] = true;
+    for (size_t k = 0; k < offsets.size(); ++k) merge(node.out[k], source.root, source.offset + offsets[k]);
   }
 
   // The offsets of a concatenation's parts, if each is one contiguous stretch of the result.
