@@ -7,13 +7,13 @@ namespace tessera::onnx {
 
 /// Limits that a model must keep; each has a message that names it.
 struct Limits {
-  int64_t nodes = 1'000'000;         ///< after functions are inlined
+  int64_t nodes = 1'000'000;  ///< after functions are inlined
   int64_t values = 4'000'000;
-  int graph_depth = 32;              ///< nested subgraphs
+  int graph_depth = 32;  ///< nested subgraphs
   int function_depth = 100;
   int rank = 64;
-  int64_t decoded_bytes = int64_t{8} << 30;  ///< typed data fields, decoded
-  int64_t sparse_bytes = int64_t{512} << 20; ///< sparse tensors, made dense
+  int64_t decoded_bytes = int64_t{8} << 30;   ///< typed data fields, decoded
+  int64_t sparse_bytes = int64_t{512} << 20;  ///< sparse tensors, made dense
 };
 
 /// Maps the file and builds the graph. Weights alias the mapping. Standard operators that are

@@ -13,7 +13,7 @@ template <class T>
 struct Slot;
 
 template <class T>
-  requires std::is_integral_v<T>
+requires std::is_integral_v<T>
 struct Slot<T> {
   static constexpr Wire wire = Wire::varint;
   static void store(T& member, uint64_t value, Text) { member = static_cast<T>(value); }

@@ -72,8 +72,8 @@ struct MapType {
 };
 
 struct Type {
-  std::variant<std::monostate, std::unique_ptr<TensorType>, std::unique_ptr<ElementType>,
-               std::unique_ptr<MapType>, std::unique_ptr<TensorType>, std::unique_ptr<ElementType>>
+  std::variant<std::monostate, std::unique_ptr<TensorType>, std::unique_ptr<ElementType>, std::unique_ptr<MapType>,
+               std::unique_ptr<TensorType>, std::unique_ptr<ElementType>>
       value;
   enum : size_t { none, tensor, sequence, map, sparse_tensor, optional };  ///< value.index()
 };
@@ -180,11 +180,11 @@ struct Fields;
   Field<&M::name> { number, #name }
 #define ONE_OF(number, name, index) \
   Field<&M::value, index> { number, #name }
-#define MESSAGE(T, message, ...)                        \
-  template <>                                           \
-  struct Fields<T> {                                    \
-    using M = T;                                        \
-    static constexpr Text name = message;               \
+#define MESSAGE(T, message, ...)                          \
+  template <>                                             \
+  struct Fields<T> {                                      \
+    using M = T;                                          \
+    static constexpr Text name = message;                 \
     static constexpr auto list = std::tuple{__VA_ARGS__}; \
   };
 
@@ -203,24 +203,21 @@ MESSAGE(MapType, "TypeProto.Map", FIELD(1, key_type), FIELD(2, value_type))
 MESSAGE(Type, "TypeProto", ONE_OF(1, tensor_type, 1), ONE_OF(4, sequence_type, 2), ONE_OF(5, map_type, 3),
         ONE_OF(8, sparse_tensor_type, 4), ONE_OF(9, optional_type, 5))
 MESSAGE(ValueInfo, "ValueInfoProto", FIELD(1, name), FIELD(2, type))
-MESSAGE(Attribute, "AttributeProto", FIELD(1, name), FIELD(2, f), FIELD(3, i), FIELD(4, s), FIELD(5, t),
-        FIELD(6, g), FIELD(7, floats), FIELD(8, ints), FIELD(9, strings), FIELD(10, tensors), FIELD(11, graphs),
-        FIELD(14, tp), FIELD(15, type_protos), FIELD(20, type), FIELD(21, ref_attr_name),
-        FIELD(22, sparse_tensor), FIELD(23, sparse_tensors))
-MESSAGE(Node, "NodeProto", FIELD(1, input), FIELD(2, output), FIELD(3, name), FIELD(4, op_type),
-        FIELD(5, attribute), FIELD(7, domain), FIELD(8, overload))
-MESSAGE(Graph, "GraphProto", FIELD(1, node), FIELD(2, name), FIELD(5, initializer), FIELD(11, input),
-        FIELD(12, output), FIELD(15, sparse_initializer))
+MESSAGE(Attribute, "AttributeProto", FIELD(1, name), FIELD(2, f), FIELD(3, i), FIELD(4, s), FIELD(5, t), FIELD(6, g),
+        FIELD(7, floats), FIELD(8, ints), FIELD(9, strings), FIELD(10, tensors), FIELD(11, graphs), FIELD(14, tp),
+        FIELD(15, type_protos), FIELD(20, type), FIELD(21, ref_attr_name), FIELD(22, sparse_tensor),
+        FIELD(23, sparse_tensors))
+MESSAGE(Node, "NodeProto", FIELD(1, input), FIELD(2, output), FIELD(3, name), FIELD(4, op_type), FIELD(5, attribute),
+        FIELD(7, domain), FIELD(8, overload))
+MESSAGE(Graph, "GraphProto", FIELD(1, node), FIELD(2, name), FIELD(5, initializer), FIELD(11, input), FIELD(12, output),
+        FIELD(15, sparse_initializer))
 MESSAGE(Function, "FunctionProto", FIELD(1, name), FIELD(4, input), FIELD(5, output), FIELD(6, attribute),
-        FIELD(7, node), FIELD(9, opset_import), FIELD(10, domain), FIELD(11, attribute_proto),
-        FIELD(13, overload))
-MESSAGE(Model, "ModelProto", FIELD(1, ir_version), FIELD(2, producer_name), FIELD(3, producer_version),
-        FIELD(7, graph), FIELD(8, opset_import), FIELD(14, metadata_props), FIELD(25, functions))
+        FIELD(7, node), FIELD(9, opset_import), FIELD(10, domain), FIELD(11, attribute_proto), FIELD(13, overload))
+MESSAGE(Model, "ModelProto", FIELD(1, ir_version), FIELD(2, producer_name), FIELD(3, producer_version), FIELD(7, graph),
+        FIELD(8, opset_import), FIELD(14, metadata_props), FIELD(25, functions))
 MESSAGE(Sequence, "SequenceProto", FIELD(1, name), FIELD(2, elem_type), FIELD(3, tensor_values),
-        FIELD(4, sparse_tensor_values), FIELD(5, sequence_values), FIELD(6, map_values),
-        FIELD(7, optional_values))
-MESSAGE(Map, "MapProto", FIELD(1, name), FIELD(2, key_type), FIELD(3, keys), FIELD(4, string_keys),
-        FIELD(5, values))
+        FIELD(4, sparse_tensor_values), FIELD(5, sequence_values), FIELD(6, map_values), FIELD(7, optional_values))
+MESSAGE(Map, "MapProto", FIELD(1, name), FIELD(2, key_type), FIELD(3, keys), FIELD(4, string_keys), FIELD(5, values))
 MESSAGE(Optional, "OptionalProto", FIELD(1, name), FIELD(2, elem_type), FIELD(3, tensor_value),
         FIELD(4, sparse_tensor_value), FIELD(5, sequence_value), FIELD(6, map_value), FIELD(7, optional_value))
 #undef FIELD

@@ -63,8 +63,7 @@ DType dtype_of(int32_t number) {
 }
 
 void Weights::charge(int64_t& spent, int64_t bytes, int64_t limit, Text what) const {
-  if (bytes > limit - spent)
-    fail(Error::Kind::memory, what, " would take more than the limit of ", limit, " bytes");
+  if (bytes > limit - spent) fail(Error::Kind::memory, what, " would take more than the limit of ", limit, " bytes");
   spent += bytes;
 }
 
@@ -181,8 +180,7 @@ Text Weights::external(const proto::Tensor& proto, uint64_t bytes, std::shared_p
     if (entry.key == "offset") offset = parse_number(entry.value, "offset");
     if (entry.key == "length") length = parse_number(entry.value, "length");
   }
-  if (length != bytes)
-    fail(Error::Kind::model, "needs ", bytes, " bytes, but its external data has ", length);
+  if (length != bytes) fail(Error::Kind::model, "needs ", bytes, " bytes, but its external data has ", length);
   auto file = files_.find(location);
   if (file == files_.end())
     file = files_.emplace(location, MappedFile::open_beneath(*source_.directory, location)).first;

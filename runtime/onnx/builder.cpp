@@ -1,0 +1,554 @@
+#include "runtime/onnx/builder.h"
+
+#include <algorithm>
+#include <unordered_map>
+#include <unordered_set>
+
+#include "runtime/graph/op.h"
+#include "runtime/onnx/attributes.h"
+#include "runtime/onnx/order.h"
+
+namespace tessera::onnx {
+namespace {
+
+constexpr size_t max_functions = 10'000;
+constexpr int newest_ir_version = 32;   // beyond the newest known: new ones have only added fields
+constexpr int64_t newest_opset = 1000;  // far beyond any; a larger number is damage
+
+/// An error that already names its node.
+struct PlacedError : Error {
+  using Error::Error;
+};
+
+Text canonical(Text domain) { return domain == "ai.onnx" ? Text{} : domain; }
+Text shortened(Text name) { return name.substr(0, 200); }
+
+/// A graph under construction. Subgraphs form a chain.
+struct Level {
+  Graph* graph;
+  Level* outer;
+  std::unordered_map<ValueId, ValueId> captured;  // id in the outer graph -> id here
+};
+
+/// The names that are visible in a graph or in one call of a function.
+struct Scope {
+  Level* level;
+  const Scope* outer;  // null for the main graph and for functions, which see nothing around them
+  std::unordered_map<Text, ValueId> names;
+  std::unordered_map<Text, ValueId> results;  // of a function: outputs that have their value already
+};
+
+struct Context;
+
+/// An attribute with the place where it was written, which a graph in it sees.
+struct Bound {
+  Text name;
+  const proto::Attribute* attribute;
+  const Context* context;
+};
+
+/// One call of a function that is being inlined.
+struct Call {
+  const proto::Function* function;
+  std::vector<Bound> attributes;
+  const Call* caller;
+  int depth;
+};
+
+/// Where nodes are being built.
+struct Context {
+  Scope& scope;
+  const Call* call = nullptr;
+  int graph_depth = 0;
+  std::string prefix = {};  // of the names that inlining makes
+};
+
+class Builder {
+ public:
+  Builder(const proto::Model& model, Weights& weights, const Limits& limits)
+      : model_(model), weights_(weights), limits_(limits) {}
+
+  Loaded build();
+
+ private:
+  void check_versions();
+  void index_functions();
+  void graph(const proto::Graph& proto, Context& context);
+  void graph_inputs(const proto::Graph& proto, Context& context);
+  void constant(Text name, Tensor tensor, Scope& scope);
+  void nodes(const std::vector<proto::Node>& nodes, Context& context);
+  void node(const proto::Node& proto, Context& context);
+  void constant_node(const proto::Node& proto, Context& context);
+  void inline_call(const proto::Node& proto, const proto::Function& function, Context& context);
+  void finish_results(const proto::Node& proto, const proto::Function& function, Scope& body, Context& context);
+  std::shared_ptr<Graph> subgraph(const proto::Graph& proto, const Context& written, const Context& used);
+
+  std::vector<Bound> bind(const proto::Node& proto, const Context& context) const;
+  std::shared_ptr<const Attrs> attributes(const proto::Node& proto, const OpDef* op, const Context& context);
+  std::vector<ValueId> inputs(const proto::Node& proto, const Context& context);
+  void note_unsupported(const proto::Node& proto, const Context& context);
+
+  ValueId add_value(Graph& graph, Value value);
+  ValueId declare(Text name, Scope& scope, const std::string& prefix);
+  ValueId find(Text name, const Context& context);
+  ValueId bring(Level* from, ValueId id, Level* to);
+
+  const proto::Function* find_function(Text domain, Text name, Text overload) const;
+  int opset_of(Text domain, const Call* call) const;
+  std::string place(const proto::Node& proto, size_t index, const Context& context) const;
+
+  struct Missing {
+    std::string op, first;
+    int64_t count = 0;
+  };
+
+  const proto::Model& model_;
+  Weights& weights_;
+  const Limits& limits_;
+  std::map<std::string, const proto::Function*, std::less<>> functions_;
+  std::unordered_set<std::string> names_;  // all value names, kept only where functions are inlined
+  std::vector<Missing> missing_;
+  std::map<std::string, size_t> missing_index_;
+  int64_t nodes_ = 0, values_ = 0, weight_bytes_ = 0;
+};
+
+std::string function_key(Text domain, Text name, Text overload) {
+  return cat(canonical(domain), '\0', name, '\0', overload);
+}
+
+// --- The model --------------------------------------------------------------------------------
+
+Loaded Builder::build() {
+  check_versions();
+  index_functions();
+  Loaded loaded;
+  Model& model = loaded.model;
+  model.ir_version = static_cast<int>(model_.ir_version);
+  for (const proto::OperatorSet& set : model_.opset_import)
+    model.opsets.emplace_back(canonical(set.domain), static_cast<int>(set.version));
+  model.producer = std::string(model_.producer_name);
+  if (!model_.producer_version.empty()) model.producer += cat(' ', model_.producer_version);
+  for (const proto::StringPair& entry : model_.metadata_props) model.metadata.emplace_back(entry.key, entry.value);
+
+  Level level{&model.graph, nullptr, {}};
+  Scope scope{&level, nullptr, {}, {}};
+  Context context{scope};
+  graph(*model_.graph, context);
+  model.weight_bytes = weight_bytes_;
+  for (const Missing& missing : missing_)
+    loaded.unsupported.push_back(
+        cat(missing.op, ", ", missing.count, missing.count == 1 ? " node" : " nodes", ", first ", missing.first));
+  return loaded;
+}
+
+void Builder::check_versions() {
+  if (!model_.graph) fail(Error::Kind::model, "has no graph: this is not an ONNX model");
+  if (model_.ir_version < 1 || model_.ir_version > newest_ir_version)
+    fail(Error::Kind::model, "has IR version ", model_.ir_version, "; known are 1 to ", newest_ir_version,
+         ": export it again with a current onnx");
+  std::unordered_set<Text> domains;
+  for (const proto::OperatorSet& set : model_.opset_import) {
+    if (set.version < 1 || set.version > newest_opset)
+      fail(Error::Kind::model, "imports opset ", set.version, " of domain \"", shortened(set.domain),
+           "\", which does not exist");
+    if (!domains.insert(canonical(set.domain)).second)
+      fail(Error::Kind::model, "imports domain \"", shortened(set.domain), "\" twice");
+  }
+}
+
+void Builder::index_functions() {
+  if (model_.functions.size() > max_functions)
+    fail(Error::Kind::model, "has ", model_.functions.size(), " functions; the limit is ", max_functions);
+  for (const proto::Function& function : model_.functions) {
+    if (!functions_.emplace(function_key(function.domain, function.name, function.overload), &function).second)
+      fail(Error::Kind::model, "defines function \"", shortened(function.name), "\" twice");
+  }
+}
+
+const proto::Function* Builder::find_function(Text domain, Text name, Text overload) const {
+  if (functions_.empty()) return nullptr;
+  const auto found = functions_.find(function_key(domain, name, overload));
+  return found == functions_.end() ? nullptr : found->second;
+}
+
+int Builder::opset_of(Text domain, const Call* call) const {
+  const auto search = [&](const std::vector<proto::OperatorSet>& sets) {
+    for (const proto::OperatorSet& set : sets)
+      if (canonical(set.domain) == canonical(domain))
+        return static_cast<int>(std::clamp<int64_t>(set.version, 1, newest_opset));
+    return 0;
+  };
+  if (call)
+    if (const int version = search(call->function->opset_import)) return version;
+  if (const int version = search(model_.opset_import)) return version;
+  // Opset imports came with IR 3; other domains have but one version in practice.
+  if (!canonical(domain).empty() || model_.ir_version < 3) return 1;
+  fail(Error::Kind::model, "uses standard operators, but the model imports no version of them (opset_import)");
+}
+
+// --- Values -----------------------------------------------------------------------------------
+
+ValueId Builder::add_value(Graph& graph, Value value) {
+  if (++values_ > limits_.values) fail(Error::Kind::memory, "the model has more than ", limits_.values, " values");
+  return graph.add_value(std::move(value));
+}
+
+ValueId Builder::declare(Text name, Scope& scope, const std::string& prefix) {
+  if (name.empty()) return absent;
+  if (scope.names.contains(name)) fail(Error::Kind::model, "value \"", shortened(name), "\" is defined twice");
+  ValueId id;
+  if (const auto result = scope.results.find(name); result != scope.results.end()) {
+    id = result->second;
+  } else {
+    std::string full = prefix + std::string(name);
+    if (!functions_.empty())
+      while (!names_.insert(full).second && !prefix.empty()) full += '\'';
+    id = add_value(*scope.level->graph, {std::move(full), {}, false, Kind::tensor, {}, nullptr});
+  }
+  scope.names.emplace(name, id);
+  return id;
+}
+
+// The value `id` of graph `from`, as graph `to` inside it sees it: constants by themselves, others
+// captured at every level between.
+ValueId Builder::bring(Level* from, ValueId id, Level* to) {
+  if (id == absent || from == to) return id;
+  const ValueId outer = bring(from, id, to->outer);
+  if (const auto known = to->captured.find(outer); known != to->captured.end()) return known->second;
+  const Value& value = to->outer->graph->values[outer];
+  const ValueId here = add_value(*to->graph, {value.name, value.type, value.ranked, value.kind, {}, value.constant});
+  if (!value.constant) to->graph->captures.emplace_back(outer, here);
+  to->captured.emplace(outer, here);
+  return here;
+}
+
+ValueId Builder::find(Text name, const Context& context) {
+  if (name.empty()) return absent;
+  for (const Scope* scope = &context.scope; scope; scope = scope->outer)
+    if (const auto found = scope->names.find(name); found != scope->names.end())
+      return bring(scope->level, found->second, context.scope.level);
+  fail(Error::Kind::model, "uses value \"", shortened(name), "\", which nothing defines");
+}
+
+void Builder::constant(Text name, Tensor tensor, Scope& scope) {
+  if (name.empty()) fail(Error::Kind::model, "an initializer has no name");
+  const ValueId id = declare(name, scope, {});
+  Value& value = scope.level->graph->values[id];
+  weight_bytes_ += tensor.type.bytes();
+  value.type = tensor.type;
+  value.ranked = true;
+  value.constant = std::make_shared<const Tensor>(std::move(tensor));
+}
+
+// What a model says of an input or output.
+void set_type(Value& value, const proto::Type* type, const Limits& limits) {
+  if (!type) return;
+  switch (type->value.index()) {
+    case proto::Type::sequence: value.kind = Kind::sequence; break;
+    case proto::Type::optional: value.kind = Kind::optional; break;
+    case proto::Type::map: value.kind = Kind::map; break;
+    default: break;
+  }
+  const proto::TensorType* tensor = nullptr;
+  if (const auto* dense = std::get_if<proto::Type::tensor>(&type->value)) tensor = dense->get();
+  if (const auto* sparse = std::get_if<proto::Type::sparse_tensor>(&type->value)) tensor = sparse->get();
+  if (!tensor) return;
+  if (tensor->elem_type) value.type.dtype = dtype_of(tensor->elem_type);
+  if (!tensor->shape) return;
+  if (tensor->shape->dim.size() > static_cast<size_t>(limits.rank))
+    fail(Error::Kind::model, "has ", tensor->shape->dim.size(), " dimensions; the limit is ", limits.rank);
+  value.ranked = true;
+  for (const proto::Dimension& dim : tensor->shape->dim) {
+    const auto* extent = std::get_if<int64_t>(&dim.value);
+    const auto* symbol = std::get_if<Text>(&dim.value);
+    value.type.shape.push_back(extent && *extent >= 0 ? *extent : -1);
+    value.dim_names.emplace_back(symbol ? *symbol : Text{});
+  }
+}
+
+// --- Graphs -----------------------------------------------------------------------------------
+
+void Builder::graph_inputs(const proto::Graph& proto, Context& context) {
+  Graph& graph = *context.scope.level->graph;
+  // An initializer of the same name is an input's default. The main graph takes it as a constant;
+  // a body's inputs are given by its operator, except before IR 4, where every initializer had to
+  // be listed among them.
+  const bool constants_win = context.graph_depth == 0 || model_.ir_version < 4;
+  std::unordered_set<Text> initialized;
+  if (constants_win) {
+    for (const proto::Tensor& tensor : proto.initializer) initialized.insert(tensor.name);
+    for (const proto::SparseTensor& tensor : proto.sparse_initializer)
+      if (tensor.values) initialized.insert(tensor.values->name);
+  }
+  for (const proto::ValueInfo& input : proto.input) {
+    if (input.name.empty()) fail(Error::Kind::model, "an input of the graph has no name");
+    if (initialized.contains(input.name)) continue;
+    const ValueId id = declare(input.name, context.scope, context.prefix);
+    graph.inputs.push_back(id);
+    try {
+      set_type(graph.values[id], input.type.get(), limits_);
+    } catch (const Error& error) {
+      throw Error(error.kind(), cat("input \"", shortened(input.name), "\" ", error.what()));
+    }
+  }
+  const auto is_input = [&](Text name) { return !constants_win && context.scope.names.contains(name); };
+  for (const proto::Tensor& tensor : proto.initializer)
+    if (!is_input(tensor.name)) constant(tensor.name, weights_.dense(tensor), context.scope);
+  for (const proto::SparseTensor& tensor : proto.sparse_initializer) {
+    const Text name = tensor.values ? tensor.values->name : Text{};
+    if (!is_input(name)) constant(name, weights_.sparse(tensor), context.scope);
+  }
+}
+
+void Builder::graph(const proto::Graph& proto, Context& context) {
+  Graph& graph = *context.scope.level->graph;
+  graph.name = std::string(proto.name);
+  graph_inputs(proto, context);
+  nodes(proto.node, context);
+  for (const proto::ValueInfo& output : proto.output) {
+    ValueId id = absent;
+    try {
+      id = find(output.name, context);
+      if (id == absent) fail(Error::Kind::model, "has no name");
+      graph.outputs.push_back(id);
+      Value& value = graph.values[id];
+      const bool hint = context.graph_depth == 0 && !value.constant && !value.ranked;
+      if (hint && value.type.dtype == DType::undefined) set_type(value, output.type.get(), limits_);
+    } catch (const Error& error) {
+      throw Error(error.kind(), cat("output \"", shortened(output.name), "\" ", error.what()));
+    }
+  }
+}
+
+std::shared_ptr<Graph> Builder::subgraph(const proto::Graph& proto, const Context& written, const Context& used) {
+  const int depth = used.graph_depth + 1;
+  if (depth > limits_.graph_depth)
+    fail(Error::Kind::model, "subgraphs nest deeper than the limit of ", limits_.graph_depth);
+  auto made = std::make_shared<Graph>();
+  Level level{made.get(), used.scope.level, {}};
+  Scope scope{&level, &written.scope, {}, {}};
+  Context context{scope, written.call, depth, written.prefix};
+  graph(proto, context);
+  return made;
+}
+
+// --- Nodes ------------------------------------------------------------------------------------
+
+std::string Builder::place(const proto::Node& proto, size_t index, const Context& context) const {
+  std::string text = "node ";
+  if (!proto.name.empty())
+    text += cat('"', context.prefix, shortened(proto.name), '"');
+  else
+    text += cat('#', index, " -> \"", proto.output.empty() ? Text{} : shortened(proto.output[0]), '"');
+  text += cat(" (", canonical(proto.domain), canonical(proto.domain).empty() ? "" : ".", shortened(proto.op_type));
+  int opset = 0;
+  try {
+    opset = opset_of(proto.domain, context.call);
+  } catch (const Error&) {
+  }
+  return opset ? cat(text, ", opset ", opset, ')') : cat(text, ')');
+}
+
+void Builder::nodes(const std::vector<proto::Node>& nodes, Context& context) {
+  for (const size_t index : order_of(nodes)) {
+    try {
+      node(nodes[index], context);
+    } catch (const PlacedError&) {
+      throw;
+    } catch (const Error& error) {
+      throw PlacedError(error.kind(), cat(place(nodes[index], index, context), ": ", error.what()));
+    }
+  }
+}
+
+// Counts of a node's inputs or outputs that its operator allows.
+void check_count(size_t given, const Arity& arity, Text what) {
+  if (given < static_cast<size_t>(arity.min))
+    fail(Error::Kind::model, "has ", given, ' ', what, "s, but needs at least ", arity.min);
+  if (arity.max != many && given > static_cast<size_t>(arity.max))
+    fail(Error::Kind::model, "has ", given, ' ', what, "s, but takes at most ", arity.max);
+}
+
+void check_against(const OpDef& op, const Node& node) {
+  check_count(node.in.size(), op.in, "input");
+  check_count(node.out.size(), op.out, "output");
+  // Control flow and containers decide for themselves what may be left out.
+  for (size_t i = 0; op.infer && i < static_cast<size_t>(op.in.min); ++i)
+    if (node.in[i] == absent) fail(Error::Kind::model, "input ", i, " is required, but left out");
+  for (const AttrDef& def : op.attrs)
+    if (def.required && !find_attr(*node.attrs, def.name))
+      fail(Error::Kind::model, "attribute \"", def.name, "\" is required, but missing");
+}
+
+void trim(std::vector<ValueId>& ids, int min) {
+  while (ids.size() > static_cast<size_t>(min) && ids.back() == absent) ids.pop_back();
+}
+
+void Builder::node(const proto::Node& proto, Context& context) {
+  if (++nodes_ > limits_.nodes) fail(Error::Kind::memory, "the model has more than ", limits_.nodes, " nodes");
+  if (const proto::Function* function = find_function(proto.domain, proto.op_type, proto.overload)) {
+    inline_call(proto, *function, context);
+    return;
+  }
+  if (proto.op_type == "Constant" && canonical(proto.domain).empty()) {
+    constant_node(proto, context);
+    return;
+  }
+  Node made;
+  made.opset = opset_of(proto.domain, context.call);
+  made.op = find_op(canonical(proto.domain), proto.op_type, made.opset);
+  made.name = proto.name.empty() ? std::string() : context.prefix + std::string(proto.name);
+  made.in = inputs(proto, context);
+  made.attrs = attributes(proto, made.op, context);
+  for (const Text name : proto.output) made.out.push_back(declare(name, context.scope, context.prefix));
+  if (made.op) {
+    trim(made.in, made.op->in.min);
+    trim(made.out, made.op->out.min);
+    check_against(*made.op, made);
+  } else {
+    note_unsupported(proto, context);
+  }
+  context.scope.level->graph->nodes.push_back(std::move(made));
+}
+
+std::vector<ValueId> Builder::inputs(const proto::Node& proto, const Context& context) {
+  std::vector<ValueId> ids;
+  ids.reserve(proto.input.size());
+  for (const Text name : proto.input) ids.push_back(find(name, context));
+  return ids;
+}
+
+void Builder::note_unsupported(const proto::Node& proto, const Context& context) {
+  const Text domain = canonical(proto.domain);
+  const int opset = opset_of(domain, context.call);
+  const std::string op =
+      cat(domain.empty() ? "ai.onnx" : shortened(domain), '.', shortened(proto.op_type), " (opset ", opset, ')');
+  const auto [at, fresh] = missing_index_.emplace(op, missing_.size());
+  if (fresh) {
+    const Text first = proto.output.empty() ? Text{} : proto.output[0];
+    missing_.push_back({op, cat('"', context.prefix, shortened(proto.name.empty() ? first : proto.name), '"'), 0});
+  }
+  ++missing_[at->second].count;
+}
+
+void Builder::constant_node(const proto::Node& proto, Context& context) {
+  const std::vector<Bound> bound = bind(proto, context);
+  if (!proto.input.empty() || proto.output.size() != 1)
+    fail(Error::Kind::model, "a constant has no inputs and one output");
+  if (bound.size() != 1) fail(Error::Kind::model, "a constant has one attribute, this one ", bound.size());
+  const AttrType type = type_of(*bound[0].attribute);
+  check_standard_type(bound[0].name, *bound[0].attribute, type);
+  Tensor tensor = constant_of(value_of(*bound[0].attribute, type, weights_));
+  const ValueId id = declare(proto.output[0], context.scope, context.prefix);
+  if (id == absent) return;
+  Value& value = context.scope.level->graph->values[id];
+  weight_bytes_ += tensor.type.bytes();
+  value.type = tensor.type;
+  value.ranked = true;
+  value.constant = std::make_shared<const Tensor>(std::move(tensor));
+}
+
+// --- Attributes -------------------------------------------------------------------------------
+
+std::vector<Bound> Builder::bind(const proto::Node& proto, const Context& context) const {
+  std::vector<Bound> bound;
+  for (const proto::Attribute& attribute : proto.attribute) {
+    if (std::any_of(bound.begin(), bound.end(), [&](const Bound& b) { return b.name == attribute.name; }))
+      fail(Error::Kind::model, "attribute \"", shortened(attribute.name), "\" is given twice");
+    if (attribute.ref_attr_name.empty()) {
+      bound.push_back({attribute.name, &attribute, &context});
+      continue;
+    }
+    if (!context.call)
+      fail(Error::Kind::model, "attribute \"", shortened(attribute.name), "\" refers to an attribute of a function, ",
+           "but is not in one");
+    const auto named = [&](const auto& entry) { return entry.name == attribute.ref_attr_name; };
+    const auto& given = context.call->attributes;
+    const auto& defaults = context.call->function->attribute_proto;
+    if (const auto at = std::find_if(given.begin(), given.end(), named); at != given.end())
+      bound.push_back({attribute.name, at->attribute, at->context});
+    else if (const auto def = std::find_if(defaults.begin(), defaults.end(), named); def != defaults.end())
+      bound.push_back({attribute.name, &*def, &context});
+  }
+  return bound;
+}
+
+std::shared_ptr<const Attrs> Builder::attributes(const proto::Node& proto, const OpDef* op, const Context& context) {
+  static const auto none = std::make_shared<const Attrs>();
+  if (proto.attribute.empty()) return none;
+  auto made = std::make_shared<Attrs>();
+  for (const Bound& bound : bind(proto, context)) {
+    const AttrType type = type_of(*bound.attribute);
+    if (op && op->domain.empty()) check_standard_type(bound.name, *bound.attribute, type);
+    if (type == AttrType::graph) {
+      if (!bound.attribute->g) fail(Error::Kind::model, "attribute \"", bound.name, "\" holds no graph");
+      made->emplace_back(bound.name, subgraph(*bound.attribute->g, *bound.context, context));
+    } else {
+      try {
+        made->emplace_back(bound.name, value_of(*bound.attribute, type, weights_));
+      } catch (const Error& error) {
+        // Of an operator that tessera does not have, only the name will be reported.
+        if (op || error.kind() != Error::Kind::unsupported) throw;
+      }
+    }
+  }
+  return made;
+}
+
+// --- Functions --------------------------------------------------------------------------------
+
+void Builder::inline_call(const proto::Node& proto, const proto::Function& function, Context& context) {
+  const int depth = context.call ? context.call->depth + 1 : 1;
+  if (depth > limits_.function_depth)
+    fail(Error::Kind::model, "function calls nest deeper than the limit of ", limits_.function_depth);
+  for (const Call* call = context.call; call; call = call->caller)
+    if (call->function == &function)
+      fail(Error::Kind::model, "function \"", shortened(function.name), "\" calls itself");
+  std::vector<ValueId> given = inputs(proto, context);
+  trim(given, 0);
+  check_count(given.size(), {0, static_cast<int>(function.input.size())}, "input");
+  check_count(proto.output.size(), {0, static_cast<int>(function.output.size())}, "output");
+
+  Scope body{context.scope.level, nullptr, {}, {}};
+  for (size_t i = 0; i < function.input.size(); ++i)
+    if (!body.names.emplace(function.input[i], i < given.size() ? given[i] : absent).second)
+      fail(Error::Kind::model, "function \"", shortened(function.name), "\" has two inputs of one name");
+  const Call call{&function, bind(proto, context), context.call, depth};
+  for (size_t i = 0; i < proto.output.size(); ++i)
+    if (const ValueId id = declare(proto.output[i], context.scope, context.prefix); id != absent)
+      body.results.emplace(function.output[i], id);
+
+  const Text label = proto.name.empty() ? proto.op_type : proto.name;
+  Context inner{body, &call, context.graph_depth, cat(context.prefix, label.substr(0, 60), '/')};
+  nodes(function.node, inner);
+  finish_results(proto, function, body, context);
+}
+
+// Outputs that no node of the body makes are one of its inputs, or the same as another output.
+void Builder::finish_results(const proto::Node& proto, const proto::Function& function, Scope& body, Context& context) {
+  for (size_t i = 0; i < proto.output.size(); ++i) {
+    if (proto.output[i].empty()) continue;
+    const ValueId result = context.scope.names.at(proto.output[i]);
+    const auto made = body.names.find(function.output[i]);
+    if (made == body.names.end() || made->second == absent)
+      fail(Error::Kind::model, "function \"", shortened(function.name), "\" never makes its output \"",
+           shortened(function.output[i]), '"');
+    if (made->second == result) continue;
+    Node copy;
+    copy.opset = 1;
+    copy.op = find_op("", "Identity", copy.opset);
+    copy.in = {made->second};
+    copy.out = {result};
+    copy.attrs = std::make_shared<const Attrs>();
+    if (!copy.op) note_unsupported(proto, context);
+    context.scope.level->graph->nodes.push_back(std::move(copy));
+  }
+}
+
+}  // namespace
+
+Loaded build(const proto::Model& model, Weights& weights, const Limits& limits) {
+  return Builder(model, weights, limits).build();
+}
+
+}  // namespace tessera::onnx

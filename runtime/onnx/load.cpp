@@ -1,0 +1,136 @@
+#include "runtime/onnx/load.h"
+
+#include <algorithm>
+
+#include "runtime/onnx/builder.h"
+
+namespace tessera::onnx {
+namespace {
+
+Text text_of(List<std::byte> bytes) { return {reinterpret_cast<const char*>(bytes.data()), bytes.size()}; }
+
+template <class F>
+auto named(const std::string& name, F&& body) {
+  try {
+    return body();
+  } catch (const Error& error) {
+    throw Error(error.kind(), cat(name, ": ", error.what()));
+  }
+}
+
+// Common things that are mistaken for a model.
+void check_kind_of_file(Text bytes) {
+  if (bytes.empty()) fail(Error::Kind::model, "the file is empty: download it again");
+  if (bytes.starts_with("version https://git-lfs"))
+    fail(Error::Kind::model, "this is a Git LFS pointer, not the model: fetch the model with \"git lfs pull\"");
+  if (bytes.starts_with("<!DOCTYPE") || bytes.starts_with("<html"))
+    fail(Error::Kind::model, "this is a web page, not a model: download the file itself");
+  if (bytes.starts_with("PK\x03\x04"))
+    fail(Error::Kind::model, "this is a ZIP archive or a PyTorch checkpoint, not an ONNX model");
+}
+
+Loaded load_from(Source source, List<std::byte> bytes, const Limits& limits) {
+  const std::string name = source.name;
+  return named(name, [&] {
+    check_kind_of_file(text_of(bytes));
+    const auto model = proto::read<proto::Model>(text_of(bytes));
+    Weights weights(std::move(source), limits);
+    Loaded loaded = build(*model, weights, limits);
+    loaded.model.path = name;
+    return loaded;
+  });
+}
+
+Datum datum_of(const proto::Tensor& tensor, Weights& weights) {
+  Datum datum;
+  datum.tensor = weights.dense(tensor).aligned();
+  return datum;
+}
+
+Datum datum_of(const proto::SparseTensor& tensor, Weights& weights) {
+  Datum datum;
+  datum.tensor = weights.sparse(tensor);
+  return datum;
+}
+
+// These call each other for nested containers, as deep as the wire parser allows.
+Datum datum_of(const proto::Sequence& sequence, Weights& weights);
+Datum datum_of(const proto::Map& map, Weights& weights);
+Datum datum_of(const proto::Optional& optional, Weights& weights);
+
+Datum datum_of(const proto::Sequence& sequence, Weights& weights) {
+  Datum datum;
+  datum.kind = Kind::sequence;
+  const auto add = [&](const auto& list) {
+    for (const auto& item : list) datum.items.push_back(datum_of(item, weights));
+  };
+  add(sequence.tensor_values);
+  add(sequence.sparse_tensor_values);
+  add(sequence.sequence_values);
+  add(sequence.map_values);
+  add(sequence.optional_values);
+  if (!datum.items.empty() && datum.items[0].kind == Kind::tensor) datum.element = datum.items[0].tensor.type.dtype;
+  return datum;
+}
+
+Datum datum_of(const proto::Map& map, Weights& weights) {
+  Datum datum;
+  datum.kind = Kind::map;
+  if (!map.string_keys.empty()) {
+    datum.keys = Tensor::make({DType::string, {static_cast<int64_t>(map.string_keys.size())}});
+    std::copy(map.string_keys.begin(), map.string_keys.end(), datum.keys.as<std::string>());
+  } else {
+    datum.keys = Tensor::of(map.keys.values());
+  }
+  if (map.values) datum.items = datum_of(*map.values, weights).items;
+  if (static_cast<int64_t>(datum.items.size()) != datum.keys.type.shape[0])
+    fail(Error::Kind::model, "a map has ", datum.keys.type.shape[0], " keys, but ", datum.items.size(), " values");
+  return datum;
+}
+
+Datum datum_of(const proto::Optional& optional, Weights& weights) {
+  Datum datum;
+  datum.kind = Kind::optional;
+  const auto add = [&](const auto& value) {
+    if (value) datum.items.push_back(datum_of(*value, weights));
+  };
+  add(optional.tensor_value);
+  add(optional.sparse_tensor_value);
+  add(optional.sequence_value);
+  add(optional.map_value);
+  add(optional.optional_value);
+  if (datum.items.size() > 1) fail(Error::Kind::model, "an optional holds more than one value");
+  return datum;
+}
+
+}  // namespace
+
+Loaded load(const std::string& path, const Limits& limits) {
+  const auto file = MappedFile::open(path);
+  const size_t slash = path.rfind('/');
+  const std::string directory = slash == std::string::npos ? "." : path.substr(0, slash + 1);
+  return load_from({path, file, directory}, file->bytes(), limits);
+}
+
+Loaded load(List<std::byte> bytes, std::shared_ptr<const void> owner, const std::string& name, const Limits& limits) {
+  return load_from({name, std::move(owner), std::nullopt}, bytes, limits);
+}
+
+Tensor load_tensor(List<std::byte> bytes, const std::string& name) {
+  return named(name, [&] {
+    Weights weights({name, nullptr, std::nullopt}, {});
+    return weights.dense(*proto::read<proto::Tensor>(text_of(bytes)));
+  });
+}
+
+Datum load_datum(List<std::byte> bytes, Kind kind, const std::string& name) {
+  return named(name, [&] {
+    Weights weights({name, nullptr, std::nullopt}, {});
+    if (kind == Kind::tensor) return datum_of(*proto::read<proto::Tensor>(text_of(bytes)), weights);
+    if (kind == Kind::sequence) return datum_of(*proto::read<proto::Sequence>(text_of(bytes)), weights);
+    if (kind == Kind::optional) return datum_of(*proto::read<proto::Optional>(text_of(bytes)), weights);
+    fail(Error::Kind::unsupported, "a file cannot hold a map of its own");
+  });
+}
+
+}  // namespace tessera::onnx
