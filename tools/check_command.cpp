@@ -1,0 +1,128 @@
+// tessera check: would this model run, on what, and if not, why. Infers shapes and asks the backends
+// for kernels, but packs nothing and runs nothing, so that weights stay on the disk.
+#include <iostream>
+#include <map>
+
+#include "ops/cpu/kernel.h"
+#include "runtime/onnx/load.h"
+#include "runtime/plan/fold.h"
+#include "tools/options.h"
+
+namespace tessera::tools {
+
+namespace {
+
+struct Row {
+  std::string node, op, type, kernel;
+};
+
+struct Verdict {
+  std::vector<std::string> unsupported;
+  std::string problem;  // what inference says about these shapes; empty: nothing
+  std::vector<Row> rows;
+  size_t later = 0;     // nodes whose kernels are chosen during the run, as shapes depend on data
+};
+
+// Gives the graph's inputs the concrete types that a run with these options would give them.
+void fix_inputs(Graph& graph, const InputOptions& options) {
+  std::vector<Port> ports;
+  for (const ValueId id : graph.inputs) ports.push_back(port_of(graph.values[id]));
+  const std::vector<Type> types = input_types(ports, options);
+  for (size_t i = 0; i < types.size(); ++i) {
+    Value& value = graph.values[graph.inputs[i]];
+    if (value.kind != Kind::tensor) continue;
+    value.type = types[i];
+    value.ranked = true;
+  }
+}
+
+Row row_of(const Graph& graph, const Node& node, const Backend& cpu) {
+  const NodeTypes types(graph, node);
+  std::vector<Offer> offers;
+  cpu.offers(types.problem(node), offers);
+  Row row{node.name, std::string(node.op->name), types.out.empty() ? "" : cat(types.out[0]), ""};
+  // Offers come best first; a reference has no kernel of its own.
+  for (const Offer& offer : offers)
+    if (offer.kernel) {
+      row.kernel = std::string(offer.name);
+      break;
+    }
+  if (row.kernel.empty()) row.kernel = node.op->view ? "view" : offers.empty() ? "none" : "reference";
+  return row;
+}
+
+Verdict judge(const ModelOptions& options) {
+  onnx::Loaded loaded = onnx::load(options.model);
+  Verdict verdict;
+  verdict.unsupported = loaded.unsupported;
+  if (!verdict.unsupported.empty()) return verdict;
+  Graph& graph = loaded.model.graph;
+  try {
+    fix_inputs(graph, options.input);
+    const Stop stop = infer_types(graph);
+    const auto cpu = cpu::make_backend();
+    for (size_t i = 0; i < stop.node; ++i) verdict.rows.push_back(row_of(graph, graph.nodes[i], *cpu));
+    verdict.later = graph.nodes.size() - stop.node;
+  } catch (const Error& error) {
+    if (error.kind() == Error::Kind::usage) throw;
+    verdict.problem = error.what();
+  }
+  return verdict;
+}
+
+void print(const Verdict& verdict, const std::string& model) {
+  if (!verdict.unsupported.empty()) {
+    std::cout << model << ": not supported\n";
+    for (const std::string& text : verdict.unsupported) std::cout << "  " << text << '\n';
+    return;
+  }
+  if (!verdict.problem.empty()) {
+    std::cout << model << ": every operator is supported, but not these shapes\n  " << verdict.problem << '\n';
+    return;
+  }
+  std::cout << model << ": runs\n";
+  std::map<std::pair<std::string, std::string>, int> groups;
+  for (const Row& row : verdict.rows) ++groups[{row.op, row.kernel}];
+  std::vector<std::vector<std::string>> rows{{"nodes", "operator", "CPU kernel"}};
+  for (const auto& [key, number] : groups) rows.push_back({std::to_string(number), key.first, key.second});
+  print_table(rows, {true, false, false});
+  if (verdict.later)
+    std::cout << verdict.later << " more nodes get their kernels during the run, as shapes there depend on data\n";
+}
+
+int check(const ModelOptions& options) {
+  const Verdict verdict = judge(options);
+  const bool runs = verdict.unsupported.empty() && verdict.problem.empty();
+  if (options.json) {
+    nlohmann::json nodes = nlohmann::json::array();
+    for (const Row& row : verdict.rows)
+      nodes.push_back({{"node", row.node}, {"op", row.op}, {"type", row.type}, {"backend", "cpu"}, {"kernel", row.kernel}});
+    const nlohmann::json report{{"model", options.model},     {"runs", runs},
+                                {"unsupported", verdict.unsupported}, {"problem", verdict.problem},
+                                {"nodes", nodes},             {"nodes_chosen_during_run", verdict.later}};
+    std::cout << report.dump(2, ' ', false, nlohmann::json::error_handler_t::replace) << '\n';
+  } else {
+    print(verdict, options.model);
+  }
+  return !verdict.unsupported.empty() ? exit_unsupported : runs ? exit_done : exit_failed;
+}
+
+}  // namespace
+
+void add_check(CLI::App& app, int& exit_code) {
+  auto options = std::make_shared<ModelOptions>();
+  CLI::App* sub = app.add_subcommand("check", "Say whether a model would run, on what, and if not, why");
+  add_model(*sub, *options);
+  add_shapes(*sub, *options);
+  add_json(*sub, *options);
+  sub->footer(R"(
+Weights are not read. Lists every operator that is not supported, all at once, and exits with 3 if there is one.
+"reference" is the plain implementation that every operator has; named kernels are faster.
+
+Examples:
+  tessera check model.onnx
+  tessera check model.onnx --shape x=1x3x720x1280 --json)");
+  sub->callback([options, &exit_code] { exit_code = check(*options); });
+}
+
+}  // namespace tessera::tools

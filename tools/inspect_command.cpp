@@ -1,0 +1,158 @@
+// tessera inspect: what a model is, and with shapes, what a run of it would do.
+#include <functional>
+#include <iostream>
+#include <map>
+
+#include "runtime/onnx/load.h"
+#include "tools/options.h"
+
+namespace tessera::tools {
+
+namespace {
+
+struct Contents {
+  std::map<std::string, int64_t> operators;
+  int64_t nodes = 0, parameters = 0, subgraphs = 0;
+};
+
+// Nodes and constants of the graph and of the graphs inside it.
+void count(const Graph& graph, Contents& contents) {
+  for (const Value& value : graph.values)
+    if (value.constant) contents.parameters += value.constant->type.shape.elements();
+  for (const Node& node : graph.nodes) {
+    ++contents.nodes;
+    if (node.op) {
+      const Text domain = node.op->domain;
+      ++contents.operators[cat(domain, domain.empty() ? "" : ".", node.op->name)];
+    }
+    if (!node.attrs) continue;
+    for (const auto& [name, attr] : *node.attrs) {
+      if (const auto* body = std::get_if<std::shared_ptr<Graph>>(&attr); body && *body) {
+        ++contents.subgraphs;
+        count(**body, contents);
+      }
+      if (const auto* tensor = std::get_if<Tensor>(&attr)) contents.parameters += tensor->type.shape.elements();
+    }
+  }
+}
+
+nlohmann::json ports_json(const Graph& graph, const std::vector<ValueId>& ids) {
+  nlohmann::json all = nlohmann::json::array();
+  for (const ValueId id : ids) all.push_back(json_of(port_of(graph.values[id])));
+  return all;
+}
+
+void print_ports(const char* title, const Graph& graph, const std::vector<ValueId>& ids) {
+  std::cout << title << '\n';
+  for (const ValueId id : ids) {
+    const Port port = port_of(graph.values[id]);
+    std::cout << "  " << port.name << ": " << describe(port) << '\n';
+  }
+}
+
+std::string types_text(const std::vector<Type>& types) {
+  std::string text;
+  for (const Type& type : types) {
+    if (type.dtype == DType::undefined) continue;
+    text += cat(text.empty() ? "" : ", ", type);
+  }
+  return text;
+}
+
+nlohmann::json plan_json(const std::vector<StepInfo>& steps, const Memory& memory) {
+  nlohmann::json rows = nlohmann::json::array();
+  double flops = 0;
+  for (const StepInfo& step : steps) {
+    nlohmann::json in = nlohmann::json::array(), out = nlohmann::json::array();
+    for (const Type& type : step.in) in.push_back(cat(type));
+    for (const Type& type : step.out) out.push_back(cat(type));
+    rows.push_back({{"node", step.node}, {"op", step.op}, {"backend", step.backend}, {"kernel", step.kernel},
+                    {"in", in}, {"out", out}, {"flops", step.flops}});
+    flops += step.flops;
+  }
+  return {{"steps", rows}, {"flops", flops}, {"arena_bytes", memory.arena_bytes}, {"weights_bytes", memory.weights_bytes}};
+}
+
+void print_plan(const std::vector<StepInfo>& steps, const Memory& memory) {
+  std::vector<std::vector<std::string>> rows{{"node", "op", "backend", "kernel", "Mflop", "output"}};
+  double flops = 0;
+  for (const StepInfo& step : steps) {
+    rows.push_back({step.node, step.op, step.backend, step.kernel, fixed(step.flops / 1e6, 2), types_text(step.out)});
+    flops += step.flops;
+  }
+  std::cout << "plan: " << steps.size() << " steps, " << fixed(flops / 1e9, 3) << " Gflop, arena "
+            << bytes_text(memory.arena_bytes) << ", weights " << bytes_text(memory.weights_bytes) << '\n';
+  print_table(rows, {false, false, false, false, true, false});
+}
+
+void inspect(const ModelOptions& options) {
+  const onnx::Loaded loaded = onnx::load(options.model);
+  const Model& model = loaded.model;
+  Contents contents;
+  count(model.graph, contents);
+  if (!options.json) {
+    std::cout << "model: " << options.model << "\nproducer: " << model.producer << "\nIR version: " << model.ir_version
+              << "\nopsets:";
+    for (const auto& [domain, version] : model.opsets)
+      std::cout << ' ' << (domain.empty() ? "ai.onnx" : domain) << ' ' << version;
+    std::cout << "\nparameters: " << contents.parameters << " (" << bytes_text(model.weight_bytes) << ")\n";
+    print_ports("inputs:", model.graph, model.graph.inputs);
+    print_ports("outputs:", model.graph, model.graph.outputs);
+    std::cout << "operators: " << contents.nodes << " nodes";
+    if (contents.subgraphs) std::cout << " with those of " << contents.subgraphs << " subgraphs";
+    std::cout << '\n';
+    std::vector<std::vector<std::string>> rows;
+    for (const auto& [name, number] : contents.operators) rows.push_back({" ", std::to_string(number), name});
+    print_table(rows, {false, true, false});
+    for (const std::string& text : loaded.unsupported) std::cout << "not supported: " << text << '\n';
+  }
+  nlohmann::json report{{"model", options.model},
+                        {"producer", model.producer},
+                        {"ir_version", model.ir_version},
+                        {"parameters", contents.parameters},
+                        {"weights_bytes", model.weight_bytes},
+                        {"nodes", contents.nodes},
+                        {"subgraphs", contents.subgraphs},
+                        {"operators", contents.operators},
+                        {"unsupported", loaded.unsupported},
+                        {"inputs", ports_json(model.graph, model.graph.inputs)},
+                        {"outputs", ports_json(model.graph, model.graph.outputs)}};
+  report["opsets"] = nlohmann::json::object();
+  for (const auto& [domain, version] : model.opsets) report["opsets"][domain.empty() ? "ai.onnx" : domain] = version;
+  report["metadata"] = nlohmann::json::object();
+  for (const auto& [key, value] : model.metadata) report["metadata"][key] = value;
+
+  if (!options.input.shapes.empty()) {
+    const Session session(options.model, options.session_options());
+    const std::vector<Type> types = input_types(session.inputs(), options.input);
+    const std::vector<StepInfo> steps = session.steps(types);
+    const Memory memory = session.forecast(types);
+    if (options.json)
+      report["plan"] = plan_json(steps, memory);
+    else
+      print_plan(steps, memory);
+  }
+  if (options.json) std::cout << report.dump(2, ' ', false, nlohmann::json::error_handler_t::replace) << '\n';
+}
+
+}  // namespace
+
+void add_inspect(CLI::App& app, int&) {
+  auto options = std::make_shared<ModelOptions>();
+  CLI::App* sub = app.add_subcommand("inspect", "Show a model's inputs, outputs, operators, and its plan");
+  add_model(*sub, *options);
+  add_shapes(*sub, *options);
+  add_session(*sub, *options);
+  add_json(*sub, *options);
+  sub->footer(R"(
+With --shape, shows the plan: the steps, the kernel of each, and the memory that a run needs. Where shapes
+depend on data, the plan ends at the first such node.
+
+Examples:
+  tessera inspect model.onnx
+  tessera inspect model.onnx --shape x=1x3x256x256
+  tessera inspect model.onnx --json)");
+  sub->callback([options] { inspect(*options); });
+}
+
+}  // namespace tessera::tools

@@ -1,0 +1,103 @@
+// The tessera command: reads the command line, runs one subcommand, turns what it throws into one
+// message on stderr and an exit code.
+#include <unistd.h>
+
+#include <csignal>
+#include <cstdio>
+#include <iostream>
+#include <new>
+
+#include "runtime/base/base.h"
+#include "tools/commands.h"
+
+namespace tessera::tools {
+namespace {
+
+std::atomic<bool> stop{false};
+
+extern "C" void on_signal(int) {
+  if (stop.exchange(true)) _exit(exit_failed);
+}
+
+void catch_signals() {
+  struct sigaction action {};
+  action.sa_handler = on_signal;
+  sigemptyset(&action.sa_mask);
+  sigaction(SIGINT, &action, nullptr);
+  sigaction(SIGTERM, &action, nullptr);
+}
+
+int exit_code_of(Error::Kind kind) {
+  switch (kind) {
+    case Error::Kind::usage: return exit_usage;
+    case Error::Kind::unsupported: return exit_unsupported;
+    default: return exit_failed;
+  }
+}
+
+int report(const std::string& text, int code) {
+  std::cout.flush();
+  std::cerr << "tessera: " << text << '\n';
+  return code;
+}
+
+constexpr const char* footer = R"(
+Examples:
+  tessera upscale -i photo.jpg -o photo_2x.png
+  tessera run model.onnx -i x=input.npy -o outputs/
+  tessera check model.onnx
+  tessera bench model.onnx --shape input=1x3x256x256 --threads 2
+  tessera COMMAND --help
+
+Exit codes: 0 done, 1 failed, 2 wrong usage, 3 the model is not supported.)";
+
+int run_command(int count, char** words) {
+  CLI::App app("tessera runs ONNX models natively, and makes pictures larger with them.", "tessera");
+  int exit_code = exit_done;
+  app.set_version_flag("--version", std::string("tessera ") + TESSERA_VERSION, "Print the version and exit");
+  app.set_help_flag("-h,--help", "Print this help and exit");
+  app.require_subcommand(1);
+  app.get_formatter()->column_width(34);
+  app.footer(footer);
+#ifdef TESSERA_UPSCALE
+  add_upscale(app, exit_code);
+#endif
+  add_run(app, exit_code);
+  add_test(app, exit_code);
+  add_bench(app, exit_code);
+  add_inspect(app, exit_code);
+  add_check(app, exit_code);
+  add_devices(app, exit_code);
+  try {
+    app.parse(count, words);
+  } catch (const CLI::ParseError& error) {
+    return app.exit(error) == 0 ? exit_done : exit_usage;
+  }
+  return exit_code;
+}
+
+}  // namespace
+
+const std::atomic<bool>& interrupted() { return stop; }
+
+int main_of_command(int count, char** words) {
+  catch_signals();
+  int code = exit_done;
+  try {
+    code = run_command(count, words);
+  } catch (const Error& error) {
+    if (error.kind() == Error::Kind::cancelled) return report("interrupted", exit_failed);
+    return report(error.what(), exit_code_of(error.kind()));
+  } catch (const std::bad_alloc&) {
+    return report("out of memory", exit_failed);
+  } catch (const std::exception& error) {
+    return report(error.what(), exit_failed);
+  }
+  std::cout.flush();
+  if (!std::cout || std::fflush(stdout) != 0) return report("cannot write to standard output", exit_failed);
+  return code;
+}
+
+}  // namespace tessera::tools
+
+int main(int count, char** words) { return tessera::tools::main_of_command(count, words); }

@@ -1,0 +1,112 @@
+// The options that subcommands share.
+#include "tools/options.h"
+
+#include <algorithm>
+#include <cstdio>
+#include <iostream>
+
+namespace tessera::tools {
+
+SessionOptions ModelOptions::session_options() const {
+  SessionOptions made = session;
+  made.optimize = !no_optimize;
+  return made;
+}
+
+void add_model(CLI::App& app, ModelOptions& options) {
+  app.add_option("MODEL", options.model, "An ONNX file")->required();
+}
+
+void add_shapes(CLI::App& app, ModelOptions& options) {
+  app.add_option("--shape", options.input.shapes, "An input's shape, as NAME=1x3x64x64; may be repeated")
+      ->type_name("NAME=SHAPE")
+      ->allow_extra_args(false);
+  app.add_option("--default-dim", options.input.default_dim,
+                 "Extent of dimensions that the model leaves open (64); the first is 1")
+      ->type_name("N")
+      ->check(CLI::Range(int64_t{1}, int64_t{1} << 40).description(""));
+}
+
+void add_session(CLI::App& app, ModelOptions& options) {
+  app.add_option("--threads", options.session.threads, "Threads; 0 for one per core (default)")
+      ->type_name("N")
+      ->check(CLI::Range(0, 1024).description(""));
+  app.add_option("--device", options.session.device, "auto (default), cpu, vulkan or vulkan:N")->type_name("DEVICE");
+  app.add_option("--precision", options.session.precision, "Arithmetic of the hot layers: fp32 (default)")
+      ->type_name("P");
+  app.add_flag("--no-optimize", options.no_optimize, "Run the graph as the model has it");
+}
+
+void add_json(CLI::App& app, ModelOptions& options) {
+  app.add_flag("--json", options.json, "Print one JSON object");
+}
+
+void print_device_note(const Session& session) {
+  if (!session.device_note().empty()) std::cerr << "tessera: " << session.device_note() << '\n';
+}
+
+std::string describe(const Port& port) {
+  if (port.kind == Kind::sequence) return "sequence";
+  if (port.kind == Kind::optional) return "optional";
+  if (port.kind == Kind::map) return "map";
+  std::string text(name_of(port.type.dtype));
+  if (!port.ranked) return text;
+  text += '[';
+  for (size_t i = 0; i < port.type.shape.size(); ++i) {
+    if (i) text += ',';
+    if (port.type.shape[i] >= 0)
+      text += std::to_string(port.type.shape[i]);
+    else
+      text += i < port.dim_names.size() && !port.dim_names[i].empty() ? port.dim_names[i] : "?";
+  }
+  return text + ']';
+}
+
+nlohmann::json json_of(const Shape& shape) {
+  nlohmann::json dims = nlohmann::json::array();
+  for (const int64_t dim : shape) dims.push_back(dim < 0 ? nlohmann::json() : nlohmann::json(dim));
+  return dims;
+}
+
+nlohmann::json json_of(const Port& port) {
+  constexpr const char* kinds[] = {"tensor", "sequence", "optional", "map"};
+  nlohmann::json made{{"name", port.name}, {"kind", kinds[static_cast<size_t>(port.kind)]}};
+  made["dtype"] = name_of(port.type.dtype);
+  made["shape"] = port.ranked ? json_of(port.type.shape) : nlohmann::json();
+  made["dim_names"] = port.dim_names;
+  return made;
+}
+
+Port port_of(const Value& value) { return {value.name, value.kind, value.type, value.ranked, value.dim_names}; }
+
+void print_table(const std::vector<std::vector<std::string>>& rows, const std::vector<bool>& right) {
+  std::vector<size_t> widths(right.size(), 0);
+  for (const auto& row : rows)
+    for (size_t i = 0; i < row.size(); ++i) widths[i] = std::max(widths[i], row[i].size());
+  for (const auto& row : rows) {
+    std::string line;
+    for (size_t i = 0; i < row.size(); ++i) {
+      const std::string pad(widths[i] - row[i].size(), ' ');
+      line += i ? "  " : "";
+      line += right[i] ? pad + row[i] : row[i] + pad;
+    }
+    line.erase(line.find_last_not_of(' ') + 1);
+    std::cout << line << '\n';
+  }
+}
+
+std::string fixed(double value, int digits) {
+  char text[64];
+  std::snprintf(text, sizeof text, "%.*f", digits, value);
+  return text;
+}
+
+std::string bytes_text(int64_t bytes) {
+  constexpr const char* units[] = {"bytes", "kB", "MB", "GB", "TB"};
+  auto value = static_cast<double>(bytes);
+  size_t unit = 0;
+  for (; value >= 1000 && unit + 1 < std::size(units); ++unit) value /= 1000;
+  return fixed(value, unit ? 1 : 0) + " " + units[unit];
+}
+
+}  // namespace tessera::tools

@@ -1,0 +1,41 @@
+// Options that several subcommands share, and the words of their reports.
+#pragma once
+
+#include <nlohmann/json.hpp>
+
+#include "tools/commands.h"
+#include "tools/inputs.h"
+
+namespace tessera::tools {
+
+struct ModelOptions {
+  std::string model;
+  InputOptions input;
+  SessionOptions session;
+  bool no_optimize = false, json = false;
+
+  /// `session` with what the flags say.
+  SessionOptions session_options() const;
+};
+
+void add_model(CLI::App& app, ModelOptions& options);
+void add_shapes(CLI::App& app, ModelOptions& options);   ///< --shape, --default-dim
+void add_session(CLI::App& app, ModelOptions& options);  ///< --threads, --device, --precision, --no-optimize
+void add_json(CLI::App& app, ModelOptions& options);
+
+/// Prints why a session does not run where it was asked to, if so, on stderr.
+void print_device_note(const Session& session);
+
+/// "float32[1,3,?,?]", with the names of open extents where the model has them.
+std::string describe(const Port& port);
+nlohmann::json json_of(const Shape& shape);  ///< an open extent is null
+nlohmann::json json_of(const Port& port);
+Port port_of(const Value& value);
+
+/// Prints rows in columns; numbers stand to the right where `right` says so.
+void print_table(const std::vector<std::vector<std::string>>& rows, const std::vector<bool>& right);
+std::string fixed(double value, int digits);
+/// "12.3 MB".
+std::string bytes_text(int64_t bytes);
+
+}  // namespace tessera::tools
