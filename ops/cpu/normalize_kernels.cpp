@@ -1,0 +1,198 @@
+// LayerNormalization, InstanceNormalization and BatchNormalization of float32.
+#include <algorithm>
+#include <cmath>
+
+#include "ops/cpu/attrs.h"
+#include "ops/cpu/kernel.h"
+#include "ops/cpu/simd/map.h"
+#include "ops/cpu/simd/reduce.h"
+#include "ops/elementwise.h"
+
+namespace tessera::cpu {
+namespace {
+
+constexpr int64_t floats_per_task = 1 << 14;
+
+bool all_float(const Problem& problem) {
+  for (size_t i = 0; i < problem.node.op_inputs(); ++i)
+    if (problem.node.in[i] != absent && !is_float32(problem.in[i])) return false;
+  return true;
+}
+
+int64_t row_length(const Shape& shape, int axis) {
+  return shape.elements(static_cast<size_t>(axis), shape.size());
+}
+
+// Scale and bias hold one number per element of a row.
+bool accepts_layer(const Problem& problem) {
+  const Shape& shape = problem.in[0].shape;
+  if (!all_float(problem) || shape.empty()) return false;
+  const int64_t length = row_length(shape, axis_or(AttrReader(problem.node), "axis", -1, shape.rank()));
+  return problem.in[1].shape.elements() == length &&
+         (!has_input(problem, 2) || problem.in[2].shape.elements() == length);
+}
+
+void run_layer(const Args& args, Threads& threads) noexcept {
+  const Shape& shape = args.in[0].shape();
+  const int64_t length = row_length(shape, axis_or(args, "axis", -1, shape.rank()));
+  if (args.out[0].elements() == 0) return;
+  const float epsilon = real_or(args, "epsilon", 1e-5f);
+  const ReduceSimd& simd = reduce_simd(level());
+  const auto* x = args.in[0].as<const float>();
+  const auto* scale = args.in[1].as<const float>();
+  const auto* bias = args.has_in(2) ? args.in[2].as<const float>() : nullptr;
+  auto* y = args.out[0].as<float>();
+  float* means = args.out.size() > 1 && args.out[1].data ? args.out[1].as<float>() : nullptr;
+  float* inverses = args.out.size() > 2 && args.out[2].data ? args.out[2].as<float>() : nullptr;
+  const auto count = static_cast<float>(length);
+  threads.parallel(shape.elements() / length, std::max<int64_t>(1, floats_per_task / length),
+                   [&](int64_t begin, int64_t end, int) {
+                     for (int64_t i = begin; i < end; ++i) {
+                       const float* from = x + i * length;
+                       const float mean = simd.row[static_cast<int>(Reduction::sum)](from, length) / count;
+                       const float spread = simd.row_spread(from, length, mean) / count;
+                       const float inverse = 1 / std::sqrt(spread + epsilon);
+                       simd.normalize(from, length, mean, inverse, scale, bias, y + i * length);
+                       if (means) means[i] = mean;
+                       if (inverses) inverses[i] = inverse;
+                     }
+                   });
+}
+
+// x * a + b with one a and b per channel, over a row-major plane.
+void affine_plane(const float* x, float* y, int64_t n, float a, float b) {
+  map_simd(level()).unary[elementwise::Affine](x, y, n, a, b);
+}
+
+// The same with 16 channels side by side.
+void affine_block(const float* x, float* y, int64_t n, const float* a, const float* b) {
+  const MapSimd& simd = map_simd(level());
+  const int lane = static_cast<int>(Along::y_lane);
+  constexpr int64_t piece = 1024;
+  for (int64_t i = 0; i < n; i += piece) {
+    const int64_t count = std::min(piece, n - i);
+    simd.binary[elementwise::Mul - MapSimd::unary_rows][lane](x + i, a, y + i, count);
+    simd.binary[elementwise::Add - MapSimd::unary_rows][lane](y + i, b, y + i, count);
+  }
+}
+
+bool accepts_instance(const Problem& problem) {
+  return all_float(problem) && problem.in[0].shape.size() >= 3;
+}
+bool accepts_blocked_instance(const Problem& problem) {
+  return accepts_instance(problem) && problem.in[0].shape.size() == 4 && !problem.constants[0];
+}
+
+void run_instance(const Args& args, Threads& threads) noexcept {
+  const Shape& shape = args.in[0].shape();
+  if (args.out[0].elements() == 0) return;
+  const int64_t plane = shape.elements(2, shape.size());
+  const float epsilon = real_or(args, "epsilon", 1e-5f);
+  const ReduceSimd& simd = reduce_simd(level());
+  const auto count = static_cast<float>(plane);
+  threads.parallel(shape[0] * shape[1], std::max<int64_t>(1, floats_per_task / plane),
+                   [&](int64_t begin, int64_t end, int) {
+                     for (int64_t i = begin; i < end; ++i) {
+                       const float* x = args.in[0].as<const float>() + i * plane;
+                       const float mean = simd.row[static_cast<int>(Reduction::sum)](x, plane) / count;
+                       const float inverse = 1 / std::sqrt(simd.row_spread(x, plane, mean) / count + epsilon);
+                       const float a = args.in[1].as<const float>()[i % shape[1]] * inverse;
+                       const float b = args.in[2].as<const float>()[i % shape[1]] - mean * a;
+                       affine_plane(x, args.out[0].as<float>() + i * plane, plane, a, b);
+                     }
+                   });
+}
+
+void run_blocked_instance(const Args& args, Threads& threads) noexcept {
+  const Shape& shape = args.in[0].shape();
+  if (args.out[0].elements() == 0) return;
+  const int64_t plane = shape[2] * shape[3], blocks = blocks_of(shape);
+  const float epsilon = real_or(args, "epsilon", 1e-5f);
+  const ReduceSimd& simd = reduce_simd(level());
+  const auto count = static_cast<float>(plane);
+  const auto body = [&](int64_t begin, int64_t end, int) {
+    for (int64_t i = begin; i < end; ++i) {
+      const float* x = args.in[0].as<const float>() + i * plane * 16;
+      const int64_t first = i % blocks * 16, channels = std::min<int64_t>(16, shape[1] - first);
+      float mean[16], spread[16], a[16] = {}, b[16] = {};
+      simd.columns[static_cast<int>(Reduction::sum)](x, 16, plane, mean, 16);
+      for (float& value : mean) value /= count;
+      simd.columns_spread(x, 16, plane, mean, spread, 16);
+      for (int64_t c = 0; c < channels; ++c) {
+        a[c] = args.in[1].as<const float>()[first + c] / std::sqrt(spread[c] / count + epsilon);
+        b[c] = args.in[2].as<const float>()[first + c] - mean[c] * a[c];
+      }
+      affine_block(x, args.out[0].as<float>() + i * plane * 16, plane * 16, a, b);
+    }
+  };
+  threads.parallel(shape[0] * blocks, std::max<int64_t>(1, floats_per_task / (plane * 16)), body);
+}
+
+// Inference only: one output, and statistics from the inputs.
+bool accepts_batch(const Problem& problem) {
+  const AttrReader attrs(problem.node);
+  return problem.node.opset >= 7 && all_float(problem) && problem.node.out.size() == 1 &&
+         problem.in[0].shape.size() >= 2 && integer_or(attrs, "training_mode", 0) == 0 &&
+         integer_or(attrs, "spatial", 1) == 1;
+}
+bool accepts_blocked_batch(const Problem& problem) {
+  return accepts_batch(problem) && problem.in[0].shape.size() == 4 && !problem.constants[0];
+}
+
+void batch_factors(const Args& args, int64_t channel, float& a, float& b) {
+  const auto at = [&](size_t input) { return args.in[input].as<const float>()[channel]; };
+  a = at(1) / std::sqrt(at(4) + real_or(args, "epsilon", 1e-5f));
+  b = at(2) - at(3) * a;
+}
+
+void run_batch(const Args& args, Threads& threads) noexcept {
+  const Shape& shape = args.in[0].shape();
+  if (args.out[0].elements() == 0) return;
+  const int64_t plane = shape.elements(2, shape.size());
+  threads.parallel(shape[0] * shape[1], std::max<int64_t>(1, floats_per_task / plane),
+                   [&](int64_t begin, int64_t end, int) {
+                     for (int64_t i = begin; i < end; ++i) {
+                       float a, b;
+                       batch_factors(args, i % shape[1], a, b);
+                       affine_plane(args.in[0].as<const float>() + i * plane, args.out[0].as<float>() + i * plane,
+                                    plane, a, b);
+                     }
+                   });
+}
+
+void run_blocked_batch(const Args& args, Threads& threads) noexcept {
+  const Shape& shape = args.in[0].shape();
+  if (args.out[0].elements() == 0) return;
+  const int64_t plane = shape[2] * shape[3] * 16, blocks = blocks_of(shape);
+  const auto body = [&](int64_t begin, int64_t end, int) {
+    for (int64_t i = begin; i < end; ++i) {
+      const int64_t first = i % blocks * 16, channels = std::min<int64_t>(16, shape[1] - first);
+      float a[16] = {}, b[16] = {};
+      for (int64_t c = 0; c < channels; ++c) batch_factors(args, first + c, a[c], b[c]);
+      affine_block(args.in[0].as<const float>() + i * plane, args.out[0].as<float>() + i * plane, plane, a, b);
+    }
+  };
+  threads.parallel(shape[0] * blocks, std::max<int64_t>(1, floats_per_task / plane), body);
+}
+
+constexpr Layout nchw16c = Layout::nchw16c;
+
+constexpr CpuKernel rows[] = {
+    {.op = "LayerNormalization", .name = "layer_norm", .in_place = true, .accepts = accepts_layer,
+     .run = run_layer},
+    {.op = "InstanceNormalization", .name = "instance_norm", .in_place = true, .accepts = accepts_instance,
+     .run = run_instance},
+    {.op = "InstanceNormalization", .name = "instance_norm.nchw16c", .in = nchw16c, .out = nchw16c,
+     .in_place = true, .accepts = accepts_blocked_instance, .run = run_blocked_instance},
+    {.op = "BatchNormalization", .name = "batch_norm", .in_place = true, .accepts = accepts_batch,
+     .run = run_batch},
+    {.op = "BatchNormalization", .name = "batch_norm.nchw16c", .in = nchw16c, .out = nchw16c,
+     .in_place = true, .accepts = accepts_blocked_batch, .run = run_blocked_batch},
+};
+
+}  // namespace
+
+extern const KernelFile normalize_kernels;
+const KernelFile normalize_kernels{rows};
+
+}  // namespace tessera::cpu

@@ -1,0 +1,206 @@
+#include "ops/cpu/simd/reduce.h"
+
+#include "ops/cpu/simd/elementwise_math.h"
+#include "ops/cpu/simd/simd.h"
+
+namespace tessera::cpu::TESSERA_LEVEL {
+namespace {
+
+// Each reduction: its neutral element, how it takes an element, how it joins two partial results.
+struct Sum {
+  static float neutral() { return 0; }
+  static V take(const V& acc, const V& x) { return acc + x; }
+  static V join(const V& a, const V& b) { return a + b; }
+  static float join(float a, float b) { return a + b; }
+  static float single(float acc, float x) { return acc + x; }
+};
+struct SumSquares : Sum {
+  static V take(const V& acc, const V& x) { return fmadd(x, x, acc); }
+  static float single(float acc, float x) { return acc + x * x; }
+};
+struct SumAbs : Sum {
+  static V take(const V& acc, const V& x) { return acc + abs(x); }
+  static float single(float acc, float x) { return acc + (x < 0 ? -x : x); }
+};
+struct Product {
+  static float neutral() { return 1; }
+  static V take(const V& acc, const V& x) { return acc * x; }
+  static V join(const V& a, const V& b) { return a * b; }
+  static float join(float a, float b) { return a * b; }
+  static float single(float acc, float x) { return acc * x; }
+};
+// NaN wins, as in the reference.
+struct Max {
+  static float neutral() { return -__builtin_inff(); }
+  static V join(const V& a, const V& b) { return select(a != a, a, select(b > a, b, select(b != b, b, a))); }
+  static V take(const V& acc, const V& x) { return join(acc, x); }
+  static float join(float a, float b) { return a != a ? a : b != b ? b : b > a ? b : a; }
+  static float single(float acc, float x) { return join(acc, x); }
+};
+struct Min {
+  static float neutral() { return __builtin_inff(); }
+  static V join(const V& a, const V& b) { return select(a != a, a, select(b < a, b, select(b != b, b, a))); }
+  static V take(const V& acc, const V& x) { return join(acc, x); }
+  static float join(float a, float b) { return a != a ? a : b != b ? b : b < a ? b : a; }
+  static float single(float acc, float x) { return join(acc, x); }
+};
+
+template <class Op>
+float across(const V& v) {
+  float part[lanes];
+  store(part, v);
+  for (int step = lanes / 2; step > 0; step /= 2)
+    for (int i = 0; i < step; ++i) part[i] = Op::join(part[i], part[i + step]);
+  return part[0];
+}
+
+template <class Op>
+float row(const float* x, int64_t n) {
+  V acc[4] = {V(Op::neutral()), V(Op::neutral()), V(Op::neutral()), V(Op::neutral())};
+  int64_t i = 0;
+  for (; i + 4 * lanes <= n; i += 4 * lanes)
+    for (int u = 0; u < 4; ++u) acc[u] = Op::take(acc[u], load(x + i + u * lanes));
+  for (; i + lanes <= n; i += lanes) acc[0] = Op::take(acc[0], load(x + i));
+  float result = across<Op>(Op::join(Op::join(acc[0], acc[1]), Op::join(acc[2], acc[3])));
+  for (; i < n; ++i) result = Op::single(result, x[i]);
+  return result;
+}
+
+template <class Op>
+void columns(const float* x, int64_t stride, int64_t rows, float* out, int64_t n) {
+  int64_t j = 0;
+  for (; j + 4 * lanes <= n; j += 4 * lanes) {
+    V acc[4] = {V(Op::neutral()), V(Op::neutral()), V(Op::neutral()), V(Op::neutral())};
+    for (int64_t r = 0; r < rows; ++r)
+      for (int u = 0; u < 4; ++u) acc[u] = Op::take(acc[u], load(x + r * stride + j + u * lanes));
+    for (int u = 0; u < 4; ++u) store(out + j + u * lanes, acc[u]);
+  }
+  for (; j + lanes <= n; j += lanes) {
+    V acc[4] = {V(Op::neutral()), V(Op::neutral()), V(Op::neutral()), V(Op::neutral())};
+    int64_t r = 0;
+    for (; r + 4 <= rows; r += 4)
+      for (int u = 0; u < 4; ++u) acc[u] = Op::take(acc[u], load(x + (r + u) * stride + j));
+    for (; r < rows; ++r) acc[0] = Op::take(acc[0], load(x + r * stride + j));
+    store(out + j, Op::join(Op::join(acc[0], acc[1]), Op::join(acc[2], acc[3])));
+  }
+  for (; j < n; ++j) {
+    float acc = Op::neutral();
+    for (int64_t r = 0; r < rows; ++r) acc = Op::single(acc, x[r * stride + j]);
+    out[j] = acc;
+  }
+}
+
+float row_spread(const float* x, int64_t n, float mean) {
+  const V center(mean);
+  V acc[2] = {V(0.0f), V(0.0f)};
+  int64_t i = 0;
+  for (; i + 2 * lanes <= n; i += 2 * lanes)
+    for (int u = 0; u < 2; ++u) {
+      const V away = load(x + i + u * lanes) - center;
+      acc[u] = fmadd(away, away, acc[u]);
+    }
+  float result = across<Sum>(acc[0] + acc[1]);
+  for (; i < n; ++i) result += (x[i] - mean) * (x[i] - mean);
+  return result;
+}
+
+void columns_spread(const float* x, int64_t stride, int64_t rows, const float* mean, float* out, int64_t n) {
+  int64_t j = 0;
+  for (; j + lanes <= n; j += lanes) {
+    const V center = load(mean + j);
+    V acc[4] = {V(0.0f), V(0.0f), V(0.0f), V(0.0f)};
+    int64_t r = 0;
+    for (; r + 4 <= rows; r += 4)
+      for (int u = 0; u < 4; ++u) {
+        const V away = load(x + (r + u) * stride + j) - center;
+        acc[u] = fmadd(away, away, acc[u]);
+      }
+    for (; r < rows; ++r) {
+      const V away = load(x + r * stride + j) - center;
+      acc[0] = fmadd(away, away, acc[0]);
+    }
+    store(out + j, (acc[0] + acc[1]) + (acc[2] + acc[3]));
+  }
+  for (; j < n; ++j) {
+    float acc = 0;
+    for (int64_t r = 0; r < rows; ++r) acc += (x[r * stride + j] - mean[j]) * (x[r * stride + j] - mean[j]);
+    out[j] = acc;
+  }
+}
+
+void normalize(const float* x, int64_t n, float mean, float inverse, const float* scale, const float* bias,
+               float* out) {
+  const V center(mean), factor(inverse);
+  int64_t i = 0;
+  for (; i + lanes <= n; i += lanes) {
+    const V unit = (load(x + i) - center) * factor;
+    store(out + i, bias ? fmadd(unit, load(scale + i), load(bias + i)) : unit * load(scale + i));
+  }
+  for (; i < n; ++i) out[i] = (x[i] - mean) * inverse * scale[i] + (bias ? bias[i] : 0.0f);
+}
+
+V load_part(const float* p, int64_t n) {
+  float whole[lanes] = {};
+  for (int64_t i = 0; i < n; ++i) whole[i] = p[i];
+  return load(whole);
+}
+
+void softmax(const float* x, float* out, int64_t n, bool logarithm) {
+  if (n <= 0) return;
+  const float top = row<Max>(x, n);
+  const V center(top);
+  V total[2] = {V(0.0f), V(0.0f)};
+  float rest = 0, part[lanes];
+  int64_t i = 0;
+  for (; i + 2 * lanes <= n; i += 2 * lanes)
+    for (int u = 0; u < 2; ++u) {
+      const V away = load(x + i + u * lanes) - center, power = exp(away);
+      store(out + i + u * lanes, logarithm ? away : power);
+      total[u] = total[u] + power;
+    }
+  for (; i < n; i += lanes) {
+    const int64_t count = n - i < lanes ? n - i : lanes;
+    const V away = load_part(x + i, count) - center, power = exp(away);
+    store(part, power);
+    for (int64_t j = 0; j < count; ++j) rest += part[j];
+    store(part, logarithm ? away : power);
+    for (int64_t j = 0; j < count; ++j) out[i + j] = part[j];
+  }
+  const float sum = across<Sum>(total[0] + total[1]) + rest;
+  const float shift = logarithm ? -__builtin_logf(sum) : 0, factor = logarithm ? 1 : 1 / sum;
+  for (i = 0; i + lanes <= n; i += lanes) store(out + i, fmadd(load(out + i), V(factor), V(shift)));
+  for (; i < n; ++i) out[i] = out[i] * factor + shift;
+}
+
+void softmax_columns(const float* x, float* out, int64_t stride, int64_t rows, int64_t n, bool logarithm) {
+  float part[lanes];
+  for (int64_t j = 0; j < n; j += lanes) {
+    const int64_t count = n - j < lanes ? n - j : lanes;
+    const bool whole = count == lanes;
+    const auto take = [&](const float* p) { return whole ? load(p) : load_part(p, count); };
+    const auto put = [&](float* p, const V& v) {
+      if (whole) return store(p, v);
+      store(part, v);
+      for (int64_t l = 0; l < count; ++l) p[l] = part[l];
+    };
+    V top(Max::neutral()), sum(0.0f);
+    for (int64_t r = 0; r < rows; ++r) top = Max::join(top, take(x + r * stride + j));
+    for (int64_t r = 0; r < rows; ++r) {
+      const V away = take(x + r * stride + j) - top, power = exp(away);
+      sum = sum + power;
+      put(out + r * stride + j, logarithm ? away : power);
+    }
+    const V factor = logarithm ? V(1.0f) : V(1.0f) / sum, shift = logarithm ? -log(sum) : V(0.0f);
+    for (int64_t r = 0; r < rows; ++r)
+      put(out + r * stride + j, fmadd(take(out + r * stride + j), factor, shift));
+  }
+}
+
+}  // namespace
+
+const ReduceSimd reduce{
+    {row<Sum>, row<SumSquares>, row<SumAbs>, row<Product>, row<Max>, row<Min>},
+    {columns<Sum>, columns<SumSquares>, columns<SumAbs>, columns<Product>, columns<Max>, columns<Min>},
+    row_spread, columns_spread, normalize, softmax, softmax_columns};
+
+}  // namespace tessera::cpu::TESSERA_LEVEL

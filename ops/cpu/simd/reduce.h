@@ -1,0 +1,30 @@
+// Sums and other reductions of rows and of columns, softmax, and the inner loops of normalizations.
+#pragma once
+
+#include "ops/cpu/level.h"
+
+namespace tessera::cpu {
+
+enum class Reduction : uint8_t { sum, sum_squares, sum_abs, product, max, min };
+inline constexpr int reductions = 6;
+
+struct ReduceSimd {
+  /// Of n contiguous numbers; the neutral element for n = 0.
+  float (*row[reductions])(const float* x, int64_t n);
+  /// out[j] = the reduction over r of x[r * stride + j], for j < n.
+  void (*columns[reductions])(const float* x, int64_t stride, int64_t rows, float* out, int64_t n);
+  /// Sum of (x - mean)^2.
+  float (*row_spread)(const float* x, int64_t n, float mean);
+  void (*columns_spread)(const float* x, int64_t stride, int64_t rows, const float* mean, float* out, int64_t n);
+  /// out = (x - mean) * inverse * scale[i] + bias[i]; bias may be null.
+  void (*normalize)(const float* x, int64_t n, float mean, float inverse, const float* scale, const float* bias,
+                    float* out);
+  /// Softmax (or its logarithm) of one contiguous row; out may be x.
+  void (*softmax)(const float* x, float* out, int64_t n, bool logarithm);
+  /// The same along the first axis of [rows, n] with rows `stride` apart.
+  void (*softmax_columns)(const float* x, float* out, int64_t stride, int64_t rows, int64_t n, bool logarithm);
+};
+
+TESSERA_SIMD_FAMILY(ReduceSimd, reduce)
+
+}  // namespace tessera::cpu
