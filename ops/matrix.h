@@ -1,0 +1,57 @@
+// Batched matrix products: shapes as numpy's matmul has them, and the loop of the references.
+#pragma once
+
+#include "ops/indices.h"
+#include "ops/numbers.h"
+
+namespace tessera::ops {
+
+/// a[..., m, k] times b[..., k, n]; vectors are taken as one row or one column.
+struct Product {
+  int64_t m = 1, k = 1, n = 1;
+  Shape batch;                       ///< the broadcast leading axes
+  Shape out;                         ///< the result's shape
+  std::vector<int64_t> a_of, b_of;   ///< the matrix of `a` and of `b` for each batch
+
+  Product(const Shape& a, const Shape& b) {
+    if (a.empty() || b.empty()) fail(Error::Kind::shape, "a scalar has no matrix product");
+    const bool row = a.rank() == 1, column = b.rank() == 1;
+    m = row ? 1 : a[a.size() - 2];
+    k = a.back();
+    n = column ? 1 : b.back();
+    const int64_t depth = column ? b[0] : b[b.size() - 2];
+    if (k != depth) fail(Error::Kind::shape, "inner dimensions differ: ", k, " vs ", depth);
+    const Shape as(List<int64_t>(a).first(row ? 0 : a.size() - 2));
+    const Shape bs(List<int64_t>(b).first(column ? 0 : b.size() - 2));
+    batch = broadcast(as, bs);
+    out = batch;
+    if (!row) out.push_back(m);
+    if (!column) out.push_back(n);
+    a_of = broadcast_offsets(as, batch);
+    b_of = broadcast_offsets(bs, batch);
+  }
+};
+
+inline void infer_matmul(Infer& n) { n.set(0, Product(n.shape(0), n.shape(1)).out); }
+
+/// Calls emit(row of the result in all, column 0's index, sums of that row) for every row.
+template <class Acc, class T, class Emit>
+void multiply(const Product& p, const T* a, const T* b, Emit emit) {
+  std::vector<Acc> sums(static_cast<size_t>(p.n));
+  for (size_t batch = 0; batch < p.a_of.size(); ++batch) {
+    const T* left = a + p.a_of[batch] * p.m * p.k;
+    const T* right = b + p.b_of[batch] * p.k * p.n;
+    for (int64_t i = 0; i < p.m; ++i) {
+      std::fill(sums.begin(), sums.end(), Acc(0));
+      for (int64_t l = 0; l < p.k; ++l) {
+        const Acc scale = static_cast<Acc>(left[i * p.k + l]);
+        const T* row = right + l * p.n;
+        for (int64_t j = 0; j < p.n; ++j) sums[static_cast<size_t>(j)] += scale * static_cast<Acc>(row[j]);
+      }
+      const int64_t at = static_cast<int64_t>(batch) * p.m + i;
+      emit(at, at * p.n, sums.data());
+    }
+  }
+}
+
+}  // namespace tessera::ops
