@@ -32,7 +32,7 @@ void infer_gemm(Infer& n) {
   const Side a(n.shape(0), n.integer("transA") != 0, "A"), b(n.shape(1), n.integer("transB") != 0, "B");
   if (a.columns != b.rows) fail(Error::Kind::shape, "inner dimensions differ: ", a.columns, " vs ", b.rows);
   const Shape out{a.rows, b.columns};
-  if (has_addend(n)) broadcast_strides(trimmed(n.shape(2)), out);
+  if (has_addend(n)) check_broadcast(trimmed(n.shape(2)), out);
   n.set(0, out);
 }
 

@@ -13,21 +13,21 @@ void infer_lp(Infer& n) {
 }
 
 void lp_reference(const Args& a) {
-  const Split3 s(a.in[0].shape(), normalize_axis(a.integer("axis"), a.in[0].shape().rank()));
+  const Around s(a.in[0].shape(), normalize_axis(a.integer("axis"), a.in[0].shape().rank()));
   const bool absolute = a.integer("p") == 1;
   visit_real(a.in[0].type.dtype, [&]<class T>() {
     const Read<T> x(a.in[0]);
     Write<T> y(a.out[0]);
     for (int64_t o = 0; o < s.outer; ++o)
       for (int64_t i = 0; i < s.inner; ++i) {
-        const int64_t at = o * s.axis * s.inner + i;
+        const int64_t at = o * s.extent * s.inner + i;
         double norm = 0;
-        for (int64_t l = 0; l < s.axis; ++l) {
+        for (int64_t l = 0; l < s.extent; ++l) {
           const double v = static_cast<double>(x[at + l * s.inner]);
           norm += absolute ? std::abs(v) : v * v;
         }
         if (!absolute) norm = std::sqrt(norm);
-        for (int64_t l = at; l < at + s.axis * s.inner; l += s.inner)
+        for (int64_t l = at; l < at + s.extent * s.inner; l += s.inner)
           y[l] = static_cast<T>(norm == 0 ? 0 : static_cast<double>(x[l]) / norm);
       }
   });

@@ -12,7 +12,7 @@ void infer_lrn(Infer& n) {
 }
 
 void lrn_reference(const Args& a) {
-  const Split3 s(a.in[0].shape(), 1);
+  const Around s(a.in[0].shape(), 1);
   const int64_t size = a.integer("size"), before = (size - 1) / 2, after = size - 1 - before;
   const double alpha = static_cast<double>(a.real("alpha")) / static_cast<double>(size);
   const double beta = static_cast<double>(a.real("beta")), bias = static_cast<double>(a.real("bias"));
@@ -20,15 +20,15 @@ void lrn_reference(const Args& a) {
     const Read<T> x(a.in[0]);
     Write<T> y(a.out[0]);
     for (int64_t o = 0; o < s.outer; ++o)
-      for (int64_t c = 0; c < s.axis; ++c)
+      for (int64_t c = 0; c < s.extent; ++c)
         for (int64_t i = 0; i < s.inner; ++i) {
           double sum = 0;
-          const int64_t last = std::min(s.axis - 1, c + after);
+          const int64_t last = std::min(s.extent - 1, c + after);
           for (int64_t l = std::max<int64_t>(0, c - before); l <= last; ++l) {
-            const double v = static_cast<double>(x[(o * s.axis + l) * s.inner + i]);
+            const double v = static_cast<double>(x[(o * s.extent + l) * s.inner + i]);
             sum += v * v;
           }
-          const int64_t at = (o * s.axis + c) * s.inner + i;
+          const int64_t at = (o * s.extent + c) * s.inner + i;
           y[at] = static_cast<T>(static_cast<double>(x[at]) / std::pow(bias + alpha * sum, beta));
         }
   });

@@ -96,7 +96,7 @@ inline Shape row_statistics(const Shape& x, int axis) {
 
 /// Checks that input `i`, where present, broadcasts to the first input.
 inline void check_broadcasts(Infer& n, int i) {
-  if (n.has_input(i) && i < static_cast<int>(n.node().op_inputs())) broadcast_strides(n.shape(i), n.shape(0));
+  if (n.has_input(i) && i < static_cast<int>(n.node().op_inputs())) check_broadcast(n.shape(i), n.shape(0));
 }
 
 inline DType statistics_type(const AttrReader& n) {

@@ -26,24 +26,24 @@ inline void infer_softmax_flat(Infer& n) {
 template <class Vector>
 void for_softmax_vectors(const Args& a, bool flat, Vector vector) {
   const Shape& shape = a.in[0].shape();
-  Split3 s(shape.empty() ? Shape{1} : shape, 0);
+  Around s(shape.empty() ? Shape{1} : shape, 0);
   const int64_t axis = a.integer("axis"), rank = shape.rank();
   if (flat) {
     const auto at = static_cast<size_t>(axis == rank ? rank : rank ? normalize_axis(axis, static_cast<int>(rank)) : 0);
     s.outer = shape.elements(0, at);
-    s.axis = shape.elements(at, shape.size());
+    s.extent = shape.elements(at, shape.size());
     s.inner = 1;
   } else if (rank) {
-    s = Split3(shape, normalize_axis(axis, static_cast<int>(rank)));
+    s = Around(shape, normalize_axis(axis, static_cast<int>(rank)));
   }
-  if (!s.axis) return;
+  if (!s.extent) return;
   visit_real(a.in[0].type.dtype, [&]<class T>() {
     const Read<T> x(a.in[0]);
     Write<T> y(a.out[0]);
     for (int64_t o = 0; o < s.outer; ++o)
       for (int64_t i = 0; i < s.inner; ++i) {
-        const int64_t at = o * s.axis * s.inner + i;
-        vector(x.data() + at, y.data() + at, s.axis, s.inner);
+        const int64_t at = o * s.extent * s.inner + i;
+        vector(x.data() + at, y.data() + at, s.extent, s.inner);
       }
   });
 }
