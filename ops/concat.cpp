@@ -1,0 +1,45 @@
+// Concat: joins tensors along one axis.
+#include "ops/move.h"
+
+namespace tessera::ops {
+extern const OpFile concat;
+namespace {
+
+void infer_concat(Infer& infer) {
+  Shape shape = infer.shape(0);
+  const auto axis = static_cast<size_t>(infer.axis("axis", infer.rank(0)));
+  for (int i = 1; i < infer.inputs(); ++i) {
+    const Shape& part = infer.shape(i);
+    bool fits = part.size() == shape.size();
+    for (size_t k = 0; fits && k < shape.size(); ++k) fits = k == axis || part[k] == shape[k];
+    if (!fits) fail(Error::Kind::shape, "input ", i, " is ", part, ", which does not join ", infer.shape(0), " along axis ", axis);
+    shape[axis] += part[axis];
+  }
+  infer.set(0, shape);
+}
+
+void reference(const Args& args) {
+  const View& out = args.out[0];
+  const int axis = normalize_axis(args.integer("axis"), out.shape().rank());
+  const Around whole(out.shape(), axis);
+  visit_bits(out.type.dtype, [&]<class T>() {
+    T* to = out.as<T>();
+    for (const View& in : args.in) {
+      const int64_t row = Around(in.shape(), axis).extent * whole.inner;
+      for (int64_t i = 0; row && i < whole.outer; ++i)
+        std::copy_n(in.as<T>() + i * row, row, to + i * whole.extent * whole.inner);
+      to += row;
+    }
+  });
+}
+
+constexpr AttrDef old_attrs[] = {{"axis", 1}};
+constexpr AttrDef attrs[] = {{.name = "axis", .required = true}};
+const OpDef rows[] = {
+    {"Concat", "", 1, {1, many}, {1, 1}, "T=all : T... -> T", old_attrs, infer_concat, reference},
+    {"Concat", "", 4, {1, many}, {1, 1}, "T=all : T... -> T", attrs, infer_concat, reference},
+};
+
+}  // namespace
+const OpFile concat{rows};
+}  // namespace tessera::ops

@@ -1,0 +1,39 @@
+// GatherElements: out[i][j][k] = data[index[i][j][k]][j][k], for axis 0, and so on.
+#include "ops/move.h"
+
+namespace tessera::ops {
+extern const OpFile gather_elements;
+namespace {
+
+void infer_gather_elements(Infer& infer) {
+  const Shape &data = infer.shape(0), &indices = infer.shape(1);
+  const auto axis = static_cast<size_t>(infer.axis("axis", infer.rank(0)));
+  bool fits = data.size() == indices.size();
+  for (size_t i = 0; fits && i < data.size(); ++i) fits = i == axis || indices[i] <= data[i];
+  if (!fits) fail(Error::Kind::shape, "indices ", indices, " do not fit data ", data);
+  infer.set(0, indices);
+}
+
+void reference(const Args& args) {
+  const View &data = args.in[0], &indices = args.in[1];
+  const auto axis = static_cast<size_t>(normalize_axis(args.integer("axis"), data.shape().rank()));
+  const int64_t extent = data.shape()[axis];
+  Shape strides = strides_of(data.shape());
+  const int64_t stride = strides[axis];
+  strides[axis] = 0;
+  visit_bits(data.type.dtype, [&]<class T>() {
+    T* to = args.out[0].as<T>();
+    int64_t next = 0;
+    walk(indices.shape(), std::array{strides}, [&](const auto& at, const auto& step, int64_t count) {
+      for (int64_t i = 0; i < count; ++i, ++next)
+        to[next] = data.as<T>()[at[0] + i * step[0] + checked_index(index_at(indices, next), extent) * stride];
+    });
+  });
+}
+
+const OpDef rows[] = {{"GatherElements", "", 11, {2, 2}, {1, 1}, "T=all; I=int32|int64 : T, I -> T", {},
+                       infer_gather_elements, reference}};
+
+}  // namespace
+const OpFile gather_elements{rows};
+}  // namespace tessera::ops

@@ -1,0 +1,129 @@
+// Pad: borders around a tensor: a constant, the edge, a reflection or the other side again.
+// Negative pads cut off. Amounts were attributes before opset 11.
+#include "ops/move.h"
+
+namespace tessera::ops {
+extern const OpFile pad;
+namespace {
+
+// Amounts before and after each axis.
+struct Amounts {
+  Shape before, after;
+};
+
+Amounts amounts_of(int rank, List<int64_t> pads, const std::vector<int64_t>* axes) {
+  Amounts amounts{Shape(static_cast<size_t>(rank), 0), Shape(static_cast<size_t>(rank), 0)};
+  const size_t count = axes ? axes->size() : static_cast<size_t>(rank);
+  if (pads.size() != 2 * count)
+    fail(Error::Kind::shape, pads.size(), " pads given, but ", count, " axes need ", 2 * count);
+  for (size_t i = 0; i < count; ++i) {
+    const auto axis = static_cast<size_t>(axes ? normalize_axis((*axes)[i], rank) : static_cast<int>(i));
+    amounts.before[axis] = pads[i];
+    amounts.after[axis] = pads[count + i];
+  }
+  return amounts;
+}
+
+void set_padded(Infer& infer, const Amounts& amounts) {
+  Shape shape = infer.shape(0);
+  const Text mode = infer.text("mode");
+  for (size_t i = 0; i < shape.size(); ++i) {
+    const int64_t before = amounts.before[i], after = amounts.after[i], extent = shape[i];
+    if (__builtin_add_overflow(shape[i], before, &shape[i]) || __builtin_add_overflow(shape[i], after, &shape[i]) ||
+        shape[i] < 0)
+      fail(Error::Kind::shape, "pads ", before, " and ", after, " do not fit an extent of ", extent);
+    if (mode != "constant" && extent == 0 && shape[i] > 0)
+      fail(Error::Kind::shape, "cannot pad an empty axis by its own elements");
+  }
+  if (mode != "constant" && mode != "edge" && mode != "reflect" && mode != "wrap")
+    fail(Error::Kind::model, "mode \"", mode, "\" is not known");
+  infer.set(0, shape);
+}
+
+Amounts attribute_amounts(const AttrReader& attrs, int rank) {
+  return amounts_of(rank, attrs.integers(attrs.has("pads") ? "pads" : "paddings"), nullptr);
+}
+
+void infer_attributes(Infer& infer) { set_padded(infer, attribute_amounts(infer, infer.rank(0))); }
+
+void infer_inputs(Infer& infer) {
+  const auto pads = infer.integers_of(1);
+  const auto axes = infer.has_input(3) ? infer.integers_of(3) : std::vector<int64_t>{};
+  set_padded(infer, amounts_of(infer.rank(0), pads, infer.has_input(3) ? &axes : nullptr));
+}
+
+// The element of an axis that lies at `i`, or -1 for the constant.
+int64_t source_of(int64_t i, int64_t extent, Text mode) {
+  if (i >= 0 && i < extent) return i;
+  if (mode == "edge") return i < 0 ? 0 : extent - 1;
+  if (mode == "wrap") return (i % extent + extent) % extent;
+  if (mode == "reflect") {
+    if (extent == 1) return 0;
+    const int64_t period = 2 * (extent - 1), k = (i % period + period) % period;
+    return k < extent ? k : period - k;
+  }
+  return -1;
+}
+
+// Writes axis `axis` of the output at `to`, from the block of the input at `from`; -1 = constant.
+template <class Put>
+void pad_axis(const std::vector<std::vector<int64_t>>& sources, const Shape& strides, size_t axis, int64_t from,
+              int64_t& to, const Put& put) {
+  for (const int64_t source : sources[axis]) {
+    const int64_t at = from < 0 || source < 0 ? -1 : from + source * strides[axis];
+    if (axis + 1 == sources.size())
+      put(to++, at);
+    else
+      pad_axis(sources, strides, axis + 1, at, to, put);
+  }
+}
+
+void run(const Args& args, const Amounts& amounts, const View& value) {
+  const View &in = args.in[0], &out = args.out[0];
+  const Text mode = args.text("mode");
+  std::vector<std::vector<int64_t>> sources(out.shape().size());
+  for (size_t i = 0; i < sources.size(); ++i)
+    for (int64_t k = 0; k < out.shape()[i]; ++k)
+      sources[i].push_back(source_of(k - amounts.before[i], in.shape()[i], mode));
+  if (sources.empty()) return copy_elements(in, out);
+  const Shape strides = strides_of(in.shape());
+  int64_t to = 0;
+  if (bits_of(out.type.dtype) < 8) {
+    const double constant = value ? element_as_double(value, 0) : 0;
+    pad_axis(sources, strides, 0, 0, to, [&](int64_t i, int64_t from) {
+      set_element(out, i, from < 0 ? constant : element_as_double(in, from));
+    });
+    return;
+  }
+  visit_bits(out.type.dtype, [&]<class T>() {
+    const T constant = value ? *value.as<T>() : T();
+    const T* data = in.as<T>();
+    pad_axis(sources, strides, 0, 0, to,
+             [&, target = out.as<T>()](int64_t i, int64_t from) { target[i] = from < 0 ? constant : data[from]; });
+  });
+}
+
+void run_attributes(const Args& args) {
+  const View& in = args.in[0];
+  alignas(16) std::byte bytes[16] = {};
+  const View value{{in.type.dtype, {}}, bytes};
+  set_element(value, 0, args.real("value"));
+  run(args, attribute_amounts(args, in.shape().rank()), value);
+}
+
+void run_inputs(const Args& args) {
+  const auto axes = args.has_in(3) ? as_integers(args.in[3]) : std::vector<int64_t>{};
+  run(args, amounts_of(args.in[0].shape().rank(), as_integers(args.in[1]), args.has_in(3) ? &axes : nullptr),
+      args.has_in(2) && args.in[2].elements() ? args.in[2] : View{});
+}
+
+constexpr AttrDef attrs[] = {{"mode", 0, "constant"}};
+constexpr Text types = "T=all; I=int32|int64 : T, int64, T, I -> T";
+const OpDef rows[] = {
+    {"Pad", "", 1, {1, 1}, {1, 1}, "T=float : T -> T", attrs, infer_attributes, run_attributes},
+    {"Pad", "", 11, {2, 4}, {1, 1}, types, attrs, infer_inputs, run_inputs},
+};
+
+}  // namespace
+const OpFile pad{rows};
+}  // namespace tessera::ops

@@ -1,0 +1,70 @@
+// Split: cuts a tensor along one axis, at given lengths or into parts as equal as can be.
+#include "ops/move.h"
+
+namespace tessera::ops {
+extern const OpFile split;
+namespace {
+
+// Parts of `extent`: the last one is smaller where they cannot be equal.
+std::vector<int64_t> equal_parts(int64_t extent, int64_t count) {
+  std::vector<int64_t> parts;
+  const int64_t size = (extent + count - 1) / count;
+  for (int64_t i = 0; i < count; ++i) parts.push_back(std::clamp<int64_t>(extent - i * size, 0, size));
+  return parts;
+}
+
+void set_parts(Infer& infer, List<int64_t> given, int64_t count) {
+  Shape shape = infer.shape(0);
+  const auto axis = static_cast<size_t>(infer.axis("axis", infer.rank(0)));
+  if (count < 1 || count > infer.outputs())
+    fail(Error::Kind::model, "splits into ", count, " parts, but has ", infer.outputs(), " outputs");
+  const auto parts = given.empty() ? equal_parts(shape[axis], count) : std::vector(given.begin(), given.end());
+  int64_t sum = 0;
+  for (const int64_t part : parts)
+    if (part < 0 || __builtin_add_overflow(sum, part, &sum)) fail(Error::Kind::shape, "part ", part, " is not a length");
+  if (sum != shape[axis] || parts.size() != static_cast<size_t>(infer.outputs()))
+    fail(Error::Kind::shape, parts.size(), " parts of ", sum, " do not fit axis ", axis, " of ", infer.shape(0));
+  for (size_t i = 0; i < parts.size(); ++i) {
+    shape[axis] = parts[i];
+    infer.set(static_cast<int>(i), shape);
+  }
+}
+
+void infer_split(Infer& infer) {
+  const int64_t count = infer.has("num_outputs") ? infer.integer("num_outputs") : infer.outputs();
+  if (infer.has_input(1))
+    set_parts(infer, whole_numbers(infer.value(1).view()), count);
+  else
+    set_parts(infer, infer.integers("split"), count);
+}
+
+int64_t length_of(const Args& args, size_t part, int64_t extent) {
+  if (args.has_in(1)) return static_cast<int64_t>(element_as_double(args.in[1], static_cast<int64_t>(part)));
+  if (const auto given = args.integers("split"); !given.empty()) return given[part];
+  return equal_parts(extent, static_cast<int64_t>(args.out.size()))[part];
+}
+
+void reference(const Args& args) {
+  const View& in = args.in[0];
+  const Around whole(in.shape(), normalize_axis(args.integer("axis"), in.shape().rank()));
+  visit_bits(in.type.dtype, [&]<class T>() {
+    const T* from = in.as<T>();
+    for (size_t part = 0; part < args.out.size(); ++part) {
+      const int64_t row = length_of(args, part, whole.extent) * whole.inner;
+      for (int64_t i = 0; args.out[part] && row && i < whole.outer; ++i)
+        std::copy_n(from + i * whole.extent * whole.inner, row, args.out[part].as<T>() + i * row);
+      from += row;
+    }
+  });
+}
+
+constexpr Text lengths_too = "T=all : T, T -> T...", lengths = "T=all : T, int64 -> T...", plain = "T=all : T -> T...";
+const OpDef rows[] = {
+    {"Split", "", 1, {1, 2}, {1, many}, lengths_too, {}, infer_split, reference},
+    {"Split", "", 2, {1, 1}, {1, many}, plain, {}, infer_split, reference},
+    {"Split", "", 13, {1, 2}, {1, many}, lengths, {}, infer_split, reference},
+};
+
+}  // namespace
+const OpFile split{rows};
+}  // namespace tessera::ops

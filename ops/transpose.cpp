@@ -1,0 +1,39 @@
+// Transpose: permutes the axes; reverses them if no permutation is given.
+#include "ops/move.h"
+
+namespace tessera::ops {
+extern const OpFile transpose;
+namespace {
+
+Shape permutation(const AttrReader& attrs, size_t rank) {
+  Shape perm;
+  if (!attrs.has("perm"))
+    for (size_t i = rank; i-- > 0;) perm.push_back(static_cast<int64_t>(i));
+  else
+    perm = Shape(attrs.integers("perm"));
+  return perm;
+}
+
+void infer_transpose(Infer& infer) {
+  const Shape& from = infer.shape(0);
+  const Shape perm = permutation(infer, from.size());
+  if (perm.size() != from.size()) fail(Error::Kind::shape, "permutation ", perm, " does not fit ", from);
+  const Shape axes = normalized_axes(perm, infer.rank(0));
+  Shape shape;
+  for (const int64_t axis : axes) shape.push_back(from[static_cast<size_t>(axis)]);
+  infer.set(0, shape);
+}
+
+void reference(const Args& args) {
+  const Shape from = strides_of(args.in[0].shape());
+  Shape strides;
+  for (const int64_t axis : permutation(args, from.size()))
+    strides.push_back(from[static_cast<size_t>(normalize_axis(axis, from.rank()))]);
+  copy_strided(args.in[0], 0, strides, args.out[0]);
+}
+
+const OpDef rows[] = {{"Transpose", "", 1, {1, 1}, {1, 1}, "T=all : T -> T", {}, infer_transpose, reference}};
+
+}  // namespace
+const OpFile transpose{rows};
+}  // namespace tessera::ops
