@@ -1,0 +1,102 @@
+#include "ops/cpu/simd/pool.h"
+
+#include "ops/cpu/simd/simd.h"
+
+namespace tessera::cpu::TESSERA_LEVEL {
+namespace {
+
+// Taps of output `o` that read inside the input, and how many lie in the padded input.
+struct Taps {
+  int64_t first, last, padded;
+};
+
+Taps taps(const PoolAxis& axis, int64_t o) {
+  const int64_t start = o * axis.stride - axis.pad;
+  Taps t{0, 0, 0};
+  bool open = false;
+  for (int64_t k = 0; k < axis.kernel; ++k) {
+    const int64_t at = start + k * axis.dilation;
+    if (at < axis.in + axis.pad_end) ++t.padded;
+    if (at < 0 || at >= axis.in) continue;
+    if (!open) t.first = k, open = true;
+    t.last = k + 1;
+  }
+  return t;
+}
+
+// How many numbers an average divides by.
+float divisor(const PoolShape& s, const Taps& y, const Taps& x) {
+  const int64_t count = s.count_padding ? y.padded * x.padded : (y.last - y.first) * (x.last - x.first);
+  return count ? static_cast<float>(count) : 1.0f;
+}
+
+template <bool average>
+float take(float acc, float x) {
+  return average ? acc + x : x > acc ? x : acc;
+}
+template <bool average>
+V take(const V& acc, const V& x) {
+  if constexpr (average)
+    return acc + x;
+  else
+    return xsimd::select(x > acc, x, acc);
+}
+
+// out[o] takes in[(o * stride) - pad + k * dilation] for every o where that lies inside.
+template <bool average>
+void take_row(const PoolAxis& axis, const float* in, int64_t k, float* out) {
+  const int64_t shift = k * axis.dilation - axis.pad;
+  int64_t begin = shift >= 0 ? 0 : (-shift + axis.stride - 1) / axis.stride;
+  int64_t end = axis.in - shift <= 0 ? 0 : (axis.in - shift - 1) / axis.stride + 1;
+  if (end > axis.out) end = axis.out;
+  int64_t o = begin;
+  if (axis.stride == 1)
+    for (; o + lanes <= end; o += lanes) store(out + o, take<average>(load(out + o), load(in + o + shift)));
+  for (; o < end; ++o) out[o] = take<average>(out[o], in[o * axis.stride + shift]);
+}
+
+template <bool average>
+void plane_row(const PoolShape& s, const float* plane, int64_t oy, float* out) {
+  for (int64_t x = 0; x < s.x.out; ++x) out[x] = average ? 0.0f : -__builtin_inff();
+  const Taps rows = taps(s.y, oy);
+  for (int64_t ky = rows.first; ky < rows.last; ++ky) {
+    const float* in = plane + (oy * s.y.stride - s.y.pad + ky * s.y.dilation) * s.x.in;
+    for (int64_t kx = 0; kx < s.x.kernel; ++kx) take_row<average>(s.x, in, kx, out);
+  }
+  if (average)
+    for (int64_t x = 0; x < s.x.out; ++x) out[x] /= divisor(s, rows, taps(s.x, x));
+}
+
+constexpr int block_vectors = 16 / lanes;
+
+template <bool average>
+void block_row(const PoolShape& s, const float* plane, int64_t oy, float* out) {
+  const Taps rows = taps(s.y, oy);
+  for (int64_t x = 0; x < s.x.out; ++x) {
+    const Taps columns = taps(s.x, x);
+    V acc[block_vectors];
+    for (int v = 0; v < block_vectors; ++v) acc[v] = V(average ? 0.0f : -__builtin_inff());
+    for (int64_t ky = rows.first; ky < rows.last; ++ky) {
+      const float* in = plane + ((oy * s.y.stride - s.y.pad + ky * s.y.dilation) * s.x.in + x * s.x.stride -
+                                 s.x.pad + columns.first * s.x.dilation) * 16;
+      for (int64_t kx = columns.first; kx < columns.last; ++kx, in += s.x.dilation * 16)
+        for (int v = 0; v < block_vectors; ++v) acc[v] = take<average>(acc[v], load(in + v * lanes));
+    }
+    const V count(divisor(s, rows, columns));
+    for (int v = 0; v < block_vectors; ++v)
+      store(out + x * 16 + v * lanes, average ? acc[v] / count : acc[v]);
+  }
+}
+
+void any_plane_row(const PoolShape& s, const float* plane, int64_t oy, float* out) {
+  s.average ? plane_row<true>(s, plane, oy, out) : plane_row<false>(s, plane, oy, out);
+}
+void any_block_row(const PoolShape& s, const float* plane, int64_t oy, float* out) {
+  s.average ? block_row<true>(s, plane, oy, out) : block_row<false>(s, plane, oy, out);
+}
+
+}  // namespace
+
+const PoolSimd pool{any_plane_row, any_block_row};
+
+}  // namespace tessera::cpu::TESSERA_LEVEL
