@@ -1,0 +1,47 @@
+// Picture files: PNG, JPEG and WebP, to and from memory.
+#pragma once
+
+#include "tools/upscale/picture.h"
+
+namespace tessera::upscale {
+
+enum class Format { png, jpeg, webp };
+
+/// The format that a file name's ending or an extension ("png", "jpg", "jpeg", "webp") asks for.
+std::optional<Format> format_of(Text extension);
+Text extension_of(Format format);
+/// The format that the bytes themselves show.
+std::optional<Format> recognize(List<std::byte> bytes);
+
+struct DecodeLimits {
+  int64_t pixels = int64_t{1} << 28;  ///< width times height, checked before anything is allocated
+};
+
+/// Decodes a whole file and turns the picture upright. A file that is truncated, corrupt, over a
+/// limit or of another format throws Error::file with the reason alone (the caller knows the name).
+Picture decode(List<std::byte> bytes, const DecodeLimits& limits = {});
+
+struct EncodeOptions {
+  int quality = -1;  ///< 0..100 for JPEG and WebP; -1: JPEG 95, WebP lossless
+};
+
+/// The largest width or height that the format can hold.
+int64_t largest_extent(Format format);
+/// What the format cannot hold of the picture is converted first, with a line in `notes`.
+Bytes encode(Picture picture, Format format, const EncodeOptions& options, std::vector<std::string>& notes);
+
+// One pair per format; decode and encode above are the table over them.
+Picture decode_png(List<std::byte> bytes, const DecodeLimits& limits);
+Picture decode_jpeg(List<std::byte> bytes, const DecodeLimits& limits);
+Picture decode_webp(List<std::byte> bytes, const DecodeLimits& limits);
+Bytes encode_png(const Picture& picture, const EncodeOptions& options);
+Bytes encode_jpeg(const Picture& picture, const EncodeOptions& options);
+Bytes encode_webp(const Picture& picture, const EncodeOptions& options);
+
+/// Throws Error::file if the declared extents break a limit.
+void check_extents(int64_t width, int64_t height, const DecodeLimits& limits);
+/// CMYK samples (4 per pixel; `inverted`: 255 is no ink, as Adobe writes them) to RGB, through
+/// the profile if it is one for CMYK. The picture becomes 8-bit RGB in sRGB without a profile.
+void cmyk_to_rgb(Picture& picture, bool inverted);
+
+}  // namespace tessera::upscale

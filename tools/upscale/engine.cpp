@@ -1,0 +1,361 @@
+// Engine: sizes, passes, colors.
+#include "tools/upscale/engine.h"
+
+#include <algorithm>
+#include <chrono>
+#include <cmath>
+#include <fstream>
+
+namespace tessera::upscale {
+namespace {
+
+// BT.601 over the full range, as JPEG and the luma models have it.
+constexpr float luma_red = 0.299f, luma_green = 0.587f, luma_blue = 0.114f;
+constexpr float blue_span = 1.772f, red_span = 1.402f;
+
+/// Windows larger than this gain little over their overlap and cost memory.
+constexpr int64_t comfortable_bytes = int64_t{1} << 30;
+
+struct RowBuffer {
+  std::vector<float> samples;
+  explicit RowBuffer(int64_t count) : samples(static_cast<size_t>(count)) {}
+  float* data() { return samples.data(); }
+};
+
+/// A row of a channel of a picture whose edges go on forever.
+void load_clamped(const Picture& picture, int64_t x, int64_t y, int64_t count, int channel, float* out) {
+  y = std::clamp<int64_t>(y, 0, picture.height - 1);
+  const int64_t from = std::clamp<int64_t>(x, 0, picture.width), to = std::clamp<int64_t>(x + count, 0, picture.width);
+  if (from < to) picture.load(from, y, to - from, channel, out + (from - x));
+  float left = 0, right = 0;
+  picture.load(0, y, 1, channel, &left);
+  picture.load(picture.width - 1, y, 1, channel, &right);
+  for (int64_t i = x; i < std::min<int64_t>(0, x + count); ++i) out[i - x] = left;
+  for (int64_t i = std::max(x, picture.width); i < x + count; ++i) out[i - x] = right;
+}
+
+/// Blue and red difference of part of a picture, densely: two planes.
+void load_chroma(const Picture& picture, const Region& part, std::vector<float>& blue, std::vector<float>& red) {
+  blue.resize(static_cast<size_t>(part.width * part.height));
+  red.resize(blue.size());
+  RowBuffer r(part.width), g(part.width), b(part.width);
+  for (int64_t row = 0; row < part.height; ++row) {
+    float* to[] = {r.data(), g.data(), b.data()};
+    for (int c = 0; c < 3; ++c) picture.load(part.x, part.y + row, part.width, c, to[c]);
+    for (int64_t x = 0; x < part.width; ++x) {
+      const float y = luma_red * to[0][x] + luma_green * to[1][x] + luma_blue * to[2][x];
+      blue[static_cast<size_t>(row * part.width + x)] = (to[2][x] - y) / blue_span;
+      red[static_cast<size_t>(row * part.width + x)] = (to[0][x] - y) / red_span;
+    }
+  }
+}
+
+void require_finite(const std::vector<float>& values) {
+  for (const float value : values)
+    if (!std::isfinite(value))
+      fail(Error::Kind::device, "the model gave values that are not numbers; nothing was written");
+}
+
+float spread(const Picture& picture) {
+  float widest = 0;
+  for (int c = 0; c < picture.color_channels(); ++c) {
+    const auto [low, high] = picture.range(c);
+    widest = std::max(widest, high - low);
+  }
+  return widest;
+}
+
+}  // namespace
+
+int64_t available_memory() {
+  std::ifstream info("/proc/meminfo");
+  std::string word;
+  int64_t kilobytes = 0;
+  while (info >> word)
+    if (word == "MemAvailable:" && info >> kilobytes) return kilobytes * 1024;
+  return int64_t{2} << 30;
+}
+
+Engine::Engine(const Upsampler& model, const EngineOptions& options, const std::atomic<bool>* cancel)
+    : model_(model), options_(options), convention_(discover(model, options.white)), cancel_(cancel) {
+  if (const Model* graph = model.model())
+    reach_ = receptive_field(*graph);
+  else
+    reach_.exact = false;
+  if (options.overlap >= 0)
+    overlap_ = options.overlap;
+  else if (reach_.exact)
+    overlap_ = std::min(reach_.radius, overlap_cap);
+  else
+    overlap_ = std::clamp(reach_.radius, overlap_guess, overlap_cap);
+}
+
+int64_t Engine::scaled(int64_t extent) const {
+  return std::max<int64_t>(1, std::llround(static_cast<double>(extent) * scale()));
+}
+
+AxisRules Engine::rules(bool horizontal) const {
+  AxisRules axis;
+  axis.scale = convention_.scale;
+  axis.lost_before = convention_.lost_before;
+  axis.lost_after = convention_.lost_after;
+  if (options_.test_time_augmentation)
+    axis.lost_before = axis.lost_after = std::max(axis.lost_before, axis.lost_after);
+  axis.multiple = convention_.multiple;
+  // A graph that is not understood may divide its input into blocks of its own: keep their phase.
+  axis.align = reach_.exact ? axis.multiple : std::max<int64_t>(axis.multiple, 16) / axis.multiple * axis.multiple;
+  axis.fixed = horizontal ? convention_.fixed_width : convention_.fixed_height;
+  axis.overlap = (overlap_ + axis.align - 1) / axis.align * axis.align;
+  return axis;
+}
+
+int64_t Engine::largest_area(int64_t width, int64_t height) const {
+  const AxisRules across = rules(true), down = rules(false);
+  const int64_t whole_width = across.padded(width), whole_height = down.padded(height);
+  if (across.fixed && down.fixed) return whole_width * whole_height;
+  int64_t budget = options_.memory;
+  if (budget <= 0) {
+    budget = available_memory() / 3;
+    if (!reach_.global) budget = std::min(budget, comfortable_bytes);
+  }
+  const int64_t side = std::max<int64_t>(256 / across.multiple, 1) * across.multiple;
+  const int64_t sample_width = across.fixed ? across.fixed : std::min(whole_width, side);
+  const int64_t sample_height = down.fixed ? down.fixed : std::min(whole_height, side);
+  const double each = static_cast<double>(model_.run_bytes(convention_.input(sample_width, sample_height))) /
+                      static_cast<double>(sample_width * sample_height);
+  return static_cast<int64_t>(static_cast<double>(budget) / std::max(each, 1.0));
+}
+
+Engine::Windows Engine::plan(int64_t width, int64_t height, int64_t area) const {
+  const AxisRules across = rules(true), down = rules(false);
+  const int64_t whole_width = across.padded(width), whole_height = down.padded(height);
+  if (options_.tile > 0)
+    return {divide(width, options_.tile + 2 * across.overlap, across),
+            divide(height, options_.tile + 2 * down.overlap, down)};
+  if (whole_width <= area / whole_height) return {divide(width, whole_width, across), divide(height, whole_height, down)};
+  const auto side = static_cast<int64_t>(std::sqrt(static_cast<double>(area)));
+  int64_t window_height = std::clamp(side, down.smallest(), std::max(down.smallest(), whole_height));
+  int64_t window_width = std::clamp(area / window_height, across.smallest(), std::max(across.smallest(), whole_width));
+  window_height = std::clamp(area / window_width, down.smallest(), std::max(down.smallest(), whole_height));
+  return {divide(width, window_width, across), divide(height, window_height, down)};
+}
+
+Picture Engine::upscale(const Picture& picture, Report& report, const Progress& progress) const {
+  const int64_t width = scaled(picture.width), height = scaled(picture.height);
+  const double wanted = scale(), own = static_cast<double>(convention_.scale);
+  int rounds = 1;
+  for (double reached = own; own > 1 && reached < wanted * 0.9999 && rounds < 16; reached *= own) ++rounds;
+  const bool resized = std::abs(std::pow(own, rounds) - wanted) > 1e-9;
+  Picture current = picture;
+  fill_hidden_colors(current);
+  for (int round = 0; round < rounds; ++round) {
+    const Progress part = [&](double done) {
+      if (progress) progress((round + done) / rounds);
+    };
+    const bool last = round + 1 == rounds;
+    current = once(current, last && !resized ? picture.bits : 16, report, part);
+  }
+  if (resized) current = resize(current, width, height, Filter::lanczos3);
+  if (picture.bits == 8) reduce_to_8_bits(current);
+  current.icc = picture.icc;
+  current.color = picture.color;
+  current.exif = picture.exif;
+  renew_exif(current.exif, current.width, current.height);
+  return current;
+}
+
+Picture Engine::once(const Picture& picture, int bits, Report& report, const Progress& progress) const {
+  Picture result;
+  result.width = picture.width * convention_.scale;
+  result.height = picture.height * convention_.scale;
+  result.channels = picture.channels;
+  result.bits = bits;
+  const int64_t bytes = result.height * result.row_bytes();
+  if (bytes > available_memory())
+    fail(Error::Kind::memory, "the result of ", result.width, "x", result.height, " pixels needs ", bytes >> 20,
+         " MiB, more than this machine has free");
+  result.allocate();
+
+  const Windows windows = plan(picture.width, picture.height, largest_area(picture.width, picture.height));
+  report.windows = static_cast<int64_t>(windows.x.size() * windows.y.size());
+  report.window_width = windows.x[0].size;
+  report.window_height = windows.y[0].size;
+  if (report.windows > 1 && reach_.global)
+    report.notes.push_back(cat("the model looks at the whole picture (", reach_.reason,
+                               "): tiles may differ slightly; a larger --tile or --memory avoids them"));
+  if (options_.verify_tiles) report.tile_difference = verify(picture, windows, report);
+
+  const bool fourth = convention_.channels == 4;
+  const bool alpha = picture.has_alpha() && !fourth;
+  const auto [low, high] = alpha ? picture.range(picture.channels - 1) : std::pair{1.0f, 1.0f};
+  const bool flat = low == high, modelled = alpha && !flat && options_.alpha_by_model;
+  const std::unique_ptr<Resampler> smooth =
+      convention_.channels == 1 || alpha
+          ? std::make_unique<Resampler>(picture.width, picture.height, result.width, result.height, Filter::bicubic)
+          : nullptr;
+  for (const Pass pass : {Pass::color, Pass::alpha}) {
+    if (pass == Pass::alpha && !modelled) break;
+    run_pass(
+        picture, pass, windows,
+        [&](const std::vector<float>& planes, const Region& out) {
+          store(picture, pass, smooth.get(), planes, out, result);
+        },
+        report, [&](double done) {
+          if (progress) progress(modelled ? (done + (pass == Pass::alpha ? 1 : 0)) / 2 : done);
+        });
+  }
+  if (alpha && !modelled) {
+    std::vector<float> in, row(static_cast<size_t>(result.width));
+    for (int64_t y = 0; y < result.height; ++y) {
+      const Region out{0, y, result.width, 1}, from = smooth->source(out);
+      in.resize(static_cast<size_t>(from.width * from.height));
+      for (int64_t r = 0; r < from.height; ++r)
+        picture.load(from.x, from.y + r, from.width, picture.channels - 1, in.data() + r * from.width);
+      smooth->run(in.data(), out, row.data());
+      result.store(0, y, result.width, picture.channels - 1, row.data());
+    }
+  }
+  if (spread(result) == 0 && spread(picture) > 0.1f)
+    fail(Error::Kind::device, "the model gave one even color for a picture that has many; nothing was written");
+  return result;
+}
+
+void Engine::run_pass(const Picture& picture, Pass pass, const Windows& windows, const Sink& sink, Report& report,
+                      const Progress& progress) const {
+  const int64_t scale = convention_.scale;
+  const AxisRules across = rules(true), down = rules(false);
+  std::vector<float> in, out, kept;
+  double done = 0;
+  const auto total = static_cast<double>(windows.x.size() * windows.y.size());
+  for (const Span& y : windows.y)
+    for (const Span& x : windows.x) {
+      if (cancel_ && *cancel_) fail(Error::Kind::cancelled, "interrupted");
+      in.resize(static_cast<size_t>(convention_.channels * x.size * y.size));
+      fetch(picture, pass, {x.start, y.start, x.size, y.size}, in.data());
+      const auto start = std::chrono::steady_clock::now();
+      run_window(in.data(), x.size, y.size, out);
+      report.model_seconds += std::chrono::duration<double>(std::chrono::steady_clock::now() - start).count();
+      // Result pixel (0, 0) of the window is output pixel start * scale + lost of the picture.
+      const int64_t width = x.size * scale - across.lost_before - across.lost_after;
+      const int64_t height = y.size * scale - down.lost_before - down.lost_after;
+      const Region region{x.keep * scale, y.keep * scale, x.kept * scale, y.kept * scale};
+      const int64_t left = region.x - x.start * scale - across.lost_before;
+      const int64_t top = region.y - y.start * scale - down.lost_before;
+      kept.resize(static_cast<size_t>(convention_.channels * region.width * region.height));
+      for (int64_t c = 0; c < convention_.channels; ++c)
+        for (int64_t row = 0; row < region.height; ++row)
+          std::copy_n(out.data() + (c * height + top + row) * width + left, region.width,
+                      kept.data() + (c * region.height + row) * region.width);
+      require_finite(kept);
+      sink(kept, region);
+      progress(++done / total);
+    }
+}
+
+void Engine::fetch(const Picture& picture, Pass pass, const Region& window, float* planes) const {
+  const int channels = convention_.channels;
+  const int64_t plane = window.width * window.height;
+  const bool gray = pass == Pass::alpha || picture.color_channels() == 1;
+  const int alpha = picture.channels - 1;
+  RowBuffer r(window.width), g(window.width), b(window.width);
+  for (int64_t row = 0; row < window.height; ++row) {
+    const int64_t y = window.y + row;
+    float* to = planes + row * window.width;
+    const auto load = [&](int channel, float* out) {
+      load_clamped(picture, window.x, y, window.width, channel, out);
+    };
+    if (gray) {
+      load(pass == Pass::alpha ? alpha : 0, to);
+      for (int c = 1; c < std::min(channels, 3); ++c) std::copy_n(to, window.width, to + c * plane);
+    } else if (channels == 1) {
+      load(0, r.data());
+      load(1, g.data());
+      load(2, b.data());
+      for (int64_t x = 0; x < window.width; ++x)
+        to[x] = luma_red * r.data()[x] + luma_green * g.data()[x] + luma_blue * b.data()[x];
+    } else {
+      for (int c = 0; c < 3; ++c) load(c, to + c * plane);
+    }
+    if (channels == 4) {
+      if (picture.has_alpha())
+        load(alpha, to + 3 * plane);
+      else
+        std::fill_n(to + 3 * plane, window.width, 1.0f);
+    }
+  }
+}
+
+void Engine::store(const Picture& picture, Pass pass, const Resampler* chroma, const std::vector<float>& planes,
+                   const Region& out, Picture& result) const {
+  const int channels = convention_.channels;
+  const int64_t plane = out.width * out.height;
+  const bool gray = pass == Pass::alpha || picture.color_channels() == 1;
+  const int target = pass == Pass::alpha ? result.channels - 1 : 0;
+  std::vector<float> blue, red, small_blue, small_red;
+  if (!gray && channels == 1) {
+    load_chroma(picture, chroma->source(out), small_blue, small_red);
+    blue.resize(static_cast<size_t>(plane));
+    red.resize(blue.size());
+    chroma->run(small_blue.data(), out, blue.data());
+    chroma->run(small_red.data(), out, red.data());
+  }
+  RowBuffer row(out.width);
+  for (int64_t y = 0; y < out.height; ++y) {
+    const float* from = planes.data() + y * out.width;
+    const auto put = [&](int channel, const float* values) {
+      result.store(out.x, out.y + y, out.width, channel, values);
+    };
+    if (gray && channels == 1) {
+      put(target, from);
+    } else if (gray) {
+      for (int64_t x = 0; x < out.width; ++x)
+        row.data()[x] = (from[x] + from[x + plane] + from[x + 2 * plane]) / 3;
+      put(target, row.data());
+    } else if (channels == 1) {
+      const float* cb = blue.data() + y * out.width;
+      const float* cr = red.data() + y * out.width;
+      for (int64_t x = 0; x < out.width; ++x) row.data()[x] = from[x] + red_span * cr[x];
+      put(0, row.data());
+      for (int64_t x = 0; x < out.width; ++x)
+        row.data()[x] = from[x] - (luma_blue * blue_span * cb[x] + luma_red * red_span * cr[x]) / luma_green;
+      put(1, row.data());
+      for (int64_t x = 0; x < out.width; ++x) row.data()[x] = from[x] + blue_span * cb[x];
+      put(2, row.data());
+    } else {
+      for (int c = 0; c < 3; ++c) put(c, from + c * plane);
+    }
+    if (channels == 4 && result.has_alpha()) put(result.channels - 1, from + 3 * plane);
+  }
+}
+
+double Engine::verify(const Picture& picture, const Windows& windows, Report& report) const {
+  const AxisRules across = rules(true), down = rules(false);
+  const Windows whole{divide(picture.width, across.padded(picture.width), across),
+                      divide(picture.height, down.padded(picture.height), down)};
+  if (whole.x.size() * whole.y.size() > 1) {
+    report.notes.push_back("tiles cannot be verified: the model takes no window as large as the picture");
+    return -1;
+  }
+  const int64_t width = picture.width * convention_.scale, height = picture.height * convention_.scale;
+  std::vector<float> expected;
+  Report ignored;
+  run_pass(
+      picture, Pass::color, whole, [&](const std::vector<float>& planes, const Region&) { expected = planes; }, ignored,
+      [](double) {});
+  double difference = 0;
+  run_pass(
+      picture, Pass::color, windows,
+      [&](const std::vector<float>& planes, const Region& out) {
+        for (int64_t c = 0; c < convention_.channels; ++c)
+          for (int64_t y = 0; y < out.height; ++y)
+            for (int64_t x = 0; x < out.width; ++x) {
+              const float tiled = planes[static_cast<size_t>((c * out.height + y) * out.width + x)];
+              const float one = expected[static_cast<size_t>((c * height + out.y + y) * width + out.x + x)];
+              difference = std::max(difference, static_cast<double>(std::abs(tiled - one)));
+            }
+      },
+      ignored, [](double) {});
+  return difference;
+}
+
+}  // namespace tessera::upscale

@@ -1,0 +1,86 @@
+// Engine: a picture through a model, window by window.
+#pragma once
+
+#include <functional>
+
+#include "tools/upscale/picture.h"
+#include "tools/upscale/resample.h"
+#include "tools/upscale/tiling.h"
+
+namespace tessera::upscale {
+
+struct EngineOptions {
+  double scale = 0;              ///< of the result; 0: the model's own
+  int64_t tile = 0;              ///< input pixels a side that a window adds; 0: as memory allows
+  int64_t overlap = -1;          ///< -1: the receptive field, up to `overlap_cap`
+  int64_t memory = 0;            ///< bytes that one run may take; 0: from what the machine has free
+  bool test_time_augmentation = false;  ///< mean over the 8 turned and mirrored versions
+  bool alpha_by_model = true;    ///< false: bicubic
+  bool verify_tiles = false;     ///< also run the whole picture and compare
+  float white = 0;               ///< the model's value of white: 1 or 255; 0: found out
+};
+
+/// What was done to one picture.
+struct Report {
+  int64_t windows = 0, window_width = 0, window_height = 0;
+  double model_seconds = 0;
+  double tile_difference = -1;   ///< max |tiled - whole| in 0..1; -1: not asked for
+  std::vector<std::string> notes;
+};
+
+/// Called with the finished part of a picture, 0..1, from the thread that upscales it.
+using Progress = std::function<void(double)>;
+
+class Engine {
+ public:
+  static constexpr int64_t overlap_cap = 48;      ///< where the exact one would cost too much
+  static constexpr int64_t overlap_guess = 32;    ///< where the graph does not tell
+
+  /// Asks the model for its convention. Throws Error::unsupported if it is no upscaler.
+  Engine(const Upsampler& model, const EngineOptions& options, const std::atomic<bool>* cancel = nullptr);
+
+  const Convention& convention() const { return convention_; }
+  const Reach& reach() const { return reach_; }
+  int64_t overlap() const { return overlap_; }
+  double scale() const { return options_.scale > 0 ? options_.scale : static_cast<double>(convention_.scale); }
+  /// Extent of the result along an axis.
+  int64_t scaled(int64_t extent) const;
+
+  /// The picture at `scale()` with its metadata. Throws Error::device if the model gives values
+  /// that are no picture: not finite, or all the same for a picture that is not.
+  Picture upscale(const Picture& picture, Report& report, const Progress& progress = {}) const;
+
+ private:
+  /// Which of a picture's channels go through the model together.
+  enum class Pass { color, alpha };
+  struct Windows {
+    std::vector<Span> x, y;
+  };
+  using Sink = std::function<void(const std::vector<float>& planes, const Region& out)>;
+
+  AxisRules rules(bool horizontal) const;
+  Windows plan(int64_t width, int64_t height, int64_t area) const;
+  int64_t largest_area(int64_t width, int64_t height) const;
+  Picture once(const Picture& picture, int bits, Report& report, const Progress& progress) const;
+  void run_pass(const Picture& picture, Pass pass, const Windows& windows, const Sink& sink, Report& report,
+                const Progress& progress) const;
+  void fetch(const Picture& picture, Pass pass, const Region& window, float* planes) const;
+  void store(const Picture& picture, Pass pass, const Resampler* chroma, const std::vector<float>& planes,
+             const Region& out, Picture& result) const;
+  double verify(const Picture& picture, const Windows& windows, Report& report) const;
+  /// Planes in, planes out: whole window results, cropped to `lost` output pixels at every side.
+  void run_window(const float* planes, int64_t width, int64_t height, std::vector<float>& out) const;
+  void run_model(const float* planes, int64_t width, int64_t height, std::vector<float>& out) const;
+
+  const Upsampler& model_;
+  EngineOptions options_;
+  Convention convention_;
+  Reach reach_;
+  int64_t overlap_ = 0;
+  const std::atomic<bool>* cancel_;
+};
+
+/// Bytes of memory that the system says are free for use.
+int64_t available_memory();
+
+}  // namespace tessera::upscale
