@@ -1,0 +1,112 @@
+// Vulkan as a backend: the devices there are, and the kernels that it offers.
+
+#include <algorithm>
+#include <unordered_map>
+
+#include "ops/vulkan/program.h"
+
+namespace tessera::vulkan {
+namespace {
+
+class Vulkan final : public DeviceBackend {
+ public:
+  explicit Vulkan(std::shared_ptr<Device> device)
+      : device_(std::move(device)), name_(cat("vulkan:", device_->info().index)), counters_(&traffic) {
+    for (const List<VkKernel> list : {map_kernels, conv_kernels, resize_kernels})
+      for (const VkKernel& kernel : list) by_op_[kernel.op].push_back(&kernel);
+  }
+
+  Text name() const override { return name_; }
+
+  void offers(const Problem& problem, std::vector<Offer>& out) const override {
+    const auto found = by_op_.find(problem.node.op->name);
+    if (found == by_op_.end() || !within_limits(problem)) return;
+    for (const VkKernel* kernel : found->second)
+      if (kernel->domain == problem.node.op->domain && kernel->accepts(problem))
+        out.push_back({kernel, kernel->name, 1});
+  }
+
+  std::unique_ptr<Program> compile(const Region& region) const override {
+    return vulkan::compile(device_, region, counters_);
+  }
+
+  const std::vector<std::string>& notes() const { return notes_; }
+
+ private:
+  // Shaders count elements in 32 bits, and find nothing to do in an empty tensor.
+  bool within_limits(const Problem& problem) const {
+    const auto fits = [&](const Type& type) {
+      if (type.dtype == DType::undefined) return true;
+      if (type.layout != Layout::row_major) return false;
+      const int64_t elements = type.shape.elements();
+      return elements <= device_->limits().storage_range / 4;
+    };
+    if (problem.out.size() != 1 || problem.out[0].dtype != DType::float32) return false;
+    for (size_t i = 0; i < problem.in.size(); ++i)
+      if (problem.in[i].dtype == DType::float32 && problem.in[i].shape.elements() == 0 && !problem.constants[i]) return false;
+    return problem.out[0].shape.elements() > 0 && fits(problem.out[0]) &&
+           std::all_of(problem.in.begin(), problem.in.end(), fits);
+  }
+
+  std::shared_ptr<Device> device_;
+  std::string name_;
+  Traffic* counters_;  // compile() is const, what it counts is not
+  std::vector<std::string> notes_;
+  std::unordered_map<Text, std::vector<const VkKernel*>> by_op_;
+};
+
+// Of the devices that are not of CPU type: a discrete one, else the first.
+int automatic_index(const Instance& instance, List<VkPhysicalDevice> physical) {
+  int best = -1;
+  for (size_t i = 0; i < physical.size(); ++i) {
+    auto properties = structure<VkPhysicalDeviceProperties2>(VK_STRUCTURE_TYPE_PHYSICAL_DEVICE_PROPERTIES_2);
+    instance.call.GetPhysicalDeviceProperties2(physical[i], &properties);
+    const VkPhysicalDeviceType type = properties.properties.deviceType;
+    if (type == VK_PHYSICAL_DEVICE_TYPE_DISCRETE_GPU) return static_cast<int>(i);
+    if (type != VK_PHYSICAL_DEVICE_TYPE_CPU && best < 0) best = static_cast<int>(i);
+  }
+  return best;
+}
+
+}  // namespace
+
+std::vector<DeviceInfo> devices(std::string* why_none) {
+  std::string ignored;
+  std::string& why = why_none ? *why_none : ignored;
+  std::vector<DeviceInfo> result;
+  const auto instance = Instance::open(&why);
+  if (!instance) return result;
+  const auto physical = instance->physical_devices(&why);
+  for (size_t i = 0; i < physical.size(); ++i) result.push_back(describe(*instance, physical[i], static_cast<int>(i)));
+  return result;
+}
+
+std::unique_ptr<DeviceBackend> make_backend(int index, std::string* why_not) {
+  std::string ignored;
+  std::string& why = why_not ? *why_not : ignored;
+  const auto instance = Instance::open(&why);
+  if (!instance) return nullptr;
+  const auto physical = instance->physical_devices(&why);
+  if (physical.empty()) return nullptr;
+  if (index < 0) {
+    index = automatic_index(*instance, physical);
+    if (index < 0) return why = "the only Vulkan device is the CPU itself (name it, as vulkan:0, to use it)", nullptr;
+  }
+  if (static_cast<size_t>(index) >= physical.size()) {
+    why = cat("there is no vulkan:", index, "; the last one is vulkan:", physical.size() - 1);
+    return nullptr;
+  }
+  try {
+    const VkPhysicalDevice chosen = physical[static_cast<size_t>(index)];
+    return std::make_unique<Vulkan>(std::make_shared<Device>(instance, chosen, describe(*instance, chosen, index)));
+  } catch (const Error& error) {
+    why = error.what();
+    return nullptr;
+  }
+}
+
+std::vector<std::string> notes(const DeviceBackend& backend) {
+  return static_cast<const Vulkan&>(backend).notes();
+}
+
+}  // namespace tessera::vulkan

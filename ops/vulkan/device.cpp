@@ -1,0 +1,317 @@
+#include "ops/vulkan/device.h"
+
+#include <algorithm>
+#include <cstring>
+#include <limits>
+
+namespace tessera::vulkan {
+
+extern const Shader shaders[];
+extern const int shader_count;
+
+List<Shader> all_shaders() { return {shaders, static_cast<size_t>(shader_count)}; }
+
+const Shader& find_shader(Text file, Text variant) {
+  for (const Shader& shader : all_shaders())
+    if (shader.file == file && shader.variant == variant) return shader;
+  fail(Error::Kind::device, "no shader ", file, " (", variant, ")");
+}
+
+// --- Buffer ------------------------------------------------------------------------------------
+
+namespace {
+
+constexpr VkMemoryPropertyFlags visible = VK_MEMORY_PROPERTY_HOST_VISIBLE_BIT;
+constexpr VkMemoryPropertyFlags coherent_flag = VK_MEMORY_PROPERTY_HOST_COHERENT_BIT;
+constexpr VkMemoryPropertyFlags cached = VK_MEMORY_PROPERTY_HOST_CACHED_BIT;
+constexpr VkMemoryPropertyFlags local = VK_MEMORY_PROPERTY_DEVICE_LOCAL_BIT;
+constexpr VkMemoryPropertyFlags special = VK_MEMORY_PROPERTY_LAZILY_ALLOCATED_BIT | VK_MEMORY_PROPERTY_PROTECTED_BIT |
+                                          VK_MEMORY_PROPERTY_DEVICE_COHERENT_BIT_AMD |
+                                          VK_MEMORY_PROPERTY_DEVICE_UNCACHED_BIT_AMD;
+
+struct Wish {
+  VkMemoryPropertyFlags required, wanted, unwanted;
+};
+// By Where. Device memory that the host can see may be a small window: taken only where all is.
+constexpr Wish wishes[] = {{0, local, visible}, {visible, coherent_flag, local | cached}, {visible, cached | coherent_flag, local}};
+
+uint32_t find_memory_type(const VkPhysicalDeviceMemoryProperties& memory, uint32_t allowed, const Wish& wish) {
+  int best_score = -100;
+  uint32_t best = memory.memoryTypeCount;
+  for (uint32_t i = 0; i < memory.memoryTypeCount; ++i) {
+    const VkMemoryPropertyFlags flags = memory.memoryTypes[i].propertyFlags;
+    if (!(allowed >> i & 1) || (flags & wish.required) != wish.required || (flags & special)) continue;
+    const int score = 4 * __builtin_popcount(flags & wish.wanted) - __builtin_popcount(flags & wish.unwanted);
+    if (score > best_score) best_score = score, best = i;
+  }
+  return best;
+}
+
+}  // namespace
+
+Buffer::Buffer(const Device& owner, int64_t size, Where where) : device(owner), bytes(size) {
+  try {
+    create(where);
+  } catch (...) {
+    release();
+    throw;
+  }
+}
+
+void Buffer::create(Where where) {
+  const DeviceTable& call = device.call;
+  if (bytes > device.limits().allocation)
+    fail(Error::Kind::device, "a buffer of ", bytes >> 20, " MiB is needed, but ", device.info().name,
+         " allocates at most ", device.limits().allocation >> 20, " MiB at once");
+  auto info = structure<VkBufferCreateInfo>(VK_STRUCTURE_TYPE_BUFFER_CREATE_INFO);
+  info.size = static_cast<VkDeviceSize>(bytes);
+  info.usage = VK_BUFFER_USAGE_STORAGE_BUFFER_BIT | VK_BUFFER_USAGE_TRANSFER_SRC_BIT | VK_BUFFER_USAGE_TRANSFER_DST_BIT;
+  check(call.CreateBuffer(device.handle(), &info, nullptr, &handle), "vkCreateBuffer");
+  VkMemoryRequirements needs;
+  call.GetBufferMemoryRequirements(device.handle(), handle, &needs);
+  const uint32_t type = find_memory_type(device.memory(), needs.memoryTypeBits, wishes[static_cast<int>(where)]);
+  if (type == device.memory().memoryTypeCount) fail(Error::Kind::device, device.info().name, " has no memory for buffers");
+  auto allocate = structure<VkMemoryAllocateInfo>(VK_STRUCTURE_TYPE_MEMORY_ALLOCATE_INFO);
+  allocate.allocationSize = needs.size;
+  allocate.memoryTypeIndex = type;
+  const VkResult result = call.AllocateMemory(device.handle(), &allocate, nullptr, &memory);
+  if (result < 0)
+    fail(Error::Kind::device, "vkAllocateMemory of ", needs.size >> 20, " MiB failed: ", result_name(result));
+  check(call.BindBufferMemory(device.handle(), handle, memory, 0), "vkBindBufferMemory");
+  coherent = device.memory().memoryTypes[type].propertyFlags & coherent_flag;
+  if (where == Where::device) return;
+  void* address = nullptr;
+  check(call.MapMemory(device.handle(), memory, 0, VK_WHOLE_SIZE, 0, &address), "vkMapMemory");
+  mapped = static_cast<std::byte*>(address);
+}
+
+void Buffer::release() {
+  if (mapped) device.call.UnmapMemory(device.handle(), memory);
+  if (handle) device.call.DestroyBuffer(device.handle(), handle, nullptr);
+  if (memory) device.call.FreeMemory(device.handle(), memory, nullptr);
+}
+
+void Buffer::flush() const {
+  if (coherent) return;
+  VkMappedMemoryRange range{VK_STRUCTURE_TYPE_MAPPED_MEMORY_RANGE, nullptr, memory, 0, VK_WHOLE_SIZE};
+  check(device.call.FlushMappedMemoryRanges(device.handle(), 1, &range), "vkFlushMappedMemoryRanges");
+}
+
+void Buffer::invalidate() const {
+  if (coherent) return;
+  VkMappedMemoryRange range{VK_STRUCTURE_TYPE_MAPPED_MEMORY_RANGE, nullptr, memory, 0, VK_WHOLE_SIZE};
+  check(device.call.InvalidateMappedMemoryRanges(device.handle(), 1, &range), "vkInvalidateMappedMemoryRanges");
+}
+
+// --- Commands ----------------------------------------------------------------------------------
+
+Commands::Commands(const Device& owner) : device(owner) {
+  try {
+    auto info = structure<VkCommandPoolCreateInfo>(VK_STRUCTURE_TYPE_COMMAND_POOL_CREATE_INFO);
+    info.queueFamilyIndex = device.queue_family();
+    check(device.call.CreateCommandPool(device.handle(), &info, nullptr, &pool), "vkCreateCommandPool");
+    auto fence_info = structure<VkFenceCreateInfo>(VK_STRUCTURE_TYPE_FENCE_CREATE_INFO);
+    check(device.call.CreateFence(device.handle(), &fence_info, nullptr, &fence), "vkCreateFence");
+  } catch (...) {
+    release();
+    throw;
+  }
+}
+
+void Commands::release() {
+  if (fence) device.call.DestroyFence(device.handle(), fence, nullptr);
+  if (pool) device.call.DestroyCommandPool(device.handle(), pool, nullptr);
+}
+
+VkCommandBuffer Commands::begin(VkCommandBufferUsageFlags usage) {
+  auto info = structure<VkCommandBufferAllocateInfo>(VK_STRUCTURE_TYPE_COMMAND_BUFFER_ALLOCATE_INFO);
+  info.commandPool = pool;
+  info.level = VK_COMMAND_BUFFER_LEVEL_PRIMARY;
+  info.commandBufferCount = 1;
+  VkCommandBuffer commands = VK_NULL_HANDLE;
+  check(device.call.AllocateCommandBuffers(device.handle(), &info, &commands), "vkAllocateCommandBuffers");
+  auto begin = structure<VkCommandBufferBeginInfo>(VK_STRUCTURE_TYPE_COMMAND_BUFFER_BEGIN_INFO);
+  begin.flags = usage;
+  check(device.call.BeginCommandBuffer(commands, &begin), "vkBeginCommandBuffer");
+  return commands;
+}
+
+// --- Device ------------------------------------------------------------------------------------
+
+Device::Device(std::shared_ptr<Instance> instance, VkPhysicalDevice physical, const DeviceInfo& info)
+    : instance_(std::move(instance)), info_(info) {
+  try {
+    create(physical);
+    create_layouts();
+  } catch (...) {
+    release();
+    throw;
+  }
+}
+
+void Device::create(VkPhysicalDevice physical) {
+  const InstanceTable& instance = instance_->call;
+  instance.GetPhysicalDeviceMemoryProperties(physical, &memory_);
+  uint32_t count = 0;
+  instance.GetPhysicalDeviceQueueFamilyProperties(physical, &count, nullptr);
+  std::vector<VkQueueFamilyProperties> families(count);
+  instance.GetPhysicalDeviceQueueFamilyProperties(physical, &count, families.data());
+  const auto family = std::find_if(families.begin(), families.end(), [](const VkQueueFamilyProperties& f) {
+    return f.queueCount && f.queueFlags & VK_QUEUE_COMPUTE_BIT;
+  });
+  if (family == families.end()) fail(Error::Kind::device, info_.name, " has no compute queue");
+  family_ = static_cast<uint32_t>(family - families.begin());
+  read_limits(physical);
+  if (family->timestampValidBits == 0) limits_.tick_ms = 0;
+  limits_.tick_mask = family->timestampValidBits >= 64 ? ~uint64_t{0} : (uint64_t{1} << family->timestampValidBits) - 1;
+
+  const float priority = 1;
+  auto queue = structure<VkDeviceQueueCreateInfo>(VK_STRUCTURE_TYPE_DEVICE_QUEUE_CREATE_INFO);
+  queue.queueFamilyIndex = family_;
+  queue.queueCount = 1;
+  queue.pQueuePriorities = &priority;
+  auto create_info = structure<VkDeviceCreateInfo>(VK_STRUCTURE_TYPE_DEVICE_CREATE_INFO);
+  create_info.queueCreateInfoCount = 1;
+  create_info.pQueueCreateInfos = &queue;
+  const VkResult result = instance.CreateDevice(physical, &create_info, nullptr, &handle_);
+  if (result < 0) handle_ = VK_NULL_HANDLE;
+  check(result, "vkCreateDevice");
+  if (const char* missing = call.load(instance, handle_))
+    fail(Error::Kind::device, "the driver of ", info_.name, " has no ", missing);
+  call.GetDeviceQueue(handle_, family_, 0, &queue_);
+}
+
+void Device::read_limits(VkPhysicalDevice physical) {
+  auto properties = structure<VkPhysicalDeviceProperties2>(VK_STRUCTURE_TYPE_PHYSICAL_DEVICE_PROPERTIES_2);
+  auto sizes = structure<VkPhysicalDeviceMaintenance3Properties>(VK_STRUCTURE_TYPE_PHYSICAL_DEVICE_MAINTENANCE_3_PROPERTIES);
+  properties.pNext = &sizes;
+  instance_->call.GetPhysicalDeviceProperties2(physical, &properties);
+  const VkPhysicalDeviceLimits& limits = properties.properties.limits;
+  if (limits.maxPerStageDescriptorStorageBuffers < binding_count)
+    fail(Error::Kind::device, info_.name, " binds only ", limits.maxPerStageDescriptorStorageBuffers, " buffers");
+  limits_.storage_range = limits.maxStorageBufferRange;
+  limits_.allocation = static_cast<int64_t>(
+      std::min<uint64_t>(sizes.maxMemoryAllocationSize, std::numeric_limits<int64_t>::max()));
+  limits_.alignment = static_cast<int64_t>(std::max<uint64_t>(64, limits.minStorageBufferOffsetAlignment));
+  limits_.tick_ms = static_cast<double>(limits.timestampPeriod) * 1e-6;
+}
+
+void Device::create_layouts() {
+  VkDescriptorSetLayoutBinding bindings[binding_count] = {};
+  for (uint32_t i = 0; i < binding_count; ++i)
+    bindings[i] = {i, VK_DESCRIPTOR_TYPE_STORAGE_BUFFER, 1, VK_SHADER_STAGE_COMPUTE_BIT, nullptr};
+  auto set = structure<VkDescriptorSetLayoutCreateInfo>(VK_STRUCTURE_TYPE_DESCRIPTOR_SET_LAYOUT_CREATE_INFO);
+  set.bindingCount = binding_count;
+  set.pBindings = bindings;
+  check(call.CreateDescriptorSetLayout(handle_, &set, nullptr, &set_layout_), "vkCreateDescriptorSetLayout");
+  auto layout = structure<VkPipelineLayoutCreateInfo>(VK_STRUCTURE_TYPE_PIPELINE_LAYOUT_CREATE_INFO);
+  layout.setLayoutCount = 1;
+  layout.pSetLayouts = &set_layout_;
+  check(call.CreatePipelineLayout(handle_, &layout, nullptr, &pipeline_layout_), "vkCreatePipelineLayout");
+  auto cache = structure<VkPipelineCacheCreateInfo>(VK_STRUCTURE_TYPE_PIPELINE_CACHE_CREATE_INFO);
+  check(call.CreatePipelineCache(handle_, &cache, nullptr, &cache_), "vkCreatePipelineCache");
+}
+
+void Device::release() {
+  if (!handle_) return;
+  if (call.DeviceWaitIdle) call.DeviceWaitIdle(handle_);
+  chunks_.clear();
+  for (const auto& [key, pipeline] : pipelines_) call.DestroyPipeline(handle_, pipeline, nullptr);
+  if (cache_) call.DestroyPipelineCache(handle_, cache_, nullptr);
+  if (pipeline_layout_) call.DestroyPipelineLayout(handle_, pipeline_layout_, nullptr);
+  if (set_layout_) call.DestroyDescriptorSetLayout(handle_, set_layout_, nullptr);
+  if (call.DestroyDevice) call.DestroyDevice(handle_, nullptr);
+}
+
+VkPipeline Device::pipeline(const Shader& shader, const Constants& constants) {
+  const std::lock_guard lock(pipelines_mutex_);
+  VkPipeline& pipeline = pipelines_[{&shader, constants}];
+  if (!pipeline) pipeline = make_pipeline(shader, constants);
+  return pipeline;
+}
+
+VkPipeline Device::make_pipeline(const Shader& shader, const Constants& constants) {
+  auto code = structure<VkShaderModuleCreateInfo>(VK_STRUCTURE_TYPE_SHADER_MODULE_CREATE_INFO);
+  code.codeSize = shader.count * sizeof(uint32_t);
+  code.pCode = shader.words;
+  VkShaderModule module = VK_NULL_HANDLE;
+  check(call.CreateShaderModule(handle_, &code, nullptr, &module), "vkCreateShaderModule");
+  std::vector<VkSpecializationMapEntry> entries;
+  std::vector<uint32_t> data;
+  for (const auto& [id, value] : constants) {
+    entries.push_back({id, static_cast<uint32_t>(data.size() * sizeof(uint32_t)), sizeof(uint32_t)});
+    data.push_back(value);
+  }
+  const VkSpecializationInfo specialization{static_cast<uint32_t>(entries.size()), entries.data(),
+                                            data.size() * sizeof(uint32_t), data.data()};
+  auto info = structure<VkComputePipelineCreateInfo>(VK_STRUCTURE_TYPE_COMPUTE_PIPELINE_CREATE_INFO);
+  info.stage.sType = VK_STRUCTURE_TYPE_PIPELINE_SHADER_STAGE_CREATE_INFO;
+  info.stage.stage = VK_SHADER_STAGE_COMPUTE_BIT;
+  info.stage.module = module;
+  info.stage.pName = "main";
+  info.stage.pSpecializationInfo = &specialization;
+  info.layout = pipeline_layout_;
+  VkPipeline pipeline = VK_NULL_HANDLE;
+  const VkResult result = call.CreateComputePipelines(handle_, cache_, 1, &info, nullptr, &pipeline);
+  call.DestroyShaderModule(handle_, module, nullptr);
+  check(result, cat("vkCreateComputePipelines of ", shader.file, " (", shader.variant, ")"));
+  return pipeline;
+}
+
+Slice Device::reserve(int64_t bytes) {
+  constexpr int64_t chunk_bytes = 4 << 20;
+  const int64_t room = round_up(bytes, limits_.alignment);
+  if (chunks_.empty() || chunks_.back()->bytes - chunk_used_ < room) {
+    chunks_.push_back(std::make_unique<Buffer>(*this, std::max(room, chunk_bytes), Where::device));
+    chunk_used_ = 0;
+  }
+  const Slice slice{chunks_.back().get(), chunk_used_, bytes};
+  chunk_used_ += room;
+  return slice;
+}
+
+Slice Device::constant(const std::shared_ptr<const Tensor>& tensor, Pack pack, int64_t parameter) {
+  const std::lock_guard lock(constants_mutex_);
+  const ConstantKey key{tensor.get(), pack, parameter};
+  if (const auto found = constants_.find(key); found != constants_.end()) return found->second.slice;
+  const Tensor packed = pack ? pack(*tensor, parameter) : *tensor;
+  const int64_t bytes = packed.type.bytes();
+  if (bytes > limits_.storage_range)
+    fail(Error::Kind::device, "a constant of ", bytes >> 20, " MiB is needed, but ", info_.name, " binds at most ",
+         limits_.storage_range >> 20, " MiB");
+  const Slice slice = reserve(bytes);
+  upload(*slice.buffer, slice.offset, packed.bytes.get(), bytes);
+  constants_[key] = {slice, tensor};
+  return slice;
+}
+
+void Device::submit(VkCommandBuffer commands, VkFence fence) {
+  auto info = structure<VkSubmitInfo>(VK_STRUCTURE_TYPE_SUBMIT_INFO);
+  info.commandBufferCount = 1;
+  info.pCommandBuffers = &commands;
+  check(call.ResetFences(handle_, 1, &fence), "vkResetFences");
+  {
+    const std::lock_guard lock(queue_mutex_);
+    check(call.QueueSubmit(queue_, 1, &info, fence), "vkQueueSubmit");
+  }
+  check(call.WaitForFences(handle_, 1, &fence, VK_TRUE, std::numeric_limits<uint64_t>::max()), "vkWaitForFences");
+}
+
+void Device::upload(const Buffer& to, int64_t offset, const void* from, int64_t bytes) {
+  const Buffer staging(*this, bytes, Where::upload);
+  std::memcpy(staging.mapped, from, static_cast<size_t>(bytes));
+  staging.flush();
+  Commands commands(*this);
+  const VkCommandBuffer buffer = commands.begin(VK_COMMAND_BUFFER_USAGE_ONE_TIME_SUBMIT_BIT);
+  const VkBufferCopy copy{0, static_cast<VkDeviceSize>(offset), static_cast<VkDeviceSize>(bytes)};
+  call.CmdCopyBuffer(buffer, staging.handle, to.handle, 1, &copy);
+  auto barrier = structure<VkMemoryBarrier>(VK_STRUCTURE_TYPE_MEMORY_BARRIER);
+  barrier.srcAccessMask = VK_ACCESS_TRANSFER_WRITE_BIT;
+  barrier.dstAccessMask = VK_ACCESS_SHADER_READ_BIT;
+  call.CmdPipelineBarrier(buffer, VK_PIPELINE_STAGE_TRANSFER_BIT, VK_PIPELINE_STAGE_COMPUTE_SHADER_BIT, 0, 1, &barrier,
+                          0, nullptr, 0, nullptr);
+  check(call.EndCommandBuffer(buffer), "vkEndCommandBuffer");
+  submit(buffer, commands.fence);
+}
+
+}  // namespace tessera::vulkan

@@ -1,0 +1,160 @@
+// Instance and Device: what lives as long as a Vulkan device is in use. Memory, pipelines, and
+// the one queue that all programs of a session share.
+#pragma once
+
+#include <map>
+#include <memory>
+#include <mutex>
+#include <tuple>
+#include <vector>
+
+#include "ops/vulkan/loader.h"
+#include "ops/vulkan/shader.h"
+#include "ops/vulkan/vulkan.h"
+#include "runtime/graph/tensor.h"
+
+namespace tessera::vulkan {
+
+/// One VkInstance per process, as long as anything uses it.
+struct Instance {
+  InstanceTable call;
+  VkInstance handle = VK_NULL_HANDLE;
+  VkDebugUtilsMessengerEXT messenger = VK_NULL_HANDLE;
+
+  ~Instance();
+  /// Null and a reason where Vulkan is not to be had.
+  static std::shared_ptr<Instance> open(std::string* why_not);
+  std::vector<VkPhysicalDevice> physical_devices(std::string* why_none) const;
+};
+
+DeviceInfo describe(const Instance& instance, VkPhysicalDevice physical, int index);
+
+struct Limits {
+  int64_t storage_range = 0;  ///< bytes of one binding
+  int64_t allocation = 0;     ///< bytes of one allocation
+  int64_t alignment = 0;      ///< of a binding's offset
+  double tick_ms = 0;         ///< of a timestamp; 0: the queue has none
+  uint64_t tick_mask = 0;
+};
+
+class Device;
+
+enum class Where { device, upload, download };
+
+/// A buffer with memory of its own; mapped if it is host memory.
+struct Buffer {
+  Buffer(const Device& device, int64_t bytes, Where where);
+  ~Buffer() { release(); }
+  Buffer(const Buffer&) = delete;
+  Buffer& operator=(const Buffer&) = delete;
+
+  void flush() const;       ///< after the host wrote
+  void invalidate() const;  ///< before the host reads
+
+  const Device& device;
+  int64_t bytes;
+  VkBuffer handle = VK_NULL_HANDLE;
+  VkDeviceMemory memory = VK_NULL_HANDLE;
+  std::byte* mapped = nullptr;
+  bool coherent = true;
+
+ private:
+  void create(Where where);
+  void release();
+};
+
+/// A part of a buffer.
+struct Slice {
+  const Buffer* buffer = nullptr;
+  int64_t offset = 0, bytes = 0;
+};
+
+/// One binding for every buffer that a shader may have; see shaders/epilogue.glsl.
+inline constexpr uint32_t binding_count = 11;
+
+/// Specialization constants by id.
+using Constants = std::map<uint32_t, uint32_t>;
+/// Makes what the device keeps of a constant; `parameter` is the packing's own.
+using Pack = Tensor (*)(const Tensor& constant, int64_t parameter);
+
+class Device {
+ public:
+  Device(std::shared_ptr<Instance> instance, VkPhysicalDevice physical, const DeviceInfo& info);
+  ~Device() { release(); }
+  Device(const Device&) = delete;
+  Device& operator=(const Device&) = delete;
+
+  const DeviceInfo& info() const { return info_; }
+  const Limits& limits() const { return limits_; }
+  VkDevice handle() const { return handle_; }
+  VkPipelineLayout pipeline_layout() const { return pipeline_layout_; }
+  VkDescriptorSetLayout set_layout() const { return set_layout_; }
+  uint32_t queue_family() const { return family_; }
+  const VkPhysicalDeviceMemoryProperties& memory() const { return memory_; }
+
+  /// The pipeline of a shader with these constants, made once.
+  VkPipeline pipeline(const Shader& shader, const Constants& constants);
+  /// A constant in device memory, packed (unless `pack` is null) and uploaded once.
+  Slice constant(const std::shared_ptr<const Tensor>& tensor, Pack pack, int64_t parameter);
+  /// Submits, and waits until it is done.
+  void submit(VkCommandBuffer commands, VkFence fence);
+  /// Copies host memory into a buffer of the device, now.
+  void upload(const Buffer& to, int64_t offset, const void* from, int64_t bytes);
+
+  DeviceTable call;
+
+ private:
+  using ConstantKey = std::tuple<const Tensor*, Pack, int64_t>;
+  struct Constant {
+    Slice slice;
+    std::shared_ptr<const Tensor> tensor;  // kept, so that its address stays its own
+  };
+  void create(VkPhysicalDevice physical);
+  void read_limits(VkPhysicalDevice physical);
+  void create_layouts();
+  void release();
+  Slice reserve(int64_t bytes);
+  VkPipeline make_pipeline(const Shader& shader, const Constants& constants);
+
+  std::shared_ptr<Instance> instance_;
+  DeviceInfo info_;
+  Limits limits_;
+  VkPhysicalDeviceMemoryProperties memory_{};
+  VkDevice handle_ = VK_NULL_HANDLE;
+  uint32_t family_ = 0;
+  VkQueue queue_ = VK_NULL_HANDLE;
+  std::mutex queue_mutex_;
+  VkDescriptorSetLayout set_layout_ = VK_NULL_HANDLE;
+  VkPipelineLayout pipeline_layout_ = VK_NULL_HANDLE;
+  VkPipelineCache cache_ = VK_NULL_HANDLE;
+
+  std::mutex pipelines_mutex_;
+  std::map<std::pair<const Shader*, Constants>, VkPipeline> pipelines_;
+
+  std::mutex constants_mutex_;
+  std::vector<std::unique_ptr<Buffer>> chunks_;  // of constants; the last one has room left
+  int64_t chunk_used_ = 0;
+  std::map<ConstantKey, Constant> constants_;
+};
+
+/// Commands that are recorded once, with the fence that their submits signal.
+struct Commands {
+  explicit Commands(const Device& device);
+  ~Commands() { release(); }
+  Commands(const Commands&) = delete;
+  Commands& operator=(const Commands&) = delete;
+
+  /// The next command buffer of the pool, begun.
+  VkCommandBuffer begin(VkCommandBufferUsageFlags usage);
+
+  const Device& device;
+  VkCommandPool pool = VK_NULL_HANDLE;
+  VkFence fence = VK_NULL_HANDLE;
+
+ private:
+  void release();
+};
+
+inline int64_t round_up(int64_t value, int64_t multiple) { return (value + multiple - 1) / multiple * multiple; }
+
+}  // namespace tessera::vulkan

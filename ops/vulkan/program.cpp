@@ -1,0 +1,372 @@
+#include "ops/vulkan/program.h"
+
+#include <algorithm>
+#include <cstring>
+#include <unordered_map>
+
+namespace tessera::vulkan {
+
+Gathered::Gathered(const Graph& graph, const Node& node) {
+  for (const ValueId id : node.in) {
+    in.push_back(id == absent ? Type{} : graph.values[id].type);
+    constants.push_back(id == absent ? nullptr : graph.values[id].constant.get());
+  }
+  for (const ValueId id : node.out) out.push_back(id == absent ? Type{} : graph.values[id].type);
+}
+
+namespace {
+
+constexpr int64_t block_limit = int64_t{1} << 30;
+
+// What has been read and written since the last barrier.
+class Hazards {
+ public:
+  /// Whether this access has to wait for an earlier one.
+  bool conflict(const Slice& slice, bool writes) const {
+    return touches(written_, slice) || (writes && touches(read_, slice));
+  }
+  void add(const Slice& slice, bool writes) { (writes ? written_ : read_).push_back(slice); }
+  void clear() {
+    read_.clear();
+    written_.clear();
+  }
+
+ private:
+  static bool touches(const std::vector<Slice>& list, const Slice& slice) {
+    return std::any_of(list.begin(), list.end(), [&](const Slice& other) {
+      return other.buffer == slice.buffer && other.offset < slice.offset + slice.bytes &&
+             slice.offset < other.offset + other.bytes;
+    });
+  }
+  std::vector<Slice> read_, written_;
+};
+
+struct Recorded {
+  Dispatch dispatch;
+  size_t step = 0;
+  std::vector<std::pair<uint32_t, Slice>> reads;  // binding, where
+  Slice write, params;
+  VkDescriptorSet set = VK_NULL_HANDLE;
+};
+
+struct Transfer {
+  Slice tensor;
+  int64_t offset = 0;  // in the staging buffer
+};
+
+class Compiled final : public Program {
+ public:
+  Compiled(std::shared_ptr<Device> device, const Region& region, Traffic* traffic);
+  ~Compiled() override { release(); }
+
+  void run(List<View> in, List<View> out, Profile* profile) override;
+  int64_t device_bytes() const override;
+
+ private:
+  struct StepName {
+    const Node* node;
+    Text kernel;
+  };
+  void build(const Region& region);
+  void emit(const Region& region);
+  void lay_out(const Region& region);
+  void upload_params();
+  void resolve(const Region& region);
+  void make_descriptors();
+  void make_staging(const Region& region);
+  void write_set(const Recorded& item) const;
+  VkCommandBuffer record(VkQueryPool queries);
+  void record_copies(VkCommandBuffer commands, bool up) const;
+  void barrier(VkCommandBuffer commands) const;
+  void start_profiling();
+  void report(Profile& profile) const;
+  void release();
+
+  ValueId root(ValueId id) const {
+    const auto found = views_.find(id);
+    return found == views_.end() ? id : found->second;
+  }
+
+  std::shared_ptr<Device> device_;
+  Traffic* traffic_;
+  std::mutex mutex_;
+  std::vector<StepName> steps_;
+  std::vector<Recorded> items_;
+  std::unordered_map<ValueId, ValueId> views_;  // a value that is another's bytes
+  std::unordered_map<ValueId, Slice> places_;
+  std::vector<std::unique_ptr<Buffer>> blocks_;
+  std::unique_ptr<Buffer> params_, up_, down_;
+  std::vector<Transfer> uploads_, downloads_;
+  VkDescriptorPool pool_ = VK_NULL_HANDLE;
+  VkQueryPool queries_ = VK_NULL_HANDLE;
+  Commands commands_;
+  VkCommandBuffer plain_ = VK_NULL_HANDLE, profiled_ = VK_NULL_HANDLE;
+};
+
+Compiled::Compiled(std::shared_ptr<Device> device, const Region& region, Traffic* traffic)
+    : device_(std::move(device)), traffic_(traffic), commands_(*device_) {
+  try {
+    build(region);
+  } catch (...) {
+    release();
+    throw;
+  }
+}
+
+void Compiled::release() {
+  if (queries_) device_->call.DestroyQueryPool(device_->handle(), queries_, nullptr);
+  if (pool_) device_->call.DestroyDescriptorPool(device_->handle(), pool_, nullptr);
+  queries_ = VK_NULL_HANDLE;
+  pool_ = VK_NULL_HANDLE;
+}
+
+void Compiled::build(const Region& region) {
+  emit(region);
+  lay_out(region);
+  upload_params();
+  resolve(region);
+  make_descriptors();
+  make_staging(region);
+  plain_ = record(VK_NULL_HANDLE);
+}
+
+void Compiled::emit(const Region& region) {
+  for (size_t i = 0; i < region.steps.size(); ++i) {
+    const Step& step = region.steps[i];
+    const auto* kernel = static_cast<const VkKernel*>(step.offer.kernel);
+    const Gathered types(*region.graph, *step.node);
+    std::vector<Dispatch> dispatches;
+    kernel->emit(types.problem(*step.node), dispatches);
+    if (dispatches.empty()) views_[step.node->out[0]] = root(step.node->in[0]);
+    for (Dispatch& dispatch : dispatches) {
+      items_.emplace_back();
+      items_.back().dispatch = std::move(dispatch);
+      items_.back().step = i;
+    }
+    steps_.push_back({step.node, step.offer.name});
+  }
+}
+
+// Inputs live from before the first step; outputs, which are copied at the end, beyond the last.
+void Compiled::lay_out(const Region& region) {
+  const Graph& graph = *region.graph;
+  const int last = static_cast<int>(region.steps.size());
+  std::vector<Placed> tensors;
+  std::unordered_map<ValueId, size_t> index;
+  const auto use = [&](ValueId id, int when) {
+    if (id == absent || graph.values[id].constant) return;
+    id = root(id);
+    const auto [found, fresh] = index.try_emplace(id, tensors.size());
+    if (fresh) tensors.push_back({graph.values[id].type.bytes(), when, when});
+    tensors[found->second].last = when;
+  };
+  for (const ValueId id : region.inputs) use(id, -1);
+  for (int i = 0; i < last; ++i) {
+    for (const ValueId id : region.steps[static_cast<size_t>(i)].node->in) use(id, i);
+    for (const ValueId id : region.steps[static_cast<size_t>(i)].node->out) use(id, i);
+  }
+  for (const ValueId id : region.outputs) use(id, last);
+  const Limits& limits = device_->limits();
+  for (const int64_t bytes : place(tensors, limits.alignment, std::min(block_limit, limits.allocation)))
+    blocks_.push_back(std::make_unique<Buffer>(*device_, bytes, Where::device));
+  for (const auto& [id, i] : index)
+    places_[id] = {blocks_[static_cast<size_t>(tensors[i].block)].get(), tensors[i].offset, tensors[i].bytes};
+}
+
+void Compiled::upload_params() {
+  const int64_t alignment = device_->limits().alignment;
+  std::vector<uint32_t> words;
+  for (Recorded& item : items_) {
+    const auto& params = item.dispatch.params;
+    item.params = {nullptr, static_cast<int64_t>(words.size() * sizeof(uint32_t)),
+                   static_cast<int64_t>(params.size() * sizeof(uint32_t))};
+    words.insert(words.end(), params.begin(), params.end());
+    words.resize(static_cast<size_t>(round_up(static_cast<int64_t>(words.size() * sizeof(uint32_t)), alignment)) /
+                 sizeof(uint32_t));
+  }
+  if (words.empty()) return;
+  const auto bytes = static_cast<int64_t>(words.size() * sizeof(uint32_t));
+  params_ = std::make_unique<Buffer>(*device_, bytes, Where::device);
+  device_->upload(*params_, 0, words.data(), bytes);
+  for (Recorded& item : items_) item.params.buffer = params_.get();
+}
+
+void Compiled::resolve(const Region& region) {
+  for (Recorded& item : items_) {
+    for (const Bound& read : item.dispatch.reads) {
+      const auto& constant = region.graph->values[read.value].constant;
+      item.reads.emplace_back(read.binding, constant ? device_->constant(constant, read.pack, read.parameter)
+                                                     : places_.at(root(read.value)));
+    }
+    item.write = places_.at(root(steps_[item.step].node->out[0]));
+  }
+}
+
+void Compiled::make_descriptors() {
+  if (items_.empty()) return;
+  const auto count = static_cast<uint32_t>(items_.size());
+  const VkDescriptorPoolSize size{VK_DESCRIPTOR_TYPE_STORAGE_BUFFER, count * binding_count};
+  auto info = structure<VkDescriptorPoolCreateInfo>(VK_STRUCTURE_TYPE_DESCRIPTOR_POOL_CREATE_INFO);
+  info.maxSets = count;
+  info.poolSizeCount = 1;
+  info.pPoolSizes = &size;
+  check(device_->call.CreateDescriptorPool(device_->handle(), &info, nullptr, &pool_), "vkCreateDescriptorPool");
+  const VkDescriptorSetLayout layout = device_->set_layout();
+  for (Recorded& item : items_) {
+    auto allocate = structure<VkDescriptorSetAllocateInfo>(VK_STRUCTURE_TYPE_DESCRIPTOR_SET_ALLOCATE_INFO);
+    allocate.descriptorPool = pool_;
+    allocate.descriptorSetCount = 1;
+    allocate.pSetLayouts = &layout;
+    check(device_->call.AllocateDescriptorSets(device_->handle(), &allocate, &item.set), "vkAllocateDescriptorSets");
+    write_set(item);
+  }
+}
+
+// Bindings that a pipeline does not use still have to hold something: the parameters.
+void Compiled::write_set(const Recorded& item) const {
+  std::array<Slice, binding_count> slices;
+  slices.fill(item.params);
+  slices[1] = item.write;
+  for (const auto& [binding, slice] : item.reads) slices[binding] = slice;
+  std::array<VkDescriptorBufferInfo, binding_count> buffers;
+  std::array<VkWriteDescriptorSet, binding_count> writes;
+  for (uint32_t i = 0; i < binding_count; ++i) {
+    buffers[i] = {slices[i].buffer->handle, static_cast<VkDeviceSize>(slices[i].offset),
+                  static_cast<VkDeviceSize>(slices[i].bytes)};
+    writes[i] = structure<VkWriteDescriptorSet>(VK_STRUCTURE_TYPE_WRITE_DESCRIPTOR_SET);
+    writes[i].dstSet = item.set;
+    writes[i].dstBinding = i;
+    writes[i].descriptorCount = 1;
+    writes[i].descriptorType = VK_DESCRIPTOR_TYPE_STORAGE_BUFFER;
+    writes[i].pBufferInfo = &buffers[i];
+  }
+  device_->call.UpdateDescriptorSets(device_->handle(), binding_count, writes.data(), 0, nullptr);
+}
+
+void Compiled::make_staging(const Region& region) {
+  const auto lay = [&](const std::vector<ValueId>& ids, std::vector<Transfer>& transfers) {
+    int64_t bytes = 0;
+    for (const ValueId id : ids) {
+      transfers.push_back({places_.at(root(id)), bytes});
+      bytes = round_up(bytes + transfers.back().tensor.bytes, device_->limits().alignment);
+    }
+    return bytes;
+  };
+  if (const int64_t bytes = lay(region.inputs, uploads_)) up_ = std::make_unique<Buffer>(*device_, bytes, Where::upload);
+  if (const int64_t bytes = lay(region.outputs, downloads_))
+    down_ = std::make_unique<Buffer>(*device_, bytes, Where::download);
+}
+
+void Compiled::barrier(VkCommandBuffer commands) const {
+  auto memory = structure<VkMemoryBarrier>(VK_STRUCTURE_TYPE_MEMORY_BARRIER);
+  memory.srcAccessMask = VK_ACCESS_SHADER_WRITE_BIT | VK_ACCESS_TRANSFER_WRITE_BIT;
+  memory.dstAccessMask = VK_ACCESS_SHADER_READ_BIT | VK_ACCESS_SHADER_WRITE_BIT | VK_ACCESS_TRANSFER_READ_BIT;
+  constexpr VkPipelineStageFlags stages = VK_PIPELINE_STAGE_COMPUTE_SHADER_BIT | VK_PIPELINE_STAGE_TRANSFER_BIT;
+  device_->call.CmdPipelineBarrier(commands, stages, stages, 0, 1, &memory, 0, nullptr, 0, nullptr);
+}
+
+void Compiled::record_copies(VkCommandBuffer commands, bool up) const {
+  for (const Transfer& transfer : up ? uploads_ : downloads_) {
+    const auto staged = static_cast<VkDeviceSize>(transfer.offset);
+    const auto placed = static_cast<VkDeviceSize>(transfer.tensor.offset);
+    const VkBufferCopy copy{up ? staged : placed, up ? placed : staged, static_cast<VkDeviceSize>(transfer.tensor.bytes)};
+    const VkBuffer device_buffer = transfer.tensor.buffer->handle;
+    device_->call.CmdCopyBuffer(commands, up ? up_->handle : device_buffer, up ? device_buffer : down_->handle, 1, &copy);
+  }
+}
+
+// With queries, each step ends in a time stamp, and steps do not overlap.
+VkCommandBuffer Compiled::record(VkQueryPool queries) {
+  const DeviceTable& call = device_->call;
+  const VkCommandBuffer commands = commands_.begin(0);
+  if (queries) call.CmdResetQueryPool(commands, queries, 0, static_cast<uint32_t>(items_.size() + 1));
+  record_copies(commands, true);
+  barrier(commands);
+  if (queries) call.CmdWriteTimestamp(commands, VK_PIPELINE_STAGE_BOTTOM_OF_PIPE_BIT, queries, 0);
+  Hazards hazards;
+  uint32_t stamp = 0;
+  for (const Recorded& item : items_) {
+    bool wait = hazards.conflict(item.write, true);
+    for (const auto& [binding, slice] : item.reads) wait |= hazards.conflict(slice, false);
+    if (wait || queries) {
+      barrier(commands);
+      hazards.clear();
+    }
+    for (const auto& [binding, slice] : item.reads) hazards.add(slice, false);
+    hazards.add(item.write, true);
+    const VkPipeline pipeline = device_->pipeline(*item.dispatch.shader, item.dispatch.constants);
+    call.CmdBindPipeline(commands, VK_PIPELINE_BIND_POINT_COMPUTE, pipeline);
+    call.CmdBindDescriptorSets(commands, VK_PIPELINE_BIND_POINT_COMPUTE, device_->pipeline_layout(), 0, 1, &item.set, 0,
+                               nullptr);
+    const auto& groups = item.dispatch.groups;
+    call.CmdDispatch(commands, groups[0], groups[1], groups[2]);
+    if (queries) call.CmdWriteTimestamp(commands, VK_PIPELINE_STAGE_BOTTOM_OF_PIPE_BIT, queries, ++stamp);
+  }
+  barrier(commands);
+  record_copies(commands, false);
+  auto host = structure<VkMemoryBarrier>(VK_STRUCTURE_TYPE_MEMORY_BARRIER);
+  host.srcAccessMask = VK_ACCESS_TRANSFER_WRITE_BIT;
+  host.dstAccessMask = VK_ACCESS_HOST_READ_BIT;
+  call.CmdPipelineBarrier(commands, VK_PIPELINE_STAGE_TRANSFER_BIT, VK_PIPELINE_STAGE_HOST_BIT, 0, 1, &host, 0, nullptr,
+                          0, nullptr);
+  check(call.EndCommandBuffer(commands), "vkEndCommandBuffer");
+  return commands;
+}
+
+void Compiled::start_profiling() {
+  if (profiled_ || device_->limits().tick_ms == 0) return;
+  auto info = structure<VkQueryPoolCreateInfo>(VK_STRUCTURE_TYPE_QUERY_POOL_CREATE_INFO);
+  info.queryType = VK_QUERY_TYPE_TIMESTAMP;
+  info.queryCount = static_cast<uint32_t>(items_.size() + 1);
+  check(device_->call.CreateQueryPool(device_->handle(), &info, nullptr, &queries_), "vkCreateQueryPool");
+  profiled_ = record(queries_);
+}
+
+void Compiled::report(Profile& profile) const {
+  std::vector<uint64_t> stamps(items_.size() + 1);
+  check(device_->call.GetQueryPoolResults(device_->handle(), queries_, 0, static_cast<uint32_t>(stamps.size()),
+                                          stamps.size() * sizeof(uint64_t), stamps.data(), sizeof(uint64_t),
+                                          VK_QUERY_RESULT_64_BIT | VK_QUERY_RESULT_WAIT_BIT),
+        "vkGetQueryPoolResults");
+  const Limits& limits = device_->limits();
+  std::vector<double> took(steps_.size());
+  for (size_t i = 0; i < items_.size(); ++i)
+    took[items_[i].step] += static_cast<double>((stamps[i + 1] - stamps[i]) & limits.tick_mask) * limits.tick_ms;
+  for (size_t i = 0; i < steps_.size(); ++i) profile.step(*steps_[i].node, steps_[i].kernel, took[i]);
+}
+
+void Compiled::run(List<View> in, List<View> out, Profile* profile) {
+  const std::lock_guard lock(mutex_);
+  if (profile) start_profiling();
+  int64_t up = 0, down = 0;
+  for (size_t i = 0; i < uploads_.size(); ++i) {
+    std::memcpy(up_->mapped + uploads_[i].offset, in[i].data, static_cast<size_t>(uploads_[i].tensor.bytes));
+    up += uploads_[i].tensor.bytes;
+  }
+  if (up_) up_->flush();
+  const bool timed = profile && profiled_;
+  device_->submit(timed ? profiled_ : plain_, commands_.fence);
+  if (down_) down_->invalidate();
+  for (size_t i = 0; i < downloads_.size(); ++i) {
+    std::memcpy(out[i].data, down_->mapped + downloads_[i].offset, static_cast<size_t>(downloads_[i].tensor.bytes));
+    down += downloads_[i].tensor.bytes;
+  }
+  traffic_->uploaded_bytes += up;
+  traffic_->downloaded_bytes += down;
+  ++traffic_->submits;
+  if (timed) report(*profile);
+}
+
+int64_t Compiled::device_bytes() const {
+  int64_t total = params_ ? params_->bytes : 0;
+  for (const auto& block : blocks_) total += block->bytes;
+  return total;
+}
+
+}  // namespace
+
+std::unique_ptr<Program> compile(const std::shared_ptr<Device>& device, const Region& region, Traffic* traffic) {
+  return std::make_unique<Compiled>(device, region, traffic);
+}
+
+}  // namespace tessera::vulkan

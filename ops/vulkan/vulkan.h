@@ -1,0 +1,40 @@
+// Vulkan as a backend. The loader and the drivers are found at run time; where one is missing,
+// these functions say why instead of throwing.
+#pragma once
+
+#include <memory>
+#include <string>
+#include <vector>
+
+#include "runtime/graph/backend.h"
+
+namespace tessera::vulkan {
+
+struct DeviceInfo {
+  int index = 0;                   ///< the N of "vulkan:N"
+  std::string name, driver, api;   ///< "NVIDIA H200", "NVIDIA 550.54", "1.3.277"
+  bool cpu_type = false;           ///< a software renderer: used only when named
+  int64_t memory = 0;              ///< bytes of its device-local heaps
+  bool fp16 = false;               ///< 16-bit storage and arithmetic
+  bool coopmat = false;            ///< VK_KHR_cooperative_matrix
+  int subgroup_size = 0;
+};
+
+/// All devices that tessera could use. If there are none, `why_none` gets one line, unless null.
+std::vector<DeviceInfo> devices(std::string* why_none);
+
+/// The backend on device `index`; -1: the first that is not of CPU type, discrete ones before
+/// others. Null, and one line in `why_not`, if there is none.
+std::unique_ptr<DeviceBackend> make_backend(int index, std::string* why_not);
+
+/// What a backend of this room has to say for reports: variants that failed their known-answer
+/// test, one line each.
+std::vector<std::string> notes(const DeviceBackend& backend);
+
+/// With TESSERA_VULKAN_VALIDATION=1 in the environment when the first device is opened, the
+/// validation layer watches every call. Its messages so far; the list is emptied.
+std::vector<std::string> take_validation_messages();
+/// Whether that layer is at work.
+bool validation_active();
+
+}  // namespace tessera::vulkan
