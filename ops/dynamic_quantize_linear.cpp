@@ -1,0 +1,37 @@
+// DynamicQuantizeLinear: uint8 with scale and zero point taken from the data.
+#include "ops/quantization.h"
+
+namespace tessera::ops {
+namespace {
+
+void infer_dynamic(Infer& n) {
+  n.set(0, n.shape(0));
+  n.set(1, {});
+  n.set(2, {});
+}
+
+void dynamic_reference(const Args& a) {
+  const Read<float> x(a.in[0]);
+  float low = 0, high = 0;
+  for (int64_t i = 0; i < x.size(); ++i) {
+    low = std::min(low, x[i]);
+    high = std::max(high, x[i]);
+  }
+  const float scale = high == low ? 1.0f : (high - low) / 255;
+  const float zero = std::nearbyint(std::clamp(0 - low / scale, 0.0f, 255.0f));
+  for (int64_t i = 0; i < x.size(); ++i)
+    a.out[0].as<uint8_t>()[i] = static_cast<uint8_t>(quantized(x[i] / scale, static_cast<double>(zero), {0, 255}));
+  if (a.out.size() > 1 && a.out[1]) *a.out[1].as<float>() = scale;
+  if (a.out.size() > 2 && a.out[2]) *a.out[2].as<uint8_t>() = static_cast<uint8_t>(zero);
+}
+
+const OpDef rows[] = {{.name = "DynamicQuantizeLinear", .since = 11, .in = {1, 1}, .out = {3, 3},
+                       .types = "float32 -> uint8, float32, uint8", .infer = infer_dynamic,
+                       .reference = dynamic_reference}};
+
+}  // namespace
+
+extern const OpFile dynamic_quantize_linear;
+const OpFile dynamic_quantize_linear{rows};
+
+}  // namespace tessera::ops

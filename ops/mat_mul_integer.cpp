@@ -1,0 +1,32 @@
+// MatMulInteger: int32 sums of products of 8-bit integers less their zero points.
+#include "ops/quantized_product.h"
+
+namespace tessera::ops {
+namespace {
+
+void infer_integer(Infer& n) {
+  if (n.has_input(2)) check_operand(n.shape(0), n.shape(2), true);
+  if (n.has_input(3)) check_operand(n.shape(1), n.shape(3), false);
+  infer_matmul(n);
+}
+
+void integer_reference(const Args& a) {
+  const Product p(a.in[0].shape(), a.in[1].shape());
+  const auto left = centred(a.in[0], a.has_in(2) ? a.in[2] : View{}, true);
+  const auto right = centred(a.in[1], a.has_in(3) ? a.in[3] : View{}, false);
+  int32_t* y = a.out[0].as<int32_t>();
+  multiply<uint32_t>(p, left.data(), right.data(), [&](int64_t, int64_t at, const uint32_t* sums) {
+    for (int64_t j = 0; j < p.n; ++j) y[at + j] = static_cast<int32_t>(sums[j]);
+  });
+}
+
+const OpDef rows[] = {{.name = "MatMulInteger", .since = 10, .in = {2, 4},
+                       .types = "A=int8|uint8; B=int8|uint8 : A, B, A, B -> int32", .infer = infer_integer,
+                       .reference = integer_reference}};
+
+}  // namespace
+
+extern const OpFile mat_mul_integer;
+const OpFile mat_mul_integer{rows};
+
+}  // namespace tessera::ops
