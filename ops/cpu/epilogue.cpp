@@ -1,0 +1,181 @@
+#include "ops/cpu/epilogue.h"
+
+#include <algorithm>
+
+#include "ops/elementwise.h"
+
+namespace tessera::cpu {
+namespace {
+
+bool has_vector_form(uint16_t row) {
+  const MapSimd& simd = map_simd(level());
+  if (row < MapSimd::unary_rows) return simd.unary[row] != nullptr;
+  const int binary = row - MapSimd::unary_rows;
+  return binary < MapSimd::binary_rows && simd.binary[binary][0] != nullptr;
+}
+
+int64_t padded(int64_t channels) { return (channels + 15) / 16 * 16; }
+
+// The operator's channels, before any DepthToSpace.
+int64_t own_channels(const Problem& problem) {
+  int64_t channels = problem.out[0].shape[1];
+  for (const Fused& fused : problem.node.epilogue)
+    if (fused.row == Fused::depth_to_space) channels *= static_cast<int64_t>(fused.a) * static_cast<int64_t>(fused.a);
+  return channels;
+}
+
+}  // namespace
+
+// Which kind of operand this is for an output of that shape; `none` if it is not taken.
+Epilogue::From Epilogue::operand_kind(const Type& operand, bool constant, const Shape& out) {
+  if (operand.dtype != DType::float32) return From::none;
+  const Shape& shape = operand.shape;
+  const int spatial = out.rank() - 2;
+  if (constant && shape.rank() <= out.rank() && spatial >= 0) {
+    bool plain = true, single = true;
+    for (int i = 0; i < shape.rank(); ++i) {
+      const int axis = out.rank() - shape.rank() + i;
+      if (shape[static_cast<size_t>(i)] == 1) continue;
+      single = false;
+      plain &= axis == 1 && shape[static_cast<size_t>(i)] == out[1];
+    }
+    if (single) return From::number;
+    if (plain) return From::channel;
+  }
+  return shape == out ? From::tensor : From::none;
+}
+
+bool Epilogue::fits(const Problem& problem, Layout out) {
+  const auto& epilogue = problem.node.epilogue;
+  if (epilogue.size() > max_steps || problem.out[0].dtype != DType::float32) return false;
+  Shape shape = problem.out[0].shape;
+  if (shape.rank() < 3) return false;
+  // Until a DepthToSpace, shapes are those before it.
+  bool shuffled = false;
+  for (const Fused& fused : epilogue) {
+    if (fused.row != Fused::depth_to_space) continue;
+    const auto block = static_cast<int64_t>(fused.a);
+    if (shuffled || out != Layout::row_major || shape.rank() != 4 || block < 1) return false;
+    shuffled = true;
+    shape[1] *= block * block;
+    shape[2] /= block;
+    shape[3] /= block;
+  }
+  bool before_shuffle = shuffled;
+  for (const Fused& fused : epilogue) {
+    if (fused.row == Fused::depth_to_space) {
+      shape = problem.out[0].shape;
+      before_shuffle = false;
+      continue;
+    }
+    if (!has_vector_form(fused.row)) return false;
+    if (fused.operand < 0) continue;
+    const auto index = static_cast<size_t>(fused.operand);
+    const bool constant = problem.constants[index] != nullptr;
+    const From from = operand_kind(problem.in[index], constant, shape);
+    if (from == From::none) return false;
+    if (from == From::tensor && (before_shuffle || (constant && out != Layout::row_major))) return false;
+  }
+  return true;
+}
+
+int64_t Epilogue::scratch_floats(const Problem& problem) {
+  const int64_t channels = padded(own_channels(problem));
+  return static_cast<int64_t>(problem.node.epilogue.size()) * channels;
+}
+
+void Epilogue::start(const Args& args, Layout out, int64_t channels, float* scratch) {
+  bool rows = false;
+  Shape shape = args.out[0].shape();
+  const auto& epilogue = args.node().epilogue;
+  const auto shuffle = std::find_if(epilogue.begin(), epilogue.end(),
+                                    [](const Fused& f) { return f.row == Fused::depth_to_space; });
+  if (shuffle != epilogue.end()) {
+    shuffle_ = static_cast<int>(shuffle->a);
+    crd_ = shuffle->b != 0;
+    shape[1] = channels;
+    shape[2] /= shuffle_;
+    shape[3] /= shuffle_;
+  }
+  for (const Fused& fused : epilogue) {
+    if (fused.row == Fused::depth_to_space) {
+      shape = args.out[0].shape();
+      rows = true;
+      continue;
+    }
+    Step step{fused.row, fused.swapped, From::none, fused.a, fused.b, nullptr};
+    if (fused.operand >= 0) {
+      const View& operand = args.in[static_cast<size_t>(fused.operand)];
+      // A tensor of the output's shape is told from a vector by its extent alone: where both fit,
+      // the picture is one pixel and a blocked tensor has its padding already.
+      step.from = operand_kind(operand.type, operand.type.layout == Layout::row_major, shape);
+      step.operand = operand.as<const float>();
+      if (step.from == From::tensor && out == Layout::row_major) rows = true;
+      if (step.from == From::channel && !rows) {
+        float* copy = scratch;
+        scratch += padded(channels);
+        std::copy_n(step.operand, channels, copy);
+        std::fill(copy + channels, copy + padded(channels), 0.0f);
+        step.operand = copy;
+      }
+    }
+    steps_[count_++] = step;
+    if (!rows) blocked_ = count_;
+  }
+  if (out == Layout::nchw16c) find_padding(map_simd(level()), channels);
+}
+
+// Lanes behind the last channel hold zeros; finds out whether the rows would change that.
+void Epilogue::find_padding(const MapSimd& simd, int64_t channels) {
+  if (channels % 16 == 0) return;
+  float zeros[16] = {}, values[16] = {};
+  for (int i = 0; i < blocked_; ++i) {
+    const Step& step = steps_[i];
+    apply(simd, step, values, step.from == From::number ? step.operand : zeros, true, 16);
+  }
+  if (values[15] == 0.0f) return;
+  last_block_ = channels / 16;
+  padding_from_ = static_cast<int>(channels % 16);
+}
+
+void Epilogue::apply(const MapSimd& simd, const Step& step, float* values, const float* operand, bool lanes,
+                     int64_t n) {
+  if (step.from == From::none) return simd.unary[step.row](values, values, n, step.a, step.b);
+  const auto& forms = simd.binary[step.row - MapSimd::unary_rows];
+  Along along = Along::both;
+  if (step.from == From::number || (step.from == From::channel && !lanes))
+    along = step.swapped ? Along::x_one : Along::y_one;
+  else if (step.from == From::channel)
+    along = step.swapped ? Along::x_lane : Along::y_lane;
+  const auto form = forms[static_cast<int>(along)];
+  if (step.swapped)
+    form(operand, values, values, n);
+  else
+    form(values, operand, values, n);
+}
+
+void Epilogue::apply_blocked(const MapSimd& simd, float* values, int64_t pixels, int64_t block,
+                             int64_t offset) const {
+  for (int i = 0; i < blocked_; ++i) {
+    const Step& step = steps_[i];
+    const float* operand = step.from == From::channel  ? step.operand + block * 16
+                           : step.from == From::tensor ? step.operand + offset
+                                                       : step.operand;
+    apply(simd, step, values, operand, true, pixels * 16);
+  }
+  if (block != last_block_) return;
+  for (int64_t p = 0; p < pixels; ++p)
+    std::fill(values + p * 16 + padding_from_, values + p * 16 + 16, 0.0f);
+}
+
+void Epilogue::apply_row(const MapSimd& simd, float* values, int64_t n, int64_t channel, int64_t offset) const {
+  for (int i = blocked_; i < count_; ++i) {
+    const Step& step = steps_[i];
+    const float* operand = step.from == From::channel  ? step.operand + channel
+                           : step.from == From::tensor ? step.operand + offset
+                                                       : step.operand;
+    apply(simd, step, values, operand, false, n);
+  }
+}
+
+}  // namespace tessera::cpu

@@ -1,0 +1,55 @@
+// A node's epilogue for kernels that make their output in blocks of sixteen channels: its rows up
+// to a DepthToSpace or a whole-tensor operand are applied to blocked spans, the rest to rows.
+#pragma once
+
+#include "ops/cpu/simd/map.h"
+#include "runtime/graph/backend.h"
+
+namespace tessera::cpu {
+
+class Epilogue {
+ public:
+  static constexpr int max_steps = 16;
+
+  /// Whether every row has a vector form and every operand is one number, one number per channel
+  /// (constants, both), or a float32 tensor of the output's shape that comes in the output's layout.
+  /// DepthToSpace needs a row-major output.
+  static bool fits(const Problem& problem, Layout out);
+  /// Floats that `start` needs for operands padded to whole blocks.
+  static int64_t scratch_floats(const Problem& problem);
+
+  /// Reads the node's epilogue. `channels` are the operator's own, before any DepthToSpace.
+  void start(const Args& args, Layout out, int64_t channels, float* scratch);
+
+  int shuffle() const { return shuffle_; }      ///< block size of the DepthToSpace; 1: none
+  bool shuffle_crd() const { return crd_; }
+  bool row_steps() const { return blocked_ < count_; }
+
+  /// The blocked part over `pixels` whole pixels of channel block `block`; `offset` is the distance
+  /// in floats from the output tensor's beginning, for operands of its shape.
+  void apply_blocked(const MapSimd& simd, float* values, int64_t pixels, int64_t block, int64_t offset) const;
+  /// The rest over `n` elements of one channel of a row-major output at `offset`.
+  void apply_row(const MapSimd& simd, float* values, int64_t n, int64_t channel, int64_t offset) const;
+
+ private:
+  enum class From : uint8_t { none, number, channel, tensor };
+  struct Step {
+    uint16_t row;
+    bool swapped;
+    From from;
+    float a, b;
+    const float* operand;
+  };
+  static From operand_kind(const Type& operand, bool constant, const Shape& out);
+  static void apply(const MapSimd& simd, const Step& step, float* values, const float* operand, bool lanes,
+                    int64_t n);
+  void find_padding(const MapSimd& simd, int64_t channels);
+
+  int count_ = 0, blocked_ = 0, shuffle_ = 1;
+  bool crd_ = false;
+  int padding_from_ = 16;    ///< lanes from here on must be zeroed ...
+  int64_t last_block_ = -1;  ///< ... in this block
+  Step steps_[max_steps];
+};
+
+}  // namespace tessera::cpu

@@ -1,0 +1,62 @@
+// Transposes four by four: the compiler's own vectors of four, which every level has.
+#include "ops/cpu/simd/reorder.h"
+
+#include <cstring>
+
+namespace tessera::cpu::TESSERA_LEVEL {
+namespace {
+
+typedef float Four __attribute__((vector_size(16)));
+
+inline Four load4(const float* p) {
+  Four v;
+  std::memcpy(&v, p, sizeof v);
+  return v;
+}
+inline void store4(float* p, Four v) { std::memcpy(p, &v, sizeof v); }
+
+// out[j * out_stride + i] = in[i * in_stride + j] for i, j < 4.
+inline __attribute__((always_inline)) void transpose4(const float* in, int64_t in_stride, float* out,
+                                                      int64_t out_stride) {
+  const Four a = load4(in), b = load4(in + in_stride), c = load4(in + 2 * in_stride), d = load4(in + 3 * in_stride);
+  const Four ac_low = __builtin_shufflevector(a, c, 0, 4, 1, 5), ac_high = __builtin_shufflevector(a, c, 2, 6, 3, 7);
+  const Four bd_low = __builtin_shufflevector(b, d, 0, 4, 1, 5), bd_high = __builtin_shufflevector(b, d, 2, 6, 3, 7);
+  store4(out, __builtin_shufflevector(ac_low, bd_low, 0, 4, 1, 5));
+  store4(out + out_stride, __builtin_shufflevector(ac_low, bd_low, 2, 6, 3, 7));
+  store4(out + 2 * out_stride, __builtin_shufflevector(ac_high, bd_high, 0, 4, 1, 5));
+  store4(out + 3 * out_stride, __builtin_shufflevector(ac_high, bd_high, 2, 6, 3, 7));
+}
+
+void block(const float* planes, int64_t plane_stride, int channels, int64_t pixels, float* out) {
+  const int quads = channels / 4 * 4;
+  int64_t p = 0;
+  for (; p + 4 <= pixels; p += 4) {
+    float* to = out + p * 16;
+    for (int c = 0; c < quads; c += 4) transpose4(planes + c * plane_stride + p, plane_stride, to + c, 16);
+    for (int i = 0; i < 4; ++i) {
+      for (int c = quads; c < channels; ++c) to[i * 16 + c] = planes[c * plane_stride + p + i];
+      for (int c = channels; c < 16; ++c) to[i * 16 + c] = 0.0f;
+    }
+  }
+  for (; p < pixels; ++p)
+    for (int c = 0; c < 16; ++c) out[p * 16 + c] = c < channels ? planes[c * plane_stride + p] : 0.0f;
+}
+
+void unblock(const float* in, int channels, int64_t pixels, float* planes, int64_t plane_stride) {
+  const int quads = channels / 4 * 4;
+  int64_t p = 0;
+  for (; p + 4 <= pixels; p += 4) {
+    const float* from = in + p * 16;
+    for (int c = 0; c < quads; c += 4) transpose4(from + c, 16, planes + c * plane_stride + p, plane_stride);
+    for (int c = quads; c < channels; ++c)
+      for (int i = 0; i < 4; ++i) planes[c * plane_stride + p + i] = from[i * 16 + c];
+  }
+  for (; p < pixels; ++p)
+    for (int c = 0; c < channels; ++c) planes[c * plane_stride + p] = in[p * 16 + c];
+}
+
+}  // namespace
+
+const ReorderSimd reorder{block, unblock};
+
+}  // namespace tessera::cpu::TESSERA_LEVEL

@@ -1,0 +1,17 @@
+// Between planes of single floats and blocks of sixteen channels per pixel.
+#pragma once
+
+#include "ops/cpu/level.h"
+
+namespace tessera::cpu {
+
+struct ReorderSimd {
+  /// out[p * 16 + c] = planes[c * plane_stride + p]; zero for c >= channels (1 to 16).
+  void (*block)(const float* planes, int64_t plane_stride, int channels, int64_t pixels, float* out);
+  /// planes[c * plane_stride + p] = in[p * 16 + c] for c < channels.
+  void (*unblock)(const float* in, int channels, int64_t pixels, float* planes, int64_t plane_stride);
+};
+
+TESSERA_SIMD_FAMILY(ReorderSimd, reorder)
+
+}  // namespace tessera::cpu
