@@ -9,12 +9,19 @@ namespace {
 
 Text text_of(List<std::byte> bytes) { return {reinterpret_cast<const char*>(bytes.data()), bytes.size()}; }
 
+// Names in a hostile file must not reach a terminal as control characters.
+std::string printable(std::string text) {
+  for (char& c : text)
+    if ((static_cast<unsigned char>(c) < 0x20 && c != '\n') || c == 0x7f) c = '?';
+  return text;
+}
+
 template <class F>
 auto named(const std::string& name, F&& body) {
   try {
     return body();
   } catch (const Error& error) {
-    throw Error(error.kind(), cat(name, ": ", error.what()));
+    throw Error(error.kind(), printable(cat(name, ": ", error.what())));
   }
 }
 

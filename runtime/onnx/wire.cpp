@@ -41,7 +41,10 @@ class Parser {
 
   [[noreturn]] void malformed(Text what) const {
     std::string path;
-    for (const Open& open : stack_) path += cat(path.empty() ? "" : ".", open.field);
+    for (size_t i = 0; i < stack_.size(); ++i) {
+      if (i == 6) path += " ...";
+      if (i < 6) path += cat(i ? "." : "", stack_[i].field);
+    }
     fail(Error::Kind::model, "malformed at byte ", at_ - begin_, " (", path, "): ", what);
   }
 
