@@ -1,0 +1,140 @@
+// Cast between the number types of real models, QuantizeLinear and DequantizeLinear with 8-bit
+// integers, per tensor or per axis.
+#include <algorithm>
+
+#include "ops/cpu/attrs.h"
+#include "ops/cpu/kernel.h"
+#include "ops/cpu/simd/convert.h"
+
+namespace tessera::cpu {
+namespace {
+
+constexpr int64_t elements_per_task = 1 << 14;
+
+int number_of(DType type) {
+  switch (type) {
+    case DType::float32: return static_cast<int>(Number::float32);
+    case DType::float16: return static_cast<int>(Number::float16);
+    case DType::float64: return static_cast<int>(Number::float64);
+    case DType::int32: return static_cast<int>(Number::int32);
+    case DType::int64: return static_cast<int>(Number::int64);
+    case DType::uint8: return static_cast<int>(Number::uint8);
+    case DType::int8: return static_cast<int>(Number::int8);
+    case DType::boolean: return static_cast<int>(Number::boolean);
+    default: return -1;
+  }
+}
+
+ConvertSimd::Convert converter(DType from, DType to) {
+  const int f = number_of(from), t = number_of(to);
+  return f < 0 || t < 0 ? nullptr : convert_simd(level()).convert[f][t];
+}
+
+bool accepts_cast(const Problem& problem) {
+  return converter(problem.in[0].dtype, problem.out[0].dtype) != nullptr;
+}
+
+void cast_span(const Args& args, int64_t elements, Threads& threads) {
+  const View &in = args.in[0], &out = args.out[0];
+  const auto convert = converter(in.type.dtype, out.type.dtype);
+  const int64_t from = bits_of(in.type.dtype) / 8, to = bits_of(out.type.dtype) / 8;
+  threads.parallel(elements, elements_per_task, [&](int64_t begin, int64_t end, int) {
+    convert(in.data + begin * from, out.data + begin * to, end - begin);
+  });
+}
+
+void run_cast(const Args& args, Threads& threads) noexcept {
+  cast_span(args, args.out[0].elements(), threads);
+}
+
+// A scale per tensor or per index of one axis: spans of `inner` elements share it.
+struct Scales {
+  int64_t count = 1, inner = 1, axis = 1;
+
+  Scales(const AttrReader& attrs, const Shape& x, const Shape& scale) {
+    inner = x.elements();
+    if (scale.elements() != 1) {
+      const auto at = static_cast<size_t>(axis_or(attrs, "axis", 1, x.rank()));
+      axis = x[at];
+      inner = x.elements(at + 1, x.size());
+    }
+    count = inner ? x.elements() / inner : 0;
+  }
+};
+
+bool accepts_scales(const Problem& problem) {
+  const AttrReader attrs(problem.node);
+  return is_float32(problem.in[1]) && integer_or(attrs, "block_size", 0) == 0 &&
+         (problem.in[1].shape.elements() == 1 || problem.in[1].shape.size() == 1);
+}
+
+bool accepts_quantize(const Problem& problem) {
+  const DType to = problem.out[0].dtype;
+  return is_float32(problem.in[0]) && (to == DType::uint8 || to == DType::int8) && accepts_scales(problem);
+}
+
+bool accepts_dequantize(const Problem& problem) {
+  const DType from = problem.in[0].dtype;
+  return (from == DType::uint8 || from == DType::int8 || from == DType::int32) &&
+         is_float32(problem.out[0]) && accepts_scales(problem);
+}
+
+int32_t zero_of(const Args& args, int64_t i) {
+  if (args.in.size() < 3 || !args.has_in(2)) return 0;
+  const View& zero = args.in[2];
+  if (zero.type.dtype == DType::int32) {
+    int32_t value;
+    std::memcpy(&value, zero.data + i * 4, 4);
+    return value;
+  }
+  return zero.type.dtype == DType::int8 ? zero.as<const int8_t>()[i] : zero.as<const uint8_t>()[i];
+}
+
+// Calls span(scale's index, first element, count) over pieces of the tensor.
+template <class Span>
+void for_spans(const Scales& s, Threads& threads, const Span& span) {
+  if (s.count == 0) return;
+  const int64_t piece = std::min(s.inner, elements_per_task), pieces = (s.inner + piece - 1) / piece;
+  threads.parallel(s.count * pieces, std::max<int64_t>(1, elements_per_task / piece),
+                   [&](int64_t begin, int64_t end, int) {
+                     for (int64_t i = begin; i < end; ++i) {
+                       const int64_t at = i % pieces * piece, row = i / pieces;
+                       span(row % s.axis, row * s.inner + at, std::min(piece, s.inner - at));
+                     }
+                   });
+}
+
+void run_quantize(const Args& args, Threads& threads) noexcept {
+  const Scales scales(args, args.in[0].shape(), args.in[1].shape());
+  const ConvertSimd& simd = convert_simd(level());
+  const bool is_signed = args.out[0].type.dtype == DType::int8;
+  for_spans(scales, threads, [&](int64_t scale, int64_t first, int64_t n) {
+    simd.quantize(args.in[0].as<const float>() + first, args.in[1].as<const float>()[scale],
+                  static_cast<float>(zero_of(args, scale)), is_signed, args.out[0].data + first, n);
+  });
+}
+
+void run_dequantize(const Args& args, Threads& threads) noexcept {
+  const View& in = args.in[0];
+  const Scales scales(args, in.shape(), args.in[1].shape());
+  const int kind = in.type.dtype == DType::uint8 ? 0 : in.type.dtype == DType::int8 ? 1 : 2;
+  const auto dequantize = convert_simd(level()).dequantize[kind];
+  const int64_t size = kind == 2 ? 4 : 1;
+  for_spans(scales, threads, [&](int64_t scale, int64_t first, int64_t n) {
+    dequantize(in.data + first * size, zero_of(args, scale), args.in[1].as<const float>()[scale],
+               args.out[0].as<float>() + first, n);
+  });
+}
+
+constexpr CpuKernel rows[] = {
+    {.op = "Cast", .name = "cast", .accepts = accepts_cast, .run = run_cast},
+    {.op = "QuantizeLinear", .name = "quantize", .accepts = accepts_quantize, .run = run_quantize},
+    {.op = "DequantizeLinear", .name = "dequantize", .accepts = accepts_dequantize, .run = run_dequantize},
+};
+
+}  // namespace
+
+extern const KernelFile convert_kernels;
+const KernelFile convert_kernels{rows};
+
+}  // namespace tessera::cpu

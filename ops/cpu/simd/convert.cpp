@@ -1,0 +1,178 @@
+#include "ops/cpu/simd/convert.h"
+
+#include <string.h>
+
+#include "ops/cpu/simd/simd.h"
+
+namespace tessera::cpu::TESSERA_LEVEL {
+namespace {
+
+struct Half {
+  uint16_t bits;
+};
+struct Boolean {
+  uint8_t byte;
+};
+
+template <class T>
+T read(const void* p, int64_t i) {
+  T value;
+  memcpy(&value, static_cast<const char*>(p) + i * static_cast<int64_t>(sizeof(T)), sizeof value);
+  return value;
+}
+template <class T>
+void write(void* p, int64_t i, T value) {
+  memcpy(static_cast<char*>(p) + i * static_cast<int64_t>(sizeof(T)), &value, sizeof value);
+}
+
+template <class From, class To>
+To number(From x) {
+  return static_cast<To>(x);
+}
+// Through 32 bits, as float to a byte has no instruction of its own.
+template <>
+inline uint8_t number<float, uint8_t>(float x) {
+  return static_cast<uint8_t>(static_cast<int32_t>(x));
+}
+template <>
+inline int8_t number<float, int8_t>(float x) {
+  return static_cast<int8_t>(static_cast<int32_t>(x));
+}
+
+template <class From, class To>
+void convert_span(const void* from, void* to, int64_t n) {
+  for (int64_t i = 0; i < n; ++i) write<To>(to, i, number<From, To>(read<From>(from, i)));
+}
+
+template <class From>
+void to_boolean(const void* from, void* to, int64_t n) {
+  for (int64_t i = 0; i < n; ++i) write<uint8_t>(to, i, read<From>(from, i) != From(0) ? 1 : 0);
+}
+
+template <class To>
+void from_boolean(const void* from, void* to, int64_t n) {
+  for (int64_t i = 0; i < n; ++i) write<To>(to, i, read<uint8_t>(from, i) ? To(1) : To(0));
+}
+
+[[maybe_unused]] float half_to_float(uint16_t half) {
+  const uint32_t sign = static_cast<uint32_t>(half & 0x8000) << 16, rest = half & 0x7fff;
+  uint32_t bits = (rest << 13) + (112u << 23);
+  float value;
+  if (rest >= 0x7c00) {
+    bits += 112u << 23;
+    if (rest > 0x7c00) bits |= 1u << 22;
+  } else if (rest < 0x0400) {  // below the normal range: exact in float
+    value = static_cast<float>(rest) * 5.9604644775390625e-8f;
+    memcpy(&bits, &value, 4);
+  }
+  bits |= sign;
+  memcpy(&value, &bits, 4);
+  return value;
+}
+
+[[maybe_unused]] uint16_t float_to_half(float value) {
+  uint32_t bits;
+  memcpy(&bits, &value, 4);
+  const uint32_t sign = bits >> 16 & 0x8000, magnitude = bits & 0x7fffffff;
+  if (magnitude > 0x7f800000) return static_cast<uint16_t>(sign | 0x7e00 | (magnitude >> 13 & 0x3ff));
+  if (magnitude >= 0x477ff000) return static_cast<uint16_t>(sign | 0x7c00);
+  if (magnitude < 0x38800000) {  // below the normal range: let the adder round to its last place
+    float small, magic = 0.5f;
+    memcpy(&small, &magnitude, 4);
+    small += magic;
+    uint32_t shifted;
+    memcpy(&shifted, &small, 4);
+    return static_cast<uint16_t>(sign | (shifted - 0x3f000000));
+  }
+  const uint32_t rounded = magnitude - (112u << 23) + 0xfff + (magnitude >> 13 & 1);
+  return static_cast<uint16_t>(sign | rounded >> 13);
+}
+
+void half_to_float_span(const void* from, void* to, int64_t n) {
+  int64_t i = 0;
+#if defined(__AVX2__)
+  const auto* p = static_cast<const uint16_t*>(from);
+  auto* q = static_cast<float*>(to);
+  for (; i + 8 <= n; i += 8)
+    _mm256_storeu_ps(q + i, _mm256_cvtph_ps(_mm_loadu_si128(reinterpret_cast<const __m128i*>(p + i))));
+#endif
+  for (; i < n; ++i) write<float>(to, i, half_to_float(read<uint16_t>(from, i)));
+}
+
+void float_to_half_span(const void* from, void* to, int64_t n) {
+  int64_t i = 0;
+#if defined(__AVX2__)
+  const auto* p = static_cast<const float*>(from);
+  auto* q = static_cast<uint16_t*>(to);
+  for (; i + 8 <= n; i += 8)
+    _mm_storeu_si128(reinterpret_cast<__m128i*>(q + i),
+                     _mm256_cvtps_ph(_mm256_loadu_ps(p + i), _MM_FROUND_TO_NEAREST_INT));
+#endif
+  for (; i < n; ++i) write<uint16_t>(to, i, float_to_half(read<float>(from, i)));
+}
+
+void quantize(const float* x, float scale, float zero, bool is_signed, void* out, int64_t n) {
+  const float low = is_signed ? -128.0f : 0.0f, high = is_signed ? 127.0f : 255.0f;
+  const V vscale(scale), vzero(zero), vlow(low), vhigh(high);
+  auto* to = static_cast<uint8_t*>(out);
+  float part[lanes];
+  int32_t whole[lanes];
+  for (int64_t i = 0; i < n; i += lanes) {
+    const int64_t count = n - i < lanes ? n - i : lanes;
+    const float* from = x + i;
+    if (count < lanes) {
+      for (int64_t j = 0; j < lanes; ++j) part[j] = j < count ? from[j] : 0.0f;
+      from = part;
+    }
+    V q = xsimd::nearbyint(load(from) / vscale) + vzero;
+    q = xsimd::select(q > vlow, xsimd::select(q < vhigh, q, vhigh), vlow);
+    xsimd::to_int(q).store_unaligned(whole);
+    for (int64_t j = 0; j < count; ++j) to[i + j] = static_cast<uint8_t>(whole[j]);
+  }
+}
+
+template <class T>
+void dequantize(const void* x, int32_t zero, float scale, float* out, int64_t n) {
+  for (int64_t i = 0; i < n; ++i)
+    out[i] = static_cast<float>(static_cast<int32_t>(read<T>(x, i)) - zero) * scale;
+}
+
+constexpr int at(Number n) { return static_cast<int>(n); }
+
+constexpr ConvertSimd table() {
+  ConvertSimd t{};
+#define TESSERA_BOTH(a, A, b, B)                          \
+  t.convert[at(Number::a)][at(Number::b)] = convert_span<A, B>; \
+  t.convert[at(Number::b)][at(Number::a)] = convert_span<B, A>;
+  TESSERA_BOTH(float32, float, float64, double)
+  TESSERA_BOTH(float32, float, int32, int32_t)
+  TESSERA_BOTH(float32, float, int64, int64_t)
+  TESSERA_BOTH(float32, float, uint8, uint8_t)
+  TESSERA_BOTH(float32, float, int8, int8_t)
+  TESSERA_BOTH(int32, int32_t, int64, int64_t)
+  TESSERA_BOTH(int32, int32_t, uint8, uint8_t)
+  TESSERA_BOTH(int32, int32_t, int8, int8_t)
+  TESSERA_BOTH(int64, int64_t, uint8, uint8_t)
+#undef TESSERA_BOTH
+#define TESSERA_BOOLEAN(a, A)                                        \
+  t.convert[at(Number::a)][at(Number::boolean)] = to_boolean<A>;     \
+  t.convert[at(Number::boolean)][at(Number::a)] = from_boolean<A>;
+  TESSERA_BOOLEAN(float32, float)
+  TESSERA_BOOLEAN(int32, int32_t)
+  TESSERA_BOOLEAN(int64, int64_t)
+  TESSERA_BOOLEAN(uint8, uint8_t)
+#undef TESSERA_BOOLEAN
+  t.convert[at(Number::float32)][at(Number::float16)] = float_to_half_span;
+  t.convert[at(Number::float16)][at(Number::float32)] = half_to_float_span;
+  t.quantize = quantize;
+  t.dequantize[0] = dequantize<uint8_t>;
+  t.dequantize[1] = dequantize<int8_t>;
+  t.dequantize[2] = dequantize<int32_t>;
+  return t;
+}
+
+}  // namespace
+
+const ConvertSimd convert = table();
+
+}  // namespace tessera::cpu::TESSERA_LEVEL
