@@ -112,7 +112,7 @@ TEST(Registry, NamesAndVersionsAreConsistent) {
   std::set<std::tuple<Text, Text, int>> seen;
   for (const OpDef* op : all_ops()) {
     EXPECT_TRUE(seen.insert({op->domain, op->name, op->since}).second) << op->name << " " << op->since;
-    EXPECT_NE(op->execute != nullptr, op->infer != nullptr) << op->name;
+    EXPECT_TRUE(op->execute || op->infer) << op->name;
     EXPECT_EQ(op->infer != nullptr, op->reference != nullptr || op->view) << op->name;
   }
   EXPECT_GT(seen.size(), 50u);

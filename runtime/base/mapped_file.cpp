@@ -46,8 +46,7 @@ int retry_open(int directory, const char* path, int flags) {
 
 struct stat status_of(int descriptor, const std::string& path) {
   struct stat status;
-  if (::fstat(descriptor, &status) != 0)
-    fail(Error::Kind::file, "cannot read ", path, ": ", std::strerror(errno));
+  if (::fstat(descriptor, &status) != 0) fail(Error::Kind::file, "cannot read ", path, ": ", std::strerror(errno));
   return status;
 }
 
@@ -94,7 +93,8 @@ void check_relative(Text relative) {
     fail(Error::Kind::model, "external data location \"", relative.substr(0, 200), "\" ", why);
   };
   if (relative.empty()) refuse("is empty");
-  if (relative.find('\0') != Text::npos) refuse("contains a NUL byte");
+  if (relative.find('\0') != Text::npos)
+    fail(Error::Kind::model, "external data has a location that contains a NUL byte");
   if (relative.front() == '/') refuse("is absolute; it must be relative to the model's folder");
   for (size_t begin = 0; begin <= relative.size();) {
     const size_t end = std::min(relative.find('/', begin), relative.size());
@@ -114,14 +114,15 @@ std::shared_ptr<const MappedFile> MappedFile::map(int descriptor, const std::str
     void* address = ::mmap(nullptr, size, PROT_READ, MAP_PRIVATE, descriptor, 0);
     if (address == MAP_FAILED)
       fail(Error::Kind::file, "cannot map ", path, " (", size, " bytes): ", std::strerror(errno));
+    // A huge page at a time, looking at the names of a model's weights would make all of them resident.
+    ::madvise(address, size, MADV_NOHUGEPAGE);
     data = static_cast<const std::byte*>(address);
   }
   return std::shared_ptr<const MappedFile>(new MappedFile(data, size));
 }
 
 std::shared_ptr<const MappedFile> MappedFile::open(const std::string& path) {
-  if (path.find('\0') != std::string::npos)
-    fail(Error::Kind::file, "cannot open a path that contains a NUL byte");
+  if (path.find('\0') != std::string::npos) fail(Error::Kind::file, "cannot open a path that contains a NUL byte");
   const Descriptor file(retry_open(AT_FDCWD, path.c_str(), O_RDONLY | O_NONBLOCK));
   if (!file) fail(Error::Kind::file, "cannot open ", path, ": ", std::strerror(errno));
   return map(file.number(), path);
@@ -139,12 +140,11 @@ std::shared_ptr<const MappedFile> MappedFile::open_beneath(const std::string& di
     if (reason == ELOOP || reason == EXDEV)
       fail(Error::Kind::model, "external data \"", relative, "\" is reached through a symbolic link, which is ",
            "refused: put the file itself into the model's folder");
-    fail(Error::Kind::file, "cannot open external data \"", relative, "\" in the model's folder: ",
-         std::strerror(reason));
+    fail(Error::Kind::file, "cannot open external data \"", relative,
+         "\" in the model's folder: ", std::strerror(reason));
   }
   const struct stat status = status_of(file.number(), name);
-  if (!S_ISREG(status.st_mode))
-    fail(Error::Kind::model, "external data \"", relative, "\" is not a regular file");
+  if (!S_ISREG(status.st_mode)) fail(Error::Kind::model, "external data \"", relative, "\" is not a regular file");
   if (status.st_nlink != 1)
     fail(Error::Kind::model, "external data \"", relative, "\" has ", status.st_nlink,
          " hard links, which is refused: copy the file into the model's folder");

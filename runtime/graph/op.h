@@ -43,7 +43,8 @@ struct OpDef {
   void (*infer)(Infer&) = nullptr;
   /// Computes the outputs, for every dtype in `types`. Mandatory unless `execute` is given.
   void (*reference)(const Args&) = nullptr;
-  /// Instead of both: outputs whose shape depends on data, containers, control flow.
+  /// Instead of both: outputs whose shape depends on data, control flow. Beside both: for inputs that
+  /// are containers (Identity of a sequence).
   void (*execute)(Frame&) = nullptr;
   bool view = false;     ///< output 0 is input 0's bytes under another shape: never runs
   bool folds = true;     ///< false: a fresh result each run (random operators)
@@ -87,7 +88,8 @@ int normalize_axis(int64_t axis, int rank);
 Shape broadcast(const Shape& a, const Shape& b);
 
 /// Thrown by Infer when an output's shape depends on the value of an input that is not known yet;
-/// the planner cuts its plan there. Operators never catch it.
+/// the planner cuts its plan there. Operators never catch it. -1: of the outputs nothing is known
+/// before the run, and `execute` makes them.
 struct NeedsValue {
   int input;
 };

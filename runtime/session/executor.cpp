@@ -111,7 +111,7 @@ Datum Executor::value_of(const Segment& segment, const std::vector<Datum>& value
 }
 
 // Infers as far as it goes, plans that stretch, and keeps the rest.
-std::shared_ptr<Executor::Segment> Executor::build(Graph rest) const {
+std::shared_ptr<Executor::Segment> Executor::build(Graph rest, bool first) const {
   auto segment = std::make_shared<Segment>();
   const Stop stop = infer_types(rest);
   segment->needs = stop.needs;
@@ -134,8 +134,8 @@ std::shared_ptr<Executor::Segment> Executor::build(Graph rest) const {
   for (const ValueId id : made)
     if (needed.contains(id)) head.outputs.push_back(id);
 
-  if (stop.node == rest.nodes.size() + stop.node && rest.inputs.size() == graph_.inputs.size()) {
-    // Nothing is left: inputs and outputs are the graph's own, in its order, so that a caller's
+  if (first && rest.nodes.empty()) {
+    // No cut: inputs and outputs are the graph's own, in its order, so that a caller's
     // buffers can be bound directly.
     head.inputs = rest.inputs;
     for (const auto& [outer, inner] : rest.captures) head.inputs.push_back(inner);
@@ -190,7 +190,7 @@ std::shared_ptr<Executor::Segment> Executor::first_segment(List<Type> in, List<K
     const ValueId id = i < graph.inputs.size() ? graph.inputs[i] : graph.captures[i - graph.inputs.size()].second;
     set_type(graph.values[id], kinds.empty() ? Kind::tensor : kinds[i], in[i]);
   }
-  auto segment = build(std::move(graph));
+  auto segment = build(std::move(graph), true);
   const std::lock_guard lock(mutex_);
   if (segments_.size() >= cache_limit) segments_.clear();
   return segments_.emplace(key, std::move(segment)).first->second;
@@ -204,7 +204,7 @@ std::shared_ptr<Executor::Segment> Executor::next_segment(Segment& from, const s
   }
   Graph rest = from.rest;
   learn(rest);
-  auto segment = build(std::move(rest));
+  auto segment = build(std::move(rest), false);
   const std::lock_guard lock(mutex_);
   if (from.next.size() >= cache_limit) from.next.clear();
   return from.next.emplace(key, std::move(segment)).first->second;

@@ -40,7 +40,7 @@ class Executor {
  private:
   struct Segment;
   class NodeFrame;
-  std::shared_ptr<Segment> build(Graph rest) const;
+  std::shared_ptr<Segment> build(Graph rest, bool first) const;
   std::unique_ptr<Plan> plan(Graph head, bool cpu_only) const;
   std::shared_ptr<Segment> first_segment(List<Type> in, List<Kind> kinds) const;
   std::shared_ptr<Segment> find_segment(const std::string& key) const;
