@@ -47,9 +47,11 @@ ChainStep unary_step(const Args& args) {
   switch (step.row) {
     case LeakyRelu: step.a = real_or(args, "alpha", 0.01f); break;
     case Elu:
+    case Celu:
     case ThresholdedRelu:
     case Swish: step.a = real_or(args, "alpha", 1); break;
     case HardSigmoid: step.a = real_or(args, "alpha", 0.2f), step.b = real_or(args, "beta", 0.5f); break;
+    case Shrink: step.a = real_or(args, "lambd", 0.5f), step.b = real_or(args, "bias", 0); break;
     case Affine: step.a = real_or(args, "alpha", 1), step.b = real_or(args, "beta", 0); break;
     case Selu:
       step.a = real_or(args, "alpha", 1.67326319217681884765625f);
