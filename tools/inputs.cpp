@@ -159,7 +159,7 @@ std::string file_name(Text name) {
   for (char& c : safe)
     if (static_cast<unsigned char>(c) < 32 || c == 127 || Text("/\\:*?\"<>|").find(c) != Text::npos) c = '_';
   // "." and ".." are folders, and an empty name is none.
-  if (safe.empty() || safe[0] == '.') safe.insert(0, "_");
+  if (safe.empty() || safe[0] == '.') safe.insert(safe.begin(), '_');
   constexpr size_t longest = 200;
   if (safe.size() > longest) safe.resize(longest);
   return safe;
