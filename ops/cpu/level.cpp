@@ -1,5 +1,6 @@
 #include "ops/cpu/level.h"
 
+#include <atomic>
 #include <cstdlib>
 
 namespace tessera::cpu {
@@ -20,6 +21,11 @@ Level choose() {
   fail(Error::Kind::usage, "TESSERA_ISA=", pinned, " is not a level: use baseline, avx2 or avx512");
 }
 
+std::atomic<Level>& current() {
+  static std::atomic<Level> chosen{choose()};
+  return chosen;
+}
+
 }  // namespace
 
 Level best_level() {
@@ -35,10 +41,9 @@ Level best_level() {
 #endif
 }
 
-Level level() {
-  static const Level chosen = choose();
-  return chosen;
-}
+Level level() { return current().load(std::memory_order_relaxed); }
+
+void pin_level(Level level) { current().store(level, std::memory_order_relaxed); }
 
 Text name_of(Level level) {
   switch (level) {

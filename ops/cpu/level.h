@@ -14,6 +14,9 @@ Level level();
 Text name_of(Level level);
 /// The best level that this machine can run.
 Level best_level();
+/// Changes the level from here on, for tests that run every level in one process. What kernels have
+/// packed before stays in the form of the level before.
+void pin_level(Level level);
 
 /// Picks a family's table of inner loops for the current level. Declare a family with
 /// TESSERA_SIMD_FAMILY(ConvSimd, conv) in ops/cpu/simd/conv.h; define it in simd/conv.cpp as
