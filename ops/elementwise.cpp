@@ -3,7 +3,7 @@
 #include "ops/elementwise.h"
 
 #include "ops/elementwise_math.h"
-#include "ops/walk.h"
+#include "ops/pairs.h"
 
 namespace tessera::elementwise {
 
@@ -241,36 +241,14 @@ void infer_clip(Infer& infer) {
 
 // --- Binary operators -------------------------------------------------------------------------
 
-void infer_binary(Infer& infer) { infer.set(0, broadcast(infer.shape(0), infer.shape(1))); }
-
 template <uint16_t Row>
 void binary(const Args& args) {
   row::apply_binary(Row, args.in[0], args.in[1], args.out[0]);
 }
 
-// Before opset 7 the second operand is laid along the first one's axes from `axis` on (at its end
-// by default): the same as numpy's rule once its shape ends in enough ones.
-Shape aligned(const AttrReader& attrs, const Shape& x, const Shape& y) {
-  if (!attrs.has("axis")) return y;
-  const int axis = normalize_axis(attrs.integer("axis"), x.rank());
-  Shape shape = y;
-  while (shape.size() + static_cast<size_t>(axis) < x.size()) shape.push_back(1);
-  return shape;
-}
-
-void infer_old_binary(Infer& infer) {
-  const Shape& x = infer.shape(0);
-  const Shape& y = infer.shape(1);
-  if (broadcast(x, aligned(infer, x, y)) != x)
-    fail(Error::Kind::shape, "shape ", y, " does not broadcast to ", x);
-  infer.set(0, x);
-}
-
 template <uint16_t Row>
 void old_binary(const Args& args) {
-  View y = args.in[1];
-  y.type.shape = aligned(args, args.in[0].shape(), y.shape());
-  row::apply_binary(Row, args.in[0], y, args.out[0]);
+  row::apply_binary(Row, args.in[0], old_operand(args), args.out[0]);
 }
 
 // PRelu's slope: one number or one per channel before opset 7, unidirectional broadcasting since.
@@ -408,11 +386,11 @@ constexpr OpDef one_to_one(Text name, int since, Text types, List<AttrDef> attrs
 }
 template <uint16_t Row>
 constexpr OpDef old_two(Text name, Text types) {
-  return {name, "", 1, {2, 2}, {1, 1}, types, {}, infer_old_binary, old_binary<Row>};
+  return {name, "", 1, {2, 2}, {1, 1}, types, {}, infer_old_pair, old_binary<Row>};
 }
 template <uint16_t Row>
 constexpr OpDef two(Text name, Text types) {
-  return {name, "", 7, {2, 2}, {1, 1}, types, {}, infer_binary, binary<Row>};
+  return {name, "", 7, {2, 2}, {1, 1}, types, {}, infer_pair, binary<Row>};
 }
 template <uint16_t Row>
 constexpr OpDef several(Text name, Text types) {
@@ -473,7 +451,7 @@ const OpDef rows[] = {
     old_two<row::Div>("Div", two_numbers),
     two<row::Div>("Div", two_numbers),
     old_two<row::Pow>("Pow", two_floats),
-    {"Pow", "", 7, {2, 2}, {1, 1}, "T=numeric; U=numeric : T, U -> T", {}, infer_binary, power},
+    {"Pow", "", 7, {2, 2}, {1, 1}, "T=numeric; U=numeric : T, U -> T", {}, infer_pair, power},
     {"PRelu", "", 1, {2, 2}, {1, 1}, two_floats, {}, infer_old_prelu, old_prelu},
     {"PRelu", "", 7, {2, 2}, {1, 1}, two_numbers, {}, infer_prelu, binary<row::PRelu>},
     several<row::Min>("Min", "T=numeric : T... -> T"),

@@ -1,0 +1,13 @@
+// ArgMax: the place of the largest element along an axis.
+#include "ops/arg.h"
+
+namespace tessera::ops {
+extern const OpFile arg_max;
+namespace {
+
+const OpDef rows[] = {
+    {"ArgMax", "", 1, {1, 1}, {1, 1}, arg_types, arg_attrs, infer_arg, run_arg<std::greater<>>}};
+
+}  // namespace
+const OpFile arg_max{rows};
+}  // namespace tessera::ops

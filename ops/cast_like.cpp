@@ -1,0 +1,21 @@
+// CastLike: the first input's numbers in the second one's data type.
+#include "ops/convert.h"
+
+namespace tessera::ops {
+extern const OpFile cast_like;
+namespace {
+
+void infer_cast_like(Infer& infer) { infer.set(0, infer.in(1).dtype, infer.shape(0)); }
+
+void reference(const Args& args) { convert(args.in[0], args.out[0], rounding_of(args)); }
+
+constexpr Text types =
+    "T=numeric|boolean|string|float8e4m3fn|float8e4m3fnuz|float8e5m2|float8e5m2fnuz|float8e8m0|float4e2m1"
+    "|uint4|int4|uint2|int2; U=numeric|boolean|string|float8e4m3fn|float8e4m3fnuz|float8e5m2|float8e5m2fnuz"
+    "|float8e8m0|float4e2m1|uint4|int4|uint2|int2 : T, U";
+const OpDef rows[] = {
+    {"CastLike", "", 15, {2, 2}, {1, 1}, types, rounding_attrs, infer_cast_like, reference}};
+
+}  // namespace
+const OpFile cast_like{rows};
+}  // namespace tessera::ops

@@ -1,0 +1,35 @@
+// Compress: the slices of an axis, or the elements, for which a condition holds.
+#include "ops/data_dependent.h"
+#include "ops/move.h"
+
+namespace tessera::ops {
+extern const OpFile compress;
+namespace {
+
+std::vector<Tensor> chosen(const AttrReader& attrs, List<View> in) {
+  const View &data = in[0], &condition = in[1];
+  const bool flat = !attrs.has("axis");
+  const int axis = flat ? 0 : normalize_axis(attrs.integer("axis"), data.shape().rank());
+  Shape shape = flat ? Shape{data.elements()} : data.shape();
+  const Around around(shape, axis);
+  std::vector<int64_t> kept;
+  for (int64_t i = 0; i < std::min(condition.elements(), around.extent); ++i)
+    if (condition.as<bool>()[i]) kept.push_back(i);
+  shape[static_cast<size_t>(axis)] = static_cast<int64_t>(kept.size());
+  Tensor out = Tensor::make({data.type.dtype, shape});
+  visit_bits(data.type.dtype, [&]<class T>() {
+    T* to = out.as<T>();
+    for (int64_t o = 0; o < around.outer; ++o)
+      for (const int64_t i : kept) {
+        std::copy_n(data.as<T>() + (o * around.extent + i) * around.inner, around.inner, to);
+        to += around.inner;
+      }
+  });
+  return {out};
+}
+
+const OpDef rows[] = {by_value<chosen>("Compress", 9, {2, 2}, {1, 1}, "T=all : T, boolean -> T")};
+
+}  // namespace
+const OpFile compress{rows};
+}  // namespace tessera::ops

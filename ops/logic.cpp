@@ -1,0 +1,52 @@
+// And, Or, Xor, Not: elementwise on booleans.
+#include "ops/pairs.h"
+
+namespace tessera::ops {
+extern const OpFile logic;
+namespace {
+
+struct Xor {
+  bool operator()(bool x, bool y) const { return x != y; }
+};
+
+template <class F>
+void reference(const Args& args) {
+  for_pairs<bool, bool>(args.in[0], args.in[1], args.out[0], F());
+}
+
+template <class F>
+void old_reference(const Args& args) {
+  for_pairs<bool, bool>(args.in[0], old_operand(args), args.out[0], F());
+}
+
+void infer_not(Infer& infer) { infer.set(0, infer.shape(0)); }
+
+void run_not(const Args& args) {
+  for (int64_t i = 0, n = args.out[0].elements(); i < n; ++i)
+    args.out[0].as<bool>()[i] = !args.in[0].as<bool>()[i];
+}
+
+constexpr Text two = "boolean, boolean -> boolean";
+
+template <class F>
+constexpr OpDef old_row(Text name) {
+  return {name, "", 1, {2, 2}, {1, 1}, two, {}, infer_old_pair, old_reference<F>};
+}
+template <class F>
+constexpr OpDef row(Text name) {
+  return {name, "", 7, {2, 2}, {1, 1}, two, {}, infer_pair, reference<F>};
+}
+
+const OpDef rows[] = {
+    old_row<std::logical_and<>>("And"),
+    row<std::logical_and<>>("And"),
+    old_row<std::logical_or<>>("Or"),
+    row<std::logical_or<>>("Or"),
+    old_row<Xor>("Xor"),
+    row<Xor>("Xor"),
+    {"Not", "", 1, {1, 1}, {1, 1}, "boolean -> boolean", {}, infer_not, run_not},
+};
+
+}  // namespace
+const OpFile logic{rows};
+}  // namespace tessera::ops
