@@ -1,0 +1,14 @@
+// CumProd: running products along an axis.
+#include "ops/cumulate.h"
+
+namespace tessera::ops {
+extern const OpFile cum_prod;
+namespace {
+
+void reference(const Args& args) { cumulate<std::multiplies<>>(args, 1); }
+
+const OpDef rows[] = {{"CumProd", "", 26, {2, 2}, {1, 1}, cumulate_types, {}, infer_cumulate, reference}};
+
+}  // namespace
+const OpFile cum_prod{rows};
+}  // namespace tessera::ops

@@ -1,0 +1,14 @@
+// CumSum: running sums along an axis.
+#include "ops/cumulate.h"
+
+namespace tessera::ops {
+extern const OpFile cum_sum;
+namespace {
+
+void reference(const Args& args) { cumulate<std::plus<>>(args, 0); }
+
+const OpDef rows[] = {{"CumSum", "", 11, {2, 2}, {1, 1}, cumulate_types, {}, infer_cumulate, reference}};
+
+}  // namespace
+const OpFile cum_sum{rows};
+}  // namespace tessera::ops

@@ -1,0 +1,45 @@
+// CumSum and CumProd: what has come so far along an axis.
+#pragma once
+
+#include "ops/elementwise_math.h"
+#include "ops/move.h"
+
+namespace tessera::ops {
+
+inline void infer_cumulate(Infer& infer) {
+  if (infer.shape(1).elements() != 1) fail(Error::Kind::shape, "axis ", infer.in(1), " is not one number");
+  infer.set(0, infer.shape(0));
+}
+
+/// Join()(so far, next), from `start` on.
+template <class Join>
+void cumulate(const Args& args, int start) {
+  const View &in = args.in[0], &out = args.out[0];
+  const Around around(in.shape(), normalize_axis(index_at(args.in[1], 0), in.shape().rank()));
+  const bool exclusive = args.integer("exclusive") != 0, reverse = args.integer("reverse") != 0;
+  visit(in.type.dtype, [&]<class T>() {
+    using N = std::conditional_t<std::is_integral_v<T>, elementwise::math::Int<T>,
+                                 std::conditional_t<std::is_same_v<T, double>, double, float>>;
+    const auto number = [](const N& n) {
+      if constexpr (std::is_integral_v<T>)
+        return n.v;
+      else
+        return T(n);
+    };
+    for (int64_t o = 0; o < around.outer; ++o)
+      for (int64_t i = 0; i < around.inner; ++i) {
+        N sum(start);
+        for (int64_t k = 0; k < around.extent; ++k) {
+          const int64_t place = reverse ? around.extent - 1 - k : k;
+          const int64_t at = (o * around.extent + place) * around.inner + i;
+          const N next = Join()(sum, N(in.as<T>()[at]));
+          out.as<T>()[at] = number(exclusive ? sum : next);
+          sum = next;
+        }
+      }
+  });
+}
+
+inline constexpr Text cumulate_types = "T=numeric; I=int32|int64 : T, I -> T";
+
+}  // namespace tessera::ops

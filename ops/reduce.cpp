@@ -1,0 +1,276 @@
+// ReduceSum, ReduceMean, ReduceMax, ReduceMin, ReduceProd, ReduceL1, ReduceL2, ReduceLogSum,
+// ReduceLogSumExp and ReduceSumSquare: one number for all elements along some axes. A row's struct
+// says how an element is joined to what came before, and what becomes of that in the end.
+#include "ops/convert.h"
+#include "ops/elementwise_math.h"
+
+namespace tessera::ops {
+extern const OpFile reduce;
+namespace {
+
+// Which axes go: attribute `axes`, or the second input since opset 18 (ReduceSum: 13).
+struct Axes {
+  std::vector<bool> reduced;
+  bool keep;
+};
+
+Axes axes_of(const AttrReader& attrs, List<int64_t> named, int rank) {
+  const bool all = named.empty() && attrs.integer("noop_with_empty_axes") == 0;
+  Axes axes{std::vector<bool>(static_cast<size_t>(rank), all), attrs.integer("keepdims") != 0};
+  for (const int64_t axis : named) axes.reduced[static_cast<size_t>(normalize_axis(axis, rank))] = true;
+  return axes;
+}
+
+void set_reduced(Infer& infer, List<int64_t> named) {
+  const Axes axes = axes_of(infer, named, infer.rank(0));
+  Shape shape;
+  for (size_t i = 0; i < axes.reduced.size(); ++i) {
+    if (!axes.reduced[i]) shape.push_back(infer.shape(0)[i]);
+    else if (axes.keep) shape.push_back(1);
+  }
+  infer.set(0, shape);
+}
+
+void infer_attribute(Infer& infer) { set_reduced(infer, infer.integers("axes")); }
+
+void infer_input(Infer& infer) {
+  if (!infer.has_input(1)) return infer_attribute(infer);
+  set_reduced(infer, infer.integers_of(1));
+}
+
+// --- How each operator joins. N is double, or a wide integer that wraps. ----------------------
+
+template <class N>
+constexpr bool is_real = std::is_same_v<N, double>;
+
+template <class N>
+double as_real(N x) {
+  if constexpr (is_real<N>)
+    return x;
+  else
+    return static_cast<double>(x.v);
+}
+
+template <class N>
+N from_real(double x) {
+  if constexpr (is_real<N>)
+    return x;
+  else
+    return N(convert_detail::truncated<decltype(N::v)>(x));
+}
+
+template <class N>
+N lowest() {
+  if constexpr (is_real<N>)
+    return -std::numeric_limits<double>::infinity();
+  else
+    return N(std::numeric_limits<decltype(N::v)>::min());
+}
+
+template <class N>
+N highest() {
+  if constexpr (is_real<N>)
+    return std::numeric_limits<double>::infinity();
+  else
+    return N(std::numeric_limits<decltype(N::v)>::max());
+}
+
+struct Sum {
+  template <class N> static N start() { return N(0); }
+  template <class N> static N join(N so_far, N x) { return so_far + x; }
+  template <class N> static N finish(N x, int64_t) { return x; }
+};
+struct Mean : Sum {
+  template <class N> static N finish(N x, int64_t count) { return x / N(count); }
+};
+struct Prod : Sum {
+  template <class N> static N start() { return N(1); }
+  template <class N> static N join(N so_far, N x) { return so_far * x; }
+};
+struct SumSquare : Sum {
+  template <class N> static N join(N so_far, N x) { return so_far + x * x; }
+};
+struct L1 : Sum {
+  template <class N> static N join(N so_far, N x) { return so_far + elementwise::math::abs(x); }
+};
+struct L2 : SumSquare {
+  template <class N> static N finish(N x, int64_t) { return from_real<N>(std::sqrt(as_real(x))); }
+};
+struct LogSum : Sum {
+  template <class N> static N finish(N x, int64_t) { return from_real<N>(std::log(as_real(x))); }
+};
+// NaN wins over every number.
+struct Max : Sum {
+  template <class N> static N start() { return lowest<N>(); }
+  template <class N> static N join(N so_far, N x) { return so_far < x || x != x ? x : so_far; }
+};
+struct Min : Sum {
+  template <class N> static N start() { return highest<N>(); }
+  template <class N> static N join(N so_far, N x) { return x < so_far || x != x ? x : so_far; }
+};
+
+// --- The loop ---------------------------------------------------------------------------------
+
+// Strides of the output along the input's axes: 0 along those that are reduced.
+Shape kept_strides(const Shape& shape, const Axes& axes) {
+  Shape strides(shape.size(), 0);
+  int64_t step = 1;
+  for (size_t i = shape.size(); i-- > 0;) {
+    if (axes.reduced[i]) continue;
+    strides[i] = step;
+    step *= shape[i];
+  }
+  return strides;
+}
+
+// Joins element by element: read(x, kept) is what is joined for input x in output place kept.
+template <class Op, class N, class T, class Read>
+std::vector<N> join_all(const View& in, const Shape& kept, size_t places, const Read& read) {
+  std::vector<N> results(places, Op::template start<N>());
+  walk(in.shape(), std::array{strides_of(in.shape()), kept}, [&](const auto& at, const auto& step, int64_t count) {
+    const T* x = in.as<T>() + at[0];
+    N* to = results.data() + at[1];
+    if (step[1]) {
+      for (int64_t i = 0; i < count; ++i, to += step[1]) *to = Op::join(*to, read(N(x[i * step[0]]), to - results.data()));
+    } else {
+      N so_far = *to;
+      for (int64_t i = 0; i < count; ++i) so_far = Op::join(so_far, read(N(x[i * step[0]]), at[1]));
+      *to = so_far;
+    }
+  });
+  return results;
+}
+
+// What a loop needs; `in` holds elements of the loop's type.
+struct Task {
+  View in;
+  Shape kept;
+  View out;       // of double, int64 or uint64
+  int64_t count;  // elements per result
+};
+
+template <class Op, class N, class T>
+void run(const Task& task) {
+  const auto places = static_cast<size_t>(task.out.elements());
+  const auto results = join_all<Op, N, T>(task.in, task.kept, places, [](N x, int64_t) { return x; });
+  for (size_t i = 0; i < places; ++i) {
+    const N result = Op::finish(results[i], task.count);
+    if constexpr (is_real<N>)
+      task.out.as<double>()[i] = result;
+    else
+      task.out.as<decltype(N::v)>()[i] = result.v;
+  }
+}
+
+// log(sum(exp(x))), with the largest x taken out so that nothing overflows.
+template <class T>
+void run_log_sum_exp(const Task& task) {
+  const auto places = static_cast<size_t>(task.out.elements());
+  const auto largest = join_all<Max, double, T>(task.in, task.kept, places, [](double x, int64_t) { return x; });
+  const auto offset = [&](size_t i) { return std::isfinite(largest[i]) ? largest[i] : 0; };
+  const auto sums = join_all<Sum, double, T>(task.in, task.kept, places, [&](double x, int64_t i) {
+    return std::exp(x - offset(static_cast<size_t>(i)));
+  });
+  for (size_t i = 0; i < places; ++i) task.out.as<double>()[i] = std::log(sums[i]) + offset(i);
+}
+
+// Calls f.template operator()<N, T>() on the input as elements of T: float and the widest types as
+// they are, others converted to the widest type of their kind.
+template <class F>
+void with_wide(const Args& args, const Axes& axes, bool real, const F& f) {
+  using elementwise::math::Int;
+  const View &in = args.in[0], &out = args.out[0];
+  const auto kind = real ? convert_detail::Wide::real : convert_detail::kind_of(in.type.dtype);
+  const DType wide = kind == convert_detail::Wide::real      ? DType::float64
+                     : kind == convert_detail::Wide::natural ? DType::uint64
+                                                             : DType::int64;
+  const Tensor result = Tensor::make({wide, out.shape()});
+  Tensor converted;
+  Task task{in, kept_strides(in.shape(), axes), result.view(), 1};
+  for (size_t i = 0; i < axes.reduced.size(); ++i)
+    if (axes.reduced[i]) task.count *= in.shape()[i];
+  if (in.type.dtype != wide && in.type.dtype != DType::float32) {
+    converted = Tensor::make({wide, in.shape()});
+    convert(in, converted.view(), {});
+    task.in = converted.view();
+  }
+  if (in.type.dtype == DType::float32)
+    f.template operator()<double, float>(task);
+  else if (wide == DType::float64)
+    f.template operator()<double, double>(task);
+  else if (wide == DType::int64)
+    f.template operator()<Int<int64_t>, int64_t>(task);
+  else
+    f.template operator()<Int<uint64_t>, uint64_t>(task);
+  convert(result.view(), out, {});
+}
+
+Axes axes_of(const Args& args) {
+  const int rank = args.in[0].shape().rank();
+  if (!args.has_in(1)) return axes_of(args, args.integers("axes"), rank);
+  return axes_of(args, as_integers(args.in[1]), rank);
+}
+
+// The extremes of nothing are those of the type, not of the wide type that they are found in.
+void fill_extreme(const View& out, bool highest_of) {
+  visit(out.type.dtype, [&]<class T>() {
+    T value;
+    if constexpr (std::is_integral_v<T>)
+      value = highest_of ? std::numeric_limits<T>::max() : std::numeric_limits<T>::min();
+    else
+      value = T(highest_of ? std::numeric_limits<float>::infinity() : -std::numeric_limits<float>::infinity());
+    std::fill_n(out.as<T>(), out.elements(), value);
+  });
+}
+
+template <class Op>
+void reference(const Args& args) {
+  if constexpr (std::is_same_v<Op, Max> || std::is_same_v<Op, Min>)
+    if (args.in[0].elements() == 0) return fill_extreme(args.out[0], std::is_same_v<Op, Min>);
+  with_wide(args, axes_of(args), false, []<class N, class T>(const Task& task) { run<Op, N, T>(task); });
+}
+
+void log_sum_exp(const Args& args) {
+  with_wide(args, axes_of(args), true, []<class N, class T>(const Task& task) {
+    if constexpr (is_real<N>) run_log_sum_exp<T>(task);
+  });
+}
+
+// --- Rows -------------------------------------------------------------------------------------
+
+constexpr AttrDef attrs[] = {{"keepdims", 1}, {"noop_with_empty_axes", 0}};
+constexpr Text types = "T=numeric|boolean : T, int64 -> T";
+
+constexpr OpDef by_attribute(Text name, void (*run)(const Args&)) {
+  return {name, "", 1, {1, 1}, {1, 1}, types, attrs, infer_attribute, run};
+}
+constexpr OpDef by_input(Text name, void (*run)(const Args&), int since = 18) {
+  return {name, "", since, {1, 2}, {1, 1}, types, attrs, infer_input, run};
+}
+
+const OpDef rows[] = {
+    by_attribute("ReduceSum", reference<Sum>),
+    by_input("ReduceSum", reference<Sum>, 13),
+    by_attribute("ReduceMean", reference<Mean>),
+    by_input("ReduceMean", reference<Mean>),
+    by_attribute("ReduceMax", reference<Max>),
+    by_input("ReduceMax", reference<Max>),
+    by_attribute("ReduceMin", reference<Min>),
+    by_input("ReduceMin", reference<Min>),
+    by_attribute("ReduceProd", reference<Prod>),
+    by_input("ReduceProd", reference<Prod>),
+    by_attribute("ReduceSumSquare", reference<SumSquare>),
+    by_input("ReduceSumSquare", reference<SumSquare>),
+    by_attribute("ReduceL1", reference<L1>),
+    by_input("ReduceL1", reference<L1>),
+    by_attribute("ReduceL2", reference<L2>),
+    by_input("ReduceL2", reference<L2>),
+    by_attribute("ReduceLogSum", reference<LogSum>),
+    by_input("ReduceLogSum", reference<LogSum>),
+    by_attribute("ReduceLogSumExp", log_sum_exp),
+    by_input("ReduceLogSumExp", log_sum_exp),
+};
+
+}  // namespace
+const OpFile reduce{rows};
+}  // namespace tessera::ops
