@@ -1,0 +1,20 @@
+// SequenceEmpty: a sequence without elements.
+#include "ops/containers.h"
+
+namespace tessera::ops {
+namespace {
+
+void run(Frame& f) {
+  const int64_t dtype = f.has("dtype") ? f.integer("dtype") : static_cast<int64_t>(DType::float32);
+  if (dtype < 1 || dtype >= dtype_count) fail(Error::Kind::type, "data type ", dtype, " is unknown");
+  f.out[0] = sequence_of({}, static_cast<DType>(dtype));
+}
+
+const OpDef rows[] = {{.name = "SequenceEmpty", .since = 11, .in = {0, 0}, .out = {1, 1}, .types = {}, .execute = run}};
+
+}  // namespace
+
+extern const OpFile sequence_empty;
+const OpFile sequence_empty{rows};
+
+}  // namespace tessera::ops
