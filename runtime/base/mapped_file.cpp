@@ -114,8 +114,6 @@ std::shared_ptr<const MappedFile> MappedFile::map(int descriptor, const std::str
     void* address = ::mmap(nullptr, size, PROT_READ, MAP_PRIVATE, descriptor, 0);
     if (address == MAP_FAILED)
       fail(Error::Kind::file, "cannot map ", path, " (", size, " bytes): ", std::strerror(errno));
-    // A huge page at a time, looking at the names of a model's weights would make all of them resident.
-    ::madvise(address, size, MADV_NOHUGEPAGE);
     data = static_cast<const std::byte*>(address);
   }
   return std::shared_ptr<const MappedFile>(new MappedFile(data, size));
@@ -149,6 +147,10 @@ std::shared_ptr<const MappedFile> MappedFile::open_beneath(const std::string& di
     fail(Error::Kind::model, "external data \"", relative, "\" has ", status.st_nlink,
          " hard links, which is refused: copy the file into the model's folder");
   return map(file.number(), name);
+}
+
+void MappedFile::drop_pages() const {
+  if (size_) ::madvise(const_cast<std::byte*>(data_), size_, MADV_DONTNEED);
 }
 
 MappedFile::~MappedFile() {

@@ -26,6 +26,11 @@ class MappedFile {
 
   List<std::byte> bytes() const { return {data_, size_}; }
 
+  /// Gives back the memory of pages that were touched; they are read again when they are needed.
+  /// A system may map two megabytes around every byte that is looked at, so that looking at the
+  /// names of a model's weights would make all of them resident.
+  void drop_pages() const;
+
  private:
   MappedFile(const std::byte* data, size_t size) : data_(data), size_(size) {}
   static std::shared_ptr<const MappedFile> map(int descriptor, const std::string& path);

@@ -40,9 +40,11 @@ Loaded load_from(Source source, List<std::byte> bytes, const Limits& limits) {
   const std::string name = source.name;
   return named(name, [&] {
     check_kind_of_file(text_of(bytes));
-    const auto model = proto::read<proto::Model>(text_of(bytes));
     Weights weights(std::move(source), limits);
+    Strings strings;
+    const auto model = proto::read<proto::Model>(text_of(bytes), {strings, [&] { weights.drop_pages(); }});
     Loaded loaded = build(*model, weights, limits);
+    weights.drop_pages();
     loaded.model.path = name;
     return loaded;
   });
@@ -116,26 +118,30 @@ Loaded load(const std::string& path, const Limits& limits) {
   const auto file = MappedFile::open(path);
   const size_t slash = path.rfind('/');
   const std::string directory = slash == std::string::npos ? "." : path.substr(0, slash + 1);
-  return load_from({path, file, directory}, file->bytes(), limits);
+  return load_from({path, file, file, directory}, file->bytes(), limits);
 }
 
 Loaded load(List<std::byte> bytes, std::shared_ptr<const void> owner, const std::string& name, const Limits& limits) {
-  return load_from({name, std::move(owner), std::nullopt}, bytes, limits);
+  return load_from({name, std::move(owner), nullptr, std::nullopt}, bytes, limits);
 }
 
 Tensor load_tensor(List<std::byte> bytes, const std::string& name) {
   return named(name, [&] {
-    Weights weights({name, nullptr, std::nullopt}, {});
-    return weights.dense(*proto::read<proto::Tensor>(text_of(bytes)));
+    Weights weights({name, nullptr, nullptr, std::nullopt}, {});
+    Strings strings;
+    const ParseContext context{strings};
+    return weights.dense(*proto::read<proto::Tensor>(text_of(bytes), context));
   });
 }
 
 Datum load_datum(List<std::byte> bytes, Kind kind, const std::string& name) {
   return named(name, [&] {
-    Weights weights({name, nullptr, std::nullopt}, {});
-    if (kind == Kind::tensor) return datum_of(*proto::read<proto::Tensor>(text_of(bytes)), weights);
-    if (kind == Kind::sequence) return datum_of(*proto::read<proto::Sequence>(text_of(bytes)), weights);
-    if (kind == Kind::optional) return datum_of(*proto::read<proto::Optional>(text_of(bytes)), weights);
+    Weights weights({name, nullptr, nullptr, std::nullopt}, {});
+    Strings strings;
+    const ParseContext context{strings};
+    if (kind == Kind::tensor) return datum_of(*proto::read<proto::Tensor>(text_of(bytes), context), weights);
+    if (kind == Kind::sequence) return datum_of(*proto::read<proto::Sequence>(text_of(bytes), context), weights);
+    if (kind == Kind::optional) return datum_of(*proto::read<proto::Optional>(text_of(bytes), context), weights);
     fail(Error::Kind::unsupported, "a file cannot hold a map of its own");
   });
 }

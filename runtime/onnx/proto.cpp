@@ -31,6 +31,7 @@ struct Slot<float> {
 template <>
 struct Slot<Text> {
   static constexpr Wire wire = Wire::bytes;
+  static constexpr bool is_name = true;
   static void store(Text& member, uint64_t, Text bytes) { member = bytes; }
 };
 
@@ -45,6 +46,7 @@ struct Slot<std::optional<T>> {
 template <>
 struct Slot<std::vector<Text>> {
   static constexpr Wire wire = Wire::bytes;
+  static constexpr bool is_name = true;
   static void store(std::vector<Text>& member, uint64_t, Text bytes) { member.push_back(bytes); }
 };
 
@@ -94,6 +96,7 @@ FieldRow row_of(const Field<Pointer, Index>& field) {
   using At = Access<Pointer, Index>;
   using S = Slot<std::remove_reference_t<decltype(At::get(nullptr))>>;
   FieldRow row{field.number, field.name, S::wire};
+  row.is_name = requires { S::is_name; };
   if constexpr (requires { typename S::Child; }) {
     row.open = [](void* message) { return S::open(At::get(message)); };
     row.child = &table_of<typename S::Child>;
@@ -118,15 +121,15 @@ const MessageTable& table_of() {
 }  // namespace
 
 template <class T>
-std::unique_ptr<T> read(Text bytes) {
+std::unique_ptr<T> read(Text bytes, const ParseContext& context) {
   auto message = std::make_unique<T>();
-  parse(bytes, table_of<T>(), message.get());
+  parse(bytes, table_of<T>(), message.get(), context);
   return message;
 }
 
-template std::unique_ptr<Model> read<Model>(Text);
-template std::unique_ptr<Tensor> read<Tensor>(Text);
-template std::unique_ptr<Sequence> read<Sequence>(Text);
-template std::unique_ptr<Optional> read<Optional>(Text);
+template std::unique_ptr<Model> read<Model>(Text, const ParseContext&);
+template std::unique_ptr<Tensor> read<Tensor>(Text, const ParseContext&);
+template std::unique_ptr<Sequence> read<Sequence>(Text, const ParseContext&);
+template std::unique_ptr<Optional> read<Optional>(Text, const ParseContext&);
 
 }  // namespace tessera::onnx::proto

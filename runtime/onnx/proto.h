@@ -224,13 +224,13 @@ MESSAGE(Optional, "OptionalProto", FIELD(1, name), FIELD(2, elem_type), FIELD(3,
 #undef ONE_OF
 #undef MESSAGE
 
-/// Parses one message of type T. Its views point into `bytes`. Throws as onnx::parse does.
+/// Parses one message of type T. Its views point into `bytes` and `context.strings`. Throws as onnx::parse does.
 template <class T>
-std::unique_ptr<T> read(Text bytes);
+std::unique_ptr<T> read(Text bytes, const ParseContext& context);
 
-extern template std::unique_ptr<Model> read<Model>(Text);
-extern template std::unique_ptr<Tensor> read<Tensor>(Text);
-extern template std::unique_ptr<Sequence> read<Sequence>(Text);
-extern template std::unique_ptr<Optional> read<Optional>(Text);
+extern template std::unique_ptr<Model> read<Model>(Text, const ParseContext&);
+extern template std::unique_ptr<Tensor> read<Tensor>(Text, const ParseContext&);
+extern template std::unique_ptr<Sequence> read<Sequence>(Text, const ParseContext&);
+extern template std::unique_ptr<Optional> read<Optional>(Text, const ParseContext&);
 
 }  // namespace tessera::onnx::proto

@@ -12,6 +12,9 @@ static_assert(std::endian::native == std::endian::little, "ONNX stores elements 
 // many readers look into.
 constexpr int64_t small_tensor_bytes = 64 << 10;
 
+// Each copy may make two megabytes of the file resident.
+constexpr unsigned copies_per_drop = 16;
+
 /// The typed list that holds a dtype's elements.
 enum class Field { none, floats, ints32, ints64, doubles, uints64, strings };
 
@@ -123,6 +126,7 @@ Tensor Weights::from_raw(const Type& type, Text bytes, std::shared_ptr<const voi
   }
   Tensor tensor = decoded(type);
   std::memcpy(tensor.bytes.get(), bytes.data(), bytes.size());
+  if (++copies_ % copies_per_drop == 0) drop_pages();
   if (!sound)
     for (auto *p = tensor.as<unsigned char>(), *end = p + expected; p != end; ++p) *p = *p != 0;
   return tensor;

@@ -13,9 +13,10 @@ namespace tessera::onnx {
 
 /// Where a model's bytes come from.
 struct Source {
-  std::string name;                      ///< for messages
-  std::shared_ptr<const void> owner;     ///< keeps the bytes alive; tensors alias them
-  std::optional<std::string> directory;  ///< where external data may lie; none for a model in memory
+  std::string name;                        ///< for messages
+  std::shared_ptr<const void> owner;       ///< keeps the bytes alive; tensors alias them
+  std::shared_ptr<const MappedFile> file;  ///< the same, where it is a file
+  std::optional<std::string> directory;    ///< where external data may lie; none for a model in memory
 };
 
 /// The dtype with this ONNX number; throws Error::model for 0 and unknown ones.
@@ -32,7 +33,10 @@ class Weights {
   /// Densified.
   Tensor sparse(const proto::SparseTensor& proto);
 
-  const Source& source() const { return source_; }
+  /// The file's names and small tensors have been read: their pages may go.
+  void drop_pages() const {
+    if (source_.file) source_.file->drop_pages();
+  }
 
  private:
   Type type_of(const proto::Tensor& proto) const;
@@ -47,6 +51,7 @@ class Weights {
   Source source_;
   Limits limits_;
   int64_t decoded_bytes_ = 0, sparse_bytes_ = 0;
+  unsigned copies_ = 0;
   std::map<std::string, std::shared_ptr<const MappedFile>, std::less<>> files_;
 };
 

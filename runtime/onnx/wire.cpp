@@ -6,6 +6,8 @@ namespace tessera::onnx {
 namespace {
 
 constexpr size_t max_depth = 100;  // what protobuf itself allows
+constexpr size_t large_field = 64 << 10;
+constexpr size_t short_name = 1 << 10;
 
 /// A message that is being filled.
 struct Open {
@@ -17,8 +19,8 @@ struct Open {
 
 class Parser {
  public:
-  Parser(Text bytes, const MessageTable& table, void* message)
-      : begin_(bytes.data()), at_(bytes.data()), end_(bytes.data() + bytes.size()) {
+  Parser(Text bytes, const MessageTable& table, void* message, const ParseContext& context)
+      : begin_(bytes.data()), at_(bytes.data()), end_(bytes.data() + bytes.size()), context_(context) {
     // Small messages cost more in memory than in the file, but no honest model comes near this.
     budget_ = std::min<uint64_t>((uint64_t{256} << 20) + 32 * uint64_t{bytes.size()}, uint64_t{4} << 30);
     stack_.push_back({&table, table.name, message, end_});
@@ -108,8 +110,10 @@ class Parser {
       row->store_run(open.message, bytes);
     } else {
       charge(sizeof(Text));
-      row->store(open.message, 0, bytes);
+      const bool copied = row->is_name && bytes.size() <= short_name;
+      row->store(open.message, 0, copied ? context_.strings.keep(bytes) : bytes);
     }
+    if (!row->open && bytes.size() >= large_field && context_.passed_large) context_.passed_large();
   }
 
   void charge(size_t bytes) {
@@ -160,6 +164,7 @@ class Parser {
   }
 
   const char *begin_, *at_, *end_;
+  const ParseContext& context_;
   uint64_t budget_;
   std::vector<Open> stack_;
 };
@@ -200,6 +205,22 @@ void PackedBytes::append(uint64_t value, Wire wire) {
   owned_->push_back(static_cast<char>(value));
 }
 
-void parse(Text bytes, const MessageTable& table, void* message) { Parser(bytes, table, message).run(); }
+Text Strings::keep(Text text) {
+  constexpr size_t block = 64 << 10;
+  if (text.size() > room_) {
+    blocks_.push_back(std::make_unique<char[]>(std::max(block, text.size())));
+    at_ = blocks_.back().get();
+    room_ = std::max(block, text.size());
+  }
+  std::copy(text.begin(), text.end(), at_);
+  const Text copy(at_, text.size());
+  at_ += text.size();
+  room_ -= text.size();
+  return copy;
+}
+
+void parse(Text bytes, const MessageTable& table, void* message, const ParseContext& context) {
+  Parser(bytes, table, message, context).run();
+}
 
 }  // namespace tessera::onnx

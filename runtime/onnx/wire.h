@@ -3,6 +3,7 @@
 #pragma once
 
 #include <cstring>
+#include <functional>
 #include <memory>
 #include <type_traits>
 #include <vector>
@@ -72,6 +73,17 @@ struct Packed : PackedBytes {
   }
 };
 
+/// Copies of short strings, so that looking a name up later does not touch the file again.
+class Strings {
+ public:
+  Text keep(Text text);
+
+ private:
+  std::vector<std::unique_ptr<char[]>> blocks_;
+  size_t room_ = 0;
+  char* at_ = nullptr;
+};
+
 struct MessageTable;
 
 /// One field of one message: its number, and what to do with a value of it.
@@ -79,6 +91,7 @@ struct FieldRow {
   uint32_t number;
   Text name;
   Wire wire;
+  bool is_name = false;  ///< a string that is looked up: kept as a copy where it is short
   /// Stores a number or a string.
   void (*store)(void* message, uint64_t value, Text bytes) = nullptr;
   /// Stores a packed run; null where the field takes single values only.
@@ -100,9 +113,15 @@ struct MessageTable {
   }
 };
 
+/// What a parse needs beside the bytes.
+struct ParseContext {
+  Strings& strings;                         ///< outlives the message
+  std::function<void()> passed_large = {};  ///< called behind every field of 64 KiB or more
+};
+
 /// Fills `message`, described by `table`. Unknown fields and groups are skipped, as protobuf does.
 /// Throws Error::model where the bytes are malformed or nest too deeply, and Error::memory where
 /// their messages would take more than a fair multiple of the bytes.
-void parse(Text bytes, const MessageTable& table, void* message);
+void parse(Text bytes, const MessageTable& table, void* message, const ParseContext& context);
 
 }  // namespace tessera::onnx
