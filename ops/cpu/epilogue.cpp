@@ -16,14 +16,6 @@ bool has_vector_form(uint16_t row) {
 
 int64_t padded(int64_t channels) { return (channels + 15) / 16 * 16; }
 
-// The operator's channels, before any DepthToSpace.
-int64_t own_channels(const Problem& problem) {
-  int64_t channels = problem.out[0].shape[1];
-  for (const Fused& fused : problem.node.epilogue)
-    if (fused.row == Fused::depth_to_space) channels *= static_cast<int64_t>(fused.a) * static_cast<int64_t>(fused.a);
-  return channels;
-}
-
 }  // namespace
 
 // Which kind of operand this is for an output of that shape; `none` if it is not taken.
@@ -79,13 +71,12 @@ bool Epilogue::fits(const Problem& problem, Layout out) {
   return true;
 }
 
-int64_t Epilogue::scratch_floats(const Problem& problem) {
-  const int64_t channels = padded(own_channels(problem));
-  return static_cast<int64_t>(problem.node.epilogue.size()) * channels;
+int64_t Epilogue::scratch_floats(const Node& node, int64_t channels) {
+  return static_cast<int64_t>(node.epilogue.size()) * padded(channels);
 }
 
-void Epilogue::start(const Args& args, Layout out, int64_t channels, float* scratch) {
-  bool rows = false;
+void Epilogue::start(const Args& args, Layout out, int64_t channels, bool blocks, float* scratch) {
+  bool rows = !blocks;
   Shape shape = args.out[0].shape();
   const auto& epilogue = args.node().epilogue;
   const auto shuffle = std::find_if(epilogue.begin(), epilogue.end(),

@@ -15,11 +15,12 @@ class Epilogue {
   /// (constants, both), or a float32 tensor of the output's shape that comes in the output's layout.
   /// DepthToSpace needs a row-major output.
   static bool fits(const Problem& problem, Layout out);
-  /// Floats that `start` needs for operands padded to whole blocks.
-  static int64_t scratch_floats(const Problem& problem);
+  /// Floats that `start` needs for operands padded to whole blocks. `channels` are the operator's
+  /// own, before any DepthToSpace.
+  static int64_t scratch_floats(const Node& node, int64_t channels);
 
-  /// Reads the node's epilogue. `channels` are the operator's own, before any DepthToSpace.
-  void start(const Args& args, Layout out, int64_t channels, float* scratch);
+  /// Reads the node's epilogue. Without `blocks` all of it is left to apply_row.
+  void start(const Args& args, Layout out, int64_t channels, bool blocks, float* scratch);
 
   int shuffle() const { return shuffle_; }      ///< block size of the DepthToSpace; 1: none
   bool shuffle_crd() const { return crd_; }

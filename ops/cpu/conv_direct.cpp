@@ -1,0 +1,367 @@
+#include "ops/cpu/conv_direct.h"
+
+#include <algorithm>
+
+#include "ops/cpu/kernel.h"
+
+namespace tessera::cpu {
+namespace {
+
+// What a band's input may take of a core's second-level cache, beside weights and output.
+constexpr int64_t band_bytes = 288 << 10;
+// No strip narrower than this is worth its halo.
+constexpr int64_t narrow = 28;
+
+int64_t ceil_div(int64_t a, int64_t b) { return (a + b - 1) / b; }
+int64_t floor_div(int64_t a, int64_t b) { return a >= 0 ? a / b : -((-a + b - 1) / b); }
+int64_t align(int64_t bytes) { return (bytes + 63) / 64 * 64; }
+
+int shuffle_of(const Node& node) {
+  for (const Fused& fused : node.epilogue)
+    if (fused.row == Fused::depth_to_space) return static_cast<int>(fused.a);
+  return 1;
+}
+
+}  // namespace
+
+DirectShape::DirectShape(const Node& node, const Shape& x, const Shape& w, ConvForm form_, Layout out_)
+    : geometry(conv_geometry(node, x, w)), transposed(is_transposed(node)), form(form_), out(out_),
+      packing(geometry, form_, conv_simd(level()).blocks), shuffle(shuffle_of(node)) {
+  pixel = form == ConvForm::planar ? 1 : 16;
+  buffer_blocks = form == ConvForm::planar ? geometry.in_channels : blocks_of(geometry.in_channels);
+  flatten();
+  phases = transposed ? 1 : static_cast<int>(wide().stride);
+  // Without padding and stride the input can be read where it is.
+  const ops::WindowAxis& axis = wide();
+  copies = transposed || axis.stride > 1 || axis.pad_begin > 0 ||
+           axis.out - 1 - axis.pad_begin + axis.reach() > axis.in;
+  choose_bands();
+}
+
+// A 1x1 convolution sees one long row.
+void DirectShape::flatten() {
+  ops::WindowAxis &h = geometry.window.axis[1], &w = geometry.window.axis[2];
+  const auto plain = [](const ops::WindowAxis& a) {
+    return a.kernel == 1 && a.stride == 1 && a.pad_begin == 0 && a.in == a.out;
+  };
+  if (!plain(h) || !plain(w) || shuffle > 1) return;
+  flat = true;
+  w.in = w.out = h.in * w.in;
+  h.in = h.out = 1;
+}
+
+// Rows and positions of a band's input, at most.
+void DirectShape::measure_input() {
+  const ops::WindowAxis &h = high(), &w = wide();
+  if (transposed) {
+    buffer_rows = std::min(h.in, (rows - 1 + h.reach() - 1) / h.stride + 2);
+    positions = (columns - 1 + w.reach() - 1) / w.stride + 2;
+  } else {
+    buffer_rows = std::min(h.in, (rows - 1) * h.stride + h.reach());
+    positions = columns + (w.reach() - 1) / w.stride;
+  }
+}
+
+void DirectShape::choose_bands() {
+  const ops::WindowAxis &h = high(), &w = wide();
+  rows = std::min<int64_t>(h.out, 8);
+  strips = 1;
+  // Strips of a transposed convolution begin at whole steps, so that every class has its share.
+  const auto set_strips = [&](int64_t count) {
+    strips = count;
+    columns = ceil_div(w.out, strips);
+    if (transposed) columns = ceil_div(columns, w.stride) * w.stride;
+    strips = std::max<int64_t>(1, ceil_div(w.out, columns));
+    measure_input();
+  };
+  set_strips(1);
+  while (buffer_floats() * 4 > band_bytes) {
+    if (columns > 4 * narrow) set_strips(strips + 1);
+    else if (rows > 1) rows = ceil_div(rows, 2), measure_input();
+    else if (columns > narrow) set_strips(strips + 1);
+    else break;
+  }
+  // Enough bands that some cores can share them; their number must not depend on how many there are.
+  constexpr int64_t enough = 16;
+  const auto bands = [&] { return geometry.batch * ceil_div(h.out, rows) * strips; };
+  while (bands() < enough && rows > 1) rows = ceil_div(rows, 2), measure_input();
+  while (bands() < enough && columns > 2 * narrow) set_strips(strips + 1);
+  row_bands = ceil_div(h.out, rows);
+}
+
+int64_t DirectShape::result_floats() const {
+  if (out == Layout::nchw16c || form == ConvForm::few) return 0;
+  return packing.groups * packing.out_blocks * rows * columns * 16;
+}
+
+int64_t DirectShape::worker_bytes() const {
+  return align(packing.taps * int64_t{sizeof(ConvTap)}) + align(copies ? buffer_floats() * 4 : 0) +
+         align(result_floats() * 4);
+}
+
+namespace {
+
+/// One run of a direct convolution: what all bands share.
+class Direct {
+ public:
+  Direct(const Args& args, const DirectShape& shape, float* operands)
+      : s_(shape), conv_(conv_simd(level())), map_(map_simd(level())), x_(args.in[0].as<const float>()),
+        y_(args.out[0].as<float>()), weights_(args.packed->tensors[0].as<const float>()),
+        bias_(args.packed->tensors[1].as<const float>()) {
+    const ConvPacking& p = s_.packing;
+    const bool ragged = p.groups > 1 && p.group_out % 16 != 0;
+    epilogue_.start(args, s_.out, s_.geometry.out_channels, s_.form != ConvForm::few && !ragged, operands);
+    store_ = {&epilogue_, args.out[0], s_.geometry.out_channels, p.group_out};
+  }
+
+  void run_band(int64_t item, std::byte* scratch) const;
+
+ private:
+  struct Band {
+    int64_t n, y0, y1, x0, x1;
+    int64_t first_row, first_column;  // of the input, at the buffer's beginning
+    const float* input;               // at first_row, first_column, channel 0
+    int64_t row_stride, block_stride, phase_stride;
+    ConvTap* taps;
+    float* result;                    // row-major outputs only
+  };
+
+  void place(int64_t item, Band& band) const;
+  int64_t input_row(int64_t y, int64_t tap) const;
+  void load(Band& band, float* buffer) const;
+  bool uses_row(int64_t row) const;
+  void copy_columns(const float* row, int64_t first, int phase, float* to) const;
+  void run_unit(const Band& band, int64_t group, int64_t unit) const;
+  int collect(const Band& band, int64_t y, int64_t first, const float* input, const float* weights,
+              int64_t tap_floats) const;
+  void run_class(ConvTile& tile, int64_t count, int blocks) const;
+  float* output(const Band& band, int64_t block, int64_t y) const;
+  int64_t output_block() const;
+
+  const DirectShape& s_;
+  const ConvSimd& conv_;
+  const MapSimd& map_;
+  const float* x_;
+  float* y_;
+  const float* weights_;
+  const float* bias_;
+  Epilogue epilogue_;
+  RowStore store_;
+};
+
+void Direct::place(int64_t item, Band& band) const {
+  const int64_t strip = item / s_.row_bands % s_.strips;
+  band.n = item / s_.row_bands / s_.strips;
+  band.y0 = item % s_.row_bands * s_.rows;
+  band.y1 = std::min(s_.high().out, band.y0 + s_.rows);
+  band.x0 = strip * s_.columns;
+  band.x1 = std::min(s_.wide().out, band.x0 + s_.columns);
+}
+
+// The input row that tap `tap` of output row `y` reads; -1 if there is none.
+int64_t Direct::input_row(int64_t y, int64_t tap) const {
+  const ops::WindowAxis& h = s_.high();
+  int64_t row = h.at(y, tap);
+  if (s_.transposed) {
+    row = y + h.pad_begin - tap * h.dilation;
+    if (row % h.stride != 0) return -1;
+    row /= h.stride;
+  }
+  return row >= 0 && row < h.in ? row : -1;
+}
+
+// Finds the band's part of the input and copies it into the buffer, if need be.
+void Direct::load(Band& band, float* buffer) const {
+  const ops::WindowAxis &h = s_.high(), &w = s_.wide();
+  int64_t first = h.in, last = -1;
+  for (int64_t y = band.y0; y < band.y1; ++y)
+    for (int64_t k = 0; k < h.kernel; ++k)
+      if (const int64_t row = input_row(y, k); row >= 0) first = std::min(first, row), last = std::max(last, row);
+  band.first_row = first;
+  band.first_column = s_.transposed ? floor_div(band.x0 + w.pad_begin - (w.reach() - 1), w.stride)
+                                    : band.x0 * w.stride - w.pad_begin;
+  const int64_t line = w.in * s_.pixel, plane = h.in * line;
+  const float* picture = x_ + band.n * s_.buffer_blocks * plane;
+  if (!s_.copies) {
+    band.input = picture + first * line + band.first_column * s_.pixel;
+    band.row_stride = line;
+    band.block_stride = plane;
+    band.phase_stride = 0;
+    return;
+  }
+  band.input = buffer;
+  band.phase_stride = s_.positions * s_.pixel;
+  band.block_stride = s_.phases * band.phase_stride;
+  band.row_stride = s_.buffer_blocks * band.block_stride;
+  for (int64_t row = first; row <= last; ++row) {
+    if (!uses_row(row)) continue;
+    for (int64_t b = 0; b < s_.buffer_blocks; ++b)
+      for (int phase = 0; phase < s_.phases; ++phase)
+        copy_columns(picture + b * plane + row * line, band.first_column, phase,
+                     buffer + (row - first) * band.row_stride + b * band.block_stride + phase * band.phase_stride);
+  }
+}
+
+// Whether any tap reads that input row: strides wider than the kernel leave rows out.
+bool Direct::uses_row(int64_t row) const {
+  const ops::WindowAxis& h = s_.high();
+  if (s_.transposed || h.stride == 1) return true;
+  for (int64_t k = 0; k < h.kernel; ++k)
+    if ((row + h.pad_begin - k * h.dilation) % h.stride == 0) return true;
+  return false;
+}
+
+// Columns first + phase, first + phase + phases, ... of an input row, zeros beyond its ends.
+void Direct::copy_columns(const float* row, int64_t first, int phase, float* to) const {
+  const int64_t in = s_.wide().in, step = s_.phases, pixel = s_.pixel, count = s_.positions;
+  const int64_t start = first + phase;
+  const int64_t begin = std::clamp<int64_t>(ceil_div(std::max<int64_t>(0, -start), step), 0, count);
+  const int64_t end = std::clamp<int64_t>(start < in ? ceil_div(in - start, step) : 0, begin, count);
+  std::fill(to, to + begin * pixel, 0.0f);
+  const float* from = row + (start + begin * step) * pixel;
+  if (step == 1) {
+    if (end > begin) std::memcpy(to + begin * pixel, from, static_cast<size_t>((end - begin) * pixel) * sizeof(float));
+  } else if (pixel == 1) {
+    for (int64_t i = begin; i < end; ++i, from += step) to[i] = *from;
+  } else {
+    for (int64_t i = begin; i < end; ++i, from += step * 16) std::memcpy(to + i * 16, from, 16 * sizeof(float));
+  }
+  std::fill(to + end * pixel, to + count * pixel, 0.0f);
+}
+
+// The taps that reach inside the picture for output row `y` and the columns of `first`'s class.
+int Direct::collect(const Band& band, int64_t y, int64_t first, const float* input, const float* weights,
+                    int64_t tap_floats) const {
+  const ops::WindowAxis &h = s_.high(), &w = s_.wide();
+  int count = 0;
+  for (int64_t ky = 0; ky < h.kernel; ++ky) {
+    const int64_t row = input_row(y, ky);
+    if (row < 0) continue;
+    const float* line = input + (row - band.first_row) * band.row_stride;
+    for (int64_t kx = 0; kx < w.kernel; ++kx) {
+      int64_t at = kx * w.dilation, phase = at % s_.phases;
+      at /= s_.phases;
+      if (s_.transposed) {
+        at = first + w.pad_begin - kx * w.dilation;
+        if (at % w.stride != 0) continue;
+        at = at / w.stride - band.first_column;
+      }
+      band.taps[count++] = {line + phase * band.phase_stride + at * s_.pixel,
+                            weights + (ky * w.kernel + kx) * tap_floats};
+    }
+  }
+  return count;
+}
+
+// A run of output pixels in tiles of nearly equal width.
+void Direct::run_class(ConvTile& tile, int64_t count, int blocks) const {
+  const auto& kernels = s_.form == ConvForm::planar ? conv_.planar[blocks - 1] : conv_.blocked[blocks - 1];
+  const int64_t tiles = ceil_div(count, conv_.pixels);
+  float* out = tile.out;
+  for (int64_t i = 0; i < tiles; ++i) {
+    const int64_t begin = count * i / tiles, end = count * (i + 1) / tiles;
+    tile.at = begin * s_.pixel;
+    tile.out = out + begin * tile.out_pixel;
+    kernels[end - begin](tile);
+  }
+}
+
+float* Direct::output(const Band& band, int64_t block, int64_t y) const {
+  if (s_.form == ConvForm::few)
+    return y_ + (band.n * s_.geometry.out_channels * s_.high().out + y) * s_.wide().out + band.x0;
+  if (s_.out == Layout::row_major) return band.result + (block * s_.rows + y - band.y0) * s_.columns * 16;
+  const int64_t blocks = blocks_of(s_.geometry.out_channels);
+  return y_ + (((band.n * blocks + block) * s_.high().out + y) * s_.wide().out + band.x0) * 16;
+}
+
+int64_t Direct::output_block() const {
+  if (s_.form == ConvForm::few) return s_.high().out * s_.wide().out;
+  if (s_.out == Layout::row_major) return s_.rows * s_.columns * 16;
+  return s_.high().out * s_.wide().out * 16;
+}
+
+// One unit of output channels over all rows of the band.
+void Direct::run_unit(const Band& band, int64_t group, int64_t unit) const {
+  const ConvPacking& p = s_.packing;
+  const int blocks = p.blocks_in(unit);
+  const int64_t block = group * p.out_blocks + unit * p.unit_blocks;
+  const float* weights = weights_ + p.unit_offset(group, unit);
+  const float* input = band.input;
+  ConvTile tile{};
+  tile.taps = band.taps;
+  tile.block_stride = band.block_stride;
+  tile.bias = bias_ + p.bias_offset(group, unit);
+  tile.out_block = output_block();
+  if (s_.form == ConvForm::planar) {
+    tile.blocks = static_cast<int>(p.group_in);
+    input += group * p.group_in * band.block_stride;
+  } else if (s_.form == ConvForm::depthwise) {
+    input += unit * band.block_stride;
+  } else {
+    tile.blocks = static_cast<int>(blocks_of(p.group_in));
+    tile.last = static_cast<int>(p.group_in - (tile.blocks - 1) * 16);
+    input += group * (p.group_in / 16) * band.block_stride;
+  }
+  const int64_t step = s_.transposed ? s_.wide().stride : 1;
+  const int out_pixel = s_.form == ConvForm::few ? 1 : 16;
+  tile.out_pixel = step * out_pixel;
+  for (int64_t y = band.y0; y < band.y1; ++y) {
+    float* row = output(band, block, y);
+    for (int64_t first = band.x0; first < std::min(band.x1, band.x0 + step); ++first) {
+      tile.tap_count = collect(band, y, first, input, weights, p.tap_floats(blocks));
+      tile.out = row + (first - band.x0) * out_pixel;
+      tile.at = 0;
+      const int64_t count = ceil_div(band.x1 - first, step);
+      if (s_.form == ConvForm::depthwise) conv_.depthwise(tile, count);
+      else if (s_.form == ConvForm::few) conv_.few(tile, count, static_cast<int>(p.group_out));
+      else run_class(tile, count, blocks);
+    }
+    const int64_t pixels = band.x1 - band.x0;
+    if (s_.form == ConvForm::few) {
+      for (int64_t c = 0; c < p.group_out; ++c)
+        epilogue_.apply_row(map_, row + c * tile.out_block, pixels, c, row + c * tile.out_block - y_);
+    } else {
+      for (int b = 0; b < blocks; ++b)
+        epilogue_.apply_blocked(map_, row + b * tile.out_block, pixels, block + b,
+                                s_.out == Layout::nchw16c ? row + b * tile.out_block - y_ : 0);
+    }
+  }
+}
+
+void Direct::run_band(int64_t item, std::byte* scratch) const {
+  Band band{};
+  place(item, band);
+  band.taps = reinterpret_cast<ConvTap*>(scratch);
+  auto* buffer = reinterpret_cast<float*>(scratch + align(s_.packing.taps * int64_t{sizeof(ConvTap)}));
+  band.result = buffer + align(s_.copies ? s_.buffer_floats() * 4 : 0) / 4;
+  load(band, buffer);
+  for (int64_t group = 0; group < s_.packing.groups; ++group)
+    for (int64_t unit = 0; unit < s_.packing.units(); ++unit) run_unit(band, group, unit);
+  if (s_.out == Layout::nchw16c || s_.form == ConvForm::few) return;
+  const int64_t shape[4] = {s_.geometry.batch, s_.geometry.out_channels, s_.high().out, s_.wide().out};
+  for (int64_t y = band.y0; y < band.y1; ++y)
+    store_.row(output(band, 0, y), output_block(), shape, band.n, y, band.x0, band.x1 - band.x0);
+}
+
+}  // namespace
+
+int64_t direct_scratch(const Problem& problem, int threads, ConvForm form, Layout out) {
+  const DirectShape shape(problem.node, problem.in[0].shape, problem.in[1].shape, form, out);
+  return align(Epilogue::scratch_floats(problem.node, shape.geometry.out_channels) * 4) +
+         threads * shape.worker_bytes();
+}
+
+void run_direct(const Args& args, Threads& threads, ConvForm form, Layout out) {
+  const DirectShape shape(args.node(), args.in[0].shape(), args.in[1].shape(), form, out);
+  if (args.out[0].elements() == 0) return;
+  const Direct direct(args, shape, reinterpret_cast<float*>(args.scratch));
+  std::byte* workers =
+      args.scratch + align(Epilogue::scratch_floats(args.node(), shape.geometry.out_channels) * 4);
+  const int64_t bytes = shape.worker_bytes();
+  threads.parallel(shape.geometry.batch * shape.row_bands * shape.strips, 1,
+                   [&](int64_t begin, int64_t end, int worker) {
+                     for (int64_t item = begin; item < end; ++item) direct.run_band(item, workers + worker * bytes);
+                   });
+}
+
+}  // namespace tessera::cpu

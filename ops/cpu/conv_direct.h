@@ -1,0 +1,64 @@
+// Direct convolutions, transposed ones included: bands of output rows, whose input is copied with its
+// padding into scratch, or read in place where none is needed.
+#pragma once
+
+#include "ops/cpu/conv_pack.h"
+#include "ops/cpu/epilogue.h"
+#include "ops/cpu/simd/conv.h"
+#include "runtime/base/threads.h"
+
+namespace tessera::cpu {
+
+/// Everything about a direct convolution that follows from shapes: the same in `scratch` and `run`.
+struct DirectShape {
+  ops::ConvGeometry geometry;
+  bool transposed = false;
+  ConvForm form = ConvForm::blocked;
+  Layout out = Layout::row_major;
+  ConvPacking packing;
+  int shuffle = 1;              ///< block size of a fused DepthToSpace
+  bool flat = false;            ///< height and width were merged into one axis
+  int64_t rows = 1, columns = 1;          ///< outputs per band
+  int64_t row_bands = 1, strips = 1;
+  int phases = 1;               ///< input columns are split by their remainder modulo the stride
+  bool copies = false;          ///< the input of a band is copied into scratch
+  int64_t buffer_rows = 0, positions = 0, buffer_blocks = 0;
+  int pixel = 16;               ///< floats per input pixel
+
+  DirectShape(const Node& node, const Shape& x, const Shape& w, ConvForm form, Layout out);
+
+  const ops::WindowAxis& high() const { return geometry.window.axis[1]; }
+  const ops::WindowAxis& wide() const { return geometry.window.axis[2]; }
+  int64_t buffer_floats() const { return buffer_rows * buffer_blocks * phases * positions * pixel; }
+  int64_t result_floats() const;
+  int64_t worker_bytes() const;
+
+ private:
+  void flatten();
+  void choose_bands();
+  void measure_input();
+};
+
+int64_t direct_scratch(const Problem& problem, int threads, ConvForm form, Layout out);
+void run_direct(const Args& args, Threads& threads, ConvForm form, Layout out);
+
+/// Turns a blocked result into row-major output rows and applies what is left of the epilogue.
+struct RowStore {
+  const Epilogue* epilogue;
+  View out;               ///< the node's output, row-major
+  int64_t channels;       ///< of the operator, before a DepthToSpace
+  int64_t group_out;      ///< channels per group; each group starts a block of its own
+
+  /// `result` holds [block][pixel][16] of one row: output row `y`, columns [x, x + pixels) of picture
+  /// `n` before a DepthToSpace, which `shape` = [N, C, H, W] describes.
+  void row(const float* result, int64_t block_stride, const int64_t (&shape)[4], int64_t n, int64_t y, int64_t x,
+           int64_t pixels) const;
+
+ private:
+  void plain(const float* result, int64_t block_stride, const int64_t (&shape)[4], int64_t n, int64_t y, int64_t x,
+             int64_t pixels) const;
+  void shuffled(const float* result, int64_t block_stride, const int64_t (&shape)[4], int64_t n, int64_t y,
+                int64_t x, int64_t pixels) const;
+};
+
+}  // namespace tessera::cpu

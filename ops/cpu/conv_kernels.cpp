@@ -1,0 +1,175 @@
+// Conv and ConvTranspose in float32 over one or two spatial axes: which kernel takes which problem.
+#include "ops/cpu/conv_direct.h"
+#include "ops/cpu/conv_winograd.h"
+#include "ops/cpu/kernel.h"
+
+namespace tessera::cpu {
+namespace {
+
+using ops::ConvGeometry;
+using ops::WindowAxis;
+
+bool is_constant_float(const Problem& problem, size_t input) {
+  return problem.constants[input] && problem.in[input].dtype == DType::float32;
+}
+
+// What every kernel here needs: constant float32 weights and bias, at most two spatial axes.
+bool fits(const Problem& problem) {
+  if (problem.in[0].dtype != DType::float32 || problem.out[0].dtype != DType::float32) return false;
+  const int rank = problem.in[0].shape.rank();
+  if (rank < 3 || rank > 4 || !is_constant_float(problem, 1)) return false;
+  const bool bias = problem.node.op_inputs() > 2 && problem.node.in[2] != absent;
+  return (!bias || is_constant_float(problem, 2)) && problem.in[0].shape.elements() > 0 &&
+         problem.in[1].shape.elements() > 0;
+}
+
+ConvGeometry geometry_of(const Problem& problem) {
+  return conv_geometry(problem.node, problem.in[0].shape, problem.in[1].shape);
+}
+
+bool shuffles(const Node& node) {
+  for (const Fused& fused : node.epilogue)
+    if (fused.row == Fused::depth_to_space) return true;
+  return false;
+}
+
+// Fewer input channels than this are read faster from planes than from blocks with idle lanes.
+constexpr int64_t few_inputs = 8;
+
+bool is_depthwise(const ConvGeometry& g) {
+  return g.groups > 1 && g.groups == g.in_channels && g.groups == g.out_channels;
+}
+
+// By shape alone, so that the arithmetic of a layer is the same wherever and however often it runs.
+bool prefers_winograd(const ConvGeometry& g) {
+  return winograd_fits(g) && g.in_channels >= 12 && g.out_channels >= 12 && g.window.axis[1].out >= 3 &&
+         g.window.axis[2].out >= 3;
+}
+
+template <ConvForm form, Layout out>
+bool accepts_direct(const Problem& problem) {
+  if (!fits(problem)) return false;
+  const bool flat_only = problem.in[0].shape.rank() != 4;
+  const ConvGeometry g = geometry_of(problem);
+  const int64_t group_in = g.in_channels / g.groups, group_out = g.out_channels / g.groups;
+  const bool whole_groups = g.groups == 1 || group_out % 16 == 0;
+  if (flat_only && (form != ConvForm::planar || out != Layout::row_major)) return false;
+  switch (form) {
+    case ConvForm::planar: return out == Layout::row_major || whole_groups;
+    case ConvForm::blocked: return whole_groups && (g.groups == 1 || group_in % 16 == 0);
+    case ConvForm::depthwise: return is_depthwise(g);
+    case ConvForm::few: return g.groups == 1 && g.out_channels <= 4;
+  }
+  return false;
+}
+
+// The planar form where it is the better one, not only the one without a reorder.
+template <Layout out>
+bool accepts_first(const Problem& problem) {
+  return accepts_direct<ConvForm::planar, out>(problem) && geometry_of(problem).in_channels <= few_inputs;
+}
+
+template <ConvForm form, Layout out>
+bool accepts_epilogue(const Problem& problem) {
+  if (!Epilogue::fits(problem, out)) return false;
+  if (!shuffles(problem.node)) return true;
+  const ConvGeometry g = geometry_of(problem);
+  return form != ConvForm::few && (g.groups == 1 || g.out_channels / g.groups % 16 == 0 || is_depthwise(g)) &&
+         !(form == ConvForm::planar && is_depthwise(g));
+}
+
+bool accepts_winograd(const Problem& problem) {
+  return fits(problem) && problem.in[0].shape.rank() == 4 && !is_transposed(problem.node) &&
+         prefers_winograd(geometry_of(problem));
+}
+
+template <ConvForm form>
+std::shared_ptr<const Packed> pack(const Problem& problem) {
+  return pack_conv(problem, form);
+}
+
+template <ConvForm form, Layout out>
+int64_t scratch(const Problem& problem, int threads) {
+  return direct_scratch(problem, threads, form, out);
+}
+
+template <ConvForm form, Layout out>
+void run(const Args& args, Threads& threads) noexcept {
+  run_direct(args, threads, form, out);
+}
+
+template <Layout out>
+int64_t scratch_winograd(const Problem& problem, int threads) {
+  return winograd_scratch(problem, threads, out);
+}
+
+template <Layout out>
+void winograd(const Args& args, Threads& threads) noexcept {
+  run_winograd(args, threads, out);
+}
+
+template <ConvForm form, Layout out>
+constexpr CpuKernel direct(Text op, Text name, int rank) {
+  CpuKernel kernel{.op = op, .name = name};
+  kernel.rank = rank;
+  kernel.in = form == ConvForm::planar ? Layout::row_major : Layout::nchw16c;
+  kernel.out = out;
+  kernel.accepts = accepts_direct<form, out>;
+  kernel.accepts_epilogue = accepts_epilogue<form, out>;
+  kernel.pack = pack<form>;
+  kernel.scratch = scratch<form, out>;
+  kernel.run = run<form, out>;
+  return kernel;
+}
+
+template <Layout out>
+constexpr CpuKernel first(Text op, Text name, int rank) {
+  CpuKernel kernel = direct<ConvForm::planar, out>(op, name, rank);
+  kernel.accepts = accepts_first<out>;
+  return kernel;
+}
+
+template <Layout out>
+constexpr CpuKernel by_winograd(Text name, int rank) {
+  CpuKernel kernel{.op = "Conv", .name = name};
+  kernel.rank = rank;
+  kernel.in = Layout::nchw16c;
+  kernel.out = out;
+  kernel.accepts = accepts_winograd;
+  kernel.accepts_epilogue = accepts_epilogue<ConvForm::blocked, out>;
+  kernel.pack = pack_winograd;
+  kernel.scratch = scratch_winograd<out>;
+  kernel.run = winograd<out>;
+  return kernel;
+}
+
+constexpr Layout blocks = Layout::nchw16c, planes = Layout::row_major;
+
+// Of equal ranks the first wins where reorders do not decide.
+const CpuKernel rows[] = {
+    direct<ConvForm::few, planes>("Conv", "conv few outputs", 6),
+    by_winograd<blocks>("conv winograd", 5),
+    by_winograd<planes>("conv winograd to planes", 5),
+    direct<ConvForm::depthwise, blocks>("Conv", "conv depthwise", 5),
+    direct<ConvForm::blocked, blocks>("Conv", "conv blocked", 4),
+    direct<ConvForm::blocked, planes>("Conv", "conv blocked to planes", 4),
+    first<blocks>("Conv", "conv first", 4),
+    first<planes>("Conv", "conv first to planes", 4),
+    direct<ConvForm::planar, blocks>("Conv", "conv planar to blocks", 3),
+    direct<ConvForm::planar, planes>("Conv", "conv planar", 3),
+    direct<ConvForm::few, planes>("ConvTranspose", "transposed conv few outputs", 6),
+    direct<ConvForm::depthwise, blocks>("ConvTranspose", "transposed conv depthwise", 5),
+    direct<ConvForm::blocked, blocks>("ConvTranspose", "transposed conv blocked", 4),
+    direct<ConvForm::blocked, planes>("ConvTranspose", "transposed conv blocked to planes", 4),
+    first<blocks>("ConvTranspose", "transposed conv first", 4),
+    first<planes>("ConvTranspose", "transposed conv first to planes", 4),
+    direct<ConvForm::planar, blocks>("ConvTranspose", "transposed conv planar to blocks", 3),
+    direct<ConvForm::planar, planes>("ConvTranspose", "transposed conv planar", 3),
+};
+
+}  // namespace
+
+extern const KernelFile conv_kernels;
+const KernelFile conv_kernels{rows};
+
+}  // namespace tessera::cpu

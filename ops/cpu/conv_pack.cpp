@@ -1,0 +1,131 @@
+#include "ops/cpu/conv_pack.h"
+
+#include "ops/cpu/simd/conv.h"
+
+namespace tessera::cpu {
+namespace {
+
+// One weight, by the operator's own indices.
+class Weights {
+ public:
+  Weights(const Problem& problem, const ops::ConvGeometry& g)
+      : data_(problem.constants[1]->as<const float>()), transposed_(is_transposed(problem.node)),
+        taps_(g.window.taps()), group_in_(g.in_channels / g.groups), group_out_(g.out_channels / g.groups) {}
+
+  /// Of group `g`, output `m` and input `c` within the group.
+  float at(int64_t g, int64_t m, int64_t c, int64_t tap) const {
+    if (m >= group_out_ || c >= group_in_) return 0.0f;
+    const int64_t pair = transposed_ ? (g * group_in_ + c) * group_out_ + m : (g * group_out_ + m) * group_in_ + c;
+    return data_[pair * taps_ + tap];
+  }
+
+ private:
+  const float* data_;
+  bool transposed_;
+  int64_t taps_, group_in_, group_out_;
+};
+
+Tensor pack_bias(const Problem& problem, const ConvPacking& p) {
+  Tensor bias = Tensor::make({DType::float32, {p.groups * p.out_blocks * 16}});
+  const bool given = problem.node.op_inputs() > 2 && problem.constants[2];
+  if (!given) return bias;
+  const auto* from = problem.constants[2]->as<const float>();
+  for (int64_t g = 0; g < p.groups; ++g)
+    std::copy_n(from + g * p.group_out, p.group_out, bias.as<float>() + g * p.out_blocks * 16);
+  return bias;
+}
+
+int unit_blocks() { return conv_simd(level()).blocks; }
+
+}  // namespace
+
+bool is_transposed(const Node& node) { return node.op->name == "ConvTranspose"; }
+
+ops::ConvGeometry conv_geometry(const Node& node, const Shape& x, const Shape& w) {
+  const AttrReader attrs(node);
+  return is_transposed(node) ? ops::transposed_geometry(attrs, x, w) : ops::conv_geometry(attrs, x, w);
+}
+
+ConvPacking::ConvPacking(const ops::ConvGeometry& g, ConvForm form, int blocks)
+    : groups(g.groups), group_in(g.in_channels / g.groups), group_out(g.out_channels / g.groups),
+      depth(group_in), out_blocks(blocks_of(group_out)), taps(g.window.taps()), unit_blocks(blocks) {
+  switch (form) {
+    case ConvForm::planar: break;
+    case ConvForm::blocked: depth = blocks_of(group_in) * 16; break;
+    case ConvForm::depthwise:
+      groups = 1, depth = 1, unit_blocks = 1;
+      group_in = group_out = g.out_channels;
+      out_blocks = blocks_of(group_out);
+      break;
+    case ConvForm::few:
+      // Outputs of a tap follow one another, each over all inputs: see ConvSimd::few.
+      depth = blocks_of(group_in) * 16;
+      out_blocks = 1, unit_blocks = 1;
+      break;
+  }
+}
+
+std::shared_ptr<const Packed> pack_conv(const Problem& problem, ConvForm form) {
+  const ops::ConvGeometry g = conv_geometry(problem.node, problem.in[0].shape, problem.in[1].shape);
+  const ConvPacking p(g, form, unit_blocks());
+  const Weights weights(problem, g);
+  auto packed = std::make_shared<Packed>();
+  Tensor out = Tensor::make({DType::float32, {p.groups * p.out_blocks * 16 * p.taps * p.depth}});
+  auto* to = out.as<float>();
+  if (form == ConvForm::depthwise) {
+    for (int64_t m = 0; m < p.group_out; ++m)
+      for (int64_t t = 0; t < p.taps; ++t) to[((m / 16) * p.taps + t) * 16 + m % 16] = weights.at(m, 0, 0, t);
+  } else if (form == ConvForm::few) {
+    for (int64_t t = 0; t < p.taps; ++t)
+      for (int64_t m = 0; m < p.group_out; ++m)
+        for (int64_t c = 0; c < p.group_in; ++c) to[(t * 16 + m) * p.depth + c] = weights.at(0, m, c, t);
+  } else {
+    for (int64_t group = 0; group < p.groups; ++group)
+      for (int64_t unit = 0; unit < p.units(); ++unit) {
+        const int width = p.blocks_in(unit) * 16;
+        for (int64_t t = 0; t < p.taps; ++t)
+          for (int64_t c = 0; c < p.depth; ++c)
+            for (int m = 0; m < width; ++m) *to++ = weights.at(group, unit * p.unit_blocks * 16 + m, c, t);
+      }
+  }
+  packed->tensors = {std::move(out), pack_bias(problem, p)};
+  return packed;
+}
+
+std::shared_ptr<const Packed> pack_winograd(const Problem& problem) {
+  // Points 0, +-a, +-b and infinity with a = sqrt(1/2), b = sqrt(2): the error is a third of that of
+  // the usual whole numbers.
+  constexpr double a = 0.70710678118654752440, b = 1.41421356237309504880;
+  constexpr double basis[6][3] = {{1, 0, 0},
+                                  {-1 / 1.5, -a / 1.5, -0.5 / 1.5},
+                                  {-1 / 1.5, a / 1.5, -0.5 / 1.5},
+                                  {1 / 6.0, b / 6.0, 2 / 6.0},
+                                  {1 / 6.0, -b / 6.0, 2 / 6.0},
+                                  {0, 0, 1}};
+  const ops::ConvGeometry g = conv_geometry(problem.node, problem.in[0].shape, problem.in[1].shape);
+  const ConvPacking p(g, ConvForm::blocked, unit_blocks());
+  const Weights weights(problem, g);
+  const int64_t matrix = p.depth * p.out_blocks * 16;
+  Tensor out = Tensor::make({DType::float32, {36 * matrix}});
+  for (int64_t m = 0; m < p.group_out; ++m) {
+    const int64_t unit = m / (16 * p.unit_blocks), within = m % (16 * p.unit_blocks);
+    const int width = p.blocks_in(unit) * 16;
+    float* to = out.as<float>() + unit * p.unit_blocks * 16 * p.depth + within;
+    for (int64_t c = 0; c < p.group_in; ++c) {
+      double half[6][3];
+      for (int i = 0; i < 6; ++i)
+        for (int k = 0; k < 3; ++k)
+          half[i][k] = basis[i][0] * weights.at(0, m, c, k) + basis[i][1] * weights.at(0, m, c, 3 + k) +
+                       basis[i][2] * weights.at(0, m, c, 6 + k);
+      for (int i = 0; i < 6; ++i)
+        for (int j = 0; j < 6; ++j)
+          to[(i * 6 + j) * matrix + c * width] = static_cast<float>(
+              half[i][0] * basis[j][0] + half[i][1] * basis[j][1] + half[i][2] * basis[j][2]);
+    }
+  }
+  auto packed = std::make_shared<Packed>();
+  packed->tensors = {std::move(out), pack_bias(problem, p)};
+  return packed;
+}
+
+}  // namespace tessera::cpu

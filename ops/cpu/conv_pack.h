@@ -1,0 +1,50 @@
+// Weights of convolutions in the orders that their inner loops read.
+#pragma once
+
+#include "ops/window.h"
+#include "runtime/graph/backend.h"
+
+namespace tessera::cpu {
+
+/// How a direct convolution reads its input and forms its sums.
+enum class ConvForm : uint8_t {
+  blocked,    ///< blocks of sixteen input channels
+  planar,     ///< row-major planes
+  depthwise,  ///< blocks, one input channel per output channel
+  few,        ///< blocks, at most four output channels: sums along the lanes
+};
+
+inline int64_t blocks_of(int64_t channels) { return (channels + 15) / 16; }
+
+/// Geometry of a Conv or ConvTranspose node, from the shapes of its input and its weights.
+ops::ConvGeometry conv_geometry(const Node& node, const Shape& x, const Shape& w);
+bool is_transposed(const Node& node);
+
+/// Sizes of packed weights. A unit is what one tile makes: one or two blocks of output channels.
+struct ConvPacking {
+  int64_t groups, group_in, group_out;  ///< channels per group
+  int64_t depth;                        ///< input channels per tap as packed
+  int64_t out_blocks;                   ///< output blocks per group
+  int64_t taps;
+  int unit_blocks;                      ///< output blocks per unit; the last of a group may have fewer
+
+  ConvPacking(const ops::ConvGeometry& geometry, ConvForm form, int unit_blocks);
+  int64_t units() const { return (out_blocks + unit_blocks - 1) / unit_blocks; }
+  int blocks_in(int64_t unit) const {
+    return static_cast<int>(std::min<int64_t>(unit_blocks, out_blocks - unit * unit_blocks));
+  }
+  /// Floats before a unit, and of one tap of a unit of `blocks`.
+  int64_t unit_offset(int64_t group, int64_t unit) const {
+    return (group * out_blocks + unit * unit_blocks) * taps * depth * 16;
+  }
+  int64_t tap_floats(int blocks) const { return depth * 16 * blocks; }
+  int64_t bias_offset(int64_t group, int64_t unit) const { return (group * out_blocks + unit * unit_blocks) * 16; }
+};
+
+/// Tensor 0: weights, 1: bias, padded with zeros to whole blocks of each group.
+std::shared_ptr<const Packed> pack_conv(const Problem& problem, ConvForm form);
+
+/// Tensor 0: weights in the domain of F(4x4, 3x3), [36][unit][input channel][unit's outputs], 1: bias.
+std::shared_ptr<const Packed> pack_winograd(const Problem& problem);
+
+}  // namespace tessera::cpu

@@ -1,0 +1,233 @@
+#include "ops/cpu/conv_winograd.h"
+
+#include <algorithm>
+
+#include "ops/cpu/kernel.h"
+
+namespace tessera::cpu {
+namespace {
+
+constexpr int points = 36, reach = 6, step = 4;
+
+int64_t ceil_div(int64_t a, int64_t b) { return (a + b - 1) / b; }
+int64_t align(int64_t bytes) { return (bytes + 63) / 64 * 64; }
+
+// Bytes that transformed input and products of a group may take of the second-level cache.
+constexpr int64_t group_bytes = 512 << 10;
+
+}  // namespace
+
+bool winograd_fits(const ops::ConvGeometry& g) {
+  if (g.groups != 1 || g.window.rank != 2) return false;
+  for (int i = 1; i < 3; ++i) {
+    const ops::WindowAxis& a = g.window.axis[i];
+    if (a.kernel != 3 || a.stride != 1 || a.dilation != 1) return false;
+  }
+  return true;
+}
+
+WinogradShape::WinogradShape(const Node& node, const Shape& x, const Shape& w, Layout out_)
+    : geometry(conv_geometry(node, x, w)), out(out_),
+      packing(geometry, ConvForm::blocked, conv_simd(level()).blocks),
+      tiles_y(ceil_div(geometry.window.axis[1].out, step)), tiles_x(ceil_div(geometry.window.axis[2].out, step)) {
+  const int pixels = conv_simd(level()).pixels;
+  const int64_t per_tile = points * (packing.depth + packing.out_blocks * 16) * 4;
+  const int64_t most = ceil_div(56, pixels) * pixels;
+  group = std::clamp<int64_t>(group_bytes / per_tile / pixels * pixels, pixels, most);
+  // Enough groups that some cores can share them.
+  group = std::clamp<int64_t>(ceil_div(tiles(), 8), 1, group);
+}
+
+int64_t WinogradShape::worker_bytes() const {
+  const int64_t patch = reach * reach * 16, outputs = packing.out_blocks * 16;
+  const int64_t result = out == Layout::row_major ? step * group * step * outputs : step * step * 16;
+  return align((points * group * (packing.depth + outputs) + patch + result) * 4);
+}
+
+namespace {
+
+class Winograd {
+ public:
+  Winograd(const Args& args, const WinogradShape& shape, float* operands)
+      : s_(shape), conv_(conv_simd(level())), simd_(winograd_simd(level())), map_(map_simd(level())),
+        high_(shape.geometry.window.axis[1]), wide_(shape.geometry.window.axis[2]),
+        x_(args.in[0].as<const float>()), y_(args.out[0].as<float>()),
+        weights_(args.packed->tensors[0].as<const float>()), bias_(args.packed->tensors[1].as<const float>()),
+        in_blocks_(shape.packing.depth / 16), out_blocks_(shape.packing.out_blocks) {
+    epilogue_.start(args, s_.out, s_.geometry.out_channels, true, operands);
+    store_ = {&epilogue_, args.out[0], s_.geometry.out_channels, s_.geometry.out_channels};
+  }
+
+  void run_group(int64_t index, std::byte* scratch) const;
+
+ private:
+  // Where a group keeps its intermediate values; `count` tiles from `first`.
+  struct Group {
+    int64_t first, count;
+    float *input;    // [36][block][tile][16]
+    float *product;  // [36][block][tile][16]
+    float *patch;    // 6x6 pixels
+    float *result;   // row-major output: [block][4][tile * 4 pixels][16]; else 4x4 pixels
+  };
+  struct Tile {
+    int64_t n, y, x;  // of its first output
+  };
+
+  Tile tile(int64_t index) const;
+  void transform_input(const Group& group) const;
+  void multiply(const Group& group) const;
+  void transform_output(const Group& group) const;
+  void finish_run(const Group& group, const Tile& tile, int64_t from, int64_t count) const;
+  const float* cut(const float* plane, const Tile& tile, float* patch) const;
+
+  const WinogradShape& s_;
+  const ConvSimd& conv_;
+  const WinogradSimd& simd_;
+  const MapSimd& map_;
+  const ops::WindowAxis &high_, &wide_;
+  const float* x_;
+  float* y_;
+  const float* weights_;
+  const float* bias_;
+  int64_t in_blocks_, out_blocks_;
+  Epilogue epilogue_;
+  RowStore store_;
+};
+
+Winograd::Tile Winograd::tile(int64_t index) const {
+  const int64_t x = index % s_.tiles_x, y = index / s_.tiles_x;
+  return {y / s_.tiles_y, y % s_.tiles_y * step, x * step};
+}
+
+// The tile's input, with zeros where it reaches beyond the picture.
+const float* Winograd::cut(const float* plane, const Tile& tile, float* patch) const {
+  const int64_t top = tile.y - high_.pad_begin, left = tile.x - wide_.pad_begin;
+  std::fill(patch, patch + reach * reach * 16, 0.0f);
+  const int64_t begin = std::max<int64_t>(0, -left), end = std::min<int64_t>(reach, wide_.in - left);
+  for (int64_t y = std::max<int64_t>(0, -top); y < std::min<int64_t>(reach, high_.in - top); ++y)
+    if (end > begin)
+      std::copy_n(plane + ((top + y) * wide_.in + left + begin) * 16, (end - begin) * 16,
+                  patch + (y * reach + begin) * 16);
+  return patch;
+}
+
+void Winograd::transform_input(const Group& group) const {
+  const int64_t plane = in_blocks_ * group.count * 16, picture = high_.in * wide_.in * 16;
+  for (int64_t i = 0; i < group.count; ++i) {
+    const Tile t = tile(group.first + i);
+    const int64_t top = t.y - high_.pad_begin, left = t.x - wide_.pad_begin;
+    const bool inside = top >= 0 && left >= 0 && top + reach <= high_.in && left + reach <= wide_.in;
+    const float* from = x_ + t.n * in_blocks_ * picture;
+    for (int64_t block = 0; block < in_blocks_; ++block, from += picture) {
+      float* to = group.input + (block * group.count + i) * 16;
+      if (inside)
+        simd_.input(from + (top * wide_.in + left) * 16, wide_.in * 16, to, plane);
+      else
+        simd_.input(cut(from, t, group.patch), reach * 16, to, plane);
+    }
+  }
+}
+
+// For each of the 36 points: products[tile][output] = sum over inputs.
+void Winograd::multiply(const Group& group) const {
+  const ConvPacking& p = s_.packing;
+  const int64_t tiles = ceil_div(group.count, conv_.pixels);
+  ConvTap tap{};
+  ConvTile run{};
+  run.taps = &tap;
+  run.tap_count = 1;
+  run.blocks = static_cast<int>(in_blocks_);
+  run.last = static_cast<int>(p.group_in - (in_blocks_ - 1) * 16);
+  run.block_stride = run.out_block = group.count * 16;
+  run.out_pixel = 16;
+  for (int point = 0; point < points; ++point) {
+    tap.in = group.input + point * in_blocks_ * group.count * 16;
+    float* product = group.product + point * out_blocks_ * group.count * 16;
+    for (int64_t unit = 0; unit < p.units(); ++unit) {
+      const int blocks = p.blocks_in(unit);
+      const int64_t outputs = unit * p.unit_blocks * 16;
+      tap.weights = weights_ + (point * out_blocks_ * 16 + outputs) * p.depth;
+      for (int64_t i = 0; i < tiles; ++i) {
+        const int64_t begin = group.count * i / tiles, end = group.count * (i + 1) / tiles;
+        run.at = begin * 16;
+        run.out = product + outputs * group.count + begin * 16;
+        conv_.blocked[blocks - 1][end - begin](run);
+      }
+    }
+  }
+}
+
+// Transforms the products back, in runs of tiles that lie side by side.
+void Winograd::transform_output(const Group& group) const {
+  for (int64_t i = 0; i < group.count;) {
+    const int64_t column = (group.first + i) % s_.tiles_x;
+    const int64_t count = std::min(group.count - i, s_.tiles_x - column);
+    finish_run(group, tile(group.first + i), i, count);
+    i += count;
+  }
+}
+
+void Winograd::finish_run(const Group& group, const Tile& first, int64_t from, int64_t count) const {
+  const int64_t height = high_.out, width = wide_.out;
+  const int64_t rows = std::min<int64_t>(step, height - first.y), pixels = std::min(count * step, width - first.x);
+  const bool direct = s_.out == Layout::nchw16c;
+  const int64_t plane = out_blocks_ * group.count * 16;
+  const int64_t result_row = group.count * step * 16, result_block = step * result_row;
+  for (int64_t block = 0; block < out_blocks_; ++block) {
+    float* out = direct ? y_ + (((first.n * out_blocks_ + block) * height + first.y) * width + first.x) * 16
+                        : group.result + block * result_block;
+    const int64_t row = direct ? width * 16 : result_row;
+    for (int64_t i = 0; i < count; ++i) {
+      const float* product = group.product + (block * group.count + from + i) * 16;
+      const int64_t here = std::min<int64_t>(step, pixels - i * step);
+      if (!direct || (rows == step && here == step)) {
+        simd_.output(product, plane, bias_ + block * 16, out + i * step * 16, row);
+        continue;
+      }
+      simd_.output(product, plane, bias_ + block * 16, group.result, step * 16);
+      for (int64_t y = 0; y < rows; ++y)
+        std::copy_n(group.result + y * step * 16, here * 16, out + y * row + i * step * 16);
+    }
+    for (int64_t y = 0; y < rows; ++y)
+      epilogue_.apply_blocked(map_, out + y * row, pixels, block, direct ? out + y * row - y_ : 0);
+  }
+  if (direct) return;
+  const int64_t shape[4] = {s_.geometry.batch, s_.geometry.out_channels, height, width};
+  for (int64_t y = 0; y < rows; ++y)
+    store_.row(group.result + y * result_row, result_block, shape, first.n, first.y + y, first.x, pixels);
+}
+
+void Winograd::run_group(int64_t index, std::byte* scratch) const {
+  Group group{};
+  group.first = index * s_.group;
+  group.count = std::min(s_.group, s_.tiles() - group.first);
+  group.input = reinterpret_cast<float*>(scratch);
+  group.product = group.input + points * s_.packing.depth * s_.group;
+  group.patch = group.product + points * out_blocks_ * 16 * s_.group;
+  group.result = group.patch + reach * reach * 16;
+  transform_input(group);
+  multiply(group);
+  transform_output(group);
+}
+
+}  // namespace
+
+int64_t winograd_scratch(const Problem& problem, int threads, Layout out) {
+  const WinogradShape shape(problem.node, problem.in[0].shape, problem.in[1].shape, out);
+  return align(Epilogue::scratch_floats(problem.node, shape.geometry.out_channels) * 4) +
+         threads * shape.worker_bytes();
+}
+
+void run_winograd(const Args& args, Threads& threads, Layout out) {
+  const WinogradShape shape(args.node(), args.in[0].shape(), args.in[1].shape(), out);
+  if (args.out[0].elements() == 0) return;
+  const Winograd winograd(args, shape, reinterpret_cast<float*>(args.scratch));
+  std::byte* workers =
+      args.scratch + align(Epilogue::scratch_floats(args.node(), shape.geometry.out_channels) * 4);
+  const int64_t bytes = shape.worker_bytes();
+  threads.parallel(ceil_div(shape.tiles(), shape.group), 1, [&](int64_t begin, int64_t end, int worker) {
+    for (int64_t index = begin; index < end; ++index) winograd.run_group(index, workers + worker * bytes);
+  });
+}
+
+}  // namespace tessera::cpu
