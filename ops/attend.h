@@ -1,0 +1,71 @@
+// The core of every attention operator: softmax(q k' * scale + bias) v, head by head.
+#pragma once
+
+#include <algorithm>
+
+#include "ops/numbers.h"
+
+namespace tessera::ops {
+
+/// One operand by batch, head and position; the last axis is contiguous.
+struct Heads {
+  const double* data = nullptr;
+  int64_t batch = 0, head = 0, position = 0;  ///< strides
+  const double* at(int64_t b, int64_t h, int64_t p) const { return data + b * batch + h * head + p * position; }
+};
+
+struct AttentionShape {
+  int64_t batch = 0, heads = 0, kv_heads = 0;
+  int64_t queries = 0, keys = 0;          ///< sequence lengths; keys counts the past as well
+  int64_t depth = 0, value_depth = 0;     ///< of one head
+  double scale = 0;
+  double softcap = 0;                     ///< 0: none
+};
+
+/// Scores far below every other, but finite: a row in which all are masked stays a mean.
+inline constexpr double masked_score = -3.4028234663852886e38;
+
+/// bias(b, h, query, key) is added to each score, or gives -inf. out(b, h, query, row) takes a row
+/// of the result. `watch(stage, b, h, query, row)` sees each row of scores: 0 as multiplied,
+/// 1 with the bias, 2 capped, 3 after the softmax.
+template <class Bias, class Out, class Watch>
+void attend(const AttentionShape& s, const Heads& q, const Heads& k, const Heads& v, Bias bias, Out out, Watch watch) {
+  std::vector<double> row(static_cast<size_t>(s.keys)), sums(static_cast<size_t>(s.value_depth));
+  for (int64_t b = 0; b < s.batch; ++b)
+    for (int64_t h = 0; h < s.heads; ++h) {
+      const int64_t kv = h * s.kv_heads / s.heads;
+      for (int64_t i = 0; i < s.queries; ++i) {
+        const double* query = q.at(b, h, i);
+        for (int64_t j = 0; j < s.keys; ++j) {
+          const double* key = k.at(b, kv, j);
+          double dot = 0;
+          for (int64_t d = 0; d < s.depth; ++d) dot += query[d] * key[d];
+          row[static_cast<size_t>(j)] = dot * s.scale;
+        }
+        watch(0, b, h, i, row);
+        if (s.softcap > 0)
+          for (double& score : row) score = s.softcap * std::tanh(score / s.softcap);
+        watch(1, b, h, i, row);
+        for (int64_t j = 0; j < s.keys; ++j) row[static_cast<size_t>(j)] += bias(b, h, i, j);
+        watch(2, b, h, i, row);
+        double largest = -std::numeric_limits<double>::infinity(), sum = 0;
+        for (const double score : row) largest = std::max(largest, score);
+        if (largest == -std::numeric_limits<double>::infinity()) largest = 0;
+        for (double& score : row) sum += score = std::exp(score - largest);
+        for (double& score : row) score = sum > 0 ? score / sum : 0;
+        watch(3, b, h, i, row);
+        std::fill(sums.begin(), sums.end(), 0);
+        for (int64_t j = 0; j < s.keys; ++j) {
+          const double weight = row[static_cast<size_t>(j)];
+          if (weight == 0) continue;
+          const double* value = v.at(b, kv, j);
+          for (int64_t d = 0; d < s.value_depth; ++d) sums[static_cast<size_t>(d)] += weight * value[d];
+        }
+        out(b, h, i, sums);
+      }
+    }
+}
+
+inline constexpr auto unwatched = [](int, int64_t, int64_t, int64_t, const std::vector<double>&) {};
+
+}  // namespace tessera::ops
