@@ -1,0 +1,334 @@
+// The Vulkan backend on whatever device there is, Mesa's software renderer included, against the
+// CPU. The validation layer watches, and is to have nothing to say.
+
+#include <gtest/gtest.h>
+
+#include <cstdlib>
+#include <iostream>
+#include <thread>
+
+#include "ops/elementwise.h"
+#include "ops/vulkan/vulkan.h"
+#include "tests/graph_builder.h"
+#include "tests/support.h"
+
+namespace tessera::test {
+namespace {
+
+// Before anything in this process opens Vulkan.
+[[maybe_unused]] const int wants_validation = setenv("TESSERA_VULKAN_VALIDATION", "1", 1);
+
+class VulkanBackend : public testing::Test {
+ protected:
+  void SetUp() override {
+    std::string why;
+    if (vulkan::devices(&why).empty()) GTEST_SKIP() << "skipped: " << why;
+    device_ = vulkan::make_backend(0, &why);
+    ASSERT_TRUE(device_) << why;
+    engine_.backends = {device_, cpu::make_backend()};
+    engine_.threads = std::make_unique<Threads>(1);
+    engine_.plan.threads = 1;
+    engine_.plan.poison = true;
+  }
+
+  void TearDown() override {
+    if (!device_) return;
+    if (!vulkan::validation_active()) std::cout << "the validation layer is not installed: calls went unwatched\n";
+    engine_.backends.clear();
+    device_.reset();
+    for (const std::string& message : vulkan::take_validation_messages()) ADD_FAILURE() << message;
+  }
+
+  // Runs the graph on the device, all of it, and compares with the CPU's references.
+  void check(const Graph& graph, const std::vector<Tensor>& inputs, bool optimize = true, double tolerance = 2e-6) {
+    Graph prepared = graph;
+    engine_.optimize = optimize;
+    if (optimize) optimizer::prepare(prepared);
+    const Executor executor(prepared, engine_);
+    std::vector<Type> types;
+    for (const Tensor& tensor : inputs) types.push_back(tensor.type);
+    bool whole = false;
+    const auto plan = executor.first_plan(types, &whole);
+    ASSERT_TRUE(plan && whole);
+    for (size_t i = 0; i < plan->steps().size(); ++i)
+      EXPECT_EQ(plan->choices()[i].backend, 0) << plan->steps()[i].node->op->name << " is not on the device";
+    steps_ = plan->steps().size();
+
+    const int64_t submits = device_->traffic.submits, up = device_->traffic.uploaded_bytes,
+                  down = device_->traffic.downloaded_bytes;
+    std::vector<Datum> in(inputs.size());
+    for (size_t i = 0; i < inputs.size(); ++i) in[i].tensor = inputs[i];
+    const auto out = executor.run(in, {});
+    const auto expected = run_graph(graph, inputs, false);
+    int64_t in_bytes = 0, out_bytes = 0;
+    for (const Tensor& tensor : inputs) in_bytes += tensor.type.bytes();
+    ASSERT_EQ(out.size(), expected.size());
+    for (size_t i = 0; i < out.size(); ++i) {
+      out_bytes += expected[i].type.bytes();
+      ASSERT_EQ(out[i].tensor.type, expected[i].type);
+      EXPECT_LE(relative_difference(expected[i], out[i].tensor), tolerance);
+    }
+    // Nothing but the graph's inputs and outputs crosses the bus, in one submit.
+    EXPECT_EQ(device_->traffic.submits - submits, 1);
+    EXPECT_EQ(device_->traffic.uploaded_bytes - up, in_bytes);
+    EXPECT_EQ(device_->traffic.downloaded_bytes - down, out_bytes);
+  }
+
+  std::shared_ptr<DeviceBackend> device_;
+  Engine engine_;
+  size_t steps_ = 0;
+};
+
+Type floats(const Shape& shape) { return {DType::float32, shape}; }
+
+struct ConvCase {
+  Shape in, weights;
+  std::vector<int64_t> strides, pads, dilations;
+};
+
+TEST_F(VulkanBackend, Conv) {
+  const ConvCase cases[] = {
+      {{1, 3, 17, 19}, {24, 3, 3, 3}, {1, 1}, {1, 1, 1, 1}, {1, 1}},
+      {{2, 24, 9, 11}, {24, 24, 3, 3}, {1, 1}, {1, 1, 1, 1}, {1, 1}},
+      {{1, 5, 12, 13}, {3, 5, 1, 1}, {1, 1}, {0, 0, 0, 0}, {1, 1}},
+      {{1, 4, 16, 15}, {12, 4, 5, 5}, {2, 3}, {2, 0, 1, 3}, {1, 1}},
+      {{1, 7, 14, 14}, {33, 7, 3, 2}, {1, 2}, {2, 1, 0, 1}, {2, 3}},
+      {{1, 17, 8, 8}, {70, 17, 3, 3}, {1, 1}, {1, 1, 1, 1}, {1, 1}},
+  };
+  unsigned seed = 1;
+  for (const ConvCase& c : cases)
+    for (const bool bias : {false, true}) {
+      SCOPED_TRACE(cat(c.in, " ", c.weights, bias ? " with bias" : ""));
+      GraphBuilder g;
+      std::vector<ValueId> in{g.input("x", floats(c.in)), g.constant(random_tensor(c.weights, seed++))};
+      if (bias) in.push_back(g.constant(random_tensor({c.weights[0]}, seed++)));
+      g.output(g.node("Conv", in, {{"strides", c.strides}, {"pads", c.pads}, {"dilations", c.dilations}}));
+      check(g.graph, {random_tensor(c.in, seed++)});
+    }
+}
+
+TEST_F(VulkanBackend, ConvWithAutomaticPads) {
+  for (const char* pad : {"SAME_UPPER", "SAME_LOWER", "VALID"}) {
+    GraphBuilder g;
+    const ValueId x = g.input("x", floats({1, 3, 10, 11}));
+    g.output(g.node("Conv", {x, g.constant(random_tensor({8, 3, 4, 4}, 1))},
+                    {{"auto_pad", std::string(pad)}, {"strides", std::vector<int64_t>{2, 2}}}));
+    check(g.graph, {random_tensor({1, 3, 10, 11}, 2)});
+  }
+}
+
+// The shape of the Compact family: convolutions with PRelu, a pixel shuffle, and the picture added.
+TEST_F(VulkanBackend, CompactModelIsOneProgram) {
+  for (const bool optimize : {true, false}) {
+    GraphBuilder g;
+    const ValueId x = g.input("x", floats({1, 3, 20, 22}));
+    ValueId y = x;
+    const int64_t widths[] = {3, 16, 16, 12};
+    for (unsigned i = 0; i < 3; ++i) {
+      y = g.node("Conv",
+                 {y, g.constant(random_tensor({widths[i + 1], widths[i], 3, 3}, 10 + i, -0.3f, 0.3f)),
+                  g.constant(random_tensor({widths[i + 1]}, 20 + i))},
+                 {{"pads", std::vector<int64_t>{1, 1, 1, 1}}});
+      if (i < 2) y = g.node("PRelu", {y, g.constant(random_tensor({widths[i + 1], 1, 1}, 30 + i))});
+    }
+    y = g.node("DepthToSpace", {y}, {{"blocksize", int64_t{2}}, {"mode", std::string("CRD")}});
+    Tensor scales = Tensor::make(floats({4}));
+    const float values[] = {1, 1, 2, 2};
+    std::copy(std::begin(values), std::end(values), scales.as<float>());
+    const ValueId up = g.node("Resize", {x, absent, g.constant(scales)},
+                              {{"mode", std::string("nearest")},
+                               {"coordinate_transformation_mode", std::string("asymmetric")},
+                               {"nearest_mode", std::string("floor")}});
+    y = g.node("Add", {y, up});
+    Tensor low = Tensor::make(floats({})), high = Tensor::make(floats({}));
+    high.as<float>()[0] = 1;
+    g.output(g.node("Clip", {y, g.constant(low), g.constant(high)}));
+    check(g.graph, {random_tensor({1, 3, 20, 22}, 3, 0, 1)}, optimize);
+    EXPECT_EQ(steps_, optimize ? 4 : 9);
+  }
+}
+
+TEST_F(VulkanBackend, ElementwiseRows) {
+  using elementwise::Row;
+  const struct {
+    const char* op;
+    int opset;
+    Attrs attrs;
+  } cases[] = {{"Relu", 14, {}}, {"LeakyRelu", 16, {{"alpha", 0.3f}}}, {"Sigmoid", 13, {}}, {"Tanh", 13, {}},
+               {"HardSigmoid", 6, {}}, {"HardSwish", 14, {}}, {"Elu", 6, {}}, {"Selu", 6, {}}, {"Softplus", 1, {}},
+               {"Softsign", 1, {}}, {"Erf", 13, {}}, {"Exp", 13, {}}, {"Reciprocal", 13, {}}, {"Abs", 13, {}},
+               {"Neg", 13, {}}, {"Floor", 13, {}}, {"Ceil", 13, {}}, {"Round", 11, {}}, {"Sign", 13, {}},
+               {"ThresholdedRelu", 10, {}}, {"Mish", 18, {}}, {"Gelu", 20, {}}, {"Celu", 12, {}},
+               {"Gelu", 20, {{"approximate", std::string("tanh")}}}};
+  Tensor x = random_tensor({2, 3, 5, 7}, 5, -4, 4);
+  const float special[] = {0, -0.0f, 0.5f, 1.5f, 2.5f, -0.5f, -1.5f, 1e-6f, -1e-6f, 20, -20};
+  std::copy(std::begin(special), std::end(special), x.as<float>());
+  for (const auto& c : cases) {
+    SCOPED_TRACE(c.op);
+    const bool reciprocal = std::string(c.op) == "Reciprocal", grows = std::string(c.op) == "Exp";
+    GraphBuilder g;
+    g.output(g.node(c.op, {g.input("x", x.type)}, c.attrs, c.opset));
+    check(g.graph, {reciprocal || grows ? random_tensor(x.type.shape, 6, 0.5f, 2) : x}, false, 3e-6);
+  }
+}
+
+TEST_F(VulkanBackend, BinaryRowsBroadcast) {
+  const Shape shapes[][2] = {{{2, 3, 4, 5}, {2, 3, 4, 5}}, {{2, 3, 4, 5}, {3, 1, 1}}, {{2, 3, 4, 5}, {}},
+                             {{1, 1, 5}, {2, 3, 4, 1}},    {{4, 1}, {1, 6}},          {{2, 1, 2, 1, 2, 2}, {1}}};
+  for (const char* op : {"Add", "Sub", "Mul", "Div", "Pow", "Min", "Max"})
+    for (const auto& pair : shapes) {
+      SCOPED_TRACE(cat(op, " ", pair[0], " ", pair[1]));
+      GraphBuilder g;
+      const ValueId x = g.input("x", floats(pair[0])), y = g.input("y", floats(pair[1]));
+      g.output(g.node(op, {x, y}));
+      check(g.graph, {random_tensor(pair[0], 1, 0.5f, 2), random_tensor(pair[1], 2, 0.5f, 2)});
+    }
+}
+
+TEST_F(VulkanBackend, PowerOfNegativeNumbers) {
+  GraphBuilder g;
+  Tensor x = Tensor::make(floats({6})), y = Tensor::make(floats({6}));
+  const float base[] = {-2, -2, -1.5f, 0, 3, -3}, exponent[] = {2, 3, -1, 0, 0.5f, 0};
+  std::copy(std::begin(base), std::end(base), x.as<float>());
+  std::copy(std::begin(exponent), std::end(exponent), y.as<float>());
+  g.output(g.node("Pow", {g.input("x", x.type), g.input("y", y.type)}));
+  check(g.graph, {x, y});
+}
+
+TEST_F(VulkanBackend, DepthToSpaceAndConcat) {
+  for (const char* mode : {"DCR", "CRD"}) {
+    GraphBuilder g;
+    const ValueId x = g.input("x", floats({2, 18, 3, 4}));
+    g.output(g.node("DepthToSpace", {x}, {{"blocksize", int64_t{3}}, {"mode", std::string(mode)}}));
+    check(g.graph, {random_tensor({2, 18, 3, 4}, 1)});
+  }
+  for (const int64_t axis : {0, 1, 2, -1}) {
+    Shape shapes[] = {{2, 3, 4, 5}, {2, 3, 4, 5}, {2, 3, 4, 5}};
+    shapes[1][static_cast<size_t>((axis + 4) % 4)] = 1;
+    shapes[2][static_cast<size_t>((axis + 4) % 4)] = 7;
+    GraphBuilder g;
+    std::vector<ValueId> in;
+    std::vector<Tensor> tensors;
+    for (const Shape& shape : shapes) {
+      in.push_back(g.input(cat("x", in.size()), floats(shape)));
+      tensors.push_back(random_tensor(shape, static_cast<unsigned>(in.size())));
+    }
+    const ValueId whole = g.node("Concat", in, {{"axis", axis}});
+    g.output(g.node("Relu", {whole}));
+    check(g.graph, tensors);
+  }
+}
+
+TEST_F(VulkanBackend, ResizeAsTheReferenceDoes) {
+  for (const char* mode : {"nearest", "linear", "cubic"})
+    for (const char* coordinates : {"half_pixel", "pytorch_half_pixel", "align_corners", "asymmetric"})
+      for (const char* rounding : {"round_prefer_floor", "round_prefer_ceil", "floor", "ceil"}) {
+        const bool nearest = std::string(mode) == "nearest";
+        if (!nearest && std::string(rounding) != "floor") continue;
+        if (nearest && std::string(coordinates) == "align_corners") continue;  // a tie hangs on the last bit
+        for (const Shape& size : {Shape{1, 2, 10, 14}, Shape{1, 2, 7, 5}, Shape{1, 2, 1, 3}}) {
+          SCOPED_TRACE(cat(mode, " ", coordinates, " ", rounding, " ", size));
+          GraphBuilder g;
+          const ValueId x = g.input("x", floats({1, 2, 5, 7}));
+          g.output(g.node("Resize", {x, absent, absent, g.constant(List<int64_t>(size))},
+                          {{"mode", std::string(mode)},
+                           {"coordinate_transformation_mode", std::string(coordinates)},
+                           {"nearest_mode", std::string(rounding)}}));
+          check(g.graph, {random_tensor({1, 2, 5, 7}, 1)}, true, 1e-5);
+        }
+      }
+}
+
+TEST_F(VulkanBackend, ViewsCostNothing) {
+  GraphBuilder g;
+  const ValueId x = g.input("x", floats({2, 3, 4}));
+  const ValueId flat = g.node("Flatten", {g.node("Relu", {x})});
+  g.output(g.node("Neg", {g.node("Reshape", {flat, g.constant({4, 6})})}));
+  g.output(flat);
+  check(g.graph, {random_tensor({2, 3, 4}, 1)});
+}
+
+// Reused memory: many short-lived tensors, some read late.
+TEST_F(VulkanBackend, MemoryIsSharedOverTime) {
+  GraphBuilder g;
+  const ValueId x = g.input("x", floats({1, 4, 16, 16}));
+  std::vector<ValueId> kept{x};
+  for (unsigned i = 0; i < 12; ++i) {
+    const ValueId y = g.node(i % 2 ? "Tanh" : "Sigmoid", {kept.back()});
+    kept.push_back(g.node("Add", {y, kept[kept.size() / 2]}));
+  }
+  g.output(kept.back());
+  g.output(kept[3]);
+  check(g.graph, {random_tensor({1, 4, 16, 16}, 1)}, false);
+}
+
+TEST_F(VulkanBackend, UnknownOperatorsFallBackToTheCpu) {
+  GraphBuilder g;
+  const ValueId x = g.input("x", floats({1, 3, 8, 8}));
+  const ValueId pooled = g.node("MaxPool", {g.node("Relu", {x})}, {{"kernel_shape", std::vector<int64_t>{2, 2}}});
+  g.output(g.node("Neg", {pooled}));
+  const Tensor in = random_tensor({1, 3, 8, 8}, 1);
+  const Executor executor(g.graph, engine_);
+  std::vector<Datum> data(1);
+  data[0].tensor = in;
+  const auto out = executor.run(data, {});
+  EXPECT_EQ(relative_difference(run_graph(g.graph, {in}, false)[0], out[0].tensor), 0);
+  EXPECT_EQ(device_->traffic.submits, 2);
+}
+
+TEST_F(VulkanBackend, RunsFromManyThreadsAtOnce) {
+  GraphBuilder g;
+  const ValueId x = g.input("x", floats({1, 3, 12, 12}));
+  g.output(g.node("Conv", {x, g.constant(random_tensor({8, 3, 3, 3}, 1))}));
+  const Executor executor(g.graph, engine_);
+  std::vector<std::thread> threads;
+  std::vector<double> worst(4);
+  for (unsigned t = 0; t < 4; ++t)
+    threads.emplace_back([&, t] {
+      const Tensor in = random_tensor({1, 3, 12, 12}, 10 + t);
+      const Tensor expected = run_graph(g.graph, {in}, false)[0];
+      for (int i = 0; i < 5; ++i) {
+        std::vector<Datum> data(1);
+        data[0].tensor = in;
+        worst[t] = std::max(worst[t], relative_difference(expected, executor.run(data, {})[0].tensor));
+      }
+    });
+  for (std::thread& thread : threads) thread.join();
+  for (const double difference : worst) EXPECT_LE(difference, 2e-6);
+}
+
+TEST_F(VulkanBackend, ProfilesEveryStep) {
+  struct Times : Profile {
+    int steps = 0;
+    double total = 0;
+    void step(const Node&, Text, double milliseconds) override { ++steps, total += milliseconds; }
+  } times;
+  GraphBuilder g;
+  const ValueId x = g.input("x", floats({1, 3, 32, 32}));
+  g.output(g.node("Neg", {g.node("Conv", {x, g.constant(random_tensor({8, 3, 3, 3}, 1))})}));
+  engine_.optimize = false;
+  const Executor executor(g.graph, engine_);
+  std::vector<Datum> data(1);
+  data[0].tensor = random_tensor({1, 3, 32, 32}, 1);
+  RunControl control;
+  control.profile = &times;
+  executor.run(data, control);
+  EXPECT_EQ(times.steps, 2);
+  EXPECT_GT(times.total, 0);
+}
+
+TEST(VulkanDevices, SoftwareRenderersAreUsedOnlyByName) {
+  std::string why;
+  const auto found = vulkan::devices(&why);
+  if (found.empty()) {
+    EXPECT_FALSE(why.empty());
+    GTEST_SKIP() << "skipped: " << why;
+  }
+  const bool only_cpu = std::all_of(found.begin(), found.end(), [](const auto& device) { return device.cpu_type; });
+  EXPECT_EQ(vulkan::make_backend(-1, &why) == nullptr, only_cpu) << why;
+  EXPECT_EQ(vulkan::make_backend(99, &why), nullptr);
+  EXPECT_EQ(why.find('\n'), std::string::npos);
+}
+
+}  // namespace
+}  // namespace tessera::test
