@@ -32,7 +32,7 @@ inline std::optional<std::filesystem::path> shared_data() {
 #define TESSERA_REQUIRE_SHARED(name)                                                      \
   const auto name##_found = ::tessera::test::shared_data();                               \
   if (!name##_found) GTEST_SKIP() << "skipped: the shared test data is not on this machine"; \
-  const std::filesystem::path& name = *name##_found
+  [[maybe_unused]] const std::filesystem::path& name = *name##_found
 
 /// A folder for one test's files, removed at the end.
 class TemporaryFolder {

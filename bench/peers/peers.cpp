@@ -1,0 +1,188 @@
+// peers: times tessera and ONNX Runtime side by side, one run of each in turn, so that whatever else
+// the machine does falls on both. Prints a table, and JSON on request.
+#include <algorithm>
+#include <chrono>
+#include <filesystem>
+#include <fstream>
+#include <iostream>
+#include <thread>
+
+#include "bench/peers/ort.h"
+#include "ops/cpu/level.h"
+#include "tools/npy.h"
+#include "tools/options.h"
+
+namespace tessera::peers {
+namespace {
+
+namespace fs = std::filesystem;
+using Clock = std::chrono::steady_clock;
+
+struct Options {
+  std::vector<std::string> models;
+  std::vector<int> threads{1, 2};
+  std::string library, json_file;
+  tools::InputOptions input;
+  int runs = 7;
+  double seconds = 20;
+  bool optimize = true;
+};
+
+struct Times {
+  double least = 0, median = 0;
+};
+
+Times summary(std::vector<double> times) {
+  std::sort(times.begin(), times.end());
+  const size_t half = times.size() / 2;
+  return {times.front(), times.size() % 2 ? times[half] : (times[half - 1] + times[half]) / 2};
+}
+
+template <class Body>
+double timed(const Body& body) {
+  // Worker threads of the run before may still spin in wait of more.
+  std::this_thread::sleep_for(std::chrono::milliseconds(5));
+  const auto start = Clock::now();
+  body();
+  return std::chrono::duration<double, std::milli>(Clock::now() - start).count();
+}
+
+struct Row {
+  std::string model, shape, error;
+  int threads = 0, runs = 0;
+  Times tessera, ort;
+};
+
+// Runs until there are enough runs or the time is over, but three at least.
+Row compare(const Ort& ort, const Options& options, const std::string& model, int threads) {
+  Row row;
+  row.model = fs::path(model).stem().string();
+  row.threads = threads;
+  try {
+    const OrtSession peer(ort, model, threads);
+    SessionOptions session_options;
+    session_options.threads = threads;
+    session_options.device = "cpu";
+    session_options.optimize = options.optimize;
+    const Session session(model, session_options);
+    const std::vector<Tensor> in = tools::make_inputs(session.inputs(), options.input);
+    if (!in.empty()) row.shape = cat(in[0].type);
+    std::vector<Datum> data(in.size());
+    for (size_t i = 0; i < in.size(); ++i) data[i].tensor = in[i];
+    const auto ours = [&] { static_cast<void>(session.run(List<Datum>(data))); };
+    OrtRun theirs(peer, in);
+    ours();
+    theirs.run();
+    std::vector<double> our_times, their_times;
+    const auto start = Clock::now();
+    while (row.runs < options.runs) {
+      our_times.push_back(timed(ours));
+      their_times.push_back(timed([&] { theirs.run(); }));
+      ++row.runs;
+      const double spent = std::chrono::duration<double>(Clock::now() - start).count();
+      if (row.runs >= 3 && spent > options.seconds) break;
+    }
+    row.tessera = summary(our_times);
+    row.ort = summary(their_times);
+  } catch (const std::exception& error) {
+    row.error = error.what();
+  }
+  return row;
+}
+
+// The upscalers of the shared data whose inputs may be any picture.
+std::vector<std::string> default_models() {
+  const char* shared = std::getenv("TESSERA_SHARED");
+  std::vector<std::string> models;
+  const fs::path folder = fs::path(shared ? shared : "../shared") / "data" / "models" / "upscale";
+  std::error_code error;
+  for (const auto& entry : fs::directory_iterator(folder, error)) {
+    const std::string name = entry.path().filename().string();
+    if (entry.path().extension() == ".onnx" && name.find("_util_") == std::string::npos &&
+        name.find("pre_post") == std::string::npos)
+      models.push_back(entry.path().string());
+  }
+  std::sort(models.begin(), models.end());
+  return models;
+}
+
+std::string processor() {
+  std::ifstream file("/proc/cpuinfo");
+  for (std::string line; std::getline(file, line);)
+    if (line.starts_with("model name")) return line.substr(std::min(line.find(": ") + 2, line.size()));
+  return "unknown";
+}
+
+int run(int count, char** words) {
+  Options options;
+  options.input.default_dim = 256;
+  CLI::App app("Times tessera and ONNX Runtime side by side.", "peers");
+  app.add_option("MODEL", options.models, "Models; the shared upscalers if none is given");
+  app.add_option("--ort", options.library, "libonnxruntime.so.1 (else TESSERA_ORT)");
+  app.add_option("--threads", options.threads, "Numbers of threads (1 2)")->delimiter(',')->allow_extra_args(false);
+  app.add_option("--runs", options.runs, "Runs of each (7)")->check(CLI::PositiveNumber);
+  app.add_option("--seconds", options.seconds, "Time for one model after which three runs are enough (20)");
+  app.add_option("--shape", options.input.shapes, "An input's shape, as NAME=1x3x64x64")->allow_extra_args(false);
+  app.add_option("--default-dim", options.input.default_dim, "Extent of open dimensions (256)");
+  app.add_option("--json", options.json_file, "Write the results to this file");
+  app.footer("\nExample:\n  TESSERA_ORT=libonnxruntime.so.1 peers model.onnx --threads 1 --shape x=1x3x256x256");
+  CLI11_PARSE(app, count, words);
+
+  const char* named = std::getenv("TESSERA_ORT");
+  if (options.library.empty() && named) options.library = named;
+  if (options.library.empty()) fail(Error::Kind::usage, "set TESSERA_ORT or --ort to libonnxruntime.so.1");
+  if (options.models.empty()) options.models = default_models();
+  if (options.models.empty()) fail(Error::Kind::usage, "no models: give some, or set TESSERA_SHARED");
+  const Ort ort(options.library);
+  std::cout << "tessera " << TESSERA_VERSION << " (" << cpu::name_of(cpu::level()) << ") and ONNX Runtime " << ort.version()
+            << " on " << processor() << ", " << std::thread::hardware_concurrency() << " cores\n";
+
+  std::vector<std::vector<std::string>> table{
+      {"model", "input", "threads", "tessera ms", "least", "ORT ms", "least", "ORT/tessera"}};
+  nlohmann::json rows = nlohmann::json::array();
+  for (const std::string& model : options.models)
+    for (const int threads : options.threads) {
+      const Row row = compare(ort, options, model, threads);
+      std::cerr << row.model << ", " << threads << " threads" << (row.error.empty() ? "" : ": " + row.error) << '\n';
+      if (!row.error.empty()) {
+        rows.push_back({{"model", row.model}, {"threads", threads}, {"error", row.error}});
+        continue;
+      }
+      const double ratio = row.ort.median / row.tessera.median;
+      table.push_back({row.model, row.shape, std::to_string(threads), tools::fixed(row.tessera.median, 2),
+                       tools::fixed(row.tessera.least, 2), tools::fixed(row.ort.median, 2),
+                       tools::fixed(row.ort.least, 2), tools::fixed(ratio, 2)});
+      rows.push_back({{"model", row.model},
+                      {"input", row.shape},
+                      {"threads", threads},
+                      {"runs", row.runs},
+                      {"tessera_median_ms", row.tessera.median},
+                      {"tessera_min_ms", row.tessera.least},
+                      {"ort_median_ms", row.ort.median},
+                      {"ort_min_ms", row.ort.least},
+                      {"ort_over_tessera", ratio}});
+    }
+  tools::print_table(table, {false, false, true, true, true, true, true, true});
+  if (!options.json_file.empty()) {
+    const nlohmann::json report{{"processor", processor()},
+                                {"cores", std::thread::hardware_concurrency()},
+                                {"level", cpu::name_of(cpu::level())},
+                                {"tessera", TESSERA_VERSION},
+                                {"onnxruntime", ort.version()},
+                                {"rows", rows}};
+    tools::write_file(options.json_file, report.dump(1, ' ', false, nlohmann::json::error_handler_t::replace) + "\n");
+  }
+  return 0;
+}
+
+}  // namespace
+}  // namespace tessera::peers
+
+int main(int count, char** words) {
+  try {
+    return tessera::peers::run(count, words);
+  } catch (const std::exception& error) {
+    std::cerr << "peers: " << error.what() << '\n';
+    return 1;
+  }
+}

@@ -1,0 +1,208 @@
+#!/usr/bin/env python3
+# The tessera command from outside: exit codes, streams, files. Models are written by a small encoder.
+import json
+import os
+import pathlib
+import signal
+import struct
+import subprocess
+import sys
+import tempfile
+import unittest
+
+TESSERA = sys.argv[1]
+
+
+def varint(value):
+    out = b""
+    while True:
+        low, value = value & 127, value >> 7
+        out += bytes([low | (128 if value else 0)])
+        if not value:
+            return out
+
+
+def field(number, value):
+    if isinstance(value, int):
+        return varint(number << 3) + varint(value)
+    if isinstance(value, str):
+        value = value.encode()
+    return varint(number << 3 | 2) + varint(len(value)) + value
+
+
+def node(op, inputs, outputs, name="", domain=""):
+    out = b"".join(field(1, i) for i in inputs) + b"".join(field(2, o) for o in outputs)
+    return out + field(3, name) + field(4, op) + field(7, domain)
+
+
+def value(name, dims, dtype=1):
+    shape = b"".join(field(1, field(1, d) if isinstance(d, int) else field(2, d)) for d in dims)
+    return field(1, name) + field(2, field(1, field(1, dtype) + field(2, shape)))
+
+
+def model(nodes, inputs, outputs):
+    graph = b"".join(field(1, n) for n in nodes) + field(2, "graph")
+    graph += b"".join(field(11, i) for i in inputs) + b"".join(field(12, o) for o in outputs)
+    return field(1, 8) + field(2, "cli_test") + field(7, graph) + field(8, field(1, "") + field(2, 17)) \
+        + field(8, field(1, "other") + field(2, 1))
+
+
+def tensor(dims, values):
+    return b"".join(field(1, d) for d in dims) + field(2, 1) + field(9, struct.pack(f"<{len(values)}f", *values))
+
+
+def npy(dims, values):
+    shape = "(" + "".join(f"{d}, " for d in dims) + ")"
+    header = f"{{'descr': '<f4', 'fortran_order': False, 'shape': {shape}}}".encode()
+    return b"\x93NUMPY\x01\x00" + struct.pack("<H", len(header)) + header + struct.pack(f"<{len(values)}f", *values)
+
+
+ADD = model([node("Add", ["x", "y"], ["out/sum"])], [value("x", ["n", 2]), value("y", ["n", 2])],
+            [value("out/sum", ["n", 2])])
+FOREIGN = model([node("Magic", ["x"], ["a"], "first", "other"), node("Wonder", ["a"], ["b"], "second", "other")],
+                [value("x", [1])], [value("b", [1])])
+
+
+class Command(unittest.TestCase):
+    def setUp(self):
+        self.folder = tempfile.TemporaryDirectory()
+        self.path = pathlib.Path(self.folder.name)
+        (self.path / "add.onnx").write_bytes(ADD)
+        (self.path / "foreign.onnx").write_bytes(FOREIGN)
+
+    def tearDown(self):
+        self.folder.cleanup()
+
+    def run_it(self, *words, code=0):
+        done = subprocess.run([TESSERA, *map(str, words)], cwd=self.path, capture_output=True, text=True, timeout=120)
+        self.assertEqual(done.returncode, code, f"{words}\n{done.stdout}\n{done.stderr}")
+        return done
+
+    def test_help_everywhere(self):
+        for command in [[], ["run"], ["test"], ["bench"], ["inspect"], ["check"], ["devices"]]:
+            text = self.run_it(*command, "--help").stdout
+            self.assertIn("Examples:", text)
+            self.assertIn("tessera", text)
+
+    def test_version(self):
+        self.assertRegex(self.run_it("--version").stdout, r"^tessera \d+\.\d+\.\d+\n$")
+
+    def test_usage_errors(self):
+        for words in [[], ["fly"], ["run"], ["run", "add.onnx", "--wings"], ["run", "add.onnx", "--threads", "many"],
+                      ["run", "add.onnx", "--shape", "z=1"], ["run", "add.onnx", "--shape", "x=1xx2"],
+                      ["run", "add.onnx", "--device", "abacus"], ["test", "."]]:
+            done = self.run_it(*words, code=2)
+            self.assertEqual(done.stdout, "")
+            self.assertNotEqual(done.stderr, "")
+
+    def test_missing_and_broken_files_fail(self):
+        (self.path / "broken.onnx").write_bytes(ADD[:-9])
+        for name in ["none.onnx", "broken.onnx", "."]:
+            done = self.run_it("run", name, code=1)
+            self.assertEqual(done.stdout, "")
+            self.assertTrue(done.stderr.startswith("tessera: "), done.stderr)
+
+    def test_unsupported_operators_are_listed_at_once(self):
+        for command in ["run", "bench"]:
+            done = self.run_it(command, "foreign.onnx", code=3)
+            self.assertIn("other.Magic", done.stderr)
+            self.assertIn("other.Wonder", done.stderr)
+        report = json.loads(self.run_it("check", "foreign.onnx", "--json", code=3).stdout)
+        self.assertFalse(report["runs"])
+        self.assertEqual(len(report["unsupported"]), 2)
+        self.assertEqual(self.run_it("check", "foreign.onnx", code=3).stderr, "")
+
+    def test_run_reads_and_writes_npy(self):
+        (self.path / "x.npy").write_bytes(npy([1, 2], [1, 2]))
+        (self.path / "y.npy").write_bytes(npy([1, 2], [10, 20]))
+        done = self.run_it("run", "add.onnx", "-i", "x=x.npy", "-i", "y=y.npy", "-o", "out")
+        self.assertEqual(done.stdout, "out/sum: float32[1,2] min 11 max 22 mean 16.5\n")
+        data = (self.path / "out" / "out_sum.npy").read_bytes()
+        self.assertEqual(struct.unpack("<2f", data[-8:]), (11, 22))
+        self.assertEqual(len(list((self.path / "out").iterdir())), 1)
+
+    def test_run_is_the_same_for_one_seed(self):
+        one = self.run_it("run", "add.onnx", "--seed", 5).stdout
+        self.assertEqual(one, self.run_it("run", "add.onnx", "--seed", 5, "--threads", 1).stdout)
+        self.assertNotEqual(one, self.run_it("run", "add.onnx", "--seed", 6).stdout)
+
+    def test_run_json(self):
+        report = json.loads(self.run_it("run", "add.onnx", "--shape", "x=3x2", "--json").stdout)
+        self.assertEqual(report["outputs"][0]["shape"], [3, 2])
+        self.assertEqual(report["outputs"][0]["dtype"], "float32")
+
+    def test_wrong_input_file_is_named(self):
+        (self.path / "x.npy").write_bytes(b"\x93NUMPY\x01\x00\xff\xff{")
+        self.assertIn("x.npy", self.run_it("run", "add.onnx", "-i", "x=x.npy", code=1).stderr)
+
+    def test_bench_json(self):
+        words = ["bench", "add.onnx", "--runs", 3, "--json", "--per-node", "--device", "cpu", "--threads", 1]
+        report = json.loads(self.run_it(*words).stdout)
+        for key in ["load_ms", "first_run_ms", "min_ms", "median_ms", "flops", "gflops", "peak_rss_bytes",
+                    "arena_bytes", "weights_bytes"]:
+            self.assertGreaterEqual(report[key], 0, key)
+        self.assertEqual((report["runs"], report["threads"], report["device"], report["precision"]), (3, 1, "cpu", "fp32"))
+        self.assertEqual([n["op"] for n in report["nodes"]], ["Add"])
+        self.assertIn("by operator", self.run_it("bench", "add.onnx", "--per-node", "--runs", 2).stdout)
+
+    def test_inspect(self):
+        report = json.loads(self.run_it("inspect", "add.onnx", "--json", "--shape", "x=4x2").stdout)
+        self.assertEqual(report["operators"], {"Add": 1})
+        self.assertEqual(report["opsets"], {"ai.onnx": 17, "other": 1})
+        self.assertEqual(report["inputs"][0]["shape"], [None, 2])
+        self.assertEqual(report["plan"]["steps"][0]["out"], ["float32[4,2]"])
+        self.assertIn("float32[n,2]", self.run_it("inspect", "add.onnx").stdout)
+
+    def test_check(self):
+        self.assertIn("runs", self.run_it("check", "add.onnx").stdout)
+        report = json.loads(self.run_it("check", "add.onnx", "--json").stdout)
+        self.assertTrue(report["runs"])
+        self.assertEqual(report["nodes"][0]["op"], "Add")
+        self.assertIn("Add", self.run_it("check", "add.onnx", "--shape", "x=3x2", "--shape", "y=4x2", code=1).stdout)
+
+    def test_devices(self):
+        report = json.loads(self.run_it("devices", "--json").stdout)
+        self.assertIn(report["cpu"]["level"], ["baseline", "avx2", "avx512"])
+        self.assertTrue(self.run_it("devices").stdout.startswith("cpu: "))
+
+    def write_case(self, name, x, expected, first=ADD):
+        data = self.path / "cases" / name / "test_data_set_0"
+        data.mkdir(parents=True)
+        (data.parent / "model.onnx").write_bytes(first)
+        (data / "input_0.pb").write_bytes(tensor([1, 2], x))
+        (data / "input_1.pb").write_bytes(tensor([1, 2], [0, 0]))
+        (data / "output_0.pb").write_bytes(tensor([1, 2], expected))
+
+    def test_backend_tests(self):
+        self.write_case("test_good", [1, 2], [1, 2])
+        self.assertEqual(self.run_it("test", "cases").stdout, "1 passed, 0 failed\n")
+        self.write_case("test_wrong", [1, 2], [1, 3])
+        self.write_case("test_foreign", [1, 2], [1, 2], FOREIGN)
+        self.write_case("test_broken", [1, 2], [1, 2], ADD[:-5])
+        lines = self.run_it("test", "cases", "--json", "all.json", code=1).stdout.splitlines()
+        self.assertEqual(lines[-1], "1 passed, 3 failed")
+        self.assertIn("other.Magic", lines[-2])
+        report = json.loads((self.path / "all.json").read_text())
+        self.assertEqual({t["name"]: t["status"] for t in report["tests"]},
+                         {"test_good": "passed", "test_wrong": "failed", "test_foreign": "unsupported",
+                          "test_broken": "failed"})
+
+    def test_interruption_ends_cleanly(self):
+        process = subprocess.Popen([TESSERA, "bench", "add.onnx", "--runs", "1000000", "--shape", "x=100000x2"],
+                                   cwd=self.path, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
+        try:
+            process.wait(1)
+        except subprocess.TimeoutExpired:
+            process.send_signal(signal.SIGINT)
+        out, err = process.communicate(timeout=30)
+        self.assertEqual((process.returncode, out, err), (1, "", "tessera: interrupted\n"))
+
+    @unittest.skipUnless(os.path.exists("/dev/full"), "needs /dev/full")
+    def test_full_disk_is_an_error(self):
+        with open("/dev/full", "w") as full:
+            done = subprocess.run([TESSERA, "inspect", "add.onnx"], cwd=self.path, stdout=full, stderr=subprocess.PIPE)
+        self.assertEqual(done.returncode, 1)
+
+
+if __name__ == "__main__":
+    unittest.main(argv=sys.argv[:1])

@@ -1,0 +1,166 @@
+// Every shared model that ONNX Runtime runs, run by both on the same inputs. ONNX Runtime is found by
+// TESSERA_ORT, or in the build folder where tools/fetch_ort puts it if TESSERA_FETCH_ORT=1 allows it.
+#include <cmath>
+
+#include "bench/peers/ort.h"
+#include "runtime/session/session.h"
+#include "tests/support.h"
+#include "tools/inputs.h"
+
+namespace tessera::test {
+namespace {
+
+namespace fs = std::filesystem;
+
+const peers::Ort* ort() {
+  static const std::unique_ptr<peers::Ort> loaded = []() -> std::unique_ptr<peers::Ort> {
+    const std::string prepared = std::string(TESSERA_BINARY_DIR) + "/ort";
+    std::string library = peers::Ort::find(prepared);
+    const char* allowed = std::getenv("TESSERA_FETCH_ORT");
+    if (library.empty() && allowed && std::string(allowed) == "1") {
+      const std::string command = std::string("'") + TESSERA_SOURCE_DIR + "/tools/fetch_ort' '" + prepared + "' >&2";
+      if (std::system(command.c_str()) == 0) library = peers::Ort::find(prepared);
+    }
+    if (library.empty()) return nullptr;
+    return std::make_unique<peers::Ort>(library);
+  }();
+  return loaded.get();
+}
+
+// Shapes that a model needs but does not state: extents that must divide, or that name a length.
+struct ModelShapes {
+  Text model;
+  std::vector<std::string> shapes;
+  int64_t default_dim = 64;
+};
+const ModelShapes model_shapes[] = {
+    {"ort_bert_toy_optimized.onnx", {}, 16},
+    {"openwakeword_melspectrogram.onnx", {"input=1x16000"}},
+    {"silero_vad_16k_op15.onnx", {"input=1x576", "state=2x1x128"}},
+    {"waifu2x_util_tta_merge.onnx", {"x=8x3x32x32"}},
+    {"mobilenetv2-12-int8_maui/model.onnx", {"input=1x3x224x224"}},
+    {"retinaface_mbnet0.25.onnx", {}, 320},
+    {"yunet_n_dynamic.onnx", {}, 320},
+};
+
+// Full-size pictures take the reference kernels of some machines too long; open extents are small.
+tools::InputOptions options_of(const fs::path& model) {
+  tools::InputOptions options;
+  options.seed = 1;
+  for (const ModelShapes& row : model_shapes)
+    if (model.string().ends_with(row.model)) {
+      options.shapes = row.shapes;
+      options.default_dim = row.default_dim;
+    }
+  return options;
+}
+
+// The largest difference, relative to the range of `expected`; infinite where only one is NaN.
+double relative_difference(const Tensor& actual, const Tensor& expected) {
+  double low = INFINITY, high = -INFINITY, worst = 0;
+  const int64_t count = expected.type.shape.elements();
+  for (int64_t i = 0; i < count; ++i) {
+    const double a = element_as_double(actual.view(), i), b = element_as_double(expected.view(), i);
+    if (std::isfinite(b)) low = std::min(low, b), high = std::max(high, b);
+    if (a == b || (std::isnan(a) && std::isnan(b))) continue;
+    worst = std::max(worst, std::isnan(a - b) ? INFINITY : std::abs(a - b));
+  }
+  // An output of one value, or all the same, has no range: its size stands in.
+  const double range = high > low ? high - low : std::max(std::abs(high), 1e-3);
+  return worst / range;
+}
+
+bool has_type(const Model& model, DType dtype) {
+  for (const Value& value : model.graph.values)
+    if (value.type.dtype == dtype || (value.constant && value.constant->type.dtype == dtype)) return true;
+  return false;
+}
+
+bool quantized(const Model& model) {
+  for (const Node& node : model.graph.nodes)
+    if (node.op && node.op->name == "DequantizeLinear") return true;
+  return false;
+}
+
+void expect_same(const Tensor& actual, const Tensor& expected, double tolerance) {
+  ASSERT_EQ(cat(actual.type), cat(expected.type));
+  if (expected.type.dtype == DType::string) {
+    for (int64_t i = 0; i < expected.type.shape.elements(); ++i)
+      ASSERT_EQ(actual.as<std::string>()[i], expected.as<std::string>()[i]);
+    return;
+  }
+  if (is_float(expected.type.dtype)) {
+    EXPECT_LE(relative_difference(actual, expected), tolerance);
+    return;
+  }
+  for (int64_t i = 0; i < expected.type.shape.elements(); ++i)
+    ASSERT_EQ(element_as_double(actual.view(), i), element_as_double(expected.view(), i)) << "element " << i;
+}
+
+class OrtDifferential : public testing::TestWithParam<std::string> {};
+
+TEST_P(OrtDifferential, SameOutputs) {
+  TESSERA_REQUIRE_SHARED(shared);
+  if (!ort()) GTEST_SKIP() << "skipped: no ONNX Runtime (set TESSERA_ORT, or TESSERA_FETCH_ORT=1)";
+  const fs::path model = shared / "models" / GetParam();
+  std::optional<peers::OrtSession> peer;
+  std::vector<Tensor> in, expected;
+  try {
+    peer.emplace(*ort(), model.string(), 1);
+    in = tools::make_inputs(peer->inputs(), options_of(model));
+    expected = peer->run(in);
+  } catch (const Error& error) {
+    GTEST_SKIP() << "skipped: " << error.what();
+  }
+
+  SessionOptions options;
+  options.device = "cpu";
+  const Session session(model.string(), options);
+  ASSERT_EQ(session.inputs().size(), in.size());
+  std::vector<Datum> data(in.size());
+  for (size_t i = 0; i < in.size(); ++i) {
+    ASSERT_EQ(session.inputs()[i].name, peer->inputs()[i].name);
+    data[i].tensor = in[i];
+  }
+  const std::vector<Datum> actual = session.run(List<Datum>(data));
+  ASSERT_EQ(actual.size(), expected.size());
+  const bool half = has_type(session.model(), DType::float16);
+  for (size_t i = 0; i < expected.size(); ++i) {
+    SCOPED_TRACE(peer->outputs()[i]);
+    if (!expected[i].bytes) {
+      EXPECT_NE(static_cast<int>(actual[i].kind), static_cast<int>(Kind::tensor));
+      continue;
+    }
+    // A sum that falls near the middle of two quanta may go either way: one quantum of 255.
+    const double tolerance = quantized(session.model()) ? 1.0 / 255 + 1e-4 : half ? 5e-3 : 1e-4;
+    expect_same(actual[i].tensor, expected[i], tolerance);
+  }
+}
+
+std::vector<std::string> models() {
+  std::vector<std::string> names;
+  if (const auto shared = shared_data())
+    for (const auto& entry : fs::recursive_directory_iterator(*shared / "models"))
+      if (entry.path().extension() == ".onnx") names.push_back(fs::relative(entry.path(), *shared / "models").string());
+  std::sort(names.begin(), names.end());
+  return names;
+}
+
+std::string test_name(const testing::TestParamInfo<std::string>& info) {
+  std::string name = info.param;
+  for (char& c : name)
+    if (!std::isalnum(static_cast<unsigned char>(c))) c = '_';
+  return name;
+}
+
+GTEST_ALLOW_UNINSTANTIATED_PARAMETERIZED_TEST(OrtDifferential);
+INSTANTIATE_TEST_SUITE_P(SharedModels, OrtDifferential, testing::ValuesIn(models()), test_name);
+
+TEST(OrtDifferentialData, IsThere) {
+  TESSERA_REQUIRE_SHARED(shared);
+  EXPECT_FALSE(models().empty());
+  if (!ort()) GTEST_SKIP() << "skipped: no ONNX Runtime (set TESSERA_ORT, or TESSERA_FETCH_ORT=1)";
+}
+
+}  // namespace
+}  // namespace tessera::test
