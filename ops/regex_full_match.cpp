@@ -1,0 +1,25 @@
+// RegexFullMatch: which strings match a pattern from end to end.
+#include "ops/regex.h"
+#include "runtime/graph/op.h"
+
+namespace tessera::ops {
+extern const OpFile regex_full_match;
+namespace {
+
+void infer_regex(Infer& infer) {
+  Regex(infer.text("pattern"));
+  infer.set(0, infer.shape(0));
+}
+
+void reference(const Args& args) {
+  const Regex regex(args.text("pattern"));
+  for (int64_t i = 0, n = args.out[0].elements(); i < n; ++i)
+    args.out[0].as<bool>()[i] = regex.matches(args.in[0].as<std::string>()[i]);
+}
+
+const OpDef rows[] = {
+    {"RegexFullMatch", "", 20, {1, 1}, {1, 1}, "string -> boolean", {}, infer_regex, reference}};
+
+}  // namespace
+const OpFile regex_full_match{rows};
+}  // namespace tessera::ops

@@ -1,0 +1,18 @@
+// StringConcat: joins strings of two tensors, elementwise with broadcasting.
+#include "ops/pairs.h"
+
+namespace tessera::ops {
+extern const OpFile string_concat;
+namespace {
+
+void reference(const Args& args) {
+  for_pairs<std::string, std::string>(args.in[0], args.in[1], args.out[0],
+                                      [](const std::string& x, const std::string& y) { return x + y; });
+}
+
+const OpDef rows[] = {
+    {"StringConcat", "", 20, {2, 2}, {1, 1}, "string, string -> string", {}, infer_pair, reference}};
+
+}  // namespace
+const OpFile string_concat{rows};
+}  // namespace tessera::ops
