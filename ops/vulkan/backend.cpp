@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <unordered_map>
 
+#include "ops/vulkan/known_answer.h"
 #include "ops/vulkan/program.h"
 
 namespace tessera::vulkan {
@@ -22,17 +23,36 @@ class Vulkan final : public DeviceBackend {
     const auto found = by_op_.find(problem.node.op->name);
     if (found == by_op_.end() || !within_limits(problem)) return;
     for (const VkKernel* kernel : found->second)
-      if (kernel->domain == problem.node.op->domain && kernel->accepts(problem))
+      if (kernel->domain == problem.node.op->domain && kernel->accepts(problem) && !is_off(*kernel))
         out.push_back({kernel, kernel->name, 1});
   }
 
+  // A variant is tried before its first use. One that fails is never offered again, and the region
+  // goes to the CPU.
   std::unique_ptr<Program> compile(const Region& region) const override {
+    for (const Step& step : region.steps) {
+      const auto* kernel = static_cast<const VkKernel*>(step.offer.kernel);
+      if (kernel->shader.empty()) continue;
+      const std::string failure = known_answer_failure(device_, find_shader(kernel->shader, variant));
+      if (!failure.empty()) fail(Error::Kind::device, failure);
+    }
     return vulkan::compile(device_, region, counters_);
   }
 
-  const std::vector<std::string>& notes() const { return notes_; }
+  std::vector<std::string> notes() const {
+    std::vector<std::string> lines;
+    for (const Shader& shader : all_shaders())
+      if (is_distrusted(*device_, shader)) lines.push_back(known_answer_failure(device_, shader));
+    return lines;
+  }
 
  private:
+  static constexpr Text variant = "f32";
+
+  bool is_off(const VkKernel& kernel) const {
+    return !kernel.shader.empty() && is_distrusted(*device_, find_shader(kernel.shader, variant));
+  }
+
   // Shaders count elements in 32 bits, and find nothing to do in an empty tensor.
   bool within_limits(const Problem& problem) const {
     const auto fits = [&](const Type& type) {
@@ -51,7 +71,6 @@ class Vulkan final : public DeviceBackend {
   std::shared_ptr<Device> device_;
   std::string name_;
   Traffic* counters_;  // compile() is const, what it counts is not
-  std::vector<std::string> notes_;
   std::unordered_map<Text, std::vector<const VkKernel*>> by_op_;
 };
 

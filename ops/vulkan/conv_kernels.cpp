@@ -82,7 +82,7 @@ void emit_conv(const Problem& problem, std::vector<Dispatch>& out) {
   out.push_back(std::move(dispatch));
 }
 
-constexpr VkKernel list[] = {{"Conv", "", "conv", accepts_conv, emit_conv}};
+constexpr VkKernel list[] = {{"Conv", "", "conv", "conv", accepts_conv, emit_conv}};
 
 }  // namespace
 

@@ -28,6 +28,7 @@ struct Dispatch {
 
 struct VkKernel {
   Text op, domain, name;
+  Text shader;  ///< the file in shaders/ that it dispatches; empty for a view
   /// All given inputs and outputs are known to be non-empty and within the device's limits.
   bool (*accepts)(const Problem&);
   /// Appends the dispatches; none at all: the output is input 0 under another shape.

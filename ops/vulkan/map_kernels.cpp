@@ -177,20 +177,20 @@ bool accepts_view(const Problem& problem) {
 void emit_view(const Problem&, std::vector<Dispatch>&) {}
 
 constexpr VkKernel list[] = {
-#define TESSERA_UNARY(id, Op, CLASS, expression) {#Op, "", "map", accepts_elementwise, emit_elementwise},
-#define TESSERA_BINARY(id, Op, CLASS, expression) {#Op, "", "map", accepts_elementwise, emit_elementwise},
+#define TESSERA_UNARY(id, Op, CLASS, expression) {#Op, "", "map", "map", accepts_elementwise, emit_elementwise},
+#define TESSERA_BINARY(id, Op, CLASS, expression) {#Op, "", "map", "map", accepts_elementwise, emit_elementwise},
 #include "ops/elementwise.def"
 #undef TESSERA_UNARY
 #undef TESSERA_BINARY
-    {"Sum", "", "map", accepts_elementwise, emit_elementwise},
-    {"Affine", "tessera", "map", accepts_elementwise, emit_elementwise},
-    {"DepthToSpace", "", "depth_to_space", accepts_depth_to_space, emit_depth_to_space},
-    {"Concat", "", "concat", accepts_concat, emit_concat},
-    {"Identity", "", "view", accepts_view, emit_view},
-    {"Reshape", "", "view", accepts_view, emit_view},
-    {"Flatten", "", "view", accepts_view, emit_view},
-    {"Squeeze", "", "view", accepts_view, emit_view},
-    {"Unsqueeze", "", "view", accepts_view, emit_view},
+    {"Sum", "", "map", "map", accepts_elementwise, emit_elementwise},
+    {"Affine", "tessera", "map", "map", accepts_elementwise, emit_elementwise},
+    {"DepthToSpace", "", "depth_to_space", "map", accepts_depth_to_space, emit_depth_to_space},
+    {"Concat", "", "concat", "map", accepts_concat, emit_concat},
+    {"Identity", "", "view", "", accepts_view, emit_view},
+    {"Reshape", "", "view", "", accepts_view, emit_view},
+    {"Flatten", "", "view", "", accepts_view, emit_view},
+    {"Squeeze", "", "view", "", accepts_view, emit_view},
+    {"Unsqueeze", "", "view", "", accepts_view, emit_view},
 };
 
 }  // namespace

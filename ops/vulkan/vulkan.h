@@ -27,8 +27,8 @@ std::vector<DeviceInfo> devices(std::string* why_none);
 /// others. Null, and one line in `why_not`, if there is none.
 std::unique_ptr<DeviceBackend> make_backend(int index, std::string* why_not);
 
-/// What a backend of this room has to say for reports: variants that failed their known-answer
-/// test, one line each.
+/// What such a backend has to say for reports: one line per shader variant that failed its
+/// known-answer test and is switched off.
 std::vector<std::string> notes(const DeviceBackend& backend);
 
 /// With TESSERA_VULKAN_VALIDATION=1 in the environment when the first device is opened, the

@@ -1,0 +1,147 @@
+#include "ops/vulkan/known_answer.h"
+
+#include <atomic>
+#include <cmath>
+
+#include "ops/vulkan/program.h"
+
+namespace tessera::vulkan {
+namespace {
+
+constexpr double tolerance = 1e-4;
+
+// A small problem for each file in shaders/: odd sizes, so that no tile is full.
+struct Question {
+  Text shader, op;
+  int opset;
+  Shape in;
+  std::vector<Shape> weights;
+  Attrs attrs;
+};
+
+const std::vector<Question>& questions() {
+  static const std::vector<Question> all = {
+      {"map", "PRelu", 16, {2, 3, 5, 7}, {{3, 1, 1}}, {}},
+      {"conv", "Conv", 11, {1, 5, 9, 7}, {{13, 5, 3, 3}, {13}}, {{"pads", std::vector<int64_t>{1, 1, 1, 1}}}},
+      {"resize", "Upsample", 7, {1, 3, 4, 5}, {}, {{"scales", std::vector<float>{1, 1, 2, 3}}}},
+  };
+  return all;
+}
+
+// Values that repeat in no short pattern, in [-1, 1].
+Tensor filled(const Shape& shape, uint32_t seed) {
+  Tensor tensor = Tensor::make({DType::float32, shape});
+  for (int64_t i = 0; i < shape.elements(); ++i) {
+    seed = seed * 1664525u + 1013904223u;
+    tensor.as<float>()[i] = static_cast<float>(static_cast<int32_t>(seed)) / 2147483648.0f;
+  }
+  return tensor;
+}
+
+const VkKernel* kernel_for(Text op) {
+  for (const List<VkKernel> list : {map_kernels, conv_kernels, resize_kernels})
+    for (const VkKernel& kernel : list)
+      if (kernel.op == op) return &kernel;
+  return nullptr;
+}
+
+Value value_of(const Tensor& tensor, bool constant) {
+  Value value;
+  value.type = tensor.type;
+  value.ranked = true;
+  if (constant) value.constant = std::make_shared<const Tensor>(tensor);
+  return value;
+}
+
+struct Answers {
+  Tensor expected, given;
+};
+
+Answers answer(const std::shared_ptr<Device>& device, const Question& question, const OpDef& op) {
+  Graph graph;
+  Node node;
+  node.op = &op;
+  node.opset = question.opset;
+  node.attrs = std::make_shared<const Attrs>(question.attrs);
+  std::vector<Tensor> inputs{filled(question.in, 1)};
+  for (const Shape& shape : question.weights) inputs.push_back(filled(shape, static_cast<uint32_t>(inputs.size() + 1)));
+  for (const Tensor& input : inputs) node.in.push_back(graph.add_value(value_of(input, !node.in.empty())));
+  std::vector<Type> types;
+  std::vector<const Tensor*> constants;
+  std::vector<View> views;
+  for (const ValueId id : node.in) {
+    types.push_back(graph.values[id].type);
+    constants.push_back(graph.values[id].constant.get());
+    views.push_back(inputs[views.size()].view());
+  }
+  node.out = {static_cast<ValueId>(graph.values.size())};
+  Infer infer(node, types, constants);
+  tessera::infer(infer);
+  const Type type = infer.out[0].type;
+  graph.add_value(value_of(Tensor{type, nullptr}, false));
+
+  Answers answers{Tensor::make(type), Tensor::make(type)};
+  const View expected = answers.expected.view(), given = answers.given.view();
+  op.reference(Args(node, views, List<View>(&expected, 1)));
+  Step step;
+  step.node = &node;
+  step.offer.kernel = kernel_for(question.op);
+  const Region region{&graph, List<Step>(&step, 1), {node.in[0]}, {node.out[0]}};
+  Traffic ignored;
+  compile(device, region, &ignored)->run(List<View>(&views[0], 1), List<View>(&given, 1), nullptr);
+  return answers;
+}
+
+std::string ask(const std::shared_ptr<Device>& device, const Shader& shader) {
+  for (const Question& question : questions()) {
+    if (question.shader != shader.file) continue;
+    const OpDef* op = find_op("", question.op, question.opset);
+    if (!op) continue;
+    double worst = 0;
+    try {
+      const Answers answers = answer(device, question, *op);
+      for (int64_t i = 0; i < answers.given.type.shape.elements(); ++i) {
+        const double off = std::abs(static_cast<double>(answers.given.as<float>()[i] - answers.expected.as<float>()[i]));
+        worst = off <= worst ? worst : std::isnan(off) ? INFINITY : off;
+      }
+    } catch (const Error& error) {
+      return cat("shader ", shader.file, " (", shader.variant, ") fails on ", device->info().name, ": ", error.what());
+    }
+    if (worst > tolerance)
+      return cat("shader ", shader.file, " (", shader.variant, ") is switched off: on ", device->info().name,
+                 " its known answer is wrong by ", worst);
+  }
+  return {};
+}
+
+std::string key_of(const Device& device, const Shader& shader) {
+  return cat(device.info().index, '/', device.info().name, '/', device.info().driver, '/', shader.file, '/', shader.variant);
+}
+
+std::atomic<bool> any_failure{false};
+std::mutex mutex;
+std::map<std::string, std::string>& remembered() {
+  static std::map<std::string, std::string> results;
+  return results;
+}
+
+}  // namespace
+
+std::string known_answer_failure(const std::shared_ptr<Device>& device, const Shader& shader) {
+  const std::string key = key_of(*device, shader);
+  const std::lock_guard lock(mutex);
+  const auto found = remembered().find(key);
+  if (found != remembered().end()) return found->second;
+  std::string failure = ask(device, shader);
+  if (!failure.empty()) any_failure = true;
+  return remembered()[key] = std::move(failure);
+}
+
+bool is_distrusted(const Device& device, const Shader& shader) {
+  if (!any_failure) return false;
+  const std::lock_guard lock(mutex);
+  const auto found = remembered().find(key_of(device, shader));
+  return found != remembered().end() && !found->second.empty();
+}
+
+}  // namespace tessera::vulkan

@@ -1,0 +1,16 @@
+// Known answers: each shader variant has to reproduce an operator's reference once per device and
+// process before it is trusted.
+#pragma once
+
+#include "ops/vulkan/kernel.h"
+
+namespace tessera::vulkan {
+
+/// Empty if the variant gives the right answer on this device, else one line that says how it
+/// failed. Tried at the first call, remembered for the process.
+std::string known_answer_failure(const std::shared_ptr<Device>& device, const Shader& shader);
+
+/// Whether a call before found the variant failing.
+bool is_distrusted(const Device& device, const Shader& shader);
+
+}  // namespace tessera::vulkan
