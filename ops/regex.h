@@ -226,7 +226,8 @@ class Regex {
         const size_t count = set.ranges.size();
         for (size_t i = 0; i < count; ++i)
           for (const auto& [first, distance] : {std::pair{U'A', 32}, std::pair{U'a', -32}}) {
-            const char32_t from = std::max(set.ranges[i].first, first), to = std::min(set.ranges[i].second, first + 25);
+            const char32_t last = first + 25;
+            const char32_t from = std::max(set.ranges[i].first, first), to = std::min(set.ranges[i].second, last);
             if (from <= to)
               set.ranges.emplace_back(static_cast<char32_t>(static_cast<int>(from) + distance),
                                       static_cast<char32_t>(static_cast<int>(to) + distance));
