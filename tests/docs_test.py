@@ -1,0 +1,23 @@
+#!/usr/bin/env python3
+"""The documentation is true: the diff in add-an-operator.md is the file, and links lead somewhere."""
+import os
+import pathlib
+import re
+import sys
+
+root = pathlib.Path(os.environ["TESSERA_SOURCE_DIR"])
+failures = []
+
+text = (root / "docs/add-an-operator.md").read_text()
+shown = [line[1:] for line in re.search(r"```diff\n(.*?)```", text, re.S).group(1).splitlines() if
+         line.startswith("+") and not line.startswith("+++")]
+if shown != (root / "ops/trilu.cpp").read_text().splitlines():
+    failures.append("docs/add-an-operator.md does not show ops/trilu.cpp as it is")
+
+for page in [*root.glob("*.md"), *root.glob("docs/*.md")]:
+    for link in re.findall(r"\]\(([^)#:]+)\)", page.read_text()):
+        if not (page.parent / link).exists():
+            failures.append(f"{page.name}: {link} does not exist")
+
+print("\n".join(failures) or "the documentation is true")
+sys.exit(bool(failures))
