@@ -1,0 +1,23 @@
+// Bernoulli: ones with the probabilities that the input gives.
+#include "ops/random.h"
+
+namespace tessera::ops {
+namespace {
+
+void infer_bernoulli(Infer& n) { n.set(0, named_dtype(n, n.in(0).dtype), n.shape(0)); }
+
+void bernoulli_reference(const Args& a) {
+  Random random(a);
+  const Read<double> x(a.in[0]);
+  for (int64_t i = 0; i < x.size(); ++i) set_element(a.out[0], i, random.uniform() < x[i] ? 1 : 0);
+}
+
+const OpDef rows[] = {{.name = "Bernoulli", .since = 15, .in = {1, 1}, .types = "T=float : T",
+                       .infer = infer_bernoulli, .reference = bernoulli_reference, .folds = false}};
+
+}  // namespace
+
+extern const OpFile bernoulli;
+const OpFile bernoulli{rows};
+
+}  // namespace tessera::ops

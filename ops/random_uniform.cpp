@@ -1,0 +1,15 @@
+// RandomUniform: uniform deviates of a given shape.
+#include "ops/random.h"
+
+namespace tessera::ops {
+namespace {
+
+const OpDef rows[] = {{.name = "RandomUniform", .since = 1, .in = {0, 0}, .types = {}, .attrs = uniform_attrs, .infer = infer_random_shape,
+                       .reference = fill_uniform, .folds = false}};
+
+}  // namespace
+
+extern const OpFile random_uniform;
+const OpFile random_uniform{rows};
+
+}  // namespace tessera::ops

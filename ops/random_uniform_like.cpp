@@ -1,0 +1,15 @@
+// RandomUniformLike: uniform deviates in another tensor's shape.
+#include "ops/random.h"
+
+namespace tessera::ops {
+namespace {
+
+const OpDef rows[] = {{.name = "RandomUniformLike", .since = 1, .in = {1, 1}, .types = "T=all : T", .attrs = uniform_attrs, .infer = infer_random_like,
+                       .reference = fill_uniform, .folds = false}};
+
+}  // namespace
+
+extern const OpFile random_uniform_like;
+const OpFile random_uniform_like{rows};
+
+}  // namespace tessera::ops
