@@ -162,9 +162,9 @@ Bytes encode_jpeg(const Picture& picture, const EncodeOptions& options) {
   Writer writer;
   Bytes exif;
   if (!picture.exif.empty() && picture.exif.size() + exif_prefix.size() <= largest_marker) {
-    const auto* first = reinterpret_cast<const std::byte*>(exif_prefix.data());
-    exif.assign(first, first + exif_prefix.size());
-    exif.insert(exif.end(), picture.exif.begin(), picture.exif.end());
+    exif.resize(exif_prefix.size() + picture.exif.size());
+    std::memcpy(exif.data(), exif_prefix.data(), exif_prefix.size());
+    std::memcpy(exif.data() + exif_prefix.size(), picture.exif.data(), picture.exif.size());
   }
   perform(writer, "the JPEG cannot be written", [&](Writer& w) {
     jpeg_create_compress(&w.jpeg);

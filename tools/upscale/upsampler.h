@@ -23,9 +23,10 @@ struct Upsampler {
   virtual const Model* model() const { return nullptr; }
 };
 
-/// A model file on a device; an empty path is the bundled model. Runs stop at `cancel`.
+/// A model file on a device; an empty path is the bundled model. Runs stop at `cancel`. `device`
+/// becomes where it runs, `note` why not where it was asked to, if so.
 std::unique_ptr<Upsampler> open_upsampler(const std::string& path, const SessionOptions& options,
-                                          const std::atomic<bool>* cancel, std::string& device_note);
+                                          const std::atomic<bool>* cancel, std::string& note, std::string& device);
 
 /// The model that is part of the program.
 List<std::byte> bundled_model();

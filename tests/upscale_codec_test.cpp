@@ -1,0 +1,248 @@
+// Picture files: what goes out comes back, what is damaged is refused with a reason.
+#include <cmath>
+#include <set>
+
+#include "tests/support.h"
+#include "tools/upscale/files.h"
+
+namespace tessera::upscale {
+namespace {
+
+namespace fs = std::filesystem;
+
+Picture gradient(int64_t width, int64_t height, int channels, int bits) {
+  Picture picture;
+  picture.width = width;
+  picture.height = height;
+  picture.channels = channels;
+  picture.bits = bits;
+  picture.allocate();
+  for (int64_t y = 0; y < height; ++y)
+    for (int64_t x = 0; x < width; ++x)
+      for (int c = 0; c < channels; ++c) {
+        const float value = static_cast<float>((x * (c + 1) + y * 3) % 97) / 96;
+        picture.store(x, y, 1, c, &value);
+      }
+  return picture;
+}
+
+/// A TIFF structure with an orientation, in the given byte order.
+Bytes exif_with(int orientation, bool big) {
+  const std::vector<int> little = {'I', 'I', 42, 0, 8, 0, 0, 0, 1, 0, 0x12, 1, 3, 0, 1, 0, 0, 0, orientation, 0, 0, 0, 0, 0, 0, 0};
+  const std::vector<int> large = {'M', 'M', 0, 42, 0, 0, 0, 8, 0, 1, 1, 0x12, 0, 3, 0, 0, 0, 1, 0, orientation, 0, 0, 0, 0, 0, 0};
+  Bytes bytes;
+  for (const int value : big ? large : little) bytes.push_back(static_cast<std::byte>(value));
+  return bytes;
+}
+
+std::string refusal(List<std::byte> bytes, const DecodeLimits& limits = {}) {
+  try {
+    decode(bytes, limits);
+  } catch (const Error& error) {
+    EXPECT_EQ(error.kind(), Error::Kind::file);
+    return error.what();
+  }
+  return "";
+}
+
+double mean_difference(const Picture& a, const Picture& b) {
+  EXPECT_EQ(a.width, b.width);
+  EXPECT_EQ(a.height, b.height);
+  EXPECT_EQ(a.channels, b.channels);
+  if (a.width != b.width || a.height != b.height || a.channels != b.channels) return 1;
+  double sum = 0;
+  for (int c = 0; c < a.channels; ++c)
+    for (int64_t y = 0; y < a.height; ++y)
+      for (int64_t x = 0; x < a.width; ++x) {
+        float p = 0, q = 0;
+        a.load(x, y, 1, c, &p);
+        b.load(x, y, 1, c, &q);
+        sum += std::abs(p - q);
+      }
+  return sum / static_cast<double>(a.width * a.height * a.channels);
+}
+
+TEST(UpscaleCodec, png_holds_everything) {
+  for (const int channels : {1, 2, 3, 4})
+    for (const int bits : {8, 16}) {
+      Picture picture = gradient(31, 17, channels, bits);
+      picture.exif = exif_with(1, false);
+      picture.color.gamma = 0.45455;
+      std::vector<std::string> notes;
+      const Picture back = decode(encode(picture, Format::png, {}, notes));
+      EXPECT_EQ(back.samples, picture.samples);
+      EXPECT_EQ(back.channels, channels);
+      EXPECT_EQ(back.bits, bits);
+      EXPECT_EQ(back.exif, picture.exif);
+      EXPECT_NEAR(back.color.gamma.value_or(0), 0.45455, 1e-5);
+      EXPECT_TRUE(notes.empty());
+    }
+}
+
+TEST(UpscaleCodec, jpeg_and_webp_hold_what_they_can) {
+  for (const int channels : {1, 2, 3, 4})
+    for (const int bits : {8, 16}) {
+      Picture picture = gradient(48, 40, channels, bits);
+      picture.exif = exif_with(1, true);
+      std::vector<std::string> notes;
+      const Picture jpeg = decode(encode(picture, Format::jpeg, {100}, notes));
+      EXPECT_EQ(jpeg.channels, picture.color_channels());
+      EXPECT_EQ(jpeg.exif, picture.exif);
+      EXPECT_EQ(notes.size(), size_t(picture.has_alpha()) + size_t(bits == 16));
+      notes.clear();
+      const Picture webp = decode(encode(picture, Format::webp, {}, notes));
+      EXPECT_EQ(webp.channels, picture.has_alpha() ? 4 : 3);
+      EXPECT_EQ(webp.exif, picture.exif);
+      EXPECT_TRUE(bits == 16 || channels < 3 || webp.samples == picture.samples);
+    }
+}
+
+TEST(UpscaleCodec, orientation_is_applied_and_reset) {
+  const Picture upright = gradient(20, 10, 3, 8);
+  for (const Format format : {Format::png, Format::jpeg, Format::webp})
+    for (int orientation = 1; orientation <= 8; ++orientation)
+      for (const bool big : {false, true}) {
+        Picture stored = upright;
+        // The stored picture is what the camera saw: the inverse turn.
+        orient(stored, orientation == 6 ? 8 : orientation == 8 ? 6 : orientation);
+        stored.exif = exif_with(orientation, big);
+        std::vector<std::string> notes;
+        const Picture seen = decode(encode(stored, format, {100}, notes));
+        EXPECT_LT(mean_difference(seen, upright), format == Format::jpeg ? 0.02 : 1e-9) << orientation;
+        EXPECT_EQ(exif_orientation(seen.exif), 1);
+      }
+}
+
+TEST(UpscaleCodec, every_truncation_is_refused) {
+  std::vector<std::string> notes;
+  Picture picture = gradient(24, 24, 3, 8);
+  for (const Format format : {Format::png, Format::jpeg, Format::webp}) {
+    const Bytes whole = encode(picture, format, {}, notes);
+    // A JPEG without its last marker has lost nothing.
+    const size_t slack = format == Format::jpeg ? 2 : 0;
+    for (size_t size = 0; size + slack < whole.size(); ++size)
+      EXPECT_NE(refusal(List<std::byte>(whole).first(size)), "") << extension_of(format) << " cut at " << size;
+  }
+}
+
+TEST(UpscaleCodec, changed_bytes_never_crash) {
+  std::vector<std::string> notes;
+  Picture picture = gradient(24, 24, 4, 8);
+  picture.exif = exif_with(6, false);
+  std::mt19937 engine(5);
+  for (const Format format : {Format::png, Format::jpeg, Format::webp}) {
+    const Bytes whole = encode(picture, format, {}, notes);
+    for (int i = 0; i < 2000; ++i) {
+      Bytes bytes = whole;
+      for (int k = 0; k < 3; ++k) bytes[engine() % bytes.size()] = static_cast<std::byte>(engine());
+      refusal(bytes, {int64_t{1} << 22});
+    }
+  }
+}
+
+TEST(UpscaleCodec, declared_sizes_are_checked_first) {
+  std::vector<std::string> notes;
+  const Bytes png = encode(gradient(64, 64, 1, 8), Format::png, {}, notes);
+  EXPECT_NE(refusal(png, {64 * 64 - 1}).find("64x64"), std::string::npos);
+  EXPECT_EQ(refusal(png, {64 * 64}), "");
+  TESSERA_REQUIRE_SHARED(data);
+  const Bytes bomb = read_file(data / "malformed" / "png_bomb_30000x30000_1bit.png");
+  EXPECT_NE(refusal(bomb).find("30000x30000"), std::string::npos);
+}
+
+TEST(UpscaleCodec, exif_damage_is_harmless) {
+  std::mt19937 engine(9);
+  for (int i = 0; i < 20000; ++i) {
+    Bytes bytes = exif_with(6, i % 2);
+    for (int k = 0; k < 4; ++k) bytes[engine() % bytes.size()] = static_cast<std::byte>(engine());
+    bytes.resize(engine() % (bytes.size() + 1));
+    const int orientation = exif_orientation(bytes);
+    EXPECT_TRUE(orientation >= 1 && orientation <= 8);
+    renew_exif(bytes, 100, 50);
+  }
+}
+
+TEST(UpscaleCodec, png_suite_is_exact_about_good_and_bad) {
+  TESSERA_REQUIRE_SHARED(data);
+  int good = 0, bad = 0;
+  for (const auto& entry : fs::directory_iterator(data / "images" / "pngsuite")) {
+    if (entry.path().extension() != ".png") continue;
+    const std::string name = entry.path().stem().string();
+    const std::string reason = refusal(read_file(entry.path()));
+    if (name.starts_with('x')) {
+      EXPECT_NE(reason, "") << name;
+      ++bad;
+    } else {
+      EXPECT_EQ(reason, "") << name;
+      ++good;
+    }
+  }
+  EXPECT_GT(good, 150);
+  EXPECT_GE(bad, 13);
+}
+
+TEST(UpscaleCodec, exif_orientation_set_looks_the_same_upright) {
+  TESSERA_REQUIRE_SHARED(data);
+  for (const char* kind : {"Landscape", "Portrait"}) {
+    const auto load = [&](int i) {
+      return decode(read_file(data / "images" / "exif-orientation" / cat(kind, "_", i, ".jpg")));
+    };
+    const Picture upright = load(1);
+    for (int i = 2; i <= 8; ++i) EXPECT_LT(mean_difference(load(i), upright), 0.02) << kind << i;
+  }
+}
+
+TEST(UpscaleFiles, writing_leaves_nothing_half_done) {
+  const test::TemporaryFolder folder;
+  const fs::path target = folder.path() / "a" / "out.png";
+  const Bytes bytes(1000, std::byte{7});
+  write_file(target, bytes);
+  EXPECT_EQ(read_file(target), bytes);
+  write_file(target, Bytes(10));
+  EXPECT_EQ(read_file(target).size(), 10u);
+  fs::create_directory(folder.path() / "dir");
+  EXPECT_THROW(write_file(folder.path() / "dir", bytes), Error);
+  EXPECT_THROW(read_file(folder.path() / "none"), Error);
+  int files = 0;
+  for (const auto& entry : fs::recursive_directory_iterator(folder.path())) files += entry.is_regular_file();
+  EXPECT_EQ(files, 1);
+}
+
+TEST(UpscaleFiles, folders_become_jobs) {
+  const test::TemporaryFolder folder;
+  const fs::path in = folder.path() / "in", out = folder.path() / "out";
+  for (const char* name : {"a.jpg", "a.png", "b.WEBP", "notes.txt", "sub/c.png", ".hidden.png"})
+    write_file(in / name, Bytes(1));
+  JobOptions options;
+  JobList list = list_jobs(in, out, options);
+  ASSERT_EQ(list.jobs.size(), 3u);
+  EXPECT_EQ(list.jobs[0].out, out / "a.png");
+  EXPECT_EQ(list.jobs[1].out, out / "a.png.png");
+  EXPECT_EQ(list.jobs[2].out, out / "b.png");
+  EXPECT_EQ(list.notes.size(), 1u);
+  options.recursive = true;
+  options.format = Format::jpeg;
+  list = list_jobs(in, out, options);
+  ASSERT_EQ(list.jobs.size(), 4u);
+  EXPECT_EQ(list.jobs[3].out, out / "sub" / "c.jpg");
+  write_file(out / "sub" / "c.jpg", Bytes(1));
+  options.resume = true;
+  list = list_jobs(in, out, options);
+  EXPECT_EQ(list.jobs.size(), 3u);
+  EXPECT_EQ(list.present, 1);
+}
+
+TEST(UpscaleFiles, an_input_is_not_replaced_unasked) {
+  const test::TemporaryFolder folder;
+  const fs::path file = folder.path() / "a.png";
+  write_file(file, Bytes(1));
+  EXPECT_THROW(list_jobs(file, file, {}), Error);
+  EXPECT_THROW(list_jobs(folder.path(), folder.path(), {}), Error);
+  JobOptions options;
+  options.overwrite = true;
+  EXPECT_EQ(list_jobs(file, file, options).jobs.size(), 1u);
+  EXPECT_THROW(list_jobs(file, folder.path() / "x.gif", {}), Error);
+}
+
+}  // namespace
+}  // namespace tessera::upscale

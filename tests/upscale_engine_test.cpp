@@ -1,0 +1,365 @@
+// Tiling, conventions and colors of the image pipeline, with upsamplers made of a few lines.
+#include <cmath>
+#include <functional>
+
+#include "tests/support.h"
+#include "tools/upscale/engine.h"
+
+namespace tessera::upscale {
+namespace {
+
+/// A model whose every result pixel is a mean over a (2r+1)^2 neighbourhood of the input, zeros
+/// outside of the picture, as a padded convolution has them.
+struct Blur : Upsampler {
+  int64_t scale = 2, radius = 2, multiple = 1, lost = 0, fixed = 0, lost_end = 0;
+  int channels = 3;
+  bool packed = false;
+  DType dtype = DType::float32;
+  float factor = 1, in_factor = 1;
+  float spoil = 0;  ///< added to one result sample of every run
+  mutable int runs = 0;
+  mutable std::vector<Shape> seen;
+  std::vector<Port> ports = {{}};
+
+  List<Port> inputs() const override {
+    Port port;
+    port.name = "in";
+    const int64_t size = fixed ? fixed : -1;
+    port.type = {dtype, packed ? Shape{-1, size, size, channels} : Shape{-1, channels, size, size}, Layout::row_major};
+    port.ranked = true;
+    const_cast<Blur*>(this)->ports = {port};
+    return ports;
+  }
+  List<Port> outputs() const override { return ports; }
+  int64_t extent(int64_t in) const { return in * scale - 2 * lost - lost_end; }
+
+  Type output_type(const Type& input) const override {
+    const int64_t height = input.shape[packed ? 1 : 2], width = input.shape[packed ? 2 : 3];
+    if (input.shape[packed ? 3 : 1] != channels) fail(Error::Kind::shape, "wrong channels");
+    if (width % multiple || height % multiple) fail(Error::Kind::shape, "not a multiple of ", multiple);
+    if (fixed && (width != fixed || height != fixed)) fail(Error::Kind::shape, "only ", fixed);
+    return {dtype, packed ? Shape{1, extent(height), extent(width), channels} : Shape{1, channels, extent(height), extent(width)},
+            Layout::row_major};
+  }
+
+  Tensor run(const Tensor& input) const override {
+    ++runs;
+    const Type type = output_type(input.type);
+    seen.push_back(input.type.shape);
+    const Tensor output = Tensor::make(type);
+    const int64_t height = input.type.shape[packed ? 1 : 2], width = input.type.shape[packed ? 2 : 3];
+    const auto index = [&](int64_t c, int64_t y, int64_t x, int64_t h, int64_t w) {
+      return packed ? (y * w + x) * channels + c : (c * h + y) * w + x;
+    };
+    for (int64_t c = 0; c < channels; ++c)
+      for (int64_t oy = 0; oy < extent(height); ++oy)
+        for (int64_t ox = 0; ox < extent(width); ++ox) {
+          const int64_t y = (oy + lost) / scale, x = (ox + lost) / scale;
+          float sum = 0;
+          for (int64_t dy = -radius; dy <= radius; ++dy)
+            for (int64_t dx = -radius; dx <= radius; ++dx) {
+              if (y + dy < 0 || y + dy >= height || x + dx < 0 || x + dx >= width) continue;
+              sum += static_cast<float>(element_as_double(input.view(), index(c, y + dy, x + dx, height, width)));
+            }
+          const float phase = 1.0f + 0.01f * static_cast<float>((ox + lost) % scale);
+          set_element(output.view(), index(c, oy, ox, extent(height), extent(width)),
+                      sum * in_factor * factor * phase / static_cast<float>((2 * radius + 1) * (2 * radius + 1)));
+        }
+    if (spoil != 0) set_element(output.view(), 0, spoil);
+    return output;
+  }
+  int64_t run_bytes(const Type& input) const override { return input.bytes() * 100; }
+};
+
+Picture noise(int64_t width, int64_t height, int channels, int bits = 8, uint32_t seed = 1) {
+  Picture picture;
+  picture.width = width;
+  picture.height = height;
+  picture.channels = channels;
+  picture.bits = bits;
+  picture.allocate();
+  std::mt19937 engine(seed);
+  for (std::byte& sample : picture.samples) sample = static_cast<std::byte>(engine());
+  return picture;
+}
+
+EngineOptions tiles(int64_t tile, int64_t overlap) {
+  EngineOptions options;
+  options.tile = tile;
+  options.overlap = overlap;
+  return options;
+}
+
+Picture upscale_with(const Upsampler& model, const Picture& picture, const EngineOptions& options = {}) {
+  Report report;
+  return Engine(model, options).upscale(picture, report);
+}
+
+TEST(UpscaleTiling, covers_every_pixel_once_with_windows_of_one_size) {
+  for (const int64_t multiple : {1, 2, 4, 8})
+    for (const int64_t lost : {0, 7, 36})
+      for (const int64_t extent : {1, 2, 5, 31, 32, 33, 64, 97, 200, 311})
+        for (const int64_t largest : {0, 40, 100, 130}) {
+          AxisRules rules;
+          rules.scale = 2;
+          rules.lost_before = rules.lost_after = lost;
+          rules.multiple = multiple;
+          rules.align = multiple;
+          rules.overlap = (19 + multiple - 1) / multiple * multiple;
+          const std::vector<Span> spans = divide(extent, largest, rules);
+          int64_t next = 0;
+          for (const Span& span : spans) {
+            SCOPED_TRACE(cat("extent ", extent, " largest ", largest, " multiple ", multiple, " lost ", lost));
+            EXPECT_EQ(span.keep, next);
+            next = span.keep + span.kept;
+            EXPECT_EQ(span.size, spans[0].size);
+            EXPECT_EQ(span.size % multiple, 0);
+            EXPECT_EQ((span.start + rules.before()) % multiple, 0);
+            EXPECT_GE(span.start, -rules.before());
+            EXPECT_LE(span.start + span.size, rules.padded(extent) - rules.before());
+            EXPECT_TRUE(span.start == -rules.before() || span.keep - span.start >= rules.overlap);
+            EXPECT_TRUE(next == extent || span.start + span.size - next >= rules.overlap);
+            EXPECT_GE(span.keep - span.start, rules.before());
+            EXPECT_GE(span.start + span.size - next, rules.after());
+          }
+          EXPECT_EQ(next, extent);
+        }
+}
+
+TEST(UpscaleEngine, tiles_and_the_whole_have_the_same_bits) {
+  for (const int64_t multiple : {1, 4})
+    for (const int64_t lost : {0, 6}) {
+      Blur model;
+      model.radius = 5;
+      model.multiple = multiple;
+      model.lost = lost;
+      const Picture picture = noise(151, 97, 3, 16);
+      const Picture whole = upscale_with(model, picture);
+      model.seen.clear();
+      const Picture tiled = upscale_with(model, picture, tiles(32, 5));
+      EXPECT_EQ(whole.samples, tiled.samples);
+      EXPECT_EQ(whole.width, 302);
+      EXPECT_EQ(whole.height, 194);
+      for (size_t i = 2; i < model.seen.size(); ++i) EXPECT_EQ(model.seen[i], model.seen[1]);
+      EXPECT_GT(model.seen.size(), 6u);
+    }
+}
+
+TEST(UpscaleEngine, verify_tiles_measures_seams) {
+  Blur model;
+  model.radius = 5;
+  const Picture picture = noise(120, 90, 3);
+  for (const int64_t overlap : {2, 5}) {
+    EngineOptions options = tiles(32, overlap);
+    options.verify_tiles = true;
+    Report report;
+    Engine(model, options).upscale(picture, report);
+    EXPECT_EQ(report.tile_difference > 0.001, overlap < 5);
+    EXPECT_TRUE(overlap < 5 || report.tile_difference == 0);
+  }
+}
+
+TEST(UpscaleConvention, is_found_from_the_model) {
+  for (const int64_t scale : {1, 2, 3, 4})
+    for (const int channels : {1, 3, 4})
+      for (const bool packed : {false, true})
+        for (const int64_t multiple : {1, 2, 8, 12}) {
+          Blur model;
+          model.radius = 0;
+          model.scale = scale;
+          model.channels = channels;
+          model.packed = packed;
+          model.multiple = multiple;
+          const Convention found = discover(model);
+          EXPECT_EQ(found.scale, scale);
+          EXPECT_EQ(found.channels, channels);
+          EXPECT_EQ(found.in.channel, packed ? 3 : 1);
+          EXPECT_EQ(found.multiple, multiple);
+          EXPECT_EQ(found.out_top, 1);
+        }
+}
+
+TEST(UpscaleConvention, sees_lost_borders_and_fixed_sizes) {
+  Blur model;
+  model.lost = 7;
+  Convention found = discover(model);
+  EXPECT_EQ(found.lost_before, 7);
+  EXPECT_EQ(found.lost_after, 7);
+  model.lost = 0;
+  model.lost_end = 1;  // as a transposed convolution without output padding
+  found = discover(model);
+  EXPECT_EQ(found.lost_before, 0);
+  EXPECT_EQ(found.lost_after, 1);
+  model.lost_end = 0;
+  model.lost = 14;
+  model.fixed = 156;
+  found = discover(model);
+  EXPECT_EQ(found.fixed_width, 156);
+  EXPECT_EQ(found.scale, 2);
+  EXPECT_EQ(found.lost_before, 14);
+}
+
+TEST(UpscaleConvention, sees_where_white_is) {
+  Blur model;
+  model.factor = 255;
+  EXPECT_EQ(discover(model).out_top, 255);
+  model.in_factor = 1.0f / 255;
+  model.factor = 1;
+  EXPECT_EQ(discover(model).in_top, 255);
+  EXPECT_EQ(discover(model).out_top, 1);
+  model.in_factor = 1;
+  model.dtype = DType::uint8;
+  EXPECT_EQ(discover(model).in_top, 255);
+  EXPECT_EQ(discover(model).out_top, 255);
+  EXPECT_EQ(discover(model, 1).in_top, 1);
+}
+
+TEST(UpscaleConvention, refuses_what_is_no_upscaler) {
+  struct Classifier : Blur {
+    Type output_type(const Type&) const override { return {DType::float32, {1, 1000}, Layout::row_major}; }
+  };
+  try {
+    discover(Classifier());
+    FAIL();
+  } catch (const Error& error) {
+    EXPECT_EQ(error.kind(), Error::Kind::unsupported);
+    EXPECT_NE(std::string(error.what()).find("[1,1000]"), std::string::npos);
+  }
+}
+
+TEST(UpscaleEngine, fixed_windows_are_padded_and_cropped) {
+  for (const int64_t size : {20, 64, 150}) {
+    Blur open, fixed;
+    open.radius = fixed.radius = 3;
+    fixed.fixed = 64;
+    const Picture picture = noise(size, size / 2 + 1, 3);
+    Picture a = upscale_with(open, picture), b = upscale_with(fixed, picture, tiles(0, 3));
+    ASSERT_EQ(a.samples.size(), b.samples.size());
+    // Only the last rows and columns see the continued edge instead of zeros.
+    for (int64_t y = 0; y < a.height - 6; ++y)
+      for (int64_t x = 0; x < (a.width - 6) * 3; ++x)
+        ASSERT_EQ(a.row(y)[x], b.row(y)[x]) << "size " << size << " at " << x / 3 << "," << y;
+  }
+}
+
+TEST(UpscaleEngine, every_kind_of_picture_keeps_its_kind) {
+  for (const int channels : {1, 2, 3, 4})
+    for (const int bits : {8, 16})
+      for (const int model_channels : {1, 3, 4}) {
+        Blur model;
+        model.radius = 0;
+        model.scale = 1;
+        model.channels = model_channels;
+        Picture picture = noise(40, 30, channels, bits);
+        picture.icc = {std::byte{1}};
+        const Picture result = upscale_with(model, picture);
+        EXPECT_EQ(result.channels, channels);
+        EXPECT_EQ(result.bits, bits);
+        EXPECT_EQ(result.icc, picture.icc);
+        // The identity, through every color path: exact to one step of the samples.
+        float worst = 0;
+        std::vector<float> a(40), b(40), alpha(40, 1.0f);
+        for (int c = 0; c < channels; ++c)
+          for (int64_t y = 0; y < 30; ++y) {
+            picture.load(0, y, 40, c, a.data());
+            result.load(0, y, 40, c, b.data());
+            if (picture.has_alpha()) picture.load(0, y, 40, channels - 1, alpha.data());
+            for (size_t x = 0; x < 40; ++x)
+              if (alpha[x] > 0) worst = std::max(worst, std::abs(a[x] - b[x]));
+          }
+        EXPECT_LE(worst, 1.01f / picture.limit()) << channels << " channels through " << model_channels;
+      }
+}
+
+TEST(UpscaleEngine, other_scales_are_resampled) {
+  Blur model;
+  model.radius = 0;
+  const Picture picture = noise(50, 40, 3);
+  for (const double scale : {0.5, 1.0, 1.5, 2.0, 3.0, 4.0, 6.0}) {
+    EngineOptions options;
+    options.scale = scale;
+    model.runs = 0;
+    const Picture result = upscale_with(model, picture, options);
+    EXPECT_EQ(result.width, std::llround(50 * scale));
+    EXPECT_EQ(result.height, std::llround(40 * scale));
+    EXPECT_EQ(model.runs, 1 + (scale > 4 ? 3 : scale > 2 ? 2 : 1));  // one for the range of values
+  }
+}
+
+TEST(UpscaleEngine, augmentation_of_a_symmetric_model_changes_nothing) {
+  Blur model;
+  model.scale = 1;
+  model.radius = 2;
+  const Picture picture = noise(37, 23, 3, 16);
+  EngineOptions options;
+  options.test_time_augmentation = true;
+  const Picture plain = upscale_with(model, picture), mean = upscale_with(model, picture, options);
+  for (size_t i = 0; i < plain.samples.size() / 2; ++i)
+    ASSERT_NEAR(reinterpret_cast<const uint16_t*>(plain.samples.data())[i],
+                reinterpret_cast<const uint16_t*>(mean.samples.data())[i], 1);
+}
+
+TEST(UpscaleEngine, bad_results_are_errors) {
+  Blur model;
+  model.spoil = std::nanf("");
+  const Picture picture = noise(16, 16, 3);
+  EXPECT_THROW(upscale_with(model, picture), Error);
+  model.spoil = 0;
+  model.factor = 0;
+  try {
+    upscale_with(model, picture);
+    FAIL();
+  } catch (const Error& error) {
+    EXPECT_EQ(error.kind(), Error::Kind::device);
+  }
+}
+
+TEST(UpscaleEngine, hidden_colors_do_not_bleed) {
+  Blur model;
+  model.radius = 1;
+  Picture picture = noise(16, 16, 4);
+  for (int64_t y = 0; y < 16; ++y)
+    for (int64_t x = 0; x < 16; ++x) {
+      std::byte* pixel = picture.row(y) + 4 * x;
+      const bool inside = x >= 4 && x < 12 && y >= 4 && y < 12;
+      // White and opaque inside; invisible black outside.
+      for (int c = 0; c < 3; ++c) pixel[c] = inside ? std::byte{255} : std::byte{0};
+      pixel[3] = inside ? std::byte{255} : std::byte{0};
+    }
+  const Picture result = upscale_with(model, picture);
+  for (int64_t y = 4; y < 28; ++y)
+    for (int64_t x = 4; x < 28; ++x)
+      if (std::to_integer<int>(result.row(y)[4 * x + 3]) > 0) {
+        ASSERT_GE(std::to_integer<int>(result.row(y)[4 * x]), 250) << x << "," << y;
+      }
+}
+
+TEST(UpscaleResample, regions_have_the_bits_of_the_whole) {
+  const Picture picture = noise(33, 21, 1, 16);
+  const Resampler resampler(33, 21, 80, 55, Filter::lanczos3);
+  std::vector<float> in(33 * 21), whole(80 * 55), part(13 * 9);
+  for (int64_t y = 0; y < 21; ++y) picture.load(0, y, 33, 0, in.data() + y * 33);
+  const Region all = resampler.source({0, 0, 80, 55});
+  ASSERT_EQ(all, (Region{0, 0, 33, 21}));
+  resampler.run(in.data(), {0, 0, 80, 55}, whole.data());
+  const Region out{41, 30, 13, 9}, from = resampler.source(out);
+  std::vector<float> cut(static_cast<size_t>(from.width * from.height));
+  for (int64_t y = 0; y < from.height; ++y)
+    std::copy_n(in.data() + (from.y + y) * 33 + from.x, from.width, cut.data() + y * from.width);
+  resampler.run(cut.data(), out, part.data());
+  for (int64_t y = 0; y < out.height; ++y)
+    for (int64_t x = 0; x < out.width; ++x)
+      ASSERT_EQ(part[static_cast<size_t>(y * 13 + x)], whole[static_cast<size_t>((out.y + y) * 80 + out.x + x)]);
+}
+
+TEST(UpscaleResample, a_constant_stays_constant) {
+  Picture picture = noise(7, 5, 3);
+  std::fill(picture.samples.begin(), picture.samples.end(), std::byte{77});
+  for (const int64_t size : {1, 3, 7, 40}) {
+    const Picture result = resize(picture, size, size, Filter::lanczos3);
+    for (const std::byte sample : result.samples) ASSERT_EQ(sample, std::byte{77});
+  }
+}
+
+}  // namespace
+}  // namespace tessera::upscale

@@ -1,0 +1,163 @@
+// Three stages with short queues between them, so that few pictures are in memory at once.
+#include "tools/upscale/pipeline.h"
+
+#include <condition_variable>
+#include <deque>
+#include <thread>
+
+namespace tessera::upscale {
+namespace {
+
+using Clock = std::chrono::steady_clock;
+
+double seconds_since(Clock::time_point start) { return std::chrono::duration<double>(Clock::now() - start).count(); }
+
+/// Holds at most `room` things; closed when every producer has left.
+template <class T>
+class Queue {
+ public:
+  Queue(size_t room, int producers) : room_(room), producers_(producers) {}
+
+  void push(T thing) {
+    std::unique_lock lock(mutex_);
+    changed_.wait(lock, [&] { return things_.size() < room_; });
+    things_.push_back(std::move(thing));
+    changed_.notify_all();
+  }
+  /// False when nothing will come any more.
+  bool pop(T& thing) {
+    std::unique_lock lock(mutex_);
+    changed_.wait(lock, [&] { return !things_.empty() || producers_ == 0; });
+    if (things_.empty()) return false;
+    thing = std::move(things_.front());
+    things_.pop_front();
+    changed_.notify_all();
+    return true;
+  }
+  void leave() {
+    const std::lock_guard lock(mutex_);
+    --producers_;
+    changed_.notify_all();
+  }
+
+ private:
+  std::mutex mutex_;
+  std::condition_variable changed_;
+  std::deque<T> things_;
+  size_t room_;
+  int producers_;
+};
+
+}  // namespace
+
+struct Pipeline::Item {
+  size_t index = 0;
+  const Job* job = nullptr;
+  Result* result = nullptr;
+  std::unique_ptr<Picture> picture;
+
+  /// Does one stage's work unless an earlier one failed; what it throws becomes the result.
+  template <class Work>
+  void attempt(const Work& work, double& seconds) {
+    if (!result->error.empty()) return;
+    const Clock::time_point start = Clock::now();
+    const auto failed = [&](Error::Kind kind, const std::string& what) {
+      picture.reset();
+      result->kind = kind;
+      result->error = what.starts_with(job->in.string() + ": ") || what.starts_with(job->out.string() + ": ")
+                          ? what
+                          : cat(job->in.string(), ": ", what);
+    };
+    try {
+      work();
+    } catch (const Error& error) {
+      failed(error.kind(), error.what());
+    } catch (const std::bad_alloc&) {
+      failed(Error::Kind::memory, "not enough memory");
+    } catch (const std::exception& error) {
+      failed(Error::Kind::file, error.what());
+    }
+    seconds = seconds_since(start);
+  }
+};
+
+void Pipeline::load(Item& item) const {
+  item.picture = std::make_unique<Picture>(decode(read_file(item.job->in), options_.limits));
+  Picture& picture = *item.picture;
+  item.result->in_width = picture.width;
+  item.result->in_height = picture.height;
+  item.result->report.notes = std::move(picture.notes);
+  const Engine& engine = *engines_[item.index % engines_.size()];
+  item.result->out_width = engine.scaled(picture.width);
+  item.result->out_height = engine.scaled(picture.height);
+  const int64_t largest = largest_extent(item.job->format);
+  if (std::max(item.result->out_width, item.result->out_height) > largest)
+    fail(Error::Kind::file, "the result of ", item.result->out_width, "x", item.result->out_height,
+         " pixels does not fit into a ", extension_of(item.job->format), " file (", largest, " a side); choose png");
+}
+
+void Pipeline::process(Item& item) const {
+  const std::string name = item.job->in.filename().string();
+  const Progress progress = [&](double part) { console_.progress(name, part); };
+  const auto upscale = [&](const Engine& engine) {
+    *item.picture = engine.upscale(*item.picture, item.result->report, progress);
+  };
+  try {
+    upscale(*engines_[item.index % engines_.size()]);
+  } catch (const Error& error) {
+    const Engine* other = error.kind() == Error::Kind::device ? fallback_() : nullptr;
+    if (!other) throw;
+    item.result->report.notes.push_back(cat(error.what(), "; done again on the CPU"));
+    upscale(*other);
+  }
+}
+
+void Pipeline::save(Item& item) const {
+  Result& result = *item.result;
+  const Bytes bytes = encode(std::move(*item.picture), item.job->format, options_.encode, result.report.notes);
+  item.picture.reset();
+  if (cancel_) fail(Error::Kind::cancelled, "interrupted");
+  write_file(item.job->out, bytes);
+  result.done = true;
+}
+
+std::vector<Result> Pipeline::run(const std::vector<Job>& jobs,
+                                  const std::function<void(const Job&, const Result&)>& on_result) {
+  std::vector<Result> results(jobs.size());
+  Queue<Item> loaded(2, options_.stages.load), processed(2, options_.stages.process);
+  std::atomic<size_t> next{0};
+  std::mutex reporting;
+  {
+    std::vector<std::jthread> threads;
+    for (int i = 0; i < options_.stages.load; ++i)
+      threads.emplace_back([&] {
+        for (size_t index = next++; index < jobs.size() && !cancel_; index = next++) {
+          Item item{index, &jobs[index], &results[index], nullptr};
+          item.attempt([&] { load(item); }, results[index].load_seconds);
+          loaded.push(std::move(item));
+        }
+        loaded.leave();
+      });
+    for (int i = 0; i < options_.stages.process; ++i)
+      threads.emplace_back([&] {
+        for (Item item; loaded.pop(item);) {
+          item.attempt([&] { process(item); }, item.result->process_seconds);
+          processed.push(std::move(item));
+        }
+        processed.leave();
+      });
+    for (int i = 0; i < options_.stages.save; ++i)
+      threads.emplace_back([&] {
+        for (Item item; processed.pop(item);) {
+          item.attempt([&] { save(item); }, item.result->save_seconds);
+          console_.finished(item.job->in.filename().string());
+          const std::lock_guard lock(reporting);
+          if (on_result) on_result(*item.job, *item.result);
+        }
+      });
+  }
+  if (cancel_) fail(Error::Kind::cancelled, "interrupted");
+  return results;
+}
+
+}  // namespace tessera::upscale

@@ -1,0 +1,58 @@
+// Pipeline: pictures are read, upscaled and written by threads of their own.
+#pragma once
+
+#include "tools/upscale/console.h"
+#include "tools/upscale/engine.h"
+#include "tools/upscale/files.h"
+
+namespace tessera::upscale {
+
+/// Threads for each stage.
+struct Stages {
+  int load = 1, process = 1, save = 2;
+};
+
+struct PipelineOptions {
+  Stages stages;
+  DecodeLimits limits;
+  EncodeOptions encode;
+  bool verbose = false;
+};
+
+/// What became of one job.
+struct Result {
+  bool done = false;
+  std::string error;
+  Error::Kind kind = Error::Kind::file;
+  Report report;
+  int64_t in_width = 0, in_height = 0, out_width = 0, out_height = 0;
+  double load_seconds = 0, process_seconds = 0, save_seconds = 0;
+};
+
+class Pipeline {
+ public:
+  /// Picture i goes to engine i modulo their number. `fallback` gives an engine for pictures whose
+  /// device failed, or null.
+  Pipeline(std::vector<const Engine*> engines, std::function<const Engine*()> fallback, PipelineOptions options,
+           Console& console, const std::atomic<bool>& cancel)
+      : engines_(std::move(engines)), fallback_(std::move(fallback)), options_(options), console_(console),
+        cancel_(cancel) {}
+
+  /// One result per job, in their order. A bad file fails alone. Throws Error::cancelled.
+  std::vector<Result> run(const std::vector<Job>& jobs,
+                          const std::function<void(const Job&, const Result&)>& on_result = {});
+
+ private:
+  struct Item;
+  void load(Item& item) const;
+  void process(Item& item) const;
+  void save(Item& item) const;
+
+  std::vector<const Engine*> engines_;
+  std::function<const Engine*()> fallback_;
+  PipelineOptions options_;
+  Console& console_;
+  const std::atomic<bool>& cancel_;
+};
+
+}  // namespace tessera::upscale

@@ -1,0 +1,305 @@
+// tessera upscale: pictures, larger.
+#include <cstdio>
+#include <filesystem>
+#include <iostream>
+#include <nlohmann/json.hpp>
+
+#include "tools/commands.h"
+#include "tools/upscale/pipeline.h"
+
+namespace tessera::tools {
+
+namespace {
+
+using namespace upscale;
+
+struct UpscaleCommand {
+  std::string in, out, model, name, format, devices = "auto", jobs = "1:1:2", alpha = "model", precision = "fp32";
+  EngineOptions engine;
+  JobOptions job;
+  PipelineOptions pipeline;
+  int threads = 0;
+  double memory = 0;
+  bool verbose = false, quiet = false, json = false;
+};
+
+/// The model's file; empty for the bundled one.
+std::string find_model(const UpscaleCommand& command) {
+  namespace fs = std::filesystem;
+  std::error_code error;
+  if (command.name.empty()) {
+    if (command.model.empty() || command.model == bundled_model_name) return "";
+    if (fs::is_directory(command.model, error))
+      fail(Error::Kind::usage, command.model, " is a folder: name the model in it with -n");
+    if (!fs::exists(command.model, error)) fail(Error::Kind::file, command.model, ": no such model file");
+    return command.model;
+  }
+  const fs::path folder = command.model.empty() ? fs::path("models") : fs::path(command.model);
+  for (const std::string& file : {command.name, command.name + ".onnx"})
+    if (fs::is_regular_file(folder / file, error)) return (folder / file).string();
+  if (command.name == bundled_model_name && command.model.empty()) return "";
+  fail(Error::Kind::file, (folder / (command.name + ".onnx")).string(), ": no such model file");
+}
+
+/// "auto", "cpu", "-1", "0", "0,1", "vulkan:1" as the session names devices.
+std::vector<std::string> parse_devices(const std::string& text) {
+  std::vector<std::string> devices;
+  std::stringstream words(text);
+  for (std::string word; std::getline(words, word, ',');) {
+    if (word == "-1")
+      word = "cpu";
+    else if (!word.empty() && word.find_first_not_of("0123456789") == std::string::npos)
+      word = "vulkan:" + word;
+    if (word != "auto" && word != "cpu" && word != "vulkan" && !word.starts_with("vulkan:"))
+      fail(Error::Kind::usage, "-g ", text, ": give auto, cpu, vulkan, vulkan:N or N (-1 is the CPU), joined by commas");
+    devices.push_back(word);
+  }
+  if (devices.empty()) fail(Error::Kind::usage, "-g is empty");
+  return devices;
+}
+
+/// "N" pictures at once, or "load:proc:save".
+Stages parse_stages(const std::string& text) {
+  int values[3] = {1, 1, 2}, count = 0;
+  std::stringstream words(text);
+  bool good = !text.empty() && text.back() != ':';
+  for (std::string word; good && std::getline(words, word, ':'); ++count) {
+    // Each proc thread may be given by device, as 1:2,2:2; they add up.
+    int sum = 0;
+    std::stringstream parts(word);
+    for (std::string part; good && std::getline(parts, part, ',');) {
+      good = !part.empty() && part.size() < 4 && part.find_first_not_of("0123456789") == std::string::npos;
+      if (good) sum += std::stoi(part);
+    }
+    good = good && sum >= 1 && sum <= 256 && count < 3;
+    if (good) values[count] = sum;
+  }
+  if (!good || (count != 1 && count != 3))
+    fail(Error::Kind::usage, "-j ", text, ": give N, or load:proc:save threads as 1:2:2");
+  if (count == 1) return {values[0], values[0], values[0]};
+  return {values[0], values[1], values[2]};
+}
+
+void check(UpscaleCommand& command) {
+  if (!command.format.empty() && command.format != "ext") {
+    command.job.format = format_of(command.format);
+    if (!command.job.format) fail(Error::Kind::usage, "-f ", command.format, ": give png, jpg or webp");
+  }
+  if (command.engine.tile != 0 && command.engine.tile < 32)
+    fail(Error::Kind::usage, "-t ", command.engine.tile, ": give 0 for automatic, or at least 32");
+  if (command.job.resume && command.job.overwrite)
+    fail(Error::Kind::usage, "--resume and --overwrite exclude each other");
+  command.engine.alpha_by_model = command.alpha == "model";
+  command.engine.memory = static_cast<int64_t>(command.memory * 1024 * 1024);
+  command.pipeline.stages = parse_stages(command.jobs);
+  command.pipeline.verbose = command.verbose;
+}
+
+/// The opened models, one per device, and the CPU one for when a device fails.
+class Engines {
+ public:
+  Engines(const UpscaleCommand& command, Console& console) : command_(command), path_(find_model(command)) {
+    for (const std::string& device : parse_devices(command.devices)) {
+      std::string note;
+      all_.push_back(open(device, note));
+      if (!note.empty()) console.message("tessera: " + note);
+    }
+  }
+
+  std::vector<const Engine*> all() const {
+    std::vector<const Engine*> engines;
+    for (const auto& opened : all_) engines.push_back(opened.engine.get());
+    return engines;
+  }
+
+  const Engine* fallback() {
+    const std::lock_guard lock(mutex_);
+    if (command_.devices == "cpu" || command_.devices == "-1") return nullptr;
+    std::string note;
+    if (!cpu_.engine) cpu_ = open("cpu", note);
+    return cpu_.engine.get();
+  }
+
+  void describe(Console& console) const {
+    const Engine& engine = *all_[0].engine;
+    const Convention& c = engine.convention();
+    std::string sizes = c.fixed_width ? cat("windows of ", c.fixed_width, "x", c.fixed_height)
+                                      : cat("any multiple of ", c.multiple, c.multiple == 1 ? " pixel" : " pixels");
+    console.message(cat("model ", path_.empty() ? std::string(bundled_model_name) : path_, ": x", c.scale, ", ",
+                        c.channels == 1 ? "luma" : c.channels == 3 ? "RGB" : "RGBA", " ", name_of(c.dtype), " ",
+                        c.in.channel < c.in.x ? "NCHW" : "NHWC", " 0..", c.in_top, ", ", sizes));
+    const Reach& reach = engine.reach();
+    console.message(cat("receptive field ", reach.radius, reach.exact ? "" : " or more", " pixels",
+                        reach.reason.empty() ? "" : cat(" (", reach.reason, reach.global ? " sees all)" : " is not followed)"),
+                        ", tiles overlap by ", engine.overlap()));
+    for (const auto& opened : all_) console.message("device " + opened.device);
+  }
+
+ private:
+  struct Opened {
+    std::unique_ptr<Upsampler> model;
+    std::unique_ptr<Engine> engine;
+    std::string device;
+  };
+
+  Opened open(const std::string& device, std::string& note) const {
+    SessionOptions options;
+    options.device = device;
+    options.threads = command_.threads;
+    options.precision = command_.precision;
+    Opened opened;
+    opened.device = device;
+    opened.model = open_upsampler(path_, options, &interrupted(), note, opened.device);
+    try {
+      opened.engine = std::make_unique<Engine>(*opened.model, command_.engine, &interrupted());
+    } catch (const Error& error) {
+      if (path_.empty() || Text(error.what()).starts_with(path_)) throw;
+      fail(error.kind(), path_, ": ", error.what());
+    }
+    return opened;
+  }
+
+  const UpscaleCommand& command_;
+  std::string path_;
+  std::vector<Opened> all_;
+  Opened cpu_;
+  std::mutex mutex_;
+};
+
+std::string milliseconds(double seconds) {
+  char text[32];
+  std::snprintf(text, sizeof text, "%.0f ms", seconds * 1000);
+  return text;
+}
+
+nlohmann::json json_of(const Job& job, const Result& result) {
+  nlohmann::json line{{"in", job.in.string()}, {"out", job.out.string()}, {"done", result.done}};
+  if (!result.done) {
+    line["error"] = result.error;
+    return line;
+  }
+  line["in_size"] = {result.in_width, result.in_height};
+  line["out_size"] = {result.out_width, result.out_height};
+  line["windows"] = result.report.windows;
+  line["window"] = {result.report.window_width, result.report.window_height};
+  line["load_ms"] = result.load_seconds * 1000;
+  line["process_ms"] = result.process_seconds * 1000;
+  line["model_ms"] = result.report.model_seconds * 1000;
+  line["save_ms"] = result.save_seconds * 1000;
+  line["notes"] = result.report.notes;
+  if (result.report.tile_difference >= 0) line["tile_difference"] = result.report.tile_difference;
+  return line;
+}
+
+void report(const UpscaleCommand& command, Console& console, const Job& job, const Result& result) {
+  if (command.json) std::cout << json_of(job, result).dump() << std::endl;
+  if (!result.done) {
+    if (result.kind != Error::Kind::cancelled) console.message("tessera: " + result.error);
+    return;
+  }
+  const std::string name = job.in.string();
+  for (const std::string& note : result.report.notes) console.message(cat(name, ": ", note));
+  if (result.report.tile_difference >= 0) {
+    char text[96];
+    std::snprintf(text, sizeof text, "max |tiled - whole| = %.3g (%.3g of an 8-bit step)",
+                  result.report.tile_difference, result.report.tile_difference * 255);
+    console.message(cat(name, ": ", text));
+  }
+  if (command.quiet) return;
+  std::string line = cat(name, " -> ", job.out.string(), "  ", result.in_width, "x", result.in_height, " -> ",
+                         result.out_width, "x", result.out_height);
+  if (command.verbose)
+    line += cat("  ", result.report.windows, result.report.windows == 1 ? " window of " : " windows of ",
+                result.report.window_width, "x", result.report.window_height, ", load ",
+                milliseconds(result.load_seconds), ", model ", milliseconds(result.report.model_seconds), ", process ",
+                milliseconds(result.process_seconds), ", save ", milliseconds(result.save_seconds));
+  else
+    line += cat("  ", milliseconds(result.load_seconds + result.process_seconds + result.save_seconds));
+  console.message(line);
+}
+
+int run(UpscaleCommand command) {
+  check(command);
+  if (command.json && command.out == standard_stream)
+    fail(Error::Kind::usage, "--json and -o - both want standard output");
+  const JobList list = list_jobs(command.in, command.out, command.job);
+  Console console(static_cast<int64_t>(list.jobs.size()), command.quiet);
+  for (const std::string& note : list.notes) console.message(note);
+  if (list.present && !command.quiet) console.message(cat(list.present, " results are there already"));
+  if (list.jobs.empty()) {
+    if (list.present) return exit_done;
+    fail(Error::Kind::file, command.in, ": no PNG, JPEG or WebP files in it");
+  }
+  Engines engines(command, console);
+  if (command.verbose) engines.describe(console);
+  Pipeline pipeline(engines.all(), [&] { return engines.fallback(); }, command.pipeline, console, interrupted());
+  const std::vector<Result> results = pipeline.run(
+      list.jobs, [&](const Job& job, const Result& result) { report(command, console, job, result); });
+  int64_t failed = 0;
+  for (const Result& result : results) failed += !result.done;
+  if (failed && results.size() > 1) console.message(cat(failed, " of ", results.size(), " pictures failed"));
+  return failed ? exit_failed : exit_done;
+}
+
+void add_options(CLI::App& sub, UpscaleCommand& c) {
+  sub.add_option("-i,--input", c.in, "A picture (PNG, JPEG, WebP), a folder of them, or - for standard input")
+      ->required()->type_name("IN");
+  sub.add_option("-o,--output", c.out, "The result: a file whose ending names the format, a folder, or -")
+      ->required()->type_name("OUT");
+  sub.add_option("-m,--model", c.model, "An ONNX upscaler, or with -n the folder it is in (bundled: photo-x2)")
+      ->type_name("MODEL");
+  sub.add_option("-n,--name", c.name, "Name of a model in the folder of -m (models)")->type_name("NAME");
+  sub.add_option("-s,--scale", c.engine.scale, "Size of the result; any positive number (the model's own)")
+      ->type_name("SCALE")->check(CLI::Range(0.001, 64.0));
+  sub.add_option("-t,--tile", c.engine.tile, "Input pixels a side of a tile, 32 or more; 0 is automatic (0)")
+      ->type_name("TILE")->check(CLI::NonNegativeNumber);
+  sub.add_option("-g,--device", c.devices, "auto, cpu or -1, vulkan:N or N; several joined by commas (auto)")
+      ->type_name("DEVICE")->allow_extra_args(false);
+  sub.add_option("-j,--jobs", c.jobs, "Pictures at once: N, or threads as load:proc:save (1:1:2)")->type_name("N");
+  sub.add_option("-f,--format", c.format, "Format of the results: png, jpg or webp (by OUT's ending, else png)")
+      ->type_name("EXT");
+  sub.add_flag("-x,--tta", c.engine.test_time_augmentation, "Mean over 8 turned and mirrored versions: 8 times slower");
+  sub.add_flag("-v,--verbose", c.verbose, "Tell what the model is, and where the time goes");
+  sub.add_flag("-q,--quiet", c.quiet, "Errors and notes only");
+  sub.add_flag("-r,--recursive", c.job.recursive, "Folders in folders too; the output keeps their structure");
+  sub.add_flag("--resume", c.job.resume, "Leave out results that are there already");
+  sub.add_flag("--overwrite", c.job.overwrite, "A result may replace its own source");
+  sub.add_option("--quality", c.pipeline.encode.quality, "0..100 for JPEG (95) and WebP (lossless)")
+      ->type_name("Q")->check(CLI::Range(0, 100));
+  sub.add_option("--alpha", c.alpha, "Transparency by the model or bicubic (model)")
+      ->type_name("HOW")->check(CLI::IsMember({"model", "bicubic"}));
+  sub.add_option("--overlap", c.engine.overlap, "Pixels by which tiles overlap (the receptive field, at most 48)")
+      ->type_name("N")->check(CLI::Range(0, 4096));
+  sub.add_option("--white", c.engine.white, "The model's value of white, 1 or 255 (found out)")
+      ->type_name("W")->check(CLI::IsMember({1, 255}));
+  sub.add_option("--memory", c.memory, "MiB that one tile may need (a third of what is free, at most 1024)")
+      ->type_name("MIB")->check(CLI::PositiveNumber);
+  sub.add_option("--max-pixels", c.pipeline.limits.pixels, "Refuse pictures that declare more (268435456)")
+      ->type_name("N")->check(CLI::PositiveNumber);
+  sub.add_option("--threads", c.threads, "Threads that compute (one per core)")
+      ->type_name("N")->check(CLI::Range(0, 1024));
+  sub.add_option("--precision", c.precision, "fp32, or what the session offers (fp32)")->type_name("P");
+  sub.add_flag("--verify-tiles", c.engine.verify_tiles, "Also run whole pictures, and print max |tiled - whole|");
+  sub.add_flag("--json", c.json, "One JSON object per picture on standard output");
+}
+
+}  // namespace
+
+void add_upscale(CLI::App& app, int& exit_code) {
+  auto command = std::make_shared<UpscaleCommand>();
+  CLI::App* sub = app.add_subcommand("upscale", "Make pictures larger");
+  add_options(*sub, *command);
+  sub->footer(R"(
+Depth, gray, transparency, color profile and EXIF stay as the output's format allows; orientation is applied.
+Any ONNX model from a picture to a larger one will do: luma, RGB or RGBA; NCHW or NHWC; float, half or bytes;
+open or fixed sizes. A result is written whole or not at all.
+
+Examples:
+  tessera upscale -i photo.jpg -o photo_2x.png
+  tessera upscale -i photo.jpg -o photo_3x.webp -s 3 --quality 90
+  tessera upscale -i scans/ -o large/ -r -f png --resume -m realesrgan-x4.onnx
+  cat in.png | tessera upscale -i - -o - -f jpg > out.jpg)");
+  sub->callback([command, &exit_code] { exit_code = run(*command); });
+}
+
+}  // namespace tessera::tools
