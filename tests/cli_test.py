@@ -10,7 +10,7 @@ import sys
 import tempfile
 import unittest
 
-TESSERA = sys.argv[1]
+TESSERA = str(pathlib.Path(sys.argv[1]).resolve())
 
 
 def varint(value):
