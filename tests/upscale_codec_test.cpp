@@ -107,7 +107,7 @@ TEST(UpscaleCodec, orientation_is_applied_and_reset) {
         orient(stored, orientation == 6 ? 8 : orientation == 8 ? 6 : orientation);
         stored.exif = exif_with(orientation, big);
         std::vector<std::string> notes;
-        const Picture seen = decode(encode(stored, format, {100}, notes));
+        const Picture seen = decode(encode(stored, format, {format == Format::jpeg ? 100 : -1}, notes));
         EXPECT_LT(mean_difference(seen, upright), format == Format::jpeg ? 0.02 : 1e-9) << orientation;
         EXPECT_EQ(exif_orientation(seen.exif), 1);
       }

@@ -103,7 +103,8 @@ AxisRules Engine::rules(bool horizontal) const {
     axis.lost_before = axis.lost_after = std::max(axis.lost_before, axis.lost_after);
   axis.multiple = convention_.multiple;
   // A graph that is not understood may divide its input into blocks of its own: keep their phase.
-  axis.align = reach_.exact ? axis.multiple : std::max<int64_t>(axis.multiple, 16) / axis.multiple * axis.multiple;
+  axis.align = reach_.exact || options_.overlap >= 0 ? axis.multiple
+                                                     : std::max<int64_t>(axis.multiple, 16) / axis.multiple * axis.multiple;
   axis.fixed = horizontal ? convention_.fixed_width : convention_.fixed_height;
   axis.overlap = (overlap_ + axis.align - 1) / axis.align * axis.align;
   return axis;

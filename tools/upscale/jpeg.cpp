@@ -146,15 +146,17 @@ Picture decode_jpeg(List<std::byte> bytes, const DecodeLimits& limits) {
       JSAMPROW row = reinterpret_cast<JSAMPROW>(picture.row(r.jpeg.output_scanline));
       jpeg_read_scanlines(&r.jpeg, &row, 1);
     }
-    jpeg_finish_decompress(&r.jpeg);
+    // Profiles may stand after the header; finishing drops them.
     jpeg_read_icc_profile(&r.jpeg, &r.icc, &r.icc_size);
   });
+  picture.exif = find_exif(reader.jpeg);
+  const bool adobe = reader.jpeg.saw_Adobe_marker;
+  perform(reader, "corrupt JPEG", [](Reader& r) { jpeg_finish_decompress(&r.jpeg); });
   if (reader.icc) {
     const auto* first = reinterpret_cast<const std::byte*>(reader.icc);
     picture.icc.assign(first, first + reader.icc_size);
   }
-  picture.exif = find_exif(reader.jpeg);
-  if (ink) cmyk_to_rgb(picture, reader.jpeg.saw_Adobe_marker);
+  if (ink) cmyk_to_rgb(picture, adobe);
   return picture;
 }
 
