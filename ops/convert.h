@@ -144,17 +144,10 @@ inline void store(const Wide& wide, const View& view, int64_t begin, int64_t cou
     default: break;
   }
   if (const int bits = bits_of(dtype); bits < 8) {
-    // Integers keep their low bits; other numbers are kept within range.
     const bool is_signed = dtype == DType::int4 || dtype == DType::int2;
     for (int64_t i = 0; i < count; ++i) {
-      double value = 0;
-      if (wide.kind == Wide::real) {
-        value = std::trunc(wide.reals[i]);
-      } else {
-        const auto low = static_cast<int>(wide.naturals[i] & ((1u << bits) - 1));
-        value = is_signed && low >> (bits - 1) ? low - (1 << bits) : low;
-      }
-      set_element(view, begin + i, value == value ? value : 0);
+      const auto low = static_cast<int>(narrow<int64_t>(wide, i) & ((1 << bits) - 1));
+      set_element(view, begin + i, is_signed && low >> (bits - 1) ? low - (1 << bits) : low);
     }
     return;
   }
@@ -220,8 +213,8 @@ inline void to_strings(const View& in, const View& out) {
 
 }  // namespace convert_detail
 
-/// out = in, element by element in the dtype of `out`. Integers that do not fit keep their low
-/// bits; other numbers are truncated and kept within range. Throws Error::type for a string that
+/// out = in, element by element in the dtype of `out`. Integers that do not fit, and
+/// numbers that become 2- and 4-bit ones, keep their low bits; others are kept within range. Throws Error::type for a string that
 /// is no number.
 inline void convert(const View& in, const View& out, const Rounding& rounding) {
   using namespace convert_detail;
