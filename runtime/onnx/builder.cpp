@@ -73,12 +73,15 @@ class Builder {
  private:
   void check_versions();
   void index_functions();
+  int64_t expanded(const std::vector<proto::Node>& nodes, int depth);
+  void check_expansion();
   void graph(const proto::Graph& proto, Context& context);
   void graph_inputs(const proto::Graph& proto, Context& context);
   void constant(Text name, Tensor tensor, Scope& scope);
   void nodes(const std::vector<proto::Node>& nodes, Context& context);
   void node(const proto::Node& proto, Context& context);
   void constant_node(const proto::Node& proto, Context& context);
+  std::string call_prefix(const proto::Node& proto, const Context& context);
   void inline_call(const proto::Node& proto, const proto::Function& function, Context& context);
   void finish_results(const proto::Node& proto, const proto::Function& function, Scope& body, Context& context);
   std::shared_ptr<Graph> subgraph(const proto::Graph& proto, const Context& written, const Context& used);
@@ -106,7 +109,9 @@ class Builder {
   Weights& weights_;
   const Limits& limits_;
   std::map<std::string, const proto::Function*, std::less<>> functions_;
-  std::unordered_set<std::string> names_;  // all value names, kept only where functions are inlined
+  std::unordered_map<const proto::Function*, int64_t> expansions_;  // nodes that a call becomes
+  std::unordered_set<std::string> names_;           // all value names, kept only where functions are inlined
+  std::unordered_map<std::string, int64_t> calls_;  // of each prefix
   std::vector<Missing> missing_;
   std::map<std::string, size_t> missing_index_;
   int64_t nodes_ = 0, values_ = 0, weight_bytes_ = 0;
@@ -121,6 +126,7 @@ std::string function_key(Text domain, Text name, Text overload) {
 Loaded Builder::build() {
   check_versions();
   index_functions();
+  check_expansion();
   Loaded loaded;
   Model& model = loaded.model;
   model.ir_version = static_cast<int>(model_.ir_version);
@@ -163,6 +169,34 @@ void Builder::index_functions() {
     if (!functions_.emplace(function_key(function.domain, function.name, function.overload), &function).second)
       fail(Error::Kind::model, "defines function \"", shortened(function.name), "\" twice");
   }
+}
+
+// How many nodes these become once functions are inlined, up to just above the limit. Calls that
+// nest too deeply or without end count nothing here; inlining names them.
+int64_t Builder::expanded(const std::vector<proto::Node>& nodes, int depth) {
+  int64_t count = 0;
+  for (const proto::Node& node : nodes) {
+    ++count;
+    for (const proto::Attribute& attribute : node.attribute)
+      if (attribute.g) count += expanded(attribute.g->node, depth);
+    const proto::Function* function = find_function(node.domain, node.op_type, node.overload);
+    if (!function || depth > limits_.function_depth) continue;
+    const auto [known, fresh] = expansions_.emplace(function, 0);
+    if (fresh) {
+      const int64_t body = expanded(function->node, depth + 1);
+      expansions_[function] = body;
+      count += body;
+    } else {
+      count += known->second;
+    }
+    if (count > limits_.nodes) return limits_.nodes + 1;
+  }
+  return count;
+}
+
+void Builder::check_expansion() {
+  if (!functions_.empty() && expanded(model_.graph->node, 0) > limits_.nodes)
+    fail(Error::Kind::memory, "the model's functions become more than ", limits_.nodes, " nodes");
 }
 
 const proto::Function* Builder::find_function(Text domain, Text name, Text overload) const {
@@ -518,10 +552,18 @@ void Builder::inline_call(const proto::Node& proto, const proto::Function& funct
     if (const ValueId id = declare(proto.output[i], context.scope, context.prefix); id != absent)
       body.results.emplace(function.output[i], id);
 
-  const Text label = proto.name.empty() ? proto.op_type : proto.name;
-  Context inner{body, &call, context.graph_depth, cat(context.prefix, label.substr(0, 60), '/')};
+  Context inner{body, &call, context.graph_depth, call_prefix(proto, context)};
   nodes(function.node, inner);
   finish_results(proto, function, body, context);
+}
+
+// A prefix that no other call has, and that stays short however deep calls nest.
+std::string Builder::call_prefix(const proto::Node& proto, const Context& context) {
+  const Text label = proto.name.empty() ? proto.op_type : proto.name;
+  std::string prefix = cat(context.prefix.size() < 200 ? context.prefix : "...", label.substr(0, 60));
+  const int64_t count = ++calls_[prefix];
+  if (count > 1) prefix += cat('#', count);
+  return prefix + '/';
 }
 
 // Outputs that no node of the body makes are one of its inputs, or the same as another output.
