@@ -2,6 +2,7 @@
 // for several thread counts, against the operator's reference.
 #include <gtest/gtest.h>
 
+#include <array>
 #include <cstring>
 #include <random>
 
@@ -263,7 +264,7 @@ TEST(CpuKernels, BinaryRows) {
       if (op != "PRelu") check({.op = op, .in = {made(y), made(x)}, .least = least});
     };
     both({33}, {33});
-    both({3, 1, 5}, {3, 4, 5});
+    if (op != "PRelu") both({3, 1, 5}, {3, 4, 5});
     both({2, 3, 4}, {});
     both({2, 3, 700}, {700});
     both({2, 3, 7}, {3, 1});
@@ -531,6 +532,10 @@ TEST(CpuKernels, Resize) {
                .attrs = attrs, .relative = 1e-4, .absolute = 1e-5, .least = 2});
       }
     }
+  for (const char* mode : {"nearest", "linear"})
+    for (const auto& [height, width] : {std::pair{2.0, 2.0}, {0.6, 1.7}})
+      check({.op = "Resize", .opset = 10, .in = {random({1, 3, 5, 7}), {test::floats({4}, {1, 1, height, width}), true}},
+             .attrs = {attr("mode", std::string(mode))}, .relative = 1e-4, .absolute = 1e-5, .least = 2});
   check({.op = "Upsample", .opset = 9, .in = {random({1, 3, 5, 7}), {test::floats({4}, {1, 1, 2, 3}), true}}, .least = 2});
 }
 
@@ -564,6 +569,31 @@ TEST(CpuKernels, Quantization) {
     check({.op = "DequantizeLinear", .in = {random({3, 5, 4}, 0, 99, dtype), random({5}), zeros}});
   }
   check({.op = "DequantizeLinear", .in = {random({7}, -999, 999, DType::int32), number(0.5f)}});
+}
+
+TEST(CpuKernels, Recurrent) {
+  for (const Text op : {"LSTM", "GRU"}) {
+    const bool lstm = op == "LSTM";
+    const int64_t gates = lstm ? 4 : 3;
+    for (const std::string direction : {"forward", "reverse", "bidirectional"})
+      for (const int64_t linear : {0, 1})
+        for (const auto& [steps, batch, input, hidden] :
+             {std::array<int64_t, 4>{5, 1, 7, 9}, {3, 4, 40, 33}, {1, 1, 1, 1}}) {
+          const int64_t d = direction == "bidirectional" ? 2 : 1;
+          const auto weights = [&](const Shape& shape) { return fixed(random(shape, -0.5, 0.5)); };
+          std::vector<Input> in = {random({steps, batch, input}), weights({d, gates * hidden, input}),
+                                   weights({d, gates * hidden, hidden})};
+          Attrs attrs{{"direction", direction}, {"hidden_size", hidden}};
+          if (!lstm) attrs.emplace_back("linear_before_reset", linear);
+          const size_t outputs = lstm ? 3 : 2;
+          check({.op = op, .in = in, .attrs = attrs, .outputs = outputs, .relative = 1e-4, .absolute = 1e-4});
+          in.push_back(random({d, 2 * gates * hidden}));
+          in.push_back({});
+          in.push_back(random({d, batch, hidden}));
+          if (lstm) in.push_back(random({d, batch, hidden}));
+          check({.op = op, .in = in, .attrs = attrs, .outputs = outputs, .relative = 1e-4, .absolute = 1e-4});
+        }
+  }
 }
 
 }  // namespace

@@ -43,7 +43,10 @@ struct Method {
   explicit Method(const AttrReader& attrs) {
     const Text mode = text_or(attrs, "mode", "nearest");
     taps = mode == "nearest" ? 1 : mode == "cubic" ? 4 : 2;
-    if (is_simple(attrs)) return;
+    if (is_simple(attrs)) {
+      if (attrs.node().op->name == "Resize") rounding = "towards_input";
+      return;
+    }
     const Text name = text_or(attrs, "coordinate_transformation_mode", "half_pixel");
     const auto* found = std::find_if(std::begin(places), std::end(places),
                                      [&](const PlaceName& p) { return p.name == name; });
@@ -54,20 +57,32 @@ struct Method {
   }
 };
 
-double source_of(Place place, double x, double scale, double in, double out) {
+// One axis: extents, scale, and the output's extent before it was rounded to an integer.
+struct Axis {
+  int64_t in, out;
+  float scale;
+  double resized;
+};
+
+// Nearest asks in float, as other runtimes do: then the same pixel is picked where a division is not exact.
+template <class F>
+F source_of(Place place, const Axis& axis, int64_t o) {
+  const F x = static_cast<F>(o), scale = static_cast<F>(axis.scale), in = static_cast<F>(axis.in);
+  const F half = static_cast<F>(0.5), resized = static_cast<F>(axis.resized);
   switch (place) {
-    case Place::half_pixel: return (x + 0.5) / scale - 0.5;
+    case Place::half_pixel: return (x + half) / scale - half;
     case Place::half_pixel_symmetric:
-      return in / 2 * (1 - out / (scale * in)) + (x + 0.5) / scale - 0.5;
-    case Place::pytorch_half_pixel: return out > 1 ? (x + 0.5) / scale - 0.5 : 0;
-    case Place::align_corners: return out > 1 ? x * (in - 1) / (out - 1) : 0;
+      return in / 2 * (1 - static_cast<F>(axis.out) / resized) + (x + half) / scale - half;
+    case Place::pytorch_half_pixel: return axis.out > 1 ? (x + half) / scale - half : 0;
+    case Place::align_corners: return axis.out > 1 ? x * (in - 1) / (resized - 1) : 0;
     default: return x / scale;
   }
 }
 
-double round_by(Text rounding, double x) {
-  if (rounding == "round_prefer_floor") return std::ceil(x - 0.5);
-  if (rounding == "round_prefer_ceil") return std::floor(x + 0.5);
+float round_by(Text rounding, float x, float scale) {
+  if (rounding == "round_prefer_floor") return std::ceil(x - 0.5f);
+  if (rounding == "round_prefer_ceil") return std::floor(x + 0.5f);
+  if (rounding == "towards_input") return scale < 1 ? std::ceil(x) : std::trunc(x);
   return rounding == "ceil" ? std::ceil(x) : std::floor(x);
 }
 
@@ -83,12 +98,13 @@ struct Table {
   int32_t* index;
   float* weights;
 
-  void fill(const Method& m, double scale, int64_t in, int64_t out) const {
-    for (int64_t i = 0; i < out; ++i) {
-      const double x = source_of(m.place, static_cast<double>(i), scale, static_cast<double>(in),
-                                 static_cast<double>(out));
+  void fill(const Method& m, const Axis& axis) const {
+    const int64_t in = axis.in;
+    for (int64_t i = 0; i < axis.out; ++i) {
+      const double x = source_of<double>(m.place, axis, i);
       double w[max_taps] = {1, 0, 0, 0};
-      double first = m.taps == 1 ? round_by(m.rounding, x) : std::floor(x);
+      double first = m.taps == 1 ? static_cast<double>(round_by(m.rounding, source_of<float>(m.place, axis, i), axis.scale))
+                                 : std::floor(x);
       if (m.taps == 2) w[1] = x - first, w[0] = 1 - w[1];
       if (m.taps == 4) {
         cubic_weights(x - first, static_cast<double>(m.cubic), w);
@@ -117,24 +133,28 @@ const View* scales_of(const Args& args) {
                                                                                                  : nullptr;
 }
 
-double scale_of(const Args& args, int axis) {
-  const Shape &in = args.in[0].shape(), &out = args.out[0].shape();
+Axis axis_of(const Args& args, int axis) {
+  const auto d = static_cast<size_t>(axis);
+  const int64_t in = args.in[0].shape()[d], out = args.out[0].shape()[d];
+  const Axis by_size{in, out, static_cast<float>(out) / static_cast<float>(in), static_cast<double>(out)};
+  const auto by_scale = [&](float scale) {
+    return Axis{in, out, scale, static_cast<double>(scale) * static_cast<double>(in)};
+  };
   int at = axis;
   const List<int64_t> axes = args.integers("axes");
   if (!axes.empty()) {
     at = -1;
     for (size_t i = 0; i < axes.size(); ++i)
       if (axes[i] == axis || axes[i] == axis - 4) at = static_cast<int>(i);
-    if (at < 0) return 1;
+    if (at < 0) return by_size;
   }
-  if (args.has("scales")) return static_cast<double>(args.reals("scales")[static_cast<size_t>(at)]);
-  if (const View* scales = scales_of(args)) {
-    float scale;
-    std::memcpy(&scale, scales->data + at * 4, 4);
-    return static_cast<double>(scale);
-  }
-  const auto d = static_cast<size_t>(axis);
-  return static_cast<double>(out[d]) / static_cast<double>(in[d]);
+  if (args.has("height_scale")) return by_scale(args.real(axis == 2 ? "height_scale" : "width_scale"));
+  if (args.has("scales")) return by_scale(args.reals("scales")[static_cast<size_t>(at)]);
+  const View* scales = scales_of(args);
+  if (!scales) return by_size;
+  float scale;
+  std::memcpy(&scale, scales->data + at * 4, 4);
+  return by_scale(scale);
 }
 
 bool accepts(const Problem& problem) {
@@ -167,8 +187,8 @@ void run(const Args& args, Threads& threads) noexcept {
   const int64_t entries = (out[2] + out[3]) * taps;
   const Table rows{reinterpret_cast<int32_t*>(args.scratch), reinterpret_cast<float*>(args.scratch) + entries};
   const Table columns{rows.index + out[2] * taps, rows.weights + out[2] * taps};
-  rows.fill(method, scale_of(args, 2), in[2], out[2]);
-  columns.fill(method, scale_of(args, 3), in[3], out[3]);
+  rows.fill(method, axis_of(args, 2));
+  columns.fill(method, axis_of(args, 3));
   const int64_t planes = in[0] * (lane == 1 ? in[1] : blocks_of(in));
   const int64_t in_row = in[3] * lane, out_row = out[3] * lane;
   const ResizeSimd& simd = resize_simd(level());
