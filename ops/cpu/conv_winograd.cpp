@@ -14,6 +14,12 @@ int64_t align(int64_t bytes) { return (bytes + 63) / 64 * 64; }
 
 // Bytes that transformed input and products of a group may take of the second-level cache.
 constexpr int64_t group_bytes = 512 << 10;
+// Tiles of a group at most: beyond, weights are read often enough from near caches.
+constexpr int64_t most_tiles = 56;
+// Rows of tiles in a group: the more, the fewer input rows are read twice.
+constexpr int64_t most_rows = 2;
+// Groups at least, so that some cores can share them; must not depend on how many there are.
+constexpr int64_t enough_groups = 4;
 
 }  // namespace
 
@@ -30,17 +36,19 @@ WinogradShape::WinogradShape(const Node& node, const Shape& x, const Shape& w, L
     : geometry(conv_geometry(node, x, w)), out(out_),
       packing(geometry, ConvForm::blocked, conv_simd(level()).blocks),
       tiles_y(ceil_div(geometry.window.axis[1].out, step)), tiles_x(ceil_div(geometry.window.axis[2].out, step)) {
-  const int pixels = conv_simd(level()).pixels;
+  const int64_t pixels = conv_simd(level()).pixels;
   const int64_t per_tile = points * (packing.depth + packing.out_blocks * 16) * 4;
-  const int64_t most = ceil_div(56, pixels) * pixels;
-  group = std::clamp<int64_t>(group_bytes / per_tile / pixels * pixels, pixels, most);
-  // Enough groups that some cores can share them.
-  group = std::clamp<int64_t>(ceil_div(tiles(), 8), 1, group);
+  const int64_t tiles = std::clamp<int64_t>(group_bytes / per_tile, std::max<int64_t>(14, pixels), most_tiles);
+  const int64_t rows = std::min(tiles_y, most_rows);
+  groups_y = ceil_div(tiles_y, rows);
+  groups_x = ceil_div(tiles_x, std::max<int64_t>(1, tiles / rows));
+  while (groups() < enough_groups && groups_x < tiles_x) ++groups_x;
+  group = ceil_div(tiles_y, groups_y) * columns();
 }
 
 int64_t WinogradShape::worker_bytes() const {
   const int64_t patch = reach * reach * 16, outputs = packing.out_blocks * 16;
-  const int64_t result = out == Layout::row_major ? step * group * step * outputs : step * step * 16;
+  const int64_t result = out == Layout::row_major ? step * columns() * step * outputs : step * step * 16;
   return align((points * group * (packing.depth + outputs) + patch + result) * 4);
 }
 
@@ -61,24 +69,21 @@ class Winograd {
   void run_group(int64_t index, std::byte* scratch) const;
 
  private:
-  // Where a group keeps its intermediate values; `count` tiles from `first`.
+  // A rectangle of tiles, row by row, and where its intermediate values are kept.
   struct Group {
-    int64_t first, count;
+    int64_t n, y, x;        // of its first output
+    int64_t columns, count;
     float *input;    // [36][block][tile][16]
     float *product;  // [36][block][tile][16]
     float *patch;    // 6x6 pixels
     float *result;   // row-major output: [block][4][tile * 4 pixels][16]; else 4x4 pixels
   };
-  struct Tile {
-    int64_t n, y, x;  // of its first output
-  };
 
-  Tile tile(int64_t index) const;
+  Group place(int64_t index) const;
   void transform_input(const Group& group) const;
   void multiply(const Group& group) const;
-  void transform_output(const Group& group) const;
-  void finish_run(const Group& group, const Tile& tile, int64_t from, int64_t count) const;
-  const float* cut(const float* plane, const Tile& tile, float* patch) const;
+  void finish_row(const Group& group, int64_t row) const;
+  const float* cut(const float* plane, int64_t top, int64_t left, float* patch) const;
 
   const WinogradShape& s_;
   const ConvSimd& conv_;
@@ -94,14 +99,21 @@ class Winograd {
   RowStore store_;
 };
 
-Winograd::Tile Winograd::tile(int64_t index) const {
-  const int64_t x = index % s_.tiles_x, y = index / s_.tiles_x;
-  return {y / s_.tiles_y, y % s_.tiles_y * step, x * step};
+Winograd::Group Winograd::place(int64_t index) const {
+  const int64_t column = index % s_.groups_x, row = index / s_.groups_x % s_.groups_y;
+  const int64_t y0 = s_.tiles_y * row / s_.groups_y, y1 = s_.tiles_y * (row + 1) / s_.groups_y;
+  const int64_t x0 = s_.tiles_x * column / s_.groups_x, x1 = s_.tiles_x * (column + 1) / s_.groups_x;
+  Group group{};
+  group.n = index / s_.groups_x / s_.groups_y;
+  group.y = y0 * step;
+  group.x = x0 * step;
+  group.columns = x1 - x0;
+  group.count = (y1 - y0) * group.columns;
+  return group;
 }
 
-// The tile's input, with zeros where it reaches beyond the picture.
-const float* Winograd::cut(const float* plane, const Tile& tile, float* patch) const {
-  const int64_t top = tile.y - high_.pad_begin, left = tile.x - wide_.pad_begin;
+// The input of the tile that begins at (top, left), with zeros where it reaches beyond the picture.
+const float* Winograd::cut(const float* plane, int64_t top, int64_t left, float* patch) const {
   std::fill(patch, patch + reach * reach * 16, 0.0f);
   const int64_t begin = std::max<int64_t>(0, -left), end = std::min<int64_t>(reach, wide_.in - left);
   for (int64_t y = std::max<int64_t>(0, -top); y < std::min<int64_t>(reach, high_.in - top); ++y)
@@ -113,17 +125,16 @@ const float* Winograd::cut(const float* plane, const Tile& tile, float* patch) c
 
 void Winograd::transform_input(const Group& group) const {
   const int64_t plane = in_blocks_ * group.count * 16, picture = high_.in * wide_.in * 16;
-  for (int64_t i = 0; i < group.count; ++i) {
-    const Tile t = tile(group.first + i);
-    const int64_t top = t.y - high_.pad_begin, left = t.x - wide_.pad_begin;
-    const bool inside = top >= 0 && left >= 0 && top + reach <= high_.in && left + reach <= wide_.in;
-    const float* from = x_ + t.n * in_blocks_ * picture;
-    for (int64_t block = 0; block < in_blocks_; ++block, from += picture) {
-      float* to = group.input + (block * group.count + i) * 16;
-      if (inside)
+  for (int64_t block = 0; block < in_blocks_; ++block) {
+    const float* from = x_ + (group.n * in_blocks_ + block) * picture;
+    float* to = group.input + block * group.count * 16;
+    for (int64_t i = 0; i < group.count; ++i, to += 16) {
+      const int64_t top = group.y + i / group.columns * step - high_.pad_begin;
+      const int64_t left = group.x + i % group.columns * step - wide_.pad_begin;
+      if (top >= 0 && left >= 0 && top + reach <= high_.in && left + reach <= wide_.in)
         simd_.input(from + (top * wide_.in + left) * 16, wide_.in * 16, to, plane);
       else
-        simd_.input(cut(from, t, group.patch), reach * 16, to, plane);
+        simd_.input(cut(from, top, left, group.patch), reach * 16, to, plane);
     }
   }
 }
@@ -157,28 +168,20 @@ void Winograd::multiply(const Group& group) const {
   }
 }
 
-// Transforms the products back, in runs of tiles that lie side by side.
-void Winograd::transform_output(const Group& group) const {
-  for (int64_t i = 0; i < group.count;) {
-    const int64_t column = (group.first + i) % s_.tiles_x;
-    const int64_t count = std::min(group.count - i, s_.tiles_x - column);
-    finish_run(group, tile(group.first + i), i, count);
-    i += count;
-  }
-}
-
-void Winograd::finish_run(const Group& group, const Tile& first, int64_t from, int64_t count) const {
-  const int64_t height = high_.out, width = wide_.out;
-  const int64_t rows = std::min<int64_t>(step, height - first.y), pixels = std::min(count * step, width - first.x);
+// Transforms one row of tiles back and stores it.
+void Winograd::finish_row(const Group& group, int64_t tile_row) const {
+  const int64_t height = high_.out, width = wide_.out, first_y = group.y + tile_row * step;
+  const int64_t rows = std::min<int64_t>(step, height - first_y);
+  const int64_t pixels = std::min(group.columns * step, width - group.x);
   const bool direct = s_.out == Layout::nchw16c;
   const int64_t plane = out_blocks_ * group.count * 16;
-  const int64_t result_row = group.count * step * 16, result_block = step * result_row;
+  const int64_t result_row = s_.columns() * step * 16, result_block = step * result_row;
   for (int64_t block = 0; block < out_blocks_; ++block) {
-    float* out = direct ? y_ + (((first.n * out_blocks_ + block) * height + first.y) * width + first.x) * 16
+    float* out = direct ? y_ + (((group.n * out_blocks_ + block) * height + first_y) * width + group.x) * 16
                         : group.result + block * result_block;
     const int64_t row = direct ? width * 16 : result_row;
-    for (int64_t i = 0; i < count; ++i) {
-      const float* product = group.product + (block * group.count + from + i) * 16;
+    const float* product = group.product + (block * group.count + tile_row * group.columns) * 16;
+    for (int64_t i = 0; i < group.columns; ++i, product += 16) {
       const int64_t here = std::min<int64_t>(step, pixels - i * step);
       if (!direct || (rows == step && here == step)) {
         simd_.output(product, plane, bias_ + block * 16, out + i * step * 16, row);
@@ -194,20 +197,18 @@ void Winograd::finish_run(const Group& group, const Tile& first, int64_t from, i
   if (direct) return;
   const int64_t shape[4] = {s_.geometry.batch, s_.geometry.out_channels, height, width};
   for (int64_t y = 0; y < rows; ++y)
-    store_.row(group.result + y * result_row, result_block, shape, first.n, first.y + y, first.x, pixels);
+    store_.row(group.result + y * result_row, result_block, shape, group.n, first_y + y, group.x, pixels);
 }
 
 void Winograd::run_group(int64_t index, std::byte* scratch) const {
-  Group group{};
-  group.first = index * s_.group;
-  group.count = std::min(s_.group, s_.tiles() - group.first);
+  Group group = place(index);
   group.input = reinterpret_cast<float*>(scratch);
   group.product = group.input + points * s_.packing.depth * s_.group;
   group.patch = group.product + points * out_blocks_ * 16 * s_.group;
   group.result = group.patch + reach * reach * 16;
   transform_input(group);
   multiply(group);
-  transform_output(group);
+  for (int64_t row = 0; row < group.count / group.columns; ++row) finish_row(group, row);
 }
 
 }  // namespace
@@ -225,7 +226,7 @@ void run_winograd(const Args& args, Threads& threads, Layout out) {
   std::byte* workers =
       args.scratch + align(Epilogue::scratch_floats(args.node(), shape.geometry.out_channels) * 4);
   const int64_t bytes = shape.worker_bytes();
-  threads.parallel(ceil_div(shape.tiles(), shape.group), 1, [&](int64_t begin, int64_t end, int worker) {
+  threads.parallel(shape.groups(), 1, [&](int64_t begin, int64_t end, int worker) {
     for (int64_t index = begin; index < end; ++index) winograd.run_group(index, workers + worker * bytes);
   });
 }
