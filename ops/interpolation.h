@@ -27,6 +27,7 @@ struct ResampleAxis {
   int64_t in = 1, out = 1;
   float scale = 1;
   float begin = 0, end = 1;  ///< of the crop, as fractions of the axis
+  double resized = 0;        ///< the output's extent before rounding; 0: `out`
 
   bool identity(const ResampleRule& rule) const {
     return in == out && scale == 1 && rule.coordinates != Coordinates::crop;
@@ -47,15 +48,16 @@ template <class F>
 F source_coordinate(const ResampleRule& rule, const ResampleAxis& a, int64_t o) {
   const F x = static_cast<F>(o), scale = static_cast<F>(a.scale);
   const F in = static_cast<F>(a.in), out = static_cast<F>(a.out);
+  const F resized = a.resized > 0 ? static_cast<F>(a.resized) : out;
   const F half = static_cast<F>(0.5);
   switch (rule.coordinates) {
     case Coordinates::half_pixel: return (x + half) / scale - half;
     case Coordinates::half_pixel_symmetric: {
-      const F adjustment = out / (scale * in), center = in / 2;
+      const F adjustment = out / resized, center = in / 2;
       return center * (1 - adjustment) + (x + half) / scale - half;
     }
     case Coordinates::pytorch_half_pixel: return a.out > 1 ? (x + half) / scale - half : 0;
-    case Coordinates::align_corners: return a.out > 1 ? x * (in - 1) / (out - 1) : 0;
+    case Coordinates::align_corners: return a.out > 1 ? x * (in - 1) / (resized - 1) : 0;
     case Coordinates::asymmetric: return x / scale;
     case Coordinates::tf_half_pixel: return (x + half) / scale;
     case Coordinates::crop: break;

@@ -80,6 +80,7 @@ void keep_aspect(const AttrReader& n, const Shape& axes, std::vector<ResampleAxi
   for (const int64_t axis : axes) {
     ResampleAxis& a = all[static_cast<size_t>(axis)];
     a.scale = static_cast<float>(scale);
+    a.resized = scale * static_cast<double>(a.in);
     a.out = scaled_extent(1, std::floor(scale * static_cast<double>(a.in) + 0.5));
   }
 }
@@ -106,6 +107,7 @@ std::vector<ResampleAxis> resolve(const AttrReader& n, const Shape& x, const Res
       a.scale = static_cast<float>(a.out) / static_cast<float>(a.in);
     } else {
       a.scale = static_cast<float>(given[i]);
+      a.resized = given[i] * static_cast<double>(a.in);
       a.out = scaled_extent(a.in, crop ? given[i] * static_cast<double>(a.end - a.begin) : given[i]);
     }
   }

@@ -1,0 +1,23 @@
+// NegativeLogLikelihoodLoss over log-probabilities.
+#include "ops/loss.h"
+
+namespace tessera::ops {
+namespace {
+
+void infer_nll(Infer& n) { infer_loss(n); }
+
+void nll_reference(const Args& a) {
+  const Read<double> logs(a.in[0]);
+  store_loss(a, logs.data());
+}
+
+const OpDef rows[] = {{.name = "NegativeLogLikelihoodLoss", .since = 12, .in = {2, 3},
+                       .types = "T=float; I=int32|int64 : T, I, T -> T", .attrs = loss_attrs, .infer = infer_nll,
+                       .reference = nll_reference}};
+
+}  // namespace
+
+extern const OpFile negative_log_likelihood_loss;
+const OpFile negative_log_likelihood_loss{rows};
+
+}  // namespace tessera::ops

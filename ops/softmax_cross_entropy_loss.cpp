@@ -1,0 +1,40 @@
+// SoftmaxCrossEntropyLoss: the negative log-likelihood of a softmax over scores.
+#include "ops/loss.h"
+
+namespace tessera::ops {
+namespace {
+
+void infer_entropy(Infer& n) {
+  infer_loss(n);
+  n.set(1, n.in(0).dtype, n.shape(0));
+}
+
+void entropy_reference(const Args& a) {
+  const Around s(a.in[0].shape(), 1);
+  const Read<double> x(a.in[0]);
+  std::vector<double> logs(static_cast<size_t>(x.size()) + 1);
+  for (int64_t o = 0; o < s.outer; ++o)
+    for (int64_t i = 0; i < s.inner; ++i) {
+      const int64_t at = o * s.extent * s.inner + i;
+      double largest = -std::numeric_limits<double>::infinity(), sum = 0;
+      for (int64_t c = 0; c < s.extent; ++c) largest = std::max(largest, x[at + c * s.inner]);
+      for (int64_t c = 0; c < s.extent; ++c) sum += std::exp(x[at + c * s.inner] - largest);
+      const double shift = largest + std::log(sum);
+      for (int64_t c = 0; c < s.extent; ++c) logs[static_cast<size_t>(at + c * s.inner)] = x[at + c * s.inner] - shift;
+    }
+  store_loss(a, logs.data());
+  if (a.out.size() < 2 || !a.out[1]) return;
+  Write<double> out(a.out[1]);
+  std::copy_n(logs.data(), x.size(), out.data());
+}
+
+const OpDef rows[] = {{.name = "SoftmaxCrossEntropyLoss", .since = 12, .in = {2, 3}, .out = {1, 2},
+                       .types = "T=float; I=int32|int64 : T, I, T -> T, T", .attrs = loss_attrs,
+                       .infer = infer_entropy, .reference = entropy_reference}};
+
+}  // namespace
+
+extern const OpFile softmax_cross_entropy_loss;
+const OpFile softmax_cross_entropy_loss{rows};
+
+}  // namespace tessera::ops
