@@ -9,6 +9,7 @@
 
 #include "ops/elementwise.h"
 #include "ops/vulkan/vulkan.h"
+#include "runtime/session/session.h"
 #include "tests/graph_builder.h"
 #include "tests/support.h"
 
@@ -315,6 +316,25 @@ TEST_F(VulkanBackend, ProfilesEveryStep) {
   executor.run(data, control);
   EXPECT_EQ(times.steps, 2);
   EXPECT_GT(times.total, 0);
+}
+
+// A published upscaler runs wholly on the device.
+TEST_F(VulkanBackend, PublishedCompactModel) {
+  TESSERA_REQUIRE_SHARED(data);
+  const std::string path = (data / "models/upscale/2x_AnimeJaNai_HD_V3_SuperUltraCompact.onnx").string();
+  SessionOptions options;
+  options.threads = 1;
+  options.device = "vulkan:0";
+  const Session session(path, options);
+  const std::vector<Tensor> in{random_tensor({1, 3, 13, 11}, 1, 0, 1)};
+  const Type type = in[0].type;
+  for (const StepInfo& step : session.steps(List<Type>(&type, 1))) EXPECT_EQ(step.backend, "vulkan:0") << step.node;
+  const Tensor out = session.run(List<Tensor>(in))[0];
+  EXPECT_EQ(session.traffic()->uploaded_bytes, type.bytes());
+  EXPECT_EQ(session.traffic()->downloaded_bytes, out.type.bytes());
+  EXPECT_EQ(session.traffic()->submits, 1);
+  options.device = "cpu";
+  EXPECT_LE(relative_difference(Session(path, options).run(List<Tensor>(in))[0], out), 1e-5);
 }
 
 TEST(VulkanDevices, SoftwareRenderersAreUsedOnlyByName) {
