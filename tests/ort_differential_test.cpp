@@ -55,19 +55,34 @@ tools::InputOptions options_of(const fs::path& model) {
   return options;
 }
 
+// The step of an output that lies on a grid, as quantized models' do: the least distance of two values.
+double quantum_of(const Tensor& tensor) {
+  std::vector<double> values = elements(tensor);
+  std::sort(values.begin(), values.end());
+  double least = INFINITY;
+  for (size_t i = 1; i < values.size(); ++i)
+    if (values[i] > values[i - 1] * (1 + 1e-5) + 1e-9) least = std::min(least, values[i] - values[i - 1]);
+  return std::isfinite(least) ? least : 0;
+}
+
+double range_of(const Tensor& tensor) {
+  double low = INFINITY, high = -INFINITY;
+  for (const double value : elements(tensor))
+    if (std::isfinite(value)) low = std::min(low, value), high = std::max(high, value);
+  // An output of one value, or all the same, has no range: its size stands in.
+  return high > low ? high - low : std::max(std::abs(high), 1e-3);
+}
+
 // The largest difference, relative to the range of `expected`; infinite where only one is NaN.
 double relative_difference(const Tensor& actual, const Tensor& expected) {
-  double low = INFINITY, high = -INFINITY, worst = 0;
+  double worst = 0;
   const int64_t count = expected.type.shape.elements();
   for (int64_t i = 0; i < count; ++i) {
     const double a = element_as_double(actual.view(), i), b = element_as_double(expected.view(), i);
-    if (std::isfinite(b)) low = std::min(low, b), high = std::max(high, b);
     if (a == b || (std::isnan(a) && std::isnan(b))) continue;
     worst = std::max(worst, std::isnan(a - b) ? INFINITY : std::abs(a - b));
   }
-  // An output of one value, or all the same, has no range: its size stands in.
-  const double range = high > low ? high - low : std::max(std::abs(high), 1e-3);
-  return worst / range;
+  return worst / range_of(expected);
 }
 
 bool has_type(const Model& model, DType dtype) {
@@ -124,15 +139,24 @@ TEST_P(OrtDifferential, SameOutputs) {
   }
   const std::vector<Datum> actual = session.run(List<Datum>(data));
   ASSERT_EQ(actual.size(), expected.size());
-  const bool half = has_type(session.model(), DType::float16);
+  const double usual = has_type(session.model(), DType::float16) ? 5e-3 : 1e-4;
+  std::vector<Tensor> plain;  // by ONNX Runtime without its optimizer
   for (size_t i = 0; i < expected.size(); ++i) {
     SCOPED_TRACE(peer->outputs()[i]);
     if (!expected[i].bytes) {
       EXPECT_NE(static_cast<int>(actual[i].kind), static_cast<int>(Kind::tensor));
       continue;
     }
-    // A sum that falls near the middle of two quanta may go either way: one quantum of 255.
-    const double tolerance = quantized(session.model()) ? 1.0 / 255 + 1e-4 : half ? 5e-3 : 1e-4;
+    double tolerance = usual;
+    // A sum that falls near the middle of two quanta may go either way.
+    if (quantized(session.model())) tolerance += quantum_of(expected[i]) / range_of(expected[i]);
+    // Some models magnify rounding so much that ONNX Runtime differs from itself by more than that when
+    // it sums in another order; no runtime can be nearer to it than it is.
+    const bool same_type = actual[i].tensor.type == expected[i].type;
+    if (same_type && is_float(expected[i].type.dtype) && relative_difference(actual[i].tensor, expected[i]) > tolerance) {
+      if (plain.empty()) plain = peers::OrtSession(*ort(), model.string(), 1, false).run(in);
+      tolerance = std::max(tolerance, relative_difference(plain[i], expected[i]));
+    }
     expect_same(actual[i].tensor, expected[i], tolerance);
   }
 }
