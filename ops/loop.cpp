@@ -33,7 +33,7 @@ void run_loop(Frame& f) {
 }
 
 constexpr AttrDef attrs[] = {{"body", 0, {}, true}};
-const OpDef rows[] = {{.name = "Loop", .since = 1, .in = {2, many}, .out = {0, many}, .types = {}, .attrs = attrs,
+const OpDef rows[] = {{.name = "Loop", .since = 1, .in = {0, many}, .out = {0, many}, .types = {}, .attrs = attrs,
                        .execute = run_loop}};
 
 }  // namespace

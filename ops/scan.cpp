@@ -113,7 +113,7 @@ void run_scan_8(Frame& f) {
 }
 
 constexpr AttrDef attrs[] = {{"body", 0, {}, true}, {"num_scan_inputs", 0, {}, true}};
-const OpDef rows[] = {{.name = "Scan", .since = 8, .in = {2, many}, .out = {1, many}, .types = {}, .attrs = attrs,
+const OpDef rows[] = {{.name = "Scan", .since = 8, .in = {0, many}, .out = {1, many}, .types = {}, .attrs = attrs,
                        .execute = run_scan_8},
                       {.name = "Scan", .since = 9, .in = {1, many}, .out = {1, many}, .types = {}, .attrs = attrs,
                        .execute = run_scan}};
