@@ -17,6 +17,8 @@
 namespace tessera {
 namespace {
 
+constexpr size_t guard_bytes = 4096;
+
 /// A file descriptor that closes itself.
 class Descriptor {
  public:
@@ -111,7 +113,14 @@ std::shared_ptr<const MappedFile> MappedFile::map(int descriptor, const std::str
   const auto size = static_cast<size_t>(status.st_size);
   const std::byte* data = nullptr;
   if (size) {
-    void* address = ::mmap(nullptr, size, PROT_READ, MAP_PRIVATE, descriptor, 0);
+    // Vector code may read a little past the last element: a page of zeros lies behind the file.
+    void* room = ::mmap(nullptr, size + guard_bytes, PROT_READ, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+    void* address = room == MAP_FAILED ? room : ::mmap(room, size, PROT_READ, MAP_PRIVATE | MAP_FIXED, descriptor, 0);
+    if (room != MAP_FAILED && address == MAP_FAILED) {
+      const int reason = errno;
+      ::munmap(room, size + guard_bytes);
+      errno = reason;
+    }
     if (address == MAP_FAILED)
       fail(Error::Kind::file, "cannot map ", path, " (", size, " bytes): ", std::strerror(errno));
     data = static_cast<const std::byte*>(address);
@@ -154,7 +163,7 @@ void MappedFile::drop_pages() const {
 }
 
 MappedFile::~MappedFile() {
-  if (size_) ::munmap(const_cast<std::byte*>(data_), size_);
+  if (size_) ::munmap(const_cast<std::byte*>(data_), size_ + guard_bytes);
 }
 
 }  // namespace tessera

@@ -144,7 +144,11 @@ double element_as_double(const View& view, int64_t i) {
     case DType::complex128:
     case DType::undefined: return 0;
     default:
-      return visit(view.type.dtype, [&]<class T>() { return static_cast<double>(view.as<T>()[i]); });
+      return visit(view.type.dtype, [&]<class T>() {
+        T value;  // copied, because weights in a model file may lie anywhere
+        std::memcpy(&value, view.data + static_cast<size_t>(i) * sizeof(T), sizeof(T));
+        return static_cast<double>(value);
+      });
   }
 }
 

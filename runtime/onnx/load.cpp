@@ -118,16 +118,16 @@ Loaded load(const std::string& path, const Limits& limits) {
   const auto file = MappedFile::open(path);
   const size_t slash = path.rfind('/');
   const std::string directory = slash == std::string::npos ? "." : path.substr(0, slash + 1);
-  return load_from({path, file, file, directory}, file->bytes(), limits);
+  return load_from({path, file, text_of(file->bytes()), file, directory}, file->bytes(), limits);
 }
 
 Loaded load(List<std::byte> bytes, std::shared_ptr<const void> owner, const std::string& name, const Limits& limits) {
-  return load_from({name, std::move(owner), nullptr, std::nullopt}, bytes, limits);
+  return load_from({name, std::move(owner), text_of(bytes), nullptr, std::nullopt}, bytes, limits);
 }
 
 Tensor load_tensor(List<std::byte> bytes, const std::string& name) {
   return named(name, [&] {
-    Weights weights({name, nullptr, nullptr, std::nullopt}, {});
+    Weights weights({name, nullptr, {}, nullptr, std::nullopt}, {});
     Strings strings;
     const ParseContext context{strings};
     return weights.dense(*proto::read<proto::Tensor>(text_of(bytes), context));
@@ -136,7 +136,7 @@ Tensor load_tensor(List<std::byte> bytes, const std::string& name) {
 
 Datum load_datum(List<std::byte> bytes, Kind kind, const std::string& name) {
   return named(name, [&] {
-    Weights weights({name, nullptr, nullptr, std::nullopt}, {});
+    Weights weights({name, nullptr, {}, nullptr, std::nullopt}, {});
     Strings strings;
     const ParseContext context{strings};
     if (kind == Kind::tensor) return datum_of(*proto::read<proto::Tensor>(text_of(bytes), context), weights);

@@ -15,6 +15,8 @@ constexpr int64_t small_tensor_bytes = 64 << 10;
 // Each copy may make two megabytes of the file resident.
 constexpr unsigned copies_per_drop = 16;
 
+constexpr size_t read_ahead = 64;
+
 /// The typed list that holds a dtype's elements.
 enum class Field { none, floats, ints32, ints64, doubles, uints64, strings };
 
@@ -119,7 +121,10 @@ Tensor Weights::from_raw(const Type& type, Text bytes, std::shared_ptr<const voi
     fail(Error::Kind::model, "of type ", type, " needs ", expected, " bytes, but has ", bytes.size());
   if (!expected) return Tensor::make(type);
   const bool sound = type.dtype != DType::boolean || valid_booleans(bytes);
-  if (owner && sound) {
+  // Vector code may read a little past the last element; a mapped file has room behind it.
+  const bool at_the_end = !source_.file && !source_.bytes.empty() &&
+                          bytes.data() + bytes.size() + read_ahead > source_.bytes.data() + source_.bytes.size();
+  if (owner && sound && !at_the_end) {
     auto* data = reinterpret_cast<std::byte*>(const_cast<char*>(bytes.data()));
     Tensor alias{type, std::shared_ptr<std::byte>(std::move(owner), data)};
     if (alias.is_aligned() || expected > small_tensor_bytes) return alias;

@@ -15,6 +15,7 @@ namespace tessera::onnx {
 struct Source {
   std::string name;                        ///< for messages
   std::shared_ptr<const void> owner;       ///< keeps the bytes alive; tensors alias them
+  Text bytes = {};                         ///< all of them
   std::shared_ptr<const MappedFile> file;  ///< the same, where it is a file
   std::optional<std::string> directory;    ///< where external data may lie; none for a model in memory
 };

@@ -98,8 +98,11 @@ std::vector<std::shared_ptr<const Tensor>> evaluate(const Graph& graph, const No
   if (!node.op->folds || !node.op->reference || !node.epilogue.empty()) return {};
   if (!in_proportion(graph, node, out)) return {};
   std::vector<View> in, results;
-  for (const ValueId id : node.in)
-    in.push_back(id == absent ? View{} : graph.values[id].constant->view());
+  std::vector<Tensor> aligned;  // weights in a model file may lie anywhere
+  for (const ValueId id : node.in) {
+    if (id != absent) aligned.push_back(graph.values[id].constant->aligned());
+    in.push_back(id == absent ? View{} : aligned.back().view());
+  }
   std::vector<std::shared_ptr<const Tensor>> values;
   if (node.op->view) {
     // The same bytes under another shape.

@@ -25,15 +25,32 @@ std::shared_ptr<const Packed> PackCache::get(const HostBackend& backend, const O
     const std::lock_guard lock(mutex_);
     if (const auto found = entries_.find(key); found != entries_.end()) return found->second.packed;
   }
-  entry.packed = backend.pack(offer, problem);
+  // Kernels pack through plain pointers: what lies askew in a model file is copied for the moment.
+  std::vector<Tensor> copies;
+  copies.reserve(problem.constants.size());
+  std::vector<const Tensor*> constants(problem.constants.begin(), problem.constants.end());
+  for (const Tensor*& constant : constants)
+    if (constant && !constant->is_aligned()) constant = &copies.emplace_back(constant->clone());
+  entry.packed = backend.pack(offer, {problem.node, problem.in, problem.out, constants});
   if (!entry.packed) return nullptr;
   const std::lock_guard lock(mutex_);
   return entries_.emplace(key, std::move(entry)).first->second.packed;
 }
 
+std::shared_ptr<const Tensor> PackCache::aligned(const std::shared_ptr<const Tensor>& constant, bool make) {
+  const std::lock_guard lock(mutex_);
+  const auto found = aligned_.find(constant->bytes.get());
+  if (found != aligned_.end() && found->second.copy->type == constant->type) return found->second.copy;
+  if (!make) return nullptr;
+  auto copy = std::make_shared<const Tensor>(constant->clone());
+  aligned_.insert_or_assign(constant->bytes.get(), Aligned{constant, copy});
+  return copy;
+}
+
 int64_t PackCache::bytes() const {
   const std::lock_guard lock(mutex_);
   int64_t total = 0;
+  for (const auto& [address, entry] : aligned_) total += entry.copy->type.bytes();
   for (const auto& [key, entry] : entries_)
     for (const Tensor& tensor : entry.packed->tensors) total += tensor.type.bytes();
   return total;
@@ -125,9 +142,17 @@ void Plan::make_steps(PackCache& packs) {
     step.offer = choices_[i].offer;
     const auto* host = dynamic_cast<const HostBackend*>(backends_[static_cast<size_t>(choices_[i].backend)].get());
     if (!host) continue;
+    const auto align_constants = [&](bool make) {
+      for (const ValueId id : step.node->in) {
+        if (id == absent || !graph_.values[id].constant || graph_.values[id].constant->is_aligned()) continue;
+        if (auto copy = packs.aligned(graph_.values[id].constant, make)) graph_.values[id].constant = copy;
+      }
+    };
+    align_constants(false);
+    step.packed = packs.get(*host, step.offer, NodeTypes(graph_, *step.node).problem(*step.node), graph_);
+    if (!step.packed) align_constants(true);  // the kernel reads them as they are
     const NodeTypes types(graph_, *step.node);
     const Problem problem = types.problem(*step.node);
-    step.packed = packs.get(*host, step.offer, problem, graph_);
     step.scratch_bytes = host->scratch_bytes(step.offer, problem, options_.threads);
   }
 }

@@ -18,6 +18,10 @@ class PackCache {
                                     const Graph& graph);
   int64_t bytes() const;
 
+  /// An aligned copy of a constant that lies in a model file as it may; made once. Without `make`,
+  /// null where none was made yet.
+  std::shared_ptr<const Tensor> aligned(const std::shared_ptr<const Tensor>& constant, bool make);
+
  private:
   struct Entry {
     std::shared_ptr<const Packed> packed;
@@ -25,6 +29,10 @@ class PackCache {
   };
   mutable std::mutex mutex_;
   std::map<std::string, Entry> entries_;
+  struct Aligned {
+    std::shared_ptr<const Tensor> source, copy;
+  };
+  std::map<const void*, Aligned> aligned_;
 };
 
 struct PlanOptions {

@@ -107,7 +107,7 @@ const Executor& Executor::subgraph(const Graph& graph) const {
 
 Datum Executor::value_of(const Segment& segment, const std::vector<Datum>& values, ValueId id) const {
   const Value& value = segment.rest.values[id];
-  return value.constant ? datum_of(*value.constant) : values[id];
+  return value.constant ? datum_of(value.constant->aligned()) : values[id];
 }
 
 // Infers as far as it goes, plans that stretch, and keeps the rest.
