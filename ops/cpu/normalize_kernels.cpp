@@ -59,6 +59,39 @@ void run_layer(const Args& args, Threads& threads) noexcept {
                    });
 }
 
+// Sums of pieces join in double: one float sum over a picture would be so far off that the mean of
+// numbers that lie far from zero, and with it their spread, loses its digits.
+constexpr int64_t sum_piece = 1024;
+
+struct Moments {
+  float mean, spread;  ///< spread: the mean of the squared distances
+};
+
+Moments row_moments(const ReduceSimd& simd, const float* x, int64_t n) {
+  double sum = 0, squares = 0;
+  for (int64_t i = 0; i < n; i += sum_piece)
+    sum += simd.row[static_cast<int>(Reduction::sum)](x + i, std::min(sum_piece, n - i));
+  const auto mean = static_cast<float>(sum / static_cast<double>(n));
+  for (int64_t i = 0; i < n; i += sum_piece) squares += simd.row_spread(x + i, std::min(sum_piece, n - i), mean);
+  return {mean, static_cast<float>(squares / static_cast<double>(n))};
+}
+
+// Of 16 channels side by side.
+void block_moments(const ReduceSimd& simd, const float* x, int64_t n, float* mean, float* spread) {
+  double sum[16] = {}, squares[16] = {};
+  float part[16];
+  for (int64_t i = 0; i < n; i += sum_piece) {
+    simd.columns[static_cast<int>(Reduction::sum)](x + i * 16, 16, std::min(sum_piece, n - i), part, 16);
+    for (int c = 0; c < 16; ++c) sum[c] += part[c];
+  }
+  for (int c = 0; c < 16; ++c) mean[c] = static_cast<float>(sum[c] / static_cast<double>(n));
+  for (int64_t i = 0; i < n; i += sum_piece) {
+    simd.columns_spread(x + i * 16, 16, std::min(sum_piece, n - i), mean, part, 16);
+    for (int c = 0; c < 16; ++c) squares[c] += part[c];
+  }
+  for (int c = 0; c < 16; ++c) spread[c] = static_cast<float>(squares[c] / static_cast<double>(n));
+}
+
 // x * a + b with one a and b per channel, over a row-major plane.
 void affine_plane(const float* x, float* y, int64_t n, float a, float b) {
   map_simd(level()).unary[elementwise::Affine](x, y, n, a, b);
@@ -89,15 +122,14 @@ void run_instance(const Args& args, Threads& threads) noexcept {
   const int64_t plane = shape.elements(2, shape.size());
   const float epsilon = real_or(args, "epsilon", 1e-5f);
   const ReduceSimd& simd = reduce_simd(level());
-  const auto count = static_cast<float>(plane);
   threads.parallel(shape[0] * shape[1], std::max<int64_t>(1, floats_per_task / plane),
                    [&](int64_t begin, int64_t end, int) {
                      for (int64_t i = begin; i < end; ++i) {
                        const float* x = args.in[0].as<const float>() + i * plane;
-                       const float mean = simd.row[static_cast<int>(Reduction::sum)](x, plane) / count;
-                       const float inverse = 1 / std::sqrt(simd.row_spread(x, plane, mean) / count + epsilon);
+                       const Moments moments = row_moments(simd, x, plane);
+                       const float inverse = 1 / std::sqrt(moments.spread + epsilon);
                        const float a = args.in[1].as<const float>()[i % shape[1]] * inverse;
-                       const float b = args.in[2].as<const float>()[i % shape[1]] - mean * a;
+                       const float b = args.in[2].as<const float>()[i % shape[1]] - moments.mean * a;
                        affine_plane(x, args.out[0].as<float>() + i * plane, plane, a, b);
                      }
                    });
@@ -109,17 +141,14 @@ void run_blocked_instance(const Args& args, Threads& threads) noexcept {
   const int64_t plane = shape[2] * shape[3], blocks = blocks_of(shape);
   const float epsilon = real_or(args, "epsilon", 1e-5f);
   const ReduceSimd& simd = reduce_simd(level());
-  const auto count = static_cast<float>(plane);
   const auto body = [&](int64_t begin, int64_t end, int) {
     for (int64_t i = begin; i < end; ++i) {
       const float* x = args.in[0].as<const float>() + i * plane * 16;
       const int64_t first = i % blocks * 16, channels = std::min<int64_t>(16, shape[1] - first);
       float mean[16], spread[16], a[16] = {}, b[16] = {};
-      simd.columns[static_cast<int>(Reduction::sum)](x, 16, plane, mean, 16);
-      for (float& value : mean) value /= count;
-      simd.columns_spread(x, 16, plane, mean, spread, 16);
+      block_moments(simd, x, plane, mean, spread);
       for (int64_t c = 0; c < channels; ++c) {
-        a[c] = args.in[1].as<const float>()[first + c] / std::sqrt(spread[c] / count + epsilon);
+        a[c] = args.in[1].as<const float>()[first + c] / std::sqrt(spread[c] + epsilon);
         b[c] = args.in[2].as<const float>()[first + c] - mean[c] * a[c];
       }
       affine_block(x, args.out[0].as<float>() + i * plane * 16, plane * 16, a, b);
