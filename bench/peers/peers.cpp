@@ -143,12 +143,13 @@ int run(int count, char** words) {
   for (const std::string& model : options.models)
     for (const int threads : options.threads) {
       const Row row = compare(ort, options, model, threads);
-      std::cerr << row.model << ", " << threads << " threads" << (row.error.empty() ? "" : ": " + row.error) << '\n';
+      const double ratio = row.error.empty() ? row.ort.median / row.tessera.median : 0;
+      std::cerr << row.model << ", " << threads << " threads: "
+                << (row.error.empty() ? "ORT/tessera " + tools::fixed(ratio, 2) : row.error) << '\n';
       if (!row.error.empty()) {
         rows.push_back({{"model", row.model}, {"threads", threads}, {"error", row.error}});
         continue;
       }
-      const double ratio = row.ort.median / row.tessera.median;
       table.push_back({row.model, row.shape, std::to_string(threads), tools::fixed(row.tessera.median, 2),
                        tools::fixed(row.tessera.least, 2), tools::fixed(row.ort.median, 2),
                        tools::fixed(row.ort.least, 2), tools::fixed(ratio, 2)});
