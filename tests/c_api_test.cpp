@@ -144,7 +144,9 @@ TEST(CApi, OneSessionServesManyThreads) {
       for (int round = 0; round < 20; ++round) {
         Picture& target = round ? again : first;
         EXPECT_EQ(tessera_run_into(loaded.session, &picture.tensor, 1, &target.tensor, 1, nullptr), nullptr);
-        if (round) EXPECT_EQ(first.values, again.values);
+        if (round) {
+          EXPECT_EQ(first.values, again.values);
+        }
       }
     });
   for (std::thread& caller : callers) caller.join();

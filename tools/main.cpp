@@ -1,8 +1,5 @@
 // The tessera command: reads the command line, runs one subcommand, turns what it throws into one
 // message on stderr and an exit code.
-#include <unistd.h>
-
-#include <csignal>
 #include <cstdio>
 #include <iostream>
 #include <new>
@@ -12,20 +9,6 @@
 
 namespace tessera::tools {
 namespace {
-
-std::atomic<bool> stop{false};
-
-extern "C" void on_signal(int) {
-  if (stop.exchange(true)) _exit(exit_failed);
-}
-
-void catch_signals() {
-  struct sigaction action {};
-  action.sa_handler = on_signal;
-  sigemptyset(&action.sa_mask);
-  sigaction(SIGINT, &action, nullptr);
-  sigaction(SIGTERM, &action, nullptr);
-}
 
 int exit_code_of(Error::Kind kind) {
   switch (kind) {
@@ -77,8 +60,6 @@ int run_command(int count, char** words) {
 }
 
 }  // namespace
-
-const std::atomic<bool>& interrupted() { return stop; }
 
 int main_of_command(int count, char** words) {
   catch_signals();
