@@ -1,33 +1,34 @@
-// ai.onnx.ml ArrayFeatureExtractor: picks elements of the last axis.
+// ai.onnx.ml ArrayFeatureExtractor: picks columns of the last axis.
 #include "ops/move.h"
 
 namespace tessera::ops {
-extern const OpFile array_feature_extractor;
 namespace {
 
-void infer_extractor(Infer& infer) {
-  Shape shape = infer.shape(0);
-  if (shape.empty()) fail(Error::Kind::shape, "needs an axis to pick from");
-  shape[shape.size() - 1] = infer.shape(1).elements();
-  if (shape.size() == 1) shape.insert(0, 1);
-  infer.set(0, shape);
+void infer_extract(Infer& n) {
+  Shape y = n.shape(0);
+  if (y.empty()) fail(Error::Kind::shape, "input has no axes");
+  if (y.rank() == 1) y.insert(0, 1);
+  y[y.size() - 1] = n.shape(1).elements();
+  n.set(0, y);
 }
 
-void reference(const Args& args) {
-  const View &data = args.in[0], &places = args.in[1];
-  const int64_t extent = data.shape().back(), count = places.elements();
-  const int64_t rows = data.shape().elements(0, data.shape().size() - 1);
-  visit_bits(data.type.dtype, [&]<class T>() {
-    T* to = args.out[0].as<T>();
-    for (int64_t row = 0; row < rows; ++row)
-      for (int64_t i = 0; i < count; ++i)
-        *to++ = data.as<T>()[row * extent + checked_index(places.as<int64_t>()[i], extent)];
+void extract_reference(const Args& a) {
+  const int64_t width = a.in[0].shape().back(), picked = a.in[1].elements(), rows = a.in[0].elements() / std::max<int64_t>(width, 1);
+  visit_bits(a.in[0].type.dtype, [&]<class T>() {
+    for (int64_t c = 0; c < picked; ++c) {
+      const int64_t from = checked_index(index_at(a.in[1], c), width);
+      for (int64_t r = 0; r < rows; ++r) a.out[0].as<T>()[r * picked + c] = a.in[0].as<T>()[r * width + from];
+    }
   });
 }
 
-const OpDef rows[] = {{"ArrayFeatureExtractor", "ai.onnx.ml", 1, {2, 2}, {1, 1}, "T=numeric|string : T, int64 -> T",
-                       {}, infer_extractor, reference}};
+const OpDef rows[] = {{.name = "ArrayFeatureExtractor", .domain = "ai.onnx.ml", .since = 1, .in = {2, 2},
+                       .types = "T=numeric|string : T, int64 -> T", .infer = infer_extract,
+                       .reference = extract_reference}};
 
 }  // namespace
+
+extern const OpFile array_feature_extractor;
 const OpFile array_feature_extractor{rows};
+
 }  // namespace tessera::ops

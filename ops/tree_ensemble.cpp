@@ -1,177 +1,326 @@
-// ai.onnx.ml TreeEnsemble: decision trees whose leaves vote for targets.
-#include <algorithm>
-#include <cmath>
+// ai.onnx.ml TreeEnsemble, TreeEnsembleRegressor and TreeEnsembleClassifier: one walk over one form
+// of tree, read from the newer attributes or from the older ones.
+#include <map>
 
-#include "runtime/graph/op.h"
+#include "ops/ml_scores.h"
 
 namespace tessera::ops {
-extern const OpFile tree_ensemble;
 namespace {
 
-enum Mode : uint8_t { at_most, less, at_least, greater, equal, not_equal, member };
-enum Aggregate : int64_t { average, sum, least, most };
-enum Post : int64_t { none, softmax, logistic, softmax_zero, probit };
+enum class Test : uint8_t { at_most, less, at_least, more, equal, differs, member };
+enum class Aggregate { average, sum, least, most };
 
 struct Branch {
-  int64_t feature, when_true, when_false;
-  double split;
-  Mode mode;
-  bool true_leaf, false_leaf, missing_is_true;
-  std::vector<double> members;
+  int64_t feature = 0;
+  Test test = Test::at_most;
+  bool missing_is_true = false;
+  double split = 0;
+  size_t members_begin = 0, members_end = 0;
+  size_t next[2] = {0, 0};       ///< [0] if the test fails, [1] if it holds
+  bool leaf[2] = {false, false};
 };
-struct Leaf {
+
+struct Vote {
   int64_t target;
   double weight;
 };
-struct Trees {
+
+struct Forest {
   std::vector<Branch> branches;
-  std::vector<Leaf> leaves;
-  List<int64_t> roots;
+  std::vector<double> members;
+  std::vector<std::vector<Vote>> leaves;
+  std::vector<std::pair<size_t, bool>> roots;  ///< a branch, or (true) a leaf
+  int64_t targets = 1;
+  Aggregate aggregate = Aggregate::sum;
+  std::vector<double> base;
+
+  const std::vector<Vote>& walk(std::pair<size_t, bool> at, const double* x, int64_t width) const {
+    while (!at.second) {
+      const Branch& b = branches[at.first];
+      if (b.feature < 0 || b.feature >= width) fail(Error::Kind::shape, "feature ", b.feature, " of ", width);
+      const bool yes = holds(b, x[b.feature]);
+      at = {b.next[yes], b.leaf[yes]};
+    }
+    return leaves[at.first];
+  }
+
+  bool holds(const Branch& b, double x) const {
+    if (std::isnan(x) && b.missing_is_true) return true;
+    switch (b.test) {
+      case Test::at_most: return x <= b.split;
+      case Test::less: return x < b.split;
+      case Test::at_least: return x >= b.split;
+      case Test::more: return x > b.split;
+      case Test::equal: return x == b.split;
+      case Test::differs: return x != b.split;
+      case Test::member: break;
+    }
+    const auto end = members.begin() + static_cast<ptrdiff_t>(b.members_end);
+    return std::find(members.begin() + static_cast<ptrdiff_t>(b.members_begin), end, x) != end;
+  }
+
+  std::vector<double> scores(const double* x, int64_t width) const {
+    std::vector<double> sums(static_cast<size_t>(targets), 0);
+    std::vector<bool> seen(sums.size(), false);
+    for (const auto& root : roots)
+      for (const Vote& vote : walk(root, x, width)) {
+        const auto t = static_cast<size_t>(vote.target);
+        if (aggregate == Aggregate::least) sums[t] = seen[t] ? std::min(sums[t], vote.weight) : vote.weight;
+        else if (aggregate == Aggregate::most) sums[t] = seen[t] ? std::max(sums[t], vote.weight) : vote.weight;
+        else sums[t] += vote.weight;
+        seen[t] = true;
+      }
+    for (size_t t = 0; t < sums.size(); ++t) {
+      if (aggregate == Aggregate::average) sums[t] /= static_cast<double>(std::max<size_t>(roots.size(), 1));
+      if (t < base.size()) sums[t] += base[t];
+    }
+    return sums;
+  }
+
+  // A walk must end: no branch may lead to itself, and every index must exist.
+  void check() const {
+    std::vector<uint8_t> state(branches.size(), 0);
+    for (const auto& [root, is_leaf] : roots) {
+      if (root >= (is_leaf ? leaves.size() : branches.size())) fail(Error::Kind::model, "a tree's root does not exist");
+      std::vector<std::pair<size_t, int>> path;
+      if (!is_leaf) path.emplace_back(root, 0);
+      while (!path.empty()) {
+        auto& [at, side] = path.back();
+        if (side == 0 && state[at] == 1) fail(Error::Kind::model, "a tree leads back to itself");
+        if (side == 2 || state[at] == 2) {
+          state[at] = 2;
+          path.pop_back();
+          continue;
+        }
+        state[at] = 1;
+        const Branch& b = branches[at];
+        const int now = side++;
+        const size_t next = b.next[now];
+        if (next >= (b.leaf[now] ? leaves.size() : branches.size())) fail(Error::Kind::model, "a tree's node ", next, " does not exist");
+        if (!b.leaf[now] && state[next] != 2) {
+          if (state[next] == 1) fail(Error::Kind::model, "a tree leads back to itself");
+          path.emplace_back(next, 0);
+        }
+      }
+    }
+    for (const auto& leaf : leaves)
+      for (const Vote& vote : leaf)
+        if (vote.target < 0 || vote.target >= targets) fail(Error::Kind::model, "target ", vote.target, " of ", targets);
+  }
 };
 
-std::vector<Branch> branches_of(const AttrReader& attrs) {
-  const auto features = attrs.integers("nodes_featureids"), when_true = attrs.integers("nodes_truenodeids"),
-             when_false = attrs.integers("nodes_falsenodeids"), true_leafs = attrs.integers("nodes_trueleafs"),
-             false_leafs = attrs.integers("nodes_falseleafs"), missing = attrs.integers("nodes_missing_value_tracks_true");
-  const View splits = attrs.tensor("nodes_splits").view(), modes = attrs.tensor("nodes_modes").view();
+void expect_size(size_t found, size_t wanted, Text name) {
+  if (found != wanted) fail(Error::Kind::model, "attribute \"", name, "\" has ", found, " values, not ", wanted);
+}
+
+Forest read_forest_5(const AttrReader& n) {
+  Forest f;
+  const auto features = n.integers("nodes_featureids"), missing = n.integers("nodes_missing_value_tracks_true");
+  const Read<double> modes(n.tensor("nodes_modes")), splits(n.tensor("nodes_splits")), weights(n.tensor("leaf_weights"));
   const size_t count = features.size();
-  for (const size_t length : {when_true.size(), when_false.size(), true_leafs.size(), false_leafs.size(),
-                              static_cast<size_t>(splits.elements()), static_cast<size_t>(modes.elements()),
-                              missing.empty() ? count : missing.size()})
-    if (length != count) fail(Error::Kind::model, "the nodes_ attributes differ in length");
-  std::vector<Branch> branches;
+  expect_size(static_cast<size_t>(modes.size()), count, "nodes_modes");
+  expect_size(static_cast<size_t>(splits.size()), count, "nodes_splits");
+  const List<int64_t> next[2] = {n.integers("nodes_falsenodeids"), n.integers("nodes_truenodeids")};
+  const List<int64_t> leaf[2] = {n.integers("nodes_falseleafs"), n.integers("nodes_trueleafs")};
+  const auto targets = n.integers("leaf_targetids");
+  expect_size(static_cast<size_t>(weights.size()), targets.size(), "leaf_weights");
+  if (n.has("membership_values")) {
+    const Read<double> members(n.tensor("membership_values"));
+    f.members.assign(members.data(), members.data() + members.size());
+  }
+  size_t member = 0;
   for (size_t i = 0; i < count; ++i) {
-    const double mode = element_as_double(modes, static_cast<int64_t>(i));
-    if (!(mode >= 0 && mode <= static_cast<double>(member)))
-      fail(Error::Kind::model, "node mode ", mode, " is not known");
-    branches.push_back({features[i], when_true[i], when_false[i], element_as_double(splits, static_cast<int64_t>(i)),
-                        static_cast<Mode>(mode), true_leafs[i] != 0, false_leafs[i] != 0,
-                        !missing.empty() && missing[i] != 0, {}});
-  }
-  if (!attrs.has("membership_values")) return branches;
-  // One list per member node, in their order, each ended by NaN.
-  const View values = attrs.tensor("membership_values").view();
-  int64_t next = 0;
-  for (Branch& branch : branches) {
-    if (branch.mode != member) continue;
-    for (; next < values.elements(); ++next) {
-      const double value = element_as_double(values, next);
-      if (std::isnan(value)) break;
-      branch.members.push_back(value);
+    const auto at = static_cast<int64_t>(i);
+    Branch b;
+    b.feature = features[i];
+    if (modes[at] < 0 || modes[at] > 6) fail(Error::Kind::model, "a node's mode is ", modes[at]);
+    b.test = static_cast<Test>(static_cast<int>(modes[at]));
+    b.split = splits[at];
+    b.missing_is_true = i < missing.size() && missing[i] != 0;
+    for (int side = 0; side < 2; ++side) {
+      expect_size(next[side].size(), count, "nodes_nodeids");
+      expect_size(leaf[side].size(), count, "nodes_leafs");
+      b.next[side] = static_cast<size_t>(next[side][i]);
+      b.leaf[side] = leaf[side][i] != 0;
     }
-    ++next;
-  }
-  return branches;
-}
-
-Trees trees_of(const AttrReader& attrs) {
-  Trees trees{branches_of(attrs), {}, attrs.integers("tree_roots")};
-  const auto targets = attrs.integers("leaf_targetids");
-  const View weights = attrs.tensor("leaf_weights").view();
-  if (static_cast<int64_t>(targets.size()) != weights.elements())
-    fail(Error::Kind::model, "the leaf_ attributes differ in length");
-  for (size_t i = 0; i < targets.size(); ++i) {
-    if (targets[i] < 0 || targets[i] >= attrs.integer("n_targets"))
-      fail(Error::Kind::model, "leaf target ", targets[i], " is not one of ", attrs.integer("n_targets"));
-    trees.leaves.push_back({targets[i], element_as_double(weights, static_cast<int64_t>(i))});
-  }
-  const auto within = [](int64_t i, size_t size) { return i >= 0 && static_cast<size_t>(i) < size; };
-  for (const Branch& branch : trees.branches)
-    if (!within(branch.when_true, branch.true_leaf ? trees.leaves.size() : trees.branches.size()) ||
-        !within(branch.when_false, branch.false_leaf ? trees.leaves.size() : trees.branches.size()))
-      fail(Error::Kind::model, "a node leads to one that does not exist");
-  for (const int64_t root : trees.roots)
-    if (!within(root, trees.branches.size())) fail(Error::Kind::model, "tree root ", root, " does not exist");
-  return trees;
-}
-
-void infer_trees(Infer& infer) {
-  const Shape& shape = infer.shape(0);
-  if (shape.size() != 2) fail(Error::Kind::shape, "needs [N,F], got ", shape);
-  for (const Branch& branch : trees_of(infer).branches)
-    if (branch.feature < 0 || branch.feature >= shape[1])
-      fail(Error::Kind::shape, "feature ", branch.feature, " is not one of ", shape[1]);
-  infer.set(0, {shape[0], infer.integer("n_targets")});
-}
-
-bool holds(const Branch& branch, double x) {
-  if (std::isnan(x) && branch.missing_is_true) return true;
-  switch (branch.mode) {
-    case at_most: return x <= branch.split;
-    case less: return x < branch.split;
-    case at_least: return x >= branch.split;
-    case greater: return x > branch.split;
-    case equal: return x == branch.split;
-    case not_equal: return x != branch.split;
-    case member: return std::find(branch.members.begin(), branch.members.end(), x) != branch.members.end();
-  }
-  return false;
-}
-
-const Leaf& find_leaf(const Trees& trees, int64_t root, const View& in, int64_t row) {
-  const int64_t features = in.shape()[1];
-  auto at = static_cast<size_t>(root);
-  // A tree visits no node twice; a longer way is a circle.
-  for (size_t steps = 0; steps < trees.branches.size(); ++steps) {
-    const Branch& branch = trees.branches[at];
-    const bool yes = holds(branch, element_as_double(in, row * features + branch.feature));
-    at = static_cast<size_t>(yes ? branch.when_true : branch.when_false);
-    if (yes ? branch.true_leaf : branch.false_leaf) return trees.leaves[at];
-  }
-  fail(Error::Kind::model, "the tree at ", root, " has a circle");
-}
-
-// The inverse of the normal distribution's integral, by bisection of erfc.
-double inverse_normal(double p) {
-  double low = -40, high = 40;
-  for (int i = 0; i < 100; ++i) {
-    const double middle = (low + high) / 2;
-    (0.5 * std::erfc(-middle / std::sqrt(2.0)) < p ? low : high) = middle;
-  }
-  return low;
-}
-
-void transform(std::vector<double>& scores, int64_t post) {
-  if (post == logistic)
-    for (double& score : scores) score = 1 / (1 + std::exp(-score));
-  if (post == probit)
-    for (double& score : scores) score = inverse_normal(score);
-  if (post != softmax && post != softmax_zero) return;
-  const double top = *std::max_element(scores.begin(), scores.end());
-  double total = 0;
-  for (double& score : scores) {
-    score = post == softmax_zero && score == 0 ? 0 : std::exp(score - top);
-    total += score;
-  }
-  for (double& score : scores) score = total == 0 ? 0 : score / total;
-}
-
-void reference(const Args& args) {
-  const Trees trees = trees_of(args);
-  const View &in = args.in[0], &out = args.out[0];
-  const int64_t targets = out.shape()[1], how = args.integer("aggregate_function");
-  for (int64_t row = 0; row < out.shape()[0]; ++row) {
-    std::vector<double> scores(static_cast<size_t>(targets), 0);
-    std::vector<bool> voted(scores.size(), false);
-    for (const int64_t root : trees.roots) {
-      const Leaf& leaf = find_leaf(trees, root, in, row);
-      const auto target = static_cast<size_t>(leaf.target);
-      double& score = scores[target];
-      if (!voted[target] || how == sum || how == average) score += leaf.weight;
-      else score = how == least ? std::min(score, leaf.weight) : std::max(score, leaf.weight);
-      voted[target] = true;
+    // The sets of all member tests lie one behind the other, each ended by a NaN.
+    if (b.test == Test::member) {
+      b.members_begin = member;
+      while (member < f.members.size() && !std::isnan(f.members[member])) ++member;
+      b.members_end = member++;
+      if (b.members_end > f.members.size()) b.members_end = b.members_begin = f.members.size();
     }
-    if (how == average)
-      for (double& score : scores) score /= static_cast<double>(trees.roots.size());
-    if (targets) transform(scores, args.integer("post_transform"));
-    for (int64_t i = 0; i < targets; ++i) set_element(out, row * targets + i, scores[static_cast<size_t>(i)]);
+    f.branches.push_back(b);
+  }
+  for (size_t i = 0; i < targets.size(); ++i) f.leaves.push_back({{targets[i], weights[static_cast<int64_t>(i)]}});
+  for (const int64_t root : n.integers("tree_roots")) f.roots.emplace_back(static_cast<size_t>(root), false);
+  f.targets = n.integer("n_targets");
+  f.aggregate = static_cast<Aggregate>(n.integer("aggregate_function"));
+  if (f.targets < 1 || f.targets > 1 << 24) fail(Error::Kind::model, "n_targets is ", f.targets);
+  f.check();
+  return f;
+}
+
+std::vector<double> numbers(const AttrReader& n, const std::string& name) {
+  if (const std::string wide = name + "_as_tensor"; n.has(wide)) {
+    const Read<double> values(n.tensor(wide));
+    return {values.data(), values.data() + values.size()};
+  }
+  const auto values = n.reals(name);
+  return {values.begin(), values.end()};
+}
+
+Test test_named(Text mode) {
+  constexpr std::pair<Text, Test> names[] = {{"BRANCH_LEQ", Test::at_most}, {"BRANCH_LT", Test::less},
+                                             {"BRANCH_GTE", Test::at_least}, {"BRANCH_GT", Test::more},
+                                             {"BRANCH_EQ", Test::equal}, {"BRANCH_NEQ", Test::differs}};
+  for (const auto& [name, test] : names)
+    if (name == mode) return test;
+  fail(Error::Kind::model, "a node's mode is \"", mode, "\"");
+}
+
+// `votes`: "target" in a regressor, "class" in a classifier.
+Forest read_forest_1(const AttrReader& n, const std::string& votes, int64_t targets) {
+  Forest f;
+  f.targets = targets;
+  f.base = numbers(n, "base_values");
+  const auto trees = n.integers("nodes_treeids"), ids = n.integers("nodes_nodeids"), features = n.integers("nodes_featureids");
+  const auto modes = n.texts("nodes_modes");
+  const auto missing = n.integers("nodes_missing_value_tracks_true");
+  const auto splits = numbers(n, "nodes_values");
+  const List<int64_t> next[2] = {n.integers("nodes_falsenodeids"), n.integers("nodes_truenodeids")};
+  const size_t count = trees.size();
+  for (const size_t size : {ids.size(), features.size(), modes.size(), splits.size(), next[0].size(), next[1].size()})
+    expect_size(size, count, "nodes_...");
+  std::map<std::pair<int64_t, int64_t>, std::pair<size_t, bool>> places;
+  for (size_t i = 0; i < count; ++i) {
+    const bool leaf = modes[i] == "LEAF";
+    places[{trees[i], ids[i]}] = {leaf ? f.leaves.size() : f.branches.size(), leaf};
+    if (leaf) f.leaves.emplace_back();
+    else f.branches.emplace_back();
+  }
+  const auto find = [&](int64_t tree, int64_t id) {
+    const auto place = places.find({tree, id});
+    if (place == places.end()) fail(Error::Kind::model, "node ", id, " of tree ", tree, " does not exist");
+    return place->second;
+  };
+  int64_t last = 0;
+  for (size_t i = 0; i < count; ++i) {
+    const auto place = find(trees[i], ids[i]);
+    if (i == 0 || trees[i] != last) f.roots.push_back(place);
+    last = trees[i];
+    if (place.second) continue;
+    Branch& b = f.branches[place.first];
+    b.feature = features[i];
+    b.test = test_named(modes[i]);
+    b.split = splits[i];
+    b.missing_is_true = i < missing.size() && missing[i] != 0;
+    for (int side = 0; side < 2; ++side) std::tie(b.next[side], b.leaf[side]) = find(trees[i], next[side][i]);
+  }
+  const auto vote_trees = n.integers(votes + "_treeids"), vote_nodes = n.integers(votes + "_nodeids");
+  const auto vote_ids = n.integers(votes + "_ids");
+  const auto weights = numbers(n, votes + "_weights");
+  for (const size_t size : {vote_nodes.size(), vote_ids.size(), weights.size()}) expect_size(size, vote_trees.size(), votes);
+  for (size_t i = 0; i < vote_trees.size(); ++i) {
+    const auto place = find(vote_trees[i], vote_nodes[i]);
+    if (place.second) f.leaves[place.first].push_back({vote_ids[i], weights[i]});
+  }
+  f.check();
+  return f;
+}
+
+Aggregate aggregate_named(Text name) {
+  if (name == "AVERAGE") return Aggregate::average;
+  if (name == "MIN") return Aggregate::least;
+  if (name == "MAX") return Aggregate::most;
+  return Aggregate::sum;
+}
+
+void infer_ensemble(Infer& n) { n.set(0, n.in(0).dtype, {Rows(n.shape(0)).count, n.integer("n_targets")}); }
+
+void infer_regressor(Infer& n) { n.set(0, DType::float32, {Rows(n.shape(0)).count, n.integer("n_targets")}); }
+
+void store_scores(const Args& a, const Forest& f, ScoreTransform transform) {
+  const Rows rows(a.in[0].shape());
+  const Read<double> x(a.in[0]);
+  for (int64_t r = 0; r < rows.count; ++r) {
+    std::vector<double> scores = f.scores(x.data() + r * rows.width, rows.width);
+    transform_scores(transform, scores);
+    for (size_t t = 0; t < scores.size(); ++t)
+      set_element(a.out[0], r * f.targets + static_cast<int64_t>(t), scores[t]);
   }
 }
 
-constexpr AttrDef attrs[] = {{"aggregate_function", 1}, {"post_transform", 0}, {"n_targets", 0}};
-const OpDef rows[] = {
-    {"TreeEnsemble", "ai.onnx.ml", 5, {1, 1}, {1, 1}, "T=float : T -> T", attrs, infer_trees, reference}};
+void ensemble_reference(const Args& a) {
+  const int64_t transform = a.integer("post_transform");
+  if (transform < 0 || transform > 4) fail(Error::Kind::model, "attribute \"post_transform\" is ", transform);
+  store_scores(a, read_forest_5(a), static_cast<ScoreTransform>(transform));
+}
+
+void regressor_reference(const Args& a) {
+  Forest f = read_forest_1(a, "target", a.integer("n_targets"));
+  f.aggregate = aggregate_named(a.text("aggregate_function"));
+  store_scores(a, f, score_transform(a.text("post_transform")));
+}
+
+void infer_classifier(Infer& n) {
+  const Labels labels(n, "classlabels_strings", "classlabels_int64s");
+  const int64_t rows = Rows(n.shape(0)).count, classes = static_cast<int64_t>(std::max<size_t>(labels.size(), 1));
+  n.set(0, labels.type(), {rows});
+  n.set(1, DType::float32, {rows, classes});
+}
+
+// One score for two classes: it is the second one's; the first has what is left.
+size_t split_binary(bool positive, ScoreTransform transform, std::vector<double>& scores, size_t only) {
+  const double s = scores[only];
+  const bool second = s > (positive ? 0.5 : 0);
+  if (transform == ScoreTransform::probit) scores = {s, s};
+  else if (positive && transform != ScoreTransform::logistic) scores = {1 - s, s};
+  else scores = {-s, s};
+  return second ? 1 : 0;
+}
+
+void classifier_reference(const Args& a) {
+  const Labels labels(a, "classlabels_strings", "classlabels_int64s");
+  const auto classes = static_cast<int64_t>(std::max<size_t>(labels.size(), 1));
+  const Forest f = read_forest_1(a, "class", classes);
+  const ScoreTransform transform = score_transform(a.text("post_transform"));
+  const auto ids = a.integers("class_ids");
+  const bool binary = classes == 2 && !ids.empty() && std::all_of(ids.begin(), ids.end(), [&](int64_t id) { return id == ids[0]; });
+  const auto weights = numbers(a, "class_weights");
+  const bool positive = std::all_of(weights.begin(), weights.end(), [](double w) { return w >= 0; });
+  const Rows rows(a.in[0].shape());
+  const Read<double> x(a.in[0]);
+  for (int64_t r = 0; r < rows.count; ++r) {
+    std::vector<double> scores = f.scores(x.data() + r * rows.width, rows.width);
+    size_t best;
+    if (binary) {
+      if (f.base.size() == 1 && ids[0] == 1) scores[1] += f.base[0];
+      best = split_binary(positive, transform, scores, static_cast<size_t>(ids[0]));
+    } else {
+      best = static_cast<size_t>(std::max_element(scores.begin(), scores.end()) - scores.begin());
+    }
+    labels.store(a.out[0], r, best);
+    transform_scores(transform, scores);
+    for (int64_t c = 0; c < classes && a.out.size() > 1 && a.out[1]; ++c)
+      set_element(a.out[1], r * classes + c, scores[static_cast<size_t>(c)]);
+  }
+}
+
+constexpr AttrDef attrs_5[] = {{"aggregate_function", 1}, {"post_transform", 0}, {"n_targets", 1}};
+constexpr AttrDef attrs_1[] = {{"aggregate_function", 0, "SUM"}, {"post_transform", 0, "NONE"}, {"n_targets", 1}};
+constexpr Text domain = "ai.onnx.ml", types = "T=float32|float64|int32|int64|float16 : T";
+const OpDef rows[] = {{.name = "TreeEnsemble", .domain = domain, .since = 5, .in = {1, 1}, .types = types,
+                       .attrs = attrs_5, .infer = infer_ensemble, .reference = ensemble_reference},
+                      {.name = "TreeEnsembleRegressor", .domain = domain, .since = 1, .in = {1, 1}, .types = types,
+                       .attrs = attrs_1, .infer = infer_regressor, .reference = regressor_reference},
+                      {.name = "TreeEnsembleClassifier", .domain = domain, .since = 1, .in = {1, 1}, .out = {1, 2},
+                       .types = types, .attrs = attrs_1, .infer = infer_classifier,
+                       .reference = classifier_reference}};
 
 }  // namespace
+
+extern const OpFile tree_ensemble;
 const OpFile tree_ensemble{rows};
+
 }  // namespace tessera::ops
