@@ -11,8 +11,10 @@ inline void infer_arg(Infer& infer) {
   const auto axis = static_cast<size_t>(infer.axis("axis", infer.rank(0)));
   if (in[axis] == 0) fail(Error::Kind::shape, "axis ", axis, " of ", in, " is empty");
   for (size_t i = 0; i < in.size(); ++i) {
-    if (i != axis) shape.push_back(in[i]);
-    else if (infer.integer("keepdims")) shape.push_back(1);
+    if (i != axis)
+      shape.push_back(in[i]);
+    else if (infer.integer("keepdims"))
+      shape.push_back(1);
   }
   infer.set(0, shape);
 }

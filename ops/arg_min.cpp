@@ -5,8 +5,7 @@ namespace tessera::ops {
 extern const OpFile arg_min;
 namespace {
 
-const OpDef rows[] = {
-    {"ArgMin", "", 1, {1, 1}, {1, 1}, arg_types, arg_attrs, infer_arg, run_arg<std::less<>>}};
+const OpDef rows[] = {{"ArgMin", "", 1, {1, 1}, {1, 1}, arg_types, arg_attrs, infer_arg, run_arg<std::less<>>}};
 
 }  // namespace
 const OpFile arg_min{rows};

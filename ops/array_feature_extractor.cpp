@@ -13,7 +13,8 @@ void infer_extract(Infer& n) {
 }
 
 void extract_reference(const Args& a) {
-  const int64_t width = a.in[0].shape().back(), picked = a.in[1].elements(), rows = a.in[0].elements() / std::max<int64_t>(width, 1);
+  const int64_t width = a.in[0].shape().back(), picked = a.in[1].elements(),
+                rows = a.in[0].elements() / std::max<int64_t>(width, 1);
   visit_bits(a.in[0].type.dtype, [&]<class T>() {
     for (int64_t c = 0; c < picked; ++c) {
       const int64_t from = checked_index(index_at(a.in[1], c), width);
@@ -22,8 +23,12 @@ void extract_reference(const Args& a) {
   });
 }
 
-const OpDef rows[] = {{.name = "ArrayFeatureExtractor", .domain = "ai.onnx.ml", .since = 1, .in = {2, 2},
-                       .types = "T=numeric|string : T, int64 -> T", .infer = infer_extract,
+const OpDef rows[] = {{.name = "ArrayFeatureExtractor",
+                       .domain = "ai.onnx.ml",
+                       .since = 1,
+                       .in = {2, 2},
+                       .types = "T=numeric|string : T, int64 -> T",
+                       .infer = infer_extract,
                        .reference = extract_reference}};
 
 }  // namespace

@@ -16,8 +16,14 @@ void infer_bit_cast(Infer& infer) {
 }
 
 constexpr AttrDef attrs[] = {{.name = "to", .required = true}};
-const OpDef rows[] = {{.name = "BitCast", .since = 26, .in = {1, 1}, .types = "T=fixed : T", .attrs = attrs,
-                       .infer = infer_bit_cast, .reference = copy_input, .view = true}};
+const OpDef rows[] = {{.name = "BitCast",
+                       .since = 26,
+                       .in = {1, 1},
+                       .types = "T=fixed : T",
+                       .attrs = attrs,
+                       .infer = infer_bit_cast,
+                       .reference = copy_input,
+                       .view = true}};
 
 }  // namespace
 const OpFile bit_cast{rows};

@@ -12,7 +12,9 @@ void infer_concat(Infer& infer) {
     const Shape& part = infer.shape(i);
     bool fits = part.size() == shape.size();
     for (size_t k = 0; fits && k < shape.size(); ++k) fits = k == axis || part[k] == shape[k];
-    if (!fits) fail(Error::Kind::shape, "input ", i, " is ", part, ", which does not join ", infer.shape(0), " along axis ", axis);
+    if (!fits)
+      fail(Error::Kind::shape, "input ", i, " is ", part, ", which does not join ", infer.shape(0), " along axis ",
+           axis);
     shape[axis] += part[axis];
   }
   infer.set(0, shape);

@@ -1,8 +1,8 @@
 // Conversion between any two element types: what Cast and CastLike do.
 #pragma once
 
-#include <charconv>
 #include <cctype>
+#include <charconv>
 
 #include "ops/move.h"
 
@@ -10,8 +10,8 @@ namespace tessera::ops {
 
 /// How numbers become float8 and powers of two.
 struct Rounding {
-  bool saturate = true;   ///< float8: the largest finite number instead of infinity or NaN
-  Text mode = "up";       ///< float8e8m0: up, down or nearest
+  bool saturate = true;  ///< float8: the largest finite number instead of infinity or NaN
+  Text mode = "up";      ///< float8e8m0: up, down or nearest
 };
 
 namespace convert_detail {
@@ -102,8 +102,8 @@ T narrow(const Wide& wide, int64_t i) {
     return wide.kind == Wide::integer ? static_cast<T>(wide.integers[i]) : static_cast<T>(wide.naturals[i]);
   } else {
     if (wide.kind == Wide::real) return T(sticky(wide.reals[i]));
-    return T(sticky(static_cast<double>(wide.kind == Wide::integer ? wide.integers[i]
-                                                                   : static_cast<double>(wide.naturals[i]))));
+    return T(sticky(
+        static_cast<double>(wide.kind == Wide::integer ? wide.integers[i] : static_cast<double>(wide.naturals[i]))));
   }
 }
 
@@ -123,8 +123,7 @@ inline uint8_t power_of_two(double value, const Rounding& rounding) {
 
 template <class T>
 void store_small(const Wide& wide, const View& view, int64_t begin, int64_t count, const Rounding& rounding) {
-  for (int64_t i = 0; i < count; ++i)
-    view.as<T>()[begin + i] = T(sticky(narrow<double>(wide, i)), rounding.saturate);
+  for (int64_t i = 0; i < count; ++i) view.as<T>()[begin + i] = T(sticky(narrow<double>(wide, i)), rounding.saturate);
 }
 
 inline void store(const Wide& wide, const View& view, int64_t begin, int64_t count, const Rounding& rounding) {
@@ -214,8 +213,8 @@ inline void to_strings(const View& in, const View& out) {
 }  // namespace convert_detail
 
 /// out = in, element by element in the dtype of `out`. Integers that do not fit, and
-/// numbers that become 2- and 4-bit ones, keep their low bits; others are kept within range. Throws Error::type for a string that
-/// is no number.
+/// numbers that become 2- and 4-bit ones, keep their low bits; others are kept within range. Throws Error::type for a
+/// string that is no number.
 inline void convert(const View& in, const View& out, const Rounding& rounding) {
   using namespace convert_detail;
   if (in.type.dtype == out.type.dtype) return copy_elements(in, out);

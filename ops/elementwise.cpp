@@ -11,15 +11,19 @@ namespace math {
 namespace {
 
 // One struct per row; `of` is its expression for a number type T.
-#define TESSERA_UNARY(id, Op, CLASS, expression)                                  \
-  struct Op##Row {                                                                \
-    template <class T>                                                            \
-    static T of(T x, [[maybe_unused]] T a, [[maybe_unused]] T b) { return expression; } \
+#define TESSERA_UNARY(id, Op, CLASS, expression)                   \
+  struct Op##Row {                                                 \
+    template <class T>                                             \
+    static T of(T x, [[maybe_unused]] T a, [[maybe_unused]] T b) { \
+      return expression;                                           \
+    }                                                              \
   };
-#define TESSERA_BINARY(id, Op, CLASS, expression)   \
-  struct Op##Row {                                  \
-    template <class T>                              \
-    static T of(T x, T y) { return expression; }    \
+#define TESSERA_BINARY(id, Op, CLASS, expression) \
+  struct Op##Row {                                \
+    template <class T>                            \
+    static T of(T x, T y) {                       \
+      return expression;                          \
+    }                                             \
   };
 #include "ops/elementwise.def"
 #undef TESSERA_UNARY
@@ -114,8 +118,8 @@ void unary_of(uint16_t row, float a, float b, const View& in, const View& out) {
 template <class S>
 void binary_of(uint16_t row, const View& x, const View& y, const View& out) {
   S* result = out.as<S>();
-  const auto strides = std::array{ops::broadcast_strides(x.shape(), out.shape()),
-                                  ops::broadcast_strides(y.shape(), out.shape())};
+  const auto strides =
+      std::array{ops::broadcast_strides(x.shape(), out.shape()), ops::broadcast_strides(y.shape(), out.shape())};
   ops::walk(out.shape(), strides, [&](const auto& at, const auto& step, int64_t n) {
     const S* px = x.as<S>() + at[0];
     const S* py = y.as<S>() + at[1];
@@ -296,8 +300,7 @@ S integer_power(S base, int64_t exponent) {
 template <class S, class E>
 void power_of(const View& x, const View& y, const View& out) {
   S* result = out.as<S>();
-  const auto strides =
-      std::array{broadcast_strides(x.shape(), out.shape()), broadcast_strides(y.shape(), out.shape())};
+  const auto strides = std::array{broadcast_strides(x.shape(), out.shape()), broadcast_strides(y.shape(), out.shape())};
   walk(out.shape(), strides, [&](const auto& at, const auto& step, int64_t n) {
     const S* px = x.as<S>() + at[0];
     const E* py = y.as<E>() + at[1];

@@ -18,7 +18,7 @@ struct Int {
   Int() = default;
   constexpr explicit Int(I value) : v(value) {}
   template <class Number>
-    requires std::is_arithmetic_v<Number>
+  requires std::is_arithmetic_v<Number>
   constexpr explicit Int(Number value) : v(static_cast<I>(value)) {}
 
   friend constexpr Int operator+(Int x, Int y) { return wrap(bits(x) + bits(y)); }

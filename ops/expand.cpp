@@ -5,9 +5,7 @@ namespace tessera::ops {
 extern const OpFile expand;
 namespace {
 
-void infer_expand(Infer& infer) {
-  infer.set(0, broadcast(infer.shape(0), Shape{List<int64_t>(infer.integers_of(1))}));
-}
+void infer_expand(Infer& infer) { infer.set(0, broadcast(infer.shape(0), Shape{List<int64_t>(infer.integers_of(1))})); }
 
 void reference(const Args& args) { copy_broadcast(args.in[0], args.out[0]); }
 

@@ -14,8 +14,13 @@ void infer_flatten(Infer& infer) {
 }
 
 constexpr AttrDef attrs[] = {{"axis", 1}};
-const OpDef rows[] = {{.name = "Flatten", .in = {1, 1}, .types = "T=all : T -> T", .attrs = attrs,
-                       .infer = infer_flatten, .reference = copy_input, .view = true}};
+const OpDef rows[] = {{.name = "Flatten",
+                       .in = {1, 1},
+                       .types = "T=all : T -> T",
+                       .attrs = attrs,
+                       .infer = infer_flatten,
+                       .reference = copy_input,
+                       .view = true}};
 
 }  // namespace
 const OpFile flatten{rows};

@@ -31,8 +31,15 @@ void reference(const Args& args) {
   });
 }
 
-const OpDef rows[] = {{"GatherElements", "", 11, {2, 2}, {1, 1}, "T=all; I=int32|int64 : T, I -> T", {},
-                       infer_gather_elements, reference}};
+const OpDef rows[] = {{"GatherElements",
+                       "",
+                       11,
+                       {2, 2},
+                       {1, 1},
+                       "T=all; I=int32|int64 : T, I -> T",
+                       {},
+                       infer_gather_elements,
+                       reference}};
 
 }  // namespace
 const OpFile gather_elements{rows};

@@ -43,8 +43,7 @@ void reference(const Args& args) {
   });
 }
 
-const OpDef rows[] = {
-    {"GatherND", "", 11, {2, 2}, {1, 1}, "T=all : T, int64 -> T", {}, infer_gather_nd, reference}};
+const OpDef rows[] = {{"GatherND", "", 11, {2, 2}, {1, 1}, "T=all : T, int64 -> T", {}, infer_gather_nd, reference}};
 
 }  // namespace
 const OpFile gather_nd{rows};

@@ -16,8 +16,7 @@ void reference(const Args& args) {
 }
 
 constexpr AttrDef attrs[] = {{"detect_positive", 1}, {"detect_negative", 1}};
-constexpr Text types =
-    "T=float|float8e4m3fn|float8e4m3fnuz|float8e5m2|float8e5m2fnuz : T -> boolean";
+constexpr Text types = "T=float|float8e4m3fn|float8e4m3fnuz|float8e5m2|float8e5m2fnuz : T -> boolean";
 const OpDef rows[] = {{"IsInf", "", 10, {1, 1}, {1, 1}, types, attrs, infer_is_inf, reference}};
 
 }  // namespace

@@ -12,8 +12,7 @@ void reference(const Args& args) {
     args.out[0].as<bool>()[i] = std::isnan(element_as_double(args.in[0], i));
 }
 
-constexpr Text types =
-    "T=float|float8e4m3fn|float8e4m3fnuz|float8e5m2|float8e5m2fnuz : T -> boolean";
+constexpr Text types = "T=float|float8e4m3fn|float8e4m3fnuz|float8e5m2|float8e5m2fnuz : T -> boolean";
 const OpDef rows[] = {{"IsNaN", "", 9, {1, 1}, {1, 1}, types, {}, infer_is_nan, reference}};
 
 }  // namespace

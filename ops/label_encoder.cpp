@@ -36,12 +36,14 @@ void store_default(const AttrReader& n, const View& to, int64_t i) {
     const View given = n.tensor("default_tensor").view();
     if (given.type.dtype != to.type.dtype || given.elements() < 1)
       fail(Error::Kind::type, "default_tensor is ", given.type, " for values ", to.type);
-    copy_elements({{given.type.dtype, {}}, given.data}, {{to.type.dtype, {}}, to.data + i * (bits_of(to.type.dtype) / 8)});
+    copy_elements({{given.type.dtype, {}}, given.data},
+                  {{to.type.dtype, {}}, to.data + i * (bits_of(to.type.dtype) / 8)});
   } else if (to.type.dtype == DType::string) {
     to.as<std::string>()[i] = n.text("default_string");
   } else {
-    set_element(to, i, to.type.dtype == DType::int64 ? static_cast<double>(n.integer("default_int64"))
-                                                     : static_cast<double>(n.real("default_float")));
+    set_element(to, i,
+                to.type.dtype == DType::int64 ? static_cast<double>(n.integer("default_int64"))
+                                              : static_cast<double>(n.real("default_float")));
   }
 }
 
@@ -61,8 +63,10 @@ void encoder_reference(const Args& a) {
   const Type one{to.type.dtype, {}};
   for (int64_t i = 0; i < to.elements(); ++i) {
     const auto found = places.find(key_of(a.in[0], i));
-    if (found == places.end()) store_default(a, to, i);
-    else copy_elements({one, values.view().data + found->second * size}, {one, to.data + i * size});
+    if (found == places.end())
+      store_default(a, to, i);
+    else
+      copy_elements({one, values.view().data + found->second * size}, {one, to.data + i * size});
   }
 }
 
@@ -84,11 +88,22 @@ void encoder_1(const Args& a) {
 }
 
 constexpr AttrDef attrs[] = {{"default_int64", -1}, {"default_string", 0, "_Unused"}, {"default_float", -0.0}};
-const OpDef rows[] = {{.name = "LabelEncoder", .domain = "ai.onnx.ml", .since = 1, .in = {1, 1},
-                       .types = "T=string|int64 : T", .attrs = attrs, .infer = infer_encoder_1, .reference = encoder_1},
-                      {.name = "LabelEncoder", .domain = "ai.onnx.ml", .since = 2, .in = {1, 1},
-                       .types = "T=string|int64|float32|float64|int32|int16 : T", .attrs = attrs,
-                       .infer = infer_encoder, .reference = encoder_reference}};
+const OpDef rows[] = {{.name = "LabelEncoder",
+                       .domain = "ai.onnx.ml",
+                       .since = 1,
+                       .in = {1, 1},
+                       .types = "T=string|int64 : T",
+                       .attrs = attrs,
+                       .infer = infer_encoder_1,
+                       .reference = encoder_1},
+                      {.name = "LabelEncoder",
+                       .domain = "ai.onnx.ml",
+                       .since = 2,
+                       .in = {1, 1},
+                       .types = "T=string|int64|float32|float64|int32|int16 : T",
+                       .attrs = attrs,
+                       .infer = infer_encoder,
+                       .reference = encoder_reference}};
 
 }  // namespace
 

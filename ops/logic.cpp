@@ -22,8 +22,7 @@ void old_reference(const Args& args) {
 void infer_not(Infer& infer) { infer.set(0, infer.shape(0)); }
 
 void run_not(const Args& args) {
-  for (int64_t i = 0, n = args.out[0].elements(); i < n; ++i)
-    args.out[0].as<bool>()[i] = !args.in[0].as<bool>()[i];
+  for (int64_t i = 0, n = args.out[0].elements(); i < n; ++i) args.out[0].as<bool>()[i] = !args.in[0].as<bool>()[i];
 }
 
 constexpr Text two = "boolean, boolean -> boolean";

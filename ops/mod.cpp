@@ -31,8 +31,7 @@ void reference(const Args& args) {
   const bool like_dividend = args.integer("fmod") == 1;
   visit(args.in[0].type.dtype, [&]<class T>() {
     if constexpr (!std::is_same_v<T, bool>)
-      for_pairs<T, T>(args.in[0], args.in[1], args.out[0],
-                      [=](T x, T y) { return remainder_of(x, y, like_dividend); });
+      for_pairs<T, T>(args.in[0], args.in[1], args.out[0], [=](T x, T y) { return remainder_of(x, y, like_dividend); });
   });
 }
 

@@ -20,8 +20,7 @@ inline void copy_strided(const View& in, int64_t base, const Shape& strides, con
   if (bits_of(out.type.dtype) < 8) {
     int64_t next = 0;
     walk(out.shape(), std::array{strides}, [&](const auto& at, const auto& step, int64_t count) {
-      for (int64_t i = 0; i < count; ++i)
-        set_element(out, next++, element_as_double(in, base + at[0] + i * step[0]));
+      for (int64_t i = 0; i < count; ++i) set_element(out, next++, element_as_double(in, base + at[0] + i * step[0]));
     });
     return;
   }
@@ -40,9 +39,7 @@ inline void copy_broadcast(const View& in, const View& out) {
 }
 
 /// `out` filled with the one element of `value`.
-inline void fill(const View& out, const View& value) {
-  copy_strided(value, 0, Shape(out.shape().size(), 0), out);
-}
+inline void fill(const View& out, const View& value) { copy_strided(value, 0, Shape(out.shape().size(), 0), out); }
 
 /// The reference of operators that give their input's bytes another shape.
 inline void copy_input(const Args& args) { copy_elements(args.in[0], args.out[0]); }
@@ -71,8 +68,7 @@ inline std::vector<int64_t> whole_numbers(const View& view) {
 
 /// An index into an axis of `extent`, counted from the end when negative. Throws Error::shape.
 inline int64_t checked_index(int64_t index, int64_t extent) {
-  if (index < -extent || index >= extent)
-    fail(Error::Kind::shape, "index ", index, " is outside an axis of ", extent);
+  if (index < -extent || index >= extent) fail(Error::Kind::shape, "index ", index, " is outside an axis of ", extent);
   return index < 0 ? index + extent : index;
 }
 

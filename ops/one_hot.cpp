@@ -28,8 +28,7 @@ void reference(const Args& args) {
       for (int64_t i = 0; i < around.inner; ++i) {
         double index = std::trunc(element_as_double(indices, o * around.inner + i));
         if (index < 0) index += depth;
-        if (index >= 0 && index < depth)
-          to[(o * around.extent + static_cast<int64_t>(index)) * around.inner + i] = on;
+        if (index >= 0 && index < depth) to[(o * around.extent + static_cast<int64_t>(index)) * around.inner + i] = on;
       }
   });
 }

@@ -90,9 +90,8 @@ void run(const Args& args, const Amounts& amounts, const View& value) {
   int64_t to = 0;
   if (bits_of(out.type.dtype) < 8) {
     const double constant = value ? element_as_double(value, 0) : 0;
-    pad_axis(sources, strides, 0, 0, to, [&](int64_t i, int64_t from) {
-      set_element(out, i, from < 0 ? constant : element_as_double(in, from));
-    });
+    pad_axis(sources, strides, 0, 0, to,
+             [&](int64_t i, int64_t from) { set_element(out, i, from < 0 ? constant : element_as_double(in, from)); });
     return;
   }
   visit_bits(out.type.dtype, [&]<class T>() {

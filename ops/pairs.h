@@ -11,8 +11,7 @@ inline void infer_pair(Infer& infer) { infer.set(0, broadcast(infer.shape(0), in
 template <class T, class R, class F>
 void for_pairs(const View& x, const View& y, const View& out, F f) {
   R* result = out.as<R>();
-  const auto strides =
-      std::array{broadcast_strides(x.shape(), out.shape()), broadcast_strides(y.shape(), out.shape())};
+  const auto strides = std::array{broadcast_strides(x.shape(), out.shape()), broadcast_strides(y.shape(), out.shape())};
   walk(out.shape(), strides, [&](const auto& at, const auto& step, int64_t count) {
     const T* px = x.as<T>() + at[0];
     const T* py = y.as<T>() + at[1];

@@ -25,8 +25,10 @@ void set_reduced(Infer& infer, List<int64_t> named) {
   const Axes axes = axes_of(infer, named, infer.rank(0));
   Shape shape;
   for (size_t i = 0; i < axes.reduced.size(); ++i) {
-    if (!axes.reduced[i]) shape.push_back(infer.shape(0)[i]);
-    else if (axes.keep) shape.push_back(1);
+    if (!axes.reduced[i])
+      shape.push_back(infer.shape(0)[i]);
+    else if (axes.keep)
+      shape.push_back(1);
   }
   infer.set(0, shape);
 }
@@ -76,37 +78,79 @@ N highest() {
 }
 
 struct Sum {
-  template <class N> static N start() { return N(0); }
-  template <class N> static N join(N so_far, N x) { return so_far + x; }
-  template <class N> static N finish(N x, int64_t) { return x; }
+  template <class N>
+  static N start() {
+    return N(0);
+  }
+  template <class N>
+  static N join(N so_far, N x) {
+    return so_far + x;
+  }
+  template <class N>
+  static N finish(N x, int64_t) {
+    return x;
+  }
 };
 struct Mean : Sum {
-  template <class N> static N finish(N x, int64_t count) { return x / N(count); }
+  template <class N>
+  static N finish(N x, int64_t count) {
+    return x / N(count);
+  }
 };
 struct Prod : Sum {
-  template <class N> static N start() { return N(1); }
-  template <class N> static N join(N so_far, N x) { return so_far * x; }
+  template <class N>
+  static N start() {
+    return N(1);
+  }
+  template <class N>
+  static N join(N so_far, N x) {
+    return so_far * x;
+  }
 };
 struct SumSquare : Sum {
-  template <class N> static N join(N so_far, N x) { return so_far + x * x; }
+  template <class N>
+  static N join(N so_far, N x) {
+    return so_far + x * x;
+  }
 };
 struct L1 : Sum {
-  template <class N> static N join(N so_far, N x) { return so_far + elementwise::math::abs(x); }
+  template <class N>
+  static N join(N so_far, N x) {
+    return so_far + elementwise::math::abs(x);
+  }
 };
 struct L2 : SumSquare {
-  template <class N> static N finish(N x, int64_t) { return from_real<N>(std::sqrt(as_real(x))); }
+  template <class N>
+  static N finish(N x, int64_t) {
+    return from_real<N>(std::sqrt(as_real(x)));
+  }
 };
 struct LogSum : Sum {
-  template <class N> static N finish(N x, int64_t) { return from_real<N>(std::log(as_real(x))); }
+  template <class N>
+  static N finish(N x, int64_t) {
+    return from_real<N>(std::log(as_real(x)));
+  }
 };
 // NaN wins over every number.
 struct Max : Sum {
-  template <class N> static N start() { return lowest<N>(); }
-  template <class N> static N join(N so_far, N x) { return so_far < x || x != x ? x : so_far; }
+  template <class N>
+  static N start() {
+    return lowest<N>();
+  }
+  template <class N>
+  static N join(N so_far, N x) {
+    return so_far < x || x != x ? x : so_far;
+  }
 };
 struct Min : Sum {
-  template <class N> static N start() { return highest<N>(); }
-  template <class N> static N join(N so_far, N x) { return x < so_far || x != x ? x : so_far; }
+  template <class N>
+  static N start() {
+    return highest<N>();
+  }
+  template <class N>
+  static N join(N so_far, N x) {
+    return x < so_far || x != x ? x : so_far;
+  }
 };
 
 // --- The loop ---------------------------------------------------------------------------------
@@ -131,7 +175,8 @@ std::vector<N> join_all(const View& in, const Shape& kept, size_t places, const 
     const T* x = in.as<T>() + at[0];
     N* to = results.data() + at[1];
     if (step[1]) {
-      for (int64_t i = 0; i < count; ++i, to += step[1]) *to = Op::join(*to, read(N(x[i * step[0]]), to - results.data()));
+      for (int64_t i = 0; i < count; ++i, to += step[1])
+        *to = Op::join(*to, read(N(x[i * step[0]]), to - results.data()));
     } else {
       N so_far = *to;
       for (int64_t i = 0; i < count; ++i) so_far = Op::join(so_far, read(N(x[i * step[0]]), at[1]));
@@ -168,9 +213,8 @@ void run_log_sum_exp(const Task& task) {
   const auto places = static_cast<size_t>(task.out.elements());
   const auto largest = join_all<Max, double, T>(task.in, task.kept, places, [](double x, int64_t) { return x; });
   const auto offset = [&](size_t i) { return std::isfinite(largest[i]) ? largest[i] : 0; };
-  const auto sums = join_all<Sum, double, T>(task.in, task.kept, places, [&](double x, int64_t i) {
-    return std::exp(x - offset(static_cast<size_t>(i)));
-  });
+  const auto sums = join_all<Sum, double, T>(
+      task.in, task.kept, places, [&](double x, int64_t i) { return std::exp(x - offset(static_cast<size_t>(i))); });
   for (size_t i = 0; i < places; ++i) task.out.as<double>()[i] = std::log(sums[i]) + offset(i);
 }
 

@@ -85,10 +85,18 @@ class Regex {
       switch (code_[at].op) {
         case Op::jump: open.push_back(code_[at].x); break;
         case Op::split: open.insert(open.end(), {code_[at].x, code_[at].y}); break;
-        case Op::begin: if (i == 0) open.push_back(at + 1); break;
-        case Op::end: if (i == text.size()) open.push_back(at + 1); break;
-        case Op::word: if (border) open.push_back(at + 1); break;
-        case Op::no_word: if (!border) open.push_back(at + 1); break;
+        case Op::begin:
+          if (i == 0) open.push_back(at + 1);
+          break;
+        case Op::end:
+          if (i == text.size()) open.push_back(at + 1);
+          break;
+        case Op::word:
+          if (border) open.push_back(at + 1);
+          break;
+        case Op::no_word:
+          if (!border) open.push_back(at + 1);
+          break;
         case Op::set:
         case Op::match: threads.push_back(at); break;
       }
@@ -110,9 +118,7 @@ class Regex {
       emit({Op::match});
     }
 
-    [[noreturn]] void wrong(Text why) const {
-      fail(Error::Kind::model, "pattern \"", pattern, "\": ", why);
-    }
+    [[noreturn]] void wrong(Text why) const { fail(Error::Kind::model, "pattern \"", pattern, "\": ", why); }
 
     bool more() const { return at < text.size(); }
     bool take(char32_t c) { return more() && text[at] == c ? ++at, true : false; }
@@ -155,7 +161,8 @@ class Regex {
       while (more() && text[at] != '|' && text[at] != ')') {
         const size_t begin = regex.code_.size();
         atom();
-        while (more() && repeat(begin)) {}
+        while (more() && repeat(begin)) {
+        }
       }
     }
 
@@ -271,20 +278,26 @@ class Regex {
     bool flags() {
       for (bool on = true; more(); ++at) {
         const char32_t c = text[at];
-        if (c == 'i') fold = on;
-        else if (c == 's') dot_all = on;
-        else if (c == '-') on = false;
-        else if (c == ':') return ++at, false;
-        else if (c == ')') return ++at, true;
-        else if (c != 'm' && c != 'U') wrong("a group of an unknown kind");
+        if (c == 'i')
+          fold = on;
+        else if (c == 's')
+          dot_all = on;
+        else if (c == '-')
+          on = false;
+        else if (c == ':')
+          return ++at, false;
+        else if (c == ')')
+          return ++at, true;
+        else if (c != 'm' && c != 'U')
+          wrong("a group of an unknown kind");
       }
       wrong("a group is not closed");
     }
 
     // Adds what \d, \s, \w stand for; the upper-case letters their complement.
     static bool add_class(char32_t letter, Set& set) {
-      static const std::vector<std::pair<char32_t, char32_t>> digits{{'0', '9'}}, blanks{{'\t', '\n'}, {'\f', '\r'}, {' ', ' '}},
-          words{{'0', '9'}, {'A', 'Z'}, {'_', '_'}, {'a', 'z'}};
+      static const std::vector<std::pair<char32_t, char32_t>> digits{{'0', '9'}},
+          blanks{{'\t', '\n'}, {'\f', '\r'}, {' ', ' '}}, words{{'0', '9'}, {'A', 'Z'}, {'_', '_'}, {'a', 'z'}};
       const char32_t lower = letter | 32;
       if (lower != 'd' && lower != 's' && lower != 'w') return false;
       const auto& ranges = lower == 'd' ? digits : lower == 's' ? blanks : words;
@@ -354,11 +367,15 @@ class Regex {
         Text name;
         std::vector<std::pair<char32_t, char32_t>> ranges;
       };
-      static const Named names[] = {
-          {"alpha", {{'A', 'Z'}, {'a', 'z'}}},   {"digit", {{'0', '9'}}}, {"alnum", {{'0', '9'}, {'A', 'Z'}, {'a', 'z'}}},
-          {"upper", {{'A', 'Z'}}},               {"lower", {{'a', 'z'}}}, {"space", {{'\t', '\r'}, {' ', ' '}}},
-          {"punct", {{'!', '/'}, {':', '@'}, {'[', '`'}, {'{', '~'}}},    {"xdigit", {{'0', '9'}, {'A', 'F'}, {'a', 'f'}}},
-          {"word", {{'0', '9'}, {'A', 'Z'}, {'_', '_'}, {'a', 'z'}}}};
+      static const Named names[] = {{"alpha", {{'A', 'Z'}, {'a', 'z'}}},
+                                    {"digit", {{'0', '9'}}},
+                                    {"alnum", {{'0', '9'}, {'A', 'Z'}, {'a', 'z'}}},
+                                    {"upper", {{'A', 'Z'}}},
+                                    {"lower", {{'a', 'z'}}},
+                                    {"space", {{'\t', '\r'}, {' ', ' '}}},
+                                    {"punct", {{'!', '/'}, {':', '@'}, {'[', '`'}, {'{', '~'}}},
+                                    {"xdigit", {{'0', '9'}, {'A', 'F'}, {'a', 'f'}}},
+                                    {"word", {{'0', '9'}, {'A', 'Z'}, {'_', '_'}, {'a', 'z'}}}};
       for (const Named& named : names) {
         const std::string spelled = cat(":", named.name, ":]");
         if (text.compare(at, spelled.size(), std::u32string(spelled.begin(), spelled.end())) != 0) continue;

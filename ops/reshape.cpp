@@ -36,10 +36,19 @@ void infer_attribute(Infer& infer) { set_shape(infer, infer.integers("shape"), t
 void infer_input(Infer& infer) { set_shape(infer, infer.integers_of(1), infer.integer("allowzero") == 0); }
 
 const OpDef rows[] = {
-    {.name = "Reshape", .in = {1, 1}, .types = "T=all : T -> T", .infer = infer_attribute,
-     .reference = copy_input, .view = true},
-    {.name = "Reshape", .since = 5, .in = {2, 2}, .types = "T=all : T, int64 -> T", .infer = infer_input,
-     .reference = copy_input, .view = true},
+    {.name = "Reshape",
+     .in = {1, 1},
+     .types = "T=all : T -> T",
+     .infer = infer_attribute,
+     .reference = copy_input,
+     .view = true},
+    {.name = "Reshape",
+     .since = 5,
+     .in = {2, 2},
+     .types = "T=all : T, int64 -> T",
+     .infer = infer_input,
+     .reference = copy_input,
+     .view = true},
 };
 
 }  // namespace

@@ -35,8 +35,8 @@ void reference(const Args& args) {
 }
 
 constexpr AttrDef attrs[] = {{"batch_axis", 1}, {"time_axis", 0}};
-const OpDef rows[] = {{"ReverseSequence", "", 10, {2, 2}, {1, 1}, "T=all : T, int64 -> T", attrs,
-                       infer_reverse_sequence, reference}};
+const OpDef rows[] = {
+    {"ReverseSequence", "", 10, {2, 2}, {1, 1}, "T=all : T, int64 -> T", attrs, infer_reverse_sequence, reference}};
 
 }  // namespace
 const OpFile reverse_sequence{rows};

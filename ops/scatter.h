@@ -51,9 +51,8 @@ template <class Place>
 void with_join(const AttrReader& attrs, DType dtype, Place&& place) {
   const Join join = join_of(attrs);
   if (join == Join::replace)
-    visit_bits(dtype, [&]<class T>() {
-      place.template operator()<T>([](T& element, const T& update) { element = update; });
-    });
+    visit_bits(dtype,
+               [&]<class T>() { place.template operator()<T>([](T& element, const T& update) { element = update; }); });
   else
     visit(dtype, [&]<class T>() {
       place.template operator()<T>([&](T& element, const T& update) { element = joined(join, element, update); });

@@ -21,7 +21,8 @@ void set_parts(Infer& infer, List<int64_t> given, int64_t count) {
   const auto parts = given.empty() ? equal_parts(shape[axis], count) : std::vector(given.begin(), given.end());
   int64_t sum = 0;
   for (const int64_t part : parts)
-    if (part < 0 || __builtin_add_overflow(sum, part, &sum)) fail(Error::Kind::shape, "part ", part, " is not a length");
+    if (part < 0 || __builtin_add_overflow(sum, part, &sum))
+      fail(Error::Kind::shape, "part ", part, " is not a length");
   if (sum != shape[axis] || parts.size() != static_cast<size_t>(infer.outputs()))
     fail(Error::Kind::shape, parts.size(), " parts of ", sum, " do not fit axis ", axis, " of ", infer.shape(0));
   for (size_t i = 0; i < parts.size(); ++i) {

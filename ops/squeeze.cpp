@@ -25,10 +25,19 @@ void infer_input(Infer& infer) {
 }
 
 const OpDef rows[] = {
-    {.name = "Squeeze", .in = {1, 1}, .types = "T=all : T -> T", .infer = infer_attribute,
-     .reference = copy_input, .view = true},
-    {.name = "Squeeze", .since = 13, .in = {1, 2}, .types = "T=all : T, int64 -> T", .infer = infer_input,
-     .reference = copy_input, .view = true},
+    {.name = "Squeeze",
+     .in = {1, 1},
+     .types = "T=all : T -> T",
+     .infer = infer_attribute,
+     .reference = copy_input,
+     .view = true},
+    {.name = "Squeeze",
+     .since = 13,
+     .in = {1, 2},
+     .types = "T=all : T, int64 -> T",
+     .infer = infer_input,
+     .reference = copy_input,
+     .view = true},
 };
 
 }  // namespace

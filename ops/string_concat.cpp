@@ -10,8 +10,7 @@ void reference(const Args& args) {
                                       [](const std::string& x, const std::string& y) { return x + y; });
 }
 
-const OpDef rows[] = {
-    {"StringConcat", "", 20, {2, 2}, {1, 1}, "string, string -> string", {}, infer_pair, reference}};
+const OpDef rows[] = {{"StringConcat", "", 20, {2, 2}, {1, 1}, "string, string -> string", {}, infer_pair, reference}};
 
 }  // namespace
 const OpFile string_concat{rows};

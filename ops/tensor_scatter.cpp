@@ -10,8 +10,7 @@ void infer_tensor_scatter(Infer& infer) {
   const auto axis = static_cast<size_t>(infer.axis("axis", infer.rank(0)));
   if (axis == 0) fail(Error::Kind::shape, "the axis is the batch's");
   bool fits = cache.size() == update.size();
-  for (size_t i = 0; fits && i < cache.size(); ++i)
-    fits = i == axis ? update[i] <= cache[i] : update[i] == cache[i];
+  for (size_t i = 0; fits && i < cache.size(); ++i) fits = i == axis ? update[i] <= cache[i] : update[i] == cache[i];
   if (!fits) fail(Error::Kind::shape, "update ", update, " does not fit cache ", cache);
   if (infer.has_input(2) && infer.shape(2) != Shape{cache[0]})
     fail(Error::Kind::shape, "write indices are ", infer.shape(2), ", but must be ", Shape{cache[0]});
@@ -41,8 +40,8 @@ void reference(const Args& args) {
 }
 
 constexpr AttrDef attrs[] = {{"axis", -2}, {"mode", 0, "linear"}};
-const OpDef rows[] = {{"TensorScatter", "", 24, {2, 3}, {1, 1}, "T=all : T, T, int64 -> T", attrs,
-                       infer_tensor_scatter, reference}};
+const OpDef rows[] = {
+    {"TensorScatter", "", 24, {2, 3}, {1, 1}, "T=all : T, T, int64 -> T", attrs, infer_tensor_scatter, reference}};
 
 }  // namespace
 const OpFile tensor_scatter{rows};

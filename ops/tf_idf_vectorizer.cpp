@@ -22,7 +22,8 @@ struct Pool {
         fail(Error::Kind::model, "ngram_counts do not fit the pool");
       for (size_t i = begin; i + length <= end; i += length)
         by_length[length].emplace(std::vector<T>(items.begin() + static_cast<ptrdiff_t>(i),
-                                                 items.begin() + static_cast<ptrdiff_t>(i + length)), count++);
+                                                 items.begin() + static_cast<ptrdiff_t>(i + length)),
+                                  count++);
     }
   }
 };
@@ -102,9 +103,8 @@ void reference(const Args& args) {
   } else {
     const Pool<int64_t> pool(args.integers("pool_int64s"), starts);
     check_pool(pool.count, indexes);
-    vectorize(args, pool, [&](int64_t i) {
-      return in.type.dtype == DType::int32 ? in.as<int32_t>()[i] : in.as<int64_t>()[i];
-    });
+    vectorize(args, pool,
+              [&](int64_t i) { return in.type.dtype == DType::int32 ? in.as<int32_t>()[i] : in.as<int64_t>()[i]; });
   }
 }
 
@@ -112,8 +112,15 @@ constexpr AttrDef attrs[] = {{.name = "max_gram_length", .required = true},
                              {.name = "max_skip_count", .required = true},
                              {.name = "min_gram_length", .required = true},
                              {.name = "mode", .required = true}};
-const OpDef rows[] = {{"TfIdfVectorizer", "", 9, {1, 1}, {1, 1}, "T=string|int32|int64 : T -> float32", attrs,
-                       infer_vectorizer, reference}};
+const OpDef rows[] = {{"TfIdfVectorizer",
+                       "",
+                       9,
+                       {1, 1},
+                       {1, 1},
+                       "T=string|int32|int64 : T -> float32",
+                       attrs,
+                       infer_vectorizer,
+                       reference}};
 
 }  // namespace
 const OpFile tf_idf_vectorizer{rows};

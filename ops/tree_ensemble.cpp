@@ -16,7 +16,7 @@ struct Branch {
   bool missing_is_true = false;
   double split = 0;
   size_t members_begin = 0, members_end = 0;
-  size_t next[2] = {0, 0};       ///< [0] if the test fails, [1] if it holds
+  size_t next[2] = {0, 0};  ///< [0] if the test fails, [1] if it holds
   bool leaf[2] = {false, false};
 };
 
@@ -65,9 +65,12 @@ struct Forest {
     for (const auto& root : roots)
       for (const Vote& vote : walk(root, x, width)) {
         const auto t = static_cast<size_t>(vote.target);
-        if (aggregate == Aggregate::least) sums[t] = seen[t] ? std::min(sums[t], vote.weight) : vote.weight;
-        else if (aggregate == Aggregate::most) sums[t] = seen[t] ? std::max(sums[t], vote.weight) : vote.weight;
-        else sums[t] += vote.weight;
+        if (aggregate == Aggregate::least)
+          sums[t] = seen[t] ? std::min(sums[t], vote.weight) : vote.weight;
+        else if (aggregate == Aggregate::most)
+          sums[t] = seen[t] ? std::max(sums[t], vote.weight) : vote.weight;
+        else
+          sums[t] += vote.weight;
         seen[t] = true;
       }
     for (size_t t = 0; t < sums.size(); ++t) {
@@ -96,7 +99,8 @@ struct Forest {
         const Branch& b = branches[at];
         const int now = side++;
         const size_t next = b.next[now];
-        if (next >= (b.leaf[now] ? leaves.size() : branches.size())) fail(Error::Kind::model, "a tree's node ", next, " does not exist");
+        if (next >= (b.leaf[now] ? leaves.size() : branches.size()))
+          fail(Error::Kind::model, "a tree's node ", next, " does not exist");
         if (!b.leaf[now] && state[next] != 2) {
           if (state[next] == 1) fail(Error::Kind::model, "a tree leads back to itself");
           path.emplace_back(next, 0);
@@ -105,7 +109,8 @@ struct Forest {
     }
     for (const auto& leaf : leaves)
       for (const Vote& vote : leaf)
-        if (vote.target < 0 || vote.target >= targets) fail(Error::Kind::model, "target ", vote.target, " of ", targets);
+        if (vote.target < 0 || vote.target >= targets)
+          fail(Error::Kind::model, "target ", vote.target, " of ", targets);
   }
 };
 
@@ -116,7 +121,8 @@ void expect_size(size_t found, size_t wanted, Text name) {
 Forest read_forest_5(const AttrReader& n) {
   Forest f;
   const auto features = n.integers("nodes_featureids"), missing = n.integers("nodes_missing_value_tracks_true");
-  const Read<double> modes(n.tensor("nodes_modes")), splits(n.tensor("nodes_splits")), weights(n.tensor("leaf_weights"));
+  const Read<double> modes(n.tensor("nodes_modes")), splits(n.tensor("nodes_splits")),
+      weights(n.tensor("leaf_weights"));
   const size_t count = features.size();
   expect_size(static_cast<size_t>(modes.size()), count, "nodes_modes");
   expect_size(static_cast<size_t>(splits.size()), count, "nodes_splits");
@@ -171,9 +177,9 @@ std::vector<double> numbers(const AttrReader& n, const std::string& name) {
 }
 
 Test test_named(Text mode) {
-  constexpr std::pair<Text, Test> names[] = {{"BRANCH_LEQ", Test::at_most}, {"BRANCH_LT", Test::less},
+  constexpr std::pair<Text, Test> names[] = {{"BRANCH_LEQ", Test::at_most},  {"BRANCH_LT", Test::less},
                                              {"BRANCH_GTE", Test::at_least}, {"BRANCH_GT", Test::more},
-                                             {"BRANCH_EQ", Test::equal}, {"BRANCH_NEQ", Test::differs}};
+                                             {"BRANCH_EQ", Test::equal},     {"BRANCH_NEQ", Test::differs}};
   for (const auto& [name, test] : names)
     if (name == mode) return test;
   fail(Error::Kind::model, "a node's mode is \"", mode, "\"");
@@ -184,7 +190,8 @@ Forest read_forest_1(const AttrReader& n, const std::string& votes, int64_t targ
   Forest f;
   f.targets = targets;
   f.base = numbers(n, "base_values");
-  const auto trees = n.integers("nodes_treeids"), ids = n.integers("nodes_nodeids"), features = n.integers("nodes_featureids");
+  const auto trees = n.integers("nodes_treeids"), ids = n.integers("nodes_nodeids"),
+             features = n.integers("nodes_featureids");
   const auto modes = n.texts("nodes_modes");
   const auto missing = n.integers("nodes_missing_value_tracks_true");
   const auto splits = numbers(n, "nodes_values");
@@ -196,8 +203,10 @@ Forest read_forest_1(const AttrReader& n, const std::string& votes, int64_t targ
   for (size_t i = 0; i < count; ++i) {
     const bool leaf = modes[i] == "LEAF";
     places[{trees[i], ids[i]}] = {leaf ? f.leaves.size() : f.branches.size(), leaf};
-    if (leaf) f.leaves.emplace_back();
-    else f.branches.emplace_back();
+    if (leaf)
+      f.leaves.emplace_back();
+    else
+      f.branches.emplace_back();
   }
   const auto find = [&](int64_t tree, int64_t id) {
     const auto place = places.find({tree, id});
@@ -220,7 +229,8 @@ Forest read_forest_1(const AttrReader& n, const std::string& votes, int64_t targ
   const auto vote_trees = n.integers(votes + "_treeids"), vote_nodes = n.integers(votes + "_nodeids");
   const auto vote_ids = n.integers(votes + "_ids");
   const auto weights = numbers(n, votes + "_weights");
-  for (const size_t size : {vote_nodes.size(), vote_ids.size(), weights.size()}) expect_size(size, vote_trees.size(), votes);
+  for (const size_t size : {vote_nodes.size(), vote_ids.size(), weights.size()})
+    expect_size(size, vote_trees.size(), votes);
   for (size_t i = 0; i < vote_trees.size(); ++i) {
     const auto place = find(vote_trees[i], vote_nodes[i]);
     if (place.second) f.leaves[place.first].push_back({vote_ids[i], weights[i]});
@@ -274,9 +284,12 @@ void infer_classifier(Infer& n) {
 size_t split_binary(bool positive, ScoreTransform transform, std::vector<double>& scores, size_t only) {
   const double s = scores[only];
   const bool second = s > (positive ? 0.5 : 0);
-  if (transform == ScoreTransform::probit) scores = {s, s};
-  else if (positive && transform != ScoreTransform::logistic) scores = {1 - s, s};
-  else scores = {-s, s};
+  if (transform == ScoreTransform::probit)
+    scores = {s, s};
+  else if (positive && transform != ScoreTransform::logistic)
+    scores = {1 - s, s};
+  else
+    scores = {-s, s};
   return second ? 1 : 0;
 }
 
@@ -286,7 +299,8 @@ void classifier_reference(const Args& a) {
   const Forest f = read_forest_1(a, "class", classes);
   const ScoreTransform transform = score_transform(a.text("post_transform"));
   const auto ids = a.integers("class_ids");
-  const bool binary = classes == 2 && !ids.empty() && std::all_of(ids.begin(), ids.end(), [&](int64_t id) { return id == ids[0]; });
+  const bool binary =
+      classes == 2 && !ids.empty() && std::all_of(ids.begin(), ids.end(), [&](int64_t id) { return id == ids[0]; });
   const auto weights = numbers(a, "class_weights");
   const bool positive = std::all_of(weights.begin(), weights.end(), [](double w) { return w >= 0; });
   const Rows rows(a.in[0].shape());
@@ -310,12 +324,30 @@ void classifier_reference(const Args& a) {
 constexpr AttrDef attrs_5[] = {{"aggregate_function", 1}, {"post_transform", 0}, {"n_targets", 1}};
 constexpr AttrDef attrs_1[] = {{"aggregate_function", 0, "SUM"}, {"post_transform", 0, "NONE"}, {"n_targets", 1}};
 constexpr Text domain = "ai.onnx.ml", types = "T=float32|float64|int32|int64|float16 : T";
-const OpDef rows[] = {{.name = "TreeEnsemble", .domain = domain, .since = 5, .in = {1, 1}, .types = types,
-                       .attrs = attrs_5, .infer = infer_ensemble, .reference = ensemble_reference},
-                      {.name = "TreeEnsembleRegressor", .domain = domain, .since = 1, .in = {1, 1}, .types = types,
-                       .attrs = attrs_1, .infer = infer_regressor, .reference = regressor_reference},
-                      {.name = "TreeEnsembleClassifier", .domain = domain, .since = 1, .in = {1, 1}, .out = {1, 2},
-                       .types = types, .attrs = attrs_1, .infer = infer_classifier,
+const OpDef rows[] = {{.name = "TreeEnsemble",
+                       .domain = domain,
+                       .since = 5,
+                       .in = {1, 1},
+                       .types = types,
+                       .attrs = attrs_5,
+                       .infer = infer_ensemble,
+                       .reference = ensemble_reference},
+                      {.name = "TreeEnsembleRegressor",
+                       .domain = domain,
+                       .since = 1,
+                       .in = {1, 1},
+                       .types = types,
+                       .attrs = attrs_1,
+                       .infer = infer_regressor,
+                       .reference = regressor_reference},
+                      {.name = "TreeEnsembleClassifier",
+                       .domain = domain,
+                       .since = 1,
+                       .in = {1, 1},
+                       .out = {1, 2},
+                       .types = types,
+                       .attrs = attrs_1,
+                       .infer = infer_classifier,
                        .reference = classifier_reference}};
 
 }  // namespace

@@ -80,8 +80,8 @@ std::vector<Tensor> different(const AttrReader& attrs, List<View> in) {
 }
 
 constexpr AttrDef attrs[] = {{"sorted", 1}};
-const OpDef rows[] = {by_value<different>(
-    "Unique", 11, {1, 1}, {1, 4}, "T=numeric|boolean|string : T -> T, int64, int64, int64", attrs)};
+const OpDef rows[] = {
+    by_value<different>("Unique", 11, {1, 1}, {1, 4}, "T=numeric|boolean|string : T -> T, int64, int64, int64", attrs)};
 
 }  // namespace
 const OpFile unique{rows};

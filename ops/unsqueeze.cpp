@@ -21,10 +21,20 @@ void infer_input(Infer& infer) { set_unsqueezed(infer, infer.integers_of(1)); }
 
 constexpr AttrDef attrs[] = {{.name = "axes", .required = true}};
 const OpDef rows[] = {
-    {.name = "Unsqueeze", .in = {1, 1}, .types = "T=all : T -> T", .attrs = attrs, .infer = infer_attribute,
-     .reference = copy_input, .view = true},
-    {.name = "Unsqueeze", .since = 13, .in = {2, 2}, .types = "T=all : T, int64 -> T", .infer = infer_input,
-     .reference = copy_input, .view = true},
+    {.name = "Unsqueeze",
+     .in = {1, 1},
+     .types = "T=all : T -> T",
+     .attrs = attrs,
+     .infer = infer_attribute,
+     .reference = copy_input,
+     .view = true},
+    {.name = "Unsqueeze",
+     .since = 13,
+     .in = {2, 2},
+     .types = "T=all : T, int64 -> T",
+     .infer = infer_input,
+     .reference = copy_input,
+     .view = true},
 };
 
 }  // namespace

@@ -5,9 +5,7 @@ namespace tessera::ops {
 extern const OpFile where;
 namespace {
 
-void infer_where(Infer& infer) {
-  infer.set(0, broadcast(infer.shape(0), broadcast(infer.shape(1), infer.shape(2))));
-}
+void infer_where(Infer& infer) { infer.set(0, broadcast(infer.shape(0), broadcast(infer.shape(1), infer.shape(2)))); }
 
 void reference(const Args& args) {
   const View& out = args.out[0];
@@ -24,8 +22,7 @@ void reference(const Args& args) {
   });
 }
 
-const OpDef rows[] = {
-    {"Where", "", 9, {3, 3}, {1, 1}, "T=all : boolean, T, T -> T", {}, infer_where, reference}};
+const OpDef rows[] = {{"Where", "", 9, {3, 3}, {1, 1}, "T=all : boolean, T, T -> T", {}, infer_where, reference}};
 
 }  // namespace
 const OpFile where{rows};

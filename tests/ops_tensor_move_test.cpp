@@ -56,7 +56,8 @@ TEST(OpsMove, RepeatsAndBroadcasts) {
 TEST(OpsMove, ConcatAndSplit) {
   expect_op({"Concat", 13, {matrix, floats({2, 1}, {8, 9})}, {{"axis", int64_t{-1}}}},
             floats({2, 4}, {1, 2, 3, 8, 4, 5, 6, 9}));
-  expect_op({"Concat", 13, {strings({1}, {"a"}), strings({1}, {"b"})}, {{"axis", int64_t{0}}}}, strings({2}, {"a", "b"}));
+  expect_op({"Concat", 13, {strings({1}, {"a"}), strings({1}, {"b"})}, {{"axis", int64_t{0}}}},
+            strings({2}, {"a", "b"}));
   EXPECT_THROW(run_op({"Concat", 13, {matrix, floats({1}, {1})}, {{"axis", int64_t{0}}}}), Error);
   const auto uneven = run_op({"Split", 18, {matrix}, {{"axis", int64_t{1}}, {"num_outputs", int64_t{2}}}, 2});
   EXPECT_TRUE(close(uneven[0], floats({2, 2}, {1, 2, 4, 5})));
@@ -71,7 +72,8 @@ TEST(OpsMove, ConcatAndSplit) {
 TEST(OpsMove, SliceFollowsNumpy) {
   const Tensor line = floats({5}, {0, 1, 2, 3, 4});
   const auto slice = [&](double start, double end, double step) {
-    return elements(run_op({"Slice", 13, {line, ints({1}, {start}), ints({1}, {end}), ints({1}, {0}), ints({1}, {step})}})[0]);
+    return elements(
+        run_op({"Slice", 13, {line, ints({1}, {start}), ints({1}, {end}), ints({1}, {0}), ints({1}, {step})}})[0]);
   };
   EXPECT_EQ(slice(1, 4, 2), (std::vector<double>{1, 3}));
   EXPECT_EQ(slice(-1, -9, -2), (std::vector<double>{4, 2, 0}));
@@ -79,7 +81,8 @@ TEST(OpsMove, SliceFollowsNumpy) {
   EXPECT_EQ(slice(-9, 9, 1), (std::vector<double>{0, 1, 2, 3, 4}));
   EXPECT_EQ(slice(0, 5, -1), std::vector<double>{});
   const Tensor low = Tensor::of(Integers{std::numeric_limits<int64_t>::min()});
-  EXPECT_EQ(elements(run_op({"Slice", 13, {line, ints({1}, {4}), low, ints({1}, {0}), low}})[0]), std::vector<double>{4});
+  EXPECT_EQ(elements(run_op({"Slice", 13, {line, ints({1}, {4}), low, ints({1}, {0}), low}})[0]),
+            std::vector<double>{4});
   EXPECT_THROW(slice(0, 5, 0), Error);
   expect_op({"Slice", 1, {matrix}, {{"starts", Integers{1}}, {"ends", Integers{9}}, {"axes", Integers{1}}}},
             floats({2, 2}, {2, 3, 5, 6}));
@@ -98,14 +101,19 @@ TEST(OpsMove, GatherKin) {
 TEST(OpsMove, ScatterKin) {
   const Tensor zeros = floats({3}, {0, 0, 0});
   expect_op({"ScatterElements", 18, {zeros, ints({2}, {2, -3}), floats({2}, {5, 6})}}, floats({3}, {6, 0, 5}));
-  expect_op({"ScatterElements", 18, {zeros, ints({2}, {1, 1}), floats({2}, {5, 6})}, {{"reduction", std::string("add")}}},
-            floats({3}, {0, 11, 0}));
+  expect_op(
+      {"ScatterElements", 18, {zeros, ints({2}, {1, 1}), floats({2}, {5, 6})}, {{"reduction", std::string("add")}}},
+      floats({3}, {0, 11, 0}));
   expect_op({"Scatter", 9, {zeros, ints({1}, {1}), floats({1}, {5})}}, floats({3}, {0, 5, 0}));
-  expect_op({"ScatterND", 18, {matrix, ints({1, 1}, {1}), floats({1, 3}, {7, 1, 9})}, {{"reduction", std::string("max")}}},
-            floats({2, 3}, {1, 2, 3, 7, 5, 9}));
+  expect_op(
+      {"ScatterND", 18, {matrix, ints({1, 1}, {1}), floats({1, 3}, {7, 1, 9})}, {{"reduction", std::string("max")}}},
+      floats({2, 3}, {1, 2, 3, 7, 5, 9}));
   EXPECT_THROW(run_op({"ScatterND", 18, {matrix, ints({1, 1}, {2}), floats({1, 3}, {7, 1, 9})}}), Error);
-  expect_op({"TensorScatter", 24, {floats({1, 3, 1}, {0, 0, 0}), floats({1, 2, 1}, {1, 2}), ints({1}, {2})},
-             {{"mode", std::string("circular")}}}, floats({1, 3, 1}, {2, 0, 1}));
+  expect_op({"TensorScatter",
+             24,
+             {floats({1, 3, 1}, {0, 0, 0}), floats({1, 2, 1}, {1, 2}), ints({1}, {2})},
+             {{"mode", std::string("circular")}}},
+            floats({1, 3, 1}, {2, 0, 1}));
 }
 
 TEST(OpsMove, PadModes) {
@@ -133,7 +141,8 @@ TEST(OpsMove, BlocksOfPixels) {
 TEST(OpsMove, TrianglesAndDiagonals) {
   const Tensor square = floats({3, 3}, {1, 2, 3, 4, 5, 6, 7, 8, 9});
   expect_op({"Trilu", 14, {square}}, floats({3, 3}, {1, 2, 3, 0, 5, 6, 0, 0, 9}));
-  expect_op({"Trilu", 14, {square, ints({}, {-1})}, {{"upper", int64_t{0}}}}, floats({3, 3}, {0, 0, 0, 4, 0, 0, 7, 8, 0}));
+  expect_op({"Trilu", 14, {square, ints({}, {-1})}, {{"upper", int64_t{0}}}},
+            floats({3, 3}, {0, 0, 0, 4, 0, 0, 7, 8, 0}));
   expect_op({"EyeLike", 9, {matrix}, {{"k", int64_t{1}}, {"dtype", int64_t{7}}}}, ints({2, 3}, {0, 1, 0, 0, 0, 1}));
   expect_op({"ReverseSequence", 10, {floats({3, 2}, {1, 2, 3, 4, 5, 6}), ints({2}, {2, 3})}},
             floats({3, 2}, {3, 6, 1, 4, 5, 2}));

@@ -48,8 +48,10 @@ TEST(OpsNumber, BinaryRowsBroadcast) {
   expect_op({"Div", 14, {ints({3}, {7, -7, 7}), ints({3}, {2, 2, 0})}}, ints({3}, {3, -3, 0}));
   const Tensor low = tensor(DType::int32, {1}, {-2147483648.0});
   expect_op({"Div", 14, {low, tensor(DType::int32, {1}, {-1})}}, low);
-  expect_op({"Add", 14, {tensor(DType::uint8, {1}, {255}), tensor(DType::uint8, {1}, {2})}}, tensor(DType::uint8, {1}, {1}));
-  expect_op({"PRelu", 16, {floats({1, 2, 2}, {-1, 1, -1, 1}), floats({2, 1}, {2, 3})}}, floats({1, 2, 2}, {-2, 1, -3, 1}));
+  expect_op({"Add", 14, {tensor(DType::uint8, {1}, {255}), tensor(DType::uint8, {1}, {2})}},
+            tensor(DType::uint8, {1}, {1}));
+  expect_op({"PRelu", 16, {floats({1, 2, 2}, {-1, 1, -1, 1}), floats({2, 1}, {2, 3})}},
+            floats({1, 2, 2}, {-2, 1, -3, 1}));
   expect_op({"PRelu", 6, {floats({1, 2, 2}, {-1, 1, -1, 1}), floats({2}, {2, 3})}}, floats({1, 2, 2}, {-2, 1, -3, 1}));
   EXPECT_THROW(run_op({"Add", 14, {matrix, floats({2}, {1, 2})}}), Error);
   EXPECT_THROW(run_op({"Add", 14, {matrix, ints({1}, {1})}}), Error);
@@ -85,8 +87,11 @@ TEST(OpsNumber, CompareAndLogic) {
   expect_op({"Equal", 1, {matrix, floats({2}, {1, 4})}, {{"axis", int64_t{0}}}}, bools({2, 3}, {1, 0, 0, 1, 0, 0}));
   expect_op({"Xor", 7, {bools({2}, {0, 1}), bools({}, {1})}}, bools({2}, {1, 0}));
   expect_op({"Not", 1, {bools({2}, {0, 1})}}, bools({2}, {1, 0}));
-  expect_op({"BitShift", 11, {tensor(DType::uint8, {2}, {129, 1}), tensor(DType::uint8, {2}, {1, 8})},
-             {{"direction", std::string("LEFT")}}}, tensor(DType::uint8, {2}, {2, 0}));
+  expect_op({"BitShift",
+             11,
+             {tensor(DType::uint8, {2}, {129, 1}), tensor(DType::uint8, {2}, {1, 8})},
+             {{"direction", std::string("LEFT")}}},
+            tensor(DType::uint8, {2}, {2, 0}));
   expect_op({"BitwiseNot", 18, {tensor(DType::int8, {2}, {0, 5})}}, tensor(DType::int8, {2}, {-1, -6}));
   expect_op({"IsInf", 10, {floats({3}, {inf, -inf, nan})}, {{"detect_negative", int64_t{0}}}}, bools({3}, {1, 0, 0}));
   expect_op({"IsNaN", 13, {floats({2}, {inf, nan})}}, bools({2}, {0, 1}));
@@ -107,7 +112,8 @@ Tensor cast(const Tensor& x, DType to, Attrs attrs = {}) {
 }
 
 TEST(OpsNumber, CastBetweenKinds) {
-  EXPECT_EQ(elements(cast(floats({4}, {-1.7, 1.7, 1e30, nan}), DType::int32)), (std::vector<double>{-1, 1, 2147483647, 0}));
+  EXPECT_EQ(elements(cast(floats({4}, {-1.7, 1.7, 1e30, nan}), DType::int32)),
+            (std::vector<double>{-1, 1, 2147483647, 0}));
   EXPECT_EQ(elements(cast(ints({2}, {257, -1}), DType::uint8)), (std::vector<double>{1, 255}));
   EXPECT_EQ(elements(cast(floats({3}, {0, 0.5, nan}), DType::boolean)), (std::vector<double>{0, 1, 1}));
   EXPECT_EQ(elements(cast(floats({2}, {65520, 1e-8}), DType::float16)), (std::vector<double>{inf, 0}));
@@ -117,15 +123,19 @@ TEST(OpsNumber, CastBetweenKinds) {
   EXPECT_TRUE(std::isnan(elements(cast(floats({1}, {1000}), DType::float8e4m3fn, {{"saturate", int64_t{0}}}))[0]));
   EXPECT_EQ(elements(cast(ints({3}, {-1, 7, 9}), DType::int4)), (std::vector<double>{-1, 7, -7}));
   EXPECT_EQ(elements(cast(floats({3}, {3, 4, 0.4}), DType::float8e8m0)), (std::vector<double>{4, 4, 0.5}));
-  EXPECT_EQ(elements(cast(floats({1}, {3}), DType::float8e8m0, {{"round_mode", std::string("down")}})), std::vector<double>{2});
+  EXPECT_EQ(elements(cast(floats({1}, {3}), DType::float8e8m0, {{"round_mode", std::string("down")}})),
+            std::vector<double>{2});
   EXPECT_EQ(elements(run_op({"CastLike", 19, {floats({1}, {2.9}), ints({}, {0})}})[0]), std::vector<double>{2});
-  EXPECT_EQ(elements(run_op({"Cast", 1, {floats({1}, {2.9})}, {{"to", std::string("INT64")}}})[0]), std::vector<double>{2});
+  EXPECT_EQ(elements(run_op({"Cast", 1, {floats({1}, {2.9})}, {{"to", std::string("INT64")}}})[0]),
+            std::vector<double>{2});
 }
 
 TEST(OpsNumber, CastStrings) {
-  EXPECT_EQ(words(cast(floats({3}, {0.1, -inf, nan}), DType::string)), (std::vector<std::string>{"0.1", "-INF", "NaN"}));
+  EXPECT_EQ(words(cast(floats({3}, {0.1, -inf, nan}), DType::string)),
+            (std::vector<std::string>{"0.1", "-INF", "NaN"}));
   EXPECT_EQ(words(cast(ints({1}, {-5}), DType::string)), std::vector<std::string>{"-5"});
-  EXPECT_EQ(elements(cast(strings({4}, {" 1.5", "-INF", "1e3", "+2"}), DType::float32)), (std::vector<double>{1.5, -inf, 1000, 2}));
+  EXPECT_EQ(elements(cast(strings({4}, {" 1.5", "-INF", "1e3", "+2"}), DType::float32)),
+            (std::vector<double>{1.5, -inf, 1000, 2}));
   const Tensor large = cast(strings({1}, {"9223372036854775807"}), DType::int64);
   EXPECT_EQ(*large.as<int64_t>(), std::numeric_limits<int64_t>::max());
   EXPECT_THROW(cast(strings({1}, {"one"}), DType::float32), Error);
@@ -184,7 +194,8 @@ TEST(OpsNumber, RunningTotals) {
 TEST(OpsNumber, FoundByValue) {
   for (const auto run : {run_op, execute_op}) {
     EXPECT_TRUE(close(run({"NonZero", 13, {floats({2, 2}, {0, 1, 2, 0})}})[0], ints({2, 2}, {0, 1, 1, 0})));
-    EXPECT_TRUE(close(run({"Compress", 11, {matrix, bools({2}, {0, 1})}, {{"axis", int64_t{1}}}})[0], floats({2, 1}, {2, 5})));
+    EXPECT_TRUE(
+        close(run({"Compress", 11, {matrix, bools({2}, {0, 1})}, {{"axis", int64_t{1}}}})[0], floats({2, 1}, {2, 5})));
     const auto unique = run({"Unique", 11, {floats({4}, {2, 1, 1, 3})}, {{"sorted", int64_t{0}}}, 4});
     EXPECT_TRUE(close(unique[0], floats({3}, {2, 1, 3})));
     EXPECT_TRUE(close(unique[1], ints({3}, {0, 1, 3})));
@@ -207,7 +218,8 @@ TEST(OpsNumber, DropoutPassesUnlessTraining) {
   const auto kept = run_op({"Dropout", 13, {matrix}, {}, 2});
   EXPECT_TRUE(close(kept[0], matrix));
   EXPECT_TRUE(close(kept[1], bools({2, 3}, {1})));
-  const auto dropped = run_op({"Dropout", 13, {floats({100}, {1}), floats({}, {0.5}), bools({}, {1})}, {{"seed", int64_t{0}}}, 2});
+  const auto dropped =
+      run_op({"Dropout", 13, {floats({100}, {1}), floats({}, {0.5}), bools({}, {1})}, {{"seed", int64_t{0}}}, 2});
   for (int64_t i = 0; i < 100; ++i) EXPECT_EQ(dropped[0].as<float>()[i], dropped[1].as<bool>()[i] ? 2 : 0);
 }
 
