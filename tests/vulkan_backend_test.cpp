@@ -155,12 +155,18 @@ TEST_F(VulkanBackend, ElementwiseRows) {
     const char* op;
     int opset;
     Attrs attrs;
-  } cases[] = {{"Relu", 14, {}}, {"LeakyRelu", 16, {{"alpha", 0.3f}}}, {"Sigmoid", 13, {}}, {"Tanh", 13, {}},
-               {"HardSigmoid", 6, {}}, {"HardSwish", 14, {}}, {"Elu", 6, {}}, {"Selu", 6, {}}, {"Softplus", 1, {}},
-               {"Softsign", 1, {}}, {"Erf", 13, {}}, {"Exp", 13, {}}, {"Reciprocal", 13, {}}, {"Abs", 13, {}},
-               {"Neg", 13, {}}, {"Floor", 13, {}}, {"Ceil", 13, {}}, {"Round", 11, {}}, {"Sign", 13, {}},
-               {"ThresholdedRelu", 10, {}}, {"Mish", 18, {}}, {"Gelu", 20, {}}, {"Celu", 12, {}},
-               {"Gelu", 20, {{"approximate", std::string("tanh")}}}};
+  } cases[] = {{"Relu", 14, {}},       {"LeakyRelu", 16, {{"alpha", 0.3f}}},
+               {"Sigmoid", 13, {}},    {"Tanh", 13, {}},
+               {"HardSigmoid", 6, {}}, {"HardSwish", 14, {}},
+               {"Elu", 6, {}},         {"Selu", 6, {}},
+               {"Softplus", 1, {}},    {"Softsign", 1, {}},
+               {"Erf", 13, {}},        {"Exp", 13, {}},
+               {"Reciprocal", 13, {}}, {"Abs", 13, {}},
+               {"Neg", 13, {}},        {"Floor", 13, {}},
+               {"Ceil", 13, {}},       {"Round", 11, {}},
+               {"Sign", 13, {}},       {"ThresholdedRelu", 10, {}},
+               {"Mish", 18, {}},       {"Gelu", 20, {}},
+               {"Celu", 12, {}},       {"Gelu", 20, {{"approximate", std::string("tanh")}}}};
   Tensor x = random_tensor({2, 3, 5, 7}, 5, -4, 4);
   const float special[] = {0, -0.0f, 0.5f, 1.5f, 2.5f, -0.5f, -1.5f, 1e-6f, -1e-6f, 20, -20};
   std::copy(std::begin(special), std::end(special), x.as<float>());

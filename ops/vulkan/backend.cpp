@@ -63,7 +63,8 @@ class Vulkan final : public DeviceBackend {
     };
     if (problem.out.size() != 1 || problem.out[0].dtype != DType::float32) return false;
     for (size_t i = 0; i < problem.in.size(); ++i)
-      if (problem.in[i].dtype == DType::float32 && problem.in[i].shape.elements() == 0 && !problem.constants[i]) return false;
+      if (problem.in[i].dtype == DType::float32 && problem.in[i].shape.elements() == 0 && !problem.constants[i])
+        return false;
     return problem.out[0].shape.elements() > 0 && fits(problem.out[0]) &&
            std::all_of(problem.in.begin(), problem.in.end(), fits);
   }
@@ -124,8 +125,6 @@ std::unique_ptr<DeviceBackend> make_backend(int index, std::string* why_not) {
   }
 }
 
-std::vector<std::string> notes(const DeviceBackend& backend) {
-  return static_cast<const Vulkan&>(backend).notes();
-}
+std::vector<std::string> notes(const DeviceBackend& backend) { return static_cast<const Vulkan&>(backend).notes(); }
 
 }  // namespace tessera::vulkan

@@ -65,12 +65,12 @@ void emit_conv(const Problem& problem, std::vector<Dispatch>& out) {
   Loop loop;
   loop.extent = {word(conv.batch), word(conv.out_channels), word(y.out), word(x.out)};
   add_epilogue(problem, problem.node.epilogue, loop, dispatch);
-  const uint32_t constants[] = {tiles.invocations(), tiles.m, tiles.n, tiles.each_m, tiles.each_n, tile_k,
-                                word(y.kernel), word(x.kernel), bias};
+  const uint32_t constants[] = {tiles.invocations(), tiles.m,        tiles.n, tiles.each_m, tiles.each_n, tile_k,
+                                word(y.kernel),      word(x.kernel), bias};
   for (uint32_t id = 0; id < std::size(constants); ++id) dispatch.constants[id] = constants[id];
-  for (const int64_t value : {conv.in_channels, y.in, x.in, conv.out_channels, y.out, x.out, int64_t{pixels},
-                              int64_t{padded_k}, int64_t{padded_m}, y.stride, x.stride, y.dilation, x.dilation,
-                              y.pad_begin, x.pad_begin})
+  for (const int64_t value :
+       {conv.in_channels, y.in, x.in, conv.out_channels, y.out, x.out, int64_t{pixels}, int64_t{padded_k},
+        int64_t{padded_m}, y.stride, x.stride, y.dilation, x.dilation, y.pad_begin, x.pad_begin})
     dispatch.params.push_back(word(value));
   dispatch.reads.push_back({src_binding, problem.node.in[0]});
   dispatch.reads.push_back({weights_binding, problem.node.in[1], pack_weights, padded_m});

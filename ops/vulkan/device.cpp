@@ -33,7 +33,8 @@ struct Wish {
   VkMemoryPropertyFlags required, wanted, unwanted;
 };
 // By Where. Device memory that the host can see may be a small window: taken only where all is.
-constexpr Wish wishes[] = {{0, local, visible}, {visible, coherent_flag, local | cached}, {visible, cached | coherent_flag, local}};
+constexpr Wish wishes[] = {
+    {0, local, visible}, {visible, coherent_flag, local | cached}, {visible, cached | coherent_flag, local}};
 
 uint32_t find_memory_type(const VkPhysicalDeviceMemoryProperties& memory, uint32_t allowed, const Wish& wish) {
   int best_score = -100;
@@ -70,7 +71,8 @@ void Buffer::create(Where where) {
   VkMemoryRequirements needs;
   call.GetBufferMemoryRequirements(device.handle(), handle, &needs);
   const uint32_t type = find_memory_type(device.memory(), needs.memoryTypeBits, wishes[static_cast<int>(where)]);
-  if (type == device.memory().memoryTypeCount) fail(Error::Kind::device, device.info().name, " has no memory for buffers");
+  if (type == device.memory().memoryTypeCount)
+    fail(Error::Kind::device, device.info().name, " has no memory for buffers");
   auto allocate = structure<VkMemoryAllocateInfo>(VK_STRUCTURE_TYPE_MEMORY_ALLOCATE_INFO);
   allocate.allocationSize = needs.size;
   allocate.memoryTypeIndex = type;
@@ -183,15 +185,16 @@ void Device::create(VkPhysicalDevice physical) {
 
 void Device::read_limits(VkPhysicalDevice physical) {
   auto properties = structure<VkPhysicalDeviceProperties2>(VK_STRUCTURE_TYPE_PHYSICAL_DEVICE_PROPERTIES_2);
-  auto sizes = structure<VkPhysicalDeviceMaintenance3Properties>(VK_STRUCTURE_TYPE_PHYSICAL_DEVICE_MAINTENANCE_3_PROPERTIES);
+  auto sizes =
+      structure<VkPhysicalDeviceMaintenance3Properties>(VK_STRUCTURE_TYPE_PHYSICAL_DEVICE_MAINTENANCE_3_PROPERTIES);
   properties.pNext = &sizes;
   instance_->call.GetPhysicalDeviceProperties2(physical, &properties);
   const VkPhysicalDeviceLimits& limits = properties.properties.limits;
   if (limits.maxPerStageDescriptorStorageBuffers < binding_count)
     fail(Error::Kind::device, info_.name, " binds only ", limits.maxPerStageDescriptorStorageBuffers, " buffers");
   limits_.storage_range = limits.maxStorageBufferRange;
-  limits_.allocation = static_cast<int64_t>(
-      std::min<uint64_t>(sizes.maxMemoryAllocationSize, std::numeric_limits<int64_t>::max()));
+  limits_.allocation =
+      static_cast<int64_t>(std::min<uint64_t>(sizes.maxMemoryAllocationSize, std::numeric_limits<int64_t>::max()));
   limits_.alignment = static_cast<int64_t>(std::max<uint64_t>(64, limits.minStorageBufferOffsetAlignment));
   limits_.tick_ms = static_cast<double>(limits.timestampPeriod) * 1e-6;
 }

@@ -15,7 +15,8 @@
 
 namespace tessera::vulkan {
 
-/// One VkInstance per process, as long as anything uses it.
+/// One VkInstance per process, kept to its end: opening it loads every driver, which takes tens of
+/// milliseconds, and drivers do not survive being unloaded without a trace.
 struct Instance {
   InstanceTable call;
   VkInstance handle = VK_NULL_HANDLE;

@@ -20,8 +20,7 @@ bool precise_enough(uint16_t row) { return row < elementwise::Sin || row > eleme
 // A shape of at most four extents as [N, C, H, W].
 std::array<uint32_t, 4> padded(const Shape& shape) {
   std::array<uint32_t, 4> extents{1, 1, 1, 1};
-  for (size_t i = 0; i < shape.size(); ++i)
-    extents[4 - shape.size() + i] = static_cast<uint32_t>(shape[i]);
+  for (size_t i = 0; i < shape.size(); ++i) extents[4 - shape.size() + i] = static_cast<uint32_t>(shape[i]);
   return extents;
 }
 

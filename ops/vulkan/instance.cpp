@@ -13,8 +13,7 @@ std::mutex messages_mutex;
 std::vector<std::string> messages;
 bool validating = false;
 
-VKAPI_ATTR VkBool32 VKAPI_CALL keep_message(VkDebugUtilsMessageSeverityFlagBitsEXT,
-                                            VkDebugUtilsMessageTypeFlagsEXT,
+VKAPI_ATTR VkBool32 VKAPI_CALL keep_message(VkDebugUtilsMessageSeverityFlagBitsEXT, VkDebugUtilsMessageTypeFlagsEXT,
                                             const VkDebugUtilsMessengerCallbackDataEXT* data, void*) {
   const std::lock_guard lock(messages_mutex);
   messages.emplace_back(data->pMessage ? data->pMessage : "(no text)");
@@ -40,8 +39,7 @@ void listen(Instance& instance) {
   auto info = structure<VkDebugUtilsMessengerCreateInfoEXT>(VK_STRUCTURE_TYPE_DEBUG_UTILS_MESSENGER_CREATE_INFO_EXT);
   info.messageSeverity =
       VK_DEBUG_UTILS_MESSAGE_SEVERITY_WARNING_BIT_EXT | VK_DEBUG_UTILS_MESSAGE_SEVERITY_ERROR_BIT_EXT;
-  info.messageType =
-      VK_DEBUG_UTILS_MESSAGE_TYPE_VALIDATION_BIT_EXT | VK_DEBUG_UTILS_MESSAGE_TYPE_PERFORMANCE_BIT_EXT;
+  info.messageType = VK_DEBUG_UTILS_MESSAGE_TYPE_VALIDATION_BIT_EXT | VK_DEBUG_UTILS_MESSAGE_TYPE_PERFORMANCE_BIT_EXT;
   info.pfnUserCallback = keep_message;
   if (instance.call.CreateDebugUtilsMessenger(instance.handle, &info, nullptr, &instance.messenger) == VK_SUCCESS)
     validating = true;
@@ -77,9 +75,9 @@ Instance::~Instance() {
 
 std::shared_ptr<Instance> Instance::open(std::string* why_not) {
   static std::mutex mutex;
-  static std::weak_ptr<Instance> current;
+  static auto& current = *new std::shared_ptr<Instance>;  // never destroyed: see Instance
   const std::lock_guard lock(mutex);
-  if (auto instance = current.lock()) return instance;
+  if (current) return current;
 
   const Loader& loader = Loader::instance();
   if (!loader.why_none.empty()) return *why_not = loader.why_none, nullptr;
@@ -119,7 +117,8 @@ std::vector<VkPhysicalDevice> Instance::physical_devices(std::string* why_none) 
   if (result >= 0 && count) result = call.EnumeratePhysicalDevices(handle, &count, found.data());
   found.resize(result >= 0 ? count : 0);
   if (found.empty())
-    *why_none = result < 0 ? "vkEnumeratePhysicalDevices failed: " + result_name(result) : "no Vulkan driver found a device";
+    *why_none =
+        result < 0 ? "vkEnumeratePhysicalDevices failed: " + result_name(result) : "no Vulkan driver found a device";
   return found;
 }
 
@@ -144,8 +143,10 @@ DeviceInfo describe(const Instance& instance, VkPhysicalDevice physical, int ind
 
   if (has(VK_KHR_SHADER_FLOAT16_INT8_EXTENSION_NAME) && p.apiVersion >= VK_API_VERSION_1_1) {
     auto features = structure<VkPhysicalDeviceFeatures2>(VK_STRUCTURE_TYPE_PHYSICAL_DEVICE_FEATURES_2);
-    auto half = structure<VkPhysicalDeviceShaderFloat16Int8Features>(VK_STRUCTURE_TYPE_PHYSICAL_DEVICE_SHADER_FLOAT16_INT8_FEATURES);
-    auto storage = structure<VkPhysicalDevice16BitStorageFeatures>(VK_STRUCTURE_TYPE_PHYSICAL_DEVICE_16BIT_STORAGE_FEATURES);
+    auto half = structure<VkPhysicalDeviceShaderFloat16Int8Features>(
+        VK_STRUCTURE_TYPE_PHYSICAL_DEVICE_SHADER_FLOAT16_INT8_FEATURES);
+    auto storage =
+        structure<VkPhysicalDevice16BitStorageFeatures>(VK_STRUCTURE_TYPE_PHYSICAL_DEVICE_16BIT_STORAGE_FEATURES);
     features.pNext = &half;
     half.pNext = &storage;
     instance.call.GetPhysicalDeviceFeatures2(physical, &features);

@@ -101,7 +101,8 @@ std::string ask(const std::shared_ptr<Device>& device, const Shader& shader) {
     try {
       const Answers answers = answer(device, question, *op);
       for (int64_t i = 0; i < answers.given.type.shape.elements(); ++i) {
-        const double off = std::abs(static_cast<double>(answers.given.as<float>()[i] - answers.expected.as<float>()[i]));
+        const double off =
+            std::abs(static_cast<double>(answers.given.as<float>()[i] - answers.expected.as<float>()[i]));
         worst = off <= worst ? worst : std::isnan(off) ? INFINITY : off;
       }
     } catch (const Error& error) {
@@ -115,7 +116,8 @@ std::string ask(const std::shared_ptr<Device>& device, const Shader& shader) {
 }
 
 std::string key_of(const Device& device, const Shader& shader) {
-  return cat(device.info().index, '/', device.info().name, '/', device.info().driver, '/', shader.file, '/', shader.variant);
+  return cat(device.info().index, '/', device.info().name, '/', device.info().driver, '/', shader.file, '/',
+             shader.variant);
 }
 
 std::atomic<bool> any_failure{false};

@@ -14,10 +14,10 @@ Loader load() {
   }
   loader.get = reinterpret_cast<PFN_vkGetInstanceProcAddr>(dlsym(library, "vkGetInstanceProcAddr"));
   const char* missing = loader.get ? nullptr : "vkGetInstanceProcAddr";
-#define X(name)                                                                              \
-  if (!missing) {                                                                            \
-    loader.name = reinterpret_cast<PFN_vk##name>(loader.get(nullptr, "vk" #name));           \
-    if (!loader.name) missing = "vk" #name;                                                  \
+#define X(name)                                                                    \
+  if (!missing) {                                                                  \
+    loader.name = reinterpret_cast<PFN_vk##name>(loader.get(nullptr, "vk" #name)); \
+    if (!loader.name) missing = "vk" #name;                                        \
   }
   TESSERA_VULKAN_GLOBAL(X)
 #undef X
@@ -33,21 +33,21 @@ const Loader& Loader::instance() {
 }
 
 const char* InstanceTable::load(const Loader& loader, VkInstance instance) {
-#define X(name)                                                                 \
-  name = reinterpret_cast<PFN_vk##name>(loader.get(instance, "vk" #name));      \
+#define X(name)                                                            \
+  name = reinterpret_cast<PFN_vk##name>(loader.get(instance, "vk" #name)); \
   if (!name) return "vk" #name;
   TESSERA_VULKAN_INSTANCE(X)
 #undef X
-  CreateDebugUtilsMessenger = reinterpret_cast<PFN_vkCreateDebugUtilsMessengerEXT>(
-      loader.get(instance, "vkCreateDebugUtilsMessengerEXT"));
-  DestroyDebugUtilsMessenger = reinterpret_cast<PFN_vkDestroyDebugUtilsMessengerEXT>(
-      loader.get(instance, "vkDestroyDebugUtilsMessengerEXT"));
+  CreateDebugUtilsMessenger =
+      reinterpret_cast<PFN_vkCreateDebugUtilsMessengerEXT>(loader.get(instance, "vkCreateDebugUtilsMessengerEXT"));
+  DestroyDebugUtilsMessenger =
+      reinterpret_cast<PFN_vkDestroyDebugUtilsMessengerEXT>(loader.get(instance, "vkDestroyDebugUtilsMessengerEXT"));
   return nullptr;
 }
 
 const char* DeviceTable::load(const InstanceTable& table, VkDevice device) {
-#define X(name)                                                                              \
-  name = reinterpret_cast<PFN_vk##name>(table.GetDeviceProcAddr(device, "vk" #name));        \
+#define X(name)                                                                       \
+  name = reinterpret_cast<PFN_vk##name>(table.GetDeviceProcAddr(device, "vk" #name)); \
   if (!name) return "vk" #name;
   TESSERA_VULKAN_DEVICE(X)
 #undef X
@@ -57,15 +57,15 @@ const char* DeviceTable::load(const InstanceTable& table, VkDevice device) {
 std::string result_name(VkResult result) {
   switch (result) {
 #define X(name) \
-  case name:    \
-    return #name;
-    X(VK_NOT_READY) X(VK_TIMEOUT) X(VK_ERROR_OUT_OF_HOST_MEMORY) X(VK_ERROR_OUT_OF_DEVICE_MEMORY)
-    X(VK_ERROR_INITIALIZATION_FAILED) X(VK_ERROR_DEVICE_LOST) X(VK_ERROR_MEMORY_MAP_FAILED)
-    X(VK_ERROR_LAYER_NOT_PRESENT) X(VK_ERROR_EXTENSION_NOT_PRESENT) X(VK_ERROR_FEATURE_NOT_PRESENT)
-    X(VK_ERROR_INCOMPATIBLE_DRIVER) X(VK_ERROR_TOO_MANY_OBJECTS) X(VK_ERROR_FRAGMENTED_POOL)
-    X(VK_ERROR_OUT_OF_POOL_MEMORY) X(VK_ERROR_UNKNOWN)
+  case name: return #name;
+    X(VK_NOT_READY)
+    X(VK_TIMEOUT) X(VK_ERROR_OUT_OF_HOST_MEMORY) X(VK_ERROR_OUT_OF_DEVICE_MEMORY) X(VK_ERROR_INITIALIZATION_FAILED)
+        X(VK_ERROR_DEVICE_LOST) X(VK_ERROR_MEMORY_MAP_FAILED) X(VK_ERROR_LAYER_NOT_PRESENT)
+            X(VK_ERROR_EXTENSION_NOT_PRESENT) X(VK_ERROR_FEATURE_NOT_PRESENT) X(VK_ERROR_INCOMPATIBLE_DRIVER)
+                X(VK_ERROR_TOO_MANY_OBJECTS) X(VK_ERROR_FRAGMENTED_POOL) X(VK_ERROR_OUT_OF_POOL_MEMORY)
+                    X(VK_ERROR_UNKNOWN)
 #undef X
-    default: return cat("VkResult ", static_cast<int>(result));
+                        default : return cat("VkResult ", static_cast<int>(result));
   }
 }
 

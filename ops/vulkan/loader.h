@@ -9,27 +9,25 @@
 namespace tessera::vulkan {
 
 // Every name without its vk prefix, by what has to exist to ask for it.
-#define TESSERA_VULKAN_GLOBAL(X) X(CreateInstance) X(EnumerateInstanceLayerProperties) \
-  X(EnumerateInstanceVersion)
-#define TESSERA_VULKAN_INSTANCE(X)                                                         \
-  X(DestroyInstance) X(EnumeratePhysicalDevices) X(GetPhysicalDeviceProperties2)           \
-  X(GetPhysicalDeviceFeatures2) X(GetPhysicalDeviceMemoryProperties)                       \
-  X(GetPhysicalDeviceQueueFamilyProperties) X(EnumerateDeviceExtensionProperties)          \
-  X(CreateDevice) X(GetDeviceProcAddr)
-#define TESSERA_VULKAN_DEVICE(X)                                                           \
-  X(DestroyDevice) X(GetDeviceQueue) X(AllocateMemory) X(FreeMemory) X(MapMemory)          \
-  X(UnmapMemory) X(FlushMappedMemoryRanges) X(InvalidateMappedMemoryRanges)                \
-  X(CreateBuffer) X(DestroyBuffer) X(GetBufferMemoryRequirements) X(BindBufferMemory)      \
-  X(CreateShaderModule) X(DestroyShaderModule) X(CreateDescriptorSetLayout)                \
-  X(DestroyDescriptorSetLayout) X(CreatePipelineLayout) X(DestroyPipelineLayout)           \
-  X(CreatePipelineCache) X(DestroyPipelineCache) X(CreateComputePipelines)                 \
-  X(DestroyPipeline) X(CreateDescriptorPool) X(DestroyDescriptorPool)                      \
-  X(AllocateDescriptorSets) X(UpdateDescriptorSets) X(CreateCommandPool)                   \
-  X(DestroyCommandPool) X(AllocateCommandBuffers) X(BeginCommandBuffer)                    \
-  X(EndCommandBuffer) X(CmdBindPipeline) X(CmdBindDescriptorSets) X(CmdDispatch)           \
-  X(CmdPipelineBarrier) X(CmdCopyBuffer) X(CmdResetQueryPool) X(CmdWriteTimestamp)         \
-  X(CreateQueryPool) X(DestroyQueryPool) X(GetQueryPoolResults) X(CreateFence)             \
-  X(DestroyFence) X(ResetFences) X(WaitForFences) X(QueueSubmit) X(DeviceWaitIdle)
+#define TESSERA_VULKAN_GLOBAL(X) X(CreateInstance) X(EnumerateInstanceLayerProperties) X(EnumerateInstanceVersion)
+#define TESSERA_VULKAN_INSTANCE(X)                                                          \
+  X(DestroyInstance)                                                                        \
+  X(EnumeratePhysicalDevices) X(GetPhysicalDeviceProperties2) X(GetPhysicalDeviceFeatures2) \
+      X(GetPhysicalDeviceMemoryProperties) X(GetPhysicalDeviceQueueFamilyProperties)        \
+          X(EnumerateDeviceExtensionProperties) X(CreateDevice) X(GetDeviceProcAddr)
+#define TESSERA_VULKAN_DEVICE(X)                                                                                      \
+  X(DestroyDevice)                                                                                                    \
+  X(GetDeviceQueue) X(AllocateMemory) X(FreeMemory) X(MapMemory) X(UnmapMemory) X(FlushMappedMemoryRanges)            \
+      X(InvalidateMappedMemoryRanges) X(CreateBuffer) X(DestroyBuffer) X(GetBufferMemoryRequirements)                 \
+          X(BindBufferMemory) X(CreateShaderModule) X(DestroyShaderModule) X(CreateDescriptorSetLayout)               \
+              X(DestroyDescriptorSetLayout) X(CreatePipelineLayout) X(DestroyPipelineLayout) X(CreatePipelineCache)   \
+                  X(DestroyPipelineCache) X(CreateComputePipelines) X(DestroyPipeline) X(CreateDescriptorPool)        \
+                      X(DestroyDescriptorPool) X(AllocateDescriptorSets) X(UpdateDescriptorSets) X(CreateCommandPool) \
+                          X(DestroyCommandPool) X(AllocateCommandBuffers) X(BeginCommandBuffer) X(EndCommandBuffer)   \
+                              X(CmdBindPipeline) X(CmdBindDescriptorSets) X(CmdDispatch) X(CmdPipelineBarrier)        \
+                                  X(CmdCopyBuffer) X(CmdResetQueryPool) X(CmdWriteTimestamp) X(CreateQueryPool)       \
+                                      X(DestroyQueryPool) X(GetQueryPoolResults) X(CreateFence) X(DestroyFence)       \
+                                          X(ResetFences) X(WaitForFences) X(QueueSubmit) X(DeviceWaitIdle)
 
 /// The loader itself. Loaded once per process and never unloaded: drivers leave threads behind.
 struct Loader {

@@ -40,7 +40,8 @@ std::optional<float> bound(const Problem& problem, size_t input, Text attr, floa
 std::optional<Rows> rows_of(const Problem& problem) {
   using namespace elementwise;
   const Node& node = problem.node;
-  const auto* found = std::find_if(std::begin(rows), std::end(rows), [&](const RowName& r) { return r.op == node.op->name; });
+  const auto* found =
+      std::find_if(std::begin(rows), std::end(rows), [&](const RowName& r) { return r.op == node.op->name; });
   if (found == std::end(rows) || !is_float_input(problem, 0)) return std::nullopt;
   const AttrReader attrs(node);
   Fused fused{found->row};

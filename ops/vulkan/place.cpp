@@ -38,8 +38,8 @@ std::vector<int64_t> place(std::vector<Placed>& tensors, int64_t alignment, int6
       tensor.block = static_cast<int>(b);
       tensor.offset = offset;
       sizes[b] = std::max(sizes[b], offset + tensor.bytes);
-      const auto after = std::find_if(blocks[b].begin(), blocks[b].end(),
-                                      [&](const Placed* other) { return other->offset > offset; });
+      const auto after =
+          std::find_if(blocks[b].begin(), blocks[b].end(), [&](const Placed* other) { return other->offset > offset; });
       blocks[b].insert(after, &tensor);
     }
   }

@@ -252,7 +252,8 @@ void Compiled::make_staging(const Region& region) {
     }
     return bytes;
   };
-  if (const int64_t bytes = lay(region.inputs, uploads_)) up_ = std::make_unique<Buffer>(*device_, bytes, Where::upload);
+  if (const int64_t bytes = lay(region.inputs, uploads_))
+    up_ = std::make_unique<Buffer>(*device_, bytes, Where::upload);
   if (const int64_t bytes = lay(region.outputs, downloads_))
     down_ = std::make_unique<Buffer>(*device_, bytes, Where::download);
 }
@@ -269,9 +270,11 @@ void Compiled::record_copies(VkCommandBuffer commands, bool up) const {
   for (const Transfer& transfer : up ? uploads_ : downloads_) {
     const auto staged = static_cast<VkDeviceSize>(transfer.offset);
     const auto placed = static_cast<VkDeviceSize>(transfer.tensor.offset);
-    const VkBufferCopy copy{up ? staged : placed, up ? placed : staged, static_cast<VkDeviceSize>(transfer.tensor.bytes)};
+    const VkBufferCopy copy{up ? staged : placed, up ? placed : staged,
+                            static_cast<VkDeviceSize>(transfer.tensor.bytes)};
     const VkBuffer device_buffer = transfer.tensor.buffer->handle;
-    device_->call.CmdCopyBuffer(commands, up ? up_->handle : device_buffer, up ? device_buffer : down_->handle, 1, &copy);
+    device_->call.CmdCopyBuffer(commands, up ? up_->handle : device_buffer, up ? device_buffer : down_->handle, 1,
+                                &copy);
   }
 }
 

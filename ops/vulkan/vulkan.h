@@ -11,12 +11,12 @@
 namespace tessera::vulkan {
 
 struct DeviceInfo {
-  int index = 0;                   ///< the N of "vulkan:N"
-  std::string name, driver, api;   ///< "NVIDIA H200", "NVIDIA 550.54", "1.3.277"
-  bool cpu_type = false;           ///< a software renderer: used only when named
-  int64_t memory = 0;              ///< bytes of its device-local heaps
-  bool fp16 = false;               ///< 16-bit storage and arithmetic
-  bool coopmat = false;            ///< VK_KHR_cooperative_matrix
+  int index = 0;                  ///< the N of "vulkan:N"
+  std::string name, driver, api;  ///< "NVIDIA H200", "NVIDIA 550.54", "1.3.277"
+  bool cpu_type = false;          ///< a software renderer: used only when named
+  int64_t memory = 0;             ///< bytes of its device-local heaps
+  bool fp16 = false;              ///< 16-bit storage and arithmetic
+  bool coopmat = false;           ///< VK_KHR_cooperative_matrix
   int subgroup_size = 0;
 };
 

@@ -11,9 +11,9 @@
 #include <iostream>
 #include <list>
 #include <memory>
-#include <sstream>
 #include <spirv-tools/libspirv.hpp>
 #include <spirv-tools/optimizer.hpp>
+#include <sstream>
 #include <stdexcept>
 #include <string>
 #include <vector>
@@ -89,7 +89,8 @@ std::vector<uint32_t> compile(const fs::path& path, const std::string& source, c
   const char* names[] = {name.c_str()};
   const int length = static_cast<int>(source.size());
   shader.setStringsWithLengthsAndNames(&text, &length, names, 1);
-  const std::string preamble = "#extension GL_GOOGLE_include_directive : require\n#define VARIANT_" + variant.name + " 1\n";
+  const std::string preamble =
+      "#extension GL_GOOGLE_include_directive : require\n#define VARIANT_" + variant.name + " 1\n";
   shader.setPreamble(preamble.c_str());
   shader.setEnvInput(glslang::EShSourceGlsl, EShLangCompute, glslang::EShClientVulkan, 100);
   shader.setEnvClient(glslang::EShClientVulkan, glslang::EShTargetVulkan_1_1);
@@ -163,7 +164,8 @@ void run(const fs::path& output, const fs::path& root, const std::vector<fs::pat
     }
   }
   std::ofstream out(output, std::ios::binary);
-  out << "// Written by compile_shaders.\n#include \"ops/vulkan/shader.h\"\n\nnamespace tessera::vulkan {\nnamespace {\n"
+  out << "// Written by compile_shaders.\n#include \"ops/vulkan/shader.h\"\n\nnamespace tessera::vulkan {\nnamespace "
+         "{\n"
       << arrays.str() << "}  // namespace\n\nextern const Shader shaders[] = {\n"
       << table.str() << "};\nextern const int shader_count = sizeof(shaders) / sizeof(*shaders);\n"
       << "}  // namespace tessera::vulkan\n";
