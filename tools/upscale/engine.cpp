@@ -5,6 +5,7 @@
 #include <chrono>
 #include <cmath>
 #include <fstream>
+#include <numeric>
 
 namespace tessera::upscale {
 namespace {
@@ -102,9 +103,9 @@ AxisRules Engine::rules(bool horizontal) const {
   if (options_.test_time_augmentation)
     axis.lost_before = axis.lost_after = std::max(axis.lost_before, axis.lost_after);
   axis.multiple = convention_.multiple;
-  // A graph that is not understood may divide its input into blocks of its own: keep their phase.
-  axis.align = reach_.exact || options_.overlap >= 0 ? axis.multiple
-                                                     : std::max<int64_t>(axis.multiple, 16) / axis.multiple * axis.multiple;
+  // Kernels compute blocks of 4 pixels, whose phase decides the last bit; a graph that is not
+  // understood may divide its input into larger blocks of its own.
+  axis.align = std::lcm<int64_t>(axis.multiple, reach_.exact || options_.overlap >= 0 ? 4 : 16);
   axis.fixed = horizontal ? convention_.fixed_width : convention_.fixed_height;
   axis.overlap = (overlap_ + axis.align - 1) / axis.align * axis.align;
   return axis;
