@@ -292,7 +292,7 @@ std::shared_ptr<Executor::Segment> Executor::pass_cut(Segment& segment, std::vec
                                                       const RunControl& control) const {
   const Node& node = segment.rest.nodes.front();
   std::string key;
-  if (segment.needs >= 0) {
+  if (segment.needs >= 0 && !node.op->execute) {
     const ValueId id = node.in[static_cast<size_t>(segment.needs)];
     const Tensor value = values[id].tensor.clone();
     if (value.type.dtype == DType::string) fail(Error::Kind::unsupported, "a shape that depends on strings");
