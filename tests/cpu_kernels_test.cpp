@@ -414,6 +414,12 @@ TEST(CpuKernels, Normalizations) {
     const Shape c{shape[1]};
     check({.op = "InstanceNormalization", .in = {random(shape), random(c), random(c)}, .relative = 1e-3,
            .absolute = 1e-4, .least = 2});
+    check({.op = "InstanceNormalization", .in = {random(shape), random(c), random(c)},
+           .epilogue = {{elementwise::Exp}, {elementwise::Add, 0}}, .operands = {random(shape)}, .relative = 1e-3,
+           .absolute = 1e-4, .least = 2});
+    check({.op = "BatchNormalization", .in = {random(shape), random(c), random(c), random(c), random(c, 0.1, 2)},
+           .epilogue = {{elementwise::Sigmoid}, {elementwise::Sub, 0, true}}, .operands = {random(shape)},
+           .relative = 1e-4, .absolute = 1e-5, .least = 2});
     check({.op = "BatchNormalization", .in = {random(shape), random(c), random(c), random(c), random(c, 0.1, 2)},
            .relative = 1e-4, .absolute = 1e-5, .least = 2});
   }
@@ -501,6 +507,7 @@ TEST(CpuKernels, Moves) {
 TEST(CpuKernels, BlockedMoves) {
   check({.op = "Slice", .in = {random({2, 20, 9, 10}), integers({1, 8}), integers({7, -11}), integers({2, 3}), integers({2, -1})}});
   check({.op = "Slice", .in = {random({2, 20, 9, 10}), integers({1, 2}), integers({7, 9}), integers({2, 3})}, .least = 2});
+  check({.op = "Crop", .opset = 7, .in = {random({2, 20, 9, 10})}, .attrs = {attr("border", list({1, 2, 3, 1}))}, .least = 2});
   check({.op = "Concat", .in = {random({2, 32, 3, 4}), random({2, 16, 3, 4}), random({2, 5, 3, 4})},
          .attrs = {attr("axis", int64_t{1})}, .least = 2});
   check({.op = "Concat", .in = {random({2, 5, 3, 4}), random({2, 5, 2, 4})}, .attrs = {attr("axis", int64_t{2})}, .least = 2});

@@ -92,6 +92,24 @@ void apply_to_row(const MapSimd& simd, const Chain& chain, const Space& space, L
   }
 }
 
+void apply_as_stored(const MapSimd& simd, const Chain& chain, List<View> in, int64_t begin, float* values, int64_t n) {
+  for (int s = 0; s < chain.count; ++s) {
+    const ChainStep& step = chain.steps[s];
+    const float* operand = step.input < 0 ? nullptr : in[static_cast<size_t>(step.input)].as<const float>() + begin;
+    apply(simd, step, values, operand, Along::both, values, n);
+  }
+}
+
+bool chain_fits_as_stored(const Problem& problem) {
+  if (!chain_fits(problem)) return false;
+  for (const Fused& fused : problem.node.epilogue) {
+    if (fused.operand < 0) continue;
+    const auto at = static_cast<size_t>(fused.operand);
+    if (problem.constants[at] || !(problem.in[at].shape == problem.out[0].shape)) return false;
+  }
+  return true;
+}
+
 bool has_row(uint16_t row) {
   const MapSimd& simd = map_simd(level());
   if (row < MapSimd::unary_rows) return simd.unary[row] != nullptr;

@@ -61,6 +61,12 @@ void apply_to_row(const MapSimd& simd, const Chain& chain, const Space& space, L
 bool chain_fits(const Problem& problem);
 bool has_row(uint16_t row);
 
+/// The same for kernels that finish their output piece by piece as it is stored: every operand has
+/// the output's shape and lies as it does.
+bool chain_fits_as_stored(const Problem& problem);
+/// Applies all steps in place to stored elements [begin, begin + n) of the output.
+void apply_as_stored(const MapSimd& simd, const Chain& chain, List<View> in, int64_t begin, float* values, int64_t n);
+
 /// Whether `from` broadcasts to exactly `to` (from's rank is not above to's).
 bool broadcasts_to(const Shape& from, const Shape& to);
 

@@ -53,6 +53,11 @@ struct Window {
   explicit Window(const Args& args) {
     const Shape& shape = args.in[0].shape();
     std::fill(step, step + max_rank, 1);
+    if (args.node().op->name == "Crop") {  // borders left, top, right, bottom
+      const List<int64_t> border = args.integers("border");
+      start[2] = border[1], start[3] = border[0];
+      return;
+    }
     Integers starts, axes, steps;
     if (args.node().opset < 10) {
       starts = Integers(args.integers("starts"));
@@ -117,6 +122,11 @@ void blocked_slice(const Args& args, Threads& threads) noexcept {
   copy.axis(16, 1, 1);
   const int64_t begin = (window.start[2] * in[3] + window.start[3]) * 16;
   copy.run(args.in[0].data + begin * 4, args.out[0].data, threads);
+}
+
+bool accepts_crop(const Problem& problem) { return movable(problem) && problem.in[0].shape.size() == 4; }
+bool accepts_blocked_crop(const Problem& problem) {
+  return accepts_crop(problem) && blocked(problem) && !problem.constants[0];
 }
 
 // The part of a tensor that Split and Concat move as one: everything before `axis` times the rest.
@@ -264,6 +274,9 @@ constexpr CpuKernel rows[] = {
     {.op = "Transpose", .name = "transpose", .accepts = movable, .run = transpose},
     {.op = "Slice", .name = "slice", .accepts = accepts_slice, .run = slice},
     {.op = "Slice", .name = "slice.nchw16c", .in = nchw16c, .out = nchw16c, .accepts = accepts_blocked_slice,
+     .run = blocked_slice},
+    {.op = "Crop", .name = "slice", .accepts = accepts_crop, .run = slice},
+    {.op = "Crop", .name = "slice.nchw16c", .in = nchw16c, .out = nchw16c, .accepts = accepts_blocked_crop,
      .run = blocked_slice},
     {.op = "Split", .name = "split", .accepts = accepts_split, .run = split},
     {.op = "Split", .name = "split.nchw16c", .in = nchw16c, .out = nchw16c, .accepts = accepts_blocked_split,

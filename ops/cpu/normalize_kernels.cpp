@@ -3,8 +3,8 @@
 #include <cmath>
 
 #include "ops/cpu/attrs.h"
+#include "ops/cpu/chain.h"
 #include "ops/cpu/kernel.h"
-#include "ops/cpu/simd/map.h"
 #include "ops/cpu/simd/reduce.h"
 #include "ops/elementwise.h"
 
@@ -92,22 +92,48 @@ void block_moments(const ReduceSimd& simd, const float* x, int64_t n, float* mea
   for (int c = 0; c < 16; ++c) spread[c] = static_cast<float>(squares[c] / static_cast<double>(n));
 }
 
-// x * a + b with one a and b per channel, over a row-major plane.
-void affine_plane(const float* x, float* y, int64_t n, float a, float b) {
-  map_simd(level()).unary[elementwise::Affine](x, y, n, a, b);
-}
+// What Instance- and BatchNormalization end with: x * a + b by channel, then the node's epilogue, in
+// pieces that stay in the innermost cache.
+class Finish {
+ public:
+  explicit Finish(const Args& args)
+      : args_(args), chain_(args, nullptr), simd_(map_simd(level())), out_(args.out[0].as<float>()) {}
 
-// The same with 16 channels side by side.
-void affine_block(const float* x, float* y, int64_t n, const float* a, const float* b) {
-  const MapSimd& simd = map_simd(level());
-  const int lane = static_cast<int>(Along::y_lane);
-  constexpr int64_t piece = 1024;
-  for (int64_t i = 0; i < n; i += piece) {
-    const int64_t count = std::min(piece, n - i);
-    simd.binary[elementwise::Mul - MapSimd::unary_rows][lane](x + i, a, y + i, count);
-    simd.binary[elementwise::Add - MapSimd::unary_rows][lane](y + i, b, y + i, count);
+  /// Stored elements [begin, begin + n) of the output, all of one channel.
+  void plane(const float* x, int64_t begin, int64_t n, float a, float b) const {
+    pieces(n, [&](int64_t i, int64_t count) {
+      simd_.unary[elementwise::Affine](x + i, out_ + begin + i, count, a, b);
+      apply_as_stored(simd_, chain_, args_.in, begin + i, out_ + begin + i, count);
+    });
   }
-}
+
+  /// The same with 16 channels side by side, `channels` of them real.
+  void block(const float* x, int64_t begin, int64_t n, const float* a, const float* b, int64_t channels) const {
+    constexpr int lane = static_cast<int>(Along::y_lane);
+    pieces(n, [&](int64_t i, int64_t count) {
+      float* to = out_ + begin + i;
+      simd_.binary[elementwise::Mul - MapSimd::unary_rows][lane](x + i, a, to, count);
+      simd_.binary[elementwise::Add - MapSimd::unary_rows][lane](to, b, to, count);
+      apply_as_stored(simd_, chain_, args_.in, begin + i, to, count);
+      if (channels < 16 && chain_.count) clear(to, count, channels);
+    });
+  }
+
+ private:
+  template <class Piece>
+  static void pieces(int64_t n, const Piece& piece) {
+    constexpr int64_t length = 1024;
+    for (int64_t i = 0; i < n; i += length) piece(i, std::min(length, n - i));
+  }
+  static void clear(float* values, int64_t n, int64_t channels) {
+    for (int64_t i = 0; i < n; i += 16) std::fill(values + i + channels, values + i + 16, 0.0f);
+  }
+
+  const Args& args_;
+  Chain chain_;
+  const MapSimd& simd_;
+  float* out_;
+};
 
 bool accepts_instance(const Problem& problem) {
   return all_float(problem) && problem.in[0].shape.size() >= 3;
@@ -119,6 +145,7 @@ bool accepts_blocked_instance(const Problem& problem) {
 void run_instance(const Args& args, Threads& threads) noexcept {
   const Shape& shape = args.in[0].shape();
   if (args.out[0].elements() == 0) return;
+  const Finish finish(args);
   const int64_t plane = shape.elements(2, shape.size());
   const float epsilon = real_or(args, "epsilon", 1e-5f);
   const ReduceSimd& simd = reduce_simd(level());
@@ -130,7 +157,7 @@ void run_instance(const Args& args, Threads& threads) noexcept {
                        const float inverse = 1 / std::sqrt(moments.spread + epsilon);
                        const float a = args.in[1].as<const float>()[i % shape[1]] * inverse;
                        const float b = args.in[2].as<const float>()[i % shape[1]] - moments.mean * a;
-                       affine_plane(x, args.out[0].as<float>() + i * plane, plane, a, b);
+                       finish.plane(x, i * plane, plane, a, b);
                      }
                    });
 }
@@ -138,6 +165,7 @@ void run_instance(const Args& args, Threads& threads) noexcept {
 void run_blocked_instance(const Args& args, Threads& threads) noexcept {
   const Shape& shape = args.in[0].shape();
   if (args.out[0].elements() == 0) return;
+  const Finish finish(args);
   const int64_t plane = shape[2] * shape[3], blocks = blocks_of(shape);
   const float epsilon = real_or(args, "epsilon", 1e-5f);
   const ReduceSimd& simd = reduce_simd(level());
@@ -151,7 +179,7 @@ void run_blocked_instance(const Args& args, Threads& threads) noexcept {
         a[c] = args.in[1].as<const float>()[first + c] / std::sqrt(spread[c] + epsilon);
         b[c] = args.in[2].as<const float>()[first + c] - mean[c] * a[c];
       }
-      affine_block(x, args.out[0].as<float>() + i * plane * 16, plane * 16, a, b);
+      finish.block(x, i * plane * 16, plane * 16, a, b, channels);
     }
   };
   threads.parallel(shape[0] * blocks, std::max<int64_t>(1, floats_per_task / (plane * 16)), body);
@@ -177,14 +205,14 @@ void batch_factors(const Args& args, int64_t channel, float& a, float& b) {
 void run_batch(const Args& args, Threads& threads) noexcept {
   const Shape& shape = args.in[0].shape();
   if (args.out[0].elements() == 0) return;
+  const Finish finish(args);
   const int64_t plane = shape.elements(2, shape.size());
   threads.parallel(shape[0] * shape[1], std::max<int64_t>(1, floats_per_task / plane),
                    [&](int64_t begin, int64_t end, int) {
                      for (int64_t i = begin; i < end; ++i) {
                        float a, b;
                        batch_factors(args, i % shape[1], a, b);
-                       affine_plane(args.in[0].as<const float>() + i * plane, args.out[0].as<float>() + i * plane,
-                                    plane, a, b);
+                       finish.plane(args.in[0].as<const float>() + i * plane, i * plane, plane, a, b);
                      }
                    });
 }
@@ -192,13 +220,14 @@ void run_batch(const Args& args, Threads& threads) noexcept {
 void run_blocked_batch(const Args& args, Threads& threads) noexcept {
   const Shape& shape = args.in[0].shape();
   if (args.out[0].elements() == 0) return;
+  const Finish finish(args);
   const int64_t plane = shape[2] * shape[3] * 16, blocks = blocks_of(shape);
   const auto body = [&](int64_t begin, int64_t end, int) {
     for (int64_t i = begin; i < end; ++i) {
       const int64_t first = i % blocks * 16, channels = std::min<int64_t>(16, shape[1] - first);
       float a[16] = {}, b[16] = {};
       for (int64_t c = 0; c < channels; ++c) batch_factors(args, first + c, a[c], b[c]);
-      affine_block(args.in[0].as<const float>() + i * plane, args.out[0].as<float>() + i * plane, plane, a, b);
+      finish.block(args.in[0].as<const float>() + i * plane, i * plane, plane, a, b, channels);
     }
   };
   threads.parallel(shape[0] * blocks, std::max<int64_t>(1, floats_per_task / plane), body);
@@ -210,13 +239,15 @@ constexpr CpuKernel rows[] = {
     {.op = "LayerNormalization", .name = "layer_norm", .in_place = true, .accepts = accepts_layer,
      .run = run_layer},
     {.op = "InstanceNormalization", .name = "instance_norm", .in_place = true, .accepts = accepts_instance,
-     .run = run_instance},
+     .accepts_epilogue = chain_fits_as_stored, .run = run_instance},
     {.op = "InstanceNormalization", .name = "instance_norm.nchw16c", .in = nchw16c, .out = nchw16c,
-     .in_place = true, .accepts = accepts_blocked_instance, .run = run_blocked_instance},
+     .in_place = true, .accepts = accepts_blocked_instance, .accepts_epilogue = chain_fits_as_stored,
+     .run = run_blocked_instance},
     {.op = "BatchNormalization", .name = "batch_norm", .in_place = true, .accepts = accepts_batch,
-     .run = run_batch},
+     .accepts_epilogue = chain_fits_as_stored, .run = run_batch},
     {.op = "BatchNormalization", .name = "batch_norm.nchw16c", .in = nchw16c, .out = nchw16c,
-     .in_place = true, .accepts = accepts_blocked_batch, .run = run_blocked_batch},
+     .in_place = true, .accepts = accepts_blocked_batch, .accepts_epilogue = chain_fits_as_stored,
+     .run = run_blocked_batch},
 };
 
 }  // namespace
