@@ -4,6 +4,7 @@
 #include <cctype>
 #include <charconv>
 
+#include "ops/elementwise_math.h"
 #include "ops/move.h"
 
 namespace tessera::ops {
@@ -81,22 +82,12 @@ inline float sticky(double value) {
   return std::bit_cast<float>(std::bit_cast<uint32_t>(rounded) | 1u);
 }
 
-/// Truncated towards zero; kept within the range of T, NaN becomes 0.
-template <class T>
-T truncated(double value) {
-  constexpr double low = static_cast<double>(std::numeric_limits<T>::min());
-  constexpr double high = static_cast<double>(std::numeric_limits<T>::max());
-  if (value != value) return 0;
-  if (value <= low) return std::numeric_limits<T>::min();
-  return value >= high ? std::numeric_limits<T>::max() : static_cast<T>(value);
-}
-
 template <class T>
 T narrow(const Wide& wide, int64_t i) {
   if constexpr (std::is_same_v<T, bool>) {
     return wide.kind == Wide::real ? wide.reals[i] != 0 : wide.naturals[i] != 0;
   } else if constexpr (std::is_integral_v<T>) {
-    return wide.kind == Wide::real ? truncated<T>(wide.reals[i]) : static_cast<T>(wide.naturals[i]);
+    return wide.kind == Wide::real ? elementwise::math::truncated<T>(wide.reals[i]) : static_cast<T>(wide.naturals[i]);
   } else if constexpr (std::is_floating_point_v<T>) {
     if (wide.kind == Wide::real) return static_cast<T>(wide.reals[i]);
     return wide.kind == Wide::integer ? static_cast<T>(wide.integers[i]) : static_cast<T>(wide.naturals[i]);

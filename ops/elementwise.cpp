@@ -308,7 +308,7 @@ void power_of(const View& x, const View& y, const View& out) {
       if constexpr (std::is_integral_v<S> && std::is_integral_v<E>)
         *result = integer_power(*px, static_cast<int64_t>(*py));
       else if constexpr (std::is_integral_v<S>)
-        *result = static_cast<S>(std::pow(static_cast<double>(*px), static_cast<double>(*py)));
+        *result = row::math::truncated<S>(std::pow(static_cast<double>(*px), static_cast<double>(*py)));
       else
         *result = S(static_cast<float>(std::pow(static_cast<double>(*px), static_cast<double>(*py))));
     }

@@ -65,6 +65,16 @@ constexpr T sign(T x) {
   return x == T(0) ? T(0) : x;
 }
 
+/// Truncated towards zero; kept within the range of T, NaN becomes 0.
+template <class T>
+T truncated(double value) {
+  constexpr double low = static_cast<double>(std::numeric_limits<T>::min());
+  constexpr double high = static_cast<double>(std::numeric_limits<T>::max());
+  if (value != value) return 0;
+  if (value <= low) return std::numeric_limits<T>::min();
+  return value >= high ? std::numeric_limits<T>::max() : static_cast<T>(value);
+}
+
 // clang-format off
 template <std::floating_point T> T exp(T x) { return std::exp(x); }
 template <std::floating_point T> T log(T x) { return std::log(x); }

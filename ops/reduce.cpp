@@ -58,7 +58,7 @@ N from_real(double x) {
   if constexpr (is_real<N>)
     return x;
   else
-    return N(convert_detail::truncated<decltype(N::v)>(x));
+    return N(elementwise::math::truncated<decltype(N::v)>(x));
 }
 
 template <class N>
