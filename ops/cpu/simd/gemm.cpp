@@ -18,75 +18,77 @@ constexpr int tile_columns = tile_vectors * lanes;
 // Few rows leave few independent sums: then the depth is split into interleaved sums.
 constexpr int depth_sums(int rows) { return rows == 1 ? 4 : rows <= 3 ? 2 : 1; }
 
-template <int rows>
-void store_tile(V (&sum)[rows][tile_vectors], float* c, int64_t ldc, int columns, bool accumulate) {
-  if (columns == tile_columns) {
-    for (int i = 0; i < rows; ++i)
-      for (int v = 0; v < tile_vectors; ++v) {
-        float* to = c + i * ldc + v * lanes;
+template <int rows, int vectors>
+void store_tile(V (&sum)[rows][vectors], float* c, int64_t ldc, int columns, bool accumulate) {
+  for (int i = 0; i < rows; ++i)
+    for (int v = 0; v < vectors; ++v) {
+      float* to = c + i * ldc + v * lanes;
+      const int here = columns - v * lanes;
+      if (here >= lanes) {
         store(to, accumulate ? load(to) + sum[i][v] : sum[i][v]);
+        continue;
       }
-    return;
-  }
-  float row[tile_columns];
-  for (int i = 0; i < rows; ++i) {
-    for (int v = 0; v < tile_vectors; ++v) store(row + v * lanes, sum[i][v]);
-    for (int j = 0; j < columns; ++j) c[i * ldc + j] = accumulate ? c[i * ldc + j] + row[j] : row[j];
-  }
+      float part[lanes];
+      store(part, sum[i][v]);
+      for (int j = 0; j < here; ++j) to[j] = accumulate ? to[j] + part[j] : part[j];
+    }
 }
 
-template <int rows>
+template <int rows, int vectors>
 void multiply(int64_t depth, const float* a, const float* b, int64_t b_stride, float* c, int64_t ldc,
               int columns, bool accumulate) {
   constexpr int sums = depth_sums(rows);
   for (int i = 0; i < rows; ++i)
-    for (int v = 0; v < tile_vectors; ++v) __builtin_prefetch(c + i * ldc + v * lanes, 1);
-  V sum[sums][rows][tile_vectors];
+    for (int v = 0; v < vectors; ++v) __builtin_prefetch(c + i * ldc + v * lanes, 1);
+  V sum[sums][rows][vectors];
   for (int s = 0; s < sums; ++s)
     for (int i = 0; i < rows; ++i)
-      for (int v = 0; v < tile_vectors; ++v) sum[s][i][v] = V(0.0f);
+      for (int v = 0; v < vectors; ++v) sum[s][i][v] = V(0.0f);
   int64_t k = 0;
   for (; k + sums <= depth; k += sums) {
 #pragma GCC unroll 4
     for (int s = 0; s < sums; ++s) {
-      V right[tile_vectors];
+      V right[vectors];
 #pragma GCC unroll 2
-      for (int v = 0; v < tile_vectors; ++v) right[v] = load(b + s * b_stride + v * lanes);
+      for (int v = 0; v < vectors; ++v) right[v] = load(b + s * b_stride + v * lanes);
 #pragma GCC unroll 14
       for (int i = 0; i < rows; ++i) {
         const V left(a[s * rows + i]);
 #pragma GCC unroll 2
-        for (int v = 0; v < tile_vectors; ++v) sum[s][i][v] = fmadd(left, right[v], sum[s][i][v]);
+        for (int v = 0; v < vectors; ++v) sum[s][i][v] = fmadd(left, right[v], sum[s][i][v]);
       }
     }
     a += sums * rows;
     b += sums * b_stride;
   }
   for (; k < depth; ++k, a += rows, b += b_stride)
-    for (int v = 0; v < tile_vectors; ++v)
+    for (int v = 0; v < vectors; ++v)
       for (int i = 0; i < rows; ++i) sum[0][i][v] = fmadd(V(a[i]), load(b + v * lanes), sum[0][i][v]);
   for (int s = 1; s < sums; ++s)
     for (int i = 0; i < rows; ++i)
-      for (int v = 0; v < tile_vectors; ++v) sum[0][i][v] = sum[0][i][v] + sum[s][i][v];
-  store_tile<rows>(sum[0], c, ldc, columns, accumulate);
+      for (int v = 0; v < vectors; ++v) sum[0][i][v] = sum[0][i][v] + sum[s][i][v];
+  store_tile<rows, vectors>(sum[0], c, ldc, columns, accumulate);
 }
 
 using Multiply = void (*)(int64_t, const float*, const float*, int64_t, float*, int64_t, int, bool);
 
+template <int vectors>
 constexpr Multiply by_rows[] = {
-    nullptr,      multiply<1>,  multiply<2>,  multiply<3>,  multiply<4>,
+    nullptr, multiply<1, vectors>, multiply<2, vectors>, multiply<3, vectors>, multiply<4, vectors>,
 #if defined(__AVX2__)
-    multiply<5>,  multiply<6>,
+    multiply<5, vectors>, multiply<6, vectors>,
 #endif
 #if defined(__AVX512F__)
-    multiply<7>,  multiply<8>,  multiply<9>,  multiply<10>, multiply<11>,
-    multiply<12>, multiply<13>, multiply<14>,
+    multiply<7, vectors>, multiply<8, vectors>, multiply<9, vectors>, multiply<10, vectors>,
+    multiply<11, vectors>, multiply<12, vectors>, multiply<13, vectors>, multiply<14, vectors>,
 #endif
 };
 
+// The last columns of a matrix may need one vector only.
 void tile(int rows, int64_t depth, const float* a, const float* b, int64_t b_stride, float* c, int64_t ldc,
           int columns, bool accumulate) {
-  by_rows[rows](depth, a, b, b_stride, c, ldc, columns, accumulate);
+  const Multiply multiply_rows = columns <= lanes ? by_rows<1>[rows] : by_rows<tile_vectors>[rows];
+  multiply_rows(depth, a, b, b_stride, c, ldc, columns, accumulate);
 }
 
 // Four rows of `a` by four depths, transposed.

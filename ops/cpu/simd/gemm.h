@@ -14,8 +14,8 @@ struct GemmSimd {
   /// One panel of B: out[k * nr + j] = b[k * depth_stride + j * column_stride], zero from `columns` on.
   void (*pack_b)(const float* b, int64_t depth_stride, int64_t column_stride, int64_t depth, int columns,
                  float* out);
-  /// c[i * ldc + j] (+)= sum over k of a[k * rows + i] * b[k * b_stride + j]; all nr columns of b are
-  /// read, `columns` of them are stored. With `accumulate` the sum is added to c.
+  /// c[i * ldc + j] (+)= sum over k of a[k * rows + i] * b[k * b_stride + j]; up to nr columns of
+  /// b are read, `columns` of them are stored. With `accumulate` the sum is added to c.
   void (*tile)(int rows, int64_t depth, const float* a, const float* b, int64_t b_stride, float* c,
                int64_t ldc, int columns, bool accumulate);
   /// The dot product of two contiguous vectors.
