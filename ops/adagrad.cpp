@@ -14,9 +14,15 @@ void adagrad_reference(const Args& a) {
 }
 
 constexpr AttrDef attrs[] = {{"decay_factor", 0}, {"epsilon", 1e-6}, {"norm_coefficient", 0}};
-const OpDef rows[] = {{.name = "Adagrad", .domain = "ai.onnx.preview.training", .since = 1, .in = {3, many},
-                       .out = {1, many}, .types = "R=float32|float64; T=float32|float64 : R, int64, T...",
-                       .attrs = attrs, .infer = infer_step<1>, .reference = adagrad_reference}};
+const OpDef rows[] = {{.name = "Adagrad",
+                       .domain = "ai.onnx.preview.training",
+                       .since = 1,
+                       .in = {3, many},
+                       .out = {1, many},
+                       .types = "R=float32|float64; T=float32|float64 : R, int64, T...",
+                       .attrs = attrs,
+                       .infer = infer_step<1>,
+                       .reference = adagrad_reference}};
 
 }  // namespace
 

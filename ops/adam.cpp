@@ -17,11 +17,17 @@ void adam_reference(const Args& a) {
   });
 }
 
-constexpr AttrDef attrs[] = {{"alpha", 0.9}, {"beta", 0.999}, {"epsilon", 1e-6}, {"norm_coefficient", 0},
-                             {"norm_coefficient_post", 0}};
-const OpDef rows[] = {{.name = "Adam", .domain = "ai.onnx.preview.training", .since = 1, .in = {3, many},
-                       .out = {1, many}, .types = "R=float32|float64; T=float32|float64 : R, int64, T...",
-                       .attrs = attrs, .infer = infer_step<2>, .reference = adam_reference}};
+constexpr AttrDef attrs[] = {
+    {"alpha", 0.9}, {"beta", 0.999}, {"epsilon", 1e-6}, {"norm_coefficient", 0}, {"norm_coefficient_post", 0}};
+const OpDef rows[] = {{.name = "Adam",
+                       .domain = "ai.onnx.preview.training",
+                       .since = 1,
+                       .in = {3, many},
+                       .out = {1, many},
+                       .types = "R=float32|float64; T=float32|float64 : R, int64, T...",
+                       .attrs = attrs,
+                       .infer = infer_step<2>,
+                       .reference = adam_reference}};
 
 }  // namespace
 

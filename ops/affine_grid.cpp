@@ -42,8 +42,13 @@ void grid_reference(const Args& a) {
 }
 
 constexpr AttrDef attrs[] = {{"align_corners", 0}};
-const OpDef rows[] = {{.name = "AffineGrid", .since = 20, .in = {2, 2}, .types = "T=float : T, int64 -> T",
-                       .attrs = attrs, .infer = infer_grid, .reference = grid_reference}};
+const OpDef rows[] = {{.name = "AffineGrid",
+                       .since = 20,
+                       .in = {2, 2},
+                       .types = "T=float : T, int64 -> T",
+                       .attrs = attrs,
+                       .infer = infer_grid,
+                       .reference = grid_reference}};
 
 }  // namespace
 

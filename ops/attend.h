@@ -16,10 +16,10 @@ struct Heads {
 
 struct AttentionShape {
   int64_t batch = 0, heads = 0, kv_heads = 0;
-  int64_t queries = 0, keys = 0;          ///< sequence lengths; keys counts the past as well
-  int64_t depth = 0, value_depth = 0;     ///< of one head
+  int64_t queries = 0, keys = 0;       ///< sequence lengths; keys counts the past as well
+  int64_t depth = 0, value_depth = 0;  ///< of one head
   double scale = 0;
-  double softcap = 0;                     ///< 0: none
+  double softcap = 0;  ///< 0: none
 };
 
 /// Scores far below every other, but finite: a row in which all are masked stays a mean.

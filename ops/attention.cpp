@@ -33,7 +33,8 @@ struct Operands {
   int64_t past = 0;
 
   Operands(const AttrReader& n, const Shape& qs, const Shape& ks, const Shape& vs, const Shape* pk, const Shape* pv)
-      : q(qs, n.integer("q_num_heads"), "Q"), k(ks, n.integer("kv_num_heads"), "K"),
+      : q(qs, n.integer("q_num_heads"), "Q"),
+        k(ks, n.integer("kv_num_heads"), "K"),
         v(vs, n.integer("kv_num_heads"), "V") {
     if (q.batch != k.batch || q.batch != v.batch || q.depth != k.depth || k.heads != v.heads ||
         k.sequence != v.sequence || k.heads < 1 || q.heads % k.heads)
@@ -64,8 +65,10 @@ void infer_attention(Infer& n) {
   if (n.has_input(lengths_in) && !(n.shape(lengths_in) == Shape{o.q.batch}))
     fail(Error::Kind::shape, "nonpad_kv_seqlen is ", n.shape(lengths_in));
   const DType type = n.in(q_in).dtype;
-  if (o.q.flat) n.set(0, type, {o.q.batch, o.q.sequence, o.q.heads * o.v.depth});
-  else n.set(0, type, {o.q.batch, o.q.heads, o.q.sequence, o.v.depth});
+  if (o.q.flat)
+    n.set(0, type, {o.q.batch, o.q.sequence, o.q.heads * o.v.depth});
+  else
+    n.set(0, type, {o.q.batch, o.q.heads, o.q.sequence, o.v.depth});
   n.set(1, n.in(k_in).dtype, {o.q.batch, o.k.heads, o.keys(), o.k.depth});
   n.set(2, n.in(v_in).dtype, {o.q.batch, o.k.heads, o.keys(), o.v.depth});
   n.set(3, type, scores);
@@ -148,7 +151,9 @@ void attention_reference(const Args& a) {
   Write<double> y(a.out[0]);
   std::vector<double> watched(a.out.size() > 3 && a.out[3] ? static_cast<size_t>(a.out[3].elements()) : 0);
   const int mode = static_cast<int>(a.integer("qk_matmul_output_mode"));
-  const auto plane = [](const Operand& x, int64_t n) { return Heads{nullptr, x.heads * n * x.depth, n * x.depth, x.depth}; };
+  const auto plane = [](const Operand& x, int64_t n) {
+    return Heads{nullptr, x.heads * n * x.depth, n * x.depth, x.depth};
+  };
   Heads ks = plane(o.k, o.keys()), vs = plane(o.v, o.keys());
   ks.data = keys.data();
   vs.data = values.data();
@@ -166,9 +171,14 @@ void attention_reference(const Args& a) {
 }
 
 constexpr AttrDef attrs[] = {{"is_causal", 0}, {"softcap", 0}, {"qk_matmul_output_mode", 0}, {"softmax_precision", 0}};
-const OpDef rows[] = {{.name = "Attention", .since = 23, .in = {3, 7}, .out = {1, 4},
-                       .types = "T=float; V=float; M=float|integer|boolean : T, T, V, M, T, V, int64", .attrs = attrs,
-                       .infer = infer_attention, .reference = attention_reference}};
+const OpDef rows[] = {{.name = "Attention",
+                       .since = 23,
+                       .in = {3, 7},
+                       .out = {1, 4},
+                       .types = "T=float; V=float; M=float|integer|boolean : T, T, V, M, T, V, int64",
+                       .attrs = attrs,
+                       .infer = infer_attention,
+                       .reference = attention_reference}};
 
 }  // namespace
 

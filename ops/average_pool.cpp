@@ -28,8 +28,12 @@ void average_pool_reference(const Args& a) {
   });
 }
 
-const OpDef rows[] = {{.name = "AveragePool", .since = 1, .in = {1, 1}, .types = "T=float : T -> T",
-                       .infer = infer_pool, .reference = average_pool_reference}};
+const OpDef rows[] = {{.name = "AveragePool",
+                       .since = 1,
+                       .in = {1, 1},
+                       .types = "T=float : T -> T",
+                       .infer = infer_pool,
+                       .reference = average_pool_reference}};
 
 }  // namespace
 

@@ -82,12 +82,22 @@ void batch_1(const Args& a) {
 void batch_14(const Args& a) { batch(a, a.integer("training_mode") != 0); }
 
 constexpr AttrDef attrs[] = {{"epsilon", 1e-5}, {"momentum", 0.9}, {"training_mode", 0}};
-const OpDef rows[] = {{.name = "BatchNormalization", .since = 1, .in = {5, 5}, .out = {1, 5},
-                       .types = "T=float : T, T, T, T, T -> T", .attrs = attrs, .infer = infer_batch,
+const OpDef rows[] = {{.name = "BatchNormalization",
+                       .since = 1,
+                       .in = {5, 5},
+                       .out = {1, 5},
+                       .types = "T=float : T, T, T, T, T -> T",
+                       .attrs = attrs,
+                       .infer = infer_batch,
                        .reference = batch_1},
-                      {.name = "BatchNormalization", .since = 14, .in = {5, 5}, .out = {1, 3},
-                       .types = "T=float; S=float; U=float : T, S, S, U, U -> T", .attrs = attrs,
-                       .infer = infer_batch, .reference = batch_14}};
+                      {.name = "BatchNormalization",
+                       .since = 14,
+                       .in = {5, 5},
+                       .out = {1, 3},
+                       .types = "T=float; S=float; U=float : T, S, S, U, U -> T",
+                       .attrs = attrs,
+                       .infer = infer_batch,
+                       .reference = batch_14}};
 
 }  // namespace
 

@@ -6,8 +6,13 @@ namespace {
 
 void window_reference(const Args& a) { store_window(a, 0.42, 0.5, 0.08); }
 
-const OpDef rows[] = {{.name = "BlackmanWindow", .since = 17, .in = {1, 1}, .types = "I=int32|int64 : I", .attrs = window_attrs,
-                       .infer = infer_window, .reference = window_reference}};
+const OpDef rows[] = {{.name = "BlackmanWindow",
+                       .since = 17,
+                       .in = {1, 1},
+                       .types = "I=int32|int64 : I",
+                       .attrs = window_attrs,
+                       .infer = infer_window,
+                       .reference = window_reference}};
 
 }  // namespace
 

@@ -42,7 +42,8 @@ void causal_reference(const Args& a) {
       for (int64_t t = 0; t < length; ++t) {
         double sum = bias ? static_cast<double>(bias[p % channels]) : 0;
         for (int64_t k = 0; k < taps; ++k)
-          sum += static_cast<double>(w[p % channels * taps + k]) * static_cast<double>(line[static_cast<size_t>(t + k)]);
+          sum +=
+              static_cast<double>(w[p % channels * taps + k]) * static_cast<double>(line[static_cast<size_t>(t + k)]);
         y[p * length + t] = static_cast<T>(silu ? sum / (1 + std::exp(-sum)) : sum);
       }
       if (present) std::copy_n(line.end() - before, before, present.data() + p * before);
@@ -51,8 +52,13 @@ void causal_reference(const Args& a) {
 }
 
 constexpr AttrDef attrs[] = {{"activation", 0, "none"}};
-const OpDef rows[] = {{.name = "CausalConvWithState", .since = 27, .in = {2, 4}, .out = {1, 2},
-                       .types = "T=float : T, T, T, T -> T, T", .attrs = attrs, .infer = infer_causal,
+const OpDef rows[] = {{.name = "CausalConvWithState",
+                       .since = 27,
+                       .in = {2, 4},
+                       .out = {1, 2},
+                       .types = "T=float : T, T, T, T -> T, T",
+                       .attrs = attrs,
+                       .infer = infer_causal,
                        .reference = causal_reference}};
 
 }  // namespace

@@ -39,8 +39,11 @@ void center_reference(const Args& a) {
   });
 }
 
-const OpDef rows[] = {{.name = "CenterCropPad", .since = 18, .in = {2, 2},
-                       .types = "T=all; I=int32|int64 : T, I -> T", .infer = infer_center,
+const OpDef rows[] = {{.name = "CenterCropPad",
+                       .since = 18,
+                       .in = {2, 2},
+                       .types = "T=all; I=int32|int64 : T, I -> T",
+                       .infer = infer_center,
                        .reference = center_reference}};
 
 }  // namespace

@@ -70,8 +70,12 @@ void columns_reference(const Args& a) {
   }
 }
 
-const OpDef rows[] = {{.name = "Col2Im", .since = 18, .in = {3, 3}, .types = "T=numeric|boolean : T, int64, int64 -> T",
-                       .infer = infer_columns, .reference = columns_reference}};
+const OpDef rows[] = {{.name = "Col2Im",
+                       .since = 18,
+                       .in = {3, 3},
+                       .types = "T=numeric|boolean : T, int64, int64 -> T",
+                       .infer = infer_columns,
+                       .reference = columns_reference}};
 
 }  // namespace
 

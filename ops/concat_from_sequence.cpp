@@ -10,7 +10,8 @@ void run(Frame& f) {
   f.out[0] = datum_of(join(parts, f.integer("axis"), f.integer("new_axis") != 0));
 }
 
-const OpDef rows[] = {{.name = "ConcatFromSequence", .since = 11, .in = {1, 1}, .out = {1, 1}, .types = {}, .execute = run}};
+const OpDef rows[] = {
+    {.name = "ConcatFromSequence", .since = 11, .in = {1, 1}, .out = {1, 1}, .types = {}, .execute = run}};
 
 }  // namespace
 

@@ -25,8 +25,7 @@ inline int64_t only_integer(const Datum& datum, Text what) {
 }
 
 inline const Datum& sequence_in(const Frame& f, size_t i) {
-  if (i >= f.in.size() || f.in[i].kind != Kind::sequence)
-    fail(Error::Kind::type, "input ", i, " is not a sequence");
+  if (i >= f.in.size() || f.in[i].kind != Kind::sequence) fail(Error::Kind::type, "input ", i, " is not a sequence");
   return f.in[i];
 }
 

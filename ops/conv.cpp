@@ -27,8 +27,13 @@ void conv_reference(const Args& a) {
 }
 
 constexpr AttrDef attrs[] = {{"group", 1}};
-const OpDef rows[] = {{.name = "Conv", .since = 1, .in = {2, 3}, .types = "T=float : T, T, T -> T", .attrs = attrs,
-                       .infer = infer_conv, .reference = conv_reference}};
+const OpDef rows[] = {{.name = "Conv",
+                       .since = 1,
+                       .in = {2, 3},
+                       .types = "T=float : T, T, T -> T",
+                       .attrs = attrs,
+                       .infer = infer_conv,
+                       .reference = conv_reference}};
 
 }  // namespace
 

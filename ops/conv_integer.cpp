@@ -16,15 +16,18 @@ void integer_reference(const Args& a) {
   const auto x = centred_input(a.in[0], a.has_in(2) ? a.in[2] : View{});
   const auto w = centred_weights(a.in[1], a.has_in(3) ? a.in[3] : View{});
   int32_t* y = a.out[0].as<int32_t>();
-  convolve<int32_t>(g, x.data(), w.data(), [&](int64_t, int64_t at, const int32_t* sums) {
-    std::copy_n(sums, g.window.axis[2].out, y + at);
-  });
+  convolve<int32_t>(g, x.data(), w.data(),
+                    [&](int64_t, int64_t at, const int32_t* sums) { std::copy_n(sums, g.window.axis[2].out, y + at); });
 }
 
 constexpr AttrDef attrs[] = {{"group", 1}};
-const OpDef rows[] = {{.name = "ConvInteger", .since = 10, .in = {2, 4},
-                       .types = "X=int8|uint8; W=int8|uint8 : X, W, X, W -> int32", .attrs = attrs,
-                       .infer = infer_integer, .reference = integer_reference}};
+const OpDef rows[] = {{.name = "ConvInteger",
+                       .since = 10,
+                       .in = {2, 4},
+                       .types = "X=int8|uint8; W=int8|uint8 : X, W, X, W -> int32",
+                       .attrs = attrs,
+                       .infer = infer_integer,
+                       .reference = integer_reference}};
 
 }  // namespace
 

@@ -60,8 +60,13 @@ void conv_transpose_reference(const Args& a) {
 }
 
 constexpr AttrDef attrs[] = {{"group", 1}};
-const OpDef rows[] = {{.name = "ConvTranspose", .since = 1, .in = {2, 3}, .types = "T=float : T, T, T -> T",
-                       .attrs = attrs, .infer = infer_conv_transpose, .reference = conv_transpose_reference}};
+const OpDef rows[] = {{.name = "ConvTranspose",
+                       .since = 1,
+                       .in = {2, 3},
+                       .types = "T=float : T, T, T -> T",
+                       .attrs = attrs,
+                       .infer = infer_conv_transpose,
+                       .reference = conv_transpose_reference}};
 
 }  // namespace
 

@@ -65,7 +65,8 @@ void deform_reference(const Args& a) {
         for (int64_t m = 0; m < g.out_channels; ++m) {
           double sum = bias ? static_cast<double>(bias[m]) : 0;
           const double* from = column.data() + m / out_group * in_group * taps;
-          for (int64_t i = 0; i < in_group * taps; ++i) sum += from[i] * static_cast<double>(w[m * in_group * taps + i]);
+          for (int64_t i = 0; i < in_group * taps; ++i)
+            sum += from[i] * static_cast<double>(w[m * in_group * taps + i]);
           y[(n * g.out_channels + m) * points + p] = static_cast<T>(sum);
         }
       }
@@ -73,8 +74,13 @@ void deform_reference(const Args& a) {
 }
 
 constexpr AttrDef attrs[] = {{"group", 1}, {"offset_group", 1}};
-const OpDef rows[] = {{.name = "DeformConv", .since = 19, .in = {3, 5}, .types = "T=float : T, T, T, T, T -> T",
-                       .attrs = attrs, .infer = infer_deform, .reference = deform_reference}};
+const OpDef rows[] = {{.name = "DeformConv",
+                       .since = 19,
+                       .in = {3, 5},
+                       .types = "T=float : T, T, T, T, T -> T",
+                       .attrs = attrs,
+                       .infer = infer_deform,
+                       .reference = deform_reference}};
 
 }  // namespace
 

@@ -31,11 +31,20 @@ void dequantize_reference(const Args& a) {
 }
 
 constexpr AttrDef attrs[] = {{"axis", 1}, {"block_size", 0}, {"output_dtype", 0}};
-const OpDef rows[] = {{.name = "DequantizeLinear", .since = 10, .in = {2, 3},
-                       .types = "T=fixed; S=float|float8e8m0 : T, S, T", .attrs = attrs,
-                       .infer = infer_dequantize, .reference = dequantize_reference},
-                      {.name = "DequantizeLinear", .domain = "com.microsoft", .since = 1, .in = {2, 3},
-                       .types = "T=fixed; S=float : T, S, T", .attrs = attrs, .infer = infer_dequantize,
+const OpDef rows[] = {{.name = "DequantizeLinear",
+                       .since = 10,
+                       .in = {2, 3},
+                       .types = "T=fixed; S=float|float8e8m0 : T, S, T",
+                       .attrs = attrs,
+                       .infer = infer_dequantize,
+                       .reference = dequantize_reference},
+                      {.name = "DequantizeLinear",
+                       .domain = "com.microsoft",
+                       .since = 1,
+                       .in = {2, 3},
+                       .types = "T=fixed; S=float : T, S, T",
+                       .attrs = attrs,
+                       .infer = infer_dequantize,
                        .reference = dequantize_reference}};
 
 }  // namespace

@@ -42,7 +42,11 @@ void det_reference(const Args& a) {
   }
 }
 
-const OpDef rows[] = {{.name = "Det", .since = 11, .in = {1, 1}, .types = "T=float : T -> T", .infer = infer_det,
+const OpDef rows[] = {{.name = "Det",
+                       .since = 11,
+                       .in = {1, 1},
+                       .types = "T=float : T -> T",
+                       .infer = infer_det,
                        .reference = det_reference}};
 
 }  // namespace

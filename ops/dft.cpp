@@ -8,8 +8,8 @@ namespace {
 
 struct Plan {
   int axis;
-  int64_t length;        ///< of the transform
-  int64_t bins;          ///< along the axis of the output
+  int64_t length;  ///< of the transform
+  int64_t bins;    ///< along the axis of the output
   bool inverse, onesided;
   Shape out;
 
@@ -78,10 +78,20 @@ void dft_20(const Args& a) {
 }
 
 constexpr AttrDef attrs[] = {{"axis", 1}, {"inverse", 0}, {"onesided", 0}};
-const OpDef rows[] = {{.name = "DFT", .since = 17, .in = {1, 2}, .types = "T=float; I=int32|int64 : T, I -> T",
-                       .attrs = attrs, .infer = infer_17, .reference = dft_17},
-                      {.name = "DFT", .since = 20, .in = {1, 3}, .types = "T=float; I=int32|int64 : T, I, int64 -> T",
-                       .attrs = attrs, .infer = infer_20, .reference = dft_20}};
+const OpDef rows[] = {{.name = "DFT",
+                       .since = 17,
+                       .in = {1, 2},
+                       .types = "T=float; I=int32|int64 : T, I -> T",
+                       .attrs = attrs,
+                       .infer = infer_17,
+                       .reference = dft_17},
+                      {.name = "DFT",
+                       .since = 20,
+                       .in = {1, 3},
+                       .types = "T=float; I=int32|int64 : T, I, int64 -> T",
+                       .attrs = attrs,
+                       .infer = infer_20,
+                       .reference = dft_20}};
 
 }  // namespace
 

@@ -25,8 +25,12 @@ void dynamic_reference(const Args& a) {
   if (a.out.size() > 2 && a.out[2]) *a.out[2].as<uint8_t>() = static_cast<uint8_t>(zero);
 }
 
-const OpDef rows[] = {{.name = "DynamicQuantizeLinear", .since = 11, .in = {1, 1}, .out = {3, 3},
-                       .types = "float32 -> uint8, float32, uint8", .infer = infer_dynamic,
+const OpDef rows[] = {{.name = "DynamicQuantizeLinear",
+                       .since = 11,
+                       .in = {1, 1},
+                       .out = {3, 3},
+                       .types = "float32 -> uint8, float32, uint8",
+                       .infer = infer_dynamic,
                        .reference = dynamic_reference}};
 
 }  // namespace

@@ -76,7 +76,8 @@ Equation read_equation(Text text, const std::vector<Shape>& shapes) {
       if (letter >= 'A' && std::count(all.begin(), all.end(), letter) == 1) e.out.push_back(letter);
   }
   for (size_t i = e.out.size(); i-- > 0;) {
-    const auto at = std::find_if(e.extents.begin(), e.extents.end(), [&](const auto& x) { return x.first == e.out[i]; });
+    const auto at =
+        std::find_if(e.extents.begin(), e.extents.end(), [&](const auto& x) { return x.first == e.out[i]; });
     if (at == e.extents.end() || std::count(e.out.begin(), e.out.end(), e.out[i]) > 1)
       fail(Error::Kind::model, "the result of \"", text, "\" names a letter that no operand has, or twice");
     std::rotate(e.extents.begin(), at, at + 1);
@@ -141,8 +142,13 @@ void einsum_reference(const Args& a) {
 }
 
 constexpr AttrDef attrs[] = {{"equation", 0, {}, true}};
-const OpDef rows[] = {{.name = "Einsum", .since = 12, .in = {1, many}, .types = "T=numeric : T... -> T",
-                       .attrs = attrs, .infer = infer_einsum, .reference = einsum_reference}};
+const OpDef rows[] = {{.name = "Einsum",
+                       .since = 12,
+                       .in = {1, many},
+                       .types = "T=numeric : T... -> T",
+                       .attrs = attrs,
+                       .infer = infer_einsum,
+                       .reference = einsum_reference}};
 
 }  // namespace
 

@@ -70,10 +70,15 @@ void embed_reference(const Args& a) {
 }
 
 constexpr AttrDef attrs[] = {{"epsilon", 1e-12}};
-const OpDef rows[] = {{.name = "EmbedLayerNormalization", .domain = "com.microsoft", .since = 1, .in = {1, 9},
+const OpDef rows[] = {{.name = "EmbedLayerNormalization",
+                       .domain = "com.microsoft",
+                       .since = 1,
+                       .in = {1, 9},
                        .out = {1, 3},
                        .types = "T=float : int32, int32, T, T, T, T, T, int32, int32 -> T, int32, T",
-                       .attrs = attrs, .infer = infer_embed, .reference = embed_reference}};
+                       .attrs = attrs,
+                       .infer = infer_embed,
+                       .reference = embed_reference}};
 
 }  // namespace
 

@@ -27,7 +27,8 @@ void run_flex(Frame& f) {
   const Read<double> qv(q), kv(k), vv(v);
   // Scores in float at least, so that the subgraphs do not lose more than the operands did.
   const DType inner = q.type.dtype == DType::float64 ? DType::float64 : DType::float32;
-  const bool declared = f.has("score_mod") && f.graph("score_mod").values[f.graph("score_mod").inputs.at(0)].type.dtype != DType::undefined;
+  const bool declared = f.has("score_mod") &&
+                        f.graph("score_mod").values[f.graph("score_mod").inputs.at(0)].type.dtype != DType::undefined;
   const DType wanted = declared ? f.graph("score_mod").values[f.graph("score_mod").inputs[0]].type.dtype : inner;
   Tensor scores = Tensor::make({wanted, {qs[0], heads, queries, keys}});
   const int64_t rows = qs[0] * heads * queries;
@@ -64,8 +65,8 @@ void run_flex(Frame& f) {
   f.out[0] = datum_of(std::move(y));
 }
 
-const OpDef rows[] = {{.name = "FlexAttention", .domain = "ai.onnx.preview", .since = 1, .in = {3, 3}, .types = {},
-                       .execute = run_flex}};
+const OpDef rows[] = {
+    {.name = "FlexAttention", .domain = "ai.onnx.preview", .since = 1, .in = {3, 3}, .types = {}, .execute = run_flex}};
 
 }  // namespace
 

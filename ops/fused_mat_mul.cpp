@@ -23,8 +23,12 @@ struct Turned {
   }
 };
 
-Turned left(const AttrReader& n, const Shape& s) { return {s, n.integer("transA") != 0, n.integer("transBatchA") != 0}; }
-Turned right(const AttrReader& n, const Shape& s) { return {s, n.integer("transB") != 0, n.integer("transBatchB") != 0}; }
+Turned left(const AttrReader& n, const Shape& s) {
+  return {s, n.integer("transA") != 0, n.integer("transBatchA") != 0};
+}
+Turned right(const AttrReader& n, const Shape& s) {
+  return {s, n.integer("transB") != 0, n.integer("transBatchB") != 0};
+}
 
 void infer_fused(Infer& n) { n.set(0, Product(left(n, n.shape(0)).shape, right(n, n.shape(1)).shape).out); }
 
@@ -32,7 +36,8 @@ template <class T>
 std::vector<T> turned_values(const View& view, const Turned& turned) {
   const Read<T> values(view);
   std::vector<T> result(static_cast<size_t>(values.size()) + 1);
-  for_each_offset(turned.shape, turned.strides, [&](int64_t i, int64_t from) { result[static_cast<size_t>(i)] = values[from]; });
+  for_each_offset(turned.shape, turned.strides,
+                  [&](int64_t i, int64_t from) { result[static_cast<size_t>(i)] = values[from]; });
   return result;
 }
 
@@ -50,11 +55,21 @@ void fused_reference(const Args& a) {
 }
 
 constexpr AttrDef attrs[] = {{"alpha", 1}, {"transA", 0}, {"transB", 0}, {"transBatchA", 0}, {"transBatchB", 0}};
-const OpDef rows[] = {{.name = "FusedMatMul", .domain = "com.microsoft", .since = 1, .in = {2, 2},
-                       .types = "T=float : T, T -> T", .attrs = attrs, .infer = infer_fused,
+const OpDef rows[] = {{.name = "FusedMatMul",
+                       .domain = "com.microsoft",
+                       .since = 1,
+                       .in = {2, 2},
+                       .types = "T=float : T, T -> T",
+                       .attrs = attrs,
+                       .infer = infer_fused,
                        .reference = fused_reference},
-                      {.name = "TransposeMatMul", .domain = "com.microsoft", .since = 1, .in = {2, 2},
-                       .types = "T=float : T, T -> T", .attrs = attrs, .infer = infer_fused,
+                      {.name = "TransposeMatMul",
+                       .domain = "com.microsoft",
+                       .since = 1,
+                       .in = {2, 2},
+                       .types = "T=float : T, T -> T",
+                       .attrs = attrs,
+                       .infer = infer_fused,
                        .reference = fused_reference}};
 
 }  // namespace

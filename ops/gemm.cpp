@@ -24,9 +24,7 @@ Shape trimmed(const Shape& c) {
   return shape;
 }
 
-bool has_addend(const AttrReader& n) {
-  return n.node().op_inputs() > 2 && n.node().in[2] != absent;
-}
+bool has_addend(const AttrReader& n) { return n.node().op_inputs() > 2 && n.node().in[2] != absent; }
 
 void infer_gemm(Infer& n) {
   const Side a(n.shape(0), n.integer("transA") != 0, "A"), b(n.shape(1), n.integer("transB") != 0, "B");
@@ -79,9 +77,13 @@ void gemm_reference(const Args& a) {
 }
 
 constexpr AttrDef attrs[] = {{"alpha", 1}, {"beta", 1}, {"transA", 0}, {"transB", 0}};
-const OpDef rows[] = {{.name = "Gemm", .since = 1, .in = {2, 3},
-                       .types = "T=float|int32|int64|uint32|uint64 : T, T, T -> T", .attrs = attrs,
-                       .infer = infer_gemm, .reference = gemm_reference}};
+const OpDef rows[] = {{.name = "Gemm",
+                       .since = 1,
+                       .in = {2, 3},
+                       .types = "T=float|int32|int64|uint32|uint64 : T, T, T -> T",
+                       .attrs = attrs,
+                       .infer = infer_gemm,
+                       .reference = gemm_reference}};
 
 }  // namespace
 

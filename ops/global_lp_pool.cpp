@@ -16,10 +16,20 @@ void norm_1(const Args& a) { norm(a, a.real("p")); }
 void norm_2(const Args& a) { norm(a, static_cast<double>(a.integer("p"))); }
 
 constexpr AttrDef attrs[] = {{"p", 2}};
-const OpDef rows[] = {{.name = "GlobalLpPool", .since = 1, .in = {1, 1}, .types = "T=float : T -> T",
-                       .attrs = attrs, .infer = infer_global_pool, .reference = norm_1},
-                      {.name = "GlobalLpPool", .since = 2, .in = {1, 1}, .types = "T=float : T -> T",
-                       .attrs = attrs, .infer = infer_global_pool, .reference = norm_2}};
+const OpDef rows[] = {{.name = "GlobalLpPool",
+                       .since = 1,
+                       .in = {1, 1},
+                       .types = "T=float : T -> T",
+                       .attrs = attrs,
+                       .infer = infer_global_pool,
+                       .reference = norm_1},
+                      {.name = "GlobalLpPool",
+                       .since = 2,
+                       .in = {1, 1},
+                       .types = "T=float : T -> T",
+                       .attrs = attrs,
+                       .infer = infer_global_pool,
+                       .reference = norm_2}};
 
 }  // namespace
 

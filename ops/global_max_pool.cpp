@@ -12,8 +12,12 @@ void global_max_reference(const Args& a) {
   });
 }
 
-const OpDef rows[] = {{.name = "GlobalMaxPool", .since = 1, .in = {1, 1}, .types = "T=float : T -> T",
-                       .infer = infer_global_pool, .reference = global_max_reference}};
+const OpDef rows[] = {{.name = "GlobalMaxPool",
+                       .since = 1,
+                       .in = {1, 1},
+                       .types = "T=float : T -> T",
+                       .infer = infer_global_pool,
+                       .reference = global_max_reference}};
 
 }  // namespace
 

@@ -37,7 +37,8 @@ Search read_search(const Frame& f) {
   const std::vector<int64_t> tokens = as_integers(ids.view());
   std::vector<int64_t> given;
   if (f.has_in(attention_in)) given = as_integers(tensor_in(f, attention_in).view());
-  if (!given.empty() && given.size() != tokens.size()) fail(Error::Kind::shape, "the attention mask does not fit the ids");
+  if (!given.empty() && given.size() != tokens.size())
+    fail(Error::Kind::shape, "the attention mask does not fit the ids");
   for (int64_t b = 0; b < s.batch; ++b) {
     const auto row = tokens.begin() + b * s.length;
     s.said.emplace_back(row, row + s.length);
@@ -79,7 +80,8 @@ std::vector<Datum> empty_past(const Graph& decoder, int64_t batch) {
     const Value& value = decoder.values[decoder.inputs[i]];
     const Shape& declared = value.type.shape;
     if (declared.rank() != 5 || declared[2] < 0 || declared[4] < 0)
-      fail(Error::Kind::unsupported, "decoder input \"", value.name, "\" is ", value.type, ", not past keys and values");
+      fail(Error::Kind::unsupported, "decoder input \"", value.name, "\" is ", value.type,
+           ", not past keys and values");
     past.push_back(datum_of(Tensor::make({value.type.dtype, {2, batch, declared[2], 0, declared[4]}})));
   }
   return past;
@@ -168,10 +170,15 @@ void run_search(Frame& f) {
   f.out[0] = datum_of(std::move(sequences));
 }
 
-constexpr AttrDef attrs[] = {{"decoder", 0, {}, true}, {"model_type", 0}, {"no_repeat_ngram_size", 0},
-                             {"eos_token_id", -1}, {"pad_token_id", 0}, {"vocab_size", -1}};
-const OpDef rows[] = {{.name = "GreedySearch", .domain = "com.microsoft", .since = 1, .in = {2, 7}, .types = {},
-                       .attrs = attrs, .execute = run_search}};
+constexpr AttrDef attrs[] = {{"decoder", 0, {}, true}, {"model_type", 0},   {"no_repeat_ngram_size", 0},
+                             {"eos_token_id", -1},     {"pad_token_id", 0}, {"vocab_size", -1}};
+const OpDef rows[] = {{.name = "GreedySearch",
+                       .domain = "com.microsoft",
+                       .since = 1,
+                       .in = {2, 7},
+                       .types = {},
+                       .attrs = attrs,
+                       .execute = run_search}};
 
 }  // namespace
 

@@ -14,14 +14,22 @@ struct Rule {
 
   explicit Rule(const AttrReader& n) : align(n.integer("align_corners") != 0) {
     const Text m = n.text("mode"), p = n.text("padding_mode");
-    if (m == "nearest") mode = Mode::nearest;
-    else if (m == "linear" || m == "bilinear") mode = Mode::linear;
-    else if (m == "cubic" || m == "bicubic") mode = Mode::cubic;
-    else fail(Error::Kind::model, "attribute \"mode\" is \"", m, "\"");
-    if (p == "zeros") padding = Padding::zeros;
-    else if (p == "border") padding = Padding::border;
-    else if (p == "reflection") padding = Padding::reflection;
-    else fail(Error::Kind::model, "attribute \"padding_mode\" is \"", p, "\"");
+    if (m == "nearest")
+      mode = Mode::nearest;
+    else if (m == "linear" || m == "bilinear")
+      mode = Mode::linear;
+    else if (m == "cubic" || m == "bicubic")
+      mode = Mode::cubic;
+    else
+      fail(Error::Kind::model, "attribute \"mode\" is \"", m, "\"");
+    if (p == "zeros")
+      padding = Padding::zeros;
+    else if (p == "border")
+      padding = Padding::border;
+    else if (p == "reflection")
+      padding = Padding::reflection;
+    else
+      fail(Error::Kind::model, "attribute \"padding_mode\" is \"", p, "\"");
   }
 };
 
@@ -85,10 +93,12 @@ AxisTaps taps_of(const Rule& rule, double normalized, int64_t extent, int64_t st
   for (int k = 0; k < taps.count; ++k) {
     int64_t at = first + k;
     if (at < 0 || at >= extent) {
-      if (rule.padding == Padding::border) at = std::clamp<int64_t>(at, 0, extent - 1);
+      if (rule.padding == Padding::border)
+        at = std::clamp<int64_t>(at, 0, extent - 1);
       else if (rule.padding == Padding::reflection)
         at = std::clamp<int64_t>(static_cast<int64_t>(reflect(static_cast<double>(at), low, high)), 0, extent - 1);
-      else at = -1;
+      else
+        at = -1;
     }
     taps.offset[k] = at < 0 ? -1 : at * stride;
   }
@@ -122,8 +132,9 @@ void sample_reference(const Args& a) {
       for (int64_t p = 0; p < points; ++p) {
         // The grid names the last axis first.
         for (size_t d = 0; d < dims; ++d)
-          axes[d] = taps_of(rule, grid[(b * points + p) * static_cast<int64_t>(dims) + static_cast<int64_t>(dims - 1 - d)],
-                            shape[d + 2], strides[d]);
+          axes[d] =
+              taps_of(rule, grid[(b * points + p) * static_cast<int64_t>(dims) + static_cast<int64_t>(dims - 1 - d)],
+                      shape[d + 2], strides[d]);
         for (int64_t c = 0; c < shape[1]; ++c) {
           const int64_t channel = b * shape[1] + c;
           store(channel * points + p, gather(x.data() + channel * plane, axes, 0, 0));
@@ -141,12 +152,28 @@ void sample_reference(const Args& a) {
 constexpr AttrDef attrs_16[] = {{"mode", 0, "bilinear"}, {"padding_mode", 0, "zeros"}, {"align_corners", 0}};
 constexpr AttrDef attrs_20[] = {{"mode", 0, "linear"}, {"padding_mode", 0, "zeros"}, {"align_corners", 0}};
 constexpr Text types = "T=numeric|boolean; G=float : T, G -> T";
-const OpDef rows[] = {{.name = "GridSample", .since = 16, .in = {2, 2}, .types = types, .attrs = attrs_16,
-                       .infer = infer_sample, .reference = sample_reference},
-                      {.name = "GridSample", .since = 20, .in = {2, 2}, .types = types, .attrs = attrs_20,
-                       .infer = infer_sample, .reference = sample_reference},
-                      {.name = "GridSample", .domain = "com.microsoft", .since = 1, .in = {2, 2}, .types = types,
-                       .attrs = attrs_16, .infer = infer_sample, .reference = sample_reference}};
+const OpDef rows[] = {{.name = "GridSample",
+                       .since = 16,
+                       .in = {2, 2},
+                       .types = types,
+                       .attrs = attrs_16,
+                       .infer = infer_sample,
+                       .reference = sample_reference},
+                      {.name = "GridSample",
+                       .since = 20,
+                       .in = {2, 2},
+                       .types = types,
+                       .attrs = attrs_20,
+                       .infer = infer_sample,
+                       .reference = sample_reference},
+                      {.name = "GridSample",
+                       .domain = "com.microsoft",
+                       .since = 1,
+                       .in = {2, 2},
+                       .types = types,
+                       .attrs = attrs_16,
+                       .infer = infer_sample,
+                       .reference = sample_reference}};
 
 }  // namespace
 

@@ -9,8 +9,7 @@ void infer_group(Infer& n) {
   const Shape& x = n.shape(0);
   const int64_t groups = n.integer("num_groups");
   if (x.rank() < 2) fail(Error::Kind::shape, "input ", x, " has no channels");
-  if (groups < 1 || x[1] % groups)
-    fail(Error::Kind::shape, x[1], " channels do not split into ", groups, " groups");
+  if (groups < 1 || x[1] % groups) fail(Error::Kind::shape, x[1], " channels do not split into ", groups, " groups");
   for (int i = 1; i <= 2; ++i)
     if (!(n.shape(i) == Shape{PerGroup ? groups : x[1]}))
       fail(Error::Kind::shape, n.shape(i), " for ", x[1], " channels in ", groups, " groups");
@@ -23,10 +22,20 @@ void group_reference(const Args& a) {
 }
 
 constexpr AttrDef attrs[] = {{"epsilon", 1e-5}, {"num_groups", 0, {}, true}, {"stash_type", 1}};
-const OpDef rows[] = {{.name = "GroupNormalization", .since = 18, .in = {3, 3}, .types = "T=float : T, T, T -> T",
-                       .attrs = attrs, .infer = infer_group<true>, .reference = group_reference<true>},
-                      {.name = "GroupNormalization", .since = 21, .in = {3, 3}, .types = "T=float : T, T, T -> T",
-                       .attrs = attrs, .infer = infer_group<false>, .reference = group_reference<false>}};
+const OpDef rows[] = {{.name = "GroupNormalization",
+                       .since = 18,
+                       .in = {3, 3},
+                       .types = "T=float : T, T, T -> T",
+                       .attrs = attrs,
+                       .infer = infer_group<true>,
+                       .reference = group_reference<true>},
+                      {.name = "GroupNormalization",
+                       .since = 21,
+                       .in = {3, 3},
+                       .types = "T=float : T, T, T -> T",
+                       .attrs = attrs,
+                       .infer = infer_group<false>,
+                       .reference = group_reference<false>}};
 
 }  // namespace
 

@@ -30,7 +30,8 @@ void gru_reference(const Args& a) {
         const auto at = static_cast<size_t>(i);
         const int64_t row = 2 * hidden + i;
         const double bias = net.bias(d, 3 * hidden + row);
-        const double recurrent = linear_first ? r[at] * (net.recur(d, row, s.h) + bias) : net.recur(d, row, masked) + bias;
+        const double recurrent =
+            linear_first ? r[at] * (net.recur(d, row, s.h) + bias) : net.recur(d, row, masked) + bias;
         const double candidate = net.function(d, 1)(net.clipped(pre[static_cast<size_t>(row)] + recurrent));
         next[at] = (1 - z[at]) * candidate + z[at] * s.h[at];
       }
@@ -39,9 +40,14 @@ void gru_reference(const Args& a) {
   });
 }
 
-const OpDef rows[] = {{.name = "GRU", .since = 1, .in = {3, 6}, .out = {0, 2},
-                       .types = "T=float : T, T, T, T, int32, T -> T, T", .attrs = recurrent_attrs,
-                       .infer = infer_gru, .reference = gru_reference}};
+const OpDef rows[] = {{.name = "GRU",
+                       .since = 1,
+                       .in = {3, 6},
+                       .out = {0, 2},
+                       .types = "T=float : T, T, T, T, int32, T -> T, T",
+                       .attrs = recurrent_attrs,
+                       .infer = infer_gru,
+                       .reference = gru_reference}};
 
 }  // namespace
 

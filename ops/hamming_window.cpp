@@ -6,8 +6,13 @@ namespace {
 
 void window_reference(const Args& a) { store_window(a, 25.0 / 46, 21.0 / 46, 0); }
 
-const OpDef rows[] = {{.name = "HammingWindow", .since = 17, .in = {1, 1}, .types = "I=int32|int64 : I", .attrs = window_attrs,
-                       .infer = infer_window, .reference = window_reference}};
+const OpDef rows[] = {{.name = "HammingWindow",
+                       .since = 17,
+                       .in = {1, 1},
+                       .types = "I=int32|int64 : I",
+                       .attrs = window_attrs,
+                       .infer = infer_window,
+                       .reference = window_reference}};
 
 }  // namespace
 

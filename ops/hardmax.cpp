@@ -14,10 +14,20 @@ void hardmax_reference(const Args& a) {
   });
 }
 
-const OpDef rows[] = {{.name = "Hardmax", .since = 1, .in = {1, 1}, .types = "T=float : T -> T",
-                       .attrs = softmax_attrs_1, .infer = infer_softmax_flat, .reference = hardmax_reference<true>},
-                      {.name = "Hardmax", .since = 13, .in = {1, 1}, .types = "T=float : T -> T",
-                       .attrs = softmax_attrs_13, .infer = infer_softmax, .reference = hardmax_reference<false>}};
+const OpDef rows[] = {{.name = "Hardmax",
+                       .since = 1,
+                       .in = {1, 1},
+                       .types = "T=float : T -> T",
+                       .attrs = softmax_attrs_1,
+                       .infer = infer_softmax_flat,
+                       .reference = hardmax_reference<true>},
+                      {.name = "Hardmax",
+                       .since = 13,
+                       .in = {1, 1},
+                       .types = "T=float : T -> T",
+                       .attrs = softmax_attrs_13,
+                       .infer = infer_softmax,
+                       .reference = hardmax_reference<false>}};
 
 }  // namespace
 

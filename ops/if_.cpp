@@ -14,8 +14,8 @@ void run_if(Frame& f) {
 }
 
 constexpr AttrDef attrs[] = {{"then_branch", 0, {}, true}, {"else_branch", 0, {}, true}};
-const OpDef rows[] = {{.name = "If", .since = 1, .in = {1, 1}, .out = {1, many}, .types = {}, .attrs = attrs,
-                       .execute = run_if}};
+const OpDef rows[] = {
+    {.name = "If", .since = 1, .in = {1, 1}, .out = {1, many}, .types = {}, .attrs = attrs, .execute = run_if}};
 
 }  // namespace
 

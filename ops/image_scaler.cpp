@@ -26,8 +26,13 @@ void scaler_reference(const Args& a) {
 }
 
 constexpr AttrDef attrs[] = {{"scale", 1}};
-const OpDef rows[] = {{.name = "ImageScaler", .since = 1, .in = {1, 1}, .types = "T=float : T -> T", .attrs = attrs,
-                       .infer = infer_scaler, .reference = scaler_reference}};
+const OpDef rows[] = {{.name = "ImageScaler",
+                       .since = 1,
+                       .in = {1, 1},
+                       .types = "T=float : T -> T",
+                       .attrs = attrs,
+                       .infer = infer_scaler,
+                       .reference = scaler_reference}};
 
 }  // namespace
 

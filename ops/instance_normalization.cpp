@@ -17,8 +17,13 @@ void instance_reference(const Args& a) {
 }
 
 constexpr AttrDef attrs[] = {{"epsilon", 1e-5}};
-const OpDef rows[] = {{.name = "InstanceNormalization", .since = 1, .in = {3, 3}, .types = "T=float : T, T, T -> T",
-                       .attrs = attrs, .infer = infer_instance, .reference = instance_reference}};
+const OpDef rows[] = {{.name = "InstanceNormalization",
+                       .since = 1,
+                       .in = {3, 3},
+                       .types = "T=float : T, T, T -> T",
+                       .attrs = attrs,
+                       .infer = infer_instance,
+                       .reference = instance_reference}};
 
 }  // namespace
 

@@ -9,7 +9,15 @@ namespace tessera::ops {
 
 enum class Interpolation { nearest, linear, cubic };
 
-enum class Coordinates { half_pixel, half_pixel_symmetric, pytorch_half_pixel, align_corners, asymmetric, tf_half_pixel, crop };
+enum class Coordinates {
+  half_pixel,
+  half_pixel_symmetric,
+  pytorch_half_pixel,
+  align_corners,
+  asymmetric,
+  tf_half_pixel,
+  crop
+};
 
 /// Simple is what opset 10 did: towards zero when it enlarges, up when it shrinks.
 enum class Nearest { prefer_floor, prefer_ceil, floor, ceil, simple };
@@ -95,7 +103,8 @@ inline Taps resample_taps(const ResampleRule& rule, const ResampleAxis& a) {
   for (int64_t o = 0; o < a.out; ++o) {
     int64_t* index = taps.index.data() + o * taps.count;
     double* weight = taps.weight.data() + o * taps.count;
-    const double x = nearest ? static_cast<double>(source_coordinate<float>(rule, a, o)) : source_coordinate<double>(rule, a, o);
+    const double x =
+        nearest ? static_cast<double>(source_coordinate<float>(rule, a, o)) : source_coordinate<double>(rule, a, o);
     if (rule.coordinates == Coordinates::crop && (x < 0 || x > static_cast<double>(a.in - 1))) {
       std::fill_n(index, taps.count, -1);
       continue;
@@ -123,8 +132,10 @@ void pick_axis(const Around& to, int64_t in, const Taps& taps, const T* x, T* y,
     for (int64_t i = 0; i < to.extent; ++i) {
       T* row = y + (o * to.extent + i) * to.inner;
       const int64_t from = taps.index[static_cast<size_t>(i)];
-      if (from < 0) std::fill_n(row, to.inner, outside);
-      else std::copy_n(x + (o * in + from) * to.inner, to.inner, row);
+      if (from < 0)
+        std::fill_n(row, to.inner, outside);
+      else
+        std::copy_n(x + (o * in + from) * to.inner, to.inner, row);
     }
 }
 

@@ -22,9 +22,14 @@ void layer_normalization_reference(const Args& a) {
 }
 
 constexpr AttrDef attrs[] = {{"axis", -1}, {"epsilon", 1e-5}, {"stash_type", 1}};
-const OpDef rows[] = {{.name = "LayerNormalization", .since = 1, .in = {2, 3}, .out = {1, 3},
-                       .types = "T=float; S=float : T, S, S -> T", .attrs = attrs,
-                       .infer = infer_layer_normalization, .reference = layer_normalization_reference}};
+const OpDef rows[] = {{.name = "LayerNormalization",
+                       .since = 1,
+                       .in = {2, 3},
+                       .out = {1, 3},
+                       .types = "T=float; S=float : T, S, S -> T",
+                       .attrs = attrs,
+                       .infer = infer_layer_normalization,
+                       .reference = layer_normalization_reference}};
 
 }  // namespace
 

@@ -51,7 +51,8 @@ void linear_reference(const Args& a) {
   const double named = a.has("scale") ? static_cast<double>(a.real("scale")) : 0;
   const double scale = named != 0 ? named : 1 / std::sqrt(static_cast<double>(s.depth));
   const int64_t group = s.heads / s.kv_heads, cells = s.depth * s.value_depth;
-  const int64_t decays = decay ? a.in[decay_in].shape()[2] / s.kv_heads : 1, betas = beta ? a.in[beta_in].shape()[2] : 1;
+  const int64_t decays = decay ? a.in[decay_in].shape()[2] / s.kv_heads : 1,
+                betas = beta ? a.in[beta_in].shape()[2] : 1;
   Write<double> y(a.out[0]), present(a.out.size() > 1 ? a.out[1] : View{});
   std::vector<double> state(static_cast<size_t>(cells)), row(static_cast<size_t>(s.value_depth));
   for (int64_t b = 0; b < s.batch; ++b)
@@ -92,11 +93,16 @@ void linear_reference(const Args& a) {
     }
 }
 
-constexpr AttrDef attrs[] = {{"q_num_heads", 0, {}, true}, {"kv_num_heads", 0, {}, true},
-                             {"update_rule", 0, "gated_delta"}};
-const OpDef rows[] = {{.name = "LinearAttention", .since = 27, .in = {3, 6}, .out = {1, 2},
-                       .types = "T=float; S=float : T, T, T, S, T, T -> T, T", .attrs = attrs,
-                       .infer = infer_linear, .reference = linear_reference}};
+constexpr AttrDef attrs[] = {
+    {"q_num_heads", 0, {}, true}, {"kv_num_heads", 0, {}, true}, {"update_rule", 0, "gated_delta"}};
+const OpDef rows[] = {{.name = "LinearAttention",
+                       .since = 27,
+                       .in = {3, 6},
+                       .out = {1, 2},
+                       .types = "T=float; S=float : T, T, T, S, T, T -> T, T",
+                       .attrs = attrs,
+                       .infer = infer_linear,
+                       .reference = linear_reference}};
 
 }  // namespace
 

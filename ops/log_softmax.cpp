@@ -13,10 +13,20 @@ void log_softmax_reference(const Args& a) {
   });
 }
 
-const OpDef rows[] = {{.name = "LogSoftmax", .since = 1, .in = {1, 1}, .types = "T=float : T -> T",
-                       .attrs = softmax_attrs_1, .infer = infer_softmax_flat, .reference = log_softmax_reference<true>},
-                      {.name = "LogSoftmax", .since = 13, .in = {1, 1}, .types = "T=float : T -> T",
-                       .attrs = softmax_attrs_13, .infer = infer_softmax, .reference = log_softmax_reference<false>}};
+const OpDef rows[] = {{.name = "LogSoftmax",
+                       .since = 1,
+                       .in = {1, 1},
+                       .types = "T=float : T -> T",
+                       .attrs = softmax_attrs_1,
+                       .infer = infer_softmax_flat,
+                       .reference = log_softmax_reference<true>},
+                      {.name = "LogSoftmax",
+                       .since = 13,
+                       .in = {1, 1},
+                       .types = "T=float : T -> T",
+                       .attrs = softmax_attrs_13,
+                       .infer = infer_softmax,
+                       .reference = log_softmax_reference<false>}};
 
 }  // namespace
 

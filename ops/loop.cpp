@@ -33,8 +33,8 @@ void run_loop(Frame& f) {
 }
 
 constexpr AttrDef attrs[] = {{"body", 0, {}, true}};
-const OpDef rows[] = {{.name = "Loop", .since = 1, .in = {0, many}, .out = {0, many}, .types = {}, .attrs = attrs,
-                       .execute = run_loop}};
+const OpDef rows[] = {
+    {.name = "Loop", .since = 1, .in = {0, many}, .out = {0, many}, .types = {}, .attrs = attrs, .execute = run_loop}};
 
 }  // namespace
 

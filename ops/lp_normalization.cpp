@@ -34,8 +34,13 @@ void lp_reference(const Args& a) {
 }
 
 constexpr AttrDef attrs[] = {{"axis", -1}, {"p", 2}};
-const OpDef rows[] = {{.name = "LpNormalization", .since = 1, .in = {1, 1}, .types = "T=float : T -> T",
-                       .attrs = attrs, .infer = infer_lp, .reference = lp_reference}};
+const OpDef rows[] = {{.name = "LpNormalization",
+                       .since = 1,
+                       .in = {1, 1},
+                       .types = "T=float : T -> T",
+                       .attrs = attrs,
+                       .infer = infer_lp,
+                       .reference = lp_reference}};
 
 }  // namespace
 

@@ -27,10 +27,20 @@ void lp_pool_1(const Args& a) { pool_norm(a, a.real("p")); }
 void lp_pool_2(const Args& a) { pool_norm(a, static_cast<double>(a.integer("p"))); }
 
 constexpr AttrDef attrs[] = {{"p", 2}};
-const OpDef rows[] = {{.name = "LpPool", .since = 1, .in = {1, 1}, .types = "T=float : T -> T", .attrs = attrs,
-                       .infer = infer_pool, .reference = lp_pool_1},
-                      {.name = "LpPool", .since = 2, .in = {1, 1}, .types = "T=float : T -> T", .attrs = attrs,
-                       .infer = infer_pool, .reference = lp_pool_2}};
+const OpDef rows[] = {{.name = "LpPool",
+                       .since = 1,
+                       .in = {1, 1},
+                       .types = "T=float : T -> T",
+                       .attrs = attrs,
+                       .infer = infer_pool,
+                       .reference = lp_pool_1},
+                      {.name = "LpPool",
+                       .since = 2,
+                       .in = {1, 1},
+                       .types = "T=float : T -> T",
+                       .attrs = attrs,
+                       .infer = infer_pool,
+                       .reference = lp_pool_2}};
 
 }  // namespace
 

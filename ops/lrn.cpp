@@ -35,8 +35,13 @@ void lrn_reference(const Args& a) {
 }
 
 constexpr AttrDef attrs[] = {{"alpha", 1e-4}, {"beta", 0.75}, {"bias", 1}, {"size", 0, {}, true}};
-const OpDef rows[] = {{.name = "LRN", .since = 1, .in = {1, 1}, .types = "T=float : T -> T", .attrs = attrs,
-                       .infer = infer_lrn, .reference = lrn_reference}};
+const OpDef rows[] = {{.name = "LRN",
+                       .since = 1,
+                       .in = {1, 1},
+                       .types = "T=float : T -> T",
+                       .attrs = attrs,
+                       .infer = infer_lrn,
+                       .reference = lrn_reference}};
 
 }  // namespace
 

@@ -21,7 +21,9 @@ void lstm_reference(const Args& a) {
       for (int64_t row = 0; row < 4 * hidden; ++row)
         sums[static_cast<size_t>(row)] =
             pre[static_cast<size_t>(row)] + net.recur(d, row, s.h) + net.bias(d, 4 * hidden + row);
-      const auto peep = [&](int64_t which, int64_t i) { return peepholes ? peepholes[(d * 3 + which) * hidden + i] : 0; };
+      const auto peep = [&](int64_t which, int64_t i) {
+        return peepholes ? peepholes[(d * 3 + which) * hidden + i] : 0;
+      };
       for (int64_t i = 0; i < hidden; ++i) {
         const auto at = static_cast<size_t>(i);
         const auto sum = [&](int64_t gate) { return sums[static_cast<size_t>(gate * hidden + i)]; };
@@ -36,9 +38,14 @@ void lstm_reference(const Args& a) {
   });
 }
 
-const OpDef rows[] = {{.name = "LSTM", .since = 1, .in = {3, 8}, .out = {0, 3},
-                       .types = "T=float : T, T, T, T, int32, T, T, T -> T, T, T", .attrs = recurrent_attrs,
-                       .infer = infer_lstm, .reference = lstm_reference}};
+const OpDef rows[] = {{.name = "LSTM",
+                       .since = 1,
+                       .in = {3, 8},
+                       .out = {0, 3},
+                       .types = "T=float : T, T, T, T, int32, T, T, T -> T, T, T",
+                       .attrs = recurrent_attrs,
+                       .infer = infer_lstm,
+                       .reference = lstm_reference}};
 
 }  // namespace
 

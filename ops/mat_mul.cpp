@@ -22,8 +22,11 @@ void mat_mul_reference(const Args& a) {
   run<uint64_t, uint64_t>(a);
 }
 
-const OpDef rows[] = {{.name = "MatMul", .since = 1, .in = {2, 2},
-                       .types = "T=float|int32|int64|uint32|uint64 : T, T -> T", .infer = infer_matmul,
+const OpDef rows[] = {{.name = "MatMul",
+                       .since = 1,
+                       .in = {2, 2},
+                       .types = "T=float|int32|int64|uint32|uint64 : T, T -> T",
+                       .infer = infer_matmul,
                        .reference = mat_mul_reference}};
 
 }  // namespace

@@ -20,8 +20,11 @@ void integer_reference(const Args& a) {
   });
 }
 
-const OpDef rows[] = {{.name = "MatMulInteger", .since = 10, .in = {2, 4},
-                       .types = "A=int8|uint8; B=int8|uint8 : A, B, A, B -> int32", .infer = infer_integer,
+const OpDef rows[] = {{.name = "MatMulInteger",
+                       .since = 10,
+                       .in = {2, 4},
+                       .types = "A=int8|uint8; B=int8|uint8 : A, B, A, B -> int32",
+                       .infer = infer_integer,
                        .reference = integer_reference}};
 
 }  // namespace

@@ -9,9 +9,9 @@ namespace tessera::ops {
 /// a[..., m, k] times b[..., k, n]; vectors are taken as one row or one column.
 struct Product {
   int64_t m = 1, k = 1, n = 1;
-  Shape batch;                       ///< the broadcast leading axes
-  Shape out;                         ///< the result's shape
-  std::vector<int64_t> a_of, b_of;   ///< the matrix of `a` and of `b` for each batch
+  Shape batch;                      ///< the broadcast leading axes
+  Shape out;                        ///< the result's shape
+  std::vector<int64_t> a_of, b_of;  ///< the matrix of `a` and of `b` for each batch
 
   Product(const Shape& a, const Shape& b) {
     if (a.empty() || b.empty()) fail(Error::Kind::shape, "a scalar has no matrix product");

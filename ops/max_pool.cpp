@@ -40,15 +40,18 @@ void max_pool_reference(const Args& a) {
         });
         const int64_t to = p * w.out_elements() + at;
         y[to] = best;
-        if (indices)
-          indices[to] = where < 0 ? -1 : p * w.in_elements() + (columns ? column_major(w, where) : where);
+        if (indices) indices[to] = where < 0 ? -1 : p * w.in_elements() + (columns ? column_major(w, where) : where);
       });
     }
   });
 }
 
-const OpDef rows[] = {{.name = "MaxPool", .since = 1, .in = {1, 1}, .out = {1, 2},
-                       .types = "T=float|int8|uint8 : T -> T, int64", .infer = infer_max_pool,
+const OpDef rows[] = {{.name = "MaxPool",
+                       .since = 1,
+                       .in = {1, 1},
+                       .out = {1, 2},
+                       .types = "T=float|int8|uint8 : T -> T, int64",
+                       .infer = infer_max_pool,
                        .reference = max_pool_reference}};
 
 }  // namespace

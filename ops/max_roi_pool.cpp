@@ -20,7 +20,8 @@ struct Span {
 Span bin_of(int64_t i, int64_t bins, double first, double last, int64_t extent) {
   const double size = std::max(last - first + 1, 1.0) / static_cast<double>(bins);
   const auto clip = [&](double v) { return static_cast<int64_t>(std::clamp(v, 0.0, static_cast<double>(extent))); };
-  return {clip(std::floor(static_cast<double>(i) * size) + first), clip(std::ceil(static_cast<double>(i + 1) * size) + first)};
+  return {clip(std::floor(static_cast<double>(i) * size) + first),
+          clip(std::ceil(static_cast<double>(i + 1) * size) + first)};
 }
 
 void roi_reference(const Args& a) {
@@ -37,7 +38,8 @@ void roi_reference(const Args& a) {
       const auto batch = static_cast<int64_t>(rois[roi * 5]);
       if (batch < 0 || batch >= x_shape[0]) fail(Error::Kind::shape, "region ", roi, " is in picture ", batch);
       const auto edge = [&](int64_t k) { return std::round(rois[roi * 5 + k] * scale); };
-      const Span w = bin_of(pw, y_shape[3], edge(1), edge(3), width), h = bin_of(ph, y_shape[2], edge(2), edge(4), height);
+      const Span w = bin_of(pw, y_shape[3], edge(1), edge(3), width),
+                 h = bin_of(ph, y_shape[2], edge(2), edge(4), height);
       const T* plane = x.data() + (batch * x_shape[1] + c) * height * width;
       T best = h.begin < h.end && w.begin < w.end ? plane[h.begin * width + w.begin] : T(0);
       for (int64_t r = h.begin; r < h.end; ++r)
@@ -48,8 +50,13 @@ void roi_reference(const Args& a) {
 }
 
 constexpr AttrDef attrs[] = {{"spatial_scale", 1}, {"pooled_shape", 0, {}, true}};
-const OpDef rows[] = {{.name = "MaxRoiPool", .since = 1, .in = {2, 2}, .types = "T=float : T, T -> T", .attrs = attrs,
-                       .infer = infer_roi, .reference = roi_reference}};
+const OpDef rows[] = {{.name = "MaxRoiPool",
+                       .since = 1,
+                       .in = {2, 2},
+                       .types = "T=float : T, T -> T",
+                       .attrs = attrs,
+                       .infer = infer_roi,
+                       .reference = roi_reference}};
 
 }  // namespace
 

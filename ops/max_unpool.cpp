@@ -46,8 +46,12 @@ void unpool_reference(const Args& a) {
   });
 }
 
-const OpDef rows[] = {{.name = "MaxUnpool", .since = 9, .in = {2, 3}, .types = "T=float : T, int64, int64 -> T",
-                       .infer = infer_unpool, .reference = unpool_reference}};
+const OpDef rows[] = {{.name = "MaxUnpool",
+                       .since = 9,
+                       .in = {2, 3},
+                       .types = "T=float : T, int64, int64 -> T",
+                       .infer = infer_unpool,
+                       .reference = unpool_reference}};
 
 }  // namespace
 

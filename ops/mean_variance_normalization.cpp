@@ -32,7 +32,8 @@ void mvn_reference(const Args& a) {
   visit_real(a.in[0].type.dtype, [&]<class T>() {
     const Read<T> x(a.in[0]);
     Write<T> y(a.out[0]);
-    for_each_offset(shape, strides, [&](int64_t i, int64_t c) { sum[static_cast<size_t>(c)] += static_cast<double>(x[i]) / each; });
+    for_each_offset(shape, strides,
+                    [&](int64_t i, int64_t c) { sum[static_cast<size_t>(c)] += static_cast<double>(x[i]) / each; });
     for_each_offset(shape, strides, [&](int64_t i, int64_t c) {
       const double d = static_cast<double>(x[i]) - sum[static_cast<size_t>(c)];
       squares[static_cast<size_t>(c)] += d * d / each;
@@ -44,8 +45,12 @@ void mvn_reference(const Args& a) {
   });
 }
 
-const OpDef rows[] = {{.name = "MeanVarianceNormalization", .since = 9, .in = {1, 1}, .types = "T=float : T -> T",
-                       .infer = infer_mvn, .reference = mvn_reference}};
+const OpDef rows[] = {{.name = "MeanVarianceNormalization",
+                       .since = 9,
+                       .in = {1, 1},
+                       .types = "T=float : T -> T",
+                       .infer = infer_mvn,
+                       .reference = mvn_reference}};
 
 }  // namespace
 

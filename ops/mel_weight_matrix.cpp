@@ -33,13 +33,18 @@ void mel_reference(const Args& a) {
     if (first == centre) set(centre, m, 1);
     for (int64_t j = first; j <= centre && centre > first; ++j)
       set(j, m, static_cast<double>(j - first) / static_cast<double>(centre - first));
-    for (int64_t j = centre; j < last; ++j) set(j, m, static_cast<double>(last - j) / static_cast<double>(last - centre));
+    for (int64_t j = centre; j < last; ++j)
+      set(j, m, static_cast<double>(last - j) / static_cast<double>(last - centre));
   }
 }
 
 constexpr AttrDef attrs[] = {{"output_datatype", 1}};
-const OpDef rows[] = {{.name = "MelWeightMatrix", .since = 17, .in = {5, 5},
-                       .types = "I=int32|int64; F=float : I, I, I, F, F", .attrs = attrs, .infer = infer_mel,
+const OpDef rows[] = {{.name = "MelWeightMatrix",
+                       .since = 17,
+                       .in = {5, 5},
+                       .types = "I=int32|int64; F=float : I, I, I, F, F",
+                       .attrs = attrs,
+                       .infer = infer_mel,
                        .reference = mel_reference}};
 
 }  // namespace

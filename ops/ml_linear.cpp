@@ -12,7 +12,8 @@ std::vector<double> products(const AttrReader& n, const double* x, int64_t width
   for (int64_t t = 0; t < targets; ++t) {
     const auto at = static_cast<size_t>(t);
     sums[at] = at < intercepts.size() ? static_cast<double>(intercepts[at]) : 0;
-    for (int64_t c = 0; c < width; ++c) sums[at] += x[c] * static_cast<double>(coefficients[static_cast<size_t>(t * width + c)]);
+    for (int64_t c = 0; c < width; ++c)
+      sums[at] += x[c] * static_cast<double>(coefficients[static_cast<size_t>(t * width + c)]);
   }
   return sums;
 }
@@ -67,10 +68,23 @@ void classifier(const Args& a) {
 
 constexpr AttrDef attrs[] = {{"targets", 1}, {"post_transform", 0, "NONE"}};
 constexpr Text domain = "ai.onnx.ml", types = "T=float32|float64|int32|int64 : T";
-const OpDef rows[] = {{.name = "LinearRegressor", .domain = domain, .since = 1, .in = {1, 1}, .types = types,
-                       .attrs = attrs, .infer = infer_regressor, .reference = regressor},
-                      {.name = "LinearClassifier", .domain = domain, .since = 1, .in = {1, 1}, .out = {1, 2},
-                       .types = types, .attrs = attrs, .infer = infer_classifier, .reference = classifier}};
+const OpDef rows[] = {{.name = "LinearRegressor",
+                       .domain = domain,
+                       .since = 1,
+                       .in = {1, 1},
+                       .types = types,
+                       .attrs = attrs,
+                       .infer = infer_regressor,
+                       .reference = regressor},
+                      {.name = "LinearClassifier",
+                       .domain = domain,
+                       .since = 1,
+                       .in = {1, 1},
+                       .out = {1, 2},
+                       .types = types,
+                       .attrs = attrs,
+                       .infer = infer_classifier,
+                       .reference = classifier}};
 
 }  // namespace
 

@@ -37,19 +37,37 @@ void normalizer(const Args& a) {
       size = norm == "MAX" ? std::max(size, std::abs(v)) : size + (norm == "L1" ? std::abs(v) : v * v);
     }
     if (norm == "L2") size = std::sqrt(size);
-    for (int64_t i = r * rows.width; i < (r + 1) * rows.width; ++i) set_element(a.out[0], i, size > 0 ? x[i] / size : x[i]);
+    for (int64_t i = r * rows.width; i < (r + 1) * rows.width; ++i)
+      set_element(a.out[0], i, size > 0 ? x[i] / size : x[i]);
   }
 }
 
 constexpr AttrDef binarizer_attrs[] = {{"threshold", 0}};
 constexpr AttrDef normalizer_attrs[] = {{"norm", 0, "MAX"}};
 constexpr Text domain = "ai.onnx.ml", types = "T=float32|float64|int32|int64 : T";
-const OpDef rows[] = {{.name = "Binarizer", .domain = domain, .since = 1, .in = {1, 1}, .types = types,
-                       .attrs = binarizer_attrs, .infer = infer_same_type, .reference = binarizer},
-                      {.name = "Scaler", .domain = domain, .since = 1, .in = {1, 1}, .types = types,
-                       .infer = infer_floats, .reference = scaler},
-                      {.name = "Normalizer", .domain = domain, .since = 1, .in = {1, 1}, .types = types,
-                       .attrs = normalizer_attrs, .infer = infer_floats, .reference = normalizer}};
+const OpDef rows[] = {{.name = "Binarizer",
+                       .domain = domain,
+                       .since = 1,
+                       .in = {1, 1},
+                       .types = types,
+                       .attrs = binarizer_attrs,
+                       .infer = infer_same_type,
+                       .reference = binarizer},
+                      {.name = "Scaler",
+                       .domain = domain,
+                       .since = 1,
+                       .in = {1, 1},
+                       .types = types,
+                       .infer = infer_floats,
+                       .reference = scaler},
+                      {.name = "Normalizer",
+                       .domain = domain,
+                       .since = 1,
+                       .in = {1, 1},
+                       .types = types,
+                       .attrs = normalizer_attrs,
+                       .infer = infer_floats,
+                       .reference = normalizer}};
 
 }  // namespace
 

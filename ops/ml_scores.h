@@ -48,7 +48,8 @@ inline void transform_scores(ScoreTransform transform, std::vector<double>& scor
 /// [N, C] of a matrix, or of a vector as one row.
 struct Rows {
   int64_t count, width;
-  explicit Rows(const Shape& x) : count(x.rank() < 2 ? 1 : x[0]), width(x.rank() < 2 ? x.elements() : x.elements(1, x.size())) {}
+  explicit Rows(const Shape& x)
+      : count(x.rank() < 2 ? 1 : x[0]), width(x.rank() < 2 ? x.elements() : x.elements(1, x.size())) {}
 };
 
 /// Class labels of a classifier: strings or integers.
@@ -61,8 +62,10 @@ struct Labels {
   DType type() const { return names.empty() ? DType::int64 : DType::string; }
   size_t size() const { return names.empty() ? numbers.size() : names.size(); }
   void store(const View& to, int64_t i, size_t label) const {
-    if (!names.empty()) to.as<std::string>()[i] = names[label];
-    else to.as<int64_t>()[i] = label < numbers.size() ? numbers[label] : static_cast<int64_t>(label);
+    if (!names.empty())
+      to.as<std::string>()[i] = names[label];
+    else
+      to.as<int64_t>()[i] = label < numbers.size() ? numbers[label] : static_cast<int64_t>(label);
   }
 };
 

@@ -14,11 +14,17 @@ void momentum_reference(const Args& a) {
   });
 }
 
-constexpr AttrDef attrs[] = {{"alpha", 0, {}, true}, {"beta", 0, {}, true}, {"norm_coefficient", 0, {}, true},
-                             {"mode", 0, {}, true}};
-const OpDef rows[] = {{.name = "Momentum", .domain = "ai.onnx.preview.training", .since = 1, .in = {3, many},
-                       .out = {1, many}, .types = "R=float32|float64; T=float32|float64 : R, int64, T...",
-                       .attrs = attrs, .infer = infer_step<1>, .reference = momentum_reference}};
+constexpr AttrDef attrs[] = {
+    {"alpha", 0, {}, true}, {"beta", 0, {}, true}, {"norm_coefficient", 0, {}, true}, {"mode", 0, {}, true}};
+const OpDef rows[] = {{.name = "Momentum",
+                       .domain = "ai.onnx.preview.training",
+                       .since = 1,
+                       .in = {3, many},
+                       .out = {1, many},
+                       .types = "R=float32|float64; T=float32|float64 : R, int64, T...",
+                       .attrs = attrs,
+                       .infer = infer_step<1>,
+                       .reference = momentum_reference}};
 
 }  // namespace
 

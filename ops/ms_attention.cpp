@@ -117,7 +117,8 @@ void attention_reference(const Args& a) {
   const int64_t depth = s.q_hidden / s.heads, value_depth = s.v_hidden / s.heads;
   const std::vector<double> qkv = project(a, s, columns);
   AttentionShape shape{s.batch, s.heads, s.heads, s.sequence, s.total, depth, value_depth, 0, 0};
-  shape.scale = a.has("scale") && a.real("scale") != 0 ? static_cast<double>(a.real("scale")) : 1 / std::sqrt(static_cast<double>(depth));
+  shape.scale = a.has("scale") && a.real("scale") != 0 ? static_cast<double>(a.real("scale"))
+                                                       : 1 / std::sqrt(static_cast<double>(depth));
   const int64_t row = s.sequence * columns;
   const Heads q{qkv.data(), row, depth, columns};
   Heads k{qkv.data() + s.q_hidden, row, depth, columns};
@@ -143,7 +144,8 @@ void attention_reference(const Args& a) {
       shape, q, k, v,
       [&](int64_t b, int64_t h, int64_t i, int64_t j) {
         if (causal && j > s.past + i) return masked_score;
-        const double extra = !scores ? 0 : scores[((b % added[0] * added[1] + h % added[1]) * s.sequence + i) * s.total + j];
+        const double extra =
+            !scores ? 0 : scores[((b % added[0] * added[1] + h % added[1]) * s.sequence + i) * s.total + j];
         return extra + (mask.visible(b, i, j) ? 0 : filter);
       },
       [&](int64_t b, int64_t h, int64_t i, const std::vector<double>& sums) {
@@ -153,11 +155,17 @@ void attention_reference(const Args& a) {
       unwatched);
 }
 
-constexpr AttrDef attrs[] = {{"num_heads", 0, {}, true}, {"unidirectional", 0}, {"do_rotary", 0},
-                             {"mask_filter_value", -10000}};
-const OpDef rows[] = {{.name = "Attention", .domain = "com.microsoft", .since = 1, .in = {2, 7}, .out = {1, 2},
-                       .types = "T=float : T, T, T, int32, T, T, int32 -> T, T", .attrs = attrs,
-                       .infer = infer_attention, .reference = attention_reference}};
+constexpr AttrDef attrs[] = {
+    {"num_heads", 0, {}, true}, {"unidirectional", 0}, {"do_rotary", 0}, {"mask_filter_value", -10000}};
+const OpDef rows[] = {{.name = "Attention",
+                       .domain = "com.microsoft",
+                       .since = 1,
+                       .in = {2, 7},
+                       .out = {1, 2},
+                       .types = "T=float : T, T, T, int32, T, T, int32 -> T, T",
+                       .attrs = attrs,
+                       .infer = infer_attention,
+                       .reference = attention_reference}};
 
 }  // namespace
 

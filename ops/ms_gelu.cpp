@@ -35,8 +35,14 @@ void quick(const Args& a) {
 
 constexpr AttrDef quick_attrs[] = {{"alpha", 1.702}};
 constexpr OpDef row(Text name, Arity in, void (*reference)(const Args&), List<AttrDef> attrs = {}) {
-  return {.name = name, .domain = "com.microsoft", .since = 1, .in = in, .types = "T=float : T, T -> T",
-          .attrs = attrs, .infer = infer_gelu, .reference = reference};
+  return {.name = name,
+          .domain = "com.microsoft",
+          .since = 1,
+          .in = in,
+          .types = "T=float : T, T -> T",
+          .attrs = attrs,
+          .infer = infer_gelu,
+          .reference = reference};
 }
 const OpDef rows[] = {row("Gelu", {1, 1}, exact), row("BiasGelu", {2, 2}, exact), row("FastGelu", {1, 2}, fast),
                       row("QuickGelu", {1, 1}, quick, quick_attrs)};

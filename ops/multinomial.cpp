@@ -31,8 +31,14 @@ void multinomial_reference(const Args& a) {
 }
 
 constexpr AttrDef attrs[] = {{"sample_size", 1}};
-const OpDef rows[] = {{.name = "Multinomial", .since = 7, .in = {1, 1}, .types = "T=float : T", .attrs = attrs,
-                       .infer = infer_multinomial, .reference = multinomial_reference, .folds = false}};
+const OpDef rows[] = {{.name = "Multinomial",
+                       .since = 7,
+                       .in = {1, 1},
+                       .types = "T=float : T",
+                       .attrs = attrs,
+                       .infer = infer_multinomial,
+                       .reference = multinomial_reference,
+                       .folds = false}};
 
 }  // namespace
 

@@ -11,8 +11,12 @@ void nll_reference(const Args& a) {
   store_loss(a, logs.data());
 }
 
-const OpDef rows[] = {{.name = "NegativeLogLikelihoodLoss", .since = 12, .in = {2, 3},
-                       .types = "T=float; I=int32|int64 : T, I, T -> T", .attrs = loss_attrs, .infer = infer_nll,
+const OpDef rows[] = {{.name = "NegativeLogLikelihoodLoss",
+                       .since = 12,
+                       .in = {2, 3},
+                       .types = "T=float; I=int32|int64 : T, I, T -> T",
+                       .attrs = loss_attrs,
+                       .infer = infer_nll,
                        .reference = nll_reference}};
 
 }  // namespace

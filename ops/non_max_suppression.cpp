@@ -53,7 +53,8 @@ void run_suppression(Frame& f) {
       for (const int64_t i : order) {
         if (kept.size() >= most) break;
         const Box box = box_of(boxes, b * bs[1] + i, centred);
-        if (std::any_of(kept.begin(), kept.end(), [&](const Box& k) { return overlap(k, box) > most_overlap; })) continue;
+        if (std::any_of(kept.begin(), kept.end(), [&](const Box& k) { return overlap(k, box) > most_overlap; }))
+          continue;
         kept.push_back(box);
         for (const int64_t value : {b, c, i}) chosen.push_back(value);
       }
@@ -64,8 +65,8 @@ void run_suppression(Frame& f) {
 }
 
 constexpr AttrDef attrs[] = {{"center_point_box", 0}};
-const OpDef rows[] = {{.name = "NonMaxSuppression", .since = 10, .in = {2, 5}, .types = {}, .attrs = attrs,
-                       .execute = run_suppression}};
+const OpDef rows[] = {
+    {.name = "NonMaxSuppression", .since = 10, .in = {2, 5}, .types = {}, .attrs = attrs, .execute = run_suppression}};
 
 }  // namespace
 

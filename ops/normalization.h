@@ -42,14 +42,15 @@ class RowOperand {
   RowOperand(const Args& a, size_t input, const Shape& x, int64_t row) {
     if (!a.has_in(input) || input >= a.node().op_inputs()) return;
     values_ = Read<double>(a.in[input]);
-    if (values_.size() == row && a.in[input].shape().rank() <= x.rank() - 1) period_ = row;
-    else if (values_.size() == 1) period_ = 1;
-    else offsets_ = broadcast_offsets(a.in[input].shape(), x);
+    if (values_.size() == row && a.in[input].shape().rank() <= x.rank() - 1)
+      period_ = row;
+    else if (values_.size() == 1)
+      period_ = 1;
+    else
+      offsets_ = broadcast_offsets(a.in[input].shape(), x);
   }
   explicit operator bool() const { return static_cast<bool>(values_); }
-  double at(int64_t i) const {
-    return values_[offsets_.empty() ? i % period_ : offsets_[static_cast<size_t>(i)]];
-  }
+  double at(int64_t i) const { return values_[offsets_.empty() ? i % period_ : offsets_[static_cast<size_t>(i)]]; }
 
  private:
   Read<double> values_;

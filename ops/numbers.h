@@ -63,8 +63,10 @@ class Read {
   }
 
   static T wrap(double value) {
-    if constexpr (std::is_integral_v<T>) return static_cast<T>(static_cast<int64_t>(value));
-    else return static_cast<T>(value);
+    if constexpr (std::is_integral_v<T>)
+      return static_cast<T>(static_cast<int64_t>(value));
+    else
+      return static_cast<T>(value);
   }
 
   std::vector<T> own_;
@@ -102,8 +104,10 @@ class Write {
     visit(view_.type.dtype, [&]<class S>() {
       S* to = view_.as<S>();
       for (int64_t i = 0; i < count; ++i) {
-        if constexpr (std::is_arithmetic_v<S>) to[i] = static_cast<S>(own_[static_cast<size_t>(i)]);
-        else to[i] = S(static_cast<float>(own_[static_cast<size_t>(i)]));
+        if constexpr (std::is_arithmetic_v<S>)
+          to[i] = static_cast<S>(own_[static_cast<size_t>(i)]);
+        else
+          to[i] = S(static_cast<float>(own_[static_cast<size_t>(i)]));
       }
     });
   }

@@ -14,7 +14,8 @@ void run(Frame& f) {
   f.out[0] = value;
 }
 
-const OpDef rows[] = {{.name = "OptionalGetElement", .since = 15, .in = {1, 1}, .out = {1, 1}, .types = {}, .execute = run}};
+const OpDef rows[] = {
+    {.name = "OptionalGetElement", .since = 15, .in = {1, 1}, .out = {1, 1}, .types = {}, .execute = run}};
 
 }  // namespace
 

@@ -9,7 +9,8 @@ void run(Frame& f) {
   f.out[0] = datum_of(boolean(given));
 }
 
-const OpDef rows[] = {{.name = "OptionalHasElement", .since = 15, .in = {0, 1}, .out = {1, 1}, .types = {}, .execute = run}};
+const OpDef rows[] = {
+    {.name = "OptionalHasElement", .since = 15, .in = {0, 1}, .out = {1, 1}, .types = {}, .execute = run}};
 
 }  // namespace
 

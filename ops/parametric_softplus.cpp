@@ -19,8 +19,13 @@ void softplus_reference(const Args& a) {
 }
 
 constexpr AttrDef attrs[] = {{"alpha", 1}, {"beta", 1}};
-const OpDef rows[] = {{.name = "ParametricSoftplus", .since = 1, .in = {1, 1}, .types = "T=float : T -> T",
-                       .attrs = attrs, .infer = infer_softplus, .reference = softplus_reference}};
+const OpDef rows[] = {{.name = "ParametricSoftplus",
+                       .since = 1,
+                       .in = {1, 1},
+                       .types = "T=float : T -> T",
+                       .attrs = attrs,
+                       .infer = infer_softplus,
+                       .reference = softplus_reference}};
 
 }  // namespace
 

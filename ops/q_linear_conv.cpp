@@ -35,10 +35,14 @@ void quantized_reference(const Args& a) {
 }
 
 constexpr AttrDef attrs[] = {{"group", 1}};
-const OpDef rows[] = {{.name = "QLinearConv", .since = 10, .in = {8, 9},
+const OpDef rows[] = {{.name = "QLinearConv",
+                       .since = 10,
+                       .in = {8, 9},
                        .types = "X=int8|uint8; W=int8|uint8; Y=int8|uint8 : "
                                 "X, float32, X, W, float32, W, float32, Y, int32 -> Y",
-                       .attrs = attrs, .infer = infer_quantized, .reference = quantized_reference}};
+                       .attrs = attrs,
+                       .infer = infer_quantized,
+                       .reference = quantized_reference}};
 
 }  // namespace
 

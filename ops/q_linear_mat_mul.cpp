@@ -43,9 +43,12 @@ void quantized_reference(const Args& g) {
   });
 }
 
-const OpDef rows[] = {{.name = "QLinearMatMul", .since = 10, .in = {8, 8},
+const OpDef rows[] = {{.name = "QLinearMatMul",
+                       .since = 10,
+                       .in = {8, 8},
                        .types = "A=fixed; B=fixed; S=float; Y=fixed : A, S, A, B, S, B, S, Y",
-                       .infer = infer_quantized, .reference = quantized_reference}};
+                       .infer = infer_quantized,
+                       .reference = quantized_reference}};
 
 }  // namespace
 

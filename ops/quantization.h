@@ -16,8 +16,7 @@ class ScaleMap {
     extent_ = around.extent;
     inner_ = around.inner;
     if (scale.rank() == 1 && !block) {
-      if (scale[0] != extent_)
-        fail(Error::Kind::shape, scale[0], " scales for an axis of ", extent_);
+      if (scale[0] != extent_) fail(Error::Kind::shape, scale[0], " scales for an axis of ", extent_);
       kind_ = Kind::axis;
       return;
     }
@@ -100,8 +99,10 @@ inline void store_small_float(const View& to, int64_t i, float value, bool satur
 /// Sums of products scaled into output 0: `scale` is the whole factor, `zero` the output's point.
 inline void requantize(const View& to, int64_t i, double sum, float scale, double zero, IntegerRange range) {
   const float value = static_cast<float>(sum) * scale;
-  if (is_quantized_integer(to.type.dtype)) set_element(to, i, quantized(value, zero, range));
-  else store_small_float(to, i, value, true);
+  if (is_quantized_integer(to.type.dtype))
+    set_element(to, i, quantized(value, zero, range));
+  else
+    store_small_float(to, i, value, true);
 }
 
 }  // namespace tessera::ops

@@ -45,11 +45,20 @@ void quantize_reference(const Args& a) {
 }
 
 constexpr AttrDef attrs[] = {{"axis", 1}, {"saturate", 1}, {"block_size", 0}, {"output_dtype", 0}, {"precision", 0}};
-const OpDef rows[] = {{.name = "QuantizeLinear", .since = 10, .in = {2, 3},
-                       .types = "T=float|int32; S=float|int32|float8e8m0; Z=fixed : T, S, Z", .attrs = attrs,
-                       .infer = infer_quantize, .reference = quantize_reference},
-                      {.name = "QuantizeLinear", .domain = "com.microsoft", .since = 1, .in = {2, 3},
-                       .types = "T=float; S=float; Z=fixed : T, S, Z", .attrs = attrs, .infer = infer_quantize,
+const OpDef rows[] = {{.name = "QuantizeLinear",
+                       .since = 10,
+                       .in = {2, 3},
+                       .types = "T=float|int32; S=float|int32|float8e8m0; Z=fixed : T, S, Z",
+                       .attrs = attrs,
+                       .infer = infer_quantize,
+                       .reference = quantize_reference},
+                      {.name = "QuantizeLinear",
+                       .domain = "com.microsoft",
+                       .since = 1,
+                       .in = {2, 3},
+                       .types = "T=float; S=float; Z=fixed : T, S, Z",
+                       .attrs = attrs,
+                       .infer = infer_quantize,
                        .reference = quantize_reference}};
 
 }  // namespace

@@ -4,8 +4,14 @@
 namespace tessera::ops {
 namespace {
 
-const OpDef rows[] = {{.name = "RandomNormal", .since = 1, .in = {0, 0}, .types = {}, .attrs = normal_attrs, .infer = infer_random_shape,
-                       .reference = fill_normal, .folds = false}};
+const OpDef rows[] = {{.name = "RandomNormal",
+                       .since = 1,
+                       .in = {0, 0},
+                       .types = {},
+                       .attrs = normal_attrs,
+                       .infer = infer_random_shape,
+                       .reference = fill_normal,
+                       .folds = false}};
 
 }  // namespace
 

@@ -4,8 +4,14 @@
 namespace tessera::ops {
 namespace {
 
-const OpDef rows[] = {{.name = "RandomNormalLike", .since = 1, .in = {1, 1}, .types = "T=all : T", .attrs = normal_attrs, .infer = infer_random_like,
-                       .reference = fill_normal, .folds = false}};
+const OpDef rows[] = {{.name = "RandomNormalLike",
+                       .since = 1,
+                       .in = {1, 1},
+                       .types = "T=all : T",
+                       .attrs = normal_attrs,
+                       .infer = infer_random_like,
+                       .reference = fill_normal,
+                       .folds = false}};
 
 }  // namespace
 

@@ -4,8 +4,14 @@
 namespace tessera::ops {
 namespace {
 
-const OpDef rows[] = {{.name = "RandomUniform", .since = 1, .in = {0, 0}, .types = {}, .attrs = uniform_attrs, .infer = infer_random_shape,
-                       .reference = fill_uniform, .folds = false}};
+const OpDef rows[] = {{.name = "RandomUniform",
+                       .since = 1,
+                       .in = {0, 0},
+                       .types = {},
+                       .attrs = uniform_attrs,
+                       .infer = infer_random_shape,
+                       .reference = fill_uniform,
+                       .folds = false}};
 
 }  // namespace
 

@@ -4,8 +4,14 @@
 namespace tessera::ops {
 namespace {
 
-const OpDef rows[] = {{.name = "RandomUniformLike", .since = 1, .in = {1, 1}, .types = "T=all : T", .attrs = uniform_attrs, .infer = infer_random_like,
-                       .reference = fill_uniform, .folds = false}};
+const OpDef rows[] = {{.name = "RandomUniformLike",
+                       .since = 1,
+                       .in = {1, 1},
+                       .types = "T=all : T",
+                       .attrs = uniform_attrs,
+                       .infer = infer_random_like,
+                       .reference = fill_uniform,
+                       .folds = false}};
 
 }  // namespace
 

@@ -122,8 +122,13 @@ template <class T>
 class Recurrence {
  public:
   Recurrence(const Args& a, int gates, List<Text> activations)
-      : a_(a), gates_(gates), shape_(a, a.in[rnn_x].shape(), a.in[rnn_w].shape(), a.in[rnn_r].shape(), gates),
-        x_(a.in[rnn_x]), w_(a.in[rnn_w]), r_(a.in[rnn_r]), bias_(a.has_in(rnn_b) ? a.in[rnn_b] : View{}),
+      : a_(a),
+        gates_(gates),
+        shape_(a, a.in[rnn_x].shape(), a.in[rnn_w].shape(), a.in[rnn_r].shape(), gates),
+        x_(a.in[rnn_x]),
+        w_(a.in[rnn_w]),
+        r_(a.in[rnn_r]),
+        bias_(a.has_in(rnn_b) ? a.in[rnn_b] : View{}),
         functions_(read_activations(a, activations, shape_.directions)),
         clip_(a.has("clip") ? static_cast<double>(a.real("clip")) : 0) {}
 
@@ -210,7 +215,7 @@ class Recurrence {
   double clip_;
 };
 
-inline constexpr AttrDef recurrent_attrs[] = {{"direction", 0, "forward"}, {"layout", 0}, {"input_forget", 0},
-                                              {"linear_before_reset", 0}};
+inline constexpr AttrDef recurrent_attrs[] = {
+    {"direction", 0, "forward"}, {"layout", 0}, {"input_forget", 0}, {"linear_before_reset", 0}};
 
 }  // namespace tessera::ops

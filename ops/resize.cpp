@@ -123,9 +123,7 @@ void set_output(Infer& n, const std::vector<ResampleAxis>& axes) {
   n.set(0, y);
 }
 
-void infer_10(Infer& n) {
-  set_output(n, resolve(n, n.shape(0), rule_of_10(n), {{}, numbers(n.value(1).view()), {}}));
-}
+void infer_10(Infer& n) { set_output(n, resolve(n, n.shape(0), rule_of_10(n), {{}, numbers(n.value(1).view()), {}})); }
 
 void resize_10(const Args& a) {
   const ResampleRule rule = rule_of_10(a);
@@ -136,7 +134,9 @@ enum In { x_in, roi_in, scales_in, sizes_in };
 
 void infer_11(Infer& n) {
   const ResampleRule rule = rule_of(n);
-  const auto read = [&](int i) { return n.has_input(i) && n.in(i).shape.elements() ? numbers(n.value(i).view()) : std::vector<double>{}; };
+  const auto read = [&](int i) {
+    return n.has_input(i) && n.in(i).shape.elements() ? numbers(n.value(i).view()) : std::vector<double>{};
+  };
   Wish wish{{}, read(scales_in), {}};
   if (wish.scales.empty()) wish.sizes = read(sizes_in);
   if (rule.coordinates == Coordinates::crop) wish.roi = read(roi_in);
@@ -146,7 +146,9 @@ void infer_11(Infer& n) {
 
 void resize_11(const Args& a) {
   const ResampleRule rule = rule_of(a);
-  const auto read = [&](size_t i) { return i < a.node().op_inputs() && a.has_in(i) ? numbers(a.in[i]) : std::vector<double>{}; };
+  const auto read = [&](size_t i) {
+    return i < a.node().op_inputs() && a.has_in(i) ? numbers(a.in[i]) : std::vector<double>{};
+  };
   Wish wish{read(roi_in), read(scales_in), {}};
   if (wish.scales.empty()) wish.sizes = read(sizes_in);
   resample(a, rule, resolve(a, a.in[0].shape(), rule, wish));
@@ -162,10 +164,20 @@ constexpr AttrDef attrs[] = {{"mode", 0, "nearest"},
                              {"antialias", 0},
                              {"keep_aspect_ratio_policy", 0, "stretch"}};
 constexpr Text types = "T=all; R=float : T, R, float32, int64 -> T";
-const OpDef rows[] = {{.name = "Resize", .since = 10, .in = {2, 2}, .types = "T=all : T, float32 -> T",
-                       .attrs = attrs_10, .infer = infer_10, .reference = resize_10},
-                      {.name = "Resize", .since = 11, .in = {1, 4}, .types = types, .attrs = attrs,
-                       .infer = infer_11, .reference = resize_11}};
+const OpDef rows[] = {{.name = "Resize",
+                       .since = 10,
+                       .in = {2, 2},
+                       .types = "T=all : T, float32 -> T",
+                       .attrs = attrs_10,
+                       .infer = infer_10,
+                       .reference = resize_10},
+                      {.name = "Resize",
+                       .since = 11,
+                       .in = {1, 4},
+                       .types = types,
+                       .attrs = attrs,
+                       .infer = infer_11,
+                       .reference = resize_11}};
 
 }  // namespace
 

@@ -23,11 +23,20 @@ void rms_reference(const Args& a) {
 }
 
 constexpr AttrDef attrs[] = {{"axis", -1}, {"epsilon", 1e-5}, {"stash_type", 1}};
-const OpDef rows[] = {{.name = "RMSNormalization", .since = 23, .in = {2, 2},
-                       .types = "T=float; S=float : T, S -> S", .attrs = attrs, .infer = infer_rms,
+const OpDef rows[] = {{.name = "RMSNormalization",
+                       .since = 23,
+                       .in = {2, 2},
+                       .types = "T=float; S=float : T, S -> S",
+                       .attrs = attrs,
+                       .infer = infer_rms,
                        .reference = rms_reference},
-                      {.name = "SimplifiedLayerNormalization", .since = 1, .in = {2, 2}, .out = {1, 2},
-                       .types = "T=float; S=float : T, S -> S", .attrs = attrs, .infer = infer_rms,
+                      {.name = "SimplifiedLayerNormalization",
+                       .since = 1,
+                       .in = {2, 2},
+                       .out = {1, 2},
+                       .types = "T=float; S=float : T, S -> S",
+                       .attrs = attrs,
+                       .infer = infer_rms,
                        .reference = rms_reference}};
 
 }  // namespace

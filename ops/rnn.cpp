@@ -15,7 +15,8 @@ void rnn_reference(const Args& a) {
     net.run(false, [&](auto& s, const std::vector<double>& pre) {
       std::vector<double> next(s.h.size());
       for (int64_t i = 0; i < hidden; ++i) {
-        const double v = pre[static_cast<size_t>(i)] + net.recur(s.direction, i, s.h) + net.bias(s.direction, hidden + i);
+        const double v =
+            pre[static_cast<size_t>(i)] + net.recur(s.direction, i, s.h) + net.bias(s.direction, hidden + i);
         next[static_cast<size_t>(i)] = net.function(s.direction, 0)(net.clipped(v));
       }
       s.h = std::move(next);
@@ -23,9 +24,14 @@ void rnn_reference(const Args& a) {
   });
 }
 
-const OpDef rows[] = {{.name = "RNN", .since = 1, .in = {3, 6}, .out = {0, 2},
-                       .types = "T=float : T, T, T, T, int32, T -> T, T", .attrs = recurrent_attrs,
-                       .infer = infer_rnn, .reference = rnn_reference}};
+const OpDef rows[] = {{.name = "RNN",
+                       .since = 1,
+                       .in = {3, 6},
+                       .out = {0, 2},
+                       .types = "T=float : T, T, T, T, int32, T -> T, T",
+                       .attrs = recurrent_attrs,
+                       .infer = infer_rnn,
+                       .reference = rnn_reference}};
 
 }  // namespace
 

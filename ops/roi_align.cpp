@@ -55,7 +55,9 @@ void pool_regions(const Args& a, bool half_pixel) {
       double width = edge(2) - edge(0), height = edge(3) - edge(1);
       if (!half_pixel) width = std::max(width, 1.0), height = std::max(height, 1.0);
       const double bin_h = height / static_cast<double>(ys[2]), bin_w = width / static_cast<double>(ys[3]);
-      const auto grid = [&](double bin) { return ratio > 0 ? ratio : static_cast<int64_t>(std::clamp(std::ceil(bin), 0.0, 1e6)); };
+      const auto grid = [&](double bin) {
+        return ratio > 0 ? ratio : static_cast<int64_t>(std::clamp(std::ceil(bin), 0.0, 1e6));
+      };
       const int64_t rows = grid(bin_h), columns = grid(bin_w);
       for (int64_t ph = 0; ph < ys[2]; ++ph)
         for (int64_t pw = 0; pw < ys[3]; ++pw) {
@@ -91,13 +93,24 @@ void align_16(const Args& a) {
   pool_regions(a, mode == "half_pixel");
 }
 
-constexpr AttrDef attrs[] = {{"mode", 0, "avg"}, {"output_height", 1}, {"output_width", 1}, {"sampling_ratio", 0},
+constexpr AttrDef attrs[] = {{"mode", 0, "avg"},   {"output_height", 1},
+                             {"output_width", 1},  {"sampling_ratio", 0},
                              {"spatial_scale", 1}, {"coordinate_transformation_mode", 0, "half_pixel"}};
 constexpr Text types = "T=float : T, T, int64 -> T";
-const OpDef rows[] = {{.name = "RoiAlign", .since = 10, .in = {3, 3}, .types = types, .attrs = attrs,
-                       .infer = infer_roi, .reference = align_10},
-                      {.name = "RoiAlign", .since = 16, .in = {3, 3}, .types = types, .attrs = attrs,
-                       .infer = infer_roi, .reference = align_16}};
+const OpDef rows[] = {{.name = "RoiAlign",
+                       .since = 10,
+                       .in = {3, 3},
+                       .types = types,
+                       .attrs = attrs,
+                       .infer = infer_roi,
+                       .reference = align_10},
+                      {.name = "RoiAlign",
+                       .since = 16,
+                       .in = {3, 3},
+                       .types = types,
+                       .attrs = attrs,
+                       .infer = infer_roi,
+                       .reference = align_16}};
 
 }  // namespace
 

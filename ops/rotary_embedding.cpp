@@ -69,7 +69,8 @@ void rotary_reference(const Args& a) {
           const int64_t at = b * s.heads * s.sequence * s.depth + t * s.sequence_stride + h * s.head_stride;
           for (int64_t i = 0; i < s.turned / 2; ++i) {
             const int64_t p = at + (interleaved ? 2 * i : i), q = interleaved ? p + 1 : p + s.turned / 2;
-            const double c = static_cast<double>(cos[row * tables.back() + i]), d = static_cast<double>(sin[row * tables.back() + i]);
+            const double c = static_cast<double>(cos[row * tables.back() + i]),
+                         d = static_cast<double>(sin[row * tables.back() + i]);
             const double u = static_cast<double>(x[p]), v = static_cast<double>(x[q]);
             y[p] = static_cast<T>((c * u - d * v) * scale);
             y[q] = static_cast<T>((d * u + c * v) * scale);
@@ -81,10 +82,20 @@ void rotary_reference(const Args& a) {
 }
 
 constexpr AttrDef attrs[] = {{"interleaved", 0}, {"num_heads", 0}, {"rotary_embedding_dim", 0}};
-const OpDef rows[] = {{.name = "RotaryEmbedding", .since = 23, .in = {3, 4}, .types = "T=float : T, T, T, int64 -> T",
-                       .attrs = attrs, .infer = infer_rotary<standard>, .reference = rotary_reference<standard>},
-                      {.name = "RotaryEmbedding", .domain = "com.microsoft", .since = 1, .in = {4, 4},
-                       .types = "T=float : T, int64, T, T -> T", .attrs = attrs, .infer = infer_rotary<contrib>,
+const OpDef rows[] = {{.name = "RotaryEmbedding",
+                       .since = 23,
+                       .in = {3, 4},
+                       .types = "T=float : T, T, T, int64 -> T",
+                       .attrs = attrs,
+                       .infer = infer_rotary<standard>,
+                       .reference = rotary_reference<standard>},
+                      {.name = "RotaryEmbedding",
+                       .domain = "com.microsoft",
+                       .since = 1,
+                       .in = {4, 4},
+                       .types = "T=float : T, int64, T, T -> T",
+                       .attrs = attrs,
+                       .infer = infer_rotary<contrib>,
                        .reference = rotary_reference<contrib>}};
 
 }  // namespace

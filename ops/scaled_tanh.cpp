@@ -16,8 +16,13 @@ void tanh_reference(const Args& a) {
 }
 
 constexpr AttrDef attrs[] = {{"alpha", 1}, {"beta", 1}};
-const OpDef rows[] = {{.name = "ScaledTanh", .since = 1, .in = {1, 1}, .types = "T=float : T -> T", .attrs = attrs,
-                       .infer = infer_tanh, .reference = tanh_reference}};
+const OpDef rows[] = {{.name = "ScaledTanh",
+                       .since = 1,
+                       .in = {1, 1},
+                       .types = "T=float : T -> T",
+                       .attrs = attrs,
+                       .infer = infer_tanh,
+                       .reference = tanh_reference}};
 
 }  // namespace
 

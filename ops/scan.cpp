@@ -76,9 +76,8 @@ Tensor padded(const Tensor& part, int64_t length) {
   if (shape[0] == length) return part;
   shape[0] = length;
   Tensor result = Tensor::make({part.type.dtype, shape});
-  visit_bits(part.type.dtype, [&]<class T>() {
-    std::copy_n(part.as<T>(), part.type.shape.elements(), result.as<T>());
-  });
+  visit_bits(part.type.dtype,
+             [&]<class T>() { std::copy_n(part.as<T>(), part.type.shape.elements(), result.as<T>()); });
   return result;
 }
 
@@ -113,10 +112,9 @@ void run_scan_8(Frame& f) {
 }
 
 constexpr AttrDef attrs[] = {{"body", 0, {}, true}, {"num_scan_inputs", 0, {}, true}};
-const OpDef rows[] = {{.name = "Scan", .since = 8, .in = {0, many}, .out = {1, many}, .types = {}, .attrs = attrs,
-                       .execute = run_scan_8},
-                      {.name = "Scan", .since = 9, .in = {1, many}, .out = {1, many}, .types = {}, .attrs = attrs,
-                       .execute = run_scan}};
+const OpDef rows[] = {
+    {.name = "Scan", .since = 8, .in = {0, many}, .out = {1, many}, .types = {}, .attrs = attrs, .execute = run_scan_8},
+    {.name = "Scan", .since = 9, .in = {1, many}, .out = {1, many}, .types = {}, .attrs = attrs, .execute = run_scan}};
 
 }  // namespace
 

@@ -11,7 +11,8 @@ void run(Frame& f) {
   f.out[0] = sequence_of(f.in, DType::undefined);
 }
 
-const OpDef rows[] = {{.name = "SequenceConstruct", .since = 11, .in = {1, many}, .out = {1, 1}, .types = {}, .execute = run}};
+const OpDef rows[] = {
+    {.name = "SequenceConstruct", .since = 11, .in = {1, many}, .out = {1, 1}, .types = {}, .execute = run}};
 
 }  // namespace
 

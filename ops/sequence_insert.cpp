@@ -18,7 +18,8 @@ void run(Frame& f) {
   f.out[0] = std::move(result);
 }
 
-const OpDef rows[] = {{.name = "SequenceInsert", .since = 11, .in = {2, 3}, .out = {1, 1}, .types = {}, .execute = run}};
+const OpDef rows[] = {
+    {.name = "SequenceInsert", .since = 11, .in = {2, 3}, .out = {1, 1}, .types = {}, .execute = run}};
 
 }  // namespace
 

@@ -6,7 +6,8 @@ namespace {
 
 void run(Frame& f) { f.out[0] = datum_of(Tensor::scalar(static_cast<int64_t>(sequence_in(f, 0).items.size()))); }
 
-const OpDef rows[] = {{.name = "SequenceLength", .since = 11, .in = {1, 1}, .out = {1, 1}, .types = {}, .execute = run}};
+const OpDef rows[] = {
+    {.name = "SequenceLength", .since = 11, .in = {1, 1}, .out = {1, 1}, .types = {}, .execute = run}};
 
 }  // namespace
 

@@ -25,7 +25,8 @@ void run(Frame& f) {
   }
 }
 
-const OpDef rows[] = {{.name = "SequenceMap", .since = 17, .in = {1, many}, .out = {1, many}, .types = {}, .execute = run}};
+const OpDef rows[] = {
+    {.name = "SequenceMap", .since = 17, .in = {1, many}, .out = {1, many}, .types = {}, .execute = run}};
 
 }  // namespace
 

@@ -54,12 +54,24 @@ void skip_reference(const Args& a) {
 }
 
 constexpr AttrDef attrs[] = {{"epsilon", 1e-12}};
-const OpDef rows[] = {{.name = "SkipLayerNormalization", .domain = "com.microsoft", .since = 1, .in = {3, 5},
-                       .out = {1, 4}, .types = "T=float : T, T, T, T, T -> T, float32, float32, T", .attrs = attrs,
-                       .infer = infer_skip<layer>, .reference = skip_reference<layer>},
-                      {.name = "SkipSimplifiedLayerNormalization", .domain = "com.microsoft", .since = 1,
-                       .in = {3, 4}, .out = {1, 4}, .types = "T=float : T, T, T, T -> T, float32, float32, T",
-                       .attrs = attrs, .infer = infer_skip<simplified>, .reference = skip_reference<simplified>}};
+const OpDef rows[] = {{.name = "SkipLayerNormalization",
+                       .domain = "com.microsoft",
+                       .since = 1,
+                       .in = {3, 5},
+                       .out = {1, 4},
+                       .types = "T=float : T, T, T, T, T -> T, float32, float32, T",
+                       .attrs = attrs,
+                       .infer = infer_skip<layer>,
+                       .reference = skip_reference<layer>},
+                      {.name = "SkipSimplifiedLayerNormalization",
+                       .domain = "com.microsoft",
+                       .since = 1,
+                       .in = {3, 4},
+                       .out = {1, 4},
+                       .types = "T=float : T, T, T, T -> T, float32, float32, T",
+                       .attrs = attrs,
+                       .infer = infer_skip<simplified>,
+                       .reference = skip_reference<simplified>}};
 
 }  // namespace
 

@@ -13,10 +13,20 @@ void softmax_reference(const Args& a) {
   });
 }
 
-const OpDef rows[] = {{.name = "Softmax", .since = 1, .in = {1, 1}, .types = "T=float : T -> T",
-                       .attrs = softmax_attrs_1, .infer = infer_softmax_flat, .reference = softmax_reference<true>},
-                      {.name = "Softmax", .since = 13, .in = {1, 1}, .types = "T=float : T -> T",
-                       .attrs = softmax_attrs_13, .infer = infer_softmax, .reference = softmax_reference<false>}};
+const OpDef rows[] = {{.name = "Softmax",
+                       .since = 1,
+                       .in = {1, 1},
+                       .types = "T=float : T -> T",
+                       .attrs = softmax_attrs_1,
+                       .infer = infer_softmax_flat,
+                       .reference = softmax_reference<true>},
+                      {.name = "Softmax",
+                       .since = 13,
+                       .in = {1, 1},
+                       .types = "T=float : T -> T",
+                       .attrs = softmax_attrs_13,
+                       .infer = infer_softmax,
+                       .reference = softmax_reference<false>}};
 
 }  // namespace
 

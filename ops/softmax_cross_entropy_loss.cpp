@@ -28,9 +28,14 @@ void entropy_reference(const Args& a) {
   std::copy_n(logs.data(), x.size(), out.data());
 }
 
-const OpDef rows[] = {{.name = "SoftmaxCrossEntropyLoss", .since = 12, .in = {2, 3}, .out = {1, 2},
-                       .types = "T=float; I=int32|int64 : T, I, T -> T, T", .attrs = loss_attrs,
-                       .infer = infer_entropy, .reference = entropy_reference}};
+const OpDef rows[] = {{.name = "SoftmaxCrossEntropyLoss",
+                       .since = 12,
+                       .in = {2, 3},
+                       .out = {1, 2},
+                       .types = "T=float; I=int32|int64 : T, I, T -> T, T",
+                       .attrs = loss_attrs,
+                       .infer = infer_entropy,
+                       .reference = entropy_reference}};
 
 }  // namespace
 

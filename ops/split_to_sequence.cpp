@@ -31,7 +31,8 @@ void run(Frame& f) {
   f.out[0] = sequence_of(std::move(items), tensor.type.dtype);
 }
 
-const OpDef rows[] = {{.name = "SplitToSequence", .since = 11, .in = {1, 2}, .out = {1, 1}, .types = {}, .execute = run}};
+const OpDef rows[] = {
+    {.name = "SplitToSequence", .since = 11, .in = {1, 2}, .out = {1, 1}, .types = {}, .execute = run}};
 
 }  // namespace
 

@@ -52,8 +52,13 @@ void stft_reference(const Args& a) {
 }
 
 constexpr AttrDef attrs[] = {{"onesided", 1}};
-const OpDef rows[] = {{.name = "STFT", .since = 17, .in = {2, 4}, .types = "T=float; I=int32|int64 : T, I, T, I -> T",
-                       .attrs = attrs, .infer = infer_stft, .reference = stft_reference}};
+const OpDef rows[] = {{.name = "STFT",
+                       .since = 17,
+                       .in = {2, 4},
+                       .types = "T=float; I=int32|int64 : T, I, T, I -> T",
+                       .attrs = attrs,
+                       .infer = infer_stft,
+                       .reference = stft_reference}};
 
 }  // namespace
 

@@ -22,8 +22,13 @@ void glu_reference(const Args& g) {
 }
 
 constexpr AttrDef attrs[] = {{"alpha", 1}};
-const OpDef rows[] = {{.name = "SwiGLU", .since = 28, .in = {2, 2}, .types = "T=float : T, T -> T", .attrs = attrs,
-                       .infer = infer_glu, .reference = glu_reference}};
+const OpDef rows[] = {{.name = "SwiGLU",
+                       .since = 28,
+                       .in = {2, 2},
+                       .types = "T=float : T, T -> T",
+                       .attrs = attrs,
+                       .infer = infer_glu,
+                       .reference = glu_reference}};
 
 }  // namespace
 

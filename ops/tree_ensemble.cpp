@@ -315,7 +315,9 @@ void classifier_reference(const Args& a) {
       best = static_cast<size_t>(std::max_element(scores.begin(), scores.end()) - scores.begin());
     }
     labels.store(a.out[0], r, best);
-    transform_scores(transform, scores);
+    // A single score and its complement are no distribution to be made again.
+    const bool whole = transform == ScoreTransform::softmax || transform == ScoreTransform::softmax_zero;
+    if (!binary || !whole) transform_scores(transform, scores);
     for (int64_t c = 0; c < classes && a.out.size() > 1 && a.out[1]; ++c)
       set_element(a.out[1], r * classes + c, scores[static_cast<size_t>(c)]);
   }

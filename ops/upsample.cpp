@@ -35,8 +35,7 @@ Shape scaled(const Shape& x, const std::vector<float>& scales) {
 
 void run(const Args& a, const std::vector<float>& scales) {
   std::vector<ResampleAxis> axes;
-  for (size_t i = 0; i < scales.size(); ++i)
-    axes.push_back({a.in[0].shape()[i], a.out[0].shape()[i], scales[i]});
+  for (size_t i = 0; i < scales.size(); ++i) axes.push_back({a.in[0].shape()[i], a.out[0].shape()[i], scales[i]});
   resample(a, rule_of(a), axes);
 }
 
@@ -52,10 +51,20 @@ void reference_attributes(const Args& a) { run(a, attribute_scales(a)); }
 void reference_input(const Args& a) { run(a, input_scales(a.in[1])); }
 
 constexpr AttrDef attrs[] = {{"mode", 0, "nearest"}};
-const OpDef rows[] = {{.name = "Upsample", .since = 1, .in = {1, 1}, .types = "T=all : T -> T", .attrs = attrs,
-                       .infer = infer_attributes, .reference = reference_attributes},
-                      {.name = "Upsample", .since = 9, .in = {2, 2}, .types = "T=all : T, float32 -> T",
-                       .attrs = attrs, .infer = infer_input, .reference = reference_input}};
+const OpDef rows[] = {{.name = "Upsample",
+                       .since = 1,
+                       .in = {1, 1},
+                       .types = "T=all : T -> T",
+                       .attrs = attrs,
+                       .infer = infer_attributes,
+                       .reference = reference_attributes},
+                      {.name = "Upsample",
+                       .since = 9,
+                       .in = {2, 2},
+                       .types = "T=all : T, float32 -> T",
+                       .attrs = attrs,
+                       .infer = infer_input,
+                       .reference = reference_input}};
 
 }  // namespace
 

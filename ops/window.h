@@ -153,7 +153,7 @@ inline Window resolve_transposed_window(const AttrReader& n, const Shape& in, Li
 struct ConvGeometry {
   Window window;
   int64_t batch = 0, groups = 1;
-  int64_t in_channels = 0, out_channels = 0;   ///< of the whole tensors, not per group
+  int64_t in_channels = 0, out_channels = 0;  ///< of the whole tensors, not per group
 };
 
 /// Of Conv over x = [N, C, ...] with weights w = [M, C / groups, kernel...].
@@ -191,8 +191,7 @@ inline ConvGeometry transposed_geometry(const AttrReader& n, const Shape& x, con
     fail(Error::Kind::shape, "input has ", g.in_channels, " channels, but the weights take ", w[0]);
   if (g.in_channels % g.groups)
     fail(Error::Kind::shape, g.in_channels, " input channels do not split into ", g.groups, " groups");
-  if (__builtin_mul_overflow(w[1], g.groups, &g.out_channels))
-    fail(Error::Kind::shape, "too many output channels");
+  if (__builtin_mul_overflow(w[1], g.groups, &g.out_channels)) fail(Error::Kind::shape, "too many output channels");
   g.window = resolve_transposed_window(n, x, List<int64_t>(w).subspan(2));
   return g;
 }

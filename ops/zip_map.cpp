@@ -34,8 +34,13 @@ void run_zip(Frame& f) {
   f.out[0] = sequence_of(std::move(maps), DType::undefined);
 }
 
-const OpDef rows[] = {{.name = "ZipMap", .domain = "ai.onnx.ml", .since = 1, .in = {1, 1}, .out = {1, 1},
-                       .types = {}, .execute = run_zip}};
+const OpDef rows[] = {{.name = "ZipMap",
+                       .domain = "ai.onnx.ml",
+                       .since = 1,
+                       .in = {1, 1},
+                       .out = {1, 1},
+                       .types = {},
+                       .execute = run_zip}};
 
 }  // namespace
 

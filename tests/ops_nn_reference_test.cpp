@@ -56,8 +56,9 @@ Tensor counting(const Shape& shape, double first = 0) {
 TEST(OpsNn, ConvolutionWithPadsStridesAndGroups) {
   const Tensor x = counting({1, 1, 3, 3}), ones = floats({1, 1, 2, 2}, {1});
   EXPECT_TRUE(close(run("Conv", 11, {x, ones})[0], floats({1, 1, 2, 2}, {8, 12, 20, 24})));
-  EXPECT_TRUE(close(run("Conv", 11, {x, ones, floats({1}, {1})}, {{"pads", ints({1, 0, 0, 0})}, {"strides", ints({2, 2})}})[0],
-                    floats({1, 1, 2, 1}, {2, 21})));
+  EXPECT_TRUE(
+      close(run("Conv", 11, {x, ones, floats({1}, {1})}, {{"pads", ints({1, 0, 0, 0})}, {"strides", ints({2, 2})}})[0],
+            floats({1, 1, 2, 1}, {2, 21})));
   EXPECT_TRUE(close(run("Conv", 11, {x, ones}, {{"auto_pad", std::string("SAME_UPPER")}})[0],
                     floats({1, 1, 3, 3}, {8, 12, 7, 20, 24, 13, 13, 15, 8})));
   EXPECT_TRUE(close(run("Conv", 11, {x, ones}, {{"dilations", ints({2, 2})}})[0], floats({1, 1, 1, 1}, {16})));
@@ -72,9 +73,11 @@ TEST(OpsNn, ConvolutionRefusesWhatDoesNotFit) {
   EXPECT_EQ(failure("Conv", 11, {x, floats({1, 1, 2, 2}, {1})}), Error::Kind::shape);
   EXPECT_EQ(failure("Conv", 11, {x, floats({1, 2, 4, 4}, {1})}), Error::Kind::shape);
   EXPECT_EQ(failure("Conv", 11, {x, floats({1, 2, 2, 2}, {1})}, {{"strides", ints({0, 1})}}), Error::Kind::shape);
-  EXPECT_EQ(failure("Conv", 11, {x, floats({1, 2, 2, 2}, {1})}, {{"dilations", ints({int64_t{1} << 62, 1})}}), Error::Kind::shape);
+  EXPECT_EQ(failure("Conv", 11, {x, floats({1, 2, 2, 2}, {1})}, {{"dilations", ints({int64_t{1} << 62, 1})}}),
+            Error::Kind::shape);
   EXPECT_EQ(failure("Conv", 11, {x, floats({3, 1, 2, 2}, {1})}, {{"group", int64_t{2}}}), Error::Kind::shape);
-  EXPECT_EQ(failure("Conv", 11, {x, floats({1, 2, 2, 2}, {1})}, {{"auto_pad", std::string("SAME")}}), Error::Kind::model);
+  EXPECT_EQ(failure("Conv", 11, {x, floats({1, 2, 2, 2}, {1})}, {{"auto_pad", std::string("SAME")}}),
+            Error::Kind::model);
 }
 
 TEST(OpsNn, TransposedConvolutionSpreadsAndCrops) {
@@ -82,11 +85,13 @@ TEST(OpsNn, TransposedConvolutionSpreadsAndCrops) {
   EXPECT_TRUE(close(run("ConvTranspose", 11, {x, ones})[0], floats({1, 1, 3, 3}, {1, 3, 2, 4, 10, 6, 3, 7, 4})));
   EXPECT_TRUE(close(run("ConvTranspose", 11, {x, ones}, {{"strides", ints({2, 2})}})[0],
                     floats({1, 1, 4, 4}, {1, 1, 2, 2, 1, 1, 2, 2, 3, 3, 4, 4, 3, 3, 4, 4})));
-  EXPECT_TRUE(close(run("ConvTranspose", 11, {x, ones}, {{"pads", ints({1, 1, 1, 1})}})[0], floats({1, 1, 1, 1}, {10})));
+  EXPECT_TRUE(
+      close(run("ConvTranspose", 11, {x, ones}, {{"pads", ints({1, 1, 1, 1})}})[0], floats({1, 1, 1, 1}, {10})));
   EXPECT_TRUE(close(run("ConvTranspose", 11, {x, ones}, {{"output_shape", ints({2, 3})}})[0],
                     floats({1, 1, 2, 3}, {4, 10, 6, 3, 7, 4})));
-  EXPECT_EQ(run("ConvTranspose", 11, {x, ones}, {{"strides", ints({2, 2})}, {"output_padding", ints({1, 0})}})[0].type.shape,
-            (Shape{1, 1, 5, 4}));
+  EXPECT_EQ(
+      run("ConvTranspose", 11, {x, ones}, {{"strides", ints({2, 2})}, {"output_padding", ints({1, 0})}})[0].type.shape,
+      (Shape{1, 1, 5, 4}));
 }
 
 TEST(OpsNn, Pools) {
@@ -101,12 +106,16 @@ TEST(OpsNn, Pools) {
   EXPECT_TRUE(close(run("AveragePool", 11, {x}, {kernel, strides})[0], floats({1, 1, 2, 2}, {2.5, 4.5, 10.5, 12.5})));
   const std::pair<std::string, Attr> pads{"pads", ints({1, 1, 0, 0})};
   EXPECT_TRUE(close(run("AveragePool", 11, {counting({1, 1, 1, 1}, 8)}, {kernel, pads})[0], floats({1, 1, 1, 1}, {8})));
-  EXPECT_TRUE(close(run("AveragePool", 11, {counting({1, 1, 1, 1}, 8)}, {kernel, pads, {"count_include_pad", int64_t{1}}})[0],
-                    floats({1, 1, 1, 1}, {2})));
-  EXPECT_EQ(run("MaxPool", 12, {counting({1, 1, 5})}, {{"kernel_shape", ints({2})}, {"strides", ints({2})}, {"ceil_mode", int64_t{1}}})[0].type.shape,
+  EXPECT_TRUE(
+      close(run("AveragePool", 11, {counting({1, 1, 1, 1}, 8)}, {kernel, pads, {"count_include_pad", int64_t{1}}})[0],
+            floats({1, 1, 1, 1}, {2})));
+  EXPECT_EQ(run("MaxPool", 12, {counting({1, 1, 5})},
+                {{"kernel_shape", ints({2})}, {"strides", ints({2})}, {"ceil_mode", int64_t{1}}})[0]
+                .type.shape,
             (Shape{1, 1, 3}));
   EXPECT_TRUE(close(run("GlobalAveragePool", 1, {x})[0], floats({1, 1, 1, 1}, {7.5})));
-  EXPECT_TRUE(close(run("LpPool", 11, {floats({1, 1, 2}, {3, 4})}, {{"kernel_shape", ints({2})}})[0], floats({1, 1, 1}, {5})));
+  EXPECT_TRUE(
+      close(run("LpPool", 11, {floats({1, 1, 2}, {3, 4})}, {{"kernel_shape", ints({2})}})[0], floats({1, 1, 1}, {5})));
 }
 
 TEST(OpsNn, Normalizations) {
@@ -116,10 +125,12 @@ TEST(OpsNn, Normalizations) {
   EXPECT_TRUE(close(layer[1], floats({1, 2, 1}, {2, 20})));
   EXPECT_TRUE(close(run("InstanceNormalization", 6, {x, floats({2}, {1, 2}), floats({2}, {0, 5})})[0],
                     floats({1, 2, 2}, {-1, 1, 3, 7}), 1e-4));
-  EXPECT_TRUE(close(run("BatchNormalization", 9, {x, floats({2}, {2, 1}), floats({2}, {1, 0}), floats({2}, {1, 10}), floats({2}, {4, 100})})[0],
+  EXPECT_TRUE(close(run("BatchNormalization", 9,
+                        {x, floats({2}, {2, 1}), floats({2}, {1, 0}), floats({2}, {1, 10}), floats({2}, {4, 100})})[0],
                     floats({1, 2, 2}, {1, 3, 0, 2}), 1e-4));
   EXPECT_TRUE(close(run("LpNormalization", 1, {floats({1, 2}, {3, 4})})[0], floats({1, 2}, {0.6, 0.8})));
-  EXPECT_TRUE(close(run("RMSNormalization", 23, {floats({1, 2}, {3, 3}), floats({2}, {1, 2})})[0], floats({1, 2}, {1, 2}), 1e-4));
+  EXPECT_TRUE(close(run("RMSNormalization", 23, {floats({1, 2}, {3, 3}), floats({2}, {1, 2})})[0],
+                    floats({1, 2}, {1, 2}), 1e-4));
 }
 
 TEST(OpsNn, SoftmaxChangedItsAxisInOpset13) {
@@ -138,8 +149,11 @@ TEST(OpsNn, Products) {
   EXPECT_TRUE(close(run("Gemm", 13, {b, a, floats({2}, {1, 2})},
                         {{"transA", int64_t{1}}, {"transB", int64_t{1}}, {"alpha", 2.0f}, {"beta", 10.0f}})[0],
                     floats({2, 2}, {30, 76, 36, 100})));
-  EXPECT_TRUE(close(run("Einsum", 12, {a, b}, {{"equation", std::string("ij,jk->ki")}})[0], floats({2, 2}, {10, 28, 13, 40})));
-  EXPECT_TRUE(close(run("MatMulInteger", 10, {tensor(DType::uint8, {1, 2}, {11, 7}), tensor(DType::uint8, {2, 1}, {1, 4}), tensor(DType::uint8, {1}, {12})})[0],
+  EXPECT_TRUE(
+      close(run("Einsum", 12, {a, b}, {{"equation", std::string("ij,jk->ki")}})[0], floats({2, 2}, {10, 28, 13, 40})));
+  EXPECT_TRUE(close(run("MatMulInteger", 10,
+                        {tensor(DType::uint8, {1, 2}, {11, 7}), tensor(DType::uint8, {2, 1}, {1, 4}),
+                         tensor(DType::uint8, {1}, {12})})[0],
                     tensor(DType::int32, {1, 1}, {-21})));
   EXPECT_TRUE(close(run("Det", 11, {floats({2, 2}, {0, 2, 3, 4})})[0], floats({}, {-6})));
 }
@@ -148,10 +162,14 @@ TEST(OpsNn, QuantizationRoundsToEvenAndSaturates) {
   const Tensor x = floats({5}, {0.5, 1.5, 2.5, -1000, 1000}), one = floats({}, {1});
   EXPECT_TRUE(close(run("QuantizeLinear", 13, {x, one, tensor(DType::int8, {}, {1})})[0],
                     tensor(DType::int8, {5}, {1, 3, 3, -128, 127})));
-  EXPECT_TRUE(close(run("QuantizeLinear", 21, {x, one, tensor(DType::int4, {}, {0})})[0], tensor(DType::int4, {5}, {0, 2, 2, -8, 7})));
-  EXPECT_TRUE(close(run("DequantizeLinear", 13, {tensor(DType::uint8, {2, 2}, {0, 1, 2, 3}), floats({2}, {1, 10}), tensor(DType::uint8, {2}, {0, 1})})[0],
-                    floats({2, 2}, {0, 0, 2, 20})));
-  EXPECT_TRUE(close(run("DequantizeLinear", 21, {tensor(DType::int8, {1, 4}, {1}), floats({1, 2}, {2, 3})}, {{"block_size", int64_t{2}}})[0],
+  EXPECT_TRUE(close(run("QuantizeLinear", 21, {x, one, tensor(DType::int4, {}, {0})})[0],
+                    tensor(DType::int4, {5}, {0, 2, 2, -8, 7})));
+  EXPECT_TRUE(close(
+      run("DequantizeLinear", 13,
+          {tensor(DType::uint8, {2, 2}, {0, 1, 2, 3}), floats({2}, {1, 10}), tensor(DType::uint8, {2}, {0, 1})})[0],
+      floats({2, 2}, {0, 0, 2, 20})));
+  EXPECT_TRUE(close(run("DequantizeLinear", 21, {tensor(DType::int8, {1, 4}, {1}), floats({1, 2}, {2, 3})},
+                        {{"block_size", int64_t{2}}})[0],
                     floats({1, 4}, {2, 2, 3, 3})));
   const auto dynamic = run("DynamicQuantizeLinear", 11, {floats({3}, {0, 1, 255})}, {}, 3);
   EXPECT_TRUE(close(dynamic[0], tensor(DType::uint8, {3}, {0, 1, 255})));
@@ -161,15 +179,20 @@ TEST(OpsNn, ResizeByScalesAndSizes) {
   const Tensor x = floats({1, 1, 1, 2}, {0, 4}), none;
   const Tensor scales = floats({4}, {1, 1, 1, 2});
   EXPECT_TRUE(close(run("Resize", 13, {x, none, scales})[0], floats({1, 1, 1, 4}, {0, 0, 4, 4})));
-  EXPECT_TRUE(close(run("Resize", 13, {x, none, scales}, {{"mode", std::string("linear")}})[0], floats({1, 1, 1, 4}, {0, 1, 3, 4})));
-  EXPECT_TRUE(close(run("Resize", 13, {x, none, none, Tensor::of(std::vector<int64_t>{1, 1, 1, 3})},
-                        {{"mode", std::string("linear")}, {"coordinate_transformation_mode", std::string("align_corners")}})[0],
-                    floats({1, 1, 1, 3}, {0, 2, 4})));
-  EXPECT_TRUE(close(run("Resize", 18, {x, none, floats({1}, {2})}, {{"axes", ints({3})}})[0], floats({1, 1, 1, 4}, {0, 0, 4, 4})));
+  EXPECT_TRUE(close(run("Resize", 13, {x, none, scales}, {{"mode", std::string("linear")}})[0],
+                    floats({1, 1, 1, 4}, {0, 1, 3, 4})));
+  EXPECT_TRUE(
+      close(run("Resize", 13, {x, none, none, Tensor::of(std::vector<int64_t>{1, 1, 1, 3})},
+                {{"mode", std::string("linear")}, {"coordinate_transformation_mode", std::string("align_corners")}})[0],
+            floats({1, 1, 1, 3}, {0, 2, 4})));
+  EXPECT_TRUE(close(run("Resize", 18, {x, none, floats({1}, {2})}, {{"axes", ints({3})}})[0],
+                    floats({1, 1, 1, 4}, {0, 0, 4, 4})));
   EXPECT_TRUE(close(run("Upsample", 9, {x, scales})[0], floats({1, 1, 1, 4}, {0, 0, 4, 4})));
   EXPECT_EQ(failure("Resize", 13, {x, none, floats({4}, {1, 1, 1, -2})}), Error::Kind::shape);
   EXPECT_EQ(run("Resize", 18, {counting({4, 8}), none, none, Tensor::of(std::vector<int64_t>{4, 4})},
-                {{"keep_aspect_ratio_policy", std::string("not_larger")}})[0].type.shape, (Shape{2, 4}));
+                {{"keep_aspect_ratio_policy", std::string("not_larger")}})[0]
+                .type.shape,
+            (Shape{2, 4}));
 }
 
 TEST(OpsNn, GruAndLstmOfOneUnit) {
@@ -182,8 +205,9 @@ TEST(OpsNn, GruAndLstmOfOneUnit) {
   const auto lstm = run("LSTM", 14, {x, floats({1, 4, 1}, {0}), floats({1, 4, 1}, {0}), none, none, h0, h0}, {}, 3);
   EXPECT_TRUE(close(lstm[2], floats({1, 1, 1}, {2})));
   EXPECT_TRUE(close(lstm[1], floats({1, 1, 1}, {0.5 * std::tanh(2.0)})));
-  const auto ragged = run("RNN", 14, {x, floats({1, 1, 1}, {1}), floats({1, 1, 1}, {0}), none, tensor(DType::int32, {1}, {1})},
-                          {{"activations", std::vector<std::string>{"Relu"}}}, 2);
+  const auto ragged =
+      run("RNN", 14, {x, floats({1, 1, 1}, {1}), floats({1, 1, 1}, {0}), none, tensor(DType::int32, {1}, {1})},
+          {{"activations", std::vector<std::string>{"Relu"}}}, 2);
   EXPECT_TRUE(close(ragged[0], floats({2, 1, 1, 1}, {1, 0})));
 }
 
@@ -192,7 +216,8 @@ TEST(OpsNn, AttentionTakesTheMaskedMean) {
   const Tensor q = floats({1, 1, 2, 1}, {0}), v = floats({1, 1, 2, 1}, {2, 6});
   EXPECT_TRUE(close(run("Attention", 23, {q, q, v})[0], floats({1, 1, 2, 1}, {4})));
   EXPECT_TRUE(close(run("Attention", 23, {q, q, v}, {{"is_causal", int64_t{1}}})[0], floats({1, 1, 2, 1}, {2, 4})));
-  EXPECT_TRUE(close(run("Attention", 23, {q, q, v, tensor(DType::boolean, {2, 2}, {0, 1, 0, 0})})[0], floats({1, 1, 2, 1}, {6, 0})));
+  EXPECT_TRUE(close(run("Attention", 23, {q, q, v, tensor(DType::boolean, {2, 2}, {0, 1, 0, 0})})[0],
+                    floats({1, 1, 2, 1}, {6, 0})));
 }
 
 TEST(OpsNn, RandomNumbersRepeatWithASeedAndDifferWithout) {
@@ -212,7 +237,8 @@ TEST(OpsNn, SpectraOfKnownSignals) {
   EXPECT_TRUE(close(run("DFT", 17, {wave}, {{"onesided", int64_t{1}}})[0], floats({1, 3, 2}, {0, 0, 2, 0, 0, 0})));
   const Tensor six = floats({1, 6, 1}, {1, 2, 3, 4, 5, 6});
   const Tensor spectrum = run("DFT", 17, {six}, {{"onesided", int64_t{1}}})[0];
-  EXPECT_TRUE(close(run("DFT", 17, {spectrum}, {{"onesided", int64_t{1}}, {"inverse", int64_t{1}}})[0], six, 1e-5, 1e-5));
+  EXPECT_TRUE(
+      close(run("DFT", 17, {spectrum}, {{"onesided", int64_t{1}}, {"inverse", int64_t{1}}})[0], six, 1e-5, 1e-5));
 }
 
 TEST(OpsNn, EmptyTensorsPass) {

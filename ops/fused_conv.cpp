@@ -1,0 +1,73 @@
+// com.microsoft FusedConv: Conv, then a sum with another tensor, then an activation.
+#include "ops/convolution.h"
+#include "ops/numbers.h"
+
+namespace tessera::ops {
+namespace {
+
+using Curve = double (*)(double x, double a, double b);
+
+struct Named {
+  Text name;
+  Curve curve;
+};
+
+constexpr Named curves[] = {
+    {"", [](double x, double, double) { return x; }},
+    {"Relu", [](double x, double, double) { return std::max(x, 0.0); }},
+    {"Tanh", [](double x, double, double) { return std::tanh(x); }},
+    {"Sigmoid", [](double x, double, double) { return 1 / (1 + std::exp(-x)); }},
+    {"LeakyRelu", [](double x, double a, double) { return x < 0 ? a * x : x; }},
+    {"Clip", [](double x, double a, double b) { return std::min(std::max(x, a), b); }},
+    {"HardSigmoid", [](double x, double a, double b) { return std::clamp(a * x + b, 0.0, 1.0); }},
+};
+
+Curve curve_of(const AttrReader& n) {
+  const Text name = n.text("activation");
+  for (const Named& row : curves)
+    if (row.name == name) return row.curve;
+  fail(Error::Kind::unsupported, "FusedConv with activation \"", name, "\"");
+}
+
+void infer_fused(Infer& n) {
+  const ConvGeometry g = conv_geometry(n, n.shape(0), n.shape(1));
+  const Shape y = g.window.output(g.batch, g.out_channels);
+  curve_of(n);
+  if (n.has_input(2) && !(n.shape(2) == Shape{g.out_channels})) fail(Error::Kind::shape, "bias ", n.shape(2));
+  if (n.has_input(3) && !(n.shape(3) == y)) fail(Error::Kind::shape, "a sum of ", y, " and ", n.shape(3));
+  n.set(0, y);
+}
+
+void fused_reference(const Args& a) {
+  const ConvGeometry g = conv_geometry(a, a.in[0].shape(), a.in[1].shape());
+  const Curve curve = curve_of(a);
+  const auto parameters = a.reals("activation_params");
+  const double p = parameters.empty() ? 0 : static_cast<double>(parameters[0]);
+  const double q = parameters.size() < 2 ? 0 : static_cast<double>(parameters[1]);
+  const Read<float> x(a.in[0]), w(a.in[1]);
+  const Read<double> bias(a.has_in(2) ? a.in[2] : View{}), more(a.has_in(3) ? a.in[3] : View{});
+  Write<float> y(a.out[0]);
+  const int64_t width = g.window.axis[2].out;
+  convolve<double>(g, x.data(), w.data(), [&](int64_t channel, int64_t at, const double* sums) {
+    const double b = bias ? bias[channel] : 0;
+    for (int64_t i = 0; i < width; ++i)
+      y[at + i] = static_cast<float>(curve(sums[i] + b + (more ? more[at + i] : 0), p, q));
+  });
+}
+
+constexpr AttrDef attrs[] = {{"group", 1}};
+const OpDef rows[] = {{.name = "FusedConv",
+                       .domain = "com.microsoft",
+                       .since = 1,
+                       .in = {2, 4},
+                       .types = "T=float16|float32 : T, T, T, T -> T",
+                       .attrs = attrs,
+                       .infer = infer_fused,
+                       .reference = fused_reference}};
+
+}  // namespace
+
+extern const OpFile fused_conv;
+const OpFile fused_conv{rows};
+
+}  // namespace tessera::ops

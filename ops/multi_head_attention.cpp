@@ -1,0 +1,176 @@
+// com.microsoft MultiHeadAttention: attention over projected queries, keys and values, which may come
+// packed together, with a bias, masks and a cache.
+#include "ops/attend.h"
+#include "ops/indices.h"
+
+namespace tessera::ops {
+namespace {
+
+enum In { q_in, k_in, v_in, bias_in, mask_in, scores_in, past_k_in, past_v_in };
+
+// Where one of q, k, v lies in its input, and its part of the bias.
+struct Part {
+  int input = 0;
+  int64_t offset = 0, length = 0, depth = 0, bias = 0;
+  int64_t batch = 0, head = 0, position = 0;  ///< strides
+};
+
+struct Parts {
+  int64_t batch, heads, queries, past = 0;
+  Part q, k, v;
+
+  // `shape(i)` is the shape of input i, or null.
+  template <class F>
+  Parts(const AttrReader& n, F shape) : heads(n.integer("num_heads")) {
+    const Shape* query = shape(q_in);
+    const Shape* key = shape(k_in);
+    const Shape* value = shape(v_in);
+    if (heads < 1 || !query || query->rank() < 3) fail(Error::Kind::shape, "a query for ", heads, " heads");
+    batch = (*query)[0];
+    queries = (*query)[1];
+    if (!key) {
+      q = packed(*query, q_in, 0, 3), k = packed(*query, q_in, 1, 3), v = packed(*query, q_in, 2, 3);
+    } else {
+      q = flat(*query, q_in);
+      if (key->rank() == 5) {
+        k = packed(*key, k_in, 0, 2), v = packed(*key, k_in, 1, 2);
+      } else {
+        if (!value) fail(Error::Kind::model, "has keys without values");
+        k = key->rank() == 4 ? split(*key, k_in) : flat(*key, k_in);
+        v = value->rank() == 4 ? split(*value, v_in) : flat(*value, v_in);
+      }
+    }
+    if (k.length != v.length || q.depth != k.depth)
+      fail(Error::Kind::shape, "keys of ", k.length, " x ", k.depth, " and values of ", v.length, " for queries of ",
+           q.depth);
+    k.bias = heads * q.depth, v.bias = 2 * k.bias;
+    if (const Shape* old = shape(past_k_in)) {
+      const Shape* other = shape(past_v_in);
+      past = old->rank() == 4 ? (*old)[2] : -1;
+      if (!other || !(*old == Shape{batch, heads, past, k.depth}) || !(*other == Shape{batch, heads, past, v.depth}))
+        fail(Error::Kind::shape, "past keys ", *old, " do not fit");
+    }
+  }
+  int64_t keys() const { return past + k.length; }
+
+ private:
+  // [batch, length, heads, count, depth]
+  Part packed(const Shape& s, int input, int64_t which, int64_t count) const {
+    if (s.rank() != 5 || s[0] != batch || s[2] != heads || s[3] != count)
+      fail(Error::Kind::shape, "a packed input ", s);
+    const int64_t each = count * s[4];
+    return {input, which * s[4], s[1], s[4], 0, s[1] * heads * each, each, heads * each};
+  }
+  // [batch, length, heads * depth]
+  Part flat(const Shape& s, int input) const {
+    if (s.rank() != 3 || s[0] != batch || s[2] % heads) fail(Error::Kind::shape, "input ", s, " for ", heads, " heads");
+    return {input, 0, s[1], s[2] / heads, 0, s[1] * s[2], s[2] / heads, s[2]};
+  }
+  // [batch, heads, length, depth]
+  Part split(const Shape& s, int input) const {
+    if (s[0] != batch || s[1] != heads) fail(Error::Kind::shape, "input ", s, " for ", heads, " heads");
+    return {input, 0, s[2], s[3], 0, heads * s[2] * s[3], s[2] * s[3], s[3]};
+  }
+};
+
+void infer_mha(Infer& n) {
+  const Parts p(n, [&](int i) { return n.has_input(i) ? &n.shape(i) : nullptr; });
+  if (n.has_input(bias_in) && n.shape(bias_in).elements() != p.heads * (2 * p.q.depth + p.v.depth))
+    fail(Error::Kind::shape, "bias ", n.shape(bias_in));
+  if (n.has_input(mask_in)) {
+    const Shape& mask = n.shape(mask_in);
+    if (!(mask == Shape{p.batch}) && !(mask == Shape{p.batch, p.keys()}) &&
+        !(mask == Shape{p.batch, p.queries, p.keys()}))
+      fail(Error::Kind::shape, "key padding mask ", mask);
+  }
+  if (n.has_input(scores_in)) check_broadcast(n.shape(scores_in), {p.batch, p.heads, p.queries, p.keys()});
+  n.set(0, {p.batch, p.queries, p.heads * p.v.depth});
+  n.set(1, {p.batch, p.heads, p.keys(), p.k.depth});
+  n.set(2, {p.batch, p.heads, p.keys(), p.v.depth});
+}
+
+// [batch, heads, past + length, depth] with the bias added to what is new.
+std::vector<double> gathered(const Args& a, const Parts& p, const Part& part, int past_input) {
+  const Read<double> x(a.in[static_cast<size_t>(part.input)]);
+  const Read<double> bias(a.has_in(bias_in) ? a.in[bias_in] : View{});
+  const Read<double> old(past_input && a.has_in(static_cast<size_t>(past_input)) ? a.in[static_cast<size_t>(past_input)]
+                                                                                 : View{});
+  const int64_t before = old ? p.past : 0, total = before + part.length;
+  std::vector<double> all(static_cast<size_t>(p.batch * p.heads * total * part.depth));
+  for (int64_t b = 0; b < p.batch; ++b)
+    for (int64_t h = 0; h < p.heads; ++h) {
+      const int64_t plane = b * p.heads + h;
+      double* to = all.data() + plane * total * part.depth;
+      if (old) std::copy_n(old.data() + plane * before * part.depth, before * part.depth, to);
+      to += before * part.depth;
+      for (int64_t t = 0; t < part.length; ++t)
+        for (int64_t d = 0; d < part.depth; ++d)
+          *to++ = x[part.offset + b * part.batch + h * part.head + t * part.position + d] +
+                  (bias ? bias[part.bias + h * part.depth + d] : 0);
+    }
+  return all;
+}
+
+bool key_visible(const Args& a, const Read<int64_t>& mask, const Parts& p, int64_t b, int64_t i, int64_t j) {
+  if (!mask) return true;
+  switch (a.in[mask_in].shape().rank()) {
+    case 1: return j < mask[b];
+    case 2: return mask[b * p.keys() + j] != 0;
+    default: return mask[(b * p.queries + i) * p.keys() + j] != 0;
+  }
+}
+
+void store(const Args& a, size_t out, const std::vector<double>& values) {
+  if (out >= a.out.size() || !a.out[out]) return;
+  Write<double> to(a.out[out]);
+  std::copy(values.begin(), values.end(), to.data());
+}
+
+void mha_reference(const Args& a) {
+  const Parts p(a, [&](size_t i) { return a.has_in(i) ? &a.in[i].shape() : nullptr; });
+  const auto q = gathered(a, p, p.q, 0), k = gathered(a, p, p.k, past_k_in), v = gathered(a, p, p.v, past_v_in);
+  store(a, 1, k);
+  store(a, 2, v);
+  AttentionShape s{p.batch, p.heads, p.heads, p.queries, p.keys(), p.q.depth, p.v.depth, 0, 0};
+  const double named = a.has("scale") ? static_cast<double>(a.real("scale")) : 0;
+  s.scale = named != 0 ? named : 1 / std::sqrt(static_cast<double>(p.q.depth));
+  const auto heads = [&](const std::vector<double>& x, int64_t n, int64_t depth) {
+    return Heads{x.data(), p.heads * n * depth, n * depth, depth};
+  };
+  const bool causal = a.integer("unidirectional") != 0;
+  const double filter = static_cast<double>(a.real("mask_filter_value"));
+  const Read<int64_t> mask(a.has_in(mask_in) ? a.in[mask_in] : View{});
+  const Read<double> scores(a.has_in(scores_in) ? a.in[scores_in] : View{});
+  std::vector<int64_t> offsets;
+  if (scores) offsets = broadcast_offsets(a.in[scores_in].shape(), {p.batch, p.heads, p.queries, p.keys()});
+  Write<double> y(a.out[0]);
+  attend(
+      s, heads(q, p.queries, p.q.depth), heads(k, p.keys(), p.k.depth), heads(v, p.keys(), p.v.depth),
+      [&](int64_t b, int64_t h, int64_t i, int64_t j) {
+        if (causal && j > p.past + i) return masked_score;
+        const auto at = static_cast<size_t>(((b * p.heads + h) * p.queries + i) * p.keys() + j);
+        return (scores ? scores[offsets[at]] : 0) + (key_visible(a, mask, p, b, i, j) ? 0 : filter);
+      },
+      [&](int64_t b, int64_t h, int64_t i, const std::vector<double>& sums) {
+        std::copy(sums.begin(), sums.end(), y.data() + ((b * p.queries + i) * p.heads + h) * p.v.depth);
+      },
+      unwatched);
+}
+
+constexpr AttrDef attrs[] = {{"num_heads", 0, {}, true}, {"unidirectional", 0}, {"mask_filter_value", -10000}};
+const OpDef rows[] = {{.name = "MultiHeadAttention",
+                       .domain = "com.microsoft",
+                       .since = 1,
+                       .in = {1, 8},
+                       .out = {1, 3},
+                       .types = "T=float : T, T, T, T, int32, T, T, T -> T, T, T",
+                       .attrs = attrs,
+                       .infer = infer_mha,
+                       .reference = mha_reference}};
+
+}  // namespace
+
+extern const OpFile multi_head_attention;
+const OpFile multi_head_attention{rows};
+
+}  // namespace tessera::ops
