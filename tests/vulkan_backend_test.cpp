@@ -8,6 +8,7 @@
 #include <thread>
 
 #include "ops/elementwise.h"
+#include "ops/vulkan/place.h"
 #include "ops/vulkan/vulkan.h"
 #include "runtime/session/session.h"
 #include "tests/graph_builder.h"
@@ -283,6 +284,22 @@ TEST_F(VulkanBackend, UnknownOperatorsFallBackToTheCpu) {
   EXPECT_EQ(device_->traffic.submits, 2);
 }
 
+// What one binding cannot hold is left to the CPU: 128 MiB on Mesa's software renderer.
+TEST_F(VulkanBackend, TooLargeTensorsAreNotOffered) {
+  GraphBuilder g;
+  g.node("Relu", {g.input("x", {})});
+  const Node& node = g.graph.nodes[0];
+  const Tensor* none = nullptr;
+  for (const int64_t extent : {int64_t{4}, int64_t{1} << 20}) {
+    const Type type = floats({1, 4, extent, 1 << 10});
+    std::vector<Offer> offers;
+    device_->offers({node, List<Type>(&type, 1), List<Type>(&type, 1), List<const Tensor*>(&none, 1)}, offers);
+    EXPECT_EQ(offers.empty(), extent > 4);
+  }
+}
+
+TEST_F(VulkanBackend, EveryVariantAnswersItsKnownQuestion) { EXPECT_TRUE(vulkan::notes(*device_).empty()); }
+
 TEST_F(VulkanBackend, RunsFromManyThreadsAtOnce) {
   GraphBuilder g;
   const ValueId x = g.input("x", floats({1, 3, 12, 12}));
@@ -341,6 +358,31 @@ TEST_F(VulkanBackend, PublishedCompactModel) {
   EXPECT_EQ(session.traffic()->submits, 1);
   options.device = "cpu";
   EXPECT_LE(relative_difference(Session(path, options).run(List<Tensor>(in))[0], out), 1e-5);
+}
+
+TEST(VulkanMemory, TensorsThatLiveAtTheSameTimeNeverOverlap) {
+  std::mt19937 engine(7);
+  const auto below = [&](int n) { return static_cast<int>(engine() % static_cast<unsigned>(n)); };
+  for (int round = 0; round < 50; ++round) {
+    std::vector<vulkan::Placed> tensors(40);
+    for (vulkan::Placed& tensor : tensors) {
+      tensor.bytes = 1 + below(5000);
+      tensor.first = below(20);
+      tensor.last = tensor.first + below(6);
+    }
+    const int64_t limit = round % 2 ? 8192 : 1 << 30;
+    const auto sizes = vulkan::place(tensors, 256, limit);
+    for (size_t i = 0; i < tensors.size(); ++i) {
+      const vulkan::Placed& a = tensors[i];
+      EXPECT_EQ(a.offset % 256, 0);
+      EXPECT_LE(a.offset + a.bytes, std::min(limit, sizes[static_cast<size_t>(a.block)]));
+      for (size_t j = 0; j < i; ++j) {
+        const vulkan::Placed& b = tensors[j];
+        const bool together = a.first <= b.last && b.first <= a.last && a.block == b.block;
+        EXPECT_FALSE(together && a.offset < b.offset + b.bytes && b.offset < a.offset + a.bytes);
+      }
+    }
+  }
 }
 
 TEST(VulkanDevices, SoftwareRenderersAreUsedOnlyByName) {

@@ -1,12 +1,12 @@
-// Where the tensors of a region lie in device memory.
+#include "ops/vulkan/place.h"
 
 #include <algorithm>
 #include <numeric>
 
-#include "ops/vulkan/program.h"
-
 namespace tessera::vulkan {
 namespace {
+
+int64_t round_up(int64_t value, int64_t multiple) { return (value + multiple - 1) / multiple * multiple; }
 
 bool meet(const Placed& a, const Placed& b) { return a.first <= b.last && b.first <= a.last; }
 

@@ -4,6 +4,8 @@
 #include <cstring>
 #include <unordered_map>
 
+#include "ops/vulkan/place.h"
+
 namespace tessera::vulkan {
 
 Gathered::Gathered(const Graph& graph, const Node& node) {
