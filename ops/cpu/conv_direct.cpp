@@ -74,18 +74,20 @@ void DirectShape::choose_bands() {
     strips = std::max<int64_t>(1, ceil_div(w.out, columns));
     measure_input();
   };
+  // One step narrower at least: a count of strips that is only one higher may give the same columns.
+  const auto narrow_strips = [&] { set_strips(ceil_div(w.out, columns - (transposed ? w.stride : 1))); };
   set_strips(1);
   while (buffer_floats() * 4 > band_bytes) {
-    if (columns > 4 * narrow) set_strips(strips + 1);
+    if (columns > 4 * narrow) narrow_strips();
     else if (rows > 1) rows = ceil_div(rows, 2), measure_input();
-    else if (columns > narrow) set_strips(strips + 1);
+    else if (columns > narrow) narrow_strips();
     else break;
   }
   // Enough bands that some cores can share them; their number must not depend on how many there are.
   constexpr int64_t enough = 16;
   const auto bands = [&] { return geometry.batch * ceil_div(h.out, rows) * strips; };
   while (bands() < enough && rows > 1) rows = ceil_div(rows, 2), measure_input();
-  while (bands() < enough && columns > 2 * narrow) set_strips(strips + 1);
+  while (bands() < enough && columns > 2 * narrow) narrow_strips();
   row_bands = ceil_div(h.out, rows);
 }
 
