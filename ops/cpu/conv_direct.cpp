@@ -75,19 +75,20 @@ void DirectShape::choose_bands() {
     measure_input();
   };
   // One step narrower at least: a count of strips that is only one higher may give the same columns.
-  const auto narrow_strips = [&] { set_strips(ceil_div(w.out, columns - (transposed ? w.stride : 1))); };
+  const int64_t unit = transposed ? w.stride : 1, least = std::max(narrow, unit);
+  const auto narrow_strips = [&] { set_strips(ceil_div(w.out, columns - unit)); };
   set_strips(1);
   while (buffer_floats() * 4 > band_bytes) {
-    if (columns > 4 * narrow) narrow_strips();
+    if (columns > 4 * least) narrow_strips();
     else if (rows > 1) rows = ceil_div(rows, 2), measure_input();
-    else if (columns > narrow) narrow_strips();
+    else if (columns > least) narrow_strips();
     else break;
   }
   // Enough bands that some cores can share them; their number must not depend on how many there are.
   constexpr int64_t enough = 16;
   const auto bands = [&] { return geometry.batch * ceil_div(h.out, rows) * strips; };
   while (bands() < enough && rows > 1) rows = ceil_div(rows, 2), measure_input();
-  while (bands() < enough && columns > 2 * narrow) narrow_strips();
+  while (bands() < enough && columns > 2 * least) narrow_strips();
   row_bands = ceil_div(h.out, rows);
 }
 
