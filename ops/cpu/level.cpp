@@ -3,6 +3,8 @@
 #include <atomic>
 #include <cstdlib>
 
+#include "runtime/base/base.h"
+
 namespace tessera::cpu {
 namespace {
 

@@ -1,8 +1,11 @@
 // The instruction-set level that kernels use: the best this machine has, or what the environment
-// variable TESSERA_ISA (baseline, avx2, avx512) pins.
+// variable TESSERA_ISA (baseline, avx2, avx512) pins. Units in simd/ include this: it stays free of
+// everything that throws.
 #pragma once
 
-#include "runtime/base/base.h"
+#include <cstddef>
+#include <cstdint>
+#include <string_view>
 
 namespace tessera::cpu {
 
@@ -11,7 +14,7 @@ enum class Level { baseline, avx2, avx512 };
 /// Chosen once per process. Throws Error::usage if TESSERA_ISA names a level that is unknown or
 /// that this machine lacks.
 Level level();
-Text name_of(Level level);
+std::string_view name_of(Level level);
 /// The best level that this machine can run.
 Level best_level();
 /// Changes the level from here on, for tests that run every level in one process. What kernels have
