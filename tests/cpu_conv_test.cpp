@@ -248,6 +248,10 @@ TEST(CpuConv, KernelsStridesDilationsPads) {
       check({.x = {1, in, 9, 9}, .w = {out, in, 3, 3}, .pads = {-1, -1, 0, -2}});
     }
   check({.x = {1, 3, 300, 700}, .w = {7, 3, 3, 3}});
+  // Widths that only some counts of strips divide, and one output column per input column of 40.
+  for (const int64_t width : {641, 640, 333, 117})
+    check({.x = {1, 96, 5, width}, .w = {8, 96, 5, 5}, .pads = {2, 2, 2, 2}});
+  check({.op = "ConvTranspose", .x = {1, 200, 3, 90}, .w = {200, 2, 2, 5}, .strides = {1, 40}, .pads = {0, 0, 0, 0}});
   check({.x = {1, 130, 5, 400}, .w = {20, 130, 5, 3}, .pads = {2, 1, 2, 1}});
 }
 
