@@ -24,7 +24,9 @@ struct Columns {
       const int64_t room = a.in + a.pad_begin + a.pad_end - a.reach();
       if (room < 0) fail(Error::Kind::shape, "a block of ", a.reach(), " does not fit into ", a.in);
       a.out = room / a.stride + 1;
-      taps *= a.kernel, blocks *= a.out, pixels *= a.in;
+      taps = window::bounded(taps * a.kernel, 1, "a block's size");
+      blocks = window::bounded(blocks * a.out, 1, "a number of blocks");
+      pixels = window::bounded(pixels * a.in, 0, "a picture's size");
       axes.push_back(a);
     }
   }

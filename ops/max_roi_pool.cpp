@@ -19,7 +19,10 @@ struct Span {
 // Bin `i` of `bins` over an axis of `extent` for a region [first, last].
 Span bin_of(int64_t i, int64_t bins, double first, double last, int64_t extent) {
   const double size = std::max(last - first + 1, 1.0) / static_cast<double>(bins);
-  const auto clip = [&](double v) { return static_cast<int64_t>(std::clamp(v, 0.0, static_cast<double>(extent))); };
+  // Not a number counts as the first pixel.
+  const auto clip = [&](double v) {
+    return v > 0 ? static_cast<int64_t>(std::min(v, static_cast<double>(extent))) : 0;
+  };
   return {clip(std::floor(static_cast<double>(i) * size) + first),
           clip(std::ceil(static_cast<double>(i + 1) * size) + first)};
 }
@@ -35,8 +38,10 @@ void roi_reference(const Args& a) {
     for (int64_t i = 0; i < a.out[0].elements(); ++i) {
       const int64_t pw = i % y_shape[3], ph = i / y_shape[3] % y_shape[2], c = i / y_shape[3] / y_shape[2] % y_shape[1];
       const int64_t roi = i / y_shape[3] / y_shape[2] / y_shape[1];
-      const auto batch = static_cast<int64_t>(rois[roi * 5]);
-      if (batch < 0 || batch >= x_shape[0]) fail(Error::Kind::shape, "region ", roi, " is in picture ", batch);
+      const double picture = rois[roi * 5];
+      if (!(picture >= 0 && picture < static_cast<double>(x_shape[0])))
+        fail(Error::Kind::shape, "region ", roi, " is in picture ", picture);
+      const auto batch = static_cast<int64_t>(picture);
       const auto edge = [&](int64_t k) { return std::round(rois[roi * 5 + k] * scale); };
       const Span w = bin_of(pw, y_shape[3], edge(1), edge(3), width),
                  h = bin_of(ph, y_shape[2], edge(2), edge(4), height);

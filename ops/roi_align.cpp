@@ -15,6 +15,9 @@ void infer_roi(Infer& n) {
   n.set(0, {rois[0], x[1], h, w});
 }
 
+// Beyond it a region's coordinates are not meant seriously.
+constexpr int64_t most_samples = int64_t{1} << 22;
+
 // The four pixels of one bilinear sample; all weights are zero outside the picture.
 struct Sample {
   int64_t at[4] = {0, 0, 0, 0};
@@ -56,9 +59,12 @@ void pool_regions(const Args& a, bool half_pixel) {
       if (!half_pixel) width = std::max(width, 1.0), height = std::max(height, 1.0);
       const double bin_h = height / static_cast<double>(ys[2]), bin_w = width / static_cast<double>(ys[3]);
       const auto grid = [&](double bin) {
-        return ratio > 0 ? ratio : static_cast<int64_t>(std::clamp(std::ceil(bin), 0.0, 1e6));
+        if (ratio > 0) return ratio;
+        return bin > 0 ? static_cast<int64_t>(std::min(std::ceil(bin), 1e6)) : 0;
       };
       const int64_t rows = grid(bin_h), columns = grid(bin_w);
+      if (rows > most_samples || columns > most_samples / std::max<int64_t>(rows, 1))
+        fail(Error::Kind::shape, "region ", roi, " needs ", rows, " x ", columns, " samples in each bin");
       for (int64_t ph = 0; ph < ys[2]; ++ph)
         for (int64_t pw = 0; pw < ys[3]; ++pw) {
           samples.clear();
