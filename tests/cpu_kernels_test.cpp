@@ -423,6 +423,8 @@ TEST(CpuKernels, Normalizations) {
     check({.op = "BatchNormalization", .in = {random(shape), random(c), random(c), random(c), random(c, 0.1, 2)},
            .relative = 1e-4, .absolute = 1e-5, .least = 2});
   }
+  check({.op = "ImageScaler", .opset = 7, .in = {random({2, 3, 4, 5})},
+         .attrs = {attr("scale", 0.5f), attr("bias", std::vector<float>{1, 2, 3})}, .least = 2});
   check({.op = "BatchNormalization", .in = {random({3, 5}), random({5}), random({5}), random({5}), random({5}, 0.1, 2)},
          .absolute = 1e-5});
 }

@@ -1,4 +1,4 @@
-// LayerNormalization, InstanceNormalization and BatchNormalization of float32.
+// LayerNormalization, InstanceNormalization, BatchNormalization and ImageScaler of float32.
 #include <algorithm>
 #include <cmath>
 
@@ -192,11 +192,22 @@ bool accepts_batch(const Problem& problem) {
          problem.in[0].shape.size() >= 2 && integer_or(attrs, "training_mode", 0) == 0 &&
          integer_or(attrs, "spatial", 1) == 1;
 }
+bool accepts_scaler(const Problem& problem) {
+  return is_float32(problem.in[0]) && problem.in[0].shape.size() == 4;
+}
+bool accepts_blocked_scaler(const Problem& problem) { return accepts_scaler(problem) && !problem.constants[0]; }
+
 bool accepts_blocked_batch(const Problem& problem) {
   return accepts_batch(problem) && problem.in[0].shape.size() == 4 && !problem.constants[0];
 }
 
+// The affine map of one channel; ImageScaler is such a map, too.
 void batch_factors(const Args& args, int64_t channel, float& a, float& b) {
+  if (args.node().op->name == "ImageScaler") {
+    a = real_or(args, "scale", 1);
+    b = args.reals("bias")[static_cast<size_t>(channel)];
+    return;
+  }
   const auto at = [&](size_t input) { return args.in[input].as<const float>()[channel]; };
   a = at(1) / std::sqrt(at(4) + real_or(args, "epsilon", 1e-5f));
   b = at(2) - at(3) * a;
@@ -248,6 +259,10 @@ constexpr CpuKernel rows[] = {
     {.op = "BatchNormalization", .name = "batch_norm.nchw16c", .in = nchw16c, .out = nchw16c,
      .in_place = true, .accepts = accepts_blocked_batch, .accepts_epilogue = chain_fits_as_stored,
      .run = run_blocked_batch},
+    {.op = "ImageScaler", .name = "scaler", .in_place = true, .accepts = accepts_scaler,
+     .accepts_epilogue = chain_fits_as_stored, .run = run_batch},
+    {.op = "ImageScaler", .name = "scaler.nchw16c", .in = nchw16c, .out = nchw16c, .in_place = true,
+     .accepts = accepts_blocked_scaler, .accepts_epilogue = chain_fits_as_stored, .run = run_blocked_batch},
 };
 
 }  // namespace
