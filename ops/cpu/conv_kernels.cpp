@@ -41,10 +41,10 @@ bool is_depthwise(const ConvGeometry& g) {
 }
 
 // By shape alone, so that the arithmetic of a layer is the same wherever and however often it runs.
-// Transforms pay from a dozen channels on; weights beyond the second-level cache, which are read
+// Transforms pay from eight inputs on, and up to four outputs have a better kernel; weights beyond the second-level cache, which are read
 // once per group of tiles, want many tiles.
 bool prefers_winograd(const ConvGeometry& g) {
-  if (!winograd_fits(g) || g.in_channels < 12 || g.out_channels < 12) return false;
+  if (!winograd_fits(g) || g.in_channels < 8 || g.out_channels < 5) return false;
   const int64_t tiles = ((g.window.axis[1].out + 3) / 4) * ((g.window.axis[2].out + 3) / 4);
   const int64_t weight_bytes = 36 * 4 * g.in_channels * g.out_channels;
   return tiles >= (weight_bytes > (int64_t{1} << 20) ? 64 : 4);
