@@ -25,7 +25,7 @@ Tensor side(const AttrReader& n, const std::string& name) {
 // An element as text that is equal for equal elements of one dtype.
 std::string key_of(const View& view, int64_t i) {
   if (view.type.dtype == DType::string) return view.as<const std::string>()[i];
-  const double value = element_as_double(view, i);
+  const double value = element_as_double(view, i) + 0.0;  // -0 becomes 0
   if (value != value) return "nan";
   if (view.type.dtype == DType::int64) return std::to_string(view.as<const int64_t>()[i]);
   return std::string(reinterpret_cast<const char*>(&value), sizeof value);

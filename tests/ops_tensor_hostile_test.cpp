@@ -127,6 +127,14 @@ OpCall random_call(const OpDef& op, Dice& dice) {
   return call;
 }
 
+TEST(OpsRegistry, EveryRowIsThereOnce) {
+  std::set<std::string> seen;
+  for (const OpDef* op : all_ops()) {
+    EXPECT_TRUE(seen.insert(cat(op->domain, ".", op->name, " ", op->since)).second) << op->domain << "." << op->name;
+    EXPECT_TRUE((op->infer && op->reference) || op->execute) << op->name;
+  }
+}
+
 TEST(OpsHostile, NonsenseIsRefusedOrComputed) {
   const std::set<Text> families{"ArgMax",
                                 "ArgMin",

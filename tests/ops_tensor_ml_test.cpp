@@ -57,7 +57,7 @@ TEST(OpsMl, TreesVote) {
   expect_op({"TreeEnsemble", 5, {x}, one_tree(0), 1, ml}, floats({3, 2}, {5, 0, 0, 7, 5, 0}));
   EXPECT_THROW(run_op({"TreeEnsemble", 5, {x}, one_tree(1), 1, ml}), Error);
   EXPECT_THROW(run_op({"TreeEnsemble", 5, {x}, one_tree(9), 1, ml}), Error);
-  EXPECT_THROW(run_op({"TreeEnsemble", 5, {floats({1, 1}, {0})}, one_tree(0), 1, ml}), Error);
+  EXPECT_THROW(run_op({"TreeEnsemble", 5, {floats({1, 1}, {2})}, one_tree(0), 1, ml}), Error);
 }
 
 }  // namespace
