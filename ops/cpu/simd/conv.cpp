@@ -92,6 +92,14 @@ void depthwise(const ConvTile& t, int64_t pixels) {
   for (; p < pixels; ++p) depthwise_run<1>(t, t.at + p * 16, t.out + p * t.out_pixel);
 }
 
+inline float sum_lanes(const V& v) {
+#if XSIMD_VERSION_MAJOR >= 9
+  return xsimd::reduce_add(v);
+#else
+  return xsimd::hadd(v);
+#endif
+}
+
 // P pixels times O outputs; every sum holds `lanes` partial sums over input channels.
 template <int P, int O>
 void few_run(const ConvTile& t, int64_t at, float* out) {
@@ -121,7 +129,7 @@ void few_run(const ConvTile& t, int64_t at, float* out) {
   for (int p = 0; p < P; ++p)
 #pragma GCC unroll 4
     for (int o = 0; o < O; ++o)
-      out[p * t.out_pixel + o * t.out_block] = xsimd::hadd(sum[p][o]) + (t.bias ? t.bias[o] : 0.0f);
+      out[p * t.out_pixel + o * t.out_block] = sum_lanes(sum[p][o]) + (t.bias ? t.bias[o] : 0.0f);
 }
 
 template <int O>
