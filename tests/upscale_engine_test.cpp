@@ -16,7 +16,8 @@ struct Blur : Upsampler {
   bool packed = false;
   DType dtype = DType::float32;
   float factor = 1, in_factor = 1;
-  float spoil = 0;  ///< added to one result sample of every run
+  float steps = 0;  ///< results are multiples of it
+  float spoil = 0;  ///< replaces one result sample of every run
   mutable int runs = 0;
   mutable std::vector<Shape> seen;
   std::vector<Port> ports = {{}};
@@ -62,8 +63,9 @@ struct Blur : Upsampler {
               sum += static_cast<float>(element_as_double(input.view(), index(c, y + dy, x + dx, height, width)));
             }
           const float phase = 1.0f + 0.01f * static_cast<float>((ox + lost) % scale);
-          set_element(output.view(), index(c, oy, ox, extent(height), extent(width)),
-                      sum * in_factor * factor * phase / static_cast<float>((2 * radius + 1) * (2 * radius + 1)));
+          float result = sum * in_factor * factor * phase / static_cast<float>((2 * radius + 1) * (2 * radius + 1));
+          if (steps > 0) result = std::round(result / steps) * steps;
+          set_element(output.view(), index(c, oy, ox, extent(height), extent(width)), result);
         }
     if (spoil != 0) set_element(output.view(), 0, spoil);
     return output;
@@ -208,6 +210,10 @@ TEST(UpscaleConvention, sees_where_white_is) {
   EXPECT_EQ(discover(model).in_top, 255);
   EXPECT_EQ(discover(model).out_top, 1);
   model.in_factor = 1;
+  model.steps = 4;  // a quantised model of 0..255 sees nothing of 0..1
+  EXPECT_EQ(discover(model).in_top, 255);
+  EXPECT_EQ(discover(model).out_top, 255);
+  model.steps = 0;
   model.dtype = DType::uint8;
   EXPECT_EQ(discover(model).in_top, 255);
   EXPECT_EQ(discover(model).out_top, 255);

@@ -148,10 +148,12 @@ void find_range(const Upsampler& model, Convention& convention) {
   if (!is_float(out.dtype) || width * height > 256 * 256) return;
   const double answer = answer_to_gray(model, convention, width, height, convention.in_top / 2);
   if (answer > 32 && answer < 255) convention.out_top = 255.0f;
-  if (whole || std::abs(answer) > 0.02) return;
-  // Nearly black from mid gray: the model divides by 255 itself, if mid gray of 255 comes out gray.
+  if (whole || (answer > 0.15 && answer < 0.85) || convention.out_top > 1) return;
+  // Gray comes back as no gray: perhaps the model wants 0..255, if gray of that comes back as such.
   const double second = answer_to_gray(model, convention, width, height, 127.5);
-  if (second > 0.25 && second < 0.75) convention.in_top = 255.0f;
+  const bool one = second > 0.25 && second < 0.75, wide = second > 64 && second < 192;
+  if (one || wide) convention.in_top = 255.0f;
+  if (wide) convention.out_top = 255.0f;
 }
 
 }  // namespace

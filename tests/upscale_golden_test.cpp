@@ -1,0 +1,108 @@
+// The bundled model on the demo's picture: what the documentation shows is what the program does.
+#include <cmath>
+
+#include "tests/support.h"
+#include "tools/upscale/engine.h"
+#include "tools/upscale/files.h"
+
+namespace tessera::upscale {
+namespace {
+
+namespace fs = std::filesystem;
+
+Picture load(const char* name) { return decode(read_file(fs::path(TESSERA_SOURCE_DIR) / name)); }
+
+float worst_difference(const Picture& a, const Picture& b) {
+  EXPECT_EQ(a.width, b.width);
+  EXPECT_EQ(a.height, b.height);
+  EXPECT_EQ(a.channels, b.channels);
+  if (a.samples.size() != b.samples.size()) return 1;
+  float worst = 0;
+  std::vector<float> p(static_cast<size_t>(a.width)), q(p);
+  for (int c = 0; c < a.channels; ++c)
+    for (int64_t y = 0; y < a.height; ++y) {
+      a.load(0, y, a.width, c, p.data());
+      b.load(0, y, b.width, c, q.data());
+      for (size_t x = 0; x < p.size(); ++x) worst = std::max(worst, std::abs(p[x] - q[x]));
+    }
+  return worst;
+}
+
+struct Bundled : testing::Test {
+  std::string note, device;
+  SessionOptions session;
+  std::unique_ptr<Upsampler> model;
+
+  void SetUp() override {
+    session.device = "cpu";
+    model = open_upsampler("", session, nullptr, note, device);
+  }
+  Picture upscale(const Picture& picture, const EngineOptions& options) {
+    Report report;
+    return Engine(*model, options).upscale(picture, report);
+  }
+};
+
+TEST_F(Bundled, demo_looks_as_documented) {
+  EXPECT_LE(worst_difference(upscale(load("examples/demo.png"), {}), load("docs/demo_x2.png")), 1.5f / 255);
+}
+
+TEST_F(Bundled, tiles_agree_with_the_whole) {
+  EngineOptions options;
+  options.tile = 32;
+  options.verify_tiles = true;
+  Report report;
+  Engine(*model, options).upscale(load("examples/demo.png"), report);
+  EXPECT_GT(report.windows, 4);
+  EXPECT_GE(report.tile_difference, 0);
+  EXPECT_LE(report.tile_difference, 2e-6);
+  // With an overlap that covers the blocks of every kernel on the way, they agree to the last bit.
+  options.overlap = 48;
+  Engine(*model, options).upscale(load("examples/demo.png"), report);
+  EXPECT_EQ(report.tile_difference, 0);
+}
+
+TEST_F(Bundled, its_convention_is_as_documented) {
+  const Engine engine(*model, {});
+  EXPECT_EQ(engine.convention().scale, 2);
+  EXPECT_EQ(engine.convention().channels, 3);
+  EXPECT_EQ(engine.convention().multiple, 1);
+  EXPECT_TRUE(engine.reach().exact);
+  EXPECT_FALSE(engine.reach().global);
+  EXPECT_EQ(engine.reach().radius, 11);
+}
+
+TEST_F(Bundled, is_a_decibel_better_than_bicubic_on_set5) {
+  TESSERA_REQUIRE_SHARED(data);
+  const auto luma = [](const Picture& picture, int64_t x, int64_t y) {
+    static constexpr double weights[] = {65.481, 128.553, 24.966};
+    double sum = 0;
+    for (int c = 0; c < 3; ++c) {
+      float value = 0;
+      picture.load(x, y, 1, c, &value);
+      sum += weights[c] * static_cast<double>(value);
+    }
+    return sum;
+  };
+  const auto decibels = [&](const Picture& a, const Picture& b) {
+    double sum = 0;
+    const int64_t width = std::min(a.width, b.width), height = std::min(a.height, b.height);
+    for (int64_t y = 2; y < height - 2; ++y)
+      for (int64_t x = 2; x < width - 2; ++x) sum += std::pow(luma(a, x, y) - luma(b, x, y), 2);
+    return 10 * std::log10(255 * 255 * static_cast<double>((width - 4) * (height - 4)) / sum);
+  };
+  double ours = 0, bicubic = 0;
+  for (int i = 1; i <= 5; ++i) {
+    const auto read = [&](const char* kind) {
+      return decode(read_file(data / "images" / "set5_x2" / cat("img_00", i, "_SRF_2_", kind, ".png")));
+    };
+    const Picture low = read("LR"), high = read("HR");
+    ours += decibels(upscale(low, {}), high) / 5;
+    bicubic += decibels(resize(low, low.width * 2, low.height * 2, Filter::bicubic), high) / 5;
+  }
+  EXPECT_GT(ours, bicubic + 1);
+  EXPECT_NEAR(ours, 37.02, 0.02);
+}
+
+}  // namespace
+}  // namespace tessera::upscale
