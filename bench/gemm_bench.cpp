@@ -35,12 +35,16 @@ struct Operands {
   std::vector<float> a, b, c;
 
   explicit Operands(const benchmark::State& state)
-      : m(state.range(0)), n(state.range(1)), k(state.range(2)), a(numbers(m * k)), b(numbers(k * n)),
+      : m(state.range(0)),
+        n(state.range(1)),
+        k(state.range(2)),
+        a(numbers(m * k)),
+        b(numbers(k * n)),
         c(static_cast<size_t>(m * n)) {}
 
   void report(benchmark::State& state) const {
-    state.counters["GFLOPS"] = benchmark::Counter(2e-9 * static_cast<double>(m * n * k),
-                                                  benchmark::Counter::kIsIterationInvariantRate);
+    state.counters["GFLOPS"] =
+        benchmark::Counter(2e-9 * static_cast<double>(m * n * k), benchmark::Counter::kIsIterationInvariantRate);
   }
 };
 
@@ -67,8 +71,7 @@ void openblas(benchmark::State& state) {
   Operands o(state);
   openblas_set_num_threads(static_cast<int>(state.range(3)));
   const auto m = static_cast<int>(o.m), n = static_cast<int>(o.n), k = static_cast<int>(o.k);
-  for (auto _ : state)
-    cblas_sgemm(101, 111, 111, m, n, k, 1, o.a.data(), k, o.b.data(), n, 0, o.c.data(), n);
+  for (auto _ : state) cblas_sgemm(101, 111, 111, m, n, k, 1, o.a.data(), k, o.b.data(), n, 0, o.c.data(), n);
   o.report(state);
 }
 #endif
@@ -108,9 +111,16 @@ BENCHMARK(peak_avx2);
 void sizes(benchmark::internal::Benchmark* bench) {
   bench->ArgNames({"m", "n", "k", "threads"})->UseRealTime();
   for (const int64_t threads : {1, 2})
-    for (const auto& [m, n, k] : std::initializer_list<std::array<int64_t, 3>>{
-             {1024, 1024, 1024}, {2048, 2048, 2048}, {128, 768, 768}, {128, 3072, 768}, {128, 768, 3072},
-             {512, 512, 64}, {197, 2304, 768}, {1, 768, 768}, {4, 768, 768}, {64, 64, 64}})
+    for (const auto& [m, n, k] : std::initializer_list<std::array<int64_t, 3>>{{1024, 1024, 1024},
+                                                                               {2048, 2048, 2048},
+                                                                               {128, 768, 768},
+                                                                               {128, 3072, 768},
+                                                                               {128, 768, 3072},
+                                                                               {512, 512, 64},
+                                                                               {197, 2304, 768},
+                                                                               {1, 768, 768},
+                                                                               {4, 768, 768},
+                                                                               {64, 64, 64}})
       bench->Args({m, n, k, threads});
 }
 BENCHMARK(constant_right)->Apply(sizes);

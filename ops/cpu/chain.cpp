@@ -26,8 +26,7 @@ void Space::collapse(bool keep_last) {
     const bool fixed = keep_last && d == last;
     if (dims[d] == 1 && !fixed) continue;
     bool merge = kept > 0 && !fixed;
-    for (int o = 0; o < operands && merge; ++o)
-      merge = strides[o][kept - 1] == strides[o][d] * dims[d];
+    for (int o = 0; o < operands && merge; ++o) merge = strides[o][kept - 1] == strides[o][d] * dims[d];
     const int to = merge ? kept - 1 : kept;
     dims[to] = merge ? dims[to] * dims[d] : dims[d];
     for (int o = 0; o < operands; ++o) strides[o][to] = strides[o][d];
@@ -57,8 +56,7 @@ void Chain::append_epilogue(const Args& args, Space* space) {
   for (const Fused& fused : args.node().epilogue) {
     ChainStep& step = steps[count++];
     step = {fused.row, fused.swapped, fused.a, fused.b, fused.operand, -1};
-    if (space && fused.operand >= 0)
-      step.operand = space->add(args.in[static_cast<size_t>(fused.operand)].shape());
+    if (space && fused.operand >= 0) step.operand = space->add(args.in[static_cast<size_t>(fused.operand)].shape());
   }
 }
 
@@ -85,8 +83,8 @@ void apply_to_row(const MapSimd& simd, const Chain& chain, const Space& space, L
     bool one = true;
     if (step.operand >= 0) {
       one = space.scalar_along_row(step.operand);
-      operand = in[static_cast<size_t>(step.input)].as<const float>() + space.offset(step.operand, row) +
-                (one ? 0 : begin);
+      operand =
+          in[static_cast<size_t>(step.input)].as<const float>() + space.offset(step.operand, row) + (one ? 0 : begin);
     }
     apply(simd, step, values, operand, along(step, one), values, n);
   }

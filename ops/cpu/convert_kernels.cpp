@@ -30,9 +30,7 @@ ConvertSimd::Convert converter(DType from, DType to) {
   return f < 0 || t < 0 ? nullptr : convert_simd(level()).convert[f][t];
 }
 
-bool accepts_cast(const Problem& problem) {
-  return converter(problem.in[0].dtype, problem.out[0].dtype) != nullptr;
-}
+bool accepts_cast(const Problem& problem) { return converter(problem.in[0].dtype, problem.out[0].dtype) != nullptr; }
 
 void cast_span(const Args& args, int64_t elements, Threads& threads) {
   const View &in = args.in[0], &out = args.out[0];
@@ -43,9 +41,7 @@ void cast_span(const Args& args, int64_t elements, Threads& threads) {
   });
 }
 
-void run_cast(const Args& args, Threads& threads) noexcept {
-  cast_span(args, args.out[0].elements(), threads);
-}
+void run_cast(const Args& args, Threads& threads) noexcept { cast_span(args, args.out[0].elements(), threads); }
 
 // A scale per tensor or per index of one axis: spans of `inner` elements share it.
 struct Scales {
@@ -75,8 +71,8 @@ bool accepts_quantize(const Problem& problem) {
 
 bool accepts_dequantize(const Problem& problem) {
   const DType from = problem.in[0].dtype;
-  return (from == DType::uint8 || from == DType::int8 || from == DType::int32) &&
-         is_float32(problem.out[0]) && accepts_scales(problem);
+  return (from == DType::uint8 || from == DType::int8 || from == DType::int32) && is_float32(problem.out[0]) &&
+         accepts_scales(problem);
 }
 
 int32_t zero_of(const Args& args, int64_t i) {

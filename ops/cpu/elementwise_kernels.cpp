@@ -10,7 +10,7 @@
 namespace tessera::cpu {
 namespace {
 
-constexpr int64_t chunk = 1024;           // floats that go through the whole chain at a time
+constexpr int64_t chunk = 1024;  // floats that go through the whole chain at a time
 constexpr int64_t floats_per_task = 1 << 14;
 
 struct RowName {
@@ -170,11 +170,11 @@ void run(const Args& args, Threads& threads) noexcept {
 
 // How an operand lies beside a value in nchw16c.
 enum class Beside : uint8_t {
-  no,          ///< in no way that this kernel takes
-  full,        ///< nchw16c of the same shape
-  lanes,       ///< 16 numbers per block of channels, in nchw16c
-  plain,       ///< one number per channel, row-major
-  one,         ///< one number per image or for all
+  no,     ///< in no way that this kernel takes
+  full,   ///< nchw16c of the same shape
+  lanes,  ///< 16 numbers per block of channels, in nchw16c
+  plain,  ///< one number per channel, row-major
+  one,    ///< one number per image or for all
 };
 
 struct BesideView {
@@ -261,16 +261,12 @@ struct BlockOperand {
         data = own;
         break;
       }
-      default:
-        data = base;
-        y = Along::y_one;
+      default: data = base; y = Along::y_one;
     }
   }
 };
 
-Along mirrored(Along y) {
-  return y == Along::y_lane ? Along::x_lane : y == Along::y_one ? Along::x_one : y;
-}
+Along mirrored(Along y) { return y == Along::y_lane ? Along::x_lane : y == Along::y_one ? Along::x_one : y; }
 
 void clear_padding(float* values, int64_t n, int channels) {
   for (int64_t i = 0; i < n; i += 16)
@@ -339,22 +335,27 @@ void run_where(const Args& args, Threads& threads) noexcept {
 
 constexpr Layout nchw16c = Layout::nchw16c;
 // Two rows per operator: plain and blocked.
-#define TESSERA_ROWS(Op, takes, takes_blocked)                                                              \
+#define TESSERA_ROWS(Op, takes, takes_blocked)                                                               \
   {.op = Op, .name = "map", .in_place = true, .accepts = takes, .accepts_epilogue = chain_fits, .run = run}, \
-      {.op = Op, .name = "map.nchw16c", .in = nchw16c, .out = nchw16c, .in_place = true,                    \
-       .accepts = takes_blocked, .accepts_epilogue = accepts_blocked_epilogue, .run = run_blocked},
+      {.op = Op,                                                                                             \
+       .name = "map.nchw16c",                                                                                \
+       .in = nchw16c,                                                                                        \
+       .out = nchw16c,                                                                                       \
+       .in_place = true,                                                                                     \
+       .accepts = takes_blocked,                                                                             \
+       .accepts_epilogue = accepts_blocked_epilogue,                                                         \
+       .run = run_blocked},
 
 constexpr CpuKernel rows[] = {
 #define TESSERA_UNARY(id, Op, CLASS, expression) TESSERA_ROWS(#Op, accepts_unary, accepts_blocked_unary)
-#define TESSERA_BINARY(id, Op, CLASS, expression)                        \
+#define TESSERA_BINARY(id, Op, CLASS, expression)                                                         \
   TESSERA_ROWS(#Op, id == elementwise::Min || id == elementwise::Max ? accepts_variadic : accepts_binary, \
                accepts_blocked)
 #include "ops/elementwise.def"
 #undef TESSERA_UNARY
 #undef TESSERA_BINARY
-    TESSERA_ROWS("Sum", accepts_variadic, accepts_blocked)
-    TESSERA_ROWS("Mean", accepts_variadic, accepts_blocked)
-    {.op = "Where", .name = "where", .accepts = accepts_where, .run = run_where},
+    TESSERA_ROWS("Sum", accepts_variadic, accepts_blocked) TESSERA_ROWS("Mean", accepts_variadic, accepts_blocked){
+        .op = "Where", .name = "where", .accepts = accepts_where, .run = run_where},
 };
 
 }  // namespace

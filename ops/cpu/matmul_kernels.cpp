@@ -97,9 +97,7 @@ bool accepts_gemm(const Problem& problem) {
 }
 
 // The last axis of the output must be the product's columns.
-bool accepts_epilogue(const Problem& problem) {
-  return chain_fits(problem) && problem.in[1].shape.size() >= 2;
-}
+bool accepts_epilogue(const Problem& problem) { return chain_fits(problem) && problem.in[1].shape.size() >= 2; }
 
 // A single column is left to dot products, which read it where it lies.
 std::shared_ptr<const Packed> pack(const Problem& problem) {
@@ -117,9 +115,7 @@ std::shared_ptr<const Packed> pack(const Problem& problem) {
   return packed;
 }
 
-bool will_be_packed(const Problem& problem, const Product& p) {
-  return problem.constants[1] && p.n > 1 && p.k > 0;
-}
+bool will_be_packed(const Problem& problem, const Product& p) { return problem.constants[1] && p.n > 1 && p.k > 0; }
 
 int64_t scratch(const Problem& problem, int threads) {
   const Decoded d = decode(AttrReader(problem.node), problem.in[0].shape, problem.in[1].shape);
@@ -150,19 +146,34 @@ void run(const Args& args, Threads& threads) noexcept {
     apply_to_row(map, chain, space, args.in, row, column, values, n);
   };
   ProductData data{args.in[0].as<const float>(), args.in[1].as<const float>(),
-                   args.packed ? args.packed->tensors[0].as<const float>() : nullptr, out.as<float>(),
-                   args.scratch};
+                   args.packed ? args.packed->tensors[0].as<const float>() : nullptr, out.as<float>(), args.scratch};
   const BatchOffsets offsets{d.batched ? &d.space : nullptr, d.left, d.right};
   multiply(p, data, offsets, threads, finish);
 }
 
 constexpr CpuKernel rows[] = {
-    {.op = "MatMul", .name = "matmul", .accepts = accepts_matmul, .accepts_epilogue = accepts_epilogue,
-     .pack = pack, .scratch = scratch, .run = run},
-    {.op = "FusedMatMul", .name = "fused_matmul", .domain = "com.microsoft", .accepts = accepts_fused,
-     .accepts_epilogue = accepts_epilogue, .pack = pack, .scratch = scratch, .run = run},
-    {.op = "Gemm", .name = "gemm", .accepts = accepts_gemm, .accepts_epilogue = accepts_epilogue,
-     .pack = pack, .scratch = scratch, .run = run},
+    {.op = "MatMul",
+     .name = "matmul",
+     .accepts = accepts_matmul,
+     .accepts_epilogue = accepts_epilogue,
+     .pack = pack,
+     .scratch = scratch,
+     .run = run},
+    {.op = "FusedMatMul",
+     .name = "fused_matmul",
+     .domain = "com.microsoft",
+     .accepts = accepts_fused,
+     .accepts_epilogue = accepts_epilogue,
+     .pack = pack,
+     .scratch = scratch,
+     .run = run},
+    {.op = "Gemm",
+     .name = "gemm",
+     .accepts = accepts_gemm,
+     .accepts_epilogue = accepts_epilogue,
+     .pack = pack,
+     .scratch = scratch,
+     .run = run},
 };
 
 }  // namespace

@@ -79,8 +79,8 @@ struct Window {
 };
 
 bool accepts_slice(const Problem& problem) {
-  return movable(problem) && (!has_input(problem, 1) || problem.in[1].dtype == DType::int64 ||
-                              problem.in[1].dtype == DType::int32);
+  return movable(problem) &&
+         (!has_input(problem, 1) || problem.in[1].dtype == DType::int64 || problem.in[1].dtype == DType::int32);
 }
 
 void slice(const Args& args, Threads& threads) noexcept {
@@ -104,8 +104,7 @@ bool accepts_blocked_slice(const Problem& problem) {
     const Tensor* steps = problem.constants[4];
     if (!steps) return false;
     const Integers values(steps->view());
-    if (std::any_of(values.values, values.values + values.count, [](int64_t step) { return step < 0; }))
-      return false;
+    if (std::any_of(values.values, values.values + values.count, [](int64_t step) { return step < 0; })) return false;
   }
   const Shape &in = problem.in[0].shape, &out = problem.out[0].shape;
   return in[0] == out[0] && in[1] == out[1];
@@ -273,17 +272,33 @@ constexpr Layout nchw16c = Layout::nchw16c;
 constexpr CpuKernel rows[] = {
     {.op = "Transpose", .name = "transpose", .accepts = movable, .run = transpose},
     {.op = "Slice", .name = "slice", .accepts = accepts_slice, .run = slice},
-    {.op = "Slice", .name = "slice.nchw16c", .in = nchw16c, .out = nchw16c, .accepts = accepts_blocked_slice,
+    {.op = "Slice",
+     .name = "slice.nchw16c",
+     .in = nchw16c,
+     .out = nchw16c,
+     .accepts = accepts_blocked_slice,
      .run = blocked_slice},
     {.op = "Crop", .name = "slice", .accepts = accepts_crop, .run = slice},
-    {.op = "Crop", .name = "slice.nchw16c", .in = nchw16c, .out = nchw16c, .accepts = accepts_blocked_crop,
+    {.op = "Crop",
+     .name = "slice.nchw16c",
+     .in = nchw16c,
+     .out = nchw16c,
+     .accepts = accepts_blocked_crop,
      .run = blocked_slice},
     {.op = "Split", .name = "split", .accepts = accepts_split, .run = split},
-    {.op = "Split", .name = "split.nchw16c", .in = nchw16c, .out = nchw16c, .accepts = accepts_blocked_split,
+    {.op = "Split",
+     .name = "split.nchw16c",
+     .in = nchw16c,
+     .out = nchw16c,
+     .accepts = accepts_blocked_split,
      .run = blocked_split},
     {.op = "Concat", .name = "concat", .accepts = movable, .run = concat},
-    {.op = "Concat", .name = "concat.nchw16c", .in = nchw16c, .out = nchw16c,
-     .accepts = accepts_blocked_concat, .run = blocked_concat},
+    {.op = "Concat",
+     .name = "concat.nchw16c",
+     .in = nchw16c,
+     .out = nchw16c,
+     .accepts = accepts_blocked_concat,
+     .run = blocked_concat},
     {.op = "Expand", .name = "expand", .accepts = movable, .run = expand},
     {.op = "Tile", .name = "tile", .accepts = accepts_tile, .run = tile},
     {.op = "DepthToSpace", .name = "depth_to_space", .accepts = is_spatial, .run = depth_to_space},

@@ -19,9 +19,7 @@ bool all_float(const Problem& problem) {
   return true;
 }
 
-int64_t row_length(const Shape& shape, int axis) {
-  return shape.elements(static_cast<size_t>(axis), shape.size());
-}
+int64_t row_length(const Shape& shape, int axis) { return shape.elements(static_cast<size_t>(axis), shape.size()); }
 
 // Scale and bias hold one number per element of a row.
 bool accepts_layer(const Problem& problem) {
@@ -135,9 +133,7 @@ class Finish {
   float* out_;
 };
 
-bool accepts_instance(const Problem& problem) {
-  return all_float(problem) && problem.in[0].shape.size() >= 3;
-}
+bool accepts_instance(const Problem& problem) { return all_float(problem) && problem.in[0].shape.size() >= 3; }
 bool accepts_blocked_instance(const Problem& problem) {
   return accepts_instance(problem) && problem.in[0].shape.size() == 4 && !problem.constants[0];
 }
@@ -192,9 +188,7 @@ bool accepts_batch(const Problem& problem) {
          problem.in[0].shape.size() >= 2 && integer_or(attrs, "training_mode", 0) == 0 &&
          integer_or(attrs, "spatial", 1) == 1;
 }
-bool accepts_scaler(const Problem& problem) {
-  return is_float32(problem.in[0]) && problem.in[0].shape.size() == 4;
-}
+bool accepts_scaler(const Problem& problem) { return is_float32(problem.in[0]) && problem.in[0].shape.size() == 4; }
 bool accepts_blocked_scaler(const Problem& problem) { return accepts_scaler(problem) && !problem.constants[0]; }
 
 bool accepts_blocked_batch(const Problem& problem) {
@@ -247,22 +241,49 @@ void run_blocked_batch(const Args& args, Threads& threads) noexcept {
 constexpr Layout nchw16c = Layout::nchw16c;
 
 constexpr CpuKernel rows[] = {
-    {.op = "LayerNormalization", .name = "layer_norm", .in_place = true, .accepts = accepts_layer,
-     .run = run_layer},
-    {.op = "InstanceNormalization", .name = "instance_norm", .in_place = true, .accepts = accepts_instance,
-     .accepts_epilogue = chain_fits_as_stored, .run = run_instance},
-    {.op = "InstanceNormalization", .name = "instance_norm.nchw16c", .in = nchw16c, .out = nchw16c,
-     .in_place = true, .accepts = accepts_blocked_instance, .accepts_epilogue = chain_fits_as_stored,
+    {.op = "LayerNormalization", .name = "layer_norm", .in_place = true, .accepts = accepts_layer, .run = run_layer},
+    {.op = "InstanceNormalization",
+     .name = "instance_norm",
+     .in_place = true,
+     .accepts = accepts_instance,
+     .accepts_epilogue = chain_fits_as_stored,
+     .run = run_instance},
+    {.op = "InstanceNormalization",
+     .name = "instance_norm.nchw16c",
+     .in = nchw16c,
+     .out = nchw16c,
+     .in_place = true,
+     .accepts = accepts_blocked_instance,
+     .accepts_epilogue = chain_fits_as_stored,
      .run = run_blocked_instance},
-    {.op = "BatchNormalization", .name = "batch_norm", .in_place = true, .accepts = accepts_batch,
-     .accepts_epilogue = chain_fits_as_stored, .run = run_batch},
-    {.op = "BatchNormalization", .name = "batch_norm.nchw16c", .in = nchw16c, .out = nchw16c,
-     .in_place = true, .accepts = accepts_blocked_batch, .accepts_epilogue = chain_fits_as_stored,
+    {.op = "BatchNormalization",
+     .name = "batch_norm",
+     .in_place = true,
+     .accepts = accepts_batch,
+     .accepts_epilogue = chain_fits_as_stored,
+     .run = run_batch},
+    {.op = "BatchNormalization",
+     .name = "batch_norm.nchw16c",
+     .in = nchw16c,
+     .out = nchw16c,
+     .in_place = true,
+     .accepts = accepts_blocked_batch,
+     .accepts_epilogue = chain_fits_as_stored,
      .run = run_blocked_batch},
-    {.op = "ImageScaler", .name = "scaler", .in_place = true, .accepts = accepts_scaler,
-     .accepts_epilogue = chain_fits_as_stored, .run = run_batch},
-    {.op = "ImageScaler", .name = "scaler.nchw16c", .in = nchw16c, .out = nchw16c, .in_place = true,
-     .accepts = accepts_blocked_scaler, .accepts_epilogue = chain_fits_as_stored, .run = run_blocked_batch},
+    {.op = "ImageScaler",
+     .name = "scaler",
+     .in_place = true,
+     .accepts = accepts_scaler,
+     .accepts_epilogue = chain_fits_as_stored,
+     .run = run_batch},
+    {.op = "ImageScaler",
+     .name = "scaler.nchw16c",
+     .in = nchw16c,
+     .out = nchw16c,
+     .in_place = true,
+     .accepts = accepts_blocked_scaler,
+     .accepts_epilogue = chain_fits_as_stored,
+     .run = run_blocked_batch},
 };
 
 }  // namespace

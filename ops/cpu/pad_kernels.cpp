@@ -123,9 +123,7 @@ bool accepts(const Problem& problem) {
   return movable_bytes(problem.in[0].dtype) > 0 && rank > 0 && rank <= max_rank;
 }
 
-void run(const Args& args, Threads& threads) noexcept {
-  pad(decode(args), args.in[0].data, args.out[0].data, threads);
-}
+void run(const Args& args, Threads& threads) noexcept { pad(decode(args), args.in[0].data, args.out[0].data, threads); }
 
 bool is_zero_or_absent(const Problem& problem) {
   if (problem.node.opset < 11) return real_or(AttrReader(problem.node), "value", 0) == 0;
@@ -160,8 +158,12 @@ void run_blocked(const Args& args, Threads& threads) noexcept {
 
 constexpr CpuKernel rows[] = {
     {.op = "Pad", .name = "pad", .accepts = accepts, .run = run},
-    {.op = "Pad", .name = "pad.nchw16c", .in = Layout::nchw16c, .out = Layout::nchw16c,
-     .accepts = accepts_blocked, .run = run_blocked},
+    {.op = "Pad",
+     .name = "pad.nchw16c",
+     .in = Layout::nchw16c,
+     .out = Layout::nchw16c,
+     .accepts = accepts_blocked,
+     .run = run_blocked},
 };
 
 }  // namespace

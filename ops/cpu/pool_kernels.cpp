@@ -53,19 +53,22 @@ void run_blocked(const Args& args, Threads& threads) noexcept {
   const PoolShape shape = decode(args, in);
   const PoolSimd& simd = pool_simd(level());
   const int64_t rows = shape.y.out, work = 16 * shape.x.out * shape.x.kernel * shape.y.kernel;
-  threads.parallel(
-      in[0] * blocks_of(in) * rows, std::max<int64_t>(1, floats_per_task / work),
-      [&](int64_t begin, int64_t end, int) {
-        for (int64_t i = begin; i < end; ++i)
-          simd.block_row(shape, args.in[0].as<const float>() + i / rows * shape.y.in * shape.x.in * 16, i % rows,
-                         args.out[0].as<float>() + i * shape.x.out * 16);
-      });
+  threads.parallel(in[0] * blocks_of(in) * rows, std::max<int64_t>(1, floats_per_task / work),
+                   [&](int64_t begin, int64_t end, int) {
+                     for (int64_t i = begin; i < end; ++i)
+                       simd.block_row(shape, args.in[0].as<const float>() + i / rows * shape.y.in * shape.x.in * 16,
+                                      i % rows, args.out[0].as<float>() + i * shape.x.out * 16);
+                   });
 }
 
 constexpr Layout nchw16c = Layout::nchw16c;
-#define TESSERA_POOL(Op)                                                                                \
-  {.op = Op, .name = "pool", .accepts = accepts, .run = run},                                           \
-      {.op = Op, .name = "pool.nchw16c", .in = nchw16c, .out = nchw16c, .accepts = accepts_blocked,     \
+#define TESSERA_POOL(Op)                                      \
+  {.op = Op, .name = "pool", .accepts = accepts, .run = run}, \
+      {.op = Op,                                              \
+       .name = "pool.nchw16c",                                \
+       .in = nchw16c,                                         \
+       .out = nchw16c,                                        \
+       .accepts = accepts_blocked,                            \
        .run = run_blocked},
 
 constexpr CpuKernel rows[] = {TESSERA_POOL("MaxPool") TESSERA_POOL("AveragePool")};

@@ -7,8 +7,8 @@
 namespace tessera::cpu {
 namespace {
 
-constexpr int64_t depth_block = 384;      // a panel of B, nr * depth_block floats, is read from L1 or near it
-constexpr int row_panels = 12;            // of A's packed block: it stays in L2
+constexpr int64_t depth_block = 384;  // a panel of B, nr * depth_block floats, is read from L1 or near it
+constexpr int row_panels = 12;        // of A's packed block: it stays in L2
 constexpr int64_t column_block = 768;
 constexpr int64_t little_work = 1 << 17;  // multiplications below which waking threads does not pay
 
@@ -118,15 +118,14 @@ class Multiplier {
       float* left = left_ + left_floats(simd_) * worker;
       const float* a = data_.a + offsets_.left_of(batch) + row * p_.a_row + k * p_.a_depth;
       for (int64_t i = 0; i < rows; i += simd_.mr)
-        simd_.pack_a(a + i * p_.a_row, p_.a_row, p_.a_depth, panel_rows(rows, i), depth, p_.alpha,
-                     left + i * depth);
+        simd_.pack_a(a + i * p_.a_row, p_.a_row, p_.a_depth, panel_rows(rows, i), depth, p_.alpha, left + i * depth);
       for (int64_t j = 0; j < columns; j += simd_.nr) {
         const int width = static_cast<int>(std::min<int64_t>(simd_.nr, columns - j));
         int64_t stride = simd_.nr;
         const float* right = right_panel(batch, k, depth, column + j, width, worker, stride);
         for (int64_t i = 0; i < rows; i += simd_.mr)
-          simd_.tile(panel_rows(rows, i), depth, left + i * depth, right, stride, out + i * p_.n + j, p_.n,
-                     width, k > 0);
+          simd_.tile(panel_rows(rows, i), depth, left + i * depth, right, stride, out + i * p_.n + j, p_.n, width,
+                     k > 0);
       }
     }
     for (int64_t i = 0; i < rows; ++i) {
@@ -135,9 +134,7 @@ class Multiplier {
     }
   }
 
-  int panel_rows(int64_t rows, int64_t i) const {
-    return static_cast<int>(std::min<int64_t>(simd_.mr, rows - i));
-  }
+  int panel_rows(int64_t rows, int64_t i) const { return static_cast<int>(std::min<int64_t>(simd_.mr, rows - i)); }
 
   const float* right_panel(int64_t batch, int64_t k, int64_t depth, int64_t column, int width, int worker,
                            int64_t& stride) const {
@@ -170,9 +167,7 @@ class Multiplier {
 
 }  // namespace
 
-int64_t packed_floats(const Product& p) {
-  return p.right_count * p.k * round_up(p.n, gemm_simd(level()).nr);
-}
+int64_t packed_floats(const Product& p) { return p.right_count * p.k * round_up(p.n, gemm_simd(level()).nr); }
 
 void pack_right(const Product& p, const float* b, float* out, Threads* threads) {
   const GemmSimd& simd = gemm_simd(level());

@@ -10,8 +10,8 @@ namespace tessera::cpu {
 struct Product {
   int64_t batch = 1, m = 0, n = 0, k = 0;
   int64_t a_row = 0, a_depth = 1, b_depth = 0, b_column = 1;
-  int64_t right_count = 1;       ///< distinct right matrices
-  int64_t right_stride = 0;      ///< elements between them
+  int64_t right_count = 1;   ///< distinct right matrices
+  int64_t right_stride = 0;  ///< elements between them
   float alpha = 1;
 };
 
@@ -38,8 +38,8 @@ void pack_right(const Product& product, const float* b, float* out, Threads* thr
 int64_t product_scratch(const Product& product, bool packed, int threads);
 
 using FinishCall = void (*)(const void*, int64_t row, int64_t column, float* values, int64_t count);
-void multiply_erased(const Product& product, const ProductData& data, const BatchOffsets& offsets,
-                     Threads& threads, const void* object, FinishCall finish);
+void multiply_erased(const Product& product, const ProductData& data, const BatchOffsets& offsets, Threads& threads,
+                     const void* object, FinishCall finish);
 
 /// finish(row, column, values, count) is called once for every finished piece of an output row, where
 /// row counts over all batches.

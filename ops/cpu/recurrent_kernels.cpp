@@ -52,9 +52,11 @@ struct Room {
     inputs = rounded(e.steps * e.batch * e.gates * e.hidden);
     sums = rounded(e.batch * e.gates * e.hidden);
     h = c = reset = rounded(e.batch * e.hidden);
-    product = rounded(std::max({product_scratch(cpu::product(e.steps * e.batch, e.input, e.gates * e.hidden), true, threads),
-                                product_scratch(cpu::product(e.batch, e.hidden, e.joint_gates() * e.hidden), true, threads),
-                                product_scratch(cpu::product(e.batch, e.hidden, e.hidden), true, threads)}) / 4);
+    product =
+        rounded(std::max({product_scratch(cpu::product(e.steps * e.batch, e.input, e.gates * e.hidden), true, threads),
+                          product_scratch(cpu::product(e.batch, e.hidden, e.joint_gates() * e.hidden), true, threads),
+                          product_scratch(cpu::product(e.batch, e.hidden, e.hidden), true, threads)}) /
+                4);
   }
   int64_t floats() const { return inputs + sums + h + c + reset + product; }
 };
@@ -97,8 +99,7 @@ std::shared_ptr<const Packed> pack(const Problem& problem) {
   const int64_t joint = e.joint_gates(), whole = e.gates * e.hidden;
   add(e.input, whole, whole * e.input, w.as<const float>());
   add(e.hidden, joint * e.hidden, whole * e.hidden, r.as<const float>());
-  if (joint < e.gates)
-    add(e.hidden, e.hidden, whole * e.hidden, r.as<const float>() + joint * e.hidden * e.hidden);
+  if (joint < e.gates) add(e.hidden, e.hidden, whole * e.hidden, r.as<const float>() + joint * e.hidden * e.hidden);
   return packed;
 }
 
@@ -109,7 +110,9 @@ int64_t scratch(const Problem& problem, int threads) {
 class Layer {
  public:
   Layer(const Args& args, Threads& threads)
-      : args_(args), threads_(threads), e_(args, args.in[x_in].shape(), args.in[w_in].shape()),
+      : args_(args),
+        threads_(threads),
+        e_(args, args.in[x_in].shape(), args.in[w_in].shape()),
         map_(map_simd(level())) {
     const Room room(e_, threads.count());
     inputs_ = reinterpret_cast<float*>(args.scratch);

@@ -19,16 +19,11 @@ struct Rule {
   enum After : uint8_t { none, mean, root, log } after;
 };
 constexpr Rule rules[] = {
-    {"ReduceSum", Reduction::sum, Rule::none},
-    {"ReduceMean", Reduction::sum, Rule::mean},
-    {"ReduceMax", Reduction::max, Rule::none},
-    {"ReduceMin", Reduction::min, Rule::none},
-    {"ReduceProd", Reduction::product, Rule::none},
-    {"ReduceSumSquare", Reduction::sum_squares, Rule::none},
-    {"ReduceL1", Reduction::sum_abs, Rule::none},
-    {"ReduceL2", Reduction::sum_squares, Rule::root},
-    {"ReduceLogSum", Reduction::sum, Rule::log},
-    {"GlobalAveragePool", Reduction::sum, Rule::mean},
+    {"ReduceSum", Reduction::sum, Rule::none},      {"ReduceMean", Reduction::sum, Rule::mean},
+    {"ReduceMax", Reduction::max, Rule::none},      {"ReduceMin", Reduction::min, Rule::none},
+    {"ReduceProd", Reduction::product, Rule::none}, {"ReduceSumSquare", Reduction::sum_squares, Rule::none},
+    {"ReduceL1", Reduction::sum_abs, Rule::none},   {"ReduceL2", Reduction::sum_squares, Rule::root},
+    {"ReduceLogSum", Reduction::sum, Rule::log},    {"GlobalAveragePool", Reduction::sum, Rule::mean},
     {"GlobalMaxPool", Reduction::max, Rule::none},
 };
 
@@ -222,17 +217,21 @@ void run_softmax(const Args& args, Threads& threads) noexcept {
 }
 
 constexpr Layout nchw16c = Layout::nchw16c;
-#define TESSERA_REDUCE(Op)                                                                    \
-  {.op = Op, .name = "reduce", .accepts = accepts, .run = run},                               \
-      {.op = Op, .name = "reduce.nchw16c", .in = nchw16c, .out = nchw16c, .accepts = accepts_blocked, \
+#define TESSERA_REDUCE(Op)                                      \
+  {.op = Op, .name = "reduce", .accepts = accepts, .run = run}, \
+      {.op = Op,                                                \
+       .name = "reduce.nchw16c",                                \
+       .in = nchw16c,                                           \
+       .out = nchw16c,                                          \
+       .accepts = accepts_blocked,                              \
        .run = run_blocked},
 
 constexpr CpuKernel rows[] = {
-    TESSERA_REDUCE("ReduceSum") TESSERA_REDUCE("ReduceMean") TESSERA_REDUCE("ReduceMax")
-    TESSERA_REDUCE("ReduceMin") TESSERA_REDUCE("ReduceProd") TESSERA_REDUCE("ReduceSumSquare")
-    TESSERA_REDUCE("ReduceL1") TESSERA_REDUCE("ReduceL2") TESSERA_REDUCE("ReduceLogSum")
-    TESSERA_REDUCE("GlobalAveragePool") TESSERA_REDUCE("GlobalMaxPool")
-    {.op = "Softmax", .name = "softmax", .in_place = true, .accepts = accepts_softmax, .run = run_softmax},
+    TESSERA_REDUCE("ReduceSum") TESSERA_REDUCE("ReduceMean") TESSERA_REDUCE("ReduceMax") TESSERA_REDUCE("ReduceMin")
+        TESSERA_REDUCE("ReduceProd") TESSERA_REDUCE("ReduceSumSquare") TESSERA_REDUCE("ReduceL1") TESSERA_REDUCE(
+            "ReduceL2") TESSERA_REDUCE("ReduceLogSum") TESSERA_REDUCE("GlobalAveragePool")
+            TESSERA_REDUCE("GlobalMaxPool"){
+                .op = "Softmax", .name = "softmax", .in_place = true, .accepts = accepts_softmax, .run = run_softmax},
     {.op = "LogSoftmax", .name = "log_softmax", .in_place = true, .accepts = accepts_softmax, .run = run_softmax},
 };
 

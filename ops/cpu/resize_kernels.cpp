@@ -29,9 +29,7 @@ constexpr PlaceName places[] = {
 };
 
 // Upsample, and Resize of opset 10, know neither places nor roundings.
-bool is_simple(const AttrReader& attrs) {
-  return attrs.node().op->name == "Upsample" || attrs.node().opset < 11;
-}
+bool is_simple(const AttrReader& attrs) { return attrs.node().op->name == "Upsample" || attrs.node().opset < 11; }
 
 struct Method {
   int taps = 1;
@@ -48,8 +46,8 @@ struct Method {
       return;
     }
     const Text name = text_or(attrs, "coordinate_transformation_mode", "half_pixel");
-    const auto* found = std::find_if(std::begin(places), std::end(places),
-                                     [&](const PlaceName& p) { return p.name == name; });
+    const auto* found =
+        std::find_if(std::begin(places), std::end(places), [&](const PlaceName& p) { return p.name == name; });
     place = found == std::end(places) ? Place::unknown : found->place;
     rounding = text_or(attrs, "nearest_mode", "round_prefer_floor");
     cubic = real_or(attrs, "cubic_coeff_a", -0.75f);
@@ -103,8 +101,9 @@ struct Table {
     for (int64_t i = 0; i < axis.out; ++i) {
       const double x = source_of<double>(m.place, axis, i);
       double w[max_taps] = {1, 0, 0, 0};
-      double first = m.taps == 1 ? static_cast<double>(round_by(m.rounding, source_of<float>(m.place, axis, i), axis.scale))
-                                 : std::floor(x);
+      double first = m.taps == 1
+                         ? static_cast<double>(round_by(m.rounding, source_of<float>(m.place, axis, i), axis.scale))
+                         : std::floor(x);
       if (m.taps == 2) w[1] = x - first, w[0] = 1 - w[1];
       if (m.taps == 4) {
         cubic_weights(x - first, static_cast<double>(m.cubic), w);
@@ -130,7 +129,7 @@ int64_t table_bytes(int64_t height, int64_t width) { return rounded((height + wi
 const View* scales_of(const Args& args) {
   const size_t input = is_simple(args) ? 1 : 2;
   return input < args.node().op_inputs() && args.has_in(input) && args.in[input].elements() > 0 ? &args.in[input]
-                                                                                                 : nullptr;
+                                                                                                : nullptr;
 }
 
 Axis axis_of(const Args& args, int axis) {
@@ -217,10 +216,15 @@ void run(const Args& args, Threads& threads) noexcept {
 }
 
 constexpr Layout nchw16c = Layout::nchw16c;
-#define TESSERA_RESIZE(Op)                                                                        \
-  {.op = Op, .name = "resize", .accepts = accepts, .scratch = scratch<1>, .run = run<1>},         \
-      {.op = Op, .name = "resize.nchw16c", .in = nchw16c, .out = nchw16c, .accepts = accepts_blocked, \
-       .scratch = scratch<16>, .run = run<16>},
+#define TESSERA_RESIZE(Op)                                                                \
+  {.op = Op, .name = "resize", .accepts = accepts, .scratch = scratch<1>, .run = run<1>}, \
+      {.op = Op,                                                                          \
+       .name = "resize.nchw16c",                                                          \
+       .in = nchw16c,                                                                     \
+       .out = nchw16c,                                                                    \
+       .accepts = accepts_blocked,                                                        \
+       .scratch = scratch<16>,                                                            \
+       .run = run<16>},
 
 constexpr CpuKernel rows[] = {TESSERA_RESIZE("Resize") TESSERA_RESIZE("Upsample")};
 

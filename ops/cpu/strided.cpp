@@ -141,9 +141,8 @@ void StridedCopy::run_rows(const std::byte* from, std::byte* to, Threads& thread
         source += index * axes_[d].from;
         target += index * axes_[d].to;
       }
-      by_size(bytes_, [&]<class T>() {
-        copy_row<T>(from + source * bytes_, to + target * bytes_, n, inner.from, inner.to);
-      });
+      by_size(bytes_,
+              [&]<class T>() { copy_row<T>(from + source * bytes_, to + target * bytes_, n, inner.from, inner.to); });
     }
   };
   threads.parallel(rows * pieces, std::max<int64_t>(1, bytes_per_task / (piece * bytes_)), body);

@@ -133,15 +133,14 @@ void quantize(const float* x, float scale, float zero, bool is_signed, void* out
 
 template <class T>
 void dequantize(const void* x, int32_t zero, float scale, float* out, int64_t n) {
-  for (int64_t i = 0; i < n; ++i)
-    out[i] = static_cast<float>(static_cast<int32_t>(read<T>(x, i)) - zero) * scale;
+  for (int64_t i = 0; i < n; ++i) out[i] = static_cast<float>(static_cast<int32_t>(read<T>(x, i)) - zero) * scale;
 }
 
 constexpr int at(Number n) { return static_cast<int>(n); }
 
 constexpr ConvertSimd table() {
   ConvertSimd t{};
-#define TESSERA_BOTH(a, A, b, B)                          \
+#define TESSERA_BOTH(a, A, b, B)                                \
   t.convert[at(Number::a)][at(Number::b)] = convert_span<A, B>; \
   t.convert[at(Number::b)][at(Number::a)] = convert_span<B, A>;
   TESSERA_BOTH(float32, float, float64, double)
@@ -154,8 +153,8 @@ constexpr ConvertSimd table() {
   TESSERA_BOTH(int32, int32_t, int8, int8_t)
   TESSERA_BOTH(int64, int64_t, uint8, uint8_t)
 #undef TESSERA_BOTH
-#define TESSERA_BOOLEAN(a, A)                                        \
-  t.convert[at(Number::a)][at(Number::boolean)] = to_boolean<A>;     \
+#define TESSERA_BOOLEAN(a, A)                                    \
+  t.convert[at(Number::a)][at(Number::boolean)] = to_boolean<A>; \
   t.convert[at(Number::boolean)][at(Number::a)] = from_boolean<A>;
   TESSERA_BOOLEAN(float32, float)
   TESSERA_BOOLEAN(int32, int32_t)

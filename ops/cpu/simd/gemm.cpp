@@ -35,8 +35,8 @@ void store_tile(V (&sum)[rows][vectors], float* c, int64_t ldc, int columns, boo
 }
 
 template <int rows, int vectors>
-void multiply(int64_t depth, const float* a, const float* b, int64_t b_stride, float* c, int64_t ldc,
-              int columns, bool accumulate) {
+void multiply(int64_t depth, const float* a, const float* b, int64_t b_stride, float* c, int64_t ldc, int columns,
+              bool accumulate) {
   constexpr int sums = depth_sums(rows);
   for (int i = 0; i < rows; ++i)
     for (int v = 0; v < vectors; ++v) __builtin_prefetch(c + i * ldc + v * lanes, 1);
@@ -74,19 +74,30 @@ using Multiply = void (*)(int64_t, const float*, const float*, int64_t, float*, 
 
 template <int vectors>
 constexpr Multiply by_rows[] = {
-    nullptr, multiply<1, vectors>, multiply<2, vectors>, multiply<3, vectors>, multiply<4, vectors>,
+    nullptr,
+    multiply<1, vectors>,
+    multiply<2, vectors>,
+    multiply<3, vectors>,
+    multiply<4, vectors>,
 #if defined(__AVX2__)
-    multiply<5, vectors>, multiply<6, vectors>,
+    multiply<5, vectors>,
+    multiply<6, vectors>,
 #endif
 #if defined(__AVX512F__)
-    multiply<7, vectors>, multiply<8, vectors>, multiply<9, vectors>, multiply<10, vectors>,
-    multiply<11, vectors>, multiply<12, vectors>, multiply<13, vectors>, multiply<14, vectors>,
+    multiply<7, vectors>,
+    multiply<8, vectors>,
+    multiply<9, vectors>,
+    multiply<10, vectors>,
+    multiply<11, vectors>,
+    multiply<12, vectors>,
+    multiply<13, vectors>,
+    multiply<14, vectors>,
 #endif
 };
 
 // The last columns of a matrix may need one vector only.
-void tile(int rows, int64_t depth, const float* a, const float* b, int64_t b_stride, float* c, int64_t ldc,
-          int columns, bool accumulate) {
+void tile(int rows, int64_t depth, const float* a, const float* b, int64_t b_stride, float* c, int64_t ldc, int columns,
+          bool accumulate) {
   const Multiply multiply_rows = columns <= lanes ? by_rows<1>[rows] : by_rows<tile_vectors>[rows];
   multiply_rows(depth, a, b, b_stride, c, ldc, columns, accumulate);
 }
@@ -131,8 +142,7 @@ void pack_a(const float* a, int64_t row_stride, int64_t depth_stride, int rows, 
     for (int i = 0; i < rows; ++i) out[k * rows + i] = alpha * a[i * row_stride + k * depth_stride];
 }
 
-void pack_b(const float* b, int64_t depth_stride, int64_t column_stride, int64_t depth, int columns,
-            float* out) {
+void pack_b(const float* b, int64_t depth_stride, int64_t column_stride, int64_t depth, int columns, float* out) {
   const bool whole = columns == tile_columns;
   if (column_stride == 1 && whole) {
     for (int64_t k = 0; k < depth; ++k)
@@ -144,8 +154,7 @@ void pack_b(const float* b, int64_t depth_stride, int64_t column_stride, int64_t
     transpose(b, column_stride, columns, depth, 1.0f, out, tile_columns);
   else
     for (int64_t k = 0; k < depth; ++k)
-      for (int j = 0; j < columns; ++j)
-        out[k * tile_columns + j] = b[k * depth_stride + j * column_stride];
+      for (int j = 0; j < columns; ++j) out[k * tile_columns + j] = b[k * depth_stride + j * column_stride];
   if (!whole)
     for (int64_t k = 0; k < depth; ++k)
       for (int j = columns; j < tile_columns; ++j) out[k * tile_columns + j] = 0.0f;

@@ -10,16 +10,15 @@ namespace {
 // The rows as functions of vectors. Names of the table's functions must find ours, not libm's.
 namespace row {
 using T = V;
-#define TESSERA_UNARY(id, Op, CLASS, expression)                                       \
-  struct Op {                                                                          \
-    static inline V of(const V& x, [[maybe_unused]] const V& a, [[maybe_unused]] const V& b) { \
-      return expression;                                                               \
-    }                                                                                  \
+#define TESSERA_UNARY(id, Op, CLASS, expression)                                                                    \
+  struct Op {                                                                                                       \
+    static inline V of(const V& x, [[maybe_unused]] const V& a, [[maybe_unused]] const V& b) { return expression; } \
   };
-#define TESSERA_BINARY(id, Op, CLASS, expression) \
-  struct Op##2 {                                  \
-    static inline V of(const V& x, const V& y) { return expression; } \
-  };
+#define TESSERA_BINARY(id, Op, CLASS, expression)                             \
+  struct Op##2 {static inline V of(const V& x, const V& y){return expression; \
+  }                                                                           \
+  }                                                                           \
+  ;
 #include "ops/elementwise.def"
 #undef TESSERA_UNARY
 #undef TESSERA_BINARY
@@ -71,15 +70,13 @@ void binary(const float* px, const float* py, float* out, int64_t n) {
   const Y y{py};
   int64_t i = 0;
   for (; i + lanes <= n; i += lanes) store(out + i, Row::of(x.at(i), y.at(i)));
-  if (const int rest = static_cast<int>(n - i))
-    store_part(out + i, Row::of(x.part(i, rest), y.part(i, rest)), rest);
+  if (const int rest = static_cast<int>(n - i)) store_part(out + i, Row::of(x.part(i, rest), y.part(i, rest)), rest);
 }
 
 void add_scaled(const float* y, bool one, float scale, float* out, int64_t n) {
   const V factor(scale), single = V(one ? *y : 0.0f);
   int64_t i = 0;
-  for (; i + lanes <= n; i += lanes)
-    store(out + i, fmadd(factor, one ? single : load(y + i), load(out + i)));
+  for (; i + lanes <= n; i += lanes) store(out + i, fmadd(factor, one ? single : load(y + i), load(out + i)));
   if (const int rest = static_cast<int>(n - i))
     store_part(out + i, fmadd(factor, one ? single : load_part(y + i, rest), load_part(out + i, rest)), rest);
 }
@@ -108,7 +105,7 @@ void select_span(const uint8_t* c, const float* x, const float* y, const int ste
 constexpr MapSimd table() {
   MapSimd t{};
 #define TESSERA_UNARY(id, Op, CLASS, expression) t.unary[id] = unary<row::Op>;
-#define TESSERA_BINARY(id, Op, CLASS, expression)                                       \
+#define TESSERA_BINARY(id, Op, CLASS, expression)                                            \
   t.binary[id - MapSimd::unary_rows][int(Along::both)] = binary<row::Op##2, Vector, Vector>; \
   t.binary[id - MapSimd::unary_rows][int(Along::y_one)] = binary<row::Op##2, Vector, One>;   \
   t.binary[id - MapSimd::unary_rows][int(Along::x_one)] = binary<row::Op##2, One, Vector>;   \

@@ -18,8 +18,8 @@ struct MapSimd {
   static constexpr int unary_rows = 64, binary_rows = 16, kinds = 5;
   using Unary = void (*)(const float* x, float* out, int64_t n, float a, float b);
   using Binary = void (*)(const float* x, const float* y, float* out, int64_t n);
-  Unary unary[unary_rows];               ///< by id; null where the table has no such row
-  Binary binary[binary_rows][kinds];     ///< by id - 64 and Along
+  Unary unary[unary_rows];            ///< by id; null where the table has no such row
+  Binary binary[binary_rows][kinds];  ///< by id - 64 and Along
   /// out += scale * y, along as `both` or (one) a single number.
   void (*add_scaled)(const float* y, bool one, float scale, float* out, int64_t n);
   /// out = c ? x : y, c bytes; a step of 0 stands for one number.

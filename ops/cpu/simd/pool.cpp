@@ -77,14 +77,14 @@ void block_row(const PoolShape& s, const float* plane, int64_t oy, float* out) {
     V acc[block_vectors];
     for (int v = 0; v < block_vectors; ++v) acc[v] = V(average ? 0.0f : -__builtin_inff());
     for (int64_t ky = rows.first; ky < rows.last; ++ky) {
-      const float* in = plane + ((oy * s.y.stride - s.y.pad + ky * s.y.dilation) * s.x.in + x * s.x.stride -
-                                 s.x.pad + columns.first * s.x.dilation) * 16;
+      const float* in = plane + ((oy * s.y.stride - s.y.pad + ky * s.y.dilation) * s.x.in + x * s.x.stride - s.x.pad +
+                                 columns.first * s.x.dilation) *
+                                    16;
       for (int64_t kx = columns.first; kx < columns.last; ++kx, in += s.x.dilation * 16)
         for (int v = 0; v < block_vectors; ++v) acc[v] = take<average>(acc[v], load(in + v * lanes));
     }
     const V count(divisor(s, rows, columns));
-    for (int v = 0; v < block_vectors; ++v)
-      store(out + x * 16 + v * lanes, average ? acc[v] / count : acc[v]);
+    for (int v = 0; v < block_vectors; ++v) store(out + x * 16 + v * lanes, average ? acc[v] / count : acc[v]);
   }
 }
 

@@ -191,8 +191,7 @@ void softmax_columns(const float* x, float* out, int64_t stride, int64_t rows, i
       put(out + r * stride + j, logarithm ? away : power);
     }
     const V factor = logarithm ? V(1.0f) : V(1.0f) / sum, shift = logarithm ? -log(sum) : V(0.0f);
-    for (int64_t r = 0; r < rows; ++r)
-      put(out + r * stride + j, fmadd(take(out + r * stride + j), factor, shift));
+    for (int64_t r = 0; r < rows; ++r) put(out + r * stride + j, fmadd(take(out + r * stride + j), factor, shift));
   }
 }
 
@@ -201,6 +200,10 @@ void softmax_columns(const float* x, float* out, int64_t stride, int64_t rows, i
 const ReduceSimd reduce{
     {row<Sum>, row<SumSquares>, row<SumAbs>, row<Product>, row<Max>, row<Min>},
     {columns<Sum>, columns<SumSquares>, columns<SumAbs>, columns<Product>, columns<Max>, columns<Min>},
-    row_spread, columns_spread, normalize, softmax, softmax_columns};
+    row_spread,
+    columns_spread,
+    normalize,
+    softmax,
+    softmax_columns};
 
 }  // namespace tessera::cpu::TESSERA_LEVEL

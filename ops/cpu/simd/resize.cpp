@@ -46,8 +46,7 @@ void blocked_taps(const float* in, const int32_t* index, const float* weights, f
       V sum = load(in + index[0] * int64_t{16} + v * lanes);
       if constexpr (taps > 1) {
         sum = sum * V(weights[0]);
-        for (int t = 1; t < taps; ++t)
-          sum = fmadd(V(weights[t]), load(in + index[t] * int64_t{16} + v * lanes), sum);
+        for (int t = 1; t < taps; ++t) sum = fmadd(V(weights[t]), load(in + index[t] * int64_t{16} + v * lanes), sum);
       }
       store(out + v * lanes, sum);
     }
