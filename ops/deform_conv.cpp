@@ -42,7 +42,7 @@ double bilinear(const T* plane, int64_t height, int64_t width, double y, double 
 void deform_reference(const Args& a) {
   const ConvGeometry g = conv_geometry(a, a.in[x_in].shape(), a.in[w_in].shape());
   const int64_t groups = offset_groups(a, g), taps = g.window.taps(), points = g.window.out_elements();
-  const auto& [depth, height, width] = g.window.axis;
+  const WindowAxis &height = g.window.axis[1], &width = g.window.axis[2];
   const int64_t in_group = g.in_channels / g.groups, out_group = g.out_channels / g.groups;
   visit_real(a.in[0].type.dtype, [&]<class T>() {
     const Read<T> x(a.in[x_in]), w(a.in[w_in]), offset(a.in[offset_in]);
