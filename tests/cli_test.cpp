@@ -112,10 +112,18 @@ TEST(Npy, FilesAreWrittenWholeOrNotAtAll) {
   EXPECT_EQ(std::distance(std::filesystem::directory_iterator(folder.path()), {}), 1);
 }
 
+Port port(const std::string& name, DType dtype, const Shape& shape, std::vector<std::string> dim_names) {
+  Port made;
+  made.name = name;
+  made.type.dtype = dtype;
+  made.type.shape = shape;
+  made.ranked = true;
+  made.dim_names = std::move(dim_names);
+  return made;
+}
+
 std::vector<Port> two_ports() {
-  Port x{"x", Kind::tensor, {DType::float32, {-1, 3, -1, -1}, Layout::row_major}, true, {"n", "", "h", "w"}};
-  Port mask{"a=b", Kind::tensor, {DType::int64, {-1, -1}, Layout::row_major}, true, {"n", "w"}};
-  return {x, mask};
+  return {port("x", DType::float32, {-1, 3, -1, -1}, {"n", "", "h", "w"}), port("a=b", DType::int64, {-1, -1}, {"n", "w"})};
 }
 
 TEST(Inputs, ShapesAreParsed) {
@@ -157,10 +165,10 @@ TEST(Inputs, FilesMeetTypesThatNumpyLacks) {
   const test::TemporaryFolder folder;
   const std::string path = (folder.path() / "x.npy").string();
   write_npy(path, test::floats({2}, {1, 2}));
-  const Port port{"x", Kind::tensor, {DType::bfloat16, {2}, Layout::row_major}, true, {""}};
+  const std::vector<Port> ports{port("x", DType::bfloat16, {2}, {""})};
   InputOptions options;
   options.files = {"x=" + path};
-  EXPECT_EQ(cat(make_inputs(std::vector{port}, options)[0].type), "bfloat16[2]");
+  EXPECT_EQ(cat(make_inputs(ports, options)[0].type), "bfloat16[2]");
 }
 
 TEST(Inputs, FileNamesHoldNoPaths) {
