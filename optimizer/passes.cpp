@@ -11,6 +11,7 @@ constexpr Pass list[] = {
     {"remove_identities", false, remove_identities},
     {"cancel_pairs", false, cancel_pairs},
     {"widen_halves", false, widen_halves},
+    {"mark_quantized", false, mark_quantized},
     {"fold_batch_norm", false, fold_batch_norm},
     {"find_activations", false, find_activations},
     {"remove_no_ops", true, remove_no_ops},

@@ -13,7 +13,7 @@ namespace {
 std::atomic<int64_t> allocations{0};
 }
 
-// Counts every allocation of the test program.
+// Counts every allocation of the test program. Not inlined: the compiler would see `free` of what `new` gave.
 void* operator new(size_t size) {
   ++allocations;
   if (void* p = std::malloc(size ? size : 1)) return p;
@@ -30,10 +30,10 @@ void* operator new(size_t size, std::align_val_t alignment, const std::nothrow_t
   const size_t step = static_cast<size_t>(alignment);
   return std::aligned_alloc(step, (size + step - 1) / step * step);
 }
-void operator delete(void* p) noexcept { std::free(p); }
-void operator delete(void* p, size_t) noexcept { std::free(p); }
-void operator delete(void* p, std::align_val_t) noexcept { std::free(p); }
-void operator delete(void* p, size_t, std::align_val_t) noexcept { std::free(p); }
+[[gnu::noinline]] void operator delete(void* p) noexcept { std::free(p); }
+[[gnu::noinline]] void operator delete(void* p, size_t) noexcept { std::free(p); }
+[[gnu::noinline]] void operator delete(void* p, std::align_val_t) noexcept { std::free(p); }
+[[gnu::noinline]] void operator delete(void* p, size_t, std::align_val_t) noexcept { std::free(p); }
 
 namespace tessera::test {
 namespace {

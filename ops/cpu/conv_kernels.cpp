@@ -41,8 +41,8 @@ bool is_depthwise(const ConvGeometry& g) {
 }
 
 // By shape alone, so that the arithmetic of a layer is the same wherever and however often it runs.
-// Transforms pay from eight inputs on, and up to four outputs have a better kernel; weights beyond the second-level cache, which are read
-// once per group of tiles, want many tiles.
+// Transforms pay from eight inputs on, and up to four outputs have a better kernel; weights beyond the
+// second-level cache, which are read once per group of tiles, want many tiles.
 bool prefers_winograd(const ConvGeometry& g) {
   if (!winograd_fits(g) || g.in_channels < 8 || g.out_channels < 5) return false;
   const int64_t tiles = ((g.window.axis[1].out + 3) / 4) * ((g.window.axis[2].out + 3) / 4);
@@ -83,6 +83,8 @@ bool accepts_epilogue(const Problem& problem) {
 }
 
 bool accepts_winograd(const Problem& problem) {
+  // Sums of quantized numbers have ties that transforms would break (see optimizer/mark_quantized.cpp).
+  if (AttrReader(problem.node).has("quantized")) return false;
   return fits(problem) && problem.in[0].shape.rank() == 4 && !is_transposed(problem.node) &&
          prefers_winograd(geometry_of(problem));
 }
