@@ -1,4 +1,6 @@
 // ai.onnx.ml ArrayFeatureExtractor: picks columns of the last axis.
+#include <algorithm>
+
 #include "ops/move.h"
 
 namespace tessera::ops {

@@ -1,4 +1,6 @@
 // Attention of the standard: grouped heads, masks, a cache of keys and values, softcap.
+#include <algorithm>
+
 #include "ops/attend.h"
 #include "ops/indices.h"
 

@@ -1,4 +1,6 @@
 // CausalConvWithState: a depthwise convolution that looks back only, with its tail as a state.
+#include <algorithm>
+
 #include "ops/numbers.h"
 
 namespace tessera::ops {

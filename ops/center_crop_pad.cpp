@@ -1,4 +1,6 @@
 // CenterCropPad: the middle of a tensor, or the tensor in the middle of zeros.
+#include <algorithm>
+
 #include "ops/move.h"
 
 namespace tessera::ops {

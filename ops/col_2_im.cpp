@@ -1,4 +1,6 @@
 // Col2Im: adds the columns of blocks back into a picture.
+#include <algorithm>
+
 #include "ops/numbers.h"
 #include "ops/window.h"
 

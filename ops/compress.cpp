@@ -1,4 +1,6 @@
 // Compress: the slices of an axis, or the elements, for which a condition holds.
+#include <algorithm>
+
 #include "ops/data_dependent.h"
 #include "ops/move.h"
 

@@ -1,4 +1,6 @@
 // Concat: joins tensors along one axis.
+#include <algorithm>
+
 #include "ops/move.h"
 
 namespace tessera::ops {

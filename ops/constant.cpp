@@ -1,4 +1,6 @@
 // Constant: a tensor written in an attribute, in one of several spellings.
+#include <algorithm>
+
 #include "ops/move.h"
 
 namespace tessera::ops {

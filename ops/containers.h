@@ -1,6 +1,8 @@
 // Data for control flow and containers: scalars, sequences, slices along an axis and stacking.
 #pragma once
 
+#include <algorithm>
+
 #include "ops/move.h"
 
 namespace tessera::ops {

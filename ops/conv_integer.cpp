@@ -1,4 +1,6 @@
 // ConvInteger: int32 sums of products of 8-bit integers less their zero points.
+#include <algorithm>
+
 #include "ops/convolution.h"
 #include "ops/quantized_conv.h"
 

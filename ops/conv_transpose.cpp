@@ -1,4 +1,6 @@
 // ConvTranspose: the transpose of Conv, an upsampling convolution.
+#include <algorithm>
+
 #include "ops/convolution.h"
 #include "ops/numbers.h"
 

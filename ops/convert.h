@@ -1,6 +1,7 @@
 // Conversion between any two element types: what Cast and CastLike do.
 #pragma once
 
+#include <algorithm>
 #include <cctype>
 #include <charconv>
 

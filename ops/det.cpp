@@ -1,4 +1,6 @@
 // Det: determinants of square matrices, by elimination with pivots.
+#include <algorithm>
+
 #include "ops/numbers.h"
 
 namespace tessera::ops {

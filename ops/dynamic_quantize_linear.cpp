@@ -1,4 +1,6 @@
 // DynamicQuantizeLinear: uint8 with scale and zero point taken from the data.
+#include <algorithm>
+
 #include "ops/quantization.h"
 
 namespace tessera::ops {

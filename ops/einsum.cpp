@@ -1,4 +1,6 @@
 // Einsum: sums of products over the letters that the result does not name.
+#include <algorithm>
+
 #include "ops/indices.h"
 #include "ops/numbers.h"
 

@@ -2,6 +2,8 @@
 // numpy's broadcasting (and the `axis` of opsets 1 to 6), and those that fold a list of inputs.
 #include "ops/elementwise.h"
 
+#include <algorithm>
+
 #include "ops/elementwise_math.h"
 #include "ops/pairs.h"
 

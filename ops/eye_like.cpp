@@ -1,4 +1,6 @@
 // EyeLike: ones on a diagonal, in the shape of the input.
+#include <algorithm>
+
 #include "ops/move.h"
 
 namespace tessera::ops {

@@ -1,4 +1,6 @@
 // FlexAttention (preview): attention whose scores and probabilities pass through subgraphs.
+#include <algorithm>
+
 #include "ops/attend.h"
 #include "ops/containers.h"
 

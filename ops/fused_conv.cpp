@@ -1,4 +1,6 @@
 // com.microsoft FusedConv: Conv, then a sum with another tensor, then an activation.
+#include <algorithm>
+
 #include "ops/convolution.h"
 #include "ops/numbers.h"
 

@@ -1,4 +1,6 @@
 // com.microsoft FusedMatMul: alpha * A' * B' with either side transposed, batch axes included.
+#include <algorithm>
+
 #include "ops/matrix.h"
 
 namespace tessera::ops {

@@ -1,4 +1,6 @@
 // Gather: whole slices along one axis, picked by index.
+#include <algorithm>
+
 #include "ops/move.h"
 
 namespace tessera::ops {

@@ -1,4 +1,6 @@
 // GatherND: the last axis of the indices is a position in the data, after `batch_dims` shared axes.
+#include <algorithm>
+
 #include "ops/move.h"
 
 namespace tessera::ops {

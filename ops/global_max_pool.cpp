@@ -1,4 +1,6 @@
 // GlobalMaxPool: the maximum of each channel.
+#include <algorithm>
+
 #include "ops/pool.h"
 
 namespace tessera::ops {

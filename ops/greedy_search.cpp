@@ -1,4 +1,6 @@
 // com.microsoft GreedySearch: runs a decoder subgraph token by token and takes the likeliest each time.
+#include <algorithm>
+
 #include "ops/containers.h"
 
 namespace tessera::ops {

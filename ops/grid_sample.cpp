@@ -1,4 +1,6 @@
 // GridSample: reads pixels at the places that a grid of normalized coordinates names.
+#include <algorithm>
+
 #include "ops/numbers.h"
 
 namespace tessera::ops {

@@ -1,5 +1,7 @@
 // com.microsoft GroupQueryAttention: causal attention with fewer key heads than query heads, a cache,
 // and rotary embedding inside.
+#include <algorithm>
+
 #include "ops/attend.h"
 #include "ops/indices.h"
 

@@ -2,6 +2,8 @@
 // apply it axis by axis, which is what interpolation in several dimensions comes to.
 #pragma once
 
+#include <algorithm>
+
 #include "ops/indices.h"
 #include "ops/numbers.h"
 

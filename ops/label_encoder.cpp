@@ -1,4 +1,5 @@
 // ai.onnx.ml LabelEncoder: replaces each element by the value that its key stands for.
+#include <algorithm>
 #include <unordered_map>
 
 #include "ops/move.h"

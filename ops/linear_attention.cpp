@@ -1,4 +1,6 @@
 // LinearAttention: a recurrent state per head, written by outer products and read by queries.
+#include <algorithm>
+
 #include "ops/indices.h"
 #include "ops/numbers.h"
 

@@ -1,6 +1,8 @@
 // The weighted negative log-likelihood that both loss operators end in.
 #pragma once
 
+#include <algorithm>
+
 #include "ops/indices.h"
 #include "ops/numbers.h"
 

@@ -1,4 +1,6 @@
 // LRN: local response normalization across neighbouring channels.
+#include <algorithm>
+
 #include "ops/indices.h"
 #include "ops/numbers.h"
 

@@ -1,6 +1,8 @@
 // Batched matrix products: shapes as numpy's matmul has them, and the loop of the references.
 #pragma once
 
+#include <algorithm>
+
 #include "ops/indices.h"
 #include "ops/numbers.h"
 

@@ -1,4 +1,6 @@
 // MaxRoiPool: the maxima of a grid of bins over each region of interest.
+#include <algorithm>
+
 #include "ops/numbers.h"
 
 namespace tessera::ops {

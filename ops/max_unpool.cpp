@@ -1,4 +1,6 @@
 // MaxUnpool: puts the maxima of a MaxPool back where they were.
+#include <algorithm>
+
 #include "ops/move.h"
 #include "ops/window.h"
 

@@ -1,4 +1,6 @@
 // MelWeightMatrix: triangles over the bins of a spectrum, evenly spaced on the mel scale.
+#include <algorithm>
+
 #include "ops/numbers.h"
 
 namespace tessera::ops {

@@ -1,4 +1,6 @@
 // ai.onnx.ml Imputer, OneHotEncoder, FeatureVectorizer and CategoryMapper: features made ready.
+#include <algorithm>
+
 #include "ops/ml_scores.h"
 
 namespace tessera::ops {

@@ -1,4 +1,6 @@
 // ai.onnx.ml LinearRegressor and LinearClassifier: rows times coefficients plus intercepts.
+#include <algorithm>
+
 #include "ops/ml_scores.h"
 
 namespace tessera::ops {

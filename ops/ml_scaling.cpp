@@ -1,4 +1,6 @@
 // ai.onnx.ml Binarizer, Scaler and Normalizer: a simple map of each row.
+#include <algorithm>
+
 #include "ops/ml_scores.h"
 
 namespace tessera::ops {

@@ -1,6 +1,8 @@
 // What the classifiers and regressors of ai.onnx.ml share: the transform of their scores.
 #pragma once
 
+#include <algorithm>
+
 #include "ops/move.h"
 #include "ops/numbers.h"
 

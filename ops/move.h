@@ -1,6 +1,8 @@
 // Moving elements without looking at them: strided copies for every dtype, packed ones included.
 #pragma once
 
+#include <algorithm>
+
 #include "ops/walk.h"
 
 namespace tessera::ops {

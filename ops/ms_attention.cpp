@@ -1,4 +1,6 @@
 // com.microsoft Attention: projection to q, k, v by one weight matrix, then multi-head attention.
+#include <algorithm>
+
 #include "ops/attend.h"
 
 namespace tessera::ops {

@@ -1,5 +1,7 @@
 // com.microsoft MultiHeadAttention: attention over projected queries, keys and values, which may come
 // packed together, with a bias, masks and a cache.
+#include <algorithm>
+
 #include "ops/attend.h"
 #include "ops/indices.h"
 

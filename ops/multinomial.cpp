@@ -1,4 +1,6 @@
 // Multinomial: draws class indices from rows of unnormalized log-probabilities.
+#include <algorithm>
+
 #include "ops/random.h"
 
 namespace tessera::ops {

@@ -1,4 +1,6 @@
 // NonMaxSuppression: the best boxes of each class that do not overlap a better one too much.
+#include <algorithm>
+
 #include "ops/containers.h"
 #include "ops/numbers.h"
 

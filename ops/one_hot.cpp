@@ -1,4 +1,6 @@
 // OneHot: each index becomes a new axis that is `on` at that place and `off` elsewhere.
+#include <algorithm>
+
 #include "ops/move.h"
 
 namespace tessera::ops {

@@ -1,4 +1,6 @@
 // ParametricSoftplus (experimental opset 1): alpha * log(exp(beta * x) + 1).
+#include <algorithm>
+
 #include "ops/numbers.h"
 
 namespace tessera::ops {

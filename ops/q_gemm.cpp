@@ -1,5 +1,7 @@
 // com.microsoft QGemm, MatMulIntegerToFloat and DynamicQuantizeMatMul: integer products whose
 // result is scaled to floats, or quantized again.
+#include <algorithm>
+
 #include "ops/matrix.h"
 #include "ops/quantization.h"
 

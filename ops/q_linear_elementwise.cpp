@@ -1,5 +1,7 @@
 // com.microsoft QLinear operators on single elements, their concatenation and their means: values
 // leave their scale, are computed as floats, and take the result's scale.
+#include <algorithm>
+
 #include "ops/quantization.h"
 #include "ops/softmax.h"
 

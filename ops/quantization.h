@@ -1,6 +1,8 @@
 // Scales and zero points: per tensor, per axis or per block, and rounding into quantized types.
 #pragma once
 
+#include <algorithm>
+
 #include "ops/indices.h"
 #include "ops/numbers.h"
 

@@ -1,6 +1,8 @@
 // ReduceSum, ReduceMean, ReduceMax, ReduceMin, ReduceProd, ReduceL1, ReduceL2, ReduceLogSum,
 // ReduceLogSumExp and ReduceSumSquare: one number for all elements along some axes. A row's struct
 // says how an element is joined to what came before, and what becomes of that in the end.
+#include <algorithm>
+
 #include "ops/convert.h"
 #include "ops/elementwise_math.h"
 

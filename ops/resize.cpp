@@ -1,4 +1,6 @@
 // Resize: every mode and coordinate rule of the standard, by scales or by sizes.
+#include <algorithm>
+
 #include "ops/interpolation.h"
 
 namespace tessera::ops {

@@ -1,4 +1,6 @@
 // ReverseSequence: the first elements of each batch in reverse order, each batch its own number.
+#include <algorithm>
+
 #include "ops/move.h"
 
 namespace tessera::ops {

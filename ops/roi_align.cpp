@@ -1,4 +1,6 @@
 // RoiAlign: bilinear samples over each region of interest, averaged or their maximum.
+#include <algorithm>
+
 #include "ops/numbers.h"
 
 namespace tessera::ops {

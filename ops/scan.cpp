@@ -1,4 +1,6 @@
 // Scan: a subgraph over the slices of its inputs, with carried values. Opset 8 has a batch axis.
+#include <algorithm>
+
 #include "ops/containers.h"
 
 namespace tessera::ops {

@@ -1,6 +1,8 @@
 // What a scattered update does to the element that it meets: replaces it, or is joined with it.
 #pragma once
 
+#include <algorithm>
+
 #include "ops/elementwise_math.h"
 #include "ops/move.h"
 

@@ -1,4 +1,6 @@
 // Shape: a tensor's extents, or (since opset 15) a slice of them.
+#include <algorithm>
+
 #include "ops/move.h"
 
 namespace tessera::ops {

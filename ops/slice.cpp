@@ -1,4 +1,6 @@
 // Slice: every step-th element of a range along each axis. Bounds were attributes before opset 10.
+#include <algorithm>
+
 #include "ops/move.h"
 
 namespace tessera::ops {

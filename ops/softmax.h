@@ -2,6 +2,8 @@
 // tensor is flattened to a matrix at `axis`; since then the axis itself is meant.
 #pragma once
 
+#include <algorithm>
+
 #include "ops/indices.h"
 #include "ops/numbers.h"
 

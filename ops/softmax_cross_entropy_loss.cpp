@@ -1,4 +1,6 @@
 // SoftmaxCrossEntropyLoss: the negative log-likelihood of a softmax over scores.
+#include <algorithm>
+
 #include "ops/loss.h"
 
 namespace tessera::ops {

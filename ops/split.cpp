@@ -1,4 +1,6 @@
 // Split: cuts a tensor along one axis, at given lengths or into parts as equal as can be.
+#include <algorithm>
+
 #include "ops/move.h"
 
 namespace tessera::ops {

@@ -1,4 +1,6 @@
 // SplitToSequence: a tensor cut along an axis, as a sequence.
+#include <algorithm>
+
 #include "ops/containers.h"
 
 namespace tessera::ops {

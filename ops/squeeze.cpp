@@ -1,4 +1,6 @@
 // Squeeze: drops axes of extent 1; all of them if none are named.
+#include <algorithm>
+
 #include "ops/move.h"
 
 namespace tessera::ops {

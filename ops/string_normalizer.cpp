@@ -1,4 +1,6 @@
 // StringNormalizer: drops stop words and changes the case of the rest.
+#include <algorithm>
+
 #include "ops/data_dependent.h"
 
 namespace tessera::ops {

@@ -1,4 +1,6 @@
 // StringSplit: cuts each string at a delimiter, or at white space; short rows are filled with "".
+#include <algorithm>
+
 #include "ops/data_dependent.h"
 
 namespace tessera::ops {

@@ -1,4 +1,6 @@
 // TensorScatter: writes an update into a cache [batch, ..., sequence, ...] at each batch's own place.
+#include <algorithm>
+
 #include "ops/move.h"
 
 namespace tessera::ops {

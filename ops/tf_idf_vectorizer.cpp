@@ -1,4 +1,5 @@
 // TfIdfVectorizer: counts n-grams of a known set, gaps allowed, and weighs the counts.
+#include <algorithm>
 #include <map>
 
 #include "runtime/graph/op.h"

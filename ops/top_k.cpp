@@ -1,4 +1,5 @@
 // TopK: the k largest or smallest elements along an axis, and where they were.
+#include <algorithm>
 #include <numeric>
 
 #include "ops/move.h"

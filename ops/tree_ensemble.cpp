@@ -1,5 +1,6 @@
 // ai.onnx.ml TreeEnsemble, TreeEnsembleRegressor and TreeEnsembleClassifier: one walk over one form
 // of tree, read from the newer attributes or from the older ones.
+#include <algorithm>
 #include <map>
 
 #include "ops/ml_scores.h"

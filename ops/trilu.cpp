@@ -1,4 +1,6 @@
 // Trilu: the upper or lower triangle of each matrix, the rest zero.
+#include <algorithm>
+
 #include "ops/move.h"
 
 namespace tessera::ops {

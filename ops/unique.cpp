@@ -1,5 +1,6 @@
 // Unique: the different elements of a tensor, or slices of an axis; where each was first, which of
 // them each one is, and how often it comes.
+#include <algorithm>
 #include <numeric>
 
 #include "ops/data_dependent.h"

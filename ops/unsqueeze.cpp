@@ -1,4 +1,6 @@
 // Unsqueeze: inserts axes of extent 1, at positions counted in the result.
+#include <algorithm>
+
 #include "ops/move.h"
 
 namespace tessera::ops {

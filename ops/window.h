@@ -2,6 +2,8 @@
 // once from a node's attributes for references and kernels alike.
 #pragma once
 
+#include <algorithm>
+
 #include "runtime/graph/op.h"
 
 namespace tessera::ops {

@@ -1,4 +1,6 @@
 // ai.onnx.ml ZipMap: a matrix as a sequence of maps from class labels to numbers.
+#include <algorithm>
+
 #include "ops/containers.h"
 
 namespace tessera::ops {

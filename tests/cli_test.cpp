@@ -1,4 +1,5 @@
 // The command's own parts: .npy files, inputs from options, and the judging of test outputs.
+#include <algorithm>
 #include <numeric>
 
 #include "tests/support.h"

@@ -1,5 +1,6 @@
 // Every kernel that the CPU offers for a convolution, against the reference in double precision:
 // shapes, borders, strides, dilations, groups, epilogues, threads, and every level of instructions.
+#include <algorithm>
 #include <cstdlib>
 
 #include "ops/cpu/kernel.h"

@@ -1,6 +1,7 @@
 // Small graphs by hand, and a way to run them without a model file.
 #pragma once
 
+#include <algorithm>
 #include <cmath>
 #include <random>
 

@@ -2,6 +2,7 @@
 // layout, on element-aligned memory and for several thread counts, against the operator's reference.
 #pragma once
 
+#include <algorithm>
 #include <array>
 #include <cstring>
 #include <random>

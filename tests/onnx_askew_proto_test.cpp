@@ -1,5 +1,6 @@
 // Weights too large to be copied while loading, at every alignment: packed by a kernel, read in place
 // and folded, they give the same results.
+#include <algorithm>
 #include <set>
 
 #include "runtime/session/session.h"

@@ -1,6 +1,7 @@
 // protobuf judges the wire reader: both read every model, every .pb and every hostile file, whole,
 // cut off and damaged, and must see the same structure. The comparison follows the reader's own
 // table of fields, so that it also checks the table against onnx.proto.
+#include <algorithm>
 #include <random>
 #include <set>
 

@@ -1,6 +1,8 @@
 // Runs one operator by its inference and reference alone, and makes tensors from short lists.
 #pragma once
 
+#include <algorithm>
+
 #include "runtime/graph/op.h"
 #include "tests/support.h"
 

@@ -1,5 +1,6 @@
 // Every shared model that ONNX Runtime runs, run by both on the same inputs. ONNX Runtime is found by
 // TESSERA_ORT, or in the build folder where tools/fetch_ort puts it if TESSERA_FETCH_ORT=1 allows it.
+#include <algorithm>
 #include <cmath>
 
 #include "bench/peers/ort.h"

@@ -1,4 +1,5 @@
 // Tiling, conventions and colors of the image pipeline, with upsamplers made of a few lines.
+#include <algorithm>
 #include <cmath>
 #include <functional>
 

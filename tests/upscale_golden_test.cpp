@@ -1,4 +1,5 @@
 // The bundled model on the demo's picture: what the documentation shows is what the program does.
+#include <algorithm>
 #include <cmath>
 
 #include "tests/support.h"

@@ -1,6 +1,7 @@
 // tessera test: ONNX's backend tests, each in a process of its own.
 #include <poll.h>
 
+#include <algorithm>
 #include <iostream>
 #include <list>
 #include <map>

@@ -1,6 +1,7 @@
 // ortrun MODEL [-o DIR] [--compare DIR] [--threads N] [--seed N] [--default-dim N] [--shape NAME=1x3x64x64]... [NAME=FILE.npy]...
 // Runs a model by ONNX Runtime on the inputs that `tessera run` would use, and writes its outputs, or
 // compares them with the .npy files in a folder.
+#include <algorithm>
 #include <cmath>
 #include <cstdio>
 #include <cstdlib>

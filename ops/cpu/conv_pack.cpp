@@ -1,5 +1,7 @@
 #include "ops/cpu/conv_pack.h"
 
+#include <algorithm>
+
 #include "ops/cpu/simd/conv.h"
 
 namespace tessera::cpu {

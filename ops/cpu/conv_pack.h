@@ -1,6 +1,8 @@
 // Weights of convolutions in the orders that their inner loops read.
 #pragma once
 
+#include <algorithm>
+
 #include "ops/window.h"
 #include "runtime/graph/backend.h"
 

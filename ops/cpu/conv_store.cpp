@@ -1,4 +1,6 @@
 // How blocked results of convolutions become row-major output, by way of DepthToSpace where fused.
+#include <algorithm>
+
 #include "ops/cpu/conv_direct.h"
 #include "ops/cpu/simd/reorder.h"
 

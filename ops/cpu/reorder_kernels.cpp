@@ -1,4 +1,6 @@
 // Reorder: between row-major tensors and blocks of sixteen channels.
+#include <algorithm>
+
 #include "ops/cpu/kernel.h"
 #include "ops/cpu/simd/reorder.h"
 

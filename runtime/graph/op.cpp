@@ -1,5 +1,6 @@
 #include "runtime/graph/op.h"
 
+#include <algorithm>
 #include <unordered_map>
 
 #include "runtime/graph/types.h"

@@ -1,5 +1,6 @@
 #include "runtime/graph/tensor.h"
 
+#include <algorithm>
 #include <new>
 #include <ostream>
 

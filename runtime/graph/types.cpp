@@ -1,5 +1,7 @@
 #include "runtime/graph/types.h"
 
+#include <algorithm>
+
 namespace tessera {
 namespace {
 

@@ -1,5 +1,6 @@
 #include "runtime/onnx/order.h"
 
+#include <algorithm>
 #include <functional>
 #include <numeric>
 #include <queue>

@@ -1,5 +1,6 @@
 #include "runtime/onnx/weights.h"
 
+#include <algorithm>
 #include <bit>
 #include <charconv>
 

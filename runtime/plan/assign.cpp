@@ -1,5 +1,6 @@
 #include "runtime/plan/assign.h"
 
+#include <algorithm>
 #include <limits>
 #include <map>
 

@@ -1,5 +1,6 @@
 // The C interface over Session. Every body runs inside `guard`, the only place where exceptions end.
 
+#include <algorithm>
 #include <atomic>
 #include <cstring>
 #include <new>

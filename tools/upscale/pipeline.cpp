@@ -1,6 +1,7 @@
 // Three stages with short queues between them, so that few pictures are in memory at once.
 #include "tools/upscale/pipeline.h"
 
+#include <algorithm>
 #include <condition_variable>
 #include <deque>
 #include <thread>
