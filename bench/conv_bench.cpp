@@ -57,9 +57,9 @@ struct Bench {
     node.in = {0, 1, absent, 2};
     node.out = {3};
     node.own_inputs = 3;
-    node.attrs = std::make_shared<const Attrs>(
-        Attrs{{"strides", std::vector<int64_t>(2, layer.stride)}, {"pads", std::vector<int64_t>(4, layer.pad)},
-              {"group", layer.group}});
+    node.attrs = std::make_shared<const Attrs>(Attrs{{"strides", std::vector<int64_t>(2, layer.stride)},
+                                                     {"pads", std::vector<int64_t>(4, layer.pad)},
+                                                     {"group", layer.group}});
     for (const Shape& shape : {layer.x, layer.w}) add({DType::float32, shape});
     types.emplace_back(), tensors.emplace_back();
     Infer inference(node, types, std::vector<const Tensor*>(3, nullptr));

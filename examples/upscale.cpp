@@ -21,9 +21,9 @@ int main(int argc, char** argv) try {
 
   const api::Result result = session.run({&input, 1});
   const api::Tensor output = result[0];
-  std::printf("%s: %lldx%lld -> %lldx%lld on %s\n", argv[1], static_cast<long long>(size),
-              static_cast<long long>(size), static_cast<long long>(output.dims()[3]),
-              static_cast<long long>(output.dims()[2]), session.device().c_str());
+  std::printf("%s: %lldx%lld -> %lldx%lld on %s\n", argv[1], static_cast<long long>(size), static_cast<long long>(size),
+              static_cast<long long>(output.dims()[3]), static_cast<long long>(output.dims()[2]),
+              session.device().c_str());
 
   const auto first = output.elements<float>();
   std::vector<float> own(first.size());

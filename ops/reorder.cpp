@@ -29,8 +29,12 @@ void reorder_reference(const Args& args) {
   });
 }
 
-const OpDef rows[] = {{.name = "Reorder", .domain = "tessera", .in = {1, 1}, .types = "T=numeric|boolean : T -> T",
-                       .infer = infer_reorder, .reference = reorder_reference}};
+const OpDef rows[] = {{.name = "Reorder",
+                       .domain = "tessera",
+                       .in = {1, 1},
+                       .types = "T=numeric|boolean : T -> T",
+                       .infer = infer_reorder,
+                       .reference = reorder_reference}};
 
 }  // namespace
 

@@ -35,7 +35,8 @@ bool absolute(const Tensor* shape) {
 // View(View(x)) with a last shape of its own: the first has no say.
 bool join_views(Edit& edit, Node& second) {
   Node* first = edit.maker(second.in[0]);
-  const bool first_is_view = is(first, "Reshape") || is(first, "Flatten") || is(first, "Squeeze") || is(first, "Unsqueeze");
+  const bool first_is_view =
+      is(first, "Reshape") || is(first, "Flatten") || is(first, "Squeeze") || is(first, "Unsqueeze");
   if (!first_is_view || second.in.size() < 2 || !absolute(edit.constant(second.in[1]))) return false;
   second.in[0] = first->in[0];
   edit.refresh();

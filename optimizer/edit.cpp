@@ -88,8 +88,8 @@ bool Edit::finish() {
   for (ValueId id = 0; id < left.size(); ++id) left[id] = uses(id);
   for (size_t i = graph_.nodes.size(); i-- > 0;) {
     Node& node = graph_.nodes[i];
-    const bool dead = std::all_of(node.out.begin(), node.out.end(),
-                                  [&](ValueId id) { return id == absent || left[id] == 0; });
+    const bool dead =
+        std::all_of(node.out.begin(), node.out.end(), [&](ValueId id) { return id == absent || left[id] == 0; });
     if (!dead) continue;
     for (const ValueId id : node.in)
       if (id != absent) --left[id];

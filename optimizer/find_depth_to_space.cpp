@@ -30,8 +30,7 @@ bool rewrite(Edit& edit, Node& last) {
   const ValueId source = first->in[0];
   last.op = find_op("", "DepthToSpace", 13);
   last.opset = 13;
-  last.attrs = std::make_shared<const Attrs>(
-      Attrs{{"blocksize", block}, {"mode", std::string(crd ? "CRD" : "DCR")}});
+  last.attrs = std::make_shared<const Attrs>(Attrs{{"blocksize", block}, {"mode", std::string(crd ? "CRD" : "DCR")}});
   last.in = {source};
   edit.remove(*turn);
   edit.remove(*first);

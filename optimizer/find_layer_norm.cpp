@@ -64,8 +64,8 @@ bool rewrite(Edit& edit, Node& divide) {
   if (scale == absent || bias == absent) return false;
   shifted->op = find_op("", "LayerNormalization", 17);
   shifted->opset = 17;
-  shifted->attrs = std::make_shared<const Attrs>(
-      Attrs{{"axis", int64_t{-1}}, {"epsilon", static_cast<float>(epsilon)}});
+  shifted->attrs =
+      std::make_shared<const Attrs>(Attrs{{"axis", int64_t{-1}}, {"epsilon", static_cast<float>(epsilon)}});
   shifted->in = {x, scale, bias};
   edit.refresh();
   return true;

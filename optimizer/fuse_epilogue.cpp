@@ -85,7 +85,8 @@ bool extend(Edit& edit, const Node& maker, const Node& user, Node* result) {
   if (operand != absent) {
     if (result->own_inputs < 0) {
       if (maker.op->in.max == many) return false;
-      result->in.resize(static_cast<size_t>(std::max<int>(maker.op->in.max, static_cast<int>(maker.in.size()))), absent);
+      result->in.resize(static_cast<size_t>(std::max<int>(maker.op->in.max, static_cast<int>(maker.in.size()))),
+                        absent);
       result->own_inputs = static_cast<int>(result->in.size());
     }
     fused.operand = static_cast<int16_t>(result->in.size());

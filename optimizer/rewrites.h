@@ -5,16 +5,16 @@
 
 namespace tessera::optimizer {
 
-bool remove_identities(Graph& graph, const Fits& fits);      // identities.cpp
-bool remove_no_ops(Graph& graph, const Fits& fits);          // identities.cpp: what types show to be identities
-bool cancel_pairs(Graph& graph, const Fits& fits);           // cancel_pairs.cpp
-bool fold_batch_norm(Graph& graph, const Fits& fits);        // fold_batch_norm.cpp
-bool find_depth_to_space(Graph& graph, const Fits& fits);    // find_depth_to_space.cpp
-bool find_activations(Graph& graph, const Fits& fits);       // find_activations.cpp
-bool find_layer_norm(Graph& graph, const Fits& fits);        // find_layer_norm.cpp
-bool fold_pad(Graph& graph, const Fits& fits);               // fold_pad.cpp
-bool fuse_epilogue(Graph& graph, const Fits& fits);          // fuse_epilogue.cpp
-bool mark_quantized(Graph& graph, const Fits& fits);         // mark_quantized.cpp
-bool widen_halves(Graph& graph, const Fits& fits);           // widen_halves.cpp
+bool remove_identities(Graph& graph, const Fits& fits);    // identities.cpp
+bool remove_no_ops(Graph& graph, const Fits& fits);        // identities.cpp: what types show to be identities
+bool cancel_pairs(Graph& graph, const Fits& fits);         // cancel_pairs.cpp
+bool fold_batch_norm(Graph& graph, const Fits& fits);      // fold_batch_norm.cpp
+bool find_depth_to_space(Graph& graph, const Fits& fits);  // find_depth_to_space.cpp
+bool find_activations(Graph& graph, const Fits& fits);     // find_activations.cpp
+bool find_layer_norm(Graph& graph, const Fits& fits);      // find_layer_norm.cpp
+bool fold_pad(Graph& graph, const Fits& fits);             // fold_pad.cpp
+bool fuse_epilogue(Graph& graph, const Fits& fits);        // fuse_epilogue.cpp
+bool mark_quantized(Graph& graph, const Fits& fits);       // mark_quantized.cpp
+bool widen_halves(Graph& graph, const Fits& fits);         // widen_halves.cpp
 
 }  // namespace tessera::optimizer

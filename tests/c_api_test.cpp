@@ -37,7 +37,8 @@ struct Picture {
   std::vector<float> values;
   int64_t dims[4];
   tessera_tensor tensor;
-  Picture(int64_t height, int64_t width) : values(static_cast<size_t>(3 * height * width), 0.5f), dims{1, 3, height, width} {
+  Picture(int64_t height, int64_t width)
+      : values(static_cast<size_t>(3 * height * width), 0.5f), dims{1, 3, height, width} {
     tensor = {TESSERA_FLOAT32, 4, dims, values.data(), values.size() * sizeof(float)};
   }
 };

@@ -30,8 +30,9 @@ std::string npy(const std::string& header, const std::string& data) {
 }
 
 TEST(Npy, EveryTypeSurvives) {
-  for (const DType dtype : {DType::boolean, DType::int8, DType::int16, DType::int32, DType::int64, DType::uint8,
-                            DType::uint16, DType::uint32, DType::uint64, DType::float16, DType::float32, DType::float64}) {
+  for (const DType dtype :
+       {DType::boolean, DType::int8, DType::int16, DType::int32, DType::int64, DType::uint8, DType::uint16,
+        DType::uint32, DType::uint64, DType::float16, DType::float32, DType::float64}) {
     const Tensor tensor = test::random_tensor(dtype, {2, 3}, 1, 0, 2);
     EXPECT_TRUE(test::close(round_trip(tensor), tensor, 0, 0)) << name_of(dtype);
   }
@@ -47,7 +48,8 @@ TEST(Npy, ShapesOfEveryRankSurvive) {
 
 TEST(Npy, TypesThatNumpyLacksAreWidened) {
   EXPECT_EQ(round_trip(test::tensor(DType::bfloat16, {2}, {1, 2.5})).type.dtype, DType::float32);
-  EXPECT_EQ(test::elements(round_trip(test::tensor(DType::float8e4m3fn, {2}, {1, 2.5}))), (std::vector<double>{1, 2.5}));
+  EXPECT_EQ(test::elements(round_trip(test::tensor(DType::float8e4m3fn, {2}, {1, 2.5}))),
+            (std::vector<double>{1, 2.5}));
   const Tensor nibbles = round_trip(test::tensor(DType::int4, {3}, {-8, 7, 1}));
   EXPECT_EQ(nibbles.type.dtype, DType::int8);
   EXPECT_EQ(test::elements(nibbles), (std::vector<double>{-8, 7, 1}));
@@ -124,7 +126,8 @@ Port port(const std::string& name, DType dtype, const Shape& shape, std::vector<
 }
 
 std::vector<Port> two_ports() {
-  return {port("x", DType::float32, {-1, 3, -1, -1}, {"n", "", "h", "w"}), port("a=b", DType::int64, {-1, -1}, {"n", "w"})};
+  return {port("x", DType::float32, {-1, 3, -1, -1}, {"n", "", "h", "w"}),
+          port("a=b", DType::int64, {-1, -1}, {"n", "w"})};
 }
 
 TEST(Inputs, ShapesAreParsed) {

@@ -66,10 +66,8 @@ class Setup {
     node_.opset = 18;
     node_.name = "conv";
     node_.out = {0};
-    node_.attrs = std::make_shared<const Attrs>(Attrs{{"strides", c.strides},
-                                                      {"dilations", c.dilations},
-                                                      {"pads", c.pads},
-                                                      {"group", c.group}});
+    node_.attrs = std::make_shared<const Attrs>(
+        Attrs{{"strides", c.strides}, {"dilations", c.dilations}, {"pads", c.pads}, {"group", c.group}});
     const bool transposed = node_.op->name == "ConvTranspose";
     const int64_t outputs = transposed ? c.w[1] * c.group : c.w[0];
     add(random_tensor(DType::float32, c.x, 1), false);
@@ -289,12 +287,19 @@ TEST(CpuConv, Transposed) {
 TEST(CpuConv, Epilogues) {
   const Fused relu{Relu}, sigmoid{Sigmoid}, clip{Clip, -1, false, -1.0f, 1.5f};
   const Fused slopes{PRelu, 0}, add{Add, 1}, scale{Mul, 2}, shift{Sub, 0, true}, ratio{Div, 1};
-  const std::vector<std::vector<Fused>> chains = {
-      {relu}, {sigmoid}, {slopes}, {add}, {scale, add, relu}, {shift, sigmoid, add, clip}, {ratio}, {slopes, slopes, add}};
+  const std::vector<std::vector<Fused>> chains = {{relu},
+                                                  {sigmoid},
+                                                  {slopes},
+                                                  {add},
+                                                  {scale, add, relu},
+                                                  {shift, sigmoid, add, clip},
+                                                  {ratio},
+                                                  {slopes, slopes, add}};
   for (const auto& chain : chains)
     for (const Shape& w : {Shape{20, 16, 3, 3}, Shape{3, 20, 3, 3}, Shape{32, 3, 3, 3}, Shape{18, 12, 1, 1}})
-      EXPECT_GE(check({.x = {2, w[1], 14, 19}, .w = w, .pads = {w[2] / 2, w[2] / 2, w[2] / 2, w[2] / 2},
-                       .epilogue = chain}), 2);
+      EXPECT_GE(
+          check({.x = {2, w[1], 14, 19}, .w = w, .pads = {w[2] / 2, w[2] / 2, w[2] / 2, w[2] / 2}, .epilogue = chain}),
+          2);
   for (const auto& chain : chains) check({.x = {1, 12, 14, 19}, .w = {18, 4, 3, 3}, .group = 3, .epilogue = chain});
 }
 

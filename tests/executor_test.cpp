@@ -60,7 +60,8 @@ Graph small_upscaler() {
                                {"coordinate_transformation_mode", std::string("asymmetric")},
                                {"nearest_mode", std::string("floor")}});
   const ValueId sum = b.node("Add", {y, base});
-  b.output(b.node("Clip", {sum, b.constant(random_tensor({}, 1, 0, 1e-6f)), b.constant(random_tensor({}, 1, 1, 1.001f))}));
+  b.output(
+      b.node("Clip", {sum, b.constant(random_tensor({}, 1, 0, 1e-6f)), b.constant(random_tensor({}, 1, 1, 1.001f))}));
   return b.graph;
 }
 
@@ -162,8 +163,8 @@ TEST(Executor, CutsWhereAShapeDependsOnAnInput) {
 TEST(Executor, CutsAtDataDependentShapes) {
   GraphBuilder b;
   const ValueId x = b.input("x", {DType::float32, {-1}});
-  const ValueId indices = b.node("Transpose", {b.node("NonZero", {b.node("Relu", {x})})},
-                                 {{"perm", std::vector<int64_t>{1, 0}}});
+  const ValueId indices =
+      b.node("Transpose", {b.node("NonZero", {b.node("Relu", {x})})}, {{"perm", std::vector<int64_t>{1, 0}}});
   b.output(b.node("GatherND", {x, indices}));
   const Tensor in = random_tensor({50}, 4);
   std::vector<float> expected;

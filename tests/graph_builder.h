@@ -21,10 +21,13 @@ struct GraphBuilder {
 
   ValueId constant(Tensor tensor) {
     const Type type = tensor.type;
-    return graph.add_value({"constant", type, true, Kind::tensor, {}, std::make_shared<const Tensor>(std::move(tensor))});
+    return graph.add_value(
+        {"constant", type, true, Kind::tensor, {}, std::make_shared<const Tensor>(std::move(tensor))});
   }
   ValueId constant(List<int64_t> values) { return constant(Tensor::of(values)); }
-  ValueId constant(std::initializer_list<int64_t> values) { return constant(List<int64_t>(values.begin(), values.size())); }
+  ValueId constant(std::initializer_list<int64_t> values) {
+    return constant(List<int64_t>(values.begin(), values.size()));
+  }
 
   /// A node with one output; returns that output.
   ValueId node(Text op, std::vector<ValueId> in, Attrs attrs = {}, int opset = 18, Text domain = "") {
@@ -38,7 +41,8 @@ struct GraphBuilder {
     node.name = cat(op, graph.nodes.size());
     node.opset = opset;
     node.in = std::move(in);
-    for (size_t i = 0; i < outputs; ++i) node.out.push_back(graph.add_value({cat(node.name, ":", i), {}, false, Kind::tensor, {}, nullptr}));
+    for (size_t i = 0; i < outputs; ++i)
+      node.out.push_back(graph.add_value({cat(node.name, ":", i), {}, false, Kind::tensor, {}, nullptr}));
     node.attrs = std::make_shared<const Attrs>(std::move(attrs));
     graph.nodes.push_back(node);
     return node.out;

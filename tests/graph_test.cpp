@@ -28,13 +28,13 @@ TEST(Half, EveryPatternSurvivesTheRoundTrip) {
 }
 
 TEST(Half, RoundsToNearestEven) {
-  EXPECT_EQ(float16(1.0f + 0x1p-11f).bits, 0x3c00);          // a tie: to even
-  EXPECT_EQ(float16(1.0f + 3 * 0x1p-11f).bits, 0x3c02);      // a tie: to even
-  EXPECT_EQ(float16(1.0f + 0x1.1p-11f).bits, 0x3c01);        // above the tie
+  EXPECT_EQ(float16(1.0f + 0x1p-11f).bits, 0x3c00);      // a tie: to even
+  EXPECT_EQ(float16(1.0f + 3 * 0x1p-11f).bits, 0x3c02);  // a tie: to even
+  EXPECT_EQ(float16(1.0f + 0x1.1p-11f).bits, 0x3c01);    // above the tie
   EXPECT_EQ(float16(65504.0f).bits, 0x7bff);
-  EXPECT_EQ(float16(65520.0f).bits, 0x7c00);                 // overflows to infinity
-  EXPECT_EQ(float16(65520.0f, true).bits, 0x7bff);           // or saturates
-  EXPECT_EQ(float16(0x1p-24f).bits, 1);                      // the smallest subnormal
+  EXPECT_EQ(float16(65520.0f).bits, 0x7c00);        // overflows to infinity
+  EXPECT_EQ(float16(65520.0f, true).bits, 0x7bff);  // or saturates
+  EXPECT_EQ(float16(0x1p-24f).bits, 1);             // the smallest subnormal
   EXPECT_EQ(float16(0x1p-26f).bits, 0);
   EXPECT_EQ(bfloat16(1.0f + 0x1p-8f).bits, 0x3f80);
   EXPECT_EQ(bfloat16(-3.0e38f).bits, 0xff62);

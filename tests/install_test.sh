@@ -34,7 +34,7 @@ echo "libtessera.so, stripped: $((size / 1024)) KiB"
 
 # 2. The examples, by CMake against the installed package.
 model=$source_dir/models/photo-x2.onnx
-cmake -S "$source_dir/examples" -B "$work/build" -DCMAKE_PREFIX_PATH="$work/prefix" >"$work/configure.log" ||
+cmake -G Ninja -S "$source_dir/examples" -B "$work/build" -DCMAKE_PREFIX_PATH="$work/prefix" >"$work/configure.log" ||
   { cat "$work/configure.log"; exit 1; }
 cmake --build "$work/build" >"$work/build.log" || { cat "$work/build.log"; exit 1; }
 "$work/build/run" "$model" | tee "$work/run.out"

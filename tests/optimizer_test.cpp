@@ -117,8 +117,8 @@ TEST(Optimizer, PixelShuffleIsRecognised) {
     const ValueId x = b.input("x", {DType::float32, {1, 12, 3, 5}});
     ValueId y = crd ? b.node("Reshape", {x, b.constant({1, 3, 2, 2, 3, 5})})
                     : b.node("Reshape", {x, b.constant({1, 2, 2, 3, 3, 5})});
-    y = b.node("Transpose", {y}, {{"perm", crd ? std::vector<int64_t>{0, 1, 4, 2, 5, 3}
-                                                : std::vector<int64_t>{0, 3, 4, 1, 5, 2}}});
+    y = b.node("Transpose", {y},
+               {{"perm", crd ? std::vector<int64_t>{0, 1, 4, 2, 5, 3} : std::vector<int64_t>{0, 3, 4, 1, 5, 2}}});
     b.output(b.node("Reshape", {y, b.constant({1, 3, 6, 10})}));
     EXPECT_EQ(expect_same(b.graph, {random_tensor({1, 12, 3, 5}, 1)}, 0), 1u);
   }

@@ -171,7 +171,8 @@ TEST_P(OrtDifferential, SameOutputs) {
     // Some models magnify rounding so much that ONNX Runtime differs from itself by more than that when
     // it sums in another order; no runtime can be nearer to it than it is.
     const bool same_type = actual[i].tensor.type == expected[i].type;
-    if (same_type && is_float(expected[i].type.dtype) && relative_difference(actual[i].tensor, expected[i]) > tolerance) {
+    if (same_type && is_float(expected[i].type.dtype) &&
+        relative_difference(actual[i].tensor, expected[i]) > tolerance) {
       if (plain.empty()) plain = peers::OrtSession(*ort(), model.string(), 1, false).run(in);
       tolerance = std::max(tolerance, relative_difference(plain[i], expected[i]) + quantum + 1e-6);
     }

@@ -29,8 +29,8 @@ inline std::optional<std::filesystem::path> shared_data() {
 }
 
 /// Binds `name` to the data folder, or skips the test.
-#define TESSERA_REQUIRE_SHARED(name)                                                      \
-  const auto name##_found = ::tessera::test::shared_data();                               \
+#define TESSERA_REQUIRE_SHARED(name)                                                         \
+  const auto name##_found = ::tessera::test::shared_data();                                  \
   if (!name##_found) GTEST_SKIP() << "skipped: the shared test data is not on this machine"; \
   [[maybe_unused]] const std::filesystem::path& name = *name##_found
 

@@ -28,8 +28,10 @@ Picture gradient(int64_t width, int64_t height, int channels, int bits) {
 
 /// A TIFF structure with an orientation, in the given byte order.
 Bytes exif_with(int orientation, bool big) {
-  const std::vector<int> little = {'I', 'I', 42, 0, 8, 0, 0, 0, 1, 0, 0x12, 1, 3, 0, 1, 0, 0, 0, orientation, 0, 0, 0, 0, 0, 0, 0};
-  const std::vector<int> large = {'M', 'M', 0, 42, 0, 0, 0, 8, 0, 1, 1, 0x12, 0, 3, 0, 0, 0, 1, 0, orientation, 0, 0, 0, 0, 0, 0};
+  const std::vector<int> little = {'I', 'I', 42, 0, 8, 0,           0, 0, 1, 0, 0x12, 1, 3,
+                                   0,   1,   0,  0, 0, orientation, 0, 0, 0, 0, 0,    0, 0};
+  const std::vector<int> large = {'M', 'M', 0, 42, 0, 0, 0,           8, 0, 1, 1, 0x12, 0,
+                                  3,   0,   0, 0,  1, 0, orientation, 0, 0, 0, 0, 0,    0};
   Bytes bytes;
   for (const int value : big ? large : little) bytes.push_back(static_cast<std::byte>(value));
   return bytes;

@@ -40,8 +40,10 @@ struct Blur : Upsampler {
     if (input.shape[packed ? 3 : 1] != channels) fail(Error::Kind::shape, "wrong channels");
     if (width % multiple || height % multiple) fail(Error::Kind::shape, "not a multiple of ", multiple);
     if (fixed && (width != fixed || height != fixed)) fail(Error::Kind::shape, "only ", fixed);
-    return {dtype, packed ? Shape{1, extent(height), extent(width), channels} : Shape{1, channels, extent(height), extent(width)},
-            Layout::row_major};
+    return {
+        dtype,
+        packed ? Shape{1, extent(height), extent(width), channels} : Shape{1, channels, extent(height), extent(width)},
+        Layout::row_major};
   }
 
   Tensor run(const Tensor& input) const override {

@@ -101,7 +101,8 @@ int64_t peak_rss_bytes() {
 nlohmann::json node_json(const NodeTimes& times) {
   nlohmann::json rows = nlohmann::json::array();
   for (const NodeTimes::Entry& entry : times.entries())
-    rows.push_back({{"node", entry.node}, {"op", entry.op}, {"kernel", entry.kernel}, {"median_ms", median(entry.times)}});
+    rows.push_back(
+        {{"node", entry.node}, {"op", entry.op}, {"kernel", entry.kernel}, {"median_ms", median(entry.times)}});
   return rows;
 }
 
@@ -195,7 +196,8 @@ void bench(const BenchCommand& command) {
       report["nodes"] = node_json(nodes);
       report["operators"] = nlohmann::json::array();
       for (const Group& group : groups_of(nodes))
-        report["operators"].push_back({{"op", group.op}, {"kernel", group.kernel}, {"nodes", group.nodes}, {"median_ms", group.ms}});
+        report["operators"].push_back(
+            {{"op", group.op}, {"kernel", group.kernel}, {"nodes", group.nodes}, {"median_ms", group.ms}});
     }
     std::cout << report.dump(2, ' ', false, nlohmann::json::error_handler_t::replace) << '\n';
     return;

@@ -20,7 +20,7 @@ struct Verdict {
   std::vector<std::string> unsupported;
   std::string problem;  // what inference says about these shapes; empty: nothing
   std::vector<Row> rows;
-  size_t later = 0;     // nodes whose kernels are chosen during the run, as shapes depend on data
+  size_t later = 0;  // nodes whose kernels are chosen during the run, as shapes depend on data
 };
 
 // Gives the graph's inputs the concrete types that a run with these options would give them.
@@ -96,10 +96,11 @@ int check(const ModelOptions& options) {
   if (options.json) {
     nlohmann::json nodes = nlohmann::json::array();
     for (const Row& row : verdict.rows)
-      nodes.push_back({{"node", row.node}, {"op", row.op}, {"type", row.type}, {"backend", "cpu"}, {"kernel", row.kernel}});
-    const nlohmann::json report{{"model", options.model},     {"runs", runs},
-                                {"unsupported", verdict.unsupported}, {"problem", verdict.problem},
-                                {"nodes", nodes},             {"nodes_chosen_during_run", verdict.later}};
+      nodes.push_back(
+          {{"node", row.node}, {"op", row.op}, {"type", row.type}, {"backend", "cpu"}, {"kernel", row.kernel}});
+    const nlohmann::json report{
+        {"model", options.model},     {"runs", runs},   {"unsupported", verdict.unsupported},
+        {"problem", verdict.problem}, {"nodes", nodes}, {"nodes_chosen_during_run", verdict.later}};
     std::cout << report.dump(2, ' ', false, nlohmann::json::error_handler_t::replace) << '\n';
   } else {
     print(verdict, options.model);

@@ -21,9 +21,7 @@ namespace fs = std::filesystem;
 
 namespace {
 
-double now() {
-  return std::chrono::duration<double>(std::chrono::steady_clock::now().time_since_epoch()).count();
-}
+double now() { return std::chrono::duration<double>(std::chrono::steady_clock::now().time_since_epoch()).count(); }
 
 std::vector<std::byte> read_file(const fs::path& path) {
   std::ifstream file(path, std::ios::binary);
@@ -54,7 +52,8 @@ Datum light_input(const Port& port) {
 std::vector<fs::path> data_sets(const fs::path& folder) {
   std::vector<fs::path> sets;
   for (const auto& entry : fs::directory_iterator(folder))
-    if (entry.is_directory() && entry.path().filename().string().starts_with("test_data_set_")) sets.push_back(entry.path());
+    if (entry.is_directory() && entry.path().filename().string().starts_with("test_data_set_"))
+      sets.push_back(entry.path());
   std::sort(sets.begin(), sets.end());
   return sets;
 }
@@ -125,7 +124,8 @@ std::string difference_of_tensors(const Tensor& actual, const Tensor& expected) 
   if (expected.type.dtype == DType::string) {
     for (int64_t i = 0; i < expected.type.shape.elements(); ++i)
       if (actual.as<std::string>()[i] != expected.as<std::string>()[i])
-        return cat("element ", i, " is \"", actual.as<std::string>()[i], "\", expected \"", expected.as<std::string>()[i], "\"");
+        return cat("element ", i, " is \"", actual.as<std::string>()[i], "\", expected \"",
+                   expected.as<std::string>()[i], "\"");
     return "";
   }
   const View a = parts_of(actual.view()), b = parts_of(expected.view());
@@ -166,7 +166,8 @@ std::vector<std::string> operator_lines(const std::string& text) {
 }  // namespace
 
 std::string difference(const Datum& actual, const Datum& expected) {
-  if (expected.kind == Kind::tensor && actual.kind == Kind::tensor) return difference_of_tensors(actual.tensor, expected.tensor);
+  if (expected.kind == Kind::tensor && actual.kind == Kind::tensor)
+    return difference_of_tensors(actual.tensor, expected.tensor);
   if (actual.kind != expected.kind) return "it is another kind of value than expected";
   if (actual.items.size() != expected.items.size())
     return cat("it has ", actual.items.size(), " items, expected ", expected.items.size());
@@ -267,9 +268,9 @@ void IsolatedCase::finish(const std::string& how) {
     return;
   }
   result.milliseconds = 1000 * (now() - start_);
-  result.message = !how.empty()            ? how
+  result.message = !how.empty()          ? how
                    : WIFSIGNALED(status) ? cat("crashed: ", strsignal(WTERMSIG(status)))
-                                           : cat("ended with code ", WEXITSTATUS(status), " and no answer");
+                                         : cat("ended with code ", WEXITSTATUS(status), " and no answer");
 }
 
 bool IsolatedCase::advance() {

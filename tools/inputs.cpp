@@ -41,8 +41,7 @@ class Splitmix {
   uint64_t state_;
 };
 
-std::vector<Type> types_with_files(List<Port> inputs, const InputOptions& options,
-                                   const std::vector<Tensor>& files) {
+std::vector<Type> types_with_files(List<Port> inputs, const InputOptions& options, const std::vector<Tensor>& files) {
   std::vector<const Shape*> given(inputs.size(), nullptr);
   std::vector<Shape> shapes(inputs.size());
   for (const std::string& option : options.shapes) {
@@ -124,9 +123,9 @@ Tensor random_input(const Type& type, uint64_t seed) {
     const View view = tensor.view();
     for (int64_t i = 0; i < count; ++i)
       set_element(view, i,
-                  real                             ? random.uniform()
+                  real                           ? random.uniform()
                   : type.dtype == DType::boolean ? static_cast<double>(i & 1)
-                                                   : static_cast<double>(random.next() >> 63));
+                                                 : static_cast<double>(random.next() >> 63));
   }
   return tensor;
 }

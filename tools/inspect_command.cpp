@@ -66,11 +66,17 @@ nlohmann::json plan_json(const std::vector<StepInfo>& steps, const Memory& memor
     nlohmann::json in = nlohmann::json::array(), out = nlohmann::json::array();
     for (const Type& type : step.in) in.push_back(cat(type));
     for (const Type& type : step.out) out.push_back(cat(type));
-    rows.push_back({{"node", step.node}, {"op", step.op}, {"backend", step.backend}, {"kernel", step.kernel},
-                    {"in", in}, {"out", out}, {"flops", step.flops}});
+    rows.push_back({{"node", step.node},
+                    {"op", step.op},
+                    {"backend", step.backend},
+                    {"kernel", step.kernel},
+                    {"in", in},
+                    {"out", out},
+                    {"flops", step.flops}});
     flops += step.flops;
   }
-  return {{"steps", rows}, {"flops", flops}, {"arena_bytes", memory.arena_bytes}, {"weights_bytes", memory.weights_bytes}};
+  return {
+      {"steps", rows}, {"flops", flops}, {"arena_bytes", memory.arena_bytes}, {"weights_bytes", memory.weights_bytes}};
 }
 
 void print_plan(const std::vector<StepInfo>& steps, const Memory& memory) {

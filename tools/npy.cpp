@@ -26,9 +26,9 @@ struct NpyType {
   int bytes;
 };
 constexpr NpyType npy_types[] = {
-    {DType::boolean, 'b', 1},   {DType::int8, 'i', 1},     {DType::int16, 'i', 2},     {DType::int32, 'i', 4},
-    {DType::int64, 'i', 8},     {DType::uint8, 'u', 1},    {DType::uint16, 'u', 2},    {DType::uint32, 'u', 4},
-    {DType::uint64, 'u', 8},    {DType::float16, 'f', 2},  {DType::float32, 'f', 4},   {DType::float64, 'f', 8},
+    {DType::boolean, 'b', 1},   {DType::int8, 'i', 1},        {DType::int16, 'i', 2},   {DType::int32, 'i', 4},
+    {DType::int64, 'i', 8},     {DType::uint8, 'u', 1},       {DType::uint16, 'u', 2},  {DType::uint32, 'u', 4},
+    {DType::uint64, 'u', 8},    {DType::float16, 'f', 2},     {DType::float32, 'f', 4}, {DType::float64, 'f', 8},
     {DType::complex64, 'c', 8}, {DType::complex128, 'c', 16},
 };
 
@@ -243,7 +243,8 @@ Tensor parse_npy(List<std::byte> bytes) {
   const size_t prefix = version == 1 ? 10 : 12;
   if (text.size() < prefix) bad("it ends in its header");
   size_t length = 0;
-  for (size_t i = 8; i < prefix; ++i) length |= static_cast<size_t>(static_cast<unsigned char>(text[i])) << (8 * (i - 8));
+  for (size_t i = 8; i < prefix; ++i)
+    length |= static_cast<size_t>(static_cast<unsigned char>(text[i])) << (8 * (i - 8));
   if (length > max_header || length > text.size() - prefix) bad("it ends in its header");
   const Header header = HeaderReader(text.substr(prefix, length)).read();
 
@@ -251,10 +252,12 @@ Tensor parse_npy(List<std::byte> bytes) {
   const auto* found = std::find_if(std::begin(npy_types), std::end(npy_types), [&](const NpyType& t) {
     return t.letter == header.letter && t.bytes == header.size;
   });
-  if (!is_text && found == std::end(npy_types)) bad(cat("elements of type ", header.letter, header.size, " are not supported"));
+  if (!is_text && found == std::end(npy_types))
+    bad(cat("elements of type ", header.letter, header.size, " are not supported"));
   const List<std::byte> data = bytes.subspan(prefix + length);
   int64_t element_bytes = header.size, wanted = 0;
-  if (header.letter == 'U' && __builtin_mul_overflow(header.size, int64_t{4}, &element_bytes)) bad("its strings are too long");
+  if (header.letter == 'U' && __builtin_mul_overflow(header.size, int64_t{4}, &element_bytes))
+    bad("its strings are too long");
   const int64_t count = header.shape.elements();
   if (__builtin_mul_overflow(count, element_bytes, &wanted) || wanted > static_cast<int64_t>(data.size()))
     bad(cat("its shape ", header.shape, " needs more bytes than the ", data.size(), " that follow its header"));
@@ -274,7 +277,8 @@ Tensor parse_npy(List<std::byte> bytes) {
       if (is_text)
         tensor.as<std::string>()[to] = read_string(header, from, swap);
       else
-        copy_element(from, tensor.bytes.get() + static_cast<size_t>(to) * size, size, header.letter == 'c' ? 2 : 1, swap);
+        copy_element(from, tensor.bytes.get() + static_cast<size_t>(to) * size, size, header.letter == 'c' ? 2 : 1,
+                     swap);
     }
   }
   if (tensor.type.dtype == DType::boolean)
@@ -337,7 +341,8 @@ std::string format_npy(const Tensor& given) {
   } else {
     const auto* found = std::find_if(std::begin(npy_types), std::end(npy_types),
                                      [&](const NpyType& t) { return t.dtype == tensor.type.dtype; });
-    if (found == std::end(npy_types)) fail(Error::Kind::type, name_of(tensor.type.dtype), " has no place in a .npy file");
+    if (found == std::end(npy_types))
+      fail(Error::Kind::type, name_of(tensor.type.dtype), " has no place in a .npy file");
     data.assign(tensor.as<const char>(), static_cast<size_t>(count) * static_cast<size_t>(found->bytes));
     descr = cat(found->bytes == 1 ? '|' : '<', found->letter, found->bytes);
   }

@@ -37,9 +37,7 @@ void add_session(CLI::App& app, ModelOptions& options) {
   app.add_flag("--no-optimize", options.no_optimize, "Run the graph as the model has it");
 }
 
-void add_json(CLI::App& app, ModelOptions& options) {
-  app.add_flag("--json", options.json, "Print one JSON object");
-}
+void add_json(CLI::App& app, ModelOptions& options) { app.add_flag("--json", options.json, "Print one JSON object"); }
 
 void print_device_note(const Session& session) {
   if (!session.device_note().empty()) std::cerr << "tessera: " << session.device_note() << '\n';

@@ -75,8 +75,7 @@ void report(const std::string& name, const Datum& datum, Writer& writer, bool js
       report(name + ".keys", keys, writer, json, all);
     }
     if (datum.items.empty() && !json) std::cout << name << ": empty\n";
-    for (size_t i = 0; i < datum.items.size(); ++i)
-      report(cat(name, ".", i), datum.items[i], writer, json, all);
+    for (size_t i = 0; i < datum.items.size(); ++i) report(cat(name, ".", i), datum.items[i], writer, json, all);
     return;
   }
   const Tensor& tensor = datum.tensor;
@@ -118,7 +117,8 @@ void run(const RunCommand& command) {
   nlohmann::json all = nlohmann::json::array();
   for (size_t i = 0; i < out.size(); ++i) report(session.outputs()[i].name, out[i], writer, options.json, all);
   if (options.json)
-    std::cout << nlohmann::json{{"model", options.model}, {"device", session.device()}, {"outputs", all}}.dump(2) << '\n';
+    std::cout << nlohmann::json{{"model", options.model}, {"device", session.device()}, {"outputs", all}}.dump(2)
+              << '\n';
 }
 
 }  // namespace

@@ -78,14 +78,19 @@ int test(const TestCommand& command) {
   for (const std::string& folder : command.folders)
     for (ConformanceCase& one : find_cases(folder))
       if (one.name.find(command.filter) != std::string::npos) cases.push_back(std::move(one));
-  if (cases.empty()) fail(Error::Kind::usage, "there are no tests: a test is a folder of model.onnx and test_data_set_*");
+  if (cases.empty())
+    fail(Error::Kind::usage, "there are no tests: a test is a folder of model.onnx and test_data_set_*");
 
   Totals totals;
   nlohmann::json all = nlohmann::json::array();
   run_all(cases, command, [&](const ConformanceCase& one, const CaseResult& result) {
     const char* status = status_names[static_cast<size_t>(result.status)];
-    all.push_back({{"name", one.name}, {"model", one.model.string()}, {"status", status}, {"message", result.message},
-                   {"unsupported", result.unsupported}, {"ms", result.milliseconds}});
+    all.push_back({{"name", one.name},
+                   {"model", one.model.string()},
+                   {"status", status},
+                   {"message", result.message},
+                   {"unsupported", result.unsupported},
+                   {"ms", result.milliseconds}});
     for (const std::string& line : result.unsupported) ++totals.operators[line.substr(0, line.find(','))];
     if (result.status == CaseResult::Status::passed) {
       ++totals.passed;

@@ -51,7 +51,8 @@ std::vector<std::string> parse_devices(const std::string& text) {
     else if (!word.empty() && word.find_first_not_of("0123456789") == std::string::npos)
       word = "vulkan:" + word;
     if (word != "auto" && word != "cpu" && word != "vulkan" && !word.starts_with("vulkan:"))
-      fail(Error::Kind::usage, "-g ", text, ": give auto, cpu, vulkan, vulkan:N or N (-1 is the CPU), joined by commas");
+      fail(Error::Kind::usage, "-g ", text,
+           ": give auto, cpu, vulkan, vulkan:N or N (-1 is the CPU), joined by commas");
     devices.push_back(word);
   }
   if (devices.empty()) fail(Error::Kind::usage, "-g is empty");
@@ -126,12 +127,16 @@ class Engines {
     std::string sizes = c.fixed_width ? cat("windows of ", c.fixed_width, "x", c.fixed_height)
                                       : cat("any multiple of ", c.multiple, c.multiple == 1 ? " pixel" : " pixels");
     console.message(cat("model ", path_.empty() ? std::string(bundled_model_name) : path_, ": x", c.scale, ", ",
-                        c.channels == 1 ? "luma" : c.channels == 3 ? "RGB" : "RGBA", " ", name_of(c.dtype), " ",
-                        c.in.channel < c.in.x ? "NCHW" : "NHWC", " 0..", c.in_top, ", ", sizes));
+                        c.channels == 1   ? "luma"
+                        : c.channels == 3 ? "RGB"
+                                          : "RGBA",
+                        " ", name_of(c.dtype), " ", c.in.channel < c.in.x ? "NCHW" : "NHWC", " 0..", c.in_top, ", ",
+                        sizes));
     const Reach& reach = engine.reach();
-    console.message(cat("receptive field ", reach.radius, reach.exact ? "" : " or more", " pixels",
-                        reach.reason.empty() ? "" : cat(" (", reach.reason, reach.global ? " sees all)" : " is not followed)"),
-                        ", tiles overlap by ", engine.overlap()));
+    console.message(
+        cat("receptive field ", reach.radius, reach.exact ? "" : " or more", " pixels",
+            reach.reason.empty() ? "" : cat(" (", reach.reason, reach.global ? " sees all)" : " is not followed)"),
+            ", tiles overlap by ", engine.overlap()));
     for (const auto& opened : all_) console.message("device " + opened.device);
   }
 
@@ -232,9 +237,10 @@ int run(UpscaleCommand command) {
   }
   Engines engines(command, console);
   if (command.verbose) engines.describe(console);
-  Pipeline pipeline(engines.all(), [&] { return engines.fallback(); }, command.pipeline, console, interrupted());
-  const std::vector<Result> results = pipeline.run(
-      list.jobs, [&](const Job& job, const Result& result) { report(command, console, job, result); });
+  Pipeline pipeline(
+      engines.all(), [&] { return engines.fallback(); }, command.pipeline, console, interrupted());
+  const std::vector<Result> results =
+      pipeline.run(list.jobs, [&](const Job& job, const Result& result) { report(command, console, job, result); });
   int64_t failed = 0;
   for (const Result& result : results) failed += !result.done;
   if (failed && results.size() > 1) console.message(cat(failed, " of ", results.size(), " pictures failed"));
@@ -243,18 +249,23 @@ int run(UpscaleCommand command) {
 
 void add_options(CLI::App& sub, UpscaleCommand& c) {
   sub.add_option("-i,--input", c.in, "A picture (PNG, JPEG, WebP), a folder of them, or - for standard input")
-      ->required()->type_name("IN");
+      ->required()
+      ->type_name("IN");
   sub.add_option("-o,--output", c.out, "The result: a file whose ending names the format, a folder, or -")
-      ->required()->type_name("OUT");
+      ->required()
+      ->type_name("OUT");
   sub.add_option("-m,--model", c.model, "An ONNX upscaler, or with -n the folder it is in (bundled: photo-x2)")
       ->type_name("MODEL");
   sub.add_option("-n,--name", c.name, "Name of a model in the folder of -m (models)")->type_name("NAME");
   sub.add_option("-s,--scale", c.engine.scale, "Size of the result; any positive number (the model's own)")
-      ->type_name("SCALE")->check(CLI::Range(0.001, 64.0));
+      ->type_name("SCALE")
+      ->check(CLI::Range(0.001, 64.0));
   sub.add_option("-t,--tile", c.engine.tile, "Input pixels a side of a tile, 32 or more; 0 is automatic (0)")
-      ->type_name("TILE")->check(CLI::NonNegativeNumber);
+      ->type_name("TILE")
+      ->check(CLI::NonNegativeNumber);
   sub.add_option("-g,--device", c.devices, "auto, cpu or -1, vulkan:N or N; several joined by commas (auto)")
-      ->type_name("DEVICE")->allow_extra_args(false);
+      ->type_name("DEVICE")
+      ->allow_extra_args(false);
   sub.add_option("-j,--jobs", c.jobs, "Pictures at once: N, or threads as load:proc:save (1:1:2)")->type_name("N");
   sub.add_option("-f,--format", c.format, "Format of the results: png, jpg or webp (by OUT's ending, else png)")
       ->type_name("EXT");
@@ -265,19 +276,26 @@ void add_options(CLI::App& sub, UpscaleCommand& c) {
   sub.add_flag("--resume", c.job.resume, "Leave out results that are there already");
   sub.add_flag("--overwrite", c.job.overwrite, "A result may replace its own source");
   sub.add_option("--quality", c.pipeline.encode.quality, "0..100 for JPEG (95) and WebP (lossless)")
-      ->type_name("Q")->check(CLI::Range(0, 100));
+      ->type_name("Q")
+      ->check(CLI::Range(0, 100));
   sub.add_option("--alpha", c.alpha, "Transparency by the model or bicubic (model)")
-      ->type_name("HOW")->check(CLI::IsMember({"model", "bicubic"}));
+      ->type_name("HOW")
+      ->check(CLI::IsMember({"model", "bicubic"}));
   sub.add_option("--overlap", c.engine.overlap, "Pixels by which tiles overlap (the receptive field, at most 48)")
-      ->type_name("N")->check(CLI::Range(0, 4096));
+      ->type_name("N")
+      ->check(CLI::Range(0, 4096));
   sub.add_option("--white", c.engine.white, "The model's value of white, 1 or 255 (found out)")
-      ->type_name("W")->check(CLI::IsMember({1, 255}));
+      ->type_name("W")
+      ->check(CLI::IsMember({1, 255}));
   sub.add_option("--memory", c.memory, "MiB that one tile may need (a third of what is free, at most 1024)")
-      ->type_name("MIB")->check(CLI::PositiveNumber);
+      ->type_name("MIB")
+      ->check(CLI::PositiveNumber);
   sub.add_option("--max-pixels", c.pipeline.limits.pixels, "Refuse pictures that declare more (268435456)")
-      ->type_name("N")->check(CLI::PositiveNumber);
+      ->type_name("N")
+      ->check(CLI::PositiveNumber);
   sub.add_option("--threads", c.threads, "Threads that compute (one per core)")
-      ->type_name("N")->check(CLI::Range(0, 1024));
+      ->type_name("N")
+      ->check(CLI::Range(0, 1024));
   sub.add_option("--precision", c.precision, "fp32, or what the session offers (fp32)")->type_name("P");
   sub.add_flag("--verify-tiles", c.engine.verify_tiles, "Also run whole pictures, and print max |tiled - whole|");
   sub.add_flag("--json", c.json, "One JSON object per picture on standard output");

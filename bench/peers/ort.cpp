@@ -96,8 +96,8 @@ OrtSession::OrtSession(const Ort& ort, const std::string& model, int threads, bo
   ort.check(ort.entry<Status (*)(void*, int)>(set_intra_threads)(options, threads));
   ort.check(ort.entry<Status (*)(void*, int)>(set_inter_threads)(options, 1));
   ort.check(ort.entry<Status (*)(void*, int)>(set_optimization_level)(options, optimize ? level_all : level_none));
-  ort.check(ort.entry<Status (*)(void*, const char*, void*, void**)>(create_session)(ort.env_, model.c_str(),
-                                                                                    options, &session_));
+  ort.check(ort.entry<Status (*)(void*, const char*, void*, void**)>(create_session)(ort.env_, model.c_str(), options,
+                                                                                     &session_));
   void* allocator = nullptr;
   ort.check(ort.entry<Status (*)(void**)>(default_allocator)(&allocator));
   const auto name_at = [&](Entry which, size_t i) {
@@ -162,11 +162,12 @@ OrtRun::OrtRun(const OrtSession& session, List<Tensor> in)
           allocator, shape.data(), shape.size(), element, &value));
       std::vector<const char*> texts;
       for (int64_t i = 0; i < shape.elements(); ++i) texts.push_back(tensor.as<std::string>()[i].c_str());
-      ort.check(ort.entry<Status (*)(void*, const char* const*, size_t)>(fill_strings)(value, texts.data(), texts.size()));
+      ort.check(
+          ort.entry<Status (*)(void*, const char* const*, size_t)>(fill_strings)(value, texts.data(), texts.size()));
     } else {
       ort.check(ort.entry<Status (*)(void*, void*, size_t, const int64_t*, size_t, int, void**)>(
-          create_tensor_with_data)(memory, tensor.bytes.get(), static_cast<size_t>(tensor.type.bytes()),
-                                   shape.data(), shape.size(), element, &value));
+          create_tensor_with_data)(memory, tensor.bytes.get(), static_cast<size_t>(tensor.type.bytes()), shape.data(),
+                                   shape.size(), element, &value));
     }
     in_.push_back(value);
   }
@@ -221,8 +222,8 @@ std::vector<Tensor> OrtRun::outputs() const {
       ort.check(ort.entry<Status (*)(void*, size_t*)>(string_bytes)(value, &bytes));
       std::string text(bytes, '\0');
       std::vector<size_t> offsets(count + 1, bytes);
-      ort.check(ort.entry<Status (*)(void*, void*, size_t, size_t*, size_t)>(string_content)(
-          value, text.data(), bytes, offsets.data(), count));
+      ort.check(ort.entry<Status (*)(void*, void*, size_t, size_t*, size_t)>(string_content)(value, text.data(), bytes,
+                                                                                             offsets.data(), count));
       for (size_t i = 0; i < count; ++i)
         tensor.as<std::string>()[i] = text.substr(offsets[i], offsets[i + 1] - offsets[i]);
     } else if (count) {

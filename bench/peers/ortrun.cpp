@@ -1,6 +1,6 @@
-// ortrun MODEL [-o DIR] [--compare DIR] [--threads N] [--seed N] [--default-dim N] [--shape NAME=1x3x64x64]... [NAME=FILE.npy]...
-// Runs a model by ONNX Runtime on the inputs that `tessera run` would use, and writes its outputs, or
-// compares them with the .npy files in a folder.
+// ortrun MODEL [-o DIR] [--compare DIR] [--threads N] [--seed N] [--default-dim N] [--shape NAME=1x3x64x64]...
+// [NAME=FILE.npy]... Runs a model by ONNX Runtime on the inputs that `tessera run` would use, and writes its outputs,
+// or compares them with the .npy files in a folder.
 #include <algorithm>
 #include <cmath>
 #include <cstdio>
@@ -52,20 +52,31 @@ int main(int count, char** words) {
         if (i + 1 == count) fail(Error::Kind::usage, word, " needs a value");
         return std::string(words[++i]);
       };
-      if (word == "-o") folder = value();
-      else if (word == "--compare") other = value();
-      else if (word == "-i") options.files.push_back(value());
-      else if (word == "--shape") options.shapes.push_back(value());
-      else if (word == "--threads") threads = std::atoi(value().c_str());
-      else if (word == "--seed") options.seed = std::strtoull(value().c_str(), nullptr, 10);
-      else if (word == "--default-dim") options.default_dim = std::atoll(value().c_str());
-      else if (word == "--no-optimize") optimize = false;
-      else if (model.empty()) model = word;
-      else options.files.push_back(word);
+      if (word == "-o")
+        folder = value();
+      else if (word == "--compare")
+        other = value();
+      else if (word == "-i")
+        options.files.push_back(value());
+      else if (word == "--shape")
+        options.shapes.push_back(value());
+      else if (word == "--threads")
+        threads = std::atoi(value().c_str());
+      else if (word == "--seed")
+        options.seed = std::strtoull(value().c_str(), nullptr, 10);
+      else if (word == "--default-dim")
+        options.default_dim = std::atoll(value().c_str());
+      else if (word == "--no-optimize")
+        optimize = false;
+      else if (model.empty())
+        model = word;
+      else
+        options.files.push_back(word);
     }
     const char* library = std::getenv("TESSERA_ORT");
     if (model.empty() || !library)
-      fail(Error::Kind::usage, "usage: TESSERA_ORT=libonnxruntime.so.1 ortrun MODEL [-o DIR] [--compare DIR] [--threads N]\n"
+      fail(Error::Kind::usage,
+           "usage: TESSERA_ORT=libonnxruntime.so.1 ortrun MODEL [-o DIR] [--compare DIR] [--threads N]\n"
            "  [--seed N] [--default-dim N] [--shape NAME=1x3x64x64]... [-i NAME=FILE.npy]... [--no-optimize]");
     const peers::Ort ort(library);
     const peers::OrtSession session(ort, model, threads, optimize);

@@ -134,8 +134,8 @@ int run(int count, char** words) {
   if (options.models.empty()) options.models = default_models();
   if (options.models.empty()) fail(Error::Kind::usage, "no models: give some, or set TESSERA_SHARED");
   const Ort ort(options.library);
-  std::cout << "tessera " << TESSERA_VERSION << " (" << cpu::name_of(cpu::level()) << ") and ONNX Runtime " << ort.version()
-            << " on " << processor() << ", " << std::thread::hardware_concurrency() << " cores\n";
+  std::cout << "tessera " << TESSERA_VERSION << " (" << cpu::name_of(cpu::level()) << ") and ONNX Runtime "
+            << ort.version() << " on " << processor() << ", " << std::thread::hardware_concurrency() << " cores\n";
 
   std::vector<std::vector<std::string>> table{
       {"model", "input", "threads", "tessera ms", "least", "ORT ms", "least", "ORT/tessera"}};
@@ -144,8 +144,8 @@ int run(int count, char** words) {
     for (const int threads : options.threads) {
       const Row row = compare(ort, options, model, threads);
       const double ratio = row.error.empty() ? row.ort.median / row.tessera.median : 0;
-      std::cerr << row.model << ", " << threads << " threads: "
-                << (row.error.empty() ? "ORT/tessera " + tools::fixed(ratio, 2) : row.error) << '\n';
+      std::cerr << row.model << ", " << threads
+                << " threads: " << (row.error.empty() ? "ORT/tessera " + tools::fixed(ratio, 2) : row.error) << '\n';
       if (!row.error.empty()) {
         rows.push_back({{"model", row.model}, {"threads", threads}, {"error", row.error}});
         continue;

@@ -123,7 +123,7 @@ typedef struct tessera_port {
   size_t struct_size;
   const char* name;
   tessera_dtype dtype;
-  int ranked;          /* 0: the model does not declare a shape; rank is 0 then */
+  int ranked; /* 0: the model does not declare a shape; rank is 0 then */
   size_t rank;
   const int64_t* dims; /* -1 where the model leaves an extent open */
 } tessera_port;

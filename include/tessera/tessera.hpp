@@ -35,18 +35,30 @@ inline void check(tessera_status* status) {
 /// The tessera_dtype of a C++ element type.
 template <class T>
 constexpr tessera_dtype dtype_of() {
-  if constexpr (std::is_same_v<T, float>) return TESSERA_FLOAT32;
-  else if constexpr (std::is_same_v<T, double>) return TESSERA_FLOAT64;
-  else if constexpr (std::is_same_v<T, int8_t>) return TESSERA_INT8;
-  else if constexpr (std::is_same_v<T, uint8_t>) return TESSERA_UINT8;
-  else if constexpr (std::is_same_v<T, int16_t>) return TESSERA_INT16;
-  else if constexpr (std::is_same_v<T, uint16_t>) return TESSERA_UINT16;
-  else if constexpr (std::is_same_v<T, int32_t>) return TESSERA_INT32;
-  else if constexpr (std::is_same_v<T, uint32_t>) return TESSERA_UINT32;
-  else if constexpr (std::is_same_v<T, int64_t>) return TESSERA_INT64;
-  else if constexpr (std::is_same_v<T, uint64_t>) return TESSERA_UINT64;
-  else if constexpr (std::is_same_v<T, bool>) return TESSERA_BOOL;
-  else static_assert(sizeof(T) == 0, "no tensor has elements of this type");
+  if constexpr (std::is_same_v<T, float>)
+    return TESSERA_FLOAT32;
+  else if constexpr (std::is_same_v<T, double>)
+    return TESSERA_FLOAT64;
+  else if constexpr (std::is_same_v<T, int8_t>)
+    return TESSERA_INT8;
+  else if constexpr (std::is_same_v<T, uint8_t>)
+    return TESSERA_UINT8;
+  else if constexpr (std::is_same_v<T, int16_t>)
+    return TESSERA_INT16;
+  else if constexpr (std::is_same_v<T, uint16_t>)
+    return TESSERA_UINT16;
+  else if constexpr (std::is_same_v<T, int32_t>)
+    return TESSERA_INT32;
+  else if constexpr (std::is_same_v<T, uint32_t>)
+    return TESSERA_UINT32;
+  else if constexpr (std::is_same_v<T, int64_t>)
+    return TESSERA_INT64;
+  else if constexpr (std::is_same_v<T, uint64_t>)
+    return TESSERA_UINT64;
+  else if constexpr (std::is_same_v<T, bool>)
+    return TESSERA_BOOL;
+  else
+    static_assert(sizeof(T) == 0, "no tensor has elements of this type");
 }
 
 /// A tensor in someone else's memory, with its own copy of the shape.
@@ -54,8 +66,10 @@ class Tensor {
  public:
   template <class T>
   Tensor(std::span<T> data, std::vector<int64_t> dims)
-      : dtype_(dtype_of<std::remove_const_t<T>>()), dims_(std::move(dims)),
-        data_(const_cast<std::remove_const_t<T>*>(data.data())), bytes_(data.size_bytes()) {}
+      : dtype_(dtype_of<std::remove_const_t<T>>()),
+        dims_(std::move(dims)),
+        data_(const_cast<std::remove_const_t<T>*>(data.data())),
+        bytes_(data.size_bytes()) {}
   explicit Tensor(const tessera_tensor& tensor)
       : dtype_(tensor.dtype), dims_(tensor.dims, tensor.dims + tensor.rank), data_(tensor.data), bytes_(tensor.bytes) {}
 

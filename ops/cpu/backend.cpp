@@ -47,8 +47,8 @@ void run_reference(const Args& args) {
   const OpDef& op = *args.node().op;
   const auto& epilogue = args.node().epilogue;
   const List<View> in = args.in.first(args.node().op_inputs());
-  const auto shuffle = std::find_if(epilogue.begin(), epilogue.end(),
-                                    [](const Fused& f) { return f.row == Fused::depth_to_space; });
+  const auto shuffle =
+      std::find_if(epilogue.begin(), epilogue.end(), [](const Fused& f) { return f.row == Fused::depth_to_space; });
   if (shuffle == epilogue.end()) {
     op.reference(Args(args.node(), in, args.out));
     for (const Fused& row : epilogue) apply(row, args, args.out[0]);
@@ -108,8 +108,7 @@ class Cpu final : public HostBackend {
     const Node& node = problem.node;
     if (kernel.domain != node.op->domain) return false;
     // Layouts are the planner's choice, but for a Reorder, which is there for their sake.
-    if (node.op->name == "Reorder" &&
-        (kernel.in != problem.in[0].layout || kernel.out != problem.out[0].layout))
+    if (node.op->name == "Reorder" && (kernel.in != problem.in[0].layout || kernel.out != problem.out[0].layout))
       return false;
     if (!node.epilogue.empty() && !(kernel.accepts_epilogue && kernel.accepts_epilogue(problem))) return false;
     return !kernel.accepts || kernel.accepts(problem);

@@ -25,16 +25,20 @@ int shuffle_of(const Node& node) {
 }  // namespace
 
 DirectShape::DirectShape(const Node& node, const Shape& x, const Shape& w, ConvForm form_, Layout out_)
-    : geometry(conv_geometry(node, x, w)), transposed(is_transposed(node)), form(form_), out(out_),
-      packing(geometry, form_, conv_simd(level()).blocks), shuffle(shuffle_of(node)) {
+    : geometry(conv_geometry(node, x, w)),
+      transposed(is_transposed(node)),
+      form(form_),
+      out(out_),
+      packing(geometry, form_, conv_simd(level()).blocks),
+      shuffle(shuffle_of(node)) {
   pixel = form == ConvForm::planar ? 1 : 16;
   buffer_blocks = form == ConvForm::planar ? geometry.in_channels : blocks_of(geometry.in_channels);
   flatten();
   phases = transposed ? 1 : static_cast<int>(wide().stride);
   // Without padding and stride the input can be read where it is.
   const ops::WindowAxis& axis = wide();
-  copies = transposed || axis.stride > 1 || axis.pad_begin > 0 ||
-           axis.out - 1 - axis.pad_begin + axis.reach() > axis.in;
+  copies =
+      transposed || axis.stride > 1 || axis.pad_begin > 0 || axis.out - 1 - axis.pad_begin + axis.reach() > axis.in;
   choose_bands();
 }
 
@@ -79,10 +83,14 @@ void DirectShape::choose_bands() {
   const auto narrow_strips = [&] { set_strips(ceil_div(w.out, columns - unit)); };
   set_strips(1);
   while (buffer_floats() * 4 > band_bytes) {
-    if (columns > 4 * least) narrow_strips();
-    else if (rows > 1) rows = ceil_div(rows, 2), measure_input();
-    else if (columns > least) narrow_strips();
-    else break;
+    if (columns > 4 * least)
+      narrow_strips();
+    else if (rows > 1)
+      rows = ceil_div(rows, 2), measure_input();
+    else if (columns > least)
+      narrow_strips();
+    else
+      break;
   }
   // Enough bands that some cores can share them; their number must not depend on how many there are.
   constexpr int64_t enough = 16;
@@ -108,8 +116,12 @@ namespace {
 class Direct {
  public:
   Direct(const Args& args, const DirectShape& shape, float* operands)
-      : s_(shape), conv_(conv_simd(level())), map_(map_simd(level())), x_(args.in[0].as<const float>()),
-        y_(args.out[0].as<float>()), weights_(args.packed->tensors[0].as<const float>()),
+      : s_(shape),
+        conv_(conv_simd(level())),
+        map_(map_simd(level())),
+        x_(args.in[0].as<const float>()),
+        y_(args.out[0].as<float>()),
+        weights_(args.packed->tensors[0].as<const float>()),
         bias_(args.packed->tensors[1].as<const float>()) {
     const ConvPacking& p = s_.packing;
     const bool ragged = p.groups > 1 && p.group_out % 16 != 0;
@@ -126,7 +138,7 @@ class Direct {
     const float* input;               // at first_row, first_column, channel 0
     int64_t row_stride, block_stride, phase_stride;
     ConvTap* taps;
-    float* result;                    // row-major outputs only
+    float* result;  // row-major outputs only
   };
 
   void place(int64_t item, Band& band) const;
@@ -181,8 +193,8 @@ void Direct::load(Band& band, float* buffer) const {
     for (int64_t k = 0; k < h.kernel; ++k)
       if (const int64_t row = input_row(y, k); row >= 0) first = std::min(first, row), last = std::max(last, row);
   band.first_row = first;
-  band.first_column = s_.transposed ? floor_div(band.x0 + w.pad_begin - (w.reach() - 1), w.stride)
-                                    : band.x0 * w.stride - w.pad_begin;
+  band.first_column =
+      s_.transposed ? floor_div(band.x0 + w.pad_begin - (w.reach() - 1), w.stride) : band.x0 * w.stride - w.pad_begin;
   const int64_t line = w.in * s_.pixel, plane = h.in * line;
   const float* picture = x_ + band.n * s_.buffer_blocks * plane;
   if (!s_.copies) {
@@ -315,9 +327,12 @@ void Direct::run_unit(const Band& band, int64_t group, int64_t unit) const {
       tile.out = row + (first - band.x0) * out_pixel;
       tile.at = 0;
       const int64_t count = ceil_div(band.x1 - first, step);
-      if (s_.form == ConvForm::depthwise) conv_.depthwise(tile, count);
-      else if (s_.form == ConvForm::few) conv_.few(tile, count, static_cast<int>(p.group_out));
-      else run_class(tile, count, blocks);
+      if (s_.form == ConvForm::depthwise)
+        conv_.depthwise(tile, count);
+      else if (s_.form == ConvForm::few)
+        conv_.few(tile, count, static_cast<int>(p.group_out));
+      else
+        run_class(tile, count, blocks);
     }
     const int64_t pixels = band.x1 - band.x0;
     if (s_.form == ConvForm::few) {
@@ -358,8 +373,7 @@ void run_direct(const Args& args, Threads& threads, ConvForm form, Layout out) {
   const DirectShape shape(args.node(), args.in[0].shape(), args.in[1].shape(), form, out);
   if (args.out[0].elements() == 0) return;
   const Direct direct(args, shape, reinterpret_cast<float*>(args.scratch));
-  std::byte* workers =
-      args.scratch + align(Epilogue::scratch_floats(args.node(), shape.geometry.out_channels) * 4);
+  std::byte* workers = args.scratch + align(Epilogue::scratch_floats(args.node(), shape.geometry.out_channels) * 4);
   const int64_t bytes = shape.worker_bytes();
   threads.parallel(shape.geometry.batch * shape.row_bands * shape.strips, 1,
                    [&](int64_t begin, int64_t end, int worker) {

@@ -16,14 +16,14 @@ struct DirectShape {
   ConvForm form = ConvForm::blocked;
   Layout out = Layout::row_major;
   ConvPacking packing;
-  int shuffle = 1;              ///< block size of a fused DepthToSpace
-  bool flat = false;            ///< height and width were merged into one axis
-  int64_t rows = 1, columns = 1;          ///< outputs per band
+  int shuffle = 1;                ///< block size of a fused DepthToSpace
+  bool flat = false;              ///< height and width were merged into one axis
+  int64_t rows = 1, columns = 1;  ///< outputs per band
   int64_t row_bands = 1, strips = 1;
-  int phases = 1;               ///< input columns are split by their remainder modulo the stride
-  bool copies = false;          ///< the input of a band is copied into scratch
+  int phases = 1;       ///< input columns are split by their remainder modulo the stride
+  bool copies = false;  ///< the input of a band is copied into scratch
   int64_t buffer_rows = 0, positions = 0, buffer_blocks = 0;
-  int pixel = 16;               ///< floats per input pixel
+  int pixel = 16;  ///< floats per input pixel
 
   DirectShape(const Node& node, const Shape& x, const Shape& w, ConvForm form, Layout out);
 
@@ -45,9 +45,9 @@ void run_direct(const Args& args, Threads& threads, ConvForm form, Layout out);
 /// Turns a blocked result into row-major output rows and applies what is left of the epilogue.
 struct RowStore {
   const Epilogue* epilogue;
-  View out;               ///< the node's output, row-major
-  int64_t channels;       ///< of the operator, before a DepthToSpace
-  int64_t group_out;      ///< channels per group; each group starts a block of its own
+  View out;           ///< the node's output, row-major
+  int64_t channels;   ///< of the operator, before a DepthToSpace
+  int64_t group_out;  ///< channels per group; each group starts a block of its own
 
   /// `result` holds [block][pixel][16] of one row: output row `y`, columns [x, x + pixels) of picture
   /// `n` before a DepthToSpace, which `shape` = [N, C, H, W] describes.
@@ -57,8 +57,8 @@ struct RowStore {
  private:
   void plain(const float* result, int64_t block_stride, const int64_t (&shape)[4], int64_t n, int64_t y, int64_t x,
              int64_t pixels) const;
-  void shuffled(const float* result, int64_t block_stride, const int64_t (&shape)[4], int64_t n, int64_t y,
-                int64_t x, int64_t pixels) const;
+  void shuffled(const float* result, int64_t block_stride, const int64_t (&shape)[4], int64_t n, int64_t y, int64_t x,
+                int64_t pixels) const;
 };
 
 }  // namespace tessera::cpu

@@ -11,8 +11,11 @@ namespace {
 class Weights {
  public:
   Weights(const Problem& problem, const ops::ConvGeometry& g)
-      : data_(problem.constants[1]->as<const float>()), transposed_(is_transposed(problem.node)),
-        taps_(g.window.taps()), group_in_(g.in_channels / g.groups), group_out_(g.out_channels / g.groups) {}
+      : data_(problem.constants[1]->as<const float>()),
+        transposed_(is_transposed(problem.node)),
+        taps_(g.window.taps()),
+        group_in_(g.in_channels / g.groups),
+        group_out_(g.out_channels / g.groups) {}
 
   /// Of group `g`, output `m` and input `c` within the group.
   float at(int64_t g, int64_t m, int64_t c, int64_t tap) const {
@@ -49,8 +52,13 @@ ops::ConvGeometry conv_geometry(const Node& node, const Shape& x, const Shape& w
 }
 
 ConvPacking::ConvPacking(const ops::ConvGeometry& g, ConvForm form, int blocks)
-    : groups(g.groups), group_in(g.in_channels / g.groups), group_out(g.out_channels / g.groups),
-      depth(group_in), out_blocks(blocks_of(group_out)), taps(g.window.taps()), unit_blocks(blocks) {
+    : groups(g.groups),
+      group_in(g.in_channels / g.groups),
+      group_out(g.out_channels / g.groups),
+      depth(group_in),
+      out_blocks(blocks_of(group_out)),
+      taps(g.window.taps()),
+      unit_blocks(blocks) {
   switch (form) {
     case ConvForm::planar: break;
     case ConvForm::blocked: depth = blocks_of(group_in) * 16; break;
@@ -121,8 +129,8 @@ std::shared_ptr<const Packed> pack_winograd(const Problem& problem) {
                        basis[i][2] * weights.at(0, m, c, 6 + k);
       for (int i = 0; i < 6; ++i)
         for (int j = 0; j < 6; ++j)
-          to[(i * 6 + j) * matrix + c * width] = static_cast<float>(
-              half[i][0] * basis[j][0] + half[i][1] * basis[j][1] + half[i][2] * basis[j][2]);
+          to[(i * 6 + j) * matrix + c * width] =
+              static_cast<float>(half[i][0] * basis[j][0] + half[i][1] * basis[j][1] + half[i][2] * basis[j][2]);
     }
   }
   auto packed = std::make_shared<Packed>();

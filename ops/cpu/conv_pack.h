@@ -28,7 +28,7 @@ struct ConvPacking {
   int64_t depth;                        ///< input channels per tap as packed
   int64_t out_blocks;                   ///< output blocks per group
   int64_t taps;
-  int unit_blocks;                      ///< output blocks per unit; the last of a group may have fewer
+  int unit_blocks;  ///< output blocks per unit; the last of a group may have fewer
 
   ConvPacking(const ops::ConvGeometry& geometry, ConvForm form, int unit_blocks);
   int64_t units() const { return (out_blocks + unit_blocks - 1) / unit_blocks; }

@@ -33,9 +33,11 @@ bool winograd_fits(const ops::ConvGeometry& g) {
 }
 
 WinogradShape::WinogradShape(const Node& node, const Shape& x, const Shape& w, Layout out_)
-    : geometry(conv_geometry(node, x, w)), out(out_),
+    : geometry(conv_geometry(node, x, w)),
+      out(out_),
       packing(geometry, ConvForm::blocked, conv_simd(level()).blocks),
-      tiles_y(ceil_div(geometry.window.axis[1].out, step)), tiles_x(ceil_div(geometry.window.axis[2].out, step)) {
+      tiles_y(ceil_div(geometry.window.axis[1].out, step)),
+      tiles_x(ceil_div(geometry.window.axis[2].out, step)) {
   const int64_t pixels = conv_simd(level()).pixels;
   const int64_t per_tile = points * (packing.depth + packing.out_blocks * 16) * 4;
   const int64_t tiles = std::clamp<int64_t>(group_bytes / per_tile, std::max<int64_t>(14, pixels), most_tiles);
@@ -57,11 +59,18 @@ namespace {
 class Winograd {
  public:
   Winograd(const Args& args, const WinogradShape& shape, float* operands)
-      : s_(shape), conv_(conv_simd(level())), simd_(winograd_simd(level())), map_(map_simd(level())),
-        high_(shape.geometry.window.axis[1]), wide_(shape.geometry.window.axis[2]),
-        x_(args.in[0].as<const float>()), y_(args.out[0].as<float>()),
-        weights_(args.packed->tensors[0].as<const float>()), bias_(args.packed->tensors[1].as<const float>()),
-        in_blocks_(shape.packing.depth / 16), out_blocks_(shape.packing.out_blocks) {
+      : s_(shape),
+        conv_(conv_simd(level())),
+        simd_(winograd_simd(level())),
+        map_(map_simd(level())),
+        high_(shape.geometry.window.axis[1]),
+        wide_(shape.geometry.window.axis[2]),
+        x_(args.in[0].as<const float>()),
+        y_(args.out[0].as<float>()),
+        weights_(args.packed->tensors[0].as<const float>()),
+        bias_(args.packed->tensors[1].as<const float>()),
+        in_blocks_(shape.packing.depth / 16),
+        out_blocks_(shape.packing.out_blocks) {
     epilogue_.start(args, s_.out, s_.geometry.out_channels, true, operands);
     store_ = {&epilogue_, args.out[0], s_.geometry.out_channels, s_.geometry.out_channels};
   }
@@ -71,12 +80,12 @@ class Winograd {
  private:
   // A rectangle of tiles, row by row, and where its intermediate values are kept.
   struct Group {
-    int64_t n, y, x;        // of its first output
+    int64_t n, y, x;  // of its first output
     int64_t columns, count;
-    float *input;    // [36][block][tile][16]
-    float *product;  // [36][block][tile][16]
-    float *patch;    // 6x6 pixels
-    float *result;   // row-major output: [block][4][tile * 4 pixels][16]; else 4x4 pixels
+    float* input;    // [36][block][tile][16]
+    float* product;  // [36][block][tile][16]
+    float* patch;    // 6x6 pixels
+    float* result;   // row-major output: [block][4][tile * 4 pixels][16]; else 4x4 pixels
   };
 
   Group place(int64_t index) const;
@@ -223,8 +232,7 @@ void run_winograd(const Args& args, Threads& threads, Layout out) {
   const WinogradShape shape(args.node(), args.in[0].shape(), args.in[1].shape(), out);
   if (args.out[0].elements() == 0) return;
   const Winograd winograd(args, shape, reinterpret_cast<float*>(args.scratch));
-  std::byte* workers =
-      args.scratch + align(Epilogue::scratch_floats(args.node(), shape.geometry.out_channels) * 4);
+  std::byte* workers = args.scratch + align(Epilogue::scratch_floats(args.node(), shape.geometry.out_channels) * 4);
   const int64_t bytes = shape.worker_bytes();
   threads.parallel(shape.groups(), 1, [&](int64_t begin, int64_t end, int worker) {
     for (int64_t index = begin; index < end; ++index) winograd.run_group(index, workers + worker * bytes);

@@ -10,9 +10,9 @@ struct WinogradShape {
   ops::ConvGeometry geometry;
   Layout out = Layout::row_major;
   ConvPacking packing;
-  int64_t tiles_y, tiles_x;     ///< tiles of 4x4 outputs
-  int64_t groups_y, groups_x;   ///< rectangles of tiles that are transformed and multiplied together
-  int64_t group = 0;            ///< tiles of the largest such rectangle
+  int64_t tiles_y, tiles_x;    ///< tiles of 4x4 outputs
+  int64_t groups_y, groups_x;  ///< rectangles of tiles that are transformed and multiplied together
+  int64_t group = 0;           ///< tiles of the largest such rectangle
 
   WinogradShape(const Node& node, const Shape& x, const Shape& w, Layout out);
   int64_t groups() const { return geometry.batch * groups_y * groups_x; }

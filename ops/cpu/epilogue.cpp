@@ -79,8 +79,8 @@ void Epilogue::start(const Args& args, Layout out, int64_t channels, bool blocks
   bool rows = !blocks;
   Shape shape = args.out[0].shape();
   const auto& epilogue = args.node().epilogue;
-  const auto shuffle = std::find_if(epilogue.begin(), epilogue.end(),
-                                    [](const Fused& f) { return f.row == Fused::depth_to_space; });
+  const auto shuffle =
+      std::find_if(epilogue.begin(), epilogue.end(), [](const Fused& f) { return f.row == Fused::depth_to_space; });
   if (shuffle != epilogue.end()) {
     shuffle_ = static_cast<int>(shuffle->a);
     crd_ = shuffle->b != 0;
@@ -145,8 +145,7 @@ void Epilogue::apply(const MapSimd& simd, const Step& step, float* values, const
     form(values, operand, values, n);
 }
 
-void Epilogue::apply_blocked(const MapSimd& simd, float* values, int64_t pixels, int64_t block,
-                             int64_t offset) const {
+void Epilogue::apply_blocked(const MapSimd& simd, float* values, int64_t pixels, int64_t block, int64_t offset) const {
   for (int i = 0; i < blocked_; ++i) {
     const Step& step = steps_[i];
     const float* operand = step.from == From::channel  ? step.operand + block * 16
@@ -155,8 +154,7 @@ void Epilogue::apply_blocked(const MapSimd& simd, float* values, int64_t pixels,
     apply(simd, step, values, operand, true, pixels * 16);
   }
   if (block != last_block_) return;
-  for (int64_t p = 0; p < pixels; ++p)
-    std::fill(values + p * 16 + padding_from_, values + p * 16 + 16, 0.0f);
+  for (int64_t p = 0; p < pixels; ++p) std::fill(values + p * 16 + padding_from_, values + p * 16 + 16, 0.0f);
 }
 
 void Epilogue::apply_row(const MapSimd& simd, float* values, int64_t n, int64_t channel, int64_t offset) const {

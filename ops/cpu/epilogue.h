@@ -22,7 +22,7 @@ class Epilogue {
   /// Reads the node's epilogue. Without `blocks` all of it is left to apply_row.
   void start(const Args& args, Layout out, int64_t channels, bool blocks, float* scratch);
 
-  int shuffle() const { return shuffle_; }      ///< block size of the DepthToSpace; 1: none
+  int shuffle() const { return shuffle_; }  ///< block size of the DepthToSpace; 1: none
   bool shuffle_crd() const { return crd_; }
   bool row_steps() const { return blocked_ < count_; }
 
@@ -42,8 +42,7 @@ class Epilogue {
     const float* operand;
   };
   static From operand_kind(const Type& operand, bool constant, const Shape& out);
-  static void apply(const MapSimd& simd, const Step& step, float* values, const float* operand, bool lanes,
-                    int64_t n);
+  static void apply(const MapSimd& simd, const Step& step, float* values, const float* operand, bool lanes, int64_t n);
   void find_padding(const MapSimd& simd, int64_t channels);
 
   int count_ = 0, blocked_ = 0, shuffle_ = 1;

@@ -16,8 +16,7 @@ Level choose() {
   if (!pinned || !*pinned) return best;
   for (const Level level : levels) {
     if (name_of(level) != pinned) continue;
-    if (level > best)
-      fail(Error::Kind::usage, "TESSERA_ISA=", pinned, ": this machine reaches only ", name_of(best));
+    if (level > best) fail(Error::Kind::usage, "TESSERA_ISA=", pinned, ": this machine reaches only ", name_of(best));
     return level;
   }
   fail(Error::Kind::usage, "TESSERA_ISA=", pinned, " is not a level: use baseline, avx2 or avx512");

@@ -25,18 +25,24 @@ void pin_level(Level level);
 /// TESSERA_SIMD_FAMILY(ConvSimd, conv) in ops/cpu/simd/conv.h; define it in simd/conv.cpp as
 /// `namespace tessera::cpu::TESSERA_LEVEL { extern const ConvSimd conv{...}; }`.
 #ifdef __x86_64__
-#define TESSERA_SIMD_FAMILY(Table, family)                    \
-  namespace baseline { extern const Table family; }           \
-  namespace avx2 { extern const Table family; }               \
-  namespace avx512 { extern const Table family; }             \
-  inline const Table& family##_simd(Level l) {                \
-    return l == Level::avx512 ? avx512::family                \
-           : l == Level::avx2 ? avx2::family                  \
-                              : baseline::family;             \
+#define TESSERA_SIMD_FAMILY(Table, family)                                                           \
+  namespace baseline {                                                                               \
+  extern const Table family;                                                                         \
+  }                                                                                                  \
+  namespace avx2 {                                                                                   \
+  extern const Table family;                                                                         \
+  }                                                                                                  \
+  namespace avx512 {                                                                                 \
+  extern const Table family;                                                                         \
+  }                                                                                                  \
+  inline const Table& family##_simd(Level l) {                                                       \
+    return l == Level::avx512 ? avx512::family : l == Level::avx2 ? avx2::family : baseline::family; \
   }
 #else
-#define TESSERA_SIMD_FAMILY(Table, family)                    \
-  namespace baseline { extern const Table family; }           \
+#define TESSERA_SIMD_FAMILY(Table, family) \
+  namespace baseline {                     \
+  extern const Table family;               \
+  }                                        \
   inline const Table& family##_simd(Level) { return baseline::family; }
 #endif
 

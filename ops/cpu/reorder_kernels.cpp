@@ -48,10 +48,20 @@ void to_planes(const Args& args, Threads& threads) noexcept {
 }
 
 const CpuKernel rows[] = {
-    {.op = "Reorder", .name = "to nchw16c", .domain = "tessera", .in = Layout::row_major, .out = Layout::nchw16c,
-     .accepts = accepts, .run = to_blocks},
-    {.op = "Reorder", .name = "to row major", .domain = "tessera", .in = Layout::nchw16c, .out = Layout::row_major,
-     .accepts = accepts, .run = to_planes},
+    {.op = "Reorder",
+     .name = "to nchw16c",
+     .domain = "tessera",
+     .in = Layout::row_major,
+     .out = Layout::nchw16c,
+     .accepts = accepts,
+     .run = to_blocks},
+    {.op = "Reorder",
+     .name = "to row major",
+     .domain = "tessera",
+     .in = Layout::nchw16c,
+     .out = Layout::row_major,
+     .accepts = accepts,
+     .run = to_planes},
 };
 
 }  // namespace

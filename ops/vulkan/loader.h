@@ -10,14 +10,16 @@ namespace tessera::vulkan {
 
 // Every name without its vk prefix, by what has to exist to ask for it.
 #define TESSERA_VULKAN_GLOBAL(X) X(CreateInstance) X(EnumerateInstanceLayerProperties) X(EnumerateInstanceVersion)
-#define TESSERA_VULKAN_INSTANCE(X)                                                          \
-  X(DestroyInstance)                                                                        \
-  X(EnumeratePhysicalDevices) X(GetPhysicalDeviceProperties2) X(GetPhysicalDeviceFeatures2) \
-      X(GetPhysicalDeviceMemoryProperties) X(GetPhysicalDeviceQueueFamilyProperties)        \
-          X(EnumerateDeviceExtensionProperties) X(CreateDevice) X(GetDeviceProcAddr)
+#define TESSERA_VULKAN_INSTANCE(X)                                                                    \
+  X(DestroyInstance)                                                                                  \
+  X(EnumeratePhysicalDevices)                                                                         \
+  X(GetPhysicalDeviceProperties2) X(GetPhysicalDeviceFeatures2) X(GetPhysicalDeviceMemoryProperties)  \
+      X(GetPhysicalDeviceQueueFamilyProperties) X(EnumerateDeviceExtensionProperties) X(CreateDevice) \
+          X(GetDeviceProcAddr)
 #define TESSERA_VULKAN_DEVICE(X)                                                                                      \
   X(DestroyDevice)                                                                                                    \
-  X(GetDeviceQueue) X(AllocateMemory) X(FreeMemory) X(MapMemory) X(UnmapMemory) X(FlushMappedMemoryRanges)            \
+  X(GetDeviceQueue)                                                                                                   \
+  X(AllocateMemory) X(FreeMemory) X(MapMemory) X(UnmapMemory) X(FlushMappedMemoryRanges)                              \
       X(InvalidateMappedMemoryRanges) X(CreateBuffer) X(DestroyBuffer) X(GetBufferMemoryRequirements)                 \
           X(BindBufferMemory) X(CreateShaderModule) X(DestroyShaderModule) X(CreateDescriptorSetLayout)               \
               X(DestroyDescriptorSetLayout) X(CreatePipelineLayout) X(DestroyPipelineLayout) X(CreatePipelineCache)   \

@@ -57,7 +57,7 @@ constexpr uint32_t encode_small(float value, bool saturate) {
   constexpr uint32_t nan_bits = Kind == SmallFloat::ieee   ? ((1u << E) - 1) << M | 1u << (M - 1)
                                 : Kind == SmallFloat::fnuz ? 1u << (E + M)
                                                            : (1u << (E + M)) - 1;
-  const uint32_t largest = Kind == SmallFloat::ieee  ? (top - 1) << M | ones
+  const uint32_t largest = Kind == SmallFloat::ieee ? (top - 1) << M | ones
                            : Kind == SmallFloat::fn ? (top << M | ones) - 1
                                                     : (top << M | ones);
   const uint32_t overflow = Kind == SmallFloat::all || saturate ? largest

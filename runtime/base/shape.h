@@ -61,9 +61,7 @@ class Shape {
     return product;
   }
 
-  friend bool operator==(const Shape& a, const Shape& b) {
-    return std::equal(a.begin(), a.end(), b.begin(), b.end());
-  }
+  friend bool operator==(const Shape& a, const Shape& b) { return std::equal(a.begin(), a.end(), b.begin(), b.end()); }
 
   /// Prints as [1,3,64,64]; an extent that is not known (-1) prints as ?.
   friend std::ostream& operator<<(std::ostream& out, const Shape& shape) {

@@ -11,18 +11,18 @@ namespace tessera {
 /// A node with its concrete types: what a backend decides on.
 struct Problem {
   const Node& node;
-  List<Type> in, out;               ///< one per Node::in / Node::out; absent ones are undefined
-  List<const Tensor*> constants;    ///< one per Node::in; null where the value is not constant
+  List<Type> in, out;             ///< one per Node::in / Node::out; absent ones are undefined
+  List<const Tensor*> constants;  ///< one per Node::in; null where the value is not constant
 };
 
 /// A kernel that a backend offers for a problem.
 struct Offer {
-  const void* kernel = nullptr;     ///< the backend's own row; null: the operator's reference
-  Text name;                        ///< for reports ("conv3x3.avx512")
-  int rank = 0;                     ///< higher is better
-  Layout in = Layout::row_major;    ///< layout of the non-constant 4-D inputs
-  Layout out = Layout::row_major;   ///< layout of the 4-D outputs
-  bool in_place = false;            ///< output 0 may share the bytes of input 0
+  const void* kernel = nullptr;    ///< the backend's own row; null: the operator's reference
+  Text name;                       ///< for reports ("conv3x3.avx512")
+  int rank = 0;                    ///< higher is better
+  Layout in = Layout::row_major;   ///< layout of the non-constant 4-D inputs
+  Layout out = Layout::row_major;  ///< layout of the 4-D outputs
+  bool in_place = false;           ///< output 0 may share the bytes of input 0
 };
 
 /// What a kernel made of its constant inputs, once per session.
@@ -40,10 +40,10 @@ struct Step {
 
 /// A stretch of steps for one backend, with everything that it needs to compile them.
 struct Region {
-  const Graph* graph = nullptr;      ///< values with concrete types; constants in Value::constant
+  const Graph* graph = nullptr;  ///< values with concrete types; constants in Value::constant
   List<Step> steps;
-  std::vector<ValueId> inputs;       ///< values computed outside that the steps read (no constants)
-  std::vector<ValueId> outputs;      ///< values computed here that are needed outside
+  std::vector<ValueId> inputs;   ///< values computed outside that the steps read (no constants)
+  std::vector<ValueId> outputs;  ///< values computed here that are needed outside
 };
 
 /// Counters that a backend keeps for reports and tests.
@@ -67,7 +67,7 @@ struct Program {
 
 struct Backend {
   virtual ~Backend() = default;
-  virtual Text name() const = 0;                       ///< "cpu", "vulkan:0"
+  virtual Text name() const = 0;  ///< "cpu", "vulkan:0"
   /// The kernels that can run this problem, best first; empty if there is none.
   virtual void offers(const Problem& problem, std::vector<Offer>& out) const = 0;
 };

@@ -52,8 +52,8 @@ enum class Kind : uint8_t { tensor, sequence, optional, map };
 
 struct Value {
   std::string name;
-  Type type;                               ///< dtype undefined: not known yet; extent -1: not known
-  bool ranked = false;                     ///< type.shape says something
+  Type type;            ///< dtype undefined: not known yet; extent -1: not known
+  bool ranked = false;  ///< type.shape says something
   Kind kind = Kind::tensor;
   std::vector<std::string> dim_names;      ///< of a graph input or output: symbolic names, "" where none
   std::shared_ptr<const Tensor> constant;  ///< its value, if known before the run
@@ -62,9 +62,9 @@ struct Value {
 /// A value at run time where containers are allowed.
 struct Datum {
   Kind kind = Kind::tensor;
-  Tensor tensor;             ///< kind tensor; no bytes = an absent optional input
-  std::vector<Datum> items;  ///< sequence: its elements; optional: none or one; map: its values
-  Tensor keys;               ///< map: its keys, one-dimensional
+  Tensor tensor;                     ///< kind tensor; no bytes = an absent optional input
+  std::vector<Datum> items;          ///< sequence: its elements; optional: none or one; map: its values
+  Tensor keys;                       ///< map: its keys, one-dimensional
   DType element = DType::undefined;  ///< sequence: dtype of its elements, also when it is empty
 };
 

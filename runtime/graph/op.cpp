@@ -81,9 +81,7 @@ List<T> list(const Attr* attr, Text name, Text kind) {
 
 }  // namespace
 
-const Attr* AttrReader::find(Text name) const {
-  return node_->attrs ? find_attr(*node_->attrs, name) : nullptr;
-}
+const Attr* AttrReader::find(Text name) const { return node_->attrs ? find_attr(*node_->attrs, name) : nullptr; }
 
 bool AttrReader::has(Text name) const { return find(name) != nullptr; }
 
@@ -132,8 +130,7 @@ const Graph& AttrReader::graph(Text name) const {
 // --- Infer -----------------------------------------------------------------------------------
 
 int normalize_axis(int64_t axis, int rank) {
-  if (axis < -rank || axis >= rank)
-    fail(Error::Kind::shape, "axis ", axis, " is outside a tensor of rank ", rank);
+  if (axis < -rank || axis >= rank) fail(Error::Kind::shape, "axis ", axis, " is outside a tensor of rank ", rank);
   return static_cast<int>(axis < 0 ? axis + rank : axis);
 }
 
@@ -151,16 +148,14 @@ Shape broadcast(const Shape& a, const Shape& b) {
 }
 
 Infer::Infer(const Node& node, List<Type> in, List<const Tensor*> constants)
-    : AttrReader(node), out(node.out.size()), in_(in.begin(), in.end()),
+    : AttrReader(node),
+      out(node.out.size()),
+      in_(in.begin(), in.end()),
       constants_(constants.begin(), constants.end()) {}
 
-bool Infer::has_input(int i) const {
-  return i >= 0 && i < inputs() && node().in[static_cast<size_t>(i)] != absent;
-}
+bool Infer::has_input(int i) const { return i >= 0 && i < inputs() && node().in[static_cast<size_t>(i)] != absent; }
 
-bool Infer::wants(int i) const {
-  return i >= 0 && i < outputs() && node().out[static_cast<size_t>(i)] != absent;
-}
+bool Infer::wants(int i) const { return i >= 0 && i < outputs() && node().out[static_cast<size_t>(i)] != absent; }
 
 const Type& Infer::in(int i) const {
   if (!has_input(i)) fail(Error::Kind::model, "input ", i, " is missing");

@@ -46,8 +46,8 @@ struct OpDef {
   /// Instead of both: outputs whose shape depends on data, control flow. Beside both: for inputs that
   /// are containers (Identity of a sequence).
   void (*execute)(Frame&) = nullptr;
-  bool view = false;     ///< output 0 is input 0's bytes under another shape: never runs
-  bool folds = true;     ///< false: a fresh result each run (random operators)
+  bool view = false;  ///< output 0 is input 0's bytes under another shape: never runs
+  bool folds = true;  ///< false: a fresh result each run (random operators)
 };
 
 /// One operator file: its rows, in any order. CMake collects every `extern const OpFile` named
@@ -67,13 +67,13 @@ class AttrReader {
  public:
   explicit AttrReader(const Node& node) : node_(&node) {}
   const Node& node() const { return *node_; }
-  bool has(Text name) const;              ///< written in the model
+  bool has(Text name) const;  ///< written in the model
   int64_t integer(Text name) const;
   float real(Text name) const;
   Text text(Text name) const;
-  List<int64_t> integers(Text name) const;  ///< empty when absent
-  List<float> reals(Text name) const;       ///< empty when absent
-  List<std::string> texts(Text name) const; ///< empty when absent
+  List<int64_t> integers(Text name) const;   ///< empty when absent
+  List<float> reals(Text name) const;        ///< empty when absent
+  List<std::string> texts(Text name) const;  ///< empty when absent
   const Tensor& tensor(Text name) const;
   const Graph& graph(Text name) const;
 
@@ -101,10 +101,10 @@ class Infer : public AttrReader {
 
   int inputs() const { return static_cast<int>(in_.size()); }
   int outputs() const { return static_cast<int>(out.size()); }
-  bool has_input(int i) const;                    ///< given and not the empty name
-  bool wants(int i) const;                        ///< output i is given and not the empty name
+  bool has_input(int i) const;  ///< given and not the empty name
+  bool wants(int i) const;      ///< output i is given and not the empty name
   using AttrReader::has;
-  const Type& in(int i) const;                    ///< throws Error::model if absent
+  const Type& in(int i) const;  ///< throws Error::model if absent
   const Shape& shape(int i) const { return in(i).shape; }
   int rank(int i) const { return in(i).shape.rank(); }
   /// Input i's value, or null if it is not known before the run.

@@ -65,19 +65,17 @@ int64_t Type::bytes() const {
   return bytes;
 }
 
-std::ostream& operator<<(std::ostream& out, const Type& type) {
-  return out << name_of(type.dtype) << type.shape;
-}
+std::ostream& operator<<(std::ostream& out, const Type& type) { return out << name_of(type.dtype) << type.shape; }
 
 Tensor Tensor::make(const Type& type) {
   Tensor tensor{type, nullptr};
   const int64_t bytes = type.bytes();
   // One cache line more, so that vector code may read past the last element.
   const size_t room = (static_cast<size_t>(bytes) + 2 * alignment - 1) / alignment * alignment;
-  auto* memory = static_cast<std::byte*>(::operator new(room, std::align_val_t{alignment}, std::nothrow));
+  auto* memory = static_cast<std::byte*>(::operator new (room, std::align_val_t{alignment}, std::nothrow));
   if (!memory) fail(Error::Kind::memory, "no memory for a tensor ", type, " of ", bytes, " bytes");
   std::memset(memory, 0, room);
-  const auto release = [](std::byte* p) { ::operator delete(p, std::align_val_t{alignment}); };
+  const auto release = [](std::byte* p) { ::operator delete (p, std::align_val_t{alignment}); };
   if (type.dtype != DType::string) {
     tensor.bytes = {memory, release};
     return tensor;
@@ -174,8 +172,7 @@ void set_element(const View& view, int64_t i, double value) {
     case DType::complex128:
     case DType::float8e8m0:
     case DType::undefined: fail(Error::Kind::type, "cannot store a number in a ", name_of(view.type.dtype));
-    default:
-      visit(view.type.dtype, [&]<class T>() { view.as<T>()[i] = from_double<T>(value); });
+    default: visit(view.type.dtype, [&]<class T>() { view.as<T>()[i] = from_double<T>(value); });
   }
 }
 

@@ -113,10 +113,10 @@ std::string describe(Set set) {
   for (const Class& c : classes)
     if (c.set == set) return std::string(c.name);
   std::string text;
-#define X(dtype, number, bits)          \
-  if (set & bit(DType::dtype)) {        \
-    if (!text.empty()) text += " or ";  \
-    text += #dtype;                     \
+#define X(dtype, number, bits)         \
+  if (set & bit(DType::dtype)) {       \
+    if (!text.empty()) text += " or "; \
+    text += #dtype;                    \
   }
   TESSERA_DTYPES(X)
 #undef X
@@ -136,8 +136,7 @@ void check_types(Text types, List<Type> in, List<DType> given, std::span<DType> 
     if (word.empty() || dtype == DType::undefined) continue;
     Variable* variable = signature.find(word);
     const Set set = variable ? variable->set : parse_set(word);
-    if (!(set & bit(dtype)))
-      fail(Error::Kind::type, "input ", i, " is ", in[i], ", but must be ", describe(set));
+    if (!(set & bit(dtype))) fail(Error::Kind::type, "input ", i, " is ", in[i], ", but must be ", describe(set));
     if (!variable) continue;
     if (variable->bound != DType::undefined && variable->bound != dtype)
       fail(Error::Kind::type, "input ", i, " is ", in[i], ", but must be ", name_of(variable->bound),

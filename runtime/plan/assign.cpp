@@ -157,9 +157,7 @@ class Assigner {
 
 }  // namespace
 
-std::vector<Choice> assign_kernels(Graph& graph, const Backends& backends) {
-  return Assigner(graph, backends).run();
-}
+std::vector<Choice> assign_kernels(Graph& graph, const Backends& backends) { return Assigner(graph, backends).run(); }
 
 bool has_kernel(const Graph& graph, const Node& node, const Backends& backends) {
   const NodeTypes types(graph, node);

@@ -87,9 +87,8 @@ bool infer_and_fold_node(Graph& graph, const Node& node) {
 }
 
 bool inputs_typed(const Graph& graph, const Node& node) {
-  return std::all_of(node.in.begin(), node.in.end(), [&](ValueId id) {
-    return id == absent || graph.values[id].type.dtype != DType::undefined;
-  });
+  return std::all_of(node.in.begin(), node.in.end(),
+                     [&](ValueId id) { return id == absent || graph.values[id].type.dtype != DType::undefined; });
 }
 
 }  // namespace

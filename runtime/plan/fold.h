@@ -29,8 +29,8 @@ std::vector<std::shared_ptr<const Tensor>> evaluate(const Graph& graph, const No
 void fold_constants(Graph& graph);
 
 struct Stop {
-  size_t node = 0;   ///< the first node that was not inferred; nodes.size() if there is none
-  int needs = -1;    ///< the input of that node whose value it needs; -1: it has `execute`
+  size_t node = 0;  ///< the first node that was not inferred; nodes.size() if there is none
+  int needs = -1;   ///< the input of that node whose value it needs; -1: it has `execute`
 };
 
 /// Infers, in order, the types of all values from those of the graph's inputs; nodes that follow

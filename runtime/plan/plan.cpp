@@ -9,8 +9,8 @@ namespace tessera {
 
 // --- PackCache -------------------------------------------------------------------------------
 
-std::shared_ptr<const Packed> PackCache::get(const HostBackend& backend, const Offer& offer,
-                                             const Problem& problem, const Graph& graph) {
+std::shared_ptr<const Packed> PackCache::get(const HostBackend& backend, const Offer& offer, const Problem& problem,
+                                             const Graph& graph) {
   std::string key;
   const auto add = [&key](const void* p) { key.append(reinterpret_cast<const char*>(&p), sizeof p); };
   Entry entry;
@@ -60,8 +60,8 @@ int64_t PackCache::bytes() const {
 
 struct Plan::Instruction {
   enum class What : uint8_t { step, copy, program } what = What::step;
-  uint32_t index = 0;        // into steps_ or programs_
-  uint32_t first_view = 0;   // into the context's views: inputs, then outputs
+  uint32_t index = 0;       // into steps_ or programs_
+  uint32_t first_view = 0;  // into the context's views: inputs, then outputs
   uint32_t inputs = 0, outputs = 0;
 };
 
@@ -73,8 +73,7 @@ struct Plan::Context {
 
 namespace {
 
-std::vector<DeviceStage> find_stages(const Graph& graph, const std::vector<Choice>& choices,
-                                     const Backends& backends) {
+std::vector<DeviceStage> find_stages(const Graph& graph, const std::vector<Choice>& choices, const Backends& backends) {
   std::vector<DeviceStage> stages;
   for (size_t i = 0; i < choices.size(); ++i) {
     const int backend = choices[i].backend;
@@ -200,10 +199,11 @@ std::unique_ptr<Plan::Context> Plan::take_context() const {
   auto context = std::make_unique<Context>();
   constexpr std::align_val_t alignment{4096};
   // A little more than planned: vector code may read past the last element.
-  auto* memory = static_cast<std::byte*>(
-      ::operator new(static_cast<size_t>(arena_bytes_) + 4096, alignment, std::nothrow));
-  if (!memory) fail(Error::Kind::memory, "no memory for ", arena_bytes_ >> 20, " MiB: use a smaller input or smaller tiles");
-  context->arena = {memory, [](std::byte* p) { ::operator delete(p, std::align_val_t{4096}); }};
+  auto* memory =
+      static_cast<std::byte*>(::operator new(static_cast<size_t>(arena_bytes_) + 4096, alignment, std::nothrow));
+  if (!memory)
+    fail(Error::Kind::memory, "no memory for ", arena_bytes_ >> 20, " MiB: use a smaller input or smaller tiles");
+  context->arena = {memory, [](std::byte* p) { ::operator delete (p, std::align_val_t{4096}); }};
   for (const Type& type : storage_.strings) context->strings.push_back(Tensor::make(type));
   for (const Type& type : view_types_) context->views.push_back({type, nullptr});
   return context;

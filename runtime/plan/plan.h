@@ -37,8 +37,8 @@ class PackCache {
 
 struct PlanOptions {
   int threads = 1;
-  int64_t memory_limit = 0;   ///< bytes of one run's arena; 0: no limit
-  bool poison = false;        ///< fill the arena with NaNs before each run (tests)
+  int64_t memory_limit = 0;  ///< bytes of one run's arena; 0: no limit
+  bool poison = false;       ///< fill the arena with NaNs before each run (tests)
 };
 
 /// What a run may be told.

@@ -19,9 +19,15 @@ struct Alias {
 class Layouter {
  public:
   Layouter(const Graph& graph, const std::vector<Choice>& choices, const std::vector<DeviceStage>& stages)
-      : graph_(graph), choices_(choices), alias_(graph.values.size()), position_(graph.nodes.size()),
-        on_device_(graph.nodes.size()), maker_(graph.values.size(), never), last_use_(graph.values.size()),
-        used_(graph.values.size()), fixed_(graph.values.size()) {
+      : graph_(graph),
+        choices_(choices),
+        alias_(graph.values.size()),
+        position_(graph.nodes.size()),
+        on_device_(graph.nodes.size()),
+        maker_(graph.values.size(), never),
+        last_use_(graph.values.size()),
+        used_(graph.values.size()),
+        fixed_(graph.values.size()) {
     storage_.places.resize(graph.values.size());
     storage_.done.resize(graph.nodes.size());
     storage_.copies.resize(graph.nodes.size() + 1);

@@ -8,8 +8,8 @@ namespace tessera {
 /// Where a value lives while a plan runs.
 struct Place {
   enum class Where : uint8_t { nowhere, arena, constant, input, output, strings } where = Where::nowhere;
-  uint32_t index = 0;   ///< which input, output or string tensor
-  int64_t offset = 0;   ///< bytes into it
+  uint32_t index = 0;  ///< which input, output or string tensor
+  int64_t offset = 0;  ///< bytes into it
 };
 
 /// A copy between two values, run before or instead of a node.
@@ -18,13 +18,13 @@ struct Copy {
 };
 
 struct Storage {
-  std::vector<Place> places;               ///< one per value
+  std::vector<Place> places;  ///< one per value
   int64_t arena_bytes = 0;
-  std::vector<Type> strings;               ///< string tensors, which live beside the arena
+  std::vector<Type> strings;  ///< string tensors, which live beside the arena
   /// Per node: true if its outputs are in place already (views, concatenations of parts that were
   /// written where they belong); then only `copies` of that node are done.
   std::vector<bool> done;
-  std::vector<std::vector<Copy>> copies;   ///< per node, and one more entry: after the last node
+  std::vector<std::vector<Copy>> copies;  ///< per node, and one more entry: after the last node
 };
 
 /// A stretch of consecutive nodes on one backend that has memory of its own.

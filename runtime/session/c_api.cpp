@@ -109,8 +109,7 @@ Type type_of(const tessera_tensor& tensor, const char* what, size_t index) {
 View view_of(const tessera_tensor& tensor, const char* what, size_t index) {
   const Type type = type_of(tensor, what, index);
   if (static_cast<int64_t>(tensor.bytes) != type.bytes())
-    fail(Error::Kind::usage, what, " ", index, " is ", type, " and takes ", type.bytes(), " bytes, not ",
-         tensor.bytes);
+    fail(Error::Kind::usage, what, " ", index, " is ", type, " and takes ", type.bytes(), " bytes, not ", tensor.bytes);
   static std::byte nothing[1];
   if (!tensor.data && tensor.bytes) fail(Error::Kind::usage, what, " ", index, " has no data");
   return {type, tensor.data ? static_cast<std::byte*>(tensor.data) : nothing};

@@ -10,9 +10,7 @@ namespace {
 // Cached plans per graph and per cut; beyond it the oldest knowledge is forgotten.
 constexpr size_t cache_limit = 64;
 
-void append_bytes(std::string& key, const void* data, size_t size) {
-  key.append(static_cast<const char*>(data), size);
-}
+void append_bytes(std::string& key, const void* data, size_t size) { key.append(static_cast<const char*>(data), size); }
 
 void append_type(std::string& key, const Type& type) {
   key.push_back(static_cast<char>(type.dtype));
@@ -60,11 +58,11 @@ Datum datum_of(const Tensor& tensor) {
 
 // A stretch of the graph that one plan runs, and the node that the stretch ends before.
 struct Executor::Segment {
-  Graph rest;                      // the nodes after the stretch; types of all values known so far
-  std::unique_ptr<Plan> plan;      // null if the stretch is empty
-  mutable std::once_flag replan;   // after a device failed: the same stretch for the CPU alone
+  Graph rest;                     // the nodes after the stretch; types of all values known so far
+  std::unique_ptr<Plan> plan;     // null if the stretch is empty
+  mutable std::once_flag replan;  // after a device failed: the same stretch for the CPU alone
   mutable std::unique_ptr<Plan> cpu_plan;
-  int needs = -1;                  // the input of rest.nodes[0] whose value is needed; -1: it has `execute`
+  int needs = -1;  // the input of rest.nodes[0] whose value is needed; -1: it has `execute`
   std::map<std::string, std::shared_ptr<Segment>> next;
 };
 
@@ -297,12 +295,10 @@ std::shared_ptr<Executor::Segment> Executor::pass_cut(Segment& segment, std::vec
     const Tensor value = values[id].tensor.clone();
     if (value.type.dtype == DType::string) fail(Error::Kind::unsupported, "a shape that depends on strings");
     append_bytes(key, value.bytes.get(), static_cast<size_t>(value.type.bytes()));
-    return next_segment(segment, key, [&](Graph& rest) {
-      rest.values[id].constant = std::make_shared<const Tensor>(value);
-    });
+    return next_segment(segment, key,
+                        [&](Graph& rest) { rest.values[id].constant = std::make_shared<const Tensor>(value); });
   }
-  if (!node.op->execute)
-    fail_in_node(Error(Error::Kind::type, "an input is not a tensor"), segment.rest, node);
+  if (!node.op->execute) fail_in_node(Error(Error::Kind::type, "an input is not a tensor"), segment.rest, node);
   std::vector<Datum> results = run_node(segment, node, values, control);
   for (const Datum& datum : results) append_datum_type(key, datum);
   const std::vector<ValueId> out = node.out;

@@ -44,9 +44,7 @@ struct Session::Impl {
 
 namespace {
 
-Port port_of(const Value& value) {
-  return {value.name, value.kind, value.type, value.ranked, value.dim_names};
-}
+Port port_of(const Value& value) { return {value.name, value.kind, value.type, value.ranked, value.dim_names}; }
 
 int64_t default_memory_limit() {
   const long pages = sysconf(_SC_PHYS_PAGES), size = sysconf(_SC_PAGE_SIZE);
@@ -54,8 +52,8 @@ int64_t default_memory_limit() {
 }
 
 [[noreturn]] void fail_unsupported(const std::string& path, const std::vector<std::string>& operators) {
-  std::string text = cat(path, ": ", operators.size(), operators.size() == 1 ? " operator is" : " operators are",
-                         " not supported:");
+  std::string text =
+      cat(path, ": ", operators.size(), operators.size() == 1 ? " operator is" : " operators are", " not supported:");
   for (const std::string& name : operators) text += cat("\n  ", name);
   throw Error(Error::Kind::unsupported, text);
 }
@@ -158,9 +156,8 @@ std::vector<Datum> Session::run(List<Datum> in, const RunOptions& options) const
     auto out = impl_->executor->run({in.begin(), in.end()}, {options.profile, options.cancel});
     // An output that is an input or a constant would alias it.
     for (Datum& datum : out) {
-      const bool given = std::any_of(in.begin(), in.end(), [&](const Datum& d) {
-        return d.tensor.bytes && d.tensor.bytes == datum.tensor.bytes;
-      });
+      const bool given = std::any_of(
+          in.begin(), in.end(), [&](const Datum& d) { return d.tensor.bytes && d.tensor.bytes == datum.tensor.bytes; });
       if (datum.tensor.bytes && (given || datum.tensor.bytes.use_count() > 1)) datum.tensor = datum.tensor.clone();
     }
     return out;
@@ -211,8 +208,7 @@ std::vector<Type> Session::output_types(List<Type> in) const {
   return impl_->framed([&] {
     bool whole = false;
     const auto plan = impl_->executor->first_plan(impl_->checked_types(in), &whole);
-    if (!whole)
-      fail(Error::Kind::unsupported, "the outputs' shapes depend on data and are known only after a run");
+    if (!whole) fail(Error::Kind::unsupported, "the outputs' shapes depend on data and are known only after a run");
     std::vector<Type> types;
     for (const ValueId id : plan->graph().outputs) types.push_back(plan->graph().values[id].type);
     return types;

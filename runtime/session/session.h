@@ -9,20 +9,20 @@
 namespace tessera {
 
 struct SessionOptions {
-  int threads = 0;                ///< 0: one per core that this process may use
-  std::string device = "auto";    ///< "auto", "cpu", "vulkan", "vulkan:N"
+  int threads = 0;              ///< 0: one per core that this process may use
+  std::string device = "auto";  ///< "auto", "cpu", "vulkan", "vulkan:N"
   std::string precision = "fp32";
   bool optimize = true;
   bool profile = false;
-  int64_t memory_limit = 0;       ///< bytes that one run may allocate; 0: three quarters of the machine's
+  int64_t memory_limit = 0;  ///< bytes that one run may allocate; 0: three quarters of the machine's
 };
 
 /// One input or output of a model, as it declares it.
 struct Port {
   std::string name;
   Kind kind = Kind::tensor;
-  Type type;                      ///< extent -1 where the model leaves it open
-  bool ranked = false;            ///< false: the model does not even give the rank
+  Type type;            ///< extent -1 where the model leaves it open
+  bool ranked = false;  ///< false: the model does not even give the rank
   std::vector<std::string> dim_names;
 };
 
@@ -32,8 +32,8 @@ struct RunOptions {
 };
 
 struct Memory {
-  int64_t arena_bytes = 0;        ///< activations and scratch of one run
-  int64_t weights_bytes = 0;      ///< constants as loaded, and what kernels packed of them
+  int64_t arena_bytes = 0;    ///< activations and scratch of one run
+  int64_t weights_bytes = 0;  ///< constants as loaded, and what kernels packed of them
 };
 
 /// One step of a plan, for `inspect`, `check` and `bench --per-node`.

@@ -109,8 +109,7 @@ bool fit_sizes(const Upsampler& model, Convention& reading, std::string& refusal
     const int64_t other_width = reading.fixed_width ? width : width + 4 * unit;
     const int64_t other_height = reading.fixed_height ? height : height + 8 * unit;
     if (!probe(model, second, other_width, other_height, refusal)) continue;
-    if (first.scale != second.scale || first.lost_before != second.lost_before ||
-        first.lost_after != second.lost_after)
+    if (first.scale != second.scale || first.lost_before != second.lost_before || first.lost_after != second.lost_after)
       continue;
     reading = first;
     reading.multiple = unit;
@@ -151,7 +150,7 @@ void find_range(const Upsampler& model, Convention& convention) {
   if (whole || (answer > 0.15 && answer < 0.85) || convention.out_top > 1) return;
   // Gray comes back as no gray: perhaps the model wants 0..255, if gray of that comes back as such.
   const double second = answer_to_gray(model, convention, width, height, 127.5);
-  const bool one = second > 0.25 && second < 0.75, wide = second > 64 && second < 192;
+  const bool one = second > 0.25 && second<0.75, wide = second> 64 && second < 192;
   if (one || wide) convention.in_top = 255.0f;
   if (wide) convention.out_top = 255.0f;
 }
@@ -177,7 +176,8 @@ Convention discover(const Upsampler& model, float top) {
   if (port.kind != Kind::tensor || !is_sample_type(port.type.dtype))
     refuse("its input \"", port.name, "\" is ", port.type, ", not a tensor of samples");
   if (model.outputs().empty()) refuse("it has no outputs");
-  std::string refusal = cat("its input \"", port.name, "\" is ", port.type, ", not 1, 3 or 4 channels of rows and columns");
+  std::string refusal =
+      cat("its input \"", port.name, "\" is ", port.type, ", not 1, 3 or 4 channels of rows and columns");
   for (Convention reading : readings(port)) {
     if (!fit_sizes(model, reading, refusal)) continue;
     find_range(model, reading);

@@ -15,8 +15,8 @@ struct Convention {
   int rank = 4;
   Axes in, out;
   int64_t batch = 1;
-  int channels = 3;          ///< of input and output: 1 luma, 3 RGB, 4 RGBA
-  int64_t fixed_width = 0;   ///< the only size the model takes; 0: any multiple of `multiple`
+  int channels = 3;         ///< of input and output: 1 luma, 3 RGB, 4 RGBA
+  int64_t fixed_width = 0;  ///< the only size the model takes; 0: any multiple of `multiple`
   int64_t fixed_height = 0;
   int64_t multiple = 1;
   int64_t scale = 1;
@@ -30,16 +30,16 @@ struct Convention {
 };
 
 /// Asks the model's declarations first, then its shape inference over a few sizes, then one small
-/// run for the range of values. `top` 1 or 255 settles the range; 0 leaves it to the run. Throws Error::unsupported where
-/// the model is no upscaler of pictures.
+/// run for the range of values. `top` 1 or 255 settles the range; 0 leaves it to the run. Throws Error::unsupported
+/// where the model is no upscaler of pictures.
 Convention discover(const Upsampler& model, float top = 0);
 
 /// Input pixels around a pixel that its result depends on.
 struct Reach {
   int64_t radius = 0;
-  bool exact = true;     ///< every operator on the way is understood
-  bool global = false;   ///< some operator looks at the whole picture: tiles cannot agree
-  std::string reason;    ///< the operator that made it inexact or global
+  bool exact = true;    ///< every operator on the way is understood
+  bool global = false;  ///< some operator looks at the whole picture: tiles cannot agree
+  std::string reason;   ///< the operator that made it inexact or global
 };
 Reach receptive_field(const Model& model);
 

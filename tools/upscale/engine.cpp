@@ -100,8 +100,7 @@ AxisRules Engine::rules(bool horizontal) const {
   axis.scale = convention_.scale;
   axis.lost_before = convention_.lost_before;
   axis.lost_after = convention_.lost_after;
-  if (options_.test_time_augmentation)
-    axis.lost_before = axis.lost_after = std::max(axis.lost_before, axis.lost_after);
+  if (options_.test_time_augmentation) axis.lost_before = axis.lost_after = std::max(axis.lost_before, axis.lost_after);
   axis.multiple = convention_.multiple;
   // Kernels compute blocks of 4 pixels, whose phase decides the last bit; a graph that is not
   // understood may divide its input into larger blocks of its own.
@@ -134,7 +133,8 @@ Engine::Windows Engine::plan(int64_t width, int64_t height, int64_t area) const 
   if (options_.tile > 0)
     return {divide(width, options_.tile + 2 * across.overlap, across),
             divide(height, options_.tile + 2 * down.overlap, down)};
-  if (whole_width <= area / whole_height) return {divide(width, whole_width, across), divide(height, whole_height, down)};
+  if (whole_width <= area / whole_height)
+    return {divide(width, whole_width, across), divide(height, whole_height, down)};
   const auto side = static_cast<int64_t>(std::sqrt(static_cast<double>(area)));
   int64_t window_height = std::clamp(side, down.smallest(), std::max(down.smallest(), whole_height));
   int64_t window_width = std::clamp(area / window_height, across.smallest(), std::max(across.smallest(), whole_width));
@@ -202,7 +202,8 @@ Picture Engine::once(const Picture& picture, int bits, Report& report, const Pro
         [&](const std::vector<float>& planes, const Region& out) {
           store(picture, pass, smooth.get(), planes, out, result);
         },
-        report, [&](double done) {
+        report,
+        [&](double done) {
           if (progress) progress(modelled ? (done + (pass == Pass::alpha ? 1 : 0)) / 2 : done);
         });
   }
@@ -263,9 +264,7 @@ void Engine::fetch(const Picture& picture, Pass pass, const Region& window, floa
   for (int64_t row = 0; row < window.height; ++row) {
     const int64_t y = window.y + row;
     float* to = planes + row * window.width;
-    const auto load = [&](int channel, float* out) {
-      load_clamped(picture, window.x, y, window.width, channel, out);
-    };
+    const auto load = [&](int channel, float* out) { load_clamped(picture, window.x, y, window.width, channel, out); };
     if (gray) {
       load(pass == Pass::alpha ? alpha : 0, to);
       for (int c = 1; c < std::min(channels, 3); ++c) std::copy_n(to, window.width, to + c * plane);
@@ -310,8 +309,7 @@ void Engine::store(const Picture& picture, Pass pass, const Resampler* chroma, c
     if (gray && channels == 1) {
       put(target, from);
     } else if (gray) {
-      for (int64_t x = 0; x < out.width; ++x)
-        row.data()[x] = (from[x] + from[x + plane] + from[x + 2 * plane]) / 3;
+      for (int64_t x = 0; x < out.width; ++x) row.data()[x] = (from[x] + from[x + plane] + from[x + 2 * plane]) / 3;
       put(target, row.data());
     } else if (channels == 1) {
       const float* cb = blue.data() + y * out.width;

@@ -10,21 +10,21 @@
 namespace tessera::upscale {
 
 struct EngineOptions {
-  double scale = 0;              ///< of the result; 0: the model's own
-  int64_t tile = 0;              ///< input pixels a side that a window adds; 0: as memory allows
-  int64_t overlap = -1;          ///< -1: the receptive field, up to `overlap_cap`
-  int64_t memory = 0;            ///< bytes that one run may take; 0: from what the machine has free
+  double scale = 0;                     ///< of the result; 0: the model's own
+  int64_t tile = 0;                     ///< input pixels a side that a window adds; 0: as memory allows
+  int64_t overlap = -1;                 ///< -1: the receptive field, up to `overlap_cap`
+  int64_t memory = 0;                   ///< bytes that one run may take; 0: from what the machine has free
   bool test_time_augmentation = false;  ///< mean over the 8 turned and mirrored versions
-  bool alpha_by_model = true;    ///< false: bicubic
-  bool verify_tiles = false;     ///< also run the whole picture and compare
-  float white = 0;               ///< the model's value of white: 1 or 255; 0: found out
+  bool alpha_by_model = true;           ///< false: bicubic
+  bool verify_tiles = false;            ///< also run the whole picture and compare
+  float white = 0;                      ///< the model's value of white: 1 or 255; 0: found out
 };
 
 /// What was done to one picture.
 struct Report {
   int64_t windows = 0, window_width = 0, window_height = 0;
   double model_seconds = 0;
-  double tile_difference = -1;   ///< max |tiled - whole| in 0..1; -1: not asked for
+  double tile_difference = -1;  ///< max |tiled - whole| in 0..1; -1: not asked for
   std::vector<std::string> notes;
 };
 
@@ -33,8 +33,8 @@ using Progress = std::function<void(double)>;
 
 class Engine {
  public:
-  static constexpr int64_t overlap_cap = 48;      ///< where the exact one would cost too much
-  static constexpr int64_t overlap_guess = 32;    ///< where the graph does not tell
+  static constexpr int64_t overlap_cap = 48;    ///< where the exact one would cost too much
+  static constexpr int64_t overlap_guess = 32;  ///< where the graph does not tell
 
   /// Asks the model for its convention. Throws Error::unsupported if it is no upscaler.
   Engine(const Upsampler& model, const EngineOptions& options, const std::atomic<bool>* cancel = nullptr);

@@ -51,9 +51,7 @@ class Tiff {
   }
 
   /// Value of an entry that holds one short or long.
-  uint32_t number(uint64_t entry) const {
-    return get(entry + 8, get(entry + 2, 2) == type_short ? 2 : 4);
-  }
+  uint32_t number(uint64_t entry) const { return get(entry + 8, get(entry + 2, 2) == type_short ? 2 : 4); }
   void set_number(uint64_t entry, uint32_t value) {
     const uint32_t type = get(entry + 2, 2);
     if (get(entry + 4, 4) != 1) return;

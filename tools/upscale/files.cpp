@@ -76,8 +76,7 @@ void add_job(const fs::path& in, const fs::path& folder, const JobOptions& optio
   const std::string extension = cat(".", extension_of(job.format));
   job.out = folder / (in.stem().string() + extension);
   if (taken.contains(job.out)) job.out = folder / (in.filename().string() + extension);
-  if (!taken.insert(job.out).second)
-    fail(Error::Kind::usage, "two sources would both become ", job.out.string());
+  if (!taken.insert(job.out).second) fail(Error::Kind::usage, "two sources would both become ", job.out.string());
   std::error_code error;
   if (options.resume && fs::exists(job.out, error)) {
     ++list.present;
@@ -183,7 +182,8 @@ JobList list_jobs(const fs::path& in, const fs::path& out, const JobOptions& opt
   }
   if (options.resume && out != standard_stream && fs::exists(out, error))
     ++list.present;
-  else if (!options.overwrite && in != standard_stream && out != standard_stream && fs::equivalent(in, out, error) && !error)
+  else if (!options.overwrite && in != standard_stream && out != standard_stream && fs::equivalent(in, out, error) &&
+           !error)
     fail(Error::Kind::usage, in.string(), " would be replaced by its own result; --overwrite allows it");
   else
     list.jobs.push_back(std::move(job));

@@ -25,8 +25,8 @@ struct Job {
 struct JobOptions {
   std::optional<Format> format;  ///< of the results; from the output's name, else PNG
   bool recursive = false;
-  bool resume = false;           ///< leave out results that are there
-  bool overwrite = false;        ///< a result may replace its own source
+  bool resume = false;     ///< leave out results that are there
+  bool overwrite = false;  ///< a result may replace its own source
 };
 
 struct JobList {

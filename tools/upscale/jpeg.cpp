@@ -2,8 +2,8 @@
 #include <cstddef>
 #include <cstdio>
 // jpeglib.h needs the two above.
-#include <jpeglib.h>
 #include <jerror.h>
+#include <jpeglib.h>
 
 #include <csetjmp>
 #include <cstdlib>

@@ -126,8 +126,7 @@ void flatten_on_white(Picture& picture) {
     for (int64_t i = 0; i < count; ++i) {
       const uint64_t alpha = data[i * all + colors];
       for (int c = 0; c < colors; ++c)
-        data[i * colors + c] =
-            static_cast<T>((data[i * all + c] * alpha + top * (top - alpha) + top / 2) / top);
+        data[i * colors + c] = static_cast<T>((data[i * all + c] * alpha + top * (top - alpha) + top / 2) / top);
     }
   });
   picture.channels = colors;

@@ -35,7 +35,10 @@ class Pipeline {
   /// device failed, or null.
   Pipeline(std::vector<const Engine*> engines, std::function<const Engine*()> fallback, PipelineOptions options,
            Console& console, const std::atomic<bool>& cancel)
-      : engines_(std::move(engines)), fallback_(std::move(fallback)), options_(options), console_(console),
+      : engines_(std::move(engines)),
+        fallback_(std::move(fallback)),
+        options_(options),
+        console_(console),
         cancel_(cancel) {}
 
   /// One result per job, in their order. A bad file fails alone. Throws Error::cancelled.

@@ -27,19 +27,45 @@ struct Row {
 // Operators that keep every pixel's neighbourhood are pointwise. Shape arithmetic never holds
 // samples, so what it does is of no matter.
 constexpr Row rows[] = {
-    {"Conv", Effect::convolve},          {"FusedConv", Effect::convolve},     {"ConvInteger", Effect::convolve},
-    {"QLinearConv", Effect::convolve},   {"ConvTranspose", Effect::transposed}, {"MaxPool", Effect::pool},
-    {"AveragePool", Effect::pool},       {"LpPool", Effect::pool},            {"Resize", Effect::resize},
-    {"Upsample", Effect::resize},        {"DepthToSpace", Effect::to_space},  {"SpaceToDepth", Effect::to_depth},
-    {"GlobalAveragePool", Effect::global}, {"GlobalMaxPool", Effect::global}, {"InstanceNormalization", Effect::global},
-    {"GroupNormalization", Effect::global}, {"ReduceMean", Effect::global},   {"ReduceMax", Effect::global},
-    {"ReduceSum", Effect::global},       {"ReduceL2", Effect::global},        {"ReduceMin", Effect::global},
-    {"Reshape", Effect::unknown},        {"MatMul", Effect::unknown},         {"Gemm", Effect::unknown},
-    {"Einsum", Effect::unknown},         {"Attention", Effect::unknown},      {"GridSample", Effect::unknown},
-    {"Gather", Effect::unknown},         {"GatherElements", Effect::unknown}, {"GatherND", Effect::unknown},
-    {"ScatterND", Effect::unknown},      {"If", Effect::unknown},             {"Loop", Effect::unknown},
-    {"Scan", Effect::unknown},           {"DFT", Effect::unknown},            {"DeformConv", Effect::unknown},
-    {"Flatten", Effect::unknown},        {"TopK", Effect::unknown},           {"RoiAlign", Effect::unknown},
+    {"Conv", Effect::convolve},
+    {"FusedConv", Effect::convolve},
+    {"ConvInteger", Effect::convolve},
+    {"QLinearConv", Effect::convolve},
+    {"ConvTranspose", Effect::transposed},
+    {"MaxPool", Effect::pool},
+    {"AveragePool", Effect::pool},
+    {"LpPool", Effect::pool},
+    {"Resize", Effect::resize},
+    {"Upsample", Effect::resize},
+    {"DepthToSpace", Effect::to_space},
+    {"SpaceToDepth", Effect::to_depth},
+    {"GlobalAveragePool", Effect::global},
+    {"GlobalMaxPool", Effect::global},
+    {"InstanceNormalization", Effect::global},
+    {"GroupNormalization", Effect::global},
+    {"ReduceMean", Effect::global},
+    {"ReduceMax", Effect::global},
+    {"ReduceSum", Effect::global},
+    {"ReduceL2", Effect::global},
+    {"ReduceMin", Effect::global},
+    {"Reshape", Effect::unknown},
+    {"MatMul", Effect::unknown},
+    {"Gemm", Effect::unknown},
+    {"Einsum", Effect::unknown},
+    {"Attention", Effect::unknown},
+    {"GridSample", Effect::unknown},
+    {"Gather", Effect::unknown},
+    {"GatherElements", Effect::unknown},
+    {"GatherND", Effect::unknown},
+    {"ScatterND", Effect::unknown},
+    {"If", Effect::unknown},
+    {"Loop", Effect::unknown},
+    {"Scan", Effect::unknown},
+    {"DFT", Effect::unknown},
+    {"DeformConv", Effect::unknown},
+    {"Flatten", Effect::unknown},
+    {"TopK", Effect::unknown},
+    {"RoiAlign", Effect::unknown},
 };
 
 class Walk {
@@ -149,7 +175,8 @@ class Walk {
   }
 
   void apply(const Node& node, Field& field) {
-    const Row* row = std::find_if(std::begin(rows), std::end(rows), [&](const Row& r) { return r.op == node.op->name; });
+    const Row* row =
+        std::find_if(std::begin(rows), std::end(rows), [&](const Row& r) { return r.op == node.op->name; });
     const AttrReader attrs(node);
     switch (row == std::end(rows) ? Effect::pointwise : row->effect) {
       case Effect::pointwise: return;

@@ -57,8 +57,7 @@ Resampler::Taps Resampler::make_taps(int64_t in, int64_t out, Filter filter) {
     }
     taps.first[static_cast<size_t>(o)] = first;
     for (int64_t k = 0; k < taps.count; ++k)
-      taps.weights[static_cast<size_t>(o * taps.count + k)] =
-          static_cast<float>(exact[static_cast<size_t>(k)] / sum);
+      taps.weights[static_cast<size_t>(o * taps.count + k)] = static_cast<float>(exact[static_cast<size_t>(k)] / sum);
   }
   return taps;
 }

@@ -48,8 +48,8 @@ class SessionUpsampler : public Upsampler {
 
 std::unique_ptr<Upsampler> open_upsampler(const std::string& path, const SessionOptions& options,
                                           const std::atomic<bool>* cancel, std::string& note, std::string& device) {
-  auto session = path.empty() ? std::make_unique<Session>(bundled_model(), options)
-                              : std::make_unique<Session>(path, options);
+  auto session =
+      path.empty() ? std::make_unique<Session>(bundled_model(), options) : std::make_unique<Session>(path, options);
   note = session->device_note();
   device = session->device();
   return std::make_unique<SessionUpsampler>(std::move(session), cancel);

@@ -29,7 +29,8 @@ std::vector<Span> divide(int64_t extent, int64_t largest, const AxisRules& rules
       align = rules.multiple;
     }
     if (whole > size && size <= 2 * overlap)
-      fail(Error::Kind::unsupported, "the model's window of ", size, " pixels is smaller than what it loses at its borders");
+      fail(Error::Kind::unsupported, "the model's window of ", size,
+           " pixels is smaller than what it loses at its borders");
   } else if (whole > largest) {
     const int64_t room = std::max(largest / rules.multiple * rules.multiple, rules.smallest());
     const int64_t step = std::max((room - 2 * overlap) / align * align, align);

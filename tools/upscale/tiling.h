@@ -17,10 +17,10 @@ struct Span {
 /// What an axis asks for, from the convention.
 struct AxisRules {
   int64_t scale = 1, lost_before = 0, lost_after = 0;
-  int64_t multiple = 1;   ///< window sizes and positions
-  int64_t align = 1;      ///< positions where they are free; a multiple of `multiple`
-  int64_t fixed = 0;      ///< the only window size; 0: any
-  int64_t overlap = 0;    ///< pixels between a window's inner border and what is kept of it
+  int64_t multiple = 1;  ///< window sizes and positions
+  int64_t align = 1;     ///< positions where they are free; a multiple of `multiple`
+  int64_t fixed = 0;     ///< the only window size; 0: any
+  int64_t overlap = 0;   ///< pixels between a window's inner border and what is kept of it
 
   int64_t before() const { return (lost_before + scale - 1) / scale; }
   int64_t after() const { return (lost_after + scale - 1) / scale; }

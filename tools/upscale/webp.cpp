@@ -148,8 +148,7 @@ Bytes encode_webp(const Picture& picture, const EncodeOptions& options) {
   image.writer = WebPMemoryWrite;
   image.custom_ptr = &writer;
   const auto import = channels == 4 ? WebPPictureImportRGBA : WebPPictureImportRGB;
-  good = import(&image, raw(samples.data()), static_cast<int>(picture.width) * channels) &&
-         WebPEncode(&config, &image);
+  good = import(&image, raw(samples.data()), static_cast<int>(picture.width) * channels) && WebPEncode(&config, &image);
   WebPPictureFree(&image);
   const std::unique_ptr<WebPMemoryWriter, void (*)(WebPMemoryWriter*)> owner(&writer, WebPMemoryWriterClear);
   if (!good) fail(Error::Kind::file, "the WebP cannot be written (libwebp error ", int{image.error_code}, ")");

@@ -62,8 +62,7 @@ void tile(const ConvTile& t) {
   for (int p = 0; p < P; ++p) {
     float* out = t.out + p * t.out_pixel;
 #pragma GCC unroll 8
-    for (int j = 0; j < N; ++j)
-      store(out + (j / per_block) * t.out_block + (j % per_block) * lanes, sum[p][j]);
+    for (int j = 0; j < N; ++j) store(out + (j / per_block) * t.out_block + (j % per_block) * lanes, sum[p][j]);
   }
 }
 

@@ -21,15 +21,15 @@ struct ConvTile {
   int64_t block_stride;  ///< floats between input blocks, or planes
   const float* bias;     ///< one float per output channel of the tile; null: zeros
   float* out;
-  int64_t out_pixel;     ///< floats between output pixels
-  int64_t out_block;     ///< floats between output blocks
+  int64_t out_pixel;  ///< floats between output pixels
+  int64_t out_block;  ///< floats between output blocks
 };
 
 struct ConvSimd {
   static constexpr int max_pixels = 14;
   using Tile = void (*)(const ConvTile&);
-  int pixels;  ///< the widest tile
-  int blocks;  ///< output blocks of the widest tile
+  int pixels;                       ///< the widest tile
+  int blocks;                       ///< output blocks of the widest tile
   Tile blocked[2][max_pixels + 1];  ///< by blocks - 1 and pixels; input pixels are sixteen channels
   Tile planar[2][max_pixels + 1];   ///< input pixels are single floats
   /// One block of a depthwise convolution over a run of pixels; weights are [16] per tap.
