@@ -9,8 +9,9 @@ complain() { printf 'lint: %s\n' "$*" >&2; failures=$((failures + 1)); }
 sources() { git ls-files '*.cpp' '*.h' '*.hpp' '*.c'; }
 
 # 1. Formatting.
-unformatted=$(sources | xargs clang-format --dry-run 2>&1 | grep -oE '^[^:]+' | sort -u || true)
-[[ -z $unformatted ]] || complain "not formatted (./dev format): $unformatted"
+while read -r file; do
+  clang-format --dry-run -Werror "$file" 2>/dev/null || complain "$file is not formatted: ./dev format"
+done < <(sources)
 
 # 2. Arrows between rooms: what a room's files may include of other rooms.
 may_include() {  # folder, then the folders it may include

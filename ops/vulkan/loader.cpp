@@ -56,17 +56,26 @@ const char* DeviceTable::load(const InstanceTable& table, VkDevice device) {
 
 std::string result_name(VkResult result) {
   switch (result) {
-#define X(name) \
-  case name: return #name;
+// clang-format off
+#define X(name) case name: return #name;
     X(VK_NOT_READY)
     X(VK_TIMEOUT)
-    X(VK_ERROR_OUT_OF_HOST_MEMORY) X(VK_ERROR_OUT_OF_DEVICE_MEMORY) X(VK_ERROR_INITIALIZATION_FAILED)
-        X(VK_ERROR_DEVICE_LOST) X(VK_ERROR_MEMORY_MAP_FAILED) X(VK_ERROR_LAYER_NOT_PRESENT)
-            X(VK_ERROR_EXTENSION_NOT_PRESENT) X(VK_ERROR_FEATURE_NOT_PRESENT) X(VK_ERROR_INCOMPATIBLE_DRIVER)
-                X(VK_ERROR_TOO_MANY_OBJECTS) X(VK_ERROR_FRAGMENTED_POOL) X(VK_ERROR_OUT_OF_POOL_MEMORY)
-                    X(VK_ERROR_UNKNOWN)
+    X(VK_ERROR_OUT_OF_HOST_MEMORY)
+    X(VK_ERROR_OUT_OF_DEVICE_MEMORY)
+    X(VK_ERROR_INITIALIZATION_FAILED)
+    X(VK_ERROR_DEVICE_LOST)
+    X(VK_ERROR_MEMORY_MAP_FAILED)
+    X(VK_ERROR_LAYER_NOT_PRESENT)
+    X(VK_ERROR_EXTENSION_NOT_PRESENT)
+    X(VK_ERROR_FEATURE_NOT_PRESENT)
+    X(VK_ERROR_INCOMPATIBLE_DRIVER)
+    X(VK_ERROR_TOO_MANY_OBJECTS)
+    X(VK_ERROR_FRAGMENTED_POOL)
+    X(VK_ERROR_OUT_OF_POOL_MEMORY)
+    X(VK_ERROR_UNKNOWN)
 #undef X
-                        default : return cat("VkResult ", static_cast<int>(result));
+    // clang-format on
+    default: return cat("VkResult ", static_cast<int>(result));
   }
 }
 

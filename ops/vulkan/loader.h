@@ -10,6 +10,7 @@ namespace tessera::vulkan {
 
 // Every name without its vk prefix, by what has to exist to ask for it.
 #define TESSERA_VULKAN_GLOBAL(X) X(CreateInstance) X(EnumerateInstanceLayerProperties) X(EnumerateInstanceVersion)
+// clang-format off
 #define TESSERA_VULKAN_INSTANCE(X)                                                                    \
   X(DestroyInstance)                                                                                  \
   X(EnumeratePhysicalDevices)                                                                         \
@@ -30,6 +31,7 @@ namespace tessera::vulkan {
                                   X(CmdCopyBuffer) X(CmdResetQueryPool) X(CmdWriteTimestamp) X(CreateQueryPool)       \
                                       X(DestroyQueryPool) X(GetQueryPoolResults) X(CreateFence) X(DestroyFence)       \
                                           X(ResetFences) X(WaitForFences) X(QueueSubmit) X(DeviceWaitIdle)
+// clang-format on
 
 /// The loader itself. Loaded once per process and never unloaded: drivers leave threads behind.
 struct Loader {
