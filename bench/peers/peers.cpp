@@ -41,7 +41,7 @@ Times summary(std::vector<double> times) {
 template <class Body>
 double timed(const Body& body) {
   // Worker threads of the run before may still spin in wait of more.
-  std::this_thread::sleep_for(std::chrono::milliseconds(5));
+  std::this_thread::sleep_for(std::chrono::milliseconds(150));
   const auto start = Clock::now();
   body();
   return std::chrono::duration<double, std::milli>(Clock::now() - start).count();
