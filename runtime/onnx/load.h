@@ -21,7 +21,7 @@ struct Limits {
 /// own functions. Nodes whose operator is unknown keep `op` null and are listed in `unknown`.
 struct Loaded {
   Model model;
-  std::vector<std::string> unsupported;  ///< see unsupported_operators in session.h
+  std::vector<std::string> unsupported;  ///< each unknown operator once, its count and first node
 };
 Loaded load(const std::string& path, const Limits& limits = {});
 /// From memory; `name` is for messages. External data is refused. `owner` keeps `bytes` alive.

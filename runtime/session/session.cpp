@@ -243,12 +243,4 @@ std::vector<StepInfo> Session::steps(List<Type> in) const {
   });
 }
 
-std::vector<std::string> unsupported_operators(const Model& model) {
-  // The loader lists them as it resolves operators; a graph that it let through has none.
-  std::vector<std::string> missing;
-  for (const Node& node : model.graph.nodes)
-    if (!node.op) missing.push_back(node.name);
-  return missing;
-}
-
 }  // namespace tessera

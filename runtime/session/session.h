@@ -81,8 +81,4 @@ class Session {
   std::unique_ptr<Impl> impl_;
 };
 
-/// What `check` reports, without planning: every operator of the model (subgraphs and functions
-/// included) that tessera does not have, each once, as "domain.Name (opset N), K nodes, first \"node\"".
-std::vector<std::string> unsupported_operators(const Model& model);
-
 }  // namespace tessera
