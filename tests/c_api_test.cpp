@@ -59,6 +59,32 @@ TEST(CApi, DescribesTheModel) {
   expect_failure(tessera_session_output(loaded.session, 1, &port), TESSERA_USAGE, "no port 1");
 }
 
+// Runs on threads of the caller's give the same bits as the session's own.
+TEST(CApi, RunsOnTheCallersThreads) {
+  size_t loops = 0;
+  auto pool = [&](size_t count, const auto& task) {
+    ++loops;
+    std::vector<std::thread> threads;
+    for (size_t i = 1; i < count; ++i) threads.emplace_back(task, i);
+    task(0);
+    for (std::thread& thread : threads) thread.join();
+  };
+  std::vector<float> values(3 * 20 * 28);
+  for (size_t i = 0; i < values.size(); ++i) values[i] = static_cast<float>(i % 17) / 17;
+  const tessera::api::Tensor in(std::span<float>(values), {1, 3, 20, 28});
+  tessera::api::Options options;
+  options.device = "cpu";
+  options.threads = 3;
+  const tessera::api::Session own(model, options);
+  options.use_threads(pool);
+  const tessera::api::Session foreign(model, options);
+  const tessera::api::Result expected = own.run({&in, 1}), got = foreign.run({&in, 1});
+  EXPECT_GT(loops, 0u);
+  const auto a = expected[0].elements<float>(), b = got[0].elements<float>();
+  ASSERT_EQ(a.size(), b.size());
+  EXPECT_EQ(std::memcmp(a.data(), b.data(), a.size_bytes()), 0);
+}
+
 TEST(CApi, RunsIntoItsOwnAndTheCallersMemory) {
   const Loaded loaded;
   Picture picture(10, 14);

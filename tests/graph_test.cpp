@@ -3,11 +3,8 @@
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
-#include <atomic>
 #include <set>
-#include <thread>
 
-#include "runtime/base/threads.h"
 #include "runtime/graph/op.h"
 #include "runtime/graph/types.h"
 
@@ -116,40 +113,6 @@ TEST(Registry, NamesAndVersionsAreConsistent) {
     EXPECT_TRUE(!op->infer || op->reference || op->view || op->execute) << op->name;
   }
   EXPECT_GT(seen.size(), 50u);
-}
-
-TEST(Threads, CoverEveryIndexOnce) {
-  for (const int count : {1, 2, 5}) {
-    Threads threads(count);
-    for (const int64_t items : {0, 1, 7, 1000}) {
-      std::vector<std::atomic<int>> hits(static_cast<size_t>(items));
-      std::vector<std::atomic<int>> inside(static_cast<size_t>(count));
-      threads.parallel(items, 3, [&](int64_t begin, int64_t end, int worker) {
-        EXPECT_EQ(inside[static_cast<size_t>(worker)].fetch_add(1), 0);
-        EXPECT_EQ(begin % 3, 0);
-        for (int64_t i = begin; i < end; ++i) hits[static_cast<size_t>(i)]++;
-        inside[static_cast<size_t>(worker)].fetch_sub(1);
-      });
-      for (const auto& hit : hits) EXPECT_EQ(hit.load(), 1);
-    }
-  }
-}
-
-TEST(Threads, ConcurrentCallersGetTheirOwnWork) {
-  Threads threads(3);
-  std::vector<std::thread> callers;
-  std::atomic<int64_t> total{0};
-  for (int c = 0; c < 4; ++c)
-    callers.emplace_back([&] {
-      for (int round = 0; round < 200; ++round) {
-        std::atomic<int64_t> sum{0};
-        threads.parallel(100, 1, [&](int64_t begin, int64_t end, int) { sum += end - begin; });
-        EXPECT_EQ(sum.load(), 100);
-        total += sum;
-      }
-    });
-  for (std::thread& caller : callers) caller.join();
-  EXPECT_EQ(total.load(), 4 * 200 * 100);
 }
 
 }  // namespace

@@ -6,7 +6,7 @@
 #include <thread>
 
 #include "ops/cpu/level.h"
-#include "runtime/base/threads.h"
+#include "runtime/base/cores.h"
 #include "tools/options.h"
 #ifdef TESSERA_VULKAN
 #include "ops/vulkan/vulkan.h"
@@ -33,7 +33,7 @@ nlohmann::json cpu_json() {
           {"level", cpu::name_of(cpu::level())},
           {"best_level", cpu::name_of(cpu::best_level())},
           {"cores", std::thread::hardware_concurrency()},
-          {"threads", Threads::available()},
+          {"threads", available_cores()},
           {"memory_bytes", pages > 0 ? static_cast<int64_t>(pages) * size : 0}};
 }
 

@@ -6,7 +6,7 @@
 #include <list>
 #include <map>
 
-#include "runtime/base/threads.h"
+#include "runtime/base/cores.h"
 #include "tools/conformance.h"
 #include "tools/npy.h"
 #include "tools/options.h"
@@ -38,7 +38,7 @@ void run_all(const std::vector<ConformanceCase>& cases, const TestCommand& comma
     size_t index;
     std::unique_ptr<IsolatedCase> process;
   };
-  const size_t jobs = static_cast<size_t>(command.jobs ? command.jobs : Threads::available());
+  const size_t jobs = static_cast<size_t>(command.jobs ? command.jobs : available_cores());
   const SessionOptions options = command.options.session_options();
   std::list<Slot> running;
   std::map<size_t, CaseResult> waiting;

@@ -93,6 +93,13 @@ typedef struct tessera_tensor {
 
 /* --- Sessions ------------------------------------------------------------------------------- */
 
+/* A thread pool of the caller's: calls task(argument, index) once for each index < count, on any threads
+ * and in any order, at the same time or not, and returns when all calls have returned. What the tasks wrote
+ * must then be visible to the thread that called. It must not throw through, and should not allocate if runs
+ * are not to. Tasks share their work as they are called: those that come late find nothing left to do. */
+typedef void (*tessera_task)(void* argument, size_t index);
+typedef void (*tessera_parallel_for)(void* context, size_t count, tessera_task task, void* argument);
+
 typedef struct tessera_options {
   size_t struct_size;
   int threads;           /* 0: one per core that the process may use */
@@ -100,6 +107,13 @@ typedef struct tessera_options {
   const char* precision; /* "fp32" (NULL) */
   int optimize;          /* 1; 0 runs the graph as it is written */
   int64_t memory_limit;  /* bytes of working memory per run; 0: three quarters of the machine's */
+  /* NULL: the session starts threads - 1 threads of its own. Otherwise it starts none, and runs call this with
+   * `count` = `threads`, on the thread that called tessera_run and by one thread at a time (a run that finds
+   * it taken by another run of the session goes on alone). It may be shared by sessions if it may be called by many
+   * threads at once, and must allow nested calls if sessions are run from its own threads. The caller owns the pool
+   * and `parallel_context`; both must outlive the session. Results do not depend on it. */
+  tessera_parallel_for parallel_for;
+  void* parallel_context;
 } tessera_options;
 TESSERA_API void tessera_options_init(tessera_options* options);
 

@@ -115,6 +115,15 @@ struct Port {
 
 struct Options : tessera_options {
   Options() { tessera_options_init(this); }
+  /// Runs on the caller's threads: pool(count, task) calls task(i) once for each i < count and returns
+  /// when all calls have. See tessera_options::parallel_for; the pool must outlive the session.
+  template <class Pool>
+  void use_threads(Pool& pool) {
+    parallel_context = &pool;
+    parallel_for = [](void* context, size_t count, tessera_task task, void* argument) {
+      (*static_cast<Pool*>(context))(count, [task, argument](size_t index) { task(argument, index); });
+    };
+  }
 };
 
 class Session {

@@ -4,11 +4,11 @@
 
 #include <algorithm>
 #include <atomic>
-#include <condition_variable>
-#include <cstdio>
-#include <mutex>
+#include <chrono>
 #include <thread>
 #include <vector>
+
+#include "runtime/base/cores.h"
 
 #if defined(__x86_64__)
 #include <immintrin.h>
@@ -17,125 +17,233 @@
 namespace tessera {
 namespace {
 
+using Clock = std::chrono::steady_clock;
+using std::chrono::microseconds;
+
+// How long a worker stays awake after its last loop: in the midst of a run, and after it.
+constexpr microseconds patience{2000}, after_run{50};
+// A loop with more than this still to do is worth waking a thread, which takes about as long.
+constexpr microseconds worth_waking{40};
+// A run after one that took as long wakes them at once.
+constexpr microseconds long_run{300};
+
 void relax() {
 #if defined(__x86_64__)
   _mm_pause();
+#elif defined(__aarch64__)
+  __asm__ volatile("yield");
 #endif
 }
 
-// Cores granted by cgroup v2's cpu.max ("max 100000" or "150000 100000"), rounded up; 0 if unlimited.
-int cgroup_cores() {
-  std::FILE* file = std::fopen("/sys/fs/cgroup/cpu.max", "re");
-  if (!file) return 0;
-  long quota = 0, period = 0;
-  const int got = std::fscanf(file, "%ld %ld", &quota, &period);
-  std::fclose(file);
-  return got == 2 && quota > 0 && period > 0 ? static_cast<int>((quota + period - 1) / period) : 0;
+// Waits until `ready`, awake, for about `limit()`, which is asked at every turn. After a moment the core
+// is offered to others: pools of several sessions, or more threads than cores, share it.
+template <class Ready, class Limit>
+bool spin(const Ready& ready, const Limit& limit) {
+  for (int i = 0; i < 100; ++i) {
+    if (ready()) return true;
+    relax();
+  }
+  for (const auto start = Clock::now(); Clock::now() - start < limit(); sched_yield())
+    if (ready()) return true;
+  return ready();
 }
 
 }  // namespace
 
 struct Threads::Pool {
-  // One loop: workers pick ranges of `chunk` items from `next` until none is left.
-  struct Job {
-    const void* object = nullptr;
-    Call call = nullptr;
-    int64_t items = 0, chunk = 1;
+  // The gate is open while a loop has work to give. Workers count themselves in, so that the caller,
+  // who closes the gate when nothing is left, waits for those alone who have begun.
+  static constexpr uint32_t inside = 0x7ff, open = 0x800, round = 0x1000;
+
+  // Items of one worker: it begins there, where the data of its earlier loops lie, and helps others
+  // when it is done.
+  struct alignas(64) Share {
+    std::atomic<int64_t> next{0};
+    int64_t end = 0;
+    std::atomic<int> core{-1};  // where its thread was last seen
   };
 
-  std::mutex busy;  // held by the caller whose loop is running
-  std::mutex mutex;
-  std::condition_variable wake;
-  std::atomic<uint64_t> round{0};
-  std::atomic<int> working{0};
-  std::atomic<int64_t> next{0};
-  Job job;
+  explicit Pool(int count, const ForeignThreads& given) : foreign(given), shares(static_cast<size_t>(count)) {}
+
+  alignas(64) std::atomic<uint32_t> gate{0};
+  std::atomic<int> runs{0};        // in progress; see Busy
+  std::atomic<bool> eager{false};  // the last run was long
   std::atomic<bool> stop{false};
+  alignas(64) std::atomic<uint32_t> bell{0};  // rung to wake those asleep
   std::atomic<int> asleep{0};
+  std::atomic<bool> taken{false};  // by the caller whose loop is running
+  ForeignThreads foreign;
+  // The loop: written while the gate is closed and nobody is inside.
+  const void* object = nullptr;
+  Call call = nullptr;
+  int64_t range = 1;
+  std::vector<Share> shares;
   std::vector<std::thread> workers;
 
-  void work(int worker) {
-    const Job current = job;
-    for (;;) {
-      const int64_t begin = next.fetch_add(current.chunk, std::memory_order_relaxed);
-      if (begin >= current.items) break;
-      current.call(current.object, begin, std::min(current.items, begin + current.chunk), worker);
+  void divide(int64_t items, int64_t grain) {
+    const auto count = static_cast<int64_t>(shares.size());
+    const int64_t grains = (items + grain - 1) / grain;
+    // About four ranges per worker, so that a core that is taken away for a while costs little.
+    range = std::max<int64_t>(1, grains / (4 * count)) * grain;
+    for (int64_t i = 0; i < count; ++i) {
+      Share& share = shares[static_cast<size_t>(i)];
+      share.next.store(grains * i / count * grain, std::memory_order_relaxed);
+      share.end = std::min(items, grains * (i + 1) / count * grain);
     }
+  }
+
+  // Takes ranges until none is left; `after` is called with the number of ranges left, roughly.
+  template <class After>
+  void work(int worker, const After& after) {
+    const size_t count = shares.size();
+    for (size_t i = 0; i < count; ++i) {
+      Share& share = shares[(static_cast<size_t>(worker) + i) % count];
+      while (share.next.load(std::memory_order_relaxed) < share.end) {
+        const int64_t begin = share.next.fetch_add(range, std::memory_order_relaxed);
+        if (begin >= share.end) break;
+        call(object, begin, std::min(share.end, begin + range), worker);
+        after();
+      }
+    }
+  }
+
+  int64_t ranges_left() const {
+    int64_t left = 0;
+    for (const Share& share : shares)
+      left += std::max<int64_t>(0, share.end - share.next.load(std::memory_order_relaxed));
+    return left / range;
+  }
+
+  // Counts this worker in if a loop has begun that it has not seen.
+  bool enter(uint32_t& seen) {
+    uint32_t now = gate.load(std::memory_order_relaxed);
+    while ((now & open) && now / round != seen)
+      if (gate.compare_exchange_weak(now, now + 1, std::memory_order_acquire, std::memory_order_relaxed)) {
+        seen = now / round;
+        return true;
+      }
+    return false;
+  }
+
+  void leave() {
+    if ((gate.fetch_sub(1, std::memory_order_release) & (inside | open)) == 1) gate.notify_one();
+  }
+
+  // Schedulers may keep a thread that waits on the core of the thread that it waits for, while others
+  // idle. Whoever finds a thread before it on its core moves elsewhere, if there is somewhere else.
+  void step_aside(int worker) {
+    const auto core_of = [&](int i) { return shares[static_cast<size_t>(i)].core.load(std::memory_order_relaxed); };
+    const int here = sched_getcpu();
+    shares[static_cast<size_t>(worker)].core.store(here, std::memory_order_relaxed);
+    bool shared = false;
+    for (int i = 0; i < worker; ++i) shared |= core_of(i) == here;
+    cpu_set_t allowed;
+    if (!shared || sched_getaffinity(0, sizeof allowed, &allowed) != 0) return;
+    cpu_set_t others = allowed;
+    for (int i = 0; i < worker; ++i)
+      if (const int core = core_of(i); core >= 0 && core < CPU_SETSIZE) CPU_CLR(static_cast<size_t>(core), &others);
+    if (CPU_COUNT(&others) == 0 || sched_setaffinity(0, sizeof others, &others) != 0) return;
+    shares[static_cast<size_t>(worker)].core.store(sched_getcpu(), std::memory_order_relaxed);
+    sched_setaffinity(0, sizeof allowed, &allowed);
   }
 
   void loop(int worker) {
-    uint64_t seen = 0;
+    uint32_t seen = 0;
+    const auto ready = [&] { return enter(seen) || stop.load(std::memory_order_relaxed); };
+    const auto limit = [&] {
+      step_aside(worker);
+      return runs.load(std::memory_order_relaxed) ? patience : after_run;
+    };
     for (;;) {
-      // Spin for some tens of microseconds: the next step of a plan usually follows at once.
-      for (int spin = 0; spin < 4000 && round.load(std::memory_order_acquire) == seen; ++spin) relax();
-      if (round.load(std::memory_order_acquire) == seen) {
-        std::unique_lock lock(mutex);
+      if (!spin(ready, limit)) {
         asleep.fetch_add(1);
-        wake.wait(lock, [&] { return round.load(std::memory_order_acquire) != seen; });
+        for (;;) {
+          const uint32_t rung = bell.load();
+          if (ready()) break;
+          bell.wait(rung);
+          step_aside(worker);
+        }
         asleep.fetch_sub(1);
       }
-      seen = round.load(std::memory_order_acquire);
-      if (stop.load()) return;
-      work(worker);
-      working.fetch_sub(1, std::memory_order_release);
+      if (stop.load(std::memory_order_relaxed)) return;
+      work(worker, [] {});
+      leave();
     }
   }
 
-  void start_round() {
-    working.store(static_cast<int>(workers.size()), std::memory_order_relaxed);
-    round.fetch_add(1, std::memory_order_seq_cst);
-    if (asleep.load(std::memory_order_seq_cst) > 0) {
-      std::lock_guard lock(mutex);
-      wake.notify_all();
-    }
+  void wake() {
+    bell.fetch_add(1);
+    bell.notify_all();
+  }
+
+  // The loop that was divided, on this thread and all workers that come in time.
+  void run_own() {
+    shares[0].core.store(sched_getcpu(), std::memory_order_relaxed);
+    const uint32_t began = (gate.load(std::memory_order_relaxed) / round + 1) * round | open;
+    gate.store(began);
+    // How long the first range takes tells whether the rest is worth waking anybody.
+    bool decided = asleep.load() == 0;
+    if (!decided && eager.load(std::memory_order_relaxed)) decided = true, wake();
+    const auto start = decided ? Clock::time_point{} : Clock::now();
+    work(0, [&] {
+      if (decided) return;
+      decided = true;
+      if ((Clock::now() - start) * ranges_left() > worth_waking) wake();
+    });
+    gate.fetch_sub(open, std::memory_order_relaxed);
+    const auto done = [&] { return (gate.load(std::memory_order_acquire) & inside) == 0; };
+    if (spin(done, [] { return patience; })) return;
+    for (uint32_t now = gate.load(std::memory_order_acquire); now & inside; now = gate.load(std::memory_order_acquire))
+      gate.wait(now);
+  }
+
+  void run_foreign() {
+    foreign.run(
+        foreign.context, shares.size(),
+        [](void* pool, size_t index) { static_cast<Pool*>(pool)->work(static_cast<int>(index), [] {}); }, this);
   }
 };
 
-int Threads::available() {
-  cpu_set_t set;
-  CPU_ZERO(&set);
-  int cores = sched_getaffinity(0, sizeof set, &set) == 0 ? CPU_COUNT(&set) : 1;
-  if (const int quota = cgroup_cores()) cores = std::min(cores, quota);
-  return std::max(1, cores);
-}
-
-Threads::Threads(int count) : count_(count > 0 ? count : available()), pool_(std::make_unique<Pool>()) {
+Threads::Threads(int count, const ForeignThreads& foreign)
+    : count_(count > 0 ? count : available_cores()), pool_(std::make_unique<Pool>(count_, foreign)) {
+  if (foreign.run) return;
   for (int i = 1; i < count_; ++i) pool_->workers.emplace_back([this, i] { pool_->loop(i); });
 }
 
 Threads::~Threads() {
   pool_->stop.store(true);
-  {
-    std::lock_guard lock(pool_->mutex);
-    pool_->round.fetch_add(1);
-    pool_->wake.notify_all();
-  }
+  pool_->wake();
   for (std::thread& worker : pool_->workers) worker.join();
+}
+
+Threads::Busy::Busy(Threads& threads) : threads_(threads), start_(Clock::now()) {
+  Pool& pool = *threads.pool_;
+  pool.runs.fetch_add(1, std::memory_order_relaxed);
+  if (pool.eager.load(std::memory_order_relaxed) && pool.asleep.load() > 0) pool.wake();
+}
+
+Threads::Busy::~Busy() {
+  Pool& pool = *threads_.pool_;
+  pool.runs.fetch_sub(1, std::memory_order_relaxed);
+  pool.eager.store(Clock::now() - start_ > long_run, std::memory_order_relaxed);
 }
 
 void Threads::run(int64_t items, int64_t grain, const void* object, Call call) {
   if (items <= 0) return;
   grain = std::max<int64_t>(1, grain);
   Pool& pool = *pool_;
-  if (pool.workers.empty() || items <= grain || !pool.busy.try_lock()) {
+  if (count_ == 1 || items <= grain || pool.taken.exchange(true, std::memory_order_acquire)) {
     call(object, 0, items, 0);
     return;
   }
-  const std::lock_guard release(pool.busy, std::adopt_lock);
-  // About four ranges per worker, so that a core that is taken away for a while costs little.
-  const int64_t grains = (items + grain - 1) / grain;
-  const int64_t per_range = std::max<int64_t>(1, grains / (4 * count_));
-  pool.job = {object, call, items, per_range * grain};
-  pool.next.store(0, std::memory_order_relaxed);
-  pool.start_round();
-  pool.work(0);
-  // A worker may have lost its core to another process: after a while, leave it ours.
-  for (int spin = 0; pool.working.load(std::memory_order_acquire) > 0; ++spin) {
-    if (spin < 20000)
-      relax();
-    else
-      std::this_thread::yield();
-  }
+  pool.object = object;
+  pool.call = call;
+  pool.divide(items, grain);
+  if (pool.foreign.run)
+    pool.run_foreign();
+  else
+    pool.run_own();
+  pool.taken.store(false, std::memory_order_release);
 }
 
 }  // namespace tessera

@@ -89,6 +89,7 @@ SessionOptions read(const tessera_options* options) {
   if (options->precision) result.precision = options->precision;
   result.optimize = options->optimize != 0;
   result.memory_limit = options->memory_limit;
+  result.foreign_threads = {options->parallel_for, options->parallel_context};
   return result;
 }
 
@@ -174,7 +175,7 @@ void tessera_status_free(tessera_status* status) {
 }
 
 void tessera_options_init(tessera_options* options) {
-  if (options) *options = {sizeof(tessera_options), 0, nullptr, nullptr, 1, 0};
+  if (options) *options = {sizeof(tessera_options), 0, nullptr, nullptr, 1, 0, nullptr, nullptr};
 }
 
 void tessera_port_init(tessera_port* port) {

@@ -102,7 +102,7 @@ void Session::Impl::start(onnx::Loaded loaded, const SessionOptions& given) {
   choose_device();
   for (const ValueId id : model.graph.inputs) inputs.push_back(port_of(model.graph.values[id]));
   for (const ValueId id : model.graph.outputs) outputs.push_back(port_of(model.graph.values[id]));
-  engine.threads = std::make_unique<Threads>(options.threads);
+  engine.threads = std::make_unique<Threads>(options.threads, options.foreign_threads);
   engine.optimize = options.optimize;
   engine.plan.threads = engine.threads->count();
   engine.plan.memory_limit = options.memory_limit ? options.memory_limit : default_memory_limit();
@@ -151,6 +151,7 @@ const Traffic* Session::traffic() const { return impl_->device ? &impl_->device-
 std::vector<Datum> Session::run(List<Datum> in, const RunOptions& options) const {
   if (in.size() != impl_->inputs.size())
     fail(Error::Kind::usage, "the model has ", impl_->inputs.size(), " inputs, but ", in.size(), " are given");
+  const Threads::Busy busy(*impl_->engine.threads);
   return impl_->framed([&] {
     for (size_t i = 0; i < in.size(); ++i) impl_->check_input(impl_->inputs[i], in[i].kind, in[i].tensor.type);
     auto out = impl_->executor->run({in.begin(), in.end()}, {options.profile, options.cancel});
@@ -180,6 +181,7 @@ void Session::run_into(List<View> in, List<View> out, const RunOptions& options)
   if (in.size() != impl_->inputs.size() || out.size() != impl_->outputs.size())
     fail(Error::Kind::usage, "the model has ", impl_->inputs.size(), " inputs and ", impl_->outputs.size(),
          " outputs, but ", in.size(), " and ", out.size(), " are given");
+  const Threads::Busy busy(*impl_->engine.threads);
   impl_->framed([&] {
     for (size_t i = 0; i < in.size(); ++i) impl_->check_input(impl_->inputs[i], Kind::tensor, in[i].type);
     const RunControl control{options.profile, options.cancel};

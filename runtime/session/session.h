@@ -4,13 +4,15 @@
 #include <atomic>
 #include <map>
 
+#include "runtime/base/threads.h"
 #include "runtime/graph/backend.h"
 
 namespace tessera {
 
 struct SessionOptions {
-  int threads = 0;              ///< 0: one per core that this process may use
-  std::string device = "auto";  ///< "auto", "cpu", "vulkan", "vulkan:N"
+  int threads = 0;                 ///< 0: one per core that this process may use
+  ForeignThreads foreign_threads;  ///< the caller's own, to be used instead of new ones
+  std::string device = "auto";     ///< "auto", "cpu", "vulkan", "vulkan:N"
   std::string precision = "fp32";
   bool optimize = true;
   bool profile = false;
