@@ -40,8 +40,8 @@ def value(name, dims, dtype=1):
     return field(1, name) + field(2, field(1, field(1, dtype) + field(2, shape)))
 
 
-def model(nodes, inputs, outputs):
-    graph = b"".join(field(1, n) for n in nodes) + field(2, "graph")
+def model(nodes, inputs, outputs, weights=()):
+    graph = b"".join(field(1, n) for n in nodes) + field(2, "graph") + b"".join(field(5, w) for w in weights)
     graph += b"".join(field(11, i) for i in inputs) + b"".join(field(12, o) for o in outputs)
     return field(1, 8) + field(2, "cli_test") + field(7, graph) + field(8, field(1, "") + field(2, 17)) \
         + field(8, field(1, "other") + field(2, 1))
@@ -196,6 +196,22 @@ class Command(unittest.TestCase):
             process.send_signal(signal.SIGINT)
         out, err = process.communicate(timeout=30)
         self.assertEqual((process.returncode, out, err), (1, "", "tessera: interrupted\n"))
+
+    def test_model_that_gets_shorter_is_named(self):
+        model_file = self.path / "large.onnx"
+        weights = tensor([512, 512], [0.5] * 512 * 512) + field(8, "w")
+        model_file.write_bytes(model([node("MatMul", ["x", "w"], ["y"])], [value("x", [1, 512])],
+                                     [value("y", [1, 512])], [weights]))
+        os.mkfifo(self.path / "input.npy")
+        process = subprocess.Popen([TESSERA, "run", model_file, "--device", "cpu", "-i", "x=input.npy"],
+                                   cwd=self.path, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
+        # The command opens its input once the model is loaded.
+        with open(self.path / "input.npy", "wb") as pipe:
+            os.truncate(model_file, 4096)
+            pipe.write(npy([1, 512], [0.5] * 512))
+        out, err = process.communicate(timeout=30)
+        self.assertEqual((process.returncode, out), (1, ""))
+        self.assertEqual(err, f"tessera: {model_file.resolve()}: the file became shorter while it was in use\n")
 
     @unittest.skipUnless(os.path.exists("/dev/full"), "needs /dev/full")
     def test_full_disk_is_an_error(self):

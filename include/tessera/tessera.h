@@ -119,7 +119,8 @@ TESSERA_API void tessera_options_init(tessera_options* options);
 
 typedef struct tessera_session tessera_session;
 
-/* Loads a model from a UTF-8 path. The file is mapped and must not change while the session lives.
+/* Loads a model from a UTF-8 path. The file is mapped and must not change while the session lives: one
+ * that gets shorter ends the process with SIGBUS. Where that may happen, load from memory.
  * `options` may be NULL. On success *session is to be freed with tessera_session_free. */
 TESSERA_API tessera_status* tessera_session_load(const char* path, const tessera_options* options,
                                                  tessera_session** session);
