@@ -17,8 +17,9 @@ struct Blur : Upsampler {
   bool packed = false;
   DType dtype = DType::float32;
   float factor = 1, in_factor = 1;
-  float steps = 0;  ///< results are multiples of it
-  float spoil = 0;  ///< replaces one result sample of every run
+  float steps = 0;          ///< results are multiples of it
+  float spoil = 0;          ///< replaces one result sample of every run
+  int64_t most_pixels = 0;  ///< there is no memory for more; 0: always enough
   mutable int runs = 0;
   mutable std::vector<Shape> seen;
   std::vector<Port> ports = {{}};
@@ -52,6 +53,10 @@ struct Blur : Upsampler {
     seen.push_back(input.type.shape);
     const Tensor output = Tensor::make(type);
     const int64_t height = input.type.shape[packed ? 1 : 2], width = input.type.shape[packed ? 2 : 3];
+    if (most_pixels && width * height > most_pixels) {
+      if (runs % 2) throw std::bad_alloc();
+      fail(Error::Kind::memory, "a run needs too much");
+    }
     const auto index = [&](int64_t c, int64_t y, int64_t x, int64_t h, int64_t w) {
       return packed ? (y * w + x) * channels + c : (c * h + y) * w + x;
     };
@@ -321,6 +326,25 @@ TEST(UpscaleEngine, bad_results_are_errors) {
   } catch (const Error& error) {
     EXPECT_EQ(error.kind(), Error::Kind::device);
   }
+}
+
+TEST(UpscaleEngine, too_little_memory_makes_windows_smaller) {
+  Blur model;
+  const Picture picture = noise(150, 90, 3), whole = upscale_with(model, picture);
+  model.most_pixels = 7000;
+  for (const int64_t tile : {0, 128}) {
+    EngineOptions options;
+    options.tile = tile;
+    Report report;
+    const Picture result = Engine(model, options).upscale(picture, report);
+    EXPECT_EQ(result.samples, whole.samples);
+    EXPECT_GT(report.windows, 1);
+    EXPECT_LE(report.window_width * report.window_height, model.most_pixels);
+    ASSERT_FALSE(report.notes.empty());
+    EXPECT_NE(report.notes[0].find("not enough memory for windows of"), std::string::npos) << report.notes[0];
+  }
+  model.most_pixels = 5000; // fewer than a window with its overlap has
+  EXPECT_THROW(upscale_with(model, picture), Error);
 }
 
 TEST(UpscaleEngine, hidden_colors_do_not_bleed) {

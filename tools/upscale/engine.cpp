@@ -119,20 +119,27 @@ int64_t Engine::largest_area(int64_t width, int64_t height) const {
     budget = available_memory() / 3;
     if (!reach_.global) budget = std::min(budget, comfortable_bytes);
   }
-  const int64_t side = std::max<int64_t>(256 / across.multiple, 1) * across.multiple;
-  const int64_t sample_width = across.fixed ? across.fixed : std::min(whole_width, side);
-  const int64_t sample_height = down.fixed ? down.fixed : std::min(whole_height, side);
-  const double each = static_cast<double>(model_.run_bytes(convention_.input(sample_width, sample_height))) /
-                      static_cast<double>(sample_width * sample_height);
-  return static_cast<int64_t>(static_cast<double>(budget) / std::max(each, 1.0));
+  for (int64_t extent = 256;; extent /= 2) {
+    const int64_t side = std::max<int64_t>(extent / across.multiple, 1) * across.multiple;
+    const int64_t sample_width = across.fixed ? across.fixed : std::min(whole_width, side);
+    const int64_t sample_height = down.fixed ? down.fixed : std::min(whole_height, side);
+    try {
+      const double each = static_cast<double>(model_.run_bytes(convention_.input(sample_width, sample_height))) /
+                          static_cast<double>(sample_width * sample_height);
+      return static_cast<int64_t>(static_cast<double>(budget) / std::max(each, 1.0));
+    } catch (const Error& error) {
+      if (error.kind() != Error::Kind::memory || extent <= 32) throw;
+    }
+  }
 }
 
 Engine::Windows Engine::plan(int64_t width, int64_t height, int64_t area) const {
   const AxisRules across = rules(true), down = rules(false);
   const int64_t whole_width = across.padded(width), whole_height = down.padded(height);
-  if (options_.tile > 0)
+  if (options_.tile > 0 && !area)
     return {divide(width, options_.tile + 2 * across.overlap, across),
             divide(height, options_.tile + 2 * down.overlap, down)};
+  if (!area) area = largest_area(width, height);
   if (whole_width <= area / whole_height)
     return {divide(width, whole_width, across), divide(height, whole_height, down)};
   const auto side = static_cast<int64_t>(std::sqrt(static_cast<double>(area)));
@@ -178,13 +185,39 @@ Picture Engine::once(const Picture& picture, int bits, Report& report, const Pro
          " MiB, more than this machine has free");
   result.allocate();
 
-  const Windows windows = plan(picture.width, picture.height, largest_area(picture.width, picture.height));
-  report.windows = static_cast<int64_t>(windows.x.size() * windows.y.size());
-  report.window_width = windows.x[0].size;
-  report.window_height = windows.y[0].size;
+  // Memory that was free may be gone when it is needed: then again, with windows of half the size.
+  for (int64_t area = 0;;) {
+    const Windows windows = plan(picture.width, picture.height, area);
+    const int64_t width = windows.x[0].size, height = windows.y[0].size;
+    report.windows = static_cast<int64_t>(windows.x.size() * windows.y.size());
+    report.window_width = width;
+    report.window_height = height;
+    std::string reason;
+    try {
+      run_passes(picture, windows, result, report, progress);
+      break;
+    } catch (const std::bad_alloc&) {
+      reason = "out of memory";
+    } catch (const Error& error) {
+      if (error.kind() != Error::Kind::memory) throw;
+      reason = error.what();
+    }
+    area = width * height / 2;
+    const Windows smaller = plan(picture.width, picture.height, area);
+    if (smaller.x[0].size * smaller.y[0].size >= width * height) fail(Error::Kind::memory, reason);
+    report.notes.push_back(cat("not enough memory for windows of ", width, "x", height, "; again with ",
+                               smaller.x[0].size, "x", smaller.y[0].size));
+  }
   if (report.windows > 1 && reach_.global)
     report.notes.push_back(cat("the model looks at the whole picture (", reach_.reason,
                                "): tiles may differ slightly; a larger --tile or --memory avoids them"));
+  if (spread(result) == 0 && spread(picture) > 0.1f)
+    fail(Error::Kind::device, "the model gave one even color for a picture that has many; nothing was written");
+  return result;
+}
+
+void Engine::run_passes(const Picture& picture, const Windows& windows, Picture& result, Report& report,
+                        const Progress& progress) const {
   if (options_.verify_tiles) report.tile_difference = verify(picture, windows, report);
 
   const bool fourth = convention_.channels == 4;
@@ -218,9 +251,6 @@ Picture Engine::once(const Picture& picture, int bits, Report& report, const Pro
       result.store(0, y, result.width, picture.channels - 1, row.data());
     }
   }
-  if (spread(result) == 0 && spread(picture) > 0.1f)
-    fail(Error::Kind::device, "the model gave one even color for a picture that has many; nothing was written");
-  return result;
 }
 
 void Engine::run_pass(const Picture& picture, Pass pass, const Windows& windows, const Sink& sink, Report& report,

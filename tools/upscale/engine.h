@@ -59,9 +59,12 @@ class Engine {
   using Sink = std::function<void(const std::vector<float>& planes, const Region& out)>;
 
   AxisRules rules(bool horizontal) const;
+  /// Windows of about `area` pixels; 0: as the options say, and the memory there is.
   Windows plan(int64_t width, int64_t height, int64_t area) const;
   int64_t largest_area(int64_t width, int64_t height) const;
   Picture once(const Picture& picture, int bits, Report& report, const Progress& progress) const;
+  void run_passes(const Picture& picture, const Windows& windows, Picture& result, Report& report,
+                  const Progress& progress) const;
   void run_pass(const Picture& picture, Pass pass, const Windows& windows, const Sink& sink, Report& report,
                 const Progress& progress) const;
   void fetch(const Picture& picture, Pass pass, const Region& window, float* planes) const;
