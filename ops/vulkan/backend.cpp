@@ -1,6 +1,9 @@
 // Vulkan as a backend: the devices there are, and the kernels that it offers.
 
+#include <unistd.h>
+
 #include <algorithm>
+#include <filesystem>
 #include <unordered_map>
 
 #include "ops/vulkan/known_answer.h"
@@ -99,6 +102,15 @@ std::vector<DeviceInfo> devices(std::string* why_none) {
   const auto physical = instance->physical_devices(&why);
   for (size_t i = 0; i < physical.size(); ++i) result.push_back(describe(*instance, physical[i], static_cast<int>(i)));
   return result;
+}
+
+bool gpu_may_be_there() {
+  for (const char* node : {"/dev/nvidiactl", "/dev/dxg", "/dev/mali0", "/dev/kgsl-3d0"})
+    if (::access(node, F_OK) == 0) return true;
+  std::error_code error;
+  for (const auto& entry : std::filesystem::directory_iterator("/dev/dri", error))
+    if (entry.path().filename().string().starts_with("renderD")) return true;
+  return false;
 }
 
 std::unique_ptr<DeviceBackend> make_backend(int index, std::string* why_not) {

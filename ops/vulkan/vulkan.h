@@ -23,6 +23,11 @@ struct DeviceInfo {
 /// All devices that tessera could use. If there are none, `why_none` gets one line, unless null.
 std::vector<DeviceInfo> devices(std::string* why_none);
 
+/// Whether the system has a device node of some GPU: the render nodes of DRM, or those of drivers beside
+/// it (NVIDIA, WSL, Mali, Adreno). Cheap, where asking the Vulkan loader loads every installed driver,
+/// software renderers with their compilers included.
+bool gpu_may_be_there();
+
 /// The backend on device `index`; -1: the first that is not of CPU type, discrete ones before
 /// others. Null, and one line in `why_not`, if there is none.
 std::unique_ptr<DeviceBackend> make_backend(int index, std::string* why_not);

@@ -68,7 +68,7 @@ void Session::Impl::choose_device() {
   if (!automatic && !vulkan && wanted != "cpu")
     fail(Error::Kind::usage, "device \"", wanted, "\" is not known: use auto, cpu, vulkan or vulkan:N");
 #ifdef TESSERA_VULKAN
-  if (vulkan || automatic) {
+  if (vulkan || (automatic && vulkan::gpu_may_be_there())) {
     int index = -1;
     if (wanted.size() > 6) {
       const char* begin = wanted.data() + 7;
