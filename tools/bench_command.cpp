@@ -147,10 +147,8 @@ void print_nodes(const NodeTimes& times) {
 
 void bench(const BenchCommand& command) {
   const ModelOptions& options = command.options;
-  SessionOptions session_options = options.session_options();
-  session_options.profile = command.per_node;
   const auto start = Clock::now();
-  const Session session(options.model, session_options);
+  const Session session(options.model, options.session_options());
   const double load_ms = since(start);
   print_device_note(session);
   const std::vector<Tensor> in = make_inputs(session.inputs(), options.input);

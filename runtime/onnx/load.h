@@ -18,7 +18,7 @@ struct Limits {
 
 /// Maps the file and builds the graph. Weights alias the mapping. Standard operators that are
 /// unknown to the registry but have a function body in `functions` are inlined, as are the model's
-/// own functions. Nodes whose operator is unknown keep `op` null and are listed in `unknown`.
+/// own functions. Nodes whose operator is unknown keep `op` null and are listed in `unsupported`.
 struct Loaded {
   Model model;
   std::vector<std::string> unsupported;  ///< each unknown operator once, its count and first node

@@ -15,7 +15,6 @@ struct SessionOptions {
   std::string device = "auto";     ///< "auto", "cpu", "vulkan", "vulkan:N"
   std::string precision = "fp32";
   bool optimize = true;
-  bool profile = false;
   int64_t memory_limit = 0;  ///< bytes that one run may allocate; 0: three quarters of the machine's
 };
 
