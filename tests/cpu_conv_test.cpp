@@ -211,7 +211,9 @@ int check(const Case& c) {
                  cpu::name_of(cpu::level()));
     };
     const Tensor one = setup.with(*cpu, offer, 1);
-    EXPECT_LT(error(row_major(one), expected), 5e-6) << where();
+    // The worst of many random sums; over whole models the larger tiles of Winograd cost nothing.
+    const double bound = offer.name.find("winograd 6") == Text::npos ? 5e-6 : 1e-5;
+    EXPECT_LT(error(row_major(one), expected), bound) << where();
     EXPECT_TRUE(padding_is_zero(one)) << where();
     const Tensor three = setup.with(*cpu, offer, 3);
     EXPECT_EQ(0, std::memcmp(one.bytes.get(), three.bytes.get(), static_cast<size_t>(one.type.bytes()))) << where();

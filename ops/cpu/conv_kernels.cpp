@@ -1,4 +1,6 @@
 // Conv and ConvTranspose in float32 over one or two spatial axes: which kernel takes which problem.
+#include <algorithm>
+
 #include "ops/cpu/conv_direct.h"
 #include "ops/cpu/conv_winograd.h"
 #include "ops/cpu/kernel.h"
@@ -82,11 +84,23 @@ bool accepts_epilogue(const Problem& problem) {
          !(form == ConvForm::planar && is_depthwise(g));
 }
 
+// Outputs of a tile. Larger tiles need a fifth fewer multiplications and are as exact in the end, but
+// their transformed weights, nearly twice as large, should stay in the second-level cache; and a small
+// picture wastes too much of them.
+int winograd_step(const ConvGeometry& g) {
+  constexpr int64_t most_weight_bytes = 2 << 20, least_extent = 24;
+  const int64_t weight_bytes = 64 * 4 * g.in_channels * g.out_channels;
+  const int64_t extent = std::min(g.window.axis[1].out, g.window.axis[2].out);
+  return weight_bytes <= most_weight_bytes && extent >= least_extent ? 6 : 4;
+}
+
+template <int step>
 bool accepts_winograd(const Problem& problem) {
   // Sums of quantized numbers have ties that transforms would break (see optimizer/mark_quantized.cpp).
   if (AttrReader(problem.node).has("quantized")) return false;
-  return fits(problem) && problem.in[0].shape.rank() == 4 && !is_transposed(problem.node) &&
-         prefers_winograd(geometry_of(problem));
+  if (!fits(problem) || problem.in[0].shape.rank() != 4 || is_transposed(problem.node)) return false;
+  const ConvGeometry g = geometry_of(problem);
+  return prefers_winograd(g) && winograd_step(g) == step;
 }
 
 template <ConvForm form>
@@ -104,14 +118,19 @@ void run(const Args& args, Threads& threads) noexcept {
   run_direct(args, threads, form, out);
 }
 
-template <Layout out>
-int64_t scratch_winograd(const Problem& problem, int threads) {
-  return winograd_scratch(problem, threads, out);
+template <int step>
+std::shared_ptr<const Packed> pack_winograd_of(const Problem& problem) {
+  return pack_winograd(problem, step);
 }
 
-template <Layout out>
+template <int step, Layout out>
+int64_t scratch_winograd(const Problem& problem, int threads) {
+  return winograd_scratch(problem, threads, out, step);
+}
+
+template <int step, Layout out>
 void winograd(const Args& args, Threads& threads) noexcept {
-  run_winograd(args, threads, out);
+  run_winograd(args, threads, out, step);
 }
 
 template <ConvForm form, Layout out>
@@ -135,17 +154,17 @@ constexpr CpuKernel first(Text op, Text name, int rank) {
   return kernel;
 }
 
-template <Layout out>
+template <int step, Layout out>
 constexpr CpuKernel by_winograd(Text name, int rank) {
   CpuKernel kernel{.op = "Conv", .name = name};
   kernel.rank = rank;
   kernel.in = Layout::nchw16c;
   kernel.out = out;
-  kernel.accepts = accepts_winograd;
+  kernel.accepts = accepts_winograd<step>;
   kernel.accepts_epilogue = accepts_epilogue<ConvForm::blocked, out>;
-  kernel.pack = pack_winograd;
-  kernel.scratch = scratch_winograd<out>;
-  kernel.run = winograd<out>;
+  kernel.pack = pack_winograd_of<step>;
+  kernel.scratch = scratch_winograd<step, out>;
+  kernel.run = winograd<step, out>;
   return kernel;
 }
 
@@ -154,8 +173,10 @@ constexpr Layout blocks = Layout::nchw16c, planes = Layout::row_major;
 // Of equal ranks the first wins where reorders do not decide.
 const CpuKernel rows[] = {
     direct<ConvForm::few, planes>("Conv", "conv few outputs", 6),
-    by_winograd<blocks>("conv winograd", 5),
-    by_winograd<planes>("conv winograd to planes", 5),
+    by_winograd<4, blocks>("conv winograd 4", 5),
+    by_winograd<4, planes>("conv winograd 4 to planes", 5),
+    by_winograd<6, blocks>("conv winograd 6", 5),
+    by_winograd<6, planes>("conv winograd 6 to planes", 5),
     direct<ConvForm::depthwise, blocks>("Conv", "conv depthwise", 5),
     direct<ConvForm::blocked, blocks>("Conv", "conv blocked", 4),
     direct<ConvForm::blocked, planes>("Conv", "conv blocked to planes", 4),

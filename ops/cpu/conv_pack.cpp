@@ -1,6 +1,9 @@
 #include "ops/cpu/conv_pack.h"
 
 #include <algorithm>
+#include <array>
+#include <cmath>
+#include <vector>
 
 #include "ops/cpu/simd/conv.h"
 
@@ -102,35 +105,54 @@ std::shared_ptr<const Packed> pack_conv(const Problem& problem, ConvForm form) {
   return packed;
 }
 
-std::shared_ptr<const Packed> pack_winograd(const Problem& problem) {
-  // Points 0, +-a, +-b and infinity with a = sqrt(1/2), b = sqrt(2): the error is a third of that of
-  // the usual whole numbers.
-  constexpr double a = 0.70710678118654752440, b = 1.41421356237309504880;
-  constexpr double basis[6][3] = {{1, 0, 0},
-                                  {-1 / 1.5, -a / 1.5, -0.5 / 1.5},
-                                  {-1 / 1.5, a / 1.5, -0.5 / 1.5},
-                                  {1 / 6.0, b / 6.0, 2 / 6.0},
-                                  {1 / 6.0, -b / 6.0, 2 / 6.0},
-                                  {0, 0, 1}};
+namespace {
+
+// What a 3-vector of weights becomes at each point of F(step, 3), by the polynomial of degree 2 through
+// them: its value at the point over the product of the distances from all other points. At zero the
+// divisor is left to the transform of the input.
+std::vector<std::array<double, 3>> weight_basis(int step) {
+  // Square roots make F(4, 3)'s error a third of what whole numbers give; for F(6, 3) nothing was
+  // found that beats these.
+  const double a = std::sqrt(0.5), b = std::sqrt(2.0);
+  const std::vector<double> points =
+      step == 4 ? std::vector{0.0, a, -a, b, -b} : std::vector{0.0, 1.0, -1.0, 2.0, -2.0, 0.5, -0.5};
+  std::vector<std::array<double, 3>> basis;
+  for (const double p : points) {
+    double divisor = 1;
+    for (const double other : points)
+      if (p != 0 && p != other) divisor *= p - other;
+    basis.push_back({1 / divisor, p / divisor, p * p / divisor});
+  }
+  basis.push_back({0, 0, 1});  // infinity
+  return basis;
+}
+
+}  // namespace
+
+std::shared_ptr<const Packed> pack_winograd(const Problem& problem, int step) {
+  const auto basis = weight_basis(step);
+  const auto reach = static_cast<int64_t>(basis.size());
   const ops::ConvGeometry g = conv_geometry(problem.node, problem.in[0].shape, problem.in[1].shape);
   const ConvPacking p(g, ConvForm::blocked, unit_blocks());
   const Weights weights(problem, g);
   const int64_t matrix = p.depth * p.out_blocks * 16;
-  Tensor out = Tensor::make({DType::float32, {36 * matrix}});
+  Tensor out = Tensor::make({DType::float32, {reach * reach * matrix}});
   for (int64_t m = 0; m < p.group_out; ++m) {
     const int64_t unit = m / (16 * p.unit_blocks), within = m % (16 * p.unit_blocks);
     const int width = p.blocks_in(unit) * 16;
     float* to = out.as<float>() + unit * p.unit_blocks * 16 * p.depth + within;
     for (int64_t c = 0; c < p.group_in; ++c) {
-      double half[6][3];
-      for (int i = 0; i < 6; ++i)
-        for (int k = 0; k < 3; ++k)
-          half[i][k] = basis[i][0] * weights.at(0, m, c, k) + basis[i][1] * weights.at(0, m, c, 3 + k) +
-                       basis[i][2] * weights.at(0, m, c, 6 + k);
-      for (int i = 0; i < 6; ++i)
-        for (int j = 0; j < 6; ++j)
-          to[(i * 6 + j) * matrix + c * width] =
-              static_cast<float>(half[i][0] * basis[j][0] + half[i][1] * basis[j][1] + half[i][2] * basis[j][2]);
+      double w[3][3];
+      for (int k = 0; k < 9; ++k) w[k / 3][k % 3] = weights.at(0, m, c, k);
+      float* point = to + c * width;
+      for (const auto& row : basis) {
+        double half[3];
+        for (int k = 0; k < 3; ++k) half[k] = row[0] * w[0][k] + row[1] * w[1][k] + row[2] * w[2][k];
+        for (const auto& column : basis) {
+          *point = static_cast<float>(half[0] * column[0] + half[1] * column[1] + half[2] * column[2]);
+          point += matrix;
+        }
+      }
     }
   }
   auto packed = std::make_shared<Packed>();

@@ -46,7 +46,7 @@ struct ConvPacking {
 /// Tensor 0: weights, 1: bias, padded with zeros to whole blocks of each group.
 std::shared_ptr<const Packed> pack_conv(const Problem& problem, ConvForm form);
 
-/// Tensor 0: weights in the domain of F(4x4, 3x3), [36][unit][input channel][unit's outputs], 1: bias.
-std::shared_ptr<const Packed> pack_winograd(const Problem& problem);
+/// Tensor 0: weights in the domain of F(step x step, 3x3), [point][unit][input channel][unit's outputs], 1: bias.
+std::shared_ptr<const Packed> pack_winograd(const Problem& problem, int step);
 
 }  // namespace tessera::cpu

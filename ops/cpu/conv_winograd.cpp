@@ -7,8 +7,6 @@
 namespace tessera::cpu {
 namespace {
 
-constexpr int points = 36, reach = 6, step = 4;
-
 int64_t ceil_div(int64_t a, int64_t b) { return (a + b - 1) / b; }
 int64_t align(int64_t bytes) { return (bytes + 63) / 64 * 64; }
 
@@ -17,7 +15,9 @@ constexpr int64_t group_bytes = 512 << 10;
 // Tiles of a group at most: beyond, weights are read often enough from near caches.
 constexpr int64_t most_tiles = 56;
 // Rows of tiles in a group: the more, the fewer input rows are read twice.
-constexpr int64_t most_rows = 2;
+constexpr int64_t most_rows = 4;
+// Input and output together that near caches keep anyway: beyond, groups are fetched ahead.
+constexpr int64_t near_bytes = 4 << 20;
 // Groups at least, so that some cores can share them; must not depend on how many there are.
 constexpr int64_t enough_groups = 4;
 
@@ -32,14 +32,15 @@ bool winograd_fits(const ops::ConvGeometry& g) {
   return true;
 }
 
-WinogradShape::WinogradShape(const Node& node, const Shape& x, const Shape& w, Layout out_)
+WinogradShape::WinogradShape(const Node& node, const Shape& x, const Shape& w, Layout out_, int step_)
     : geometry(conv_geometry(node, x, w)),
+      step(step_),
       out(out_),
       packing(geometry, ConvForm::blocked, conv_simd(level()).blocks),
       tiles_y(ceil_div(geometry.window.axis[1].out, step)),
       tiles_x(ceil_div(geometry.window.axis[2].out, step)) {
   const int64_t pixels = conv_simd(level()).pixels;
-  const int64_t per_tile = points * (packing.depth + packing.out_blocks * 16) * 4;
+  const int64_t per_tile = points() * (packing.depth + packing.out_blocks * 16) * 4;
   const int64_t tiles = std::clamp<int64_t>(group_bytes / per_tile, std::max<int64_t>(14, pixels), most_tiles);
   const int64_t rows = std::min(tiles_y, most_rows);
   groups_y = ceil_div(tiles_y, rows);
@@ -49,9 +50,9 @@ WinogradShape::WinogradShape(const Node& node, const Shape& x, const Shape& w, L
 }
 
 int64_t WinogradShape::worker_bytes() const {
-  const int64_t patch = reach * reach * 16, outputs = packing.out_blocks * 16;
+  const int64_t patch = points() * 16, outputs = packing.out_blocks * 16;
   const int64_t result = out == Layout::row_major ? step * columns() * step * outputs : step * step * 16;
-  return align((points * group * (packing.depth + outputs) + patch + result) * 4);
+  return align((points() * (plane(packing.depth, group) + plane(outputs, group)) + patch + result) * 4);
 }
 
 namespace {
@@ -61,7 +62,7 @@ class Winograd {
   Winograd(const Args& args, const WinogradShape& shape, float* operands)
       : s_(shape),
         conv_(conv_simd(level())),
-        simd_(winograd_simd(level())),
+        simd_(winograd_simd(level()).of(shape.step)),
         map_(map_simd(level())),
         high_(shape.geometry.window.axis[1]),
         wide_(shape.geometry.window.axis[2]),
@@ -70,33 +71,37 @@ class Winograd {
         weights_(args.packed->tensors[0].as<const float>()),
         bias_(args.packed->tensors[1].as<const float>()),
         in_blocks_(shape.packing.depth / 16),
-        out_blocks_(shape.packing.out_blocks) {
+        out_blocks_(shape.packing.out_blocks),
+        fetches_((high_.in * wide_.in * in_blocks_ + high_.out * wide_.out * out_blocks_) * 64 > near_bytes) {
     epilogue_.start(args, s_.out, s_.geometry.out_channels, true, operands);
     store_ = {&epilogue_, args.out[0], s_.geometry.out_channels, s_.geometry.out_channels};
   }
 
-  void run_group(int64_t index, std::byte* scratch) const;
+  /// `next` is the group that is likely to be this worker's next.
+  void run_group(int64_t index, int64_t next, std::byte* scratch) const;
 
  private:
   // A rectangle of tiles, row by row, and where its intermediate values are kept.
   struct Group {
     int64_t n, y, x;  // of its first output
     int64_t columns, count;
-    float* input;    // [36][block][tile][16]
-    float* product;  // [36][block][tile][16]
-    float* patch;    // 6x6 pixels
-    float* result;   // row-major output: [block][4][tile * 4 pixels][16]; else 4x4 pixels
+    int64_t input_plane, product_plane;  // between points
+    float* input;                        // [point][block][tile][16]
+    float* product;                      // [point][block][tile][16]
+    float* patch;                        // the input of one tile
+    float* result;                       // row-major output: [block][step][tile * step pixels][16]; else one tile
   };
 
   Group place(int64_t index) const;
   void transform_input(const Group& group) const;
-  void multiply(const Group& group) const;
+  void multiply(const Group& group, const Group& next) const;
+  void fetch_ahead(const Group& group, const Group& next, int point) const;
   void finish_row(const Group& group, int64_t row) const;
   const float* cut(const float* plane, int64_t top, int64_t left, float* patch) const;
 
   const WinogradShape& s_;
   const ConvSimd& conv_;
-  const WinogradSimd& simd_;
+  const WinogradSimd::Transforms& simd_;
   const MapSimd& map_;
   const ops::WindowAxis &high_, &wide_;
   const float* x_;
@@ -104,6 +109,7 @@ class Winograd {
   const float* weights_;
   const float* bias_;
   int64_t in_blocks_, out_blocks_;
+  bool fetches_;  // whether memory is far enough that fetching ahead pays
   Epilogue epilogue_;
   RowStore store_;
 };
@@ -114,15 +120,18 @@ Winograd::Group Winograd::place(int64_t index) const {
   const int64_t x0 = s_.tiles_x * column / s_.groups_x, x1 = s_.tiles_x * (column + 1) / s_.groups_x;
   Group group{};
   group.n = index / s_.groups_x / s_.groups_y;
-  group.y = y0 * step;
-  group.x = x0 * step;
+  group.y = y0 * s_.step;
+  group.x = x0 * s_.step;
   group.columns = x1 - x0;
   group.count = (y1 - y0) * group.columns;
+  group.input_plane = s_.plane(s_.packing.depth, group.count);
+  group.product_plane = s_.plane(out_blocks_ * 16, group.count);
   return group;
 }
 
 // The input of the tile that begins at (top, left), with zeros where it reaches beyond the picture.
 const float* Winograd::cut(const float* plane, int64_t top, int64_t left, float* patch) const {
+  const int64_t reach = s_.reach();
   std::fill(patch, patch + reach * reach * 16, 0.0f);
   const int64_t begin = std::max<int64_t>(0, -left), end = std::min<int64_t>(reach, wide_.in - left);
   for (int64_t y = std::max<int64_t>(0, -top); y < std::min<int64_t>(reach, high_.in - top); ++y)
@@ -133,23 +142,47 @@ const float* Winograd::cut(const float* plane, int64_t top, int64_t left, float*
 }
 
 void Winograd::transform_input(const Group& group) const {
-  const int64_t plane = in_blocks_ * group.count * 16, picture = high_.in * wide_.in * 16;
+  const int64_t reach = s_.reach(), picture = high_.in * wide_.in * 16;
   for (int64_t block = 0; block < in_blocks_; ++block) {
     const float* from = x_ + (group.n * in_blocks_ + block) * picture;
     float* to = group.input + block * group.count * 16;
     for (int64_t i = 0; i < group.count; ++i, to += 16) {
-      const int64_t top = group.y + i / group.columns * step - high_.pad_begin;
-      const int64_t left = group.x + i % group.columns * step - wide_.pad_begin;
+      const int64_t top = group.y + i / group.columns * s_.step - high_.pad_begin;
+      const int64_t left = group.x + i % group.columns * s_.step - wide_.pad_begin;
       if (top >= 0 && left >= 0 && top + reach <= high_.in && left + reach <= wide_.in)
-        simd_.input(from + (top * wide_.in + left) * 16, wide_.in * 16, to, plane);
+        simd_.input(from + (top * wide_.in + left) * 16, wide_.in * 16, to, group.input_plane);
       else
-        simd_.input(cut(from, top, left, group.patch), reach * 16, to, plane);
+        simd_.input(cut(from, top, left, group.patch), reach * 16, to, group.input_plane);
     }
   }
 }
 
-// For each of the 36 points: products[tile][output] = sum over inputs.
-void Winograd::multiply(const Group& group) const {
+// Brings a share of the next group's input and of this group's output into the second-level cache
+// while the products of one point are being made, which need no memory beyond it.
+void Winograd::fetch_ahead(const Group& group, const Group& next, int point) const {
+  const auto fetch = winograd_simd(level()).fetch;
+  // A rectangle of pixels in each of several planes; all points together fetch all of it.
+  const auto fetch_share = [&](const float* planes, int64_t count, int64_t height, int64_t width, int64_t top,
+                               int64_t bottom, int64_t left, int64_t right) {
+    const int64_t rows = bottom - top, all = count * rows;
+    for (int64_t i = all * point / s_.points(); i < all * (point + 1) / s_.points(); ++i)
+      fetch(planes + ((i / rows * height + top + i % rows) * width + left) * 16, right - left);
+  };
+  const auto end = [&](const Group& g, const ops::WindowAxis& axis, int64_t begin, int64_t tiles, int64_t extent) {
+    return std::min(extent, begin + tiles * s_.step + (&g == &next ? 2 - axis.pad_begin : 0));
+  };
+  const int64_t next_rows = next.count / next.columns, rows = group.count / group.columns;
+  fetch_share(x_ + next.n * in_blocks_ * high_.in * wide_.in * 16, in_blocks_, high_.in, wide_.in,
+              std::max<int64_t>(0, next.y - high_.pad_begin), end(next, high_, next.y, next_rows, high_.in),
+              std::max<int64_t>(0, next.x - wide_.pad_begin), end(next, wide_, next.x, next.columns, wide_.in));
+  if (s_.out == Layout::nchw16c)
+    fetch_share(y_ + group.n * out_blocks_ * high_.out * wide_.out * 16, out_blocks_, high_.out, wide_.out, group.y,
+                end(group, high_, group.y, rows, high_.out), group.x,
+                end(group, wide_, group.x, group.columns, wide_.out));
+}
+
+// For each point: products[tile][output] = sum over inputs.
+void Winograd::multiply(const Group& group, const Group& next) const {
   const ConvPacking& p = s_.packing;
   const int64_t tiles = ceil_div(group.count, conv_.pixels);
   ConvTap tap{};
@@ -160,9 +193,10 @@ void Winograd::multiply(const Group& group) const {
   run.last = static_cast<int>(p.group_in - (in_blocks_ - 1) * 16);
   run.block_stride = run.out_block = group.count * 16;
   run.out_pixel = 16;
-  for (int point = 0; point < points; ++point) {
-    tap.in = group.input + point * in_blocks_ * group.count * 16;
-    float* product = group.product + point * out_blocks_ * group.count * 16;
+  for (int point = 0; point < s_.points(); ++point) {
+    if (fetches_) fetch_ahead(group, next, point);
+    tap.in = group.input + point * group.input_plane;
+    float* product = group.product + point * group.product_plane;
     for (int64_t unit = 0; unit < p.units(); ++unit) {
       const int blocks = p.blocks_in(unit);
       const int64_t outputs = unit * p.unit_blocks * 16;
@@ -179,11 +213,11 @@ void Winograd::multiply(const Group& group) const {
 
 // Transforms one row of tiles back and stores it.
 void Winograd::finish_row(const Group& group, int64_t tile_row) const {
-  const int64_t height = high_.out, width = wide_.out, first_y = group.y + tile_row * step;
+  const int64_t step = s_.step, height = high_.out, width = wide_.out, first_y = group.y + tile_row * step;
   const int64_t rows = std::min<int64_t>(step, height - first_y);
   const int64_t pixels = std::min(group.columns * step, width - group.x);
   const bool direct = s_.out == Layout::nchw16c;
-  const int64_t plane = out_blocks_ * group.count * 16;
+  const int64_t plane = group.product_plane;
   const int64_t result_row = s_.columns() * step * 16, result_block = step * result_row;
   for (int64_t block = 0; block < out_blocks_; ++block) {
     float* out = direct ? y_ + (((group.n * out_blocks_ + block) * height + first_y) * width + group.x) * 16
@@ -209,33 +243,34 @@ void Winograd::finish_row(const Group& group, int64_t tile_row) const {
     store_.row(group.result + y * result_row, result_block, shape, group.n, first_y + y, group.x, pixels);
 }
 
-void Winograd::run_group(int64_t index, std::byte* scratch) const {
+void Winograd::run_group(int64_t index, int64_t next, std::byte* scratch) const {
   Group group = place(index);
   group.input = reinterpret_cast<float*>(scratch);
-  group.product = group.input + points * s_.packing.depth * s_.group;
-  group.patch = group.product + points * out_blocks_ * 16 * s_.group;
-  group.result = group.patch + reach * reach * 16;
+  group.product = group.input + s_.points() * group.input_plane;
+  group.patch = group.product + s_.points() * group.product_plane;
+  group.result = group.patch + s_.points() * 16;
   transform_input(group);
-  multiply(group);
+  multiply(group, place(next));
   for (int64_t row = 0; row < group.count / group.columns; ++row) finish_row(group, row);
 }
 
 }  // namespace
 
-int64_t winograd_scratch(const Problem& problem, int threads, Layout out) {
-  const WinogradShape shape(problem.node, problem.in[0].shape, problem.in[1].shape, out);
+int64_t winograd_scratch(const Problem& problem, int threads, Layout out, int step) {
+  const WinogradShape shape(problem.node, problem.in[0].shape, problem.in[1].shape, out, step);
   return align(Epilogue::scratch_floats(problem.node, shape.geometry.out_channels) * 4) +
          threads * shape.worker_bytes();
 }
 
-void run_winograd(const Args& args, Threads& threads, Layout out) {
-  const WinogradShape shape(args.node(), args.in[0].shape(), args.in[1].shape(), out);
+void run_winograd(const Args& args, Threads& threads, Layout out, int step) {
+  const WinogradShape shape(args.node(), args.in[0].shape(), args.in[1].shape(), out, step);
   if (args.out[0].elements() == 0) return;
   const Winograd winograd(args, shape, reinterpret_cast<float*>(args.scratch));
   std::byte* workers = args.scratch + align(Epilogue::scratch_floats(args.node(), shape.geometry.out_channels) * 4);
   const int64_t bytes = shape.worker_bytes();
   threads.parallel(shape.groups(), 1, [&](int64_t begin, int64_t end, int worker) {
-    for (int64_t index = begin; index < end; ++index) winograd.run_group(index, workers + worker * bytes);
+    for (int64_t index = begin; index < end; ++index)
+      winograd.run_group(index, std::min(index + 1, shape.groups() - 1), workers + worker * bytes);
   });
 }
 

@@ -1,4 +1,5 @@
-// 3x3 convolutions of stride 1 by Winograd's F(4x4, 3x3): a quarter of the multiplications.
+// 3x3 convolutions of stride 1 by Winograd's F(4x4, 3x3) or F(6x6, 3x3): a quarter or a fifth of the
+// multiplications.
 #pragma once
 
 #include "ops/cpu/conv_direct.h"
@@ -8,21 +9,27 @@ namespace tessera::cpu {
 
 struct WinogradShape {
   ops::ConvGeometry geometry;
+  int step;  ///< outputs of a tile along each axis: 4 or 6
   Layout out = Layout::row_major;
   ConvPacking packing;
-  int64_t tiles_y, tiles_x;    ///< tiles of 4x4 outputs
+  int64_t tiles_y, tiles_x;
   int64_t groups_y, groups_x;  ///< rectangles of tiles that are transformed and multiplied together
   int64_t group = 0;           ///< tiles of the largest such rectangle
 
-  WinogradShape(const Node& node, const Shape& x, const Shape& w, Layout out);
+  WinogradShape(const Node& node, const Shape& x, const Shape& w, Layout out, int step);
+  int reach() const { return step + 2; }  ///< inputs of a tile along each axis
+  int points() const { return reach() * reach(); }
   int64_t groups() const { return geometry.batch * groups_y * groups_x; }
   int64_t columns() const { return (tiles_x + groups_x - 1) / groups_x; }  ///< of the largest group
+  /// Floats between points of the transformed input, or of the products: a whole number of cache lines
+  /// that is odd, because a tile's points are written together and must not share a cache set.
+  int64_t plane(int64_t channels, int64_t tiles) const { return ((channels / 16 * tiles) | 1) * 16; }
   int64_t worker_bytes() const;
 };
 
-/// Whether the operator is one that F(4x4, 3x3) can do.
+/// Whether the operator is a 3x3 convolution of stride 1.
 bool winograd_fits(const ops::ConvGeometry& geometry);
-int64_t winograd_scratch(const Problem& problem, int threads, Layout out);
-void run_winograd(const Args& args, Threads& threads, Layout out);
+int64_t winograd_scratch(const Problem& problem, int threads, Layout out, int step);
+void run_winograd(const Args& args, Threads& threads, Layout out, int step);
 
 }  // namespace tessera::cpu

@@ -102,9 +102,9 @@ AxisRules Engine::rules(bool horizontal) const {
   axis.lost_after = convention_.lost_after;
   if (options_.test_time_augmentation) axis.lost_before = axis.lost_after = std::max(axis.lost_before, axis.lost_after);
   axis.multiple = convention_.multiple;
-  // Kernels compute blocks of 4 pixels, whose phase decides the last bit; a graph that is not
+  // Kernels compute blocks of 4 or 6 pixels, whose phase decides the last bit; a graph that is not
   // understood may divide its input into larger blocks of its own.
-  axis.align = std::lcm<int64_t>(axis.multiple, reach_.exact || options_.overlap >= 0 ? 4 : 16);
+  axis.align = std::lcm<int64_t>(axis.multiple, reach_.exact || options_.overlap >= 0 ? 12 : 48);
   axis.fixed = horizontal ? convention_.fixed_width : convention_.fixed_height;
   axis.overlap = (overlap_ + axis.align - 1) / axis.align * axis.align;
   return axis;

@@ -1,4 +1,4 @@
-// Transforms of F(4x4, 3x3): columns first, into a buffer on the stack, then rows.
+// Transforms of F(4x4, 3x3) and F(6x6, 3x3): columns first, into a buffer on the stack, then rows.
 #include "ops/cpu/simd/winograd.h"
 
 #include "ops/cpu/simd/simd.h"
@@ -28,53 +28,89 @@ inline __attribute__((always_inline)) void output_line(const V (&m)[6], V (&y)[4
   y[3] = fmadd(V(a * a * a), difference1, fmadd(V(b * b * b), difference2, m[5]));
 }
 
+inline __attribute__((always_inline)) void input_line(const V (&d)[8], V (&t)[8]) {
+  const V even1 = fmadd(V(-4.25f), d[4], d[2] + d[6]), odd1 = fmadd(V(-4.25f), d[3], d[1] + d[5]);
+  const V even2 = fmadd(V(0.25f), d[2], fmadd(V(-1.25f), d[4], d[6]));
+  const V odd2 = fmadd(V(0.5f), d[1], fmadd(V(-2.5f), d[3], V(2.0f) * d[5]));
+  const V even3 = fmadd(V(4.0f), d[2], fmadd(V(-5.0f), d[4], d[6]));
+  const V odd3 = fmadd(V(2.0f), d[1], fmadd(V(-2.5f), d[3], V(0.5f) * d[5]));
+  t[0] = fmadd(V(5.25f), d[4] - d[2], d[0] - d[6]);
+  t[1] = even1 + odd1;
+  t[2] = even1 - odd1;
+  t[3] = even2 + odd2;
+  t[4] = even2 - odd2;
+  t[5] = even3 + odd3;
+  t[6] = even3 - odd3;
+  t[7] = fmadd(V(5.25f), d[3] - d[5], d[7] - d[1]);
+}
+
+inline __attribute__((always_inline)) void output_line(const V (&m)[8], V (&y)[6]) {
+  const V sum1 = m[1] + m[2], difference1 = m[1] - m[2];
+  const V sum2 = m[3] + m[4], difference2 = m[3] - m[4];
+  const V sum3 = m[5] + m[6], difference3 = m[5] - m[6];
+  y[0] = (m[0] + sum1) + (sum2 + sum3);
+  y[1] = fmadd(V(0.5f), difference3, fmadd(V(2.0f), difference2, difference1));
+  y[2] = fmadd(V(0.25f), sum3, fmadd(V(4.0f), sum2, sum1));
+  y[3] = fmadd(V(0.125f), difference3, fmadd(V(8.0f), difference2, difference1));
+  y[4] = fmadd(V(0.0625f), sum3, fmadd(V(16.0f), sum2, sum1));
+  y[5] = fmadd(V(0.03125f), difference3, fmadd(V(32.0f), difference2, difference1 + m[7]));
+}
+
+template <int step>
 void input(const float* in, int64_t row_stride, float* out, int64_t plane) {
+  constexpr int reach = step + 2;
   for (int lane = 0; lane < 16; lane += lanes) {
-    float half[6][6][lanes];
-    for (int x = 0; x < 6; ++x) {
-      V d[6], t[6];
-#pragma GCC unroll 6
-      for (int y = 0; y < 6; ++y) d[y] = load(in + y * row_stride + x * 16 + lane);
+    float half[reach][reach][lanes];
+    for (int x = 0; x < reach; ++x) {
+      V d[reach], t[reach];
+#pragma GCC unroll 8
+      for (int y = 0; y < reach; ++y) d[y] = load(in + y * row_stride + x * 16 + lane);
       input_line(d, t);
-#pragma GCC unroll 6
-      for (int y = 0; y < 6; ++y) store(half[y][x], t[y]);
+#pragma GCC unroll 8
+      for (int y = 0; y < reach; ++y) store(half[y][x], t[y]);
     }
-    for (int y = 0; y < 6; ++y) {
-      V d[6], t[6];
-#pragma GCC unroll 6
-      for (int x = 0; x < 6; ++x) d[x] = load(half[y][x]);
+    for (int y = 0; y < reach; ++y) {
+      V d[reach], t[reach];
+#pragma GCC unroll 8
+      for (int x = 0; x < reach; ++x) d[x] = load(half[y][x]);
       input_line(d, t);
-#pragma GCC unroll 6
-      for (int x = 0; x < 6; ++x) store(out + (y * 6 + x) * plane + lane, t[x]);
+#pragma GCC unroll 8
+      for (int x = 0; x < reach; ++x) store(out + (y * reach + x) * plane + lane, t[x]);
     }
   }
 }
 
+template <int step>
 void output(const float* in, int64_t plane, const float* bias, float* out, int64_t row_stride) {
+  constexpr int reach = step + 2;
   for (int lane = 0; lane < 16; lane += lanes) {
-    float half[4][6][lanes];
-    for (int x = 0; x < 6; ++x) {
-      V m[6], y[4];
-#pragma GCC unroll 6
-      for (int i = 0; i < 6; ++i) m[i] = load(in + (i * 6 + x) * plane + lane);
+    float half[step][reach][lanes];
+    for (int x = 0; x < reach; ++x) {
+      V m[reach], y[step];
+#pragma GCC unroll 8
+      for (int i = 0; i < reach; ++i) m[i] = load(in + (i * reach + x) * plane + lane);
       output_line(m, y);
-#pragma GCC unroll 4
-      for (int i = 0; i < 4; ++i) store(half[i][x], y[i]);
+#pragma GCC unroll 6
+      for (int i = 0; i < step; ++i) store(half[i][x], y[i]);
     }
     const V start = load(bias + lane);
-    for (int i = 0; i < 4; ++i) {
-      V m[6], y[4];
-#pragma GCC unroll 6
-      for (int x = 0; x < 6; ++x) m[x] = load(half[i][x]);
+    for (int i = 0; i < step; ++i) {
+      V m[reach], y[step];
+#pragma GCC unroll 8
+      for (int x = 0; x < reach; ++x) m[x] = load(half[i][x]);
       output_line(m, y);
-#pragma GCC unroll 4
-      for (int x = 0; x < 4; ++x) store(out + i * row_stride + x * 16 + lane, y[x] + start);
+#pragma GCC unroll 6
+      for (int x = 0; x < step; ++x) store(out + i * row_stride + x * 16 + lane, y[x] + start);
     }
   }
+}
+
+void fetch(const float* first, int64_t lines) {
+  for (int64_t i = 0; i < lines; ++i) __builtin_prefetch(first + i * 16, 0, 2);
 }
 
 }  // namespace
 
-const WinogradSimd winograd{input, output};
+const WinogradSimd winograd{{input<4>, output<4>}, {input<6>, output<6>}, fetch};
 
 }  // namespace tessera::cpu::TESSERA_LEVEL

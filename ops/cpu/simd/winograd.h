@@ -1,5 +1,5 @@
-// Transforms of F(4x4, 3x3) on the points 0, +-sqrt(1/2), +-sqrt(2), infinity; one block of sixteen
-// channels of one tile at a time.
+// Transforms of Winograd's F(4x4, 3x3) on the points 0, +-sqrt(1/2), +-sqrt(2), infinity, and of
+// F(6x6, 3x3) on 0, +-1, +-2, +-1/2, infinity; one block of sixteen channels of one tile at a time.
 #pragma once
 
 #include "ops/cpu/level.h"
@@ -7,10 +7,19 @@
 namespace tessera::cpu {
 
 struct WinogradSimd {
-  /// 6x6 pixels of sixteen channels, rows `row_stride` floats apart, into 36 places `plane` apart.
-  void (*input)(const float* in, int64_t row_stride, float* out, int64_t plane);
-  /// 36 places `plane` apart into 4x4 pixels plus bias, rows `row_stride` floats apart.
-  void (*output)(const float* in, int64_t plane, const float* bias, float* out, int64_t row_stride);
+  struct Transforms {
+    /// A tile's pixels of sixteen channels, rows `row_stride` floats apart, into as many places `plane` apart.
+    void (*input)(const float* in, int64_t row_stride, float* out, int64_t plane);
+    /// Places `plane` apart into the tile's outputs plus bias, rows `row_stride` floats apart.
+    void (*output)(const float* in, int64_t plane, const float* bias, float* out, int64_t row_stride);
+  };
+  Transforms of4, of6;  ///< for tiles of 4x4 and of 6x6 outputs
+
+  /// Asks for a run of cache lines, to be in the second-level cache when they are read or written. In
+  /// this table because a compiler may drop a direct call whose only effect is on caches.
+  void (*fetch)(const float* first, int64_t lines);
+
+  const Transforms& of(int step) const { return step == 4 ? of4 : of6; }
 };
 
 TESSERA_SIMD_FAMILY(WinogradSimd, winograd)
