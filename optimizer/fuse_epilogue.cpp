@@ -5,7 +5,7 @@
 #include <limits>
 
 #include "ops/elementwise.h"
-#include "optimizer/rewrites.h"
+#include "optimizer/quantized.h"
 
 namespace tessera::optimizer {
 namespace {
@@ -59,15 +59,74 @@ bool read_parameters(Edit& edit, const Node& node, Fused* fused) {
   }
 }
 
-// The node as it would be with `user` as its next epilogue row; false if `user` is no such row.
-bool extend(Edit& edit, const Node& maker, const Node& user, Node* result) {
+bool is_quantized_product(const Node& node) {
+  return node.op->domain == "tessera" && (node.op->name == "QuantizedConv" || node.op->name == "QuantizedGemm");
+}
+
+// QuantizeLinear right behind a product of integers: the product's own quantization, so that its scale
+// and that of the result are one factor.
+bool quantize_product(Edit& edit, const Node& maker, const Node& user, Node* result) {
+  PerTensor to;
+  if (!is_quantized_product(maker) || !maker.epilogue.empty() || maker.in.size() != 9 || maker.in[7] != absent)
+    return false;
+  if (!read_quantize(edit, &user, &to) || to.zero_id == absent) return false;
+  if (maker.in[8] != absent && edit.value(maker.in[8]).type.dtype != DType::int32) return false;
+  *result = maker;
+  result->in[6] = to.scale_id;
+  result->in[7] = to.zero_id;
+  result->out = {user.out[0]};
+  return true;
+}
+
+// Rows between a step from integers and the next one to integers, as far as they scale with their
+// input, work in units of the result: then the step to integers has no factor of its own.
+void scale_to_unit(Edit& edit, Node& node) {
+  using namespace elementwise;
+  Fused& last = node.epilogue.back();
+  if ((last.row != Fused::quantize_u8 && last.row != Fused::quantize_s8) || last.a == 1.0f) return;
+  const float factor = 1.0f / last.a;
+  std::vector<Fused> scaled = node.epilogue;
+  for (size_t i = scaled.size() - 1; i-- > 0;) {
+    Fused& row = scaled[i];
+    const bool integers = row.operand >= 0 && is_byte(edit.value(node.in[static_cast<size_t>(row.operand)]).type.dtype);
+    if (row.row == Clip)
+      row.b *= factor;
+    else if (row.row != Fused::dequantize && !(row.row == Add && integers) && row.row != Relu && row.row != LeakyRelu &&
+             !(row.row == PRelu && !row.swapped))
+      return;
+    if (row.row == Clip || row.row == Add || row.row == Fused::dequantize) row.a *= factor;
+    if (row.row != Fused::dequantize) continue;
+    scaled.back().a = 1.0f;
+    node.epilogue = std::move(scaled);
+    return;
+  }
+}
+
+// A step to or from integers.
+bool read_step(Edit& edit, const Node& user, Fused* fused) {
+  PerTensor step;
+  if (read_quantize(edit, &user, &step))
+    fused->row = step.type == DType::int8 ? Fused::quantize_s8 : Fused::quantize_u8;
+  else if (read_dequantize(edit, &user, &step))
+    fused->row = Fused::dequantize;
+  else
+    return false;
+  fused->a = step.scale;
+  fused->b = step.zero;
+  return true;
+}
+
+// The node as it would be with `user` as its next epilogue row; false if `user` is no such row. An
+// operand that is dequantized is taken as integers if `integers` says so.
+bool extend(Edit& edit, const Node& maker, const Node& user, bool integers, Node* result) {
   Fused fused;
   ValueId operand = absent;
+  if (integers && quantize_product(edit, maker, user, result)) return true;
   if (is(&user, "DepthToSpace")) {
     const AttrReader attrs(user);
     fused = {Fused::depth_to_space, -1, false, static_cast<float>(attrs.integer("blocksize")),
              attrs.text("mode") == "CRD" ? 1.0f : 0.0f};
-  } else {
+  } else if (!read_step(edit, user, &fused)) {
     const RowName* row = row_of(user);
     if (!row || !user.epilogue.empty()) return false;
     fused.row = row->row;
@@ -75,7 +134,15 @@ bool extend(Edit& edit, const Node& maker, const Node& user, Node* result) {
       if (user.in.size() != 2 || user.opset < 7 || user.in[0] == user.in[1]) return false;
       fused.swapped = user.in[1] == maker.out[0];
       operand = user.in[fused.swapped ? 0 : 1];
-      if (edit.value(operand).type.dtype != edit.value(maker.out[0]).type.dtype) return false;
+      PerTensor from;
+      if (integers) {
+        if (!is_quantized_product(maker) || !read_dequantize(edit, edit.maker(operand), &from)) return false;
+        operand = from.values;
+        fused.a = from.scale;
+        fused.b = from.zero;
+      } else if (edit.value(operand).type.dtype != edit.value(maker.out[0]).type.dtype) {
+        return false;
+      }
     } else if (!read_parameters(edit, user, &fused)) {
       return false;
     }
@@ -93,6 +160,7 @@ bool extend(Edit& edit, const Node& maker, const Node& user, Node* result) {
     result->in.push_back(operand);
   }
   result->epilogue.push_back(fused);
+  scale_to_unit(edit, *result);
   result->out = {user.out[0]};
   return true;
 }
@@ -105,17 +173,32 @@ bool single_output(Edit& edit, const Node& node) {
 // Heavier makers first: an elementwise result is better applied where the time is spent anyway.
 bool is_heavy(const Node& node) {
   const Text op = node.op->name;
-  return op == "Conv" || op == "ConvTranspose" || op == "MatMul" || op == "Gemm" || op == "FusedMatMul";
+  return op == "Conv" || op == "ConvTranspose" || op == "MatMul" || op == "Gemm" || op == "FusedMatMul" ||
+         is_quantized_product(node);
+}
+
+// Of the two sides of a sum of dequantized numbers, one stays as it is when the other has joined
+// the product that makes it: that product reads its integers.
+bool is_second_operand(Edit& edit, const Node& user) {
+  if (!is(&user, "DequantizeLinear")) return false;
+  const Node* sum = edit.only_user(user.out[0]);
+  if (!is(sum, "Add") || sum->in[0] == sum->in[1]) return false;
+  const Node* other = edit.maker(sum->in[sum->in[0] == user.out[0] ? 1 : 0]);
+  return other && is_quantized_product(*other) && edit.only_user(other->out[0]) == sum;
 }
 
 bool fuse(Edit& edit, Node& user, const Fits& fits, bool heavy) {
+  if (is_second_operand(edit, user)) return false;
   for (size_t i = 0; i < std::min<size_t>(user.in.size(), 2); ++i) {
     Node* maker = edit.maker(user.in[i]);
     if (!maker || is_heavy(*maker) != heavy || edit.only_user(user.in[i]) != &user) continue;
     if (maker->out[0] != user.in[i] || maker->op->view || !single_output(edit, *maker)) continue;
-    if (edit.value(maker->out[0]).type.dtype != DType::float32) continue;
+    if (edit.value(maker->out[0]).type.dtype != DType::float32 && !is(&user, "DequantizeLinear")) continue;
     Node extended;
-    if (!extend(edit, *maker, user, &extended) || !fits(edit.graph(), extended)) continue;
+    const auto extends = [&](bool integers) {
+      return extend(edit, *maker, user, integers, &extended) && fits(edit.graph(), extended);
+    };
+    if (!extends(true) && !extends(false)) continue;
     // At the user's place: there the other operand is known to be made.
     user = std::move(extended);
     edit.remove(*maker);

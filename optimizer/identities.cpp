@@ -31,6 +31,8 @@ bool is_no_op(Edit& edit, const Node& node) {
   if (in != out || !node.epilogue.empty()) return false;
   if (node.op->view || is(&node, "Cast") || is(&node, "Expand") || is(&node, "Tile") || is(&node, "Slice")) return true;
   if (is(&node, "Concat") || is(&node, "Sum") || is(&node, "Max") || is(&node, "Min")) return node.in.size() == 1;
+  double factor = 0;
+  if (is(&node, "Mul") && node.in.size() == 2) return scalar_of(edit.constant(node.in[1]), &factor) && factor == 1;
   if (is(&node, "Transpose")) {
     const List<int64_t> perm = AttrReader(node).integers("perm");
     return !perm.empty() && std::is_sorted(perm.begin(), perm.end());

@@ -14,6 +14,9 @@ bool find_activations(Graph& graph, const Fits& fits);     // find_activations.c
 bool find_layer_norm(Graph& graph, const Fits& fits);      // find_layer_norm.cpp
 bool fold_pad(Graph& graph, const Fits& fits);             // fold_pad.cpp
 bool fuse_epilogue(Graph& graph, const Fits& fits);        // fuse_epilogue.cpp
+bool find_quantized(Graph& graph, const Fits& fits);       // find_quantized.cpp
+bool expand_quantized(Graph& graph, const Fits& fits);     // keep_quantized.cpp
+bool keep_quantized(Graph& graph, const Fits& fits);       // keep_quantized.cpp
 bool mark_quantized(Graph& graph, const Fits& fits);       // mark_quantized.cpp
 bool widen_halves(Graph& graph, const Fits& fits);         // widen_halves.cpp
 

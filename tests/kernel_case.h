@@ -32,6 +32,7 @@ struct Case {
   double relative = 2e-5, absolute = 2e-6;
   int least = 1;  ///< kernels that must be offered
   Text domain = {};
+  DType out_type = DType::undefined;  ///< where the epilogue changes it
 };
 
 /// Bytes at an address that is a multiple of the element's size and of nothing more, with a guard behind.
@@ -81,7 +82,10 @@ inline std::unique_ptr<Memory> place(const Tensor& tensor, Layout layout) {
   if (layout == Layout::row_major)
     std::memcpy(memory->view().data, tensor.bytes.get(), static_cast<size_t>(type.bytes()));
   else
-    for_blocked(type.shape, [&](int64_t i, int64_t b) { memory->view().as<float>()[b] = tensor.as<float>()[i]; });
+    for_blocked(type.shape, [&](int64_t i, int64_t b) {
+      const int64_t size = bits_of(type.dtype) / 8;
+      std::memcpy(memory->view().data + b * size, tensor.bytes.get() + i * size, static_cast<size_t>(size));
+    });
   return memory;
 }
 
@@ -100,6 +104,8 @@ class Bench {
     Infer infer_frame(node_, List<Type>(types_).first(c.in.size()), List<const Tensor*>(values_).first(c.in.size()));
     infer(infer_frame);
     for (const auto& out : infer_frame.out) out_types_.push_back(out.type);
+    // An epilogue may end in another type.
+    if (c.out_type != DType::undefined) out_types_[0].dtype = c.out_type;
     node_.epilogue = c.epilogue;
     for (Fused& fused : node_.epilogue)
       if (fused.operand >= 0) fused.operand = static_cast<int16_t>(fused.operand + own);
@@ -107,7 +113,7 @@ class Bench {
 
   void run_all() {
     const Level best = cpu::best_level();
-    for (const Level level : {Level::baseline, Level::avx2, Level::avx512}) {
+    for (const Level level : {Level::baseline, Level::avx2, Level::avx512, Level::avx512vnni}) {
       if (level > best) continue;
       cpu::pin_level(level);
       const auto backend = cpu::make_backend();
@@ -184,13 +190,15 @@ class Bench {
         if (got.type.bytes()) std::memcpy(plain.bytes.get(), got.data, static_cast<size_t>(got.type.bytes()));
       } else {
         std::vector<bool> seen(static_cast<size_t>(got.type.stored_elements()));
+        const int64_t size = bits_of(got.type.dtype) / 8;
         for_blocked(got.shape(), [&](int64_t r, int64_t b) {
-          plain.as<float>()[r] = got.as<float>()[b];
+          std::memcpy(plain.bytes.get() + r * size, got.data + b * size, static_cast<size_t>(size));
           seen[static_cast<size_t>(b)] = true;
         });
         for (size_t b = 0; b < seen.size(); ++b) {
           if (seen[b]) continue;
-          ASSERT_EQ(got.as<float>()[b], 0.0f) << name << " padding at " << b;
+          for (int64_t i = 0; i < size; ++i)
+            ASSERT_EQ(got.data[static_cast<int64_t>(b) * size + i], std::byte{0}) << name << " padding at " << b;
         }
       }
       EXPECT_TRUE(close(plain.view(), expected[i]->view(), case_.relative, case_.absolute)) << name;

@@ -1,6 +1,7 @@
 // The CPU as a backend: a table of kernels by operator name, and every operator's reference.
 
 #include <algorithm>
+#include <cmath>
 #include <unordered_map>
 
 #include "ops/cpu/kernel.h"
@@ -32,14 +33,59 @@ void depth_to_space(const View& in, const View& out, int64_t block, bool crd) {
         }
 }
 
+bool is_integer(const View& view) { return view.type.dtype == DType::uint8 || view.type.dtype == DType::int8; }
+
+Tensor as_floats(const View& view, float scale, float zero) {
+  Tensor tensor = Tensor::make({DType::float32, view.shape()});
+  for (int64_t i = 0; i < view.elements(); ++i)
+    tensor.as<float>()[i] = (static_cast<float>(element_as_double(view, i)) - zero) * scale;
+  return tensor;
+}
+
+void quantize(const Fused& row, const View& value) {
+  const bool is_signed = row.row == Fused::quantize_s8;
+  const float low = (is_signed ? -128.0f : 0.0f) - row.b, high = (is_signed ? 127.0f : 255.0f) - row.b;
+  float* x = value.as<float>();
+  for (int64_t i = 0; i < value.elements(); ++i)
+    x[i] = std::nearbyint(std::min(std::max(x[i] * (1.0f / row.a), low), high)) + row.b;
+}
+
 void apply(const Fused& row, const Args& args, const View& value) {
+  if (row.row == Fused::quantize_u8 || row.row == Fused::quantize_s8) return quantize(row, value);
+  if (row.row == Fused::dequantize) {
+    for (int64_t i = 0; i < value.elements(); ++i) value.as<float>()[i] = (value.as<float>()[i] - row.b) * row.a;
+    return;
+  }
   if (row.operand < 0) return elementwise::apply_unary(row.row, row.a, row.b, value, value);
-  const View& operand = args.in[static_cast<size_t>(row.operand)];
+  Tensor real;
+  View operand = args.in[static_cast<size_t>(row.operand)];
+  if (is_integer(operand)) {
+    real = as_floats(operand, row.a, row.b);
+    operand = real.view();
+  }
   if (row.swapped)
     elementwise::apply_binary(row.row, operand, value, value);
   else
     elementwise::apply_binary(row.row, value, operand, value);
 }
+
+// Where values are quantized on the way, they lie in a temporary as floats, integers or not.
+void run_quantized_reference(const Args& args, List<View> in) {
+  const Node& node = args.node();
+  std::vector<Type> types;
+  for (const View& view : in) types.push_back(view.type);
+  Infer own(node, types, std::vector<const Tensor*>(in.size()));
+  infer(own);
+  Tensor result = Tensor::make(own.out[0].type);
+  const View view = result.view();
+  node.op->reference(Args(node, in, List<View>(&view, 1)));
+  if (is_integer(view)) result = as_floats(view, 1, 0);
+  for (const Fused& row : node.epilogue) apply(row, args, result.view());
+  for (int64_t i = 0; i < args.out[0].elements(); ++i)
+    set_element(args.out[0], i, static_cast<double>(result.as<float>()[i]));
+}
+
+bool quantizes(const Fused& row) { return row.row <= Fused::quantize_u8 && row.row >= Fused::dequantize; }
 
 // The operator's reference, then its epilogue row by row. Before a depth_to_space row the values
 // lie in a temporary of the operator's own shape.
@@ -47,6 +93,7 @@ void run_reference(const Args& args) {
   const OpDef& op = *args.node().op;
   const auto& epilogue = args.node().epilogue;
   const List<View> in = args.in.first(args.node().op_inputs());
+  if (std::any_of(epilogue.begin(), epilogue.end(), quantizes)) return run_quantized_reference(args, in);
   const auto shuffle =
       std::find_if(epilogue.begin(), epilogue.end(), [](const Fused& f) { return f.row == Fused::depth_to_space; });
   if (shuffle == epilogue.end()) {

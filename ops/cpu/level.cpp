@@ -8,7 +8,7 @@
 namespace tessera::cpu {
 namespace {
 
-constexpr Level levels[] = {Level::baseline, Level::avx2, Level::avx512};
+constexpr Level levels[] = {Level::baseline, Level::avx2, Level::avx512, Level::avx512vnni};
 
 Level choose() {
   const Level best = best_level();
@@ -19,7 +19,7 @@ Level choose() {
     if (level > best) fail(Error::Kind::usage, "TESSERA_ISA=", pinned, ": this machine reaches only ", name_of(best));
     return level;
   }
-  fail(Error::Kind::usage, "TESSERA_ISA=", pinned, " is not a level: use baseline, avx2 or avx512");
+  fail(Error::Kind::usage, "TESSERA_ISA=", pinned, " is not a level: use baseline, avx2, avx512 or avx512vnni");
 }
 
 std::atomic<Level>& current() {
@@ -36,7 +36,8 @@ Level best_level() {
   const bool avx512 = __builtin_cpu_supports("avx512f") && __builtin_cpu_supports("avx512bw") &&
                       __builtin_cpu_supports("avx512dq") && __builtin_cpu_supports("avx512vl") &&
                       __builtin_cpu_supports("avx512cd");
-  return avx512 ? Level::avx512 : Level::avx2;
+  if (!avx512) return Level::avx2;
+  return __builtin_cpu_supports("avx512vnni") ? Level::avx512vnni : Level::avx512;
 #else
   return Level::baseline;
 #endif
@@ -51,6 +52,7 @@ Text name_of(Level level) {
     case Level::baseline: return "baseline";
     case Level::avx2: return "avx2";
     case Level::avx512: return "avx512";
+    case Level::avx512vnni: return "avx512vnni";
   }
   return "unknown";
 }

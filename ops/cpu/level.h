@@ -1,5 +1,5 @@
 // The instruction-set level that kernels use: the best this machine has, or what the environment
-// variable TESSERA_ISA (baseline, avx2, avx512) pins. Units in simd/ include this: it stays free of
+// variable TESSERA_ISA (baseline, avx2, avx512, avx512vnni) pins. Units in simd/ include this: it stays free of
 // everything that throws.
 #pragma once
 
@@ -9,7 +9,9 @@
 
 namespace tessera::cpu {
 
-enum class Level { baseline, avx2, avx512 };
+/// Each level has all of those before it. Beyond AVX-512, VNNI multiplies bytes: only the quantized
+/// kernels have a table of their own there.
+enum class Level { baseline, avx2, avx512, avx512vnni };
 
 /// Chosen once per process. Throws Error::usage if TESSERA_ISA names a level that is unknown or
 /// that this machine lacks.
@@ -36,9 +38,21 @@ void pin_level(Level level);
   extern const Table family;                                                                         \
   }                                                                                                  \
   inline const Table& family##_simd(Level l) {                                                       \
-    return l == Level::avx512 ? avx512::family : l == Level::avx2 ? avx2::family : baseline::family; \
+    return l >= Level::avx512 ? avx512::family : l == Level::avx2 ? avx2::family : baseline::family; \
+  }
+/// For a family that CMake compiles for the level avx512vnni as well: NAME_vnni_simd picks among all.
+#define TESSERA_SIMD_FAMILY_VNNI(Table, family)                            \
+  TESSERA_SIMD_FAMILY(Table, family)                                       \
+  namespace avx512vnni {                                                   \
+  extern const Table family;                                               \
+  }                                                                        \
+  inline const Table& family##_vnni_simd(Level l) {                        \
+    return l == Level::avx512vnni ? avx512vnni::family : family##_simd(l); \
   }
 #else
+#define TESSERA_SIMD_FAMILY_VNNI(Table, family) \
+  TESSERA_SIMD_FAMILY(Table, family)            \
+  inline const Table& family##_vnni_simd(Level l) { return family##_simd(l); }
 #define TESSERA_SIMD_FAMILY(Table, family) \
   namespace baseline {                     \
   extern const Table family;               \

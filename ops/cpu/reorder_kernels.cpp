@@ -11,6 +11,10 @@ bool accepts(const Problem& problem) {
   return problem.in[0].dtype == DType::float32 && problem.in[0].shape.rank() == 4;
 }
 
+bool accepts_bytes(const Problem& problem) {
+  return bits_of(problem.in[0].dtype) == 8 && problem.in[0].shape.rank() == 4;
+}
+
 // Calls body(plane offset, channels, blocked offset, pixels) over runs of pixels of one channel block.
 template <class Body>
 void over_blocks(const Shape& shape, Threads& threads, const Body& body) {
@@ -47,7 +51,37 @@ void to_planes(const Args& args, Threads& threads) noexcept {
   });
 }
 
+void bytes_to_blocks(const Args& args, Threads& threads) noexcept {
+  const ReorderSimd& simd = reorder_simd(level());
+  const Shape& shape = args.in[0].shape();
+  over_blocks(shape, threads, [&](int64_t plane, int channels, int64_t blocked, int64_t pixels) {
+    simd.block_bytes(args.in[0].data + plane, shape[2] * shape[3], channels, pixels, args.out[0].data + blocked);
+  });
+}
+
+void bytes_to_planes(const Args& args, Threads& threads) noexcept {
+  const ReorderSimd& simd = reorder_simd(level());
+  const Shape& shape = args.in[0].shape();
+  over_blocks(shape, threads, [&](int64_t plane, int channels, int64_t blocked, int64_t pixels) {
+    simd.unblock_bytes(args.in[0].data + blocked, channels, pixels, args.out[0].data + plane, shape[2] * shape[3]);
+  });
+}
+
 const CpuKernel rows[] = {
+    {.op = "Reorder",
+     .name = "bytes to nchw16c",
+     .domain = "tessera",
+     .in = Layout::row_major,
+     .out = Layout::nchw16c,
+     .accepts = accepts_bytes,
+     .run = bytes_to_blocks},
+    {.op = "Reorder",
+     .name = "bytes to row major",
+     .domain = "tessera",
+     .in = Layout::nchw16c,
+     .out = Layout::row_major,
+     .accepts = accepts_bytes,
+     .run = bytes_to_planes},
     {.op = "Reorder",
      .name = "to nchw16c",
      .domain = "tessera",

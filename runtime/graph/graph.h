@@ -25,13 +25,17 @@ using Attrs = std::vector<std::pair<std::string, Attr>>;
 const Attr* find_attr(const Attrs& attrs, Text name);
 
 /// One operation applied to a node's output before it is stored: a row of ops/elementwise.def,
-/// or `depth_to_space`.
+/// `depth_to_space`, or a step from or to quantized numbers, which are stored as integers only where
+/// they are the node's result.
 struct Fused {
   static constexpr uint16_t depth_to_space = 0xffff;  ///< a = block size, b = 0 for DCR, 1 for CRD
+  static constexpr uint16_t quantize_u8 = 0xfffe;     ///< x * (1 / a), rounded to even, + b, clamped
+  static constexpr uint16_t quantize_s8 = 0xfffd;
+  static constexpr uint16_t dequantize = 0xfffc;  ///< (x - b) * a
   uint16_t row = 0;
   int16_t operand = -1;  ///< index into Node::in of a binary row's second argument
   bool swapped = false;  ///< the operand is the first argument (operand - output)
-  float a = 0, b = 0;    ///< a unary row's parameters
+  float a = 0, b = 0;    ///< a unary row's parameters; scale and zero point of a quantized operand
   friend bool operator==(const Fused&, const Fused&) = default;
 };
 

@@ -156,7 +156,9 @@ std::unique_ptr<Plan> Executor::plan(Graph head, bool cpu_only) const {
   const bool partly = engine_.whole_on_device && !std::all_of(head.nodes.begin(), head.nodes.end(), runs_on_device);
   if (cpu_only || partly) backends = {engine_.backends.back()};
   const auto make = [&](Graph graph) {
-    const auto fits = [&](const Graph& whole, const Node& node) { return has_kernel(whole, node, backends); };
+    // What the best backend would not take itself is left as it is: the next one would take it away.
+    const Backends best = {backends.front()};
+    const auto fits = [&](const Graph& whole, const Node& node) { return has_kernel(whole, node, best); };
     if (engine_.optimize) optimizer::specialize(graph, fits);
     return std::make_unique<Plan>(std::move(graph), backends, engine_.packs, engine_.plan);
   };

@@ -24,7 +24,8 @@ double flops(const Node& node, List<Type> in, List<Type> out) {
     return 2 * product(out[0].shape, 0) * product(b, 1);
   }
   if (op == "ConvTranspose") return 2 * conv(a, b);
-  if (op == "QLinearConv" && in.size() > 3) return 2 * product(out[0].shape, 0) * product(in[3].shape, 1);
+  if ((op == "QLinearConv" || op == "QuantizedConv" || op == "QuantizedGemm") && in.size() > 3)
+    return 2 * product(out[0].shape, 0) * product(in[3].shape, 1);
   if (op == "MatMul" || op == "FusedMatMul" || op == "MatMulInteger")
     return a.empty() ? 0 : 2 * product(out[0].shape, 0) * static_cast<double>(a.back());
   if (op == "Gemm") {

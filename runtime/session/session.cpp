@@ -107,6 +107,11 @@ void Session::Impl::start(onnx::Loaded loaded, const SessionOptions& given) {
   engine.plan.threads = engine.threads->count();
   engine.plan.memory_limit = options.memory_limit ? options.memory_limit : default_memory_limit();
   framed([&] {
+    // Quantized weights stay what they are until the rewrites have seen them.
+    if (options.optimize) {
+      fold_constants(model.graph, "DequantizeLinear");
+      optimizer::prepare(model.graph);
+    }
     fold_constants(model.graph);
     if (options.optimize) optimizer::prepare(model.graph);
   });

@@ -55,8 +55,50 @@ void unblock(const float* in, int channels, int64_t pixels, float* planes, int64
     for (int c = 0; c < channels; ++c) planes[c * plane_stride + p] = in[p * 16 + c];
 }
 
+// --- Bytes, sixteen by sixteen --------------------------------------------------------------------
+
+typedef uint8_t Sixteen __attribute__((vector_size(16)));
+
+inline __attribute__((always_inline)) Sixteen low_halves(Sixteen a, Sixteen b) {
+  return __builtin_shufflevector(a, b, 0, 16, 1, 17, 2, 18, 3, 19, 4, 20, 5, 21, 6, 22, 7, 23);
+}
+inline __attribute__((always_inline)) Sixteen high_halves(Sixteen a, Sixteen b) {
+  return __builtin_shufflevector(a, b, 8, 24, 9, 25, 10, 26, 11, 27, 12, 28, 13, 29, 14, 30, 15, 31);
+}
+
+// out[j * out_stride + i] = in[i * in_stride + j] for i, j < 16; rows from `rows` on are zeros.
+void transpose16(const std::byte* in, int64_t in_stride, int rows, std::byte* out, int64_t out_stride, int columns) {
+  Sixteen a[16], b[16];
+  for (int i = 0; i < 16; ++i) {
+    a[i] = Sixteen{};
+    if (i < rows) std::memcpy(&a[i], in + i * in_stride, 16);
+  }
+  for (int stage = 0; stage < 4; ++stage) {
+    for (int i = 0; i < 8; ++i) {
+      b[2 * i] = low_halves(a[i], a[i + 8]);
+      b[2 * i + 1] = high_halves(a[i], a[i + 8]);
+    }
+    for (int i = 0; i < 16; ++i) a[i] = b[i];
+  }
+  for (int i = 0; i < columns; ++i) std::memcpy(out + i * out_stride, &a[i], 16);
+}
+
+void block_bytes(const std::byte* planes, int64_t plane_stride, int channels, int64_t pixels, std::byte* out) {
+  int64_t p = 0;
+  for (; p + 16 <= pixels; p += 16) transpose16(planes + p, plane_stride, channels, out + p * 16, 16, 16);
+  for (; p < pixels; ++p)
+    for (int c = 0; c < 16; ++c) out[p * 16 + c] = c < channels ? planes[c * plane_stride + p] : std::byte{0};
+}
+
+void unblock_bytes(const std::byte* in, int channels, int64_t pixels, std::byte* planes, int64_t plane_stride) {
+  int64_t p = 0;
+  for (; p + 16 <= pixels; p += 16) transpose16(in + p * 16, 16, 16, planes + p, plane_stride, channels);
+  for (; p < pixels; ++p)
+    for (int c = 0; c < channels; ++c) planes[c * plane_stride + p] = in[p * 16 + c];
+}
+
 }  // namespace
 
-const ReorderSimd reorder{block, unblock};
+const ReorderSimd reorder{block, unblock, block_bytes, unblock_bytes};
 
 }  // namespace tessera::cpu::TESSERA_LEVEL

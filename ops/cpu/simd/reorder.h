@@ -10,6 +10,9 @@ struct ReorderSimd {
   void (*block)(const float* planes, int64_t plane_stride, int channels, int64_t pixels, float* out);
   /// planes[c * plane_stride + p] = in[p * 16 + c] for c < channels.
   void (*unblock)(const float* in, int channels, int64_t pixels, float* planes, int64_t plane_stride);
+  /// The same for bytes.
+  void (*block_bytes)(const std::byte* planes, int64_t plane_stride, int channels, int64_t pixels, std::byte* out);
+  void (*unblock_bytes)(const std::byte* in, int channels, int64_t pixels, std::byte* planes, int64_t plane_stride);
 };
 
 TESSERA_SIMD_FAMILY(ReorderSimd, reorder)

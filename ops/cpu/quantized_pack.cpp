@@ -1,0 +1,148 @@
+#include "ops/cpu/quantized_pack.h"
+
+#include "ops/cpu/attrs.h"
+#include "ops/cpu/quantized_steps.h"
+
+namespace tessera::cpu {
+namespace {
+
+// Weights less their zero points.
+struct Weights {
+  explicit Weights(const Problem& problem)
+      : w(*problem.constants[quant::w]),
+        zero(*problem.constants[quant::w_zero]),
+        each(w.type.shape.elements() / count()) {}
+
+  int64_t count() const { return w.type.shape[0]; }
+  static int32_t byte(const Tensor& tensor, int64_t i) {
+    return tensor.type.dtype == DType::int8 ? tensor.as<const int8_t>()[i] : tensor.as<const uint8_t>()[i];
+  }
+  int32_t at(int64_t channel, int64_t i) const {
+    return byte(w, channel * each + i) - byte(zero, zero.type.shape.elements() == 1 ? 0 : channel);
+  }
+
+  const Tensor& w;
+  const Tensor& zero;
+  int64_t each;  // per output channel
+};
+
+// Writes the weight at its place as a byte or as 16 bits.
+struct Writer {
+  std::byte* to;
+  bool quads;
+  void put(int64_t i, int32_t value) const {
+    if (quads)
+      reinterpret_cast<int8_t*>(to)[i] = static_cast<int8_t>(value);
+    else
+      reinterpret_cast<int16_t*>(to)[i] = static_cast<int16_t>(value);
+  }
+};
+
+void pack_depthwise(const QuantPacking& p, const Weights& weights, const Shape& shape, Writer writer) {
+  const int64_t columns = shape.size() > 2 ? shape.back() : 1;
+  const int64_t spans = (columns + p.tap_columns - 1) / p.tap_columns, slots = p.quads ? 4 : 1;
+  for (int64_t c = 0; c < weights.count(); ++c)
+    for (int64_t i = 0; i < weights.each; ++i) {
+      const int64_t ky = i / columns, kx = i % columns;
+      const int64_t tap = ky * spans + kx / p.tap_columns;
+      writer.put(((c / 16 * p.taps + tap) * 16 + c % 16) * slots + kx % p.tap_columns, weights.at(c, i));
+    }
+}
+
+void pack_dense(const QuantPacking& p, const Weights& weights, Writer writer) {
+  const int64_t size = p.channels_per_group(), groups = p.tap_bytes() / 64, bytes = p.quads ? 1 : 2;
+  for (int64_t m = 0; m < weights.count(); ++m) {
+    const int64_t group = m / p.group_out, channel = m % p.group_out, unit = channel / 16 / p.unit_blocks;
+    const int64_t width = p.blocks_in(unit) * 16, lane = channel - unit * p.unit_blocks * 16;
+    const int64_t base = p.unit_offset(group, unit) / bytes;
+    for (int64_t c = 0; c < p.group_in; ++c)
+      for (int64_t tap = 0; tap < p.taps; ++tap)
+        writer.put(base + ((tap * groups + c / size) * width + lane) * size + c % size,
+                   weights.at(m, c * p.taps + tap));
+  }
+}
+
+}  // namespace
+
+QuantPacking::QuantPacking(const Node& node, const Shape& w, bool narrow) {
+  const QuantSimd& simd = quantized_vnni_simd(level());
+  quads = simd.has_quads && narrow;
+  const AttrReader attrs(node);
+  groups = w.rank() > 2 ? integer_or(attrs, "group", 1) : 1;
+  group_in = w[1];
+  group_out = w[0] / groups;
+  taps = w.elements(2, w.size());
+  depthwise = groups > 1 && group_in == 1 && group_out == 1;
+  if (depthwise) {
+    // One group of sixteen times one; quads cover four neighbouring columns of the kernel.
+    const auto dilations = attrs.integers("dilations");
+    tap_columns = quads && (dilations.empty() || dilations.back() == 1) ? 4 : 1;
+    const int64_t columns = w.back(), spans = (columns + tap_columns - 1) / tap_columns;
+    taps = taps / columns * spans;
+    group_in = group_out = groups;
+    groups = 1;
+  } else {
+    unit_blocks = simd.blocks;
+  }
+  out_blocks = (group_out + 15) / 16;
+  in_blocks = (group_in + 15) / 16;
+  last = (group_in - (in_blocks - 1) * 16 + channels_per_group() - 1) / channels_per_group();
+}
+
+bool has_narrow_weights(const Problem& problem) {
+  const Weights weights(problem);
+  const bool is_signed = weights.w.type.dtype == DType::int8;
+  // Without zero points signed bytes are what they are.
+  bool centred = is_signed;
+  for (int64_t i = 0; centred && i < weights.zero.type.shape.elements(); ++i) centred = !Weights::byte(weights.zero, i);
+  if (centred) return true;
+  for (int64_t m = 0; m < weights.count(); ++m)
+    for (int64_t i = 0; i < weights.each; ++i)
+      if (const int32_t value = weights.at(m, i); value < -128 || value > 127) return false;
+  return true;
+}
+
+std::shared_ptr<const Packed> pack_quantized(const Problem& problem) {
+  const Weights weights(problem);
+  const Shape& shape = weights.w.type.shape;
+  const bool narrow = has_narrow_weights(problem);
+  const QuantPacking p(problem.node, shape, narrow);
+  const int64_t padded = p.groups * p.out_blocks * 16;
+  auto packed = std::make_shared<Packed>();
+  const auto add = [&](DType type, int64_t count) {
+    packed->tensors.push_back(Tensor::make({type, {count}}));
+    return packed->tensors.size() - 1;
+  };
+  // A block's last tap may be read beyond its end by whole vectors.
+  const int64_t size = p.groups * p.out_blocks * p.taps * p.tap_bytes() + 64;
+  const size_t bytes = add(p.quads ? DType::int8 : DType::int16, p.quads ? size : size / 2);
+  const size_t sums = add(DType::int32, padded), scales = add(DType::float32, padded);
+  const Writer writer{packed->tensors[bytes].bytes.get(), p.quads};
+  if (p.depthwise)
+    pack_depthwise(p, weights, shape, writer);
+  else
+    pack_dense(p, weights, writer);
+
+  const auto real = [&](size_t i) {
+    return has_input(problem, i) ? static_cast<float>(element_as_double(problem.constants[i]->view(), 0)) : 1.0f;
+  };
+  const Tensor& zero = *problem.constants[quant::x_zero];
+  const int32_t x_zero = Weights::byte(zero, 0) + (zero.type.dtype == DType::int8 ? 128 : 0);
+  const Tensor& w_scale = *problem.constants[quant::w_scale];
+  const Tensor* bias = has_input(problem, quant::bias) ? problem.constants[quant::bias] : nullptr;
+  const bool real_bias = bias && bias->type.dtype == DType::float32;
+  const size_t shifts = real_bias ? add(DType::float32, padded) : 0;
+  const float factor = real(quant::x_scale), out = real(quant::y_scale);
+  for (int64_t m = 0; m < weights.count(); ++m) {
+    const int64_t at = m / p.group_out * p.out_blocks * 16 + m % p.group_out;
+    uint32_t sum = bias && !real_bias ? static_cast<uint32_t>(bias->as<const int32_t>()[m]) : 0;
+    for (int64_t i = 0; i < weights.each; ++i) sum -= static_cast<uint32_t>(x_zero * weights.at(m, i));
+    packed->tensors[sums].as<uint32_t>()[at] = sum;
+    const float scale = w_scale.as<const float>()[w_scale.type.shape.elements() == 1 ? 0 : m];
+    packed->tensors[scales].as<float>()[at] = factor * scale / out;
+    if (real_bias) packed->tensors[shifts].as<float>()[at] = bias->as<const float>()[m];
+  }
+  return packed;
+}
+
+}  // namespace tessera::cpu
