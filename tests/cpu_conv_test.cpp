@@ -264,6 +264,38 @@ TEST(CpuConv, Groups) {
   check({.x = {1, 6, 11, 17}, .w = {12, 1, 3, 3}, .group = 6});
 }
 
+TEST(CpuConv, Depthwise) {
+  for (const auto& chain : std::vector<std::vector<Fused>>{{},
+                                                           {{Relu}},
+                                                           {{Clip, -1, false, -0.5f, 0.75f}},
+                                                           {{Add, 1}, {Relu}},
+                                                           {{PRelu, 0}},
+                                                           {{LeakyRelu, -1, false, 0.1f}},
+                                                           {{Sigmoid}}})
+    for (const int64_t channels : {16, 40})
+      for (const Shape& picture : {Shape{1, 1}, Shape{2, 3}, Shape{7, 7}, Shape{19, 34}}) {
+        Case c{
+            .x = {2, channels, picture[0], picture[1]}, .w = {channels, 1, 3, 3}, .group = channels, .epilogue = chain};
+        EXPECT_GE(check(c), 1);
+        c.strides = {2, 2};
+        check(c);
+        c.strides = {3, 1}, c.dilations = {2, 3}, c.pads = {4, 3, 2, 7};
+        check(c);
+        c.w = {channels, 1, 5, 4}, c.strides = {1, 3}, c.dilations = {1, 1}, c.pads = {2, 5, 3, 0};
+        check(c);
+      }
+  check({.x = {1, 24, 30, 40}, .w = {24, 1, 7, 7}, .strides = {2, 2}, .pads = {-1, -2, 3, 0}, .group = 24});
+}
+
+TEST(CpuConv, SmallPicturesOfManyChannels) {
+  const Fused relu{Relu}, add{Add, 1}, sigmoid{Sigmoid};
+  for (const Shape& picture : {Shape{13, 14}, Shape{9, 25}, Shape{28, 28}})
+    for (const auto& chain : std::vector<std::vector<Fused>>{{}, {add, relu}, {sigmoid}}) {
+      check({.x = {1, 40, picture[0], picture[1]}, .w = {72, 40, 3, 3}, .epilogue = chain});
+      check({.x = {5, 16, picture[0], picture[1]}, .w = {20, 16, 3, 3}, .pads = {0, 2, 1, 0}, .epilogue = chain});
+    }
+}
+
 TEST(CpuConv, OneAxis) {
   EXPECT_GE(check({.x = {2, 6, 101}, .w = {20, 6, 5}, .strides = {1}, .dilations = {1}, .pads = {2, 2}}), 1);
   check({.x = {1, 20, 101}, .w = {4, 20, 8}, .strides = {4}, .dilations = {1}, .pads = {0, 3}});
@@ -287,9 +319,13 @@ TEST(CpuConv, Transposed) {
 }
 
 TEST(CpuConv, Epilogues) {
-  const Fused relu{Relu}, sigmoid{Sigmoid}, clip{Clip, -1, false, -1.0f, 1.5f};
+  const Fused relu{Relu}, sigmoid{Sigmoid}, clip{Clip, -1, false, -1.0f, 1.5f}, leaky{LeakyRelu, -1, false, 0.2f};
   const Fused slopes{PRelu, 0}, add{Add, 1}, scale{Mul, 2}, shift{Sub, 0, true}, ratio{Div, 1};
   const std::vector<std::vector<Fused>> chains = {{relu},
+                                                  {clip},
+                                                  {leaky},
+                                                  {add, relu},
+                                                  {add, slopes},
                                                   {sigmoid},
                                                   {slopes},
                                                   {add},

@@ -127,6 +127,8 @@ class Direct {
     const bool ragged = p.groups > 1 && p.group_out % 16 != 0;
     epilogue_.start(args, s_.out, s_.geometry.out_channels, s_.form != ConvForm::few && !ragged, operands);
     store_ = {&epilogue_, args.out[0], s_.geometry.out_channels, p.group_out};
+    const bool tiles = s_.form == ConvForm::blocked || s_.form == ConvForm::planar;
+    ends_ = tiles && epilogue_.ends(end_);
   }
 
   void run_band(int64_t item, std::byte* scratch) const;
@@ -162,6 +164,8 @@ class Direct {
   const float* bias_;
   Epilogue epilogue_;
   RowStore store_;
+  bool ends_ = false;  // tiles do the blocked part of the epilogue
+  ConvEnd end_;
 };
 
 void Direct::place(int64_t item, Band& band) const {
@@ -277,6 +281,7 @@ void Direct::run_class(ConvTile& tile, int64_t count, int blocks) const {
     const int64_t begin = count * i / tiles, end = count * (i + 1) / tiles;
     tile.at = begin * s_.pixel;
     tile.out = out + begin * tile.out_pixel;
+    if (end_.add) tile.end.add = end_.add + (tile.out - y_);
     kernels[end - begin](tile);
   }
 }
@@ -307,6 +312,8 @@ void Direct::run_unit(const Band& band, int64_t group, int64_t unit) const {
   tile.block_stride = band.block_stride;
   tile.bias = bias_ + p.bias_offset(group, unit);
   tile.out_block = output_block();
+  if (ends_) tile.end = end_;
+  if (tile.end.slopes) tile.end.slopes += block * 16;
   if (s_.form == ConvForm::planar) {
     tile.blocks = static_cast<int>(p.group_in);
     input += group * p.group_in * band.block_stride;
@@ -338,7 +345,7 @@ void Direct::run_unit(const Band& band, int64_t group, int64_t unit) const {
     if (s_.form == ConvForm::few) {
       for (int64_t c = 0; c < p.group_out; ++c)
         epilogue_.apply_row(map_, row + c * tile.out_block, pixels, c, row + c * tile.out_block - y_);
-    } else {
+    } else if (!ends_) {
       for (int b = 0; b < blocks; ++b)
         epilogue_.apply_blocked(map_, row + b * tile.out_block, pixels, block + b,
                                 s_.out == Layout::nchw16c ? row + b * tile.out_block - y_ : 0);

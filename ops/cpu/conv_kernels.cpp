@@ -1,8 +1,9 @@
 // Conv and ConvTranspose in float32 over one or two spatial axes: which kernel takes which problem.
 #include <algorithm>
 
+#include "ops/cpu/conv_depthwise.h"
 #include "ops/cpu/conv_direct.h"
-#include "ops/cpu/conv_winograd.h"
+#include "ops/cpu/conv_winograd_small.h"
 #include "ops/cpu/kernel.h"
 
 namespace tessera::cpu {
@@ -94,13 +95,21 @@ int winograd_step(const ConvGeometry& g) {
   return weight_bytes <= most_weight_bytes && extent >= least_extent ? 6 : 4;
 }
 
-template <int step>
-bool accepts_winograd(const Problem& problem) {
+bool may_transform(const Problem& problem) {
   // Sums of quantized numbers have ties that transforms would break (see optimizer/mark_quantized.cpp).
   if (AttrReader(problem.node).has("quantized")) return false;
-  if (!fits(problem) || problem.in[0].shape.rank() != 4 || is_transposed(problem.node)) return false;
+  return fits(problem) && problem.in[0].shape.rank() == 4 && !is_transposed(problem.node);
+}
+
+template <int step>
+bool accepts_winograd(const Problem& problem) {
+  if (!may_transform(problem)) return false;
   const ConvGeometry g = geometry_of(problem);
   return prefers_winograd(g) && winograd_step(g) == step;
+}
+
+bool accepts_small_winograd(const Problem& problem) {
+  return may_transform(problem) && small_winograd_fits(geometry_of(problem));
 }
 
 template <ConvForm form>
@@ -132,6 +141,9 @@ template <int step, Layout out>
 void winograd(const Args& args, Threads& threads) noexcept {
   run_winograd(args, threads, out, step);
 }
+
+void by_channel(const Args& args, Threads& threads) noexcept { run_depthwise(args, threads); }
+void small_winograd(const Args& args, Threads& threads) noexcept { run_small_winograd(args, threads); }
 
 template <ConvForm form, Layout out>
 constexpr CpuKernel direct(Text op, Text name, int rank) {
@@ -168,16 +180,32 @@ constexpr CpuKernel by_winograd(Text name, int rank) {
   return kernel;
 }
 
+constexpr CpuKernel depthwise(Text name, int rank) {
+  CpuKernel kernel = direct<ConvForm::depthwise, Layout::nchw16c>("Conv", name, rank);
+  kernel.scratch = depthwise_scratch;
+  kernel.run = by_channel;
+  return kernel;
+}
+
+constexpr CpuKernel by_small_winograd(Text name, int rank) {
+  CpuKernel kernel = by_winograd<4, Layout::nchw16c>(name, rank);
+  kernel.accepts = accepts_small_winograd;
+  kernel.scratch = small_winograd_scratch;
+  kernel.run = small_winograd;
+  return kernel;
+}
+
 constexpr Layout blocks = Layout::nchw16c, planes = Layout::row_major;
 
 // Of equal ranks the first wins where reorders do not decide.
 const CpuKernel rows[] = {
     direct<ConvForm::few, planes>("Conv", "conv few outputs", 6),
+    by_small_winograd("conv winograd 4, small picture", 6),
     by_winograd<4, blocks>("conv winograd 4", 5),
     by_winograd<4, planes>("conv winograd 4 to planes", 5),
     by_winograd<6, blocks>("conv winograd 6", 5),
     by_winograd<6, planes>("conv winograd 6 to planes", 5),
-    direct<ConvForm::depthwise, blocks>("Conv", "conv depthwise", 5),
+    depthwise("conv depthwise", 5),
     direct<ConvForm::blocked, blocks>("Conv", "conv blocked", 4),
     direct<ConvForm::blocked, planes>("Conv", "conv blocked to planes", 4),
     first<blocks>("Conv", "conv first", 4),

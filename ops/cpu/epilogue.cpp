@@ -1,6 +1,7 @@
 #include "ops/cpu/epilogue.h"
 
 #include <algorithm>
+#include <limits>
 
 #include "ops/elementwise.h"
 
@@ -143,6 +144,37 @@ void Epilogue::apply(const MapSimd& simd, const Step& step, float* values, const
     form(operand, values, values, n);
   else
     form(values, operand, values, n);
+}
+
+bool Epilogue::ends(ConvEnd& end) const {
+  using namespace elementwise;
+  end = {};
+  if (last_block_ >= 0) return false;
+  int i = 0;
+  if (i < blocked_ && steps_[i].row == Add && steps_[i].from == From::tensor) end.add = steps_[i++].operand;
+  if (i == blocked_) return true;
+  const Step& step = steps_[i++];
+  if (i != blocked_ || step.swapped) return false;
+  if (step.row == Relu) {
+    end.kind = ConvEnd::Kind::clamp;
+    end.high = std::numeric_limits<float>::infinity();
+  } else if (step.row == Clip) {
+    end.kind = ConvEnd::Kind::clamp;
+    end.low = step.b < step.a ? step.b : step.a;
+    end.high = step.b;
+  } else if (step.row == LeakyRelu) {
+    end.kind = ConvEnd::Kind::slope;
+    end.low = step.a;
+  } else if (step.row == PRelu && step.from == From::number) {
+    end.kind = ConvEnd::Kind::slope;
+    end.low = *step.operand;
+  } else if (step.row == PRelu && step.from == From::channel) {
+    end.kind = ConvEnd::Kind::slopes;
+    end.slopes = step.operand;
+  } else {
+    return false;
+  }
+  return true;
 }
 
 void Epilogue::apply_blocked(const MapSimd& simd, float* values, int64_t pixels, int64_t block, int64_t offset) const {

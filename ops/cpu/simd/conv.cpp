@@ -35,6 +35,36 @@ inline __attribute__((always_inline)) void add_channel(V (&sum)[P][N], const flo
   }
 }
 
+// Sums of P pixels times N vectors of channels, finished; `add` lies as the output does.
+template <int P, int N>
+inline __attribute__((always_inline)) void finish(V (&sum)[P][N], const ConvEnd& end, int64_t pixel, int64_t block) {
+  const auto at = [&](int p, int j) { return p * pixel + (j / per_block) * block + (j % per_block) * lanes; };
+  const V zero(0.0f);
+  if (end.add) {
+#pragma GCC unroll 16
+    for (int p = 0; p < P; ++p)
+#pragma GCC unroll 8
+      for (int j = 0; j < N; ++j) sum[p][j] = sum[p][j] + load(end.add + at(p, j));
+  }
+  if (end.kind == ConvEnd::Kind::clamp) {
+    const V low(end.low), high(end.high);
+#pragma GCC unroll 16
+    for (int p = 0; p < P; ++p)
+#pragma GCC unroll 8
+      for (int j = 0; j < N; ++j) {
+        const V& x = sum[p][j];
+        sum[p][j] = xsimd::select(high < x, high, xsimd::select(x < low, low, x));
+      }
+  } else if (end.kind != ConvEnd::Kind::none) {
+#pragma GCC unroll 8
+    for (int j = 0; j < N; ++j) {
+      const V slope = end.kind == ConvEnd::Kind::slopes ? load(end.slopes + j * lanes) : V(end.low);
+#pragma GCC unroll 16
+      for (int p = 0; p < P; ++p) sum[p][j] = xsimd::select(sum[p][j] < zero, sum[p][j] * slope, sum[p][j]);
+    }
+  }
+}
+
 template <int P, int B, bool Blocked>
 void tile(const ConvTile& t) {
   constexpr int N = B * per_block;
@@ -58,6 +88,7 @@ void tile(const ConvTile& t) {
       for (int b = t.blocks; b > 0; --b, x += block_stride, w += B * 16) add_channel<P, N, 1>(sum, x, w);
     }
   }
+  finish<P, N>(sum, t.end, t.out_pixel, t.out_block);
 #pragma GCC unroll 16
   for (int p = 0; p < P; ++p) {
     float* out = t.out + p * t.out_pixel;
@@ -89,6 +120,104 @@ void depthwise(const ConvTile& t, int64_t pixels) {
   int64_t p = 0;
   for (; p + 8 <= pixels; p += 8) depthwise_run<8>(t, t.at + p * 16, t.out + p * t.out_pixel);
   for (; p < pixels; ++p) depthwise_run<1>(t, t.at + p * 16, t.out + p * t.out_pixel);
+}
+
+// Where a row's taps are: what all its pixels share.
+struct DepthwiseRow {
+  const float* in;  // the first row of taps that lies inside the picture
+  int64_t row_stride;
+  const float* weights;  // of that row
+  int64_t rows;
+};
+
+// P pixels, of which the kernel's columns [first, last) lie inside; `x` is the input column of kernel
+// column 0 of the first pixel. S is the stride, or 0 if it is not a constant.
+template <int P, int S>
+inline __attribute__((always_inline)) void depthwise_pixels(const DepthwisePlane& t, const DepthwiseRow& row, int64_t x,
+                                                            int64_t first, int64_t last, float* out, int64_t offset) {
+  const int64_t step = (S ? S : t.x.stride) * 16, tap = t.x.dilation * 16;
+#pragma GCC unroll 4
+  for (int j = 0; j < per_block; ++j) {
+    V sum[P][1];
+    const V start = load(t.bias + j * lanes);
+#pragma GCC unroll 8
+    for (int p = 0; p < P; ++p) sum[p][0] = start;
+    const float* in = row.in + x * 16 + j * lanes;
+    const float* w = row.weights + j * lanes;
+    for (int64_t ky = 0; ky < row.rows; ++ky, in += row.row_stride, w += t.x.kernel * 16)
+      for (int64_t kx = first; kx < last; ++kx) {
+        const V weight = load(w + kx * 16);
+#pragma GCC unroll 8
+        for (int p = 0; p < P; ++p) sum[p][0] = fmadd(load(in + kx * tap + p * step), weight, sum[p][0]);
+      }
+    ConvEnd end = t.end;
+    if (end.add) end.add += offset + j * lanes;
+    if (end.slopes) end.slopes += j * lanes;
+    finish<P, 1>(sum, end, 16, 16);
+#pragma GCC unroll 8
+    for (int p = 0; p < P; ++p) store(out + offset + p * 16 + j * lanes, sum[p][0]);
+  }
+}
+
+template <int P, int S>
+void depthwise_inner(const DepthwisePlane& t, const DepthwiseRow& row, int64_t x, int64_t offset) {
+  depthwise_pixels<P, S>(t, row, x, 0, t.x.kernel, t.out, offset);
+}
+
+template <int S>
+void depthwise_plane(const DepthwisePlane& t, int64_t begin, int64_t end) {
+  using Inner = void (*)(const DepthwisePlane&, const DepthwiseRow&, int64_t, int64_t);
+  constexpr Inner inner[9] = {nullptr,
+                              depthwise_inner<1, S>,
+                              depthwise_inner<2, S>,
+                              depthwise_inner<3, S>,
+                              depthwise_inner<4, S>,
+                              depthwise_inner<5, S>,
+                              depthwise_inner<6, S>,
+                              depthwise_inner<7, S>,
+                              depthwise_inner<8, S>};
+  const DepthwiseAxis &h = t.y, &w = t.x;
+  const int64_t stride = S ? S : w.stride, reach = (w.kernel - 1) * w.dilation;
+  // Pixels [left, right) have all their columns inside the picture.
+  const auto first_at = [](int64_t start, int64_t dilation) {
+    return start < 0 ? (dilation - 1 - start) / dilation : 0;
+  };
+  const auto last_at = [](int64_t start, const DepthwiseAxis& a) {
+    const int64_t room = a.in - start;
+    const int64_t taps = room <= 0 ? 0 : (room + a.dilation - 1) / a.dilation;
+    return taps < a.kernel ? taps : a.kernel;
+  };
+  int64_t left = w.pad <= 0 ? 0 : (w.pad + stride - 1) / stride;
+  int64_t right = w.in - 1 - reach + w.pad < 0 ? 0 : (w.in - 1 - reach + w.pad) / stride + 1;
+  if (right > w.out) right = w.out;
+  if (left > right) left = right = w.out;
+  const int64_t tiles = (right - left + 7) / 8;
+  for (int64_t y = begin; y < end; ++y) {
+    const int64_t top = y * h.stride - h.pad;
+    const int64_t first = first_at(top, h.dilation), last = last_at(top, h);
+    const DepthwiseRow row{t.in + (top + first * h.dilation) * w.in * 16, h.dilation * w.in * 16,
+                           t.weights + first * w.kernel * 16, last > first ? last - first : 0};
+    const int64_t line = y * w.out * 16;
+    const auto border = [&](int64_t x) {
+      const int64_t start = x * stride - w.pad;
+      depthwise_pixels<1, S>(t, row, start, first_at(start, w.dilation), last_at(start, w), t.out, line + x * 16);
+    };
+    for (int64_t x = 0; x < left; ++x) border(x);
+    for (int64_t i = 0; i < tiles; ++i) {
+      const int64_t from = left + (right - left) * i / tiles, to = left + (right - left) * (i + 1) / tiles;
+      inner[to - from](t, row, from * stride - w.pad, line + from * 16);
+    }
+    for (int64_t x = right; x < w.out; ++x) border(x);
+  }
+}
+
+void depthwise_rows(const DepthwisePlane& t, int64_t begin, int64_t end) {
+  if (t.x.stride == 1)
+    depthwise_plane<1>(t, begin, end);
+  else if (t.x.stride == 2)
+    depthwise_plane<2>(t, begin, end);
+  else
+    depthwise_plane<0>(t, begin, end);
 }
 
 inline float sum_lanes(const V& v) {
@@ -160,6 +289,7 @@ constexpr ConvSimd make_table() {
   fill<1>(table, std::make_integer_sequence<int, widest>{});
   if constexpr (most_blocks == 2) fill<2>(table, std::make_integer_sequence<int, widest>{});
   table.depthwise = depthwise;
+  table.depthwise_rows = depthwise_rows;
   table.few = few;
   return table;
 }

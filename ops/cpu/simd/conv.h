@@ -12,6 +12,14 @@ struct ConvTap {
   const float* weights;  ///< [input channel, padded to whole blocks][output channel of the tile]
 };
 
+/// What is done to sums on their way out of the registers: the commonest epilogues.
+struct ConvEnd {
+  enum class Kind : uint8_t { none, clamp, slope, slopes } kind = Kind::none;
+  const float* add = nullptr;     ///< added first; lies as the output does; null: nothing
+  float low = 0, high = 0;        ///< clamp: the bounds; slope: `low` is the factor of negative values
+  const float* slopes = nullptr;  ///< the factor of negative values for each output channel
+};
+
 struct ConvTile {
   const ConvTap* taps;
   int tap_count;
@@ -23,6 +31,22 @@ struct ConvTile {
   float* out;
   int64_t out_pixel;  ///< floats between output pixels
   int64_t out_block;  ///< floats between output blocks
+  ConvEnd end;        ///< tiles only
+};
+
+/// One axis of a depthwise convolution.
+struct DepthwiseAxis {
+  int64_t in, out, kernel, stride, dilation, pad;
+};
+
+/// One block of a depthwise convolution over a whole picture; pixels are sixteen channels.
+struct DepthwisePlane {
+  DepthwiseAxis y, x;
+  const float* in;
+  const float* weights;  ///< [kernel row][kernel column][16]
+  const float* bias;     ///< 16
+  float* out;
+  ConvEnd end;
 };
 
 struct ConvSimd {
@@ -34,6 +58,8 @@ struct ConvSimd {
   Tile planar[2][max_pixels + 1];   ///< input pixels are single floats
   /// One block of a depthwise convolution over a run of pixels; weights are [16] per tap.
   void (*depthwise)(const ConvTile&, int64_t pixels);
+  /// Output rows [begin, end) of a plane, whose input is read where it lies.
+  void (*depthwise_rows)(const DepthwisePlane&, int64_t begin, int64_t end);
   /// Few output channels: sums run along the lanes. `outputs` <= 4; taps' weights are
   /// [outputs][blocks][16]; writes out[pixel * out_pixel + output * out_block].
   void (*few)(const ConvTile&, int64_t pixels, int outputs);

@@ -1,0 +1,12 @@
+// Depthwise convolutions of blocked pictures: each block of channels by itself, read where it lies.
+#pragma once
+
+#include "ops/cpu/conv_pack.h"
+#include "runtime/base/threads.h"
+
+namespace tessera::cpu {
+
+int64_t depthwise_scratch(const Problem& problem, int threads);
+void run_depthwise(const Args& args, Threads& threads);
+
+}  // namespace tessera::cpu
