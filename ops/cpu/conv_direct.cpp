@@ -94,10 +94,17 @@ void DirectShape::choose_bands() {
   }
   // Enough bands that some cores can share them; their number must not depend on how many there are.
   constexpr int64_t enough = 16;
-  const auto bands = [&] { return geometry.batch * ceil_div(h.out, rows) * strips; };
-  while (bands() < enough && rows > 1) rows = ceil_div(rows, 2), measure_input();
+  const auto set_rows = [&](int64_t count) {
+    rows = count;
+    row_bands = ceil_div(h.out, rows);
+    measure_input();
+  };
+  set_rows(rows);
+  while (bands() < enough && rows > 1) set_rows(ceil_div(rows, 2));
   while (bands() < enough && columns > 2 * least) narrow_strips();
-  row_bands = ceil_div(h.out, rows);
+  // Parts of a band would each copy its input, and row-major output is stored for all channels at once.
+  if (!copies && out == Layout::nchw16c && form != ConvForm::depthwise)
+    parts = std::clamp<int64_t>(ceil_div(enough, bands()), 1, packing.units());
 }
 
 int64_t DirectShape::result_floats() const {
@@ -136,6 +143,7 @@ class Direct {
  private:
   struct Band {
     int64_t n, y0, y1, x0, x1;
+    int64_t first_unit, last_unit;    // of each group
     int64_t first_row, first_column;  // of the input, at the buffer's beginning
     const float* input;               // at first_row, first_column, channel 0
     int64_t row_stride, block_stride, phase_stride;
@@ -169,6 +177,10 @@ class Direct {
 };
 
 void Direct::place(int64_t item, Band& band) const {
+  const int64_t part = item / s_.bands();
+  band.first_unit = s_.packing.units() * part / s_.parts;
+  band.last_unit = s_.packing.units() * (part + 1) / s_.parts;
+  item %= s_.bands();
   const int64_t strip = item / s_.row_bands % s_.strips;
   band.n = item / s_.row_bands / s_.strips;
   band.y0 = item % s_.row_bands * s_.rows;
@@ -240,6 +252,8 @@ void Direct::copy_columns(const float* row, int64_t first, int phase, float* to)
   const float* from = row + (start + begin * step) * pixel;
   if (step == 1) {
     if (end > begin) std::memcpy(to + begin * pixel, from, static_cast<size_t>((end - begin) * pixel) * sizeof(float));
+  } else if (pixel == 1 && step == 2) {
+    for (int64_t i = 0; i < end - begin; ++i) to[begin + i] = from[2 * i];
   } else if (pixel == 1) {
     for (int64_t i = begin; i < end; ++i, from += step) to[i] = *from;
   } else {
@@ -361,7 +375,7 @@ void Direct::run_band(int64_t item, std::byte* scratch) const {
   band.result = buffer + align(s_.copies ? s_.buffer_floats() * 4 : 0) / 4;
   load(band, buffer);
   for (int64_t group = 0; group < s_.packing.groups; ++group)
-    for (int64_t unit = 0; unit < s_.packing.units(); ++unit) run_unit(band, group, unit);
+    for (int64_t unit = band.first_unit; unit < band.last_unit; ++unit) run_unit(band, group, unit);
   if (s_.out == Layout::nchw16c || s_.form == ConvForm::few) return;
   const int64_t shape[4] = {s_.geometry.batch, s_.geometry.out_channels, s_.high().out, s_.wide().out};
   for (int64_t y = band.y0; y < band.y1; ++y)
@@ -382,10 +396,9 @@ void run_direct(const Args& args, Threads& threads, ConvForm form, Layout out) {
   const Direct direct(args, shape, reinterpret_cast<float*>(args.scratch));
   std::byte* workers = args.scratch + align(Epilogue::scratch_floats(args.node(), shape.geometry.out_channels) * 4);
   const int64_t bytes = shape.worker_bytes();
-  threads.parallel(shape.geometry.batch * shape.row_bands * shape.strips, 1,
-                   [&](int64_t begin, int64_t end, int worker) {
-                     for (int64_t item = begin; item < end; ++item) direct.run_band(item, workers + worker * bytes);
-                   });
+  threads.parallel(shape.parts * shape.bands(), 1, [&](int64_t begin, int64_t end, int worker) {
+    for (int64_t item = begin; item < end; ++item) direct.run_band(item, workers + worker * bytes);
+  });
 }
 
 }  // namespace tessera::cpu

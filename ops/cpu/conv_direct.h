@@ -20,6 +20,7 @@ struct DirectShape {
   bool flat = false;              ///< height and width were merged into one axis
   int64_t rows = 1, columns = 1;  ///< outputs per band
   int64_t row_bands = 1, strips = 1;
+  int64_t parts = 1;    ///< the output channels of each group are divided too, where bands are few
   int phases = 1;       ///< input columns are split by their remainder modulo the stride
   bool copies = false;  ///< the input of a band is copied into scratch
   int64_t buffer_rows = 0, positions = 0, buffer_blocks = 0;
@@ -29,6 +30,7 @@ struct DirectShape {
 
   const ops::WindowAxis& high() const { return geometry.window.axis[1]; }
   const ops::WindowAxis& wide() const { return geometry.window.axis[2]; }
+  int64_t bands() const { return geometry.batch * row_bands * strips; }
   int64_t buffer_floats() const { return buffer_rows * buffer_blocks * phases * positions * pixel; }
   int64_t result_floats() const;
   int64_t worker_bytes() const;

@@ -69,23 +69,50 @@ void plane_row(const PoolShape& s, const float* plane, int64_t oy, float* out) {
 
 constexpr int block_vectors = 16 / lanes;
 
+// Outputs whose taps all lie inside the picture: [begin, end).
+void interior(const PoolAxis& axis, int64_t& begin, int64_t& end) {
+  const int64_t last = axis.in - 1 - (axis.kernel - 1) * axis.dilation + axis.pad;
+  begin = (axis.pad + axis.stride - 1) / axis.stride;
+  end = last < 0 ? 0 : last / axis.stride + 1;
+  if (end > axis.out) end = axis.out;
+  if (begin > end) begin = end = axis.out;
+}
+
+// P pixels of a row of blocks from `in`, the first tap of the first one.
+template <bool average, int P>
+inline void block_pixels(const PoolShape& s, const float* in, int64_t rows, int64_t columns, float count, float* out) {
+  const int64_t step = s.x.stride * 16, tap = s.x.dilation * 16, line = s.y.dilation * s.x.in * 16;
+  for (int v = 0; v < block_vectors; ++v) {
+    V acc[P];
+    for (int p = 0; p < P; ++p) acc[p] = V(average ? 0.0f : -__builtin_inff());
+    const float* row = in + v * lanes;
+    for (int64_t ky = 0; ky < rows; ++ky, row += line)
+      for (int64_t kx = 0; kx < columns; ++kx)
+#pragma GCC unroll 8
+        for (int p = 0; p < P; ++p) acc[p] = take<average>(acc[p], load(row + kx * tap + p * step));
+    for (int p = 0; p < P; ++p) store(out + p * 16 + v * lanes, average ? acc[p] / V(count) : acc[p]);
+  }
+}
+
 template <bool average>
 void block_row(const PoolShape& s, const float* plane, int64_t oy, float* out) {
+  constexpr int run = 4;
   const Taps rows = taps(s.y, oy);
-  for (int64_t x = 0; x < s.x.out; ++x) {
+  const float* line = plane + (oy * s.y.stride - s.y.pad + rows.first * s.y.dilation) * s.x.in * 16;
+  const auto one = [&](int64_t x) {
     const Taps columns = taps(s.x, x);
-    V acc[block_vectors];
-    for (int v = 0; v < block_vectors; ++v) acc[v] = V(average ? 0.0f : -__builtin_inff());
-    for (int64_t ky = rows.first; ky < rows.last; ++ky) {
-      const float* in = plane + ((oy * s.y.stride - s.y.pad + ky * s.y.dilation) * s.x.in + x * s.x.stride - s.x.pad +
-                                 columns.first * s.x.dilation) *
-                                    16;
-      for (int64_t kx = columns.first; kx < columns.last; ++kx, in += s.x.dilation * 16)
-        for (int v = 0; v < block_vectors; ++v) acc[v] = take<average>(acc[v], load(in + v * lanes));
-    }
-    const V count(divisor(s, rows, columns));
-    for (int v = 0; v < block_vectors; ++v) store(out + x * 16 + v * lanes, average ? acc[v] / count : acc[v]);
-  }
+    const int64_t at = x * s.x.stride - s.x.pad + columns.first * s.x.dilation;
+    block_pixels<average, 1>(s, line + at * 16, rows.last - rows.first, columns.last - columns.first,
+                             divisor(s, rows, columns), out + x * 16);
+  };
+  int64_t x = 0, begin, end;
+  interior(s.x, begin, end);
+  for (; x < begin; ++x) one(x);
+  const float count = begin < end ? divisor(s, rows, taps(s.x, begin)) : 1.0f;
+  for (; x + run <= end; x += run)
+    block_pixels<average, run>(s, line + (x * s.x.stride - s.x.pad) * 16, rows.last - rows.first, s.x.kernel, count,
+                               out + x * 16);
+  for (; x < s.x.out; ++x) one(x);
 }
 
 void any_plane_row(const PoolShape& s, const float* plane, int64_t oy, float* out) {
