@@ -4,6 +4,7 @@
 // are folded, while weights are still integers. What no kernel takes is written out again
 // (expand_quantized).
 
+#include <algorithm>
 #include <cmath>
 
 #include "optimizer/quantized.h"
@@ -146,6 +147,52 @@ bool find_operator(Edit& edit, Node& node) {
   return true;
 }
 
+struct Elementwise {
+  Text quantized, op;
+  size_t operands;
+  int opset;
+};
+constexpr Elementwise elementwise_rows[] = {{"QLinearAdd", "Add", 2, 14},
+                                            {"QLinearMul", "Mul", 2, 14},
+                                            {"QLinearLeakyRelu", "LeakyRelu", 1, 16},
+                                            {"QLinearSigmoid", "Sigmoid", 1, 13}};
+
+// com.microsoft's QLinear operators on single elements, as DequantizeLinear, the operator, QuantizeLinear:
+// what other models are written in, and what joins the products around it.
+bool write_out(Edit& edit, const Node& node, std::vector<Node>& nodes) {
+  if (node.op->domain != "com.microsoft" || !node.epilogue.empty()) return false;
+  const auto* row = std::find_if(std::begin(elementwise_rows), std::end(elementwise_rows),
+                                 [&](const Elementwise& e) { return e.quantized == node.op->name; });
+  if (row == std::end(elementwise_rows) || node.in.size() != row->operands * 3 + 2) return false;
+  for (const ValueId id : node.in)
+    if (id == absent) return false;
+  const auto step = [&](Text op, int opset, std::vector<ValueId> in, ValueId out) {
+    Node made;
+    made.op = find_op("", op, opset);
+    made.opset = opset;
+    made.name = node.name;
+    made.in = std::move(in);
+    made.out = {out};
+    nodes.push_back(made);
+  };
+  const auto between = [&] {
+    Value value;
+    value.name = node.name;
+    return edit.graph().add_value(std::move(value));
+  };
+  std::vector<ValueId> operands;
+  for (size_t i = 0; i < row->operands; ++i) {
+    operands.push_back(between());
+    step("DequantizeLinear", 13, {node.in[i * 3], node.in[i * 3 + 1], node.in[i * 3 + 2]}, operands.back());
+  }
+  const ValueId result = between();
+  step(row->op, row->opset, operands, result);
+  nodes.back().attrs = node.attrs;
+  const size_t scale = row->operands * 3;
+  step("QuantizeLinear", 13, {result, node.in[scale], node.in[scale + 1]}, node.out[0]);
+  return true;
+}
+
 }  // namespace
 
 bool is_byte(DType type) { return type == DType::int8 || type == DType::uint8; }
@@ -187,6 +234,14 @@ bool read_quantize(Edit& edit, const Node* node, PerTensor* result) {
 bool find_quantized(Graph& graph, const Fits&) {
   Edit edit(graph);
   bool changed = false;
+  std::vector<Node> nodes;
+  for (const Node& node : graph.nodes) {
+    const bool written = write_out(edit, node, nodes);
+    changed |= written;
+    if (!written) nodes.push_back(node);
+  }
+  graph.nodes = std::move(nodes);
+  edit.refresh();
   for (Node& node : graph.nodes) {
     if (!node.op || !node.epilogue.empty() || !node.op->domain.empty()) continue;
     changed |= find_product(edit, node) || find_operator(edit, node);

@@ -20,6 +20,14 @@ bool moves(const Node& node) {
   return std::find(std::begin(names), std::end(names), node.op->name) != std::end(names);
 }
 
+ValueId add_value(Edit& edit, Text name, const Type& type) {
+  Value value;
+  value.name = name;
+  value.type = type;
+  value.ranked = true;
+  return edit.graph().add_value(std::move(value));
+}
+
 // DequantizeLinear, a move, QuantizeLinear with the same parameters: the move of the integers.
 bool move_integers(Edit& edit, Node& node, const Fits& fits) {
   if (!moves(node)) return false;
@@ -57,6 +65,31 @@ bool average_integers(Edit& edit, Node& node, const Fits& fits) {
   return true;
 }
 
+// DequantizeLinear of all parts, Concat, QuantizeLinear: the concatenation of the integers, each part
+// quantized anew where its parameters are others.
+bool join_integers(Edit& edit, Node& node, std::vector<Node>& nodes) {
+  if (!is(&node, "Concat")) return false;
+  Node* quantize = edit.only_user(node.out[0]);
+  PerTensor to;
+  if (!read_quantize(edit, quantize, &to)) return false;
+  std::vector<PerTensor> parts(node.in.size());
+  for (size_t i = 0; i < parts.size(); ++i)
+    if (!read_dequantize(edit, edit.maker(node.in[i]), &parts[i])) return false;
+  for (size_t i = 0; i < parts.size(); ++i) {
+    if (!same(parts[i], to)) {
+      Node again = *quantize;
+      again.in[0] = node.in[i];
+      again.out[0] = add_value(edit, "quantized", {to.type, edit.value(node.in[i]).type.shape});
+      parts[i].values = again.out[0];
+      nodes.push_back(std::move(again));
+    }
+    node.in[i] = parts[i].values;
+  }
+  node.out[0] = quantize->out[0];
+  edit.remove(*quantize);
+  return true;
+}
+
 bool bound_of(Edit& edit, const Node& node, size_t input, Text attr, double* bound) {
   if (node.opset < 11) {
     if (AttrReader(node).has(attr)) *bound = static_cast<double>(AttrReader(node).real(attr));
@@ -77,14 +110,6 @@ bool drop_activation(Edit& edit, Node& node) {
   const auto quantum = [&](double x) { return x / static_cast<double>(to.scale) + static_cast<double>(to.zero); };
   if (low > high || quantum(low) > least || quantum(high) < most) return false;
   return edit.bypass(node, node.in[0]);
-}
-
-ValueId add_value(Edit& edit, Text name, const Type& type) {
-  Value value;
-  value.name = name;
-  value.type = type;
-  value.ranked = true;
-  return edit.graph().add_value(std::move(value));
 }
 
 // The constant weights or bias as floats.
@@ -182,6 +207,14 @@ bool expand_quantized(Graph& graph, const Fits& fits) {
 bool keep_quantized(Graph& graph, const Fits& fits) {
   Edit edit(graph);
   bool changed = false;
+  std::vector<Node> nodes;
+  for (Node& node : graph.nodes) {
+    if (!node.op) continue;
+    changed |= join_integers(edit, node, nodes);
+    nodes.push_back(node);
+  }
+  graph.nodes = std::move(nodes);
+  edit.refresh();
   for (Node& node : graph.nodes)
     if (node.op && !node.in.empty())
       changed |= drop_activation(edit, node) || move_integers(edit, node, fits) || average_integers(edit, node, fits);

@@ -315,6 +315,36 @@ TEST(QuantizedRewrite, AResidualBlockStaysInIntegers) {
                    "QLinearGlobalAveragePool", "Flatten", "QuantizedGemm"}));
 }
 
+TEST(QuantizedRewrite, PartsOfAConcatenationTakeItsScale) {
+  Qdq b;
+  const ValueId x = b.around(b.input("x", {DType::float32, {1, 16, 9, 10}}), 0.02, 128);
+  const ValueId y = b.around(b.conv(x, 16, 32, 0.02, 1), 0.05, 128), z = b.around(b.conv(x, 16, 24, 0.02, 3), 0.3, 120);
+  b.output(
+      b.around(b.conv(b.around(b.node("Concat", {y, z}, {{"axis", int64_t{1}}}), 0.3, 120), 56, 8, 0.3, 1), 1.5, 128));
+  const Tensor input = test::random_tensor(DType::float32, {1, 16, 9, 10}, 3, -2, 2);
+  EXPECT_EQ(expect_same(b.graph, input, 1.5),
+            (Steps{"QuantizeLinear", "QuantizedConv", "QuantizedConv", "Concat", "QuantizedConv"}));
+}
+
+TEST(QuantizedRewrite, OperatorsOnIntegersJoinTheProductsBeforeThem) {
+  Qdq b;
+  const auto real = [&](double v) { return b.constant(tensor(DType::float32, {}, {v})); };
+  const auto zero = [&](double v) { return b.constant(tensor(u8, {}, {v})); };
+  const ValueId x = b.input("x", {u8, {1, 16, 9, 10}});
+  const auto conv = [&](ValueId from, unsigned seed) {
+    return b.node("QLinearConv",
+                  {from, real(0.02), zero(128), b.constant(test::random_tensor(s8, {16, 16, 3, 3}, seed, -128, 128)),
+                   real(0.002), b.constant(tensor(s8, {}, {0})), real(0.1), zero(120)},
+                  {{"pads", std::vector<int64_t>{1, 1, 1, 1}}}, 10);
+  };
+  const ValueId sum =
+      b.node("QLinearAdd", {conv(x, 5), real(0.1), zero(120), x, real(0.02), zero(128), real(0.11), zero(117)}, {}, 1,
+             "com.microsoft");
+  b.output(b.node("QLinearLeakyRelu", {sum, real(0.11), zero(117), real(0.1), zero(3)}, {{"alpha", 0.1f}}, 1,
+                  "com.microsoft"));
+  EXPECT_EQ(expect_same(b.graph, test::random_tensor(u8, {1, 16, 9, 10}, 3, 0, 256), 1), (Steps{"QuantizedConv"}));
+}
+
 TEST(QuantizedRewrite, MatricesWithTheirColumnsOutermost) {
   Qdq b;
   ValueId x = b.around(b.input("x", {DType::float32, {2, 7, 20}}), 0.02, -3, s8), bias;

@@ -122,10 +122,34 @@ void run_dequantize(const Args& args, Threads& threads) noexcept {
   });
 }
 
+// One scale for all: in blocks the same span of elements, if no channels are padding, whose zeros would
+// become something else.
+bool accepts_blocks(const Problem& problem) {
+  return problem.in[0].shape.rank() == 4 && problem.in[0].shape[1] % 16 == 0 && !problem.constants[0] &&
+         problem.in[1].shape.elements() == 1;
+}
+bool accepts_quantize_blocks(const Problem& problem) { return accepts_quantize(problem) && accepts_blocks(problem); }
+bool accepts_dequantize_blocks(const Problem& problem) {
+  return problem.in[0].dtype != DType::int32 && accepts_dequantize(problem) && accepts_blocks(problem);
+}
+
+constexpr Layout nchw16c = Layout::nchw16c;
 constexpr CpuKernel rows[] = {
     {.op = "Cast", .name = "cast", .accepts = accepts_cast, .run = run_cast},
     {.op = "QuantizeLinear", .name = "quantize", .accepts = accepts_quantize, .run = run_quantize},
+    {.op = "QuantizeLinear",
+     .name = "quantize.nchw16c",
+     .in = nchw16c,
+     .out = nchw16c,
+     .accepts = accepts_quantize_blocks,
+     .run = run_quantize},
     {.op = "DequantizeLinear", .name = "dequantize", .accepts = accepts_dequantize, .run = run_dequantize},
+    {.op = "DequantizeLinear",
+     .name = "dequantize.nchw16c",
+     .in = nchw16c,
+     .out = nchw16c,
+     .accepts = accepts_dequantize_blocks,
+     .run = run_dequantize},
 };
 
 }  // namespace

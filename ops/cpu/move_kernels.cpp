@@ -29,7 +29,8 @@ bool movable(const Problem& problem) {
 }
 
 bool blocked(const Problem& problem) {
-  return is_float32(problem.in[0]) && problem.in[0].shape.size() == 4 && problem.out[0].shape.size() == 4;
+  return (is_float32(problem.in[0]) || bits_of(problem.in[0].dtype) == 8) && problem.in[0].shape.size() == 4 &&
+         problem.out[0].shape.size() == 4;
 }
 
 int bytes_of(const View& view) { return movable_bytes(view.type.dtype); }

@@ -23,6 +23,14 @@ constexpr int64_t band_bytes = 320 << 10, run_pixels = 56;
 int64_t ceil_div(int64_t a, int64_t b) { return (a + b - 1) / b; }
 int64_t align(int64_t bytes) { return (bytes + 63) / 64 * 64; }
 
+// Whether any tap reads that row (or phase of columns) of the buffer: strides wider than the kernel leave
+// some out.
+bool uses(const WindowAxis& a, int64_t at) {
+  for (int64_t k = 0; k < a.kernel; ++k)
+    if ((at - k * a.dilation) % a.stride == 0) return true;
+  return false;
+}
+
 // Rows of a matrix are the pixels of one long row.
 ConvGeometry geometry_of(const Node& node, const Shape& x, const Shape& w) {
   if (w.rank() > 2) return ops::conv_geometry(AttrReader(node), x, w);
@@ -61,7 +69,9 @@ struct QuantShape {
              padded(h) || padded(v) || v.pad_begin < 0 || h.pad_begin < 0;
     choose_bands();
     const int64_t bands = geometry.batch * row_bands * strips, units = packing.units() * packing.groups;
-    chunks = threads > 1 ? std::clamp<int64_t>(ceil_div(4 * threads, bands), 1, units) : 1;
+    // Each chunk of units copies the band for itself.
+    const int64_t wanted = copies && !packing.depthwise ? threads : 2 * threads;
+    chunks = threads > 1 ? std::clamp<int64_t>(ceil_div(wanted, bands), 1, units) : 1;
     item_units = ceil_div(units, chunks);
     chunks = ceil_div(units, item_units);
   }
@@ -144,7 +154,6 @@ class Quantized {
   void load_row(int64_t n, int64_t row, int64_t column, int64_t block, std::byte* to) const;
   void copy_pixels(int64_t n, int64_t row, int64_t column, int64_t step, int64_t block, int64_t count,
                    std::byte* to) const;
-  bool uses_row(int64_t row) const;
   void fill(std::byte* to, int64_t pixels) const;
   void run_unit(const Band& band, int64_t group, int64_t unit) const;
   void collect(const Band& band, const std::byte* input, const std::byte* weights, int64_t tap_bytes) const;
@@ -174,23 +183,18 @@ void Quantized::copy_pixels(int64_t n, int64_t row, int64_t column, int64_t step
   const WindowAxis &h = s_.high(), &w = s_.wide();
   const int64_t channels = s_.geometry.in_channels, here = std::min<int64_t>(16, channels - block * 16);
   const bool widen = s_.pixel == 32;
-  if (s_.source == Source::blocked) {
-    const std::byte* from = x_ + (((n * s_.blocks + block) * h.in + row) * w.in + column) * 16;
-    if (step == 1) return simd_.copy(from, to, count * 16, flip_, widen);
-    for (int64_t i = 0; i < count; ++i) simd_.copy(from + i * step * 16, to + i * s_.pixel, 16, flip_, widen);
-  } else if (s_.source == Source::rows) {
-    const std::byte* from = x_ + column * channels + block * 16;
-    for (int64_t i = 0; i < count; ++i) simd_.copy(from + i * step * channels, to + i * s_.pixel, here, flip_, widen);
-  } else {
-    for (int64_t c = 0; c < here; ++c) {
-      const auto* from = reinterpret_cast<const uint8_t*>(x_) + ((n * channels + block * 16 + c) * h.in + row) * w.in;
-      for (int64_t i = 0; i < count; ++i) {
-        const auto value = static_cast<uint8_t>(from[column + i * step] ^ flip_);
-        if (widen)
-          reinterpret_cast<int16_t*>(to)[i * 16 + c] = value;
-        else
-          reinterpret_cast<uint8_t*>(to)[i * 16 + c] = value;
-      }
+  const auto lanes = static_cast<int>(here);
+  switch (s_.source) {
+    case Source::blocked: {
+      const std::byte* from = x_ + (((n * s_.blocks + block) * h.in + row) * w.in + column) * 16;
+      return simd_.copy(from, step * 16, 16, count, flip_, widen, to);
+    }
+    case Source::rows:
+      return simd_.copy(x_ + column * channels + block * 16, step * channels, lanes, count, flip_, widen, to);
+    case Source::planes: {
+      const int64_t plane = h.in * w.in;
+      const std::byte* from = x_ + (n * channels + block * 16) * plane + row * w.in + column;
+      return simd_.gather(from, step, plane, lanes, count, flip_, widen, to);
     }
   }
 }
@@ -199,6 +203,7 @@ void Quantized::copy_pixels(int64_t n, int64_t row, int64_t column, int64_t step
 void Quantized::load_row(int64_t n, int64_t row, int64_t column, int64_t block, std::byte* to) const {
   const int64_t in = s_.wide().in, step = s_.phases, count = s_.positions;
   for (int phase = 0; phase < s_.phases; ++phase, to += count * s_.pixel) {
+    if (!uses(s_.wide(), phase)) continue;
     const int64_t start = column + phase;
     const int64_t begin = std::clamp<int64_t>(ceil_div(std::max<int64_t>(0, -start), step), 0, count);
     const int64_t end = std::clamp<int64_t>(start < in ? ceil_div(in - start, step) : 0, begin, count);
@@ -206,14 +211,6 @@ void Quantized::load_row(int64_t n, int64_t row, int64_t column, int64_t block, 
     if (end > begin) copy_pixels(n, row, start + begin * step, step, block, end - begin, to + begin * s_.pixel);
     fill(to + end * s_.pixel, count - end);
   }
-}
-
-// Whether any tap reads that row of the buffer: strides wider than the kernel leave rows out.
-bool Quantized::uses_row(int64_t row) const {
-  const WindowAxis& h = s_.high();
-  for (int64_t k = 0; k < h.kernel; ++k)
-    if ((row - k * h.dilation) % h.stride == 0) return true;
-  return false;
 }
 
 // Finds the band's part of the input and copies it into the buffer, if need be.
@@ -233,7 +230,7 @@ void Quantized::load(Band& band, std::byte* buffer, int64_t first_block, int64_t
   band.row_stride = s_.blocks * band.block_stride;
   const int64_t rows = (band.y1 - band.y0 - 1) * h.stride + h.reach();
   for (int64_t r = 0; r < rows; ++r) {
-    if (!uses_row(r)) continue;
+    if (!uses(h, r)) continue;
     for (int64_t b = first_block; b < end_block; ++b) {
       std::byte* to = buffer + r * band.row_stride + b * band.block_stride;
       if (top + r < 0 || top + r >= h.in)
@@ -299,6 +296,9 @@ void Quantized::run_span(const Band& band, QuantTile& tile, int blocks, int rows
     tile.at = row + begin * step;
     tile.out = band.sums + begin * 16;
     kernels[end - begin](tile);
+    // A quarter of the next unit's weights was asked for.
+    tile.ahead += tile.ahead_step * tile.blocks * tile.tap_count;
+    if (tile.ahead >= band.taps[0].weights + 2 * s_.packing.unit_bytes(blocks)) tile.ahead_step = 0;
   }
 }
 
@@ -315,8 +315,11 @@ void Quantized::run_unit(const Band& band, int64_t group, int64_t unit) const {
   tile.block_stride = band.block_stride;
   tile.bias = bias_ + block * 16;
   const int64_t first_block = p.depthwise ? block : group * p.in_blocks;
-  collect(band, band.input + first_block * band.block_stride, weights_ + p.unit_offset(group, unit),
-          p.tap_bytes() * blocks);
+  const std::byte* weights = weights_ + p.unit_offset(group, unit);
+  collect(band, band.input + first_block * band.block_stride, weights, p.tap_bytes() * blocks);
+  // The next unit's weights lie behind this one's: the first tiles ask for a share of them each.
+  tile.ahead = weights + p.unit_bytes(blocks);
+  tile.ahead_step = 64 * blocks;
   // Narrow pictures fill a tile with two rows.
   const int64_t columns = band.x1 - band.x0;
   const int together = !p.depthwise && columns <= simd_.pixels / 2 ? 2 : 1;

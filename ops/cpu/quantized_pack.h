@@ -28,6 +28,7 @@ struct QuantPacking {
   }
   /// Bytes of one block of output channels in one tap, and where a unit's weights begin.
   int64_t tap_bytes() const { return depthwise ? (quads ? 64 : 32) : ((in_blocks - 1) * (quads ? 4 : 8) + last) * 64; }
+  int64_t unit_bytes(int blocks) const { return taps * tap_bytes() * blocks; }
   int64_t unit_offset(int64_t group, int64_t unit) const {
     return (group * out_blocks + unit * unit_blocks) * taps * tap_bytes();
   }

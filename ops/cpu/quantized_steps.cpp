@@ -130,7 +130,7 @@ void QuantSteps::start(const Args& args, int64_t channels, const float* scale, c
       default: {
         const View& operand = args.in[static_cast<size_t>(row.operand)];
         if (is_bytes(operand.type.dtype)) {
-          push(QuantOp::plus, row.a, -row.b);
+          push(QuantOp::plus, row.a, row.b);
           steps_[count_ - 1].is_signed = operand.type.dtype == DType::int8;
           steps_[count_ - 1].operand = operand.data;
           break;

@@ -106,12 +106,16 @@ void tile(const QuantTile& t) {
     for (int p = 0; p < R * P; ++p) sum[p][j] = start;
   }
   const int64_t second = t.second;
+  const std::byte* ahead = t.ahead;
   for (int i = 0; i < t.tap_count; ++i) {
     const std::byte* x = t.taps[i].in + t.at;
     const std::byte* w = t.taps[i].weights;
-    for (int b = t.blocks; b > 1; --b, x += t.block_stride)
+    for (int b = t.blocks; b > 1; --b, x += t.block_stride) {
+      for (int line = 0; line < B; ++line) __builtin_prefetch(ahead + line * 64, 0, 2);
+      ahead += t.ahead_step;
 #pragma GCC unroll 1
       for (int g = 0; g < Form::groups; ++g, w += B * 64) add_group<Form, P, R, N>(sum, x + g * 4, second, w);
+    }
 #pragma GCC unroll 1
     for (int g = 0; g < t.last; ++g, w += B * 64) add_group<Form, P, R, N>(sum, x + g * 4, second, w);
   }
@@ -183,17 +187,59 @@ void depthwise_pairs(const QuantTile& t, int64_t pixels, int64_t step) {
   }
 }
 
-void copy(const std::byte* from, std::byte* to, int64_t n, uint8_t flip, bool widen) {
-  const auto* x = reinterpret_cast<const uint8_t*>(from);
-  if (widen) {
-    auto* out = reinterpret_cast<int16_t*>(to);
-    for (int64_t i = 0; i < n; ++i) out[i] = static_cast<int16_t>(x[i] ^ flip);
-  } else if (flip) {
-    auto* out = reinterpret_cast<uint8_t*>(to);
-    for (int64_t i = 0; i < n; ++i) out[i] = static_cast<uint8_t>(x[i] ^ flip);
+template <bool widen>
+inline void put(std::byte* to, int64_t i, uint8_t value) {
+  if constexpr (widen) {
+    const auto wide = static_cast<int16_t>(value);
+    memcpy(to + i * 2, &wide, 2);
   } else {
-    memcpy(to, from, static_cast<size_t>(n));
+    to[i] = static_cast<std::byte>(value);
   }
+}
+
+template <bool widen>
+inline void copy_bytes(const std::byte* from, int64_t n, uint8_t flip, std::byte* to) {
+  for (int64_t i = 0; i < n; ++i) put<widen>(to, i, static_cast<uint8_t>(from[i]) ^ flip);
+}
+
+template <bool widen>
+void copy_pixels(const std::byte* from, int64_t step, int channels, int64_t pixels, uint8_t flip, std::byte* to) {
+  constexpr int pixel = widen ? 32 : 16;
+  if (step == 16 && channels == 16) return copy_bytes<widen>(from, pixels * 16, flip, to);
+  if (channels == 16)
+    for (int64_t p = 0; p < pixels; ++p) copy_bytes<widen>(from + p * step, 16, flip, to + p * pixel);
+  else
+    for (int64_t p = 0; p < pixels; ++p) copy_bytes<widen>(from + p * step, channels, flip, to + p * pixel);
+}
+
+void copy(const std::byte* from, int64_t step, int channels, int64_t pixels, uint8_t flip, bool widen, std::byte* to) {
+  widen ? copy_pixels<true>(from, step, channels, pixels, flip, to)
+        : copy_pixels<false>(from, step, channels, pixels, flip, to);
+}
+
+template <bool widen, int C>
+void gather_pixels(const std::byte* from, int64_t step, int64_t plane, int64_t pixels, uint8_t flip, std::byte* to) {
+  constexpr int pixel = widen ? 32 : 16;
+  for (int64_t p = 0; p < pixels; ++p) {
+    std::byte channels[C * (widen ? 2 : 1)];
+    for (int c = 0; c < C; ++c) put<widen>(channels, c, static_cast<uint8_t>(from[p * step + c * plane]) ^ flip);
+    memcpy(to + p * pixel, channels, sizeof channels);
+  }
+}
+
+template <bool widen>
+void gather_form(const std::byte* from, int64_t step, int64_t plane, int channels, int64_t pixels, uint8_t flip,
+                 std::byte* to) {
+  constexpr int size = widen ? 2 : 1;
+  int c = 0;
+  for (; c + 3 <= channels; c += 3) gather_pixels<widen, 3>(from + c * plane, step, plane, pixels, flip, to + c * size);
+  for (; c < channels; ++c) gather_pixels<widen, 1>(from + c * plane, step, plane, pixels, flip, to + c * size);
+}
+
+void gather(const std::byte* from, int64_t step, int64_t plane, int channels, int64_t pixels, uint8_t flip, bool widen,
+            std::byte* to) {
+  widen ? gather_form<true>(from, step, plane, channels, pixels, flip, to)
+        : gather_form<false>(from, step, plane, channels, pixels, flip, to);
 }
 
 // --- From sums to results ------------------------------------------------------------------------
@@ -209,15 +255,19 @@ inline void load_pixel(const int32_t* p, V (&v)[vectors]) {
 #endif
 }
 
-inline void load_bytes(const std::byte* p, bool is_signed, V (&v)[vectors]) {
+// Bytes less their zero point.
+template <bool is_signed>
+inline void load_bytes(const std::byte* p, int32_t zero, V (&v)[vectors]) {
 #if defined(__AVX512F__)
   const __m128i bytes = _mm_loadu_si128(reinterpret_cast<const __m128i*>(p));
-  v[0] = V(_mm512_cvtepi32_ps(is_signed ? _mm512_cvtepi8_epi32(bytes) : _mm512_cvtepu8_epi32(bytes)));
+  const __m512i wide = is_signed ? _mm512_cvtepi8_epi32(bytes) : _mm512_cvtepu8_epi32(bytes);
+  v[0] = V(_mm512_cvtepi32_ps(_mm512_sub_epi32(wide, _mm512_set1_epi32(zero))));
 #else
   float values[16];
   for (int i = 0; i < 16; ++i)
-    values[i] = static_cast<float>(is_signed ? static_cast<int32_t>(static_cast<int8_t>(p[i]))
-                                             : static_cast<int32_t>(static_cast<uint8_t>(p[i])));
+    values[i] = static_cast<float>((is_signed ? static_cast<int32_t>(static_cast<int8_t>(p[i]))
+                                              : static_cast<int32_t>(static_cast<uint8_t>(p[i]))) -
+                                   zero);
   for (int j = 0; j < vectors; ++j) v[j] = load(values + j * lanes);
 #endif
 }
@@ -249,6 +299,35 @@ inline void store_bytes(const V (&v)[vectors], int32_t zero, bool is_signed, std
 #endif
 }
 
+#if defined(__AVX512F__)
+// The same for four pixels together. What is too low for 32 bits stays low; what is too high is cut before.
+inline void store_bytes4(const V& a, const V& b, const V& c, const V& d, int32_t zero, bool is_signed, std::byte* out) {
+  const __m512 high = _mm512_set1_ps(static_cast<float>((is_signed ? 127 : 255) - zero));
+  const auto whole = [high](const V& v) { return _mm512_cvtps_epi32(_mm512_min_ps(v, high)); };
+  const __m512i shift = _mm512_set1_epi16(static_cast<int16_t>(is_signed ? zero + 128 : zero));
+  const __m512i ab = _mm512_adds_epi16(_mm512_packs_epi32(whole(a), whole(b)), shift);
+  const __m512i cd = _mm512_adds_epi16(_mm512_packs_epi32(whole(c), whole(d)), shift);
+  const __m512i order = _mm512_set_epi32(15, 11, 7, 3, 14, 10, 6, 2, 13, 9, 5, 1, 12, 8, 4, 0);
+  const __m512i bytes = _mm512_permutexvar_epi32(order, _mm512_packus_epi16(ab, cd));
+  const __m512i flip = _mm512_set1_epi8(is_signed ? -128 : 0);
+  _mm512_storeu_si512(out, _mm512_xor_si512(bytes, flip));
+}
+#endif
+
+template <int G, bool is_signed>
+inline __attribute__((always_inline)) void add_operand(const std::byte* operand, const QuantStep& step,
+                                                       V (&v)[G][vectors]) {
+  const auto zero = static_cast<int32_t>(step.b);
+  const bool unit = step.a == 1.0f;
+#pragma GCC unroll 8
+  for (int g = 0; g < G; ++g) {
+    V y[vectors];
+    load_bytes<is_signed>(operand + g * 16, zero, y);
+#pragma GCC unroll 4
+    for (int j = 0; j < vectors; ++j) v[g][j] = v[g][j] + (unit ? y[j] : y[j] * V(step.a));
+  }
+}
+
 // One step for G pixels: the choice of the step is made once for all of them.
 template <int G>
 inline __attribute__((always_inline)) void apply(const QuantStep& step, const QuantSpan& span, int64_t pixel,
@@ -271,45 +350,63 @@ inline __attribute__((always_inline)) void apply(const QuantStep& step, const Qu
     case QuantOp::clip: each([&](const V& x, int) { return clamp(x, step.a, step.b); }); break;
     case QuantOp::plus: {
       const std::byte* operand = step.operand + span.offset + pixel * 16;
-#pragma GCC unroll 8
-      for (int g = 0; g < G; ++g) {
-        V y[vectors];
-        load_bytes(operand + g * 16, step.is_signed, y);
-#pragma GCC unroll 4
-        for (int j = 0; j < vectors; ++j) v[g][j] = v[g][j] + (y[j] + V(step.b)) * V(step.a);
-      }
+      step.is_signed ? add_operand<G, true>(operand, step, v) : add_operand<G, false>(operand, step, v);
       break;
     }
   }
 }
 
+struct FloatStore {
+  float* out;
+  template <int G>
+  void put(const V (&v)[G][vectors], int64_t at) const {
+#pragma GCC unroll 8
+    for (int g = 0; g < G; ++g)
+#pragma GCC unroll 4
+      for (int j = 0; j < vectors; ++j) store(out + at + g * 16 + j * lanes, v[g][j]);
+  }
+};
+
+struct ByteStore {
+  std::byte* out;
+  int32_t zero;
+  bool is_signed;
+  template <int G>
+  void put(const V (&v)[G][vectors], int64_t at) const {
+    int g = 0;
+#if defined(__AVX512F__)
+    if constexpr (G % 4 == 0)
+#pragma GCC unroll 4
+      for (; g < G; g += 4)
+        store_bytes4(v[g][0], v[g + 1][0], v[g + 2][0], v[g + 3][0], zero, is_signed, out + at + g * 16);
+#endif
+#pragma GCC unroll 8
+    for (; g < G; ++g) store_bytes(v[g], zero, is_signed, out + at + g * 16);
+  }
+};
+
 template <int G, class Store>
 inline __attribute__((always_inline)) void finish_pixels(const int32_t* sums, const QuantSpan& span, int64_t pixel,
-                                                         Store store_pixel) {
+                                                         const Store& store) {
   V v[G][vectors];
 #pragma GCC unroll 8
   for (int g = 0; g < G; ++g) load_pixel(sums + (pixel + g) * 16, v[g]);
   for (int i = 0; i < span.count; ++i) apply<G>(span.steps[i], span, pixel, v);
-#pragma GCC unroll 8
-  for (int g = 0; g < G; ++g) store_pixel(v[g], (pixel + g) * 16);
+  store.template put<G>(v, pixel * 16);
 }
 
 template <class Store>
-inline __attribute__((always_inline)) void finish(const int32_t* sums, const QuantSpan& span, Store store_pixel) {
+inline __attribute__((always_inline)) void finish(const int32_t* sums, const QuantSpan& span, const Store& store) {
   constexpr int G = 8 / vectors;
   int64_t p = 0;
-  for (; p + G <= span.pixels; p += G) finish_pixels<G>(sums, span, p, store_pixel);
-  for (; p < span.pixels; ++p) finish_pixels<1>(sums, span, p, store_pixel);
+  for (; p + G <= span.pixels; p += G) finish_pixels<G>(sums, span, p, store);
+  for (; p < span.pixels; ++p) finish_pixels<1>(sums, span, p, store);
 }
 
-void to_floats(const int32_t* sums, const QuantSpan& span, float* out) {
-  finish(sums, span, [out](const V(&v)[vectors], int64_t at) {
-    for (int j = 0; j < vectors; ++j) store(out + at + j * lanes, v[j]);
-  });
-}
+void to_floats(const int32_t* sums, const QuantSpan& span, float* out) { finish(sums, span, FloatStore{out}); }
 
 void to_bytes(const int32_t* sums, const QuantSpan& span, int32_t zero, bool is_signed, std::byte* out) {
-  finish(sums, span, [=](const V(&v)[vectors], int64_t at) { store_bytes(v, zero, is_signed, out + at); });
+  finish(sums, span, ByteStore{out, zero, is_signed});
 }
 
 constexpr QuantSimd make_table() {
@@ -324,6 +421,7 @@ constexpr QuantSimd make_table() {
   table.depthwise_quads = depthwise_quads;
 #endif
   table.copy = copy;
+  table.gather = gather;
   table.to_floats = to_floats;
   table.to_bytes = to_bytes;
   return table;

@@ -15,14 +15,16 @@ struct QuantTap {
 struct QuantTile {
   const QuantTap* taps;
   int tap_count;
-  int blocks;            ///< input blocks of sixteen channels
-  int last;              ///< groups of channels in the last block
-  int64_t at;            ///< bytes from a tap's `in` to the tile's first pixel
-  int64_t second;        ///< bytes from a pixel of the tile's first row to the one below
-  int64_t block_stride;  ///< bytes between input blocks
-  const int32_t* bias;   ///< one per output channel of the tile
-  int32_t* out;          ///< sixteen sums per pixel, row after row
-  int64_t out_block;     ///< sums between output blocks
+  int blocks;              ///< input blocks of sixteen channels
+  int last;                ///< groups of channels in the last block
+  int64_t at;              ///< bytes from a tap's `in` to the tile's first pixel
+  int64_t second;          ///< bytes from a pixel of the tile's first row to the one below
+  int64_t block_stride;    ///< bytes between input blocks
+  const int32_t* bias;     ///< one per output channel of the tile
+  int32_t* out;            ///< sixteen sums per pixel, row after row
+  int64_t out_block;       ///< sums between output blocks
+  const std::byte* ahead;  ///< what later tiles will read: asked for as the tile goes on
+  int64_t ahead_step;      ///< bytes of it per input block; 0: none
 };
 
 /// What happens to a value on its way from a sum to a result.
@@ -34,7 +36,7 @@ enum class QuantOp : uint8_t {
   round,     ///< clamped to [a, b] and rounded to even
   slope,     ///< x < 0 ? x * lane : x
   clip,      ///< clamped to [a, b]
-  plus,      ///< x + (operand + b) * a, an operand of bytes
+  plus,      ///< x + (operand - b) * a, an operand of bytes with that zero point
 };
 
 struct QuantStep {
@@ -66,8 +68,13 @@ struct QuantSimd {
   /// neighbouring pixels and [16][4] weights; a tap of pairs is one pixel and [16] weights.
   void (*depthwise_quads)(const QuantTile&, int64_t pixels, int64_t step);
   void (*depthwise_pairs)(const QuantTile&, int64_t pixels, int64_t step);
-  /// Copies bytes with their highest bit flipped where `flip` says so, or widens them to 16 bits.
-  void (*copy)(const std::byte* from, std::byte* to, int64_t n, uint8_t flip, bool widen);
+  /// Copies pixels of `channels` bytes that are `step` bytes apart into pixels of sixteen, with the bits of
+  /// `flip` flipped, or widens them to 16 bits.
+  void (*copy)(const std::byte* from, int64_t step, int channels, int64_t pixels, uint8_t flip, bool widen,
+               std::byte* to);
+  /// The same from planes: a pixel's channels are `plane` bytes apart.
+  void (*gather)(const std::byte* from, int64_t step, int64_t plane, int channels, int64_t pixels, uint8_t flip,
+                 bool widen, std::byte* to);
   /// Results as floats, or rounded to even, `zero` added and clamped to a byte's range.
   void (*to_floats)(const int32_t* sums, const QuantSpan& span, float* out);
   void (*to_bytes)(const int32_t* sums, const QuantSpan& span, int32_t zero, bool is_signed, std::byte* out);
