@@ -332,6 +332,7 @@ TEST(CpuConv, Epilogues) {
                                                   {scale, add, relu},
                                                   {shift, sigmoid, add, clip},
                                                   {ratio},
+                                                  {add, relu, add},
                                                   {slopes, slopes, add}};
   for (const auto& chain : chains)
     for (const Shape& w : {Shape{20, 16, 3, 3}, Shape{3, 20, 3, 3}, Shape{32, 3, 3, 3}, Shape{18, 12, 1, 1}})

@@ -146,13 +146,17 @@ void Epilogue::apply(const MapSimd& simd, const Step& step, float* values, const
     form(values, operand, values, n);
 }
 
-bool Epilogue::ends(ConvEnd& end) const {
+bool Epilogue::ends(ConvEnd& result) const {
   using namespace elementwise;
-  end = {};
+  result = {};
+  ConvEnd end;
   if (last_block_ >= 0) return false;
   int i = 0;
   if (i < blocked_ && steps_[i].row == Add && steps_[i].from == From::tensor) end.add = steps_[i++].operand;
-  if (i == blocked_) return true;
+  if (i == blocked_) {
+    result = end;
+    return true;
+  }
   const Step& step = steps_[i++];
   if (i != blocked_ || step.swapped) return false;
   if (step.row == Relu) {
@@ -174,6 +178,7 @@ bool Epilogue::ends(ConvEnd& end) const {
   } else {
     return false;
   }
+  result = end;
   return true;
 }
 

@@ -27,9 +27,9 @@ class Epilogue {
   bool shuffle_crd() const { return crd_; }
   bool row_steps() const { return blocked_ < count_; }
 
-  /// Whether inner loops can do the blocked part themselves, as `end` says for the whole output:
-  /// `add` and `slopes` are where those of output 0 and channel 0 lie.
-  bool ends(ConvEnd& end) const;
+  /// Whether inner loops can do the blocked part themselves, as `result` says for the whole output:
+  /// `add` and `slopes` are where those of output 0 and channel 0 lie; nothing where they cannot.
+  bool ends(ConvEnd& result) const;
   /// The blocked part over `pixels` whole pixels of channel block `block`; `offset` is the distance
   /// in floats from the output tensor's beginning, for operands of its shape.
   void apply_blocked(const MapSimd& simd, float* values, int64_t pixels, int64_t block, int64_t offset) const;
