@@ -128,7 +128,8 @@ class Cpu final : public HostBackend {
     if (const auto found = by_op_.find(op.name); found != by_op_.end())
       for (const CpuKernel* kernel : found->second)
         if (fits(*kernel, problem))
-          out.push_back({kernel, kernel->name, kernel->rank, kernel->in, kernel->out, kernel->in_place});
+          out.push_back({kernel, kernel->name, kernel->rank, kernel->in, kernel->out, kernel->in_place,
+                         kernel->by_rows && kernel->by_rows(problem) ? kernel->row_step : 0});
     std::stable_sort(out.begin(), out.end(), [](const Offer& a, const Offer& b) { return a.rank > b.rank; });
     if (op.reference || op.view) out.push_back({nullptr, reference_name, 0});
   }

@@ -127,6 +127,13 @@ void run(const Args& args, Threads& threads) noexcept {
   run_direct(args, threads, form, out);
 }
 
+// Whether one picture goes in and one of the same extent comes out.
+bool keeps_extent(const Problem& problem) {
+  const ConvGeometry g = geometry_of(problem);
+  const auto same = [](const WindowAxis& a) { return a.in == a.out && a.pad_begin == 1; };
+  return g.batch == 1 && same(g.window.axis[1]) && same(g.window.axis[2]);
+}
+
 template <int step>
 std::shared_ptr<const Packed> pack_winograd_of(const Problem& problem) {
   return pack_winograd(problem, step);
@@ -177,6 +184,8 @@ constexpr CpuKernel by_winograd(Text name, int rank) {
   kernel.pack = pack_winograd_of<step>;
   kernel.scratch = scratch_winograd<step, out>;
   kernel.run = winograd<step, out>;
+  kernel.row_step = step;
+  kernel.by_rows = out == Layout::nchw16c ? keeps_extent : nullptr;
   return kernel;
 }
 

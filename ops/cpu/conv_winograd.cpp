@@ -32,21 +32,22 @@ bool winograd_fits(const ops::ConvGeometry& g) {
   return true;
 }
 
-WinogradShape::WinogradShape(const Node& node, const Shape& x, const Shape& w, Layout out_, int step_)
+WinogradShape::WinogradShape(const Node& node, const Shape& x, const Shape& w, Layout out_, int step_, Rows rows_)
     : geometry(conv_geometry(node, x, w)),
       step(step_),
       out(out_),
       packing(geometry, ConvForm::blocked, conv_simd(level()).blocks),
-      tiles_y(ceil_div(geometry.window.axis[1].out, step)),
+      rows{rows_.begin, std::min(rows_.end, geometry.window.axis[1].out)},
+      tiles_y(ceil_div(rows.end - rows.begin, step)),
       tiles_x(ceil_div(geometry.window.axis[2].out, step)) {
   const int64_t pixels = conv_simd(level()).pixels;
   const int64_t per_tile = points() * (packing.depth + packing.out_blocks * 16) * 4;
   const int64_t tiles = std::clamp<int64_t>(group_bytes / per_tile, std::max<int64_t>(14, pixels), most_tiles);
-  const int64_t rows = std::min(tiles_y, most_rows);
-  groups_y = ceil_div(tiles_y, rows);
-  groups_x = ceil_div(tiles_x, std::max<int64_t>(1, tiles / rows));
+  const int64_t high = std::min(tiles_y, most_rows);
+  groups_y = ceil_div(tiles_y, high);
+  groups_x = ceil_div(tiles_x, std::max<int64_t>(1, tiles / high));
   while (groups() < enough_groups && groups_x < tiles_x) ++groups_x;
-  group = ceil_div(tiles_y, groups_y) * columns();
+  group = std::min(tiles, tiles_y * tiles_x);
 }
 
 int64_t WinogradShape::worker_bytes() const {
@@ -120,7 +121,7 @@ Winograd::Group Winograd::place(int64_t index) const {
   const int64_t x0 = s_.tiles_x * column / s_.groups_x, x1 = s_.tiles_x * (column + 1) / s_.groups_x;
   Group group{};
   group.n = index / s_.groups_x / s_.groups_y;
-  group.y = y0 * s_.step;
+  group.y = s_.rows.begin + y0 * s_.step;
   group.x = x0 * s_.step;
   group.columns = x1 - x0;
   group.count = (y1 - y0) * group.columns;
@@ -263,7 +264,7 @@ int64_t winograd_scratch(const Problem& problem, int threads, Layout out, int st
 }
 
 void run_winograd(const Args& args, Threads& threads, Layout out, int step) {
-  const WinogradShape shape(args.node(), args.in[0].shape(), args.in[1].shape(), out, step);
+  const WinogradShape shape(args.node(), args.in[0].shape(), args.in[1].shape(), out, step, args.rows);
   if (args.out[0].elements() == 0) return;
   const Winograd winograd(args, shape, reinterpret_cast<float*>(args.scratch));
   std::byte* workers = args.scratch + align(Epilogue::scratch_floats(args.node(), shape.geometry.out_channels) * 4);

@@ -12,11 +12,12 @@ struct WinogradShape {
   int step;  ///< outputs of a tile along each axis: 4 or 6
   Layout out = Layout::row_major;
   ConvPacking packing;
-  int64_t tiles_y, tiles_x;
+  Rows rows;                   ///< of the output: a multiple of `step`, to another or the end
+  int64_t tiles_y, tiles_x;    ///< of these rows
   int64_t groups_y, groups_x;  ///< rectangles of tiles that are transformed and multiplied together
-  int64_t group = 0;           ///< tiles of the largest such rectangle
+  int64_t group = 0;           ///< tiles of such a rectangle at most, whatever the rows
 
-  WinogradShape(const Node& node, const Shape& x, const Shape& w, Layout out, int step);
+  WinogradShape(const Node& node, const Shape& x, const Shape& w, Layout out, int step, Rows rows = {});
   int reach() const { return step + 2; }  ///< inputs of a tile along each axis
   int points() const { return reach() * reach(); }
   int64_t groups() const { return geometry.batch * groups_y * groups_x; }

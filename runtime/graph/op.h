@@ -3,6 +3,7 @@
 #pragma once
 
 #include <functional>
+#include <limits>
 
 #include "runtime/graph/graph.h"
 
@@ -136,11 +137,17 @@ void infer(Infer& problem);
 
 /// What a kernel or a reference computes with. Absent inputs and outputs have no data.
 struct Packed;
+/// Rows of a 4-D output.
+struct Rows {
+  int64_t begin = 0, end = std::numeric_limits<int64_t>::max();
+};
+
 struct Args : AttrReader {
   Args(const Node& node, List<View> in, List<View> out) : AttrReader(node), in(in), out(out) {}
   List<View> in, out;
   const Packed* packed = nullptr;  ///< what the kernel's `pack` made
   std::byte* scratch = nullptr;    ///< as many bytes as the kernel's `scratch` asked for, 64-aligned
+  Rows rows;                       ///< what to compute; all, unless the kernel's offer has a row_step
   bool has_in(size_t i) const { return i < in.size() && in[i].data; }
 };
 

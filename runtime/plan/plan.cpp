@@ -1,6 +1,7 @@
 #include "runtime/plan/plan.h"
 
 #include <algorithm>
+#include <array>
 #include <chrono>
 #include <cstring>
 #include <set>
@@ -59,8 +60,8 @@ int64_t PackCache::bytes() const {
 // --- Plan ------------------------------------------------------------------------------------
 
 struct Plan::Instruction {
-  enum class What : uint8_t { step, copy, program } what = What::step;
-  uint32_t index = 0;       // into steps_ or programs_
+  enum class What : uint8_t { step, copy, program, wave } what = What::step;
+  uint32_t index = 0;       // into steps_, programs_ or waves_; a wave's steps are the next instructions
   uint32_t first_view = 0;  // into the context's views: inputs, then outputs
   uint32_t inputs = 0, outputs = 0;
 };
@@ -72,6 +73,12 @@ struct Plan::Context {
 };
 
 namespace {
+
+using Clock = std::chrono::steady_clock;
+
+double milliseconds_since(Clock::time_point begin) {
+  return std::chrono::duration<double, std::milli>(Clock::now() - begin).count();
+}
 
 std::vector<DeviceStage> find_stages(const Graph& graph, const std::vector<Choice>& choices, const Backends& backends) {
   std::vector<DeviceStage> stages;
@@ -114,7 +121,8 @@ Plan::Plan(Graph graph, const Backends& backends, PackCache& packs, const PlanOp
     const Region region{&graph_, List<Step>(steps_).subspan(stage.first, stage.count), stage.inputs, stage.outputs};
     programs_.push_back(device.compile(region));
   }
-  storage_ = lay_out(graph_, choices_, stages_);
+  if (options_.waves) waves_ = find_waves(graph_, choices_);
+  storage_ = lay_out(graph_, choices_, stages_, waves_);
   int64_t scratch = 0;
   for (const Step& step : steps_) scratch = std::max(scratch, step.scratch_bytes);
   scratch_offset_ = storage_.arena_bytes;
@@ -174,13 +182,14 @@ void Plan::make_instructions() {
     for (const Copy& copy : storage_.copies[node])
       add(Instruction::What::copy, 0, List<ValueId>(&copy.from, 1), List<ValueId>(&copy.to, 1));
   };
-  size_t stage = 0;
+  size_t stage = 0, wave = 0;
   for (size_t i = 0; i < steps_.size(); ++i) {
     if (stage < stages_.size() && stages_[stage].first == i) {
       add(Instruction::What::program, stage, stages_[stage].inputs, stages_[stage].outputs);
       i += stages_[stage++].count - 1;
       continue;
     }
+    if (wave < waves_.size() && waves_[wave].first == i) add(Instruction::What::wave, wave++, {}, {});
     add_copies(i);
     if (!storage_.done[i]) add(Instruction::What::step, i, graph_.nodes[i].in, graph_.nodes[i].out);
   }
@@ -225,39 +234,64 @@ void Plan::bind(Context& context, List<View> in, List<View> out) const {
   }
 }
 
-void Plan::execute(const Instruction& instruction, Context& context, Threads& threads, Profile* profile) const {
+void Plan::run_step(const Instruction& instruction, Context& context, Threads& threads, Rows rows) const {
   const View* first = context.views.data() + instruction.first_view;
-  const List<View> in(first, instruction.inputs), out(first + instruction.inputs, instruction.outputs);
-  switch (instruction.what) {
-    case Instruction::What::copy: copy_elements(in[0], out[0]); return;
-    case Instruction::What::program: programs_[instruction.index]->run(in, out, profile); return;
-    case Instruction::What::step: break;
-  }
   const Step& step = steps_[instruction.index];
-  Args args(*step.node, in, out);
+  Args args(*step.node, List<View>(first, instruction.inputs),
+            List<View>(first + instruction.inputs, instruction.outputs));
   args.packed = step.packed.get();
   args.scratch = context.arena.get() + scratch_offset_;
+  args.rows = rows;
   const auto& backend = *backends_[static_cast<size_t>(choices_[instruction.index].backend)];
-  const auto& host = static_cast<const HostBackend&>(backend);
-  const auto begin = profile ? std::chrono::steady_clock::now() : std::chrono::steady_clock::time_point{};
   try {
-    host.run(step.offer, args, threads);
+    static_cast<const HostBackend&>(backend).run(step.offer, args, threads);
   } catch (const Error& error) {
     fail_in_node(error, graph_, *step.node);
   }
+}
+
+void Plan::execute(const Instruction& instruction, Context& context, Threads& threads, Profile* profile) const {
+  const View* first = context.views.data() + instruction.first_view;
+  const List<View> in(first, instruction.inputs), out(first + instruction.inputs, instruction.outputs);
+  if (instruction.what == Instruction::What::copy) return copy_elements(in[0], out[0]);
+  if (instruction.what == Instruction::What::program) return programs_[instruction.index]->run(in, out, profile);
+  const auto begin = profile ? Clock::now() : Clock::time_point{};
+  run_step(instruction, context, threads, {});
   if (!profile) return;
-  const std::chrono::duration<double, std::milli> took = std::chrono::steady_clock::now() - begin;
-  profile->step(*step.node, step.offer.name, took.count());
+  const Step& step = steps_[instruction.index];
+  profile->step(*step.node, step.offer.name, milliseconds_since(begin));
+}
+
+void Plan::run_wave(const Instruction& instruction, Context& context, Threads& threads,
+                    const RunControl& control) const {
+  const Wave& wave = waves_[instruction.index];
+  std::array<double, Wave::most_steps> took{};
+  for (const Wave::Band& band : wave.bands) {
+    control.check();
+    const auto begin = control.profile ? Clock::now() : Clock::time_point{};
+    run_step((&instruction)[1 + band.node - wave.first], context, threads, band.rows);
+    if (control.profile) took[band.node - wave.first] += milliseconds_since(begin);
+  }
+  if (!control.profile) return;
+  for (size_t i = 0; i < wave.count; ++i) {
+    const Step& step = steps_[wave.first + i];
+    control.profile->step(*step.node, step.offer.name, took[i]);
+  }
 }
 
 void Plan::run(List<View> in, List<View> out, Threads& threads, const RunControl& control) const {
   auto context = take_context();
   if (options_.poison) std::memset(context->arena.get(), 0xff, static_cast<size_t>(arena_bytes_));
   bind(*context, in, out);
-  for (const Instruction& instruction : instructions_) {
-    if (control.cancel && control.cancel->load(std::memory_order_relaxed))
-      fail(Error::Kind::cancelled, "the run was cancelled");
-    execute(instruction, *context, threads, control.profile);
+  for (size_t i = 0; i < instructions_.size(); ++i) {
+    control.check();
+    const Instruction& instruction = instructions_[i];
+    if (instruction.what == Instruction::What::wave) {
+      run_wave(instruction, *context, threads, control);
+      i += waves_[instruction.index].count;
+    } else {
+      execute(instruction, *context, threads, control.profile);
+    }
   }
   const std::lock_guard lock(mutex_);
   free_.push_back(std::move(context));

@@ -39,12 +39,17 @@ struct PlanOptions {
   int threads = 1;
   int64_t memory_limit = 0;  ///< bytes of one run's arena; 0: no limit
   bool poison = false;       ///< fill the arena with NaNs before each run (tests)
+  bool waves = true;         ///< run stretches depth first where that keeps values in near caches
 };
 
 /// What a run may be told.
 struct RunControl {
   Profile* profile = nullptr;
   const std::atomic<bool>* cancel = nullptr;
+
+  void check() const {
+    if (cancel && cancel->load(std::memory_order_relaxed)) fail(Error::Kind::cancelled, "the run was cancelled");
+  }
 };
 
 class Plan {
@@ -61,6 +66,7 @@ class Plan {
   const std::vector<Step>& steps() const { return steps_; }
   const std::vector<Choice>& choices() const { return choices_; }
   const Storage& storage() const { return storage_; }
+  const std::vector<Wave>& waves() const { return waves_; }
   /// Bytes that one run needs: activations and scratch.
   int64_t arena_bytes() const { return arena_bytes_; }
   int64_t device_bytes() const;
@@ -73,6 +79,8 @@ class Plan {
   std::unique_ptr<Context> take_context() const;
   void bind(Context& context, List<View> in, List<View> out) const;
   void execute(const Instruction& instruction, Context& context, Threads& threads, Profile* profile) const;
+  void run_step(const Instruction& instruction, Context& context, Threads& threads, Rows rows) const;
+  void run_wave(const Instruction& instruction, Context& context, Threads& threads, const RunControl& control) const;
 
   Graph graph_;
   Backends backends_;
@@ -80,6 +88,7 @@ class Plan {
   std::vector<Choice> choices_;
   std::vector<Step> steps_;
   std::vector<DeviceStage> stages_;
+  std::vector<Wave> waves_;
   std::vector<std::unique_ptr<Program>> programs_;
   Storage storage_;
   std::vector<Instruction> instructions_;

@@ -1,7 +1,6 @@
 #include "runtime/plan/storage.h"
 
 #include <algorithm>
-#include <numeric>
 
 namespace tessera {
 namespace {
@@ -18,26 +17,24 @@ struct Alias {
 
 class Layouter {
  public:
-  Layouter(const Graph& graph, const std::vector<Choice>& choices, const std::vector<DeviceStage>& stages)
+  Layouter(const Graph& graph, const std::vector<Choice>& choices, const std::vector<DeviceStage>& stages,
+           const std::vector<Wave>& waves)
       : graph_(graph),
         choices_(choices),
+        waves_(waves),
         alias_(graph.values.size()),
-        position_(graph.nodes.size()),
         on_device_(graph.nodes.size()),
         maker_(graph.values.size(), never),
         last_use_(graph.values.size()),
         used_(graph.values.size()),
-        fixed_(graph.values.size()) {
+        fixed_(graph.values.size()),
+        more_(graph.values.size()) {
     storage_.places.resize(graph.values.size());
     storage_.done.resize(graph.nodes.size());
     storage_.copies.resize(graph.nodes.size() + 1);
     for (ValueId id = 0; id < alias_.size(); ++id) alias_[id] = {id};
-    std::iota(position_.begin(), position_.end(), size_t{0});
     for (const DeviceStage& stage : stages)
-      for (size_t i = stage.first; i < stage.first + stage.count; ++i) {
-        position_[i] = stage.first;
-        on_device_[i] = true;
-      }
+      for (size_t i = stage.first; i < stage.first + stage.count; ++i) on_device_[i] = true;
     for (const DeviceStage& stage : stages) {
       for (const ValueId id : stage.inputs) use(id, stage.first);
       for (const ValueId id : stage.outputs) {
@@ -52,10 +49,17 @@ class Layouter {
       for (const ValueId id : graph.nodes[i].out)
         if (id != absent) maker_[id] = i, used_[id] = true;
     }
+    for (const Wave& wave : waves)
+      for (size_t i = wave.first; i < wave.first + wave.count; ++i) {
+        for (const ValueId id : graph.nodes[i].in)
+          if (id != absent) use(id, wave.first + wave.count - 1);
+        maker_[graph.nodes[i].out[0]] = wave.first;
+      }
     fix_ends();
   }
 
   Storage run() {
+    share_waves();
     alias_views();
     for (size_t i = graph_.nodes.size(); i-- > 0;) join_concat(i);
     reuse_inputs();
@@ -98,6 +102,23 @@ class Layouter {
       if (alias.root == id) alias = {root, alias.offset + offset};
     last_use_[root] = std::max(last_use_[root], last_use_[id]);
     if (maker_[root] == never || (maker_[id] != never && maker_[id] < maker_[root])) maker_[root] = maker_[id];
+  }
+
+  // The inner results of a wave are ranges of the last inner one's bytes and of some rows more; the last
+  // result overwrites the wave's input where it can.
+  void share_waves() {
+    for (const Wave& wave : waves_) {
+      const size_t end = wave.first + wave.count;
+      const ValueId last = graph_.nodes[end - 1].out[0], inner = graph_.nodes[end - 2].out[0];
+      const int64_t row = graph_.values[inner].type.shape[3] * 16 * 4;
+      more_[inner] = wave.row_offsets[0] * row;
+      for (size_t i = wave.first; i + 2 < end; ++i)
+        merge(graph_.nodes[i].out[0], inner, wave.row_offsets[i - wave.first] * row);
+      const ValueId in = graph_.nodes[wave.first].in[0], root = alias_[in].root;
+      const bool whole = alias_[in].offset == 0 && bytes(root) == bytes(in) && more_[root] == 0;
+      if (wave.in_place && whole && !fixed_[root] && last_use_[root] < end && maker_[root] < wave.first)
+        merge(last, root, 0);
+    }
   }
 
   bool is_root(ValueId id) const { return alias_[id].root == id; }
@@ -223,7 +244,7 @@ class Layouter {
     for (size_t k = 0; k < node.in.size(); ++k) {
       const ValueId part = node.in[k];
       const ValueId root = alias_[part].root;
-      const bool whole = alias_[part].offset == 0 && bytes(root) == bytes(part);
+      const bool whole = alias_[part].offset == 0 && bytes(root) == bytes(part) && more_[root] == 0;
       const bool movable = whole && is_root(root) && !fixed_[root] && root != alias_[out].root && used_[root] &&
                            maker_[root] != never && !graph_.values[part].constant;
       if (movable)
@@ -276,7 +297,7 @@ class Layouter {
         storage_.strings.push_back(graph_.values[id].type);
         continue;
       }
-      const int64_t size = (bytes(id) + alignment - 1) / alignment * alignment + alignment;
+      const int64_t size = (bytes(id) + more_[id] + alignment - 1) / alignment * alignment + alignment;
       spans.push_back({id, size, maker_[id], std::max(maker_[id], last_use_[id])});
     }
     fit(spans);
@@ -345,19 +366,21 @@ class Layouter {
 
   const Graph& graph_;
   const std::vector<Choice>& choices_;
+  const std::vector<Wave>& waves_;
   Storage storage_;
   std::vector<Alias> alias_;
-  std::vector<size_t> position_;
   std::vector<bool> on_device_;
   std::vector<size_t> maker_, last_use_;
   std::vector<bool> used_, fixed_;
+  std::vector<int64_t> more_;  // bytes that a root needs beyond its value's
   std::vector<PartOffset> part_offsets_;
 };
 
 }  // namespace
 
-Storage lay_out(const Graph& graph, const std::vector<Choice>& choices, const std::vector<DeviceStage>& stages) {
-  return Layouter(graph, choices, stages).run();
+Storage lay_out(const Graph& graph, const std::vector<Choice>& choices, const std::vector<DeviceStage>& stages,
+                const std::vector<Wave>& waves) {
+  return Layouter(graph, choices, stages, waves).run();
 }
 
 }  // namespace tessera

@@ -1,7 +1,7 @@
 // Where every value of a plan lives: aliases, lifetimes, and offsets into one arena.
 #pragma once
 
-#include "runtime/plan/assign.h"
+#include "runtime/plan/waves.h"
 
 namespace tessera {
 
@@ -35,6 +35,7 @@ struct DeviceStage {
 };
 
 /// Lays out all values that the host sees. Values inside a device stage have no place.
-Storage lay_out(const Graph& graph, const std::vector<Choice>& choices, const std::vector<DeviceStage>& stages);
+Storage lay_out(const Graph& graph, const std::vector<Choice>& choices, const std::vector<DeviceStage>& stages,
+                const std::vector<Wave>& waves = {});
 
 }  // namespace tessera

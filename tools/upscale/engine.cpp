@@ -104,7 +104,7 @@ AxisRules Engine::rules(bool horizontal) const {
   axis.multiple = convention_.multiple;
   // Kernels compute blocks of 4 or 6 pixels, whose phase decides the last bit; a graph that is not
   // understood may divide its input into larger blocks of its own.
-  axis.align = std::lcm<int64_t>(axis.multiple, reach_.exact || options_.overlap >= 0 ? 12 : 48);
+  axis.align = std::lcm<int64_t>(axis.multiple, reach_.exact || options_.overlap >= 0 ? 12 : 16);
   axis.fixed = horizontal ? convention_.fixed_width : convention_.fixed_height;
   axis.overlap = (overlap_ + axis.align - 1) / axis.align * axis.align;
   return axis;

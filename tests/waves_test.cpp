@@ -1,0 +1,98 @@
+// Depth-first execution: the same bits as step by step, whatever the height, the threads and the residuals.
+
+#include <gtest/gtest.h>
+
+#include <cstring>
+
+#include "tests/graph_builder.h"
+
+namespace tessera::test {
+namespace {
+
+TEST(Waves, BandsFillEveryPictureOnceAndInOrder) {
+  for (const std::vector<int>& steps : {std::vector{6, 6}, std::vector{6, 4, 6, 4, 6, 6, 6, 6}, std::vector{4}})
+    for (const int64_t height : {1, 5, 12, 13, 24, 25, 100, 257})
+      for (const int64_t rows : {12, 24, 48}) {
+        std::vector<int64_t> done(steps.size());
+        for (const Wave::Band& band : wave_bands(steps, height, rows)) {
+          ASSERT_EQ(band.rows.begin, done[band.node]);
+          ASSERT_GT(band.rows.end, band.rows.begin);
+          ASSERT_TRUE(band.rows.end == height || band.rows.end % steps[band.node] == 0);
+          ASSERT_LE(band.rows.end, height);
+          ASSERT_TRUE(band.node == 0 || done[band.node - 1] >= std::min(height, band.rows.end + 1));
+          done[band.node] = band.rows.end;
+        }
+        for (const int64_t rows_done : done) ASSERT_EQ(rows_done, height);
+      }
+}
+
+// Blocks of two convolutions, every second of them with a residual from before the one before it.
+Graph chain(int blocks) {
+  GraphBuilder b;
+  const ValueId x = b.input("x", {DType::float32, {1, 3, -1, -1}});
+  unsigned seed = 0;
+  const auto conv = [&](ValueId in, int64_t from) {
+    const ValueId w = b.constant(random_tensor({48, from, 3, 3}, ++seed, -0.1f, 0.1f));
+    const ValueId y = b.node("Conv", {in, w}, {{"pads", std::vector<int64_t>{1, 1, 1, 1}}});
+    return b.node("PRelu", {y, b.constant(random_tensor({48, 1, 1}, ++seed))});
+  };
+  const ValueId first = conv(x, 3);
+  ValueId y = first;
+  for (int i = 0; i < blocks; ++i) {
+    const ValueId before = y;
+    y = conv(conv(y, 48), 48);
+    if (i % 2) y = b.node("Add", {y, before});
+  }
+  b.output(b.node("Add", {y, first}));
+  return b.graph;
+}
+
+Tensor run_chain(const Tensor& in, int threads, bool waves) {
+  const auto engine = cpu_engine(true, threads);
+  engine->plan.waves = waves;
+  Graph graph = chain(4);
+  optimizer::prepare(graph);
+  const Executor executor(graph, *engine);
+  std::vector<Datum> data(1);
+  data[0].tensor = in;
+  return executor.run(std::move(data), {})[0].tensor;
+}
+
+TEST(Waves, GiveTheSameBits) {
+  for (const Shape& shape :
+       {Shape{1, 3, 330, 130}, Shape{1, 3, 301, 140}, Shape{1, 3, 150, 267}, Shape{1, 3, 61, 603}}) {
+    const Tensor in = random_tensor(shape, 7, 0, 1);
+    const Tensor expected = run_chain(in, 1, false);
+    for (const int threads : {1, 2, 5}) {
+      const Tensor y = run_chain(in, threads, true);
+      EXPECT_EQ(std::memcmp(y.bytes.get(), expected.bytes.get(), static_cast<size_t>(y.type.bytes())), 0)
+          << shape << " with " << threads << " threads";
+    }
+  }
+}
+
+TEST(Waves, AreFoundWhereValuesAreLarge) {
+  const auto waves = [](int64_t extent) {
+    const auto engine = cpu_engine(true);
+    Graph graph = chain(4);
+    optimizer::prepare(graph);
+    const Executor executor(graph, *engine);
+    const Type type{DType::float32, {1, 3, extent, extent}};
+    bool whole = false;
+    const auto plan = executor.first_plan({&type, 1}, &whole);
+    EXPECT_TRUE(whole);
+    size_t steps = 0;
+    for (const Wave& wave : plan->waves()) {
+      EXPECT_GE(wave.count, 2u);
+      EXPECT_EQ(wave.row_offsets.size(), wave.count);
+      EXPECT_EQ(wave.row_offsets.back(), 0);
+      steps += wave.count;
+    }
+    return steps;
+  };
+  EXPECT_EQ(waves(64), 0u);
+  EXPECT_GE(waves(250), 6u);
+}
+
+}  // namespace
+}  // namespace tessera::test
