@@ -52,7 +52,8 @@ struct QuantShape {
   int64_t row_bands = 1, strips = 1, chunks = 1;
   int phases = 1;  ///< input columns are split by their remainder modulo the stride
   int64_t buffer_rows = 0, positions = 0, blocks = 0;
-  int pixel = 16;  ///< bytes per input pixel of a block, as the inner loops read it
+  int pixel = 16;    ///< bytes per input pixel of a block, as the inner loops read it
+  int64_t step = 0;  ///< bytes between the input pixels of neighbouring outputs
   int64_t item_units = 1;
 
   QuantShape(const Node& node, const Shape& x, DType type, const Shape& w, bool narrow, Source source, int threads)
@@ -62,6 +63,7 @@ struct QuantShape {
     flatten();
     const WindowAxis &h = high(), &v = wide();
     if (!packing.depthwise) phases = static_cast<int>(v.stride);
+    step = v.stride / phases * pixel;
     const auto padded = [](const WindowAxis& a) {
       return a.pad_begin > 0 || (a.out - 1) * a.stride - a.pad_begin + a.reach() > a.in;
     };
@@ -278,11 +280,10 @@ void Quantized::store(const Band& band, const int32_t* sums, int64_t block, int6
 // One or two output rows from column `x` on, in tiles of nearly equal width.
 void Quantized::run_span(const Band& band, QuantTile& tile, int blocks, int rows, int64_t y, int64_t x,
                          int64_t pixels) const {
-  const WindowAxis &h = s_.high(), &w = s_.wide();
+  const WindowAxis& h = s_.high();
   const auto& kernels = (s_.packing.quads ? simd_.quads : simd_.pairs)[rows - 1][blocks - 1];
-  const int64_t step = w.stride / s_.phases * s_.pixel;
+  const int64_t step = s_.step;
   const int64_t row = (y - band.y0) * h.stride * band.row_stride + (x - band.x0) * step;
-  const int64_t tiles = ceil_div(pixels, simd_.pixels / rows);
   tile.second = h.stride * band.row_stride;
   tile.out_block = rows * run_pixels * 16;
   if (s_.packing.depthwise) {
@@ -291,14 +292,19 @@ void Quantized::run_span(const Band& band, QuantTile& tile, int blocks, int rows
     (s_.packing.quads ? simd_.depthwise_quads : simd_.depthwise_pairs)(tile, pixels, step);
     return;
   }
-  for (int64_t i = 0; i < tiles; ++i) {
-    const int64_t begin = pixels * i / tiles, end = pixels * (i + 1) / tiles;
-    tile.at = row + begin * step;
-    tile.out = band.sums + begin * 16;
-    kernels[end - begin](tile);
+  const std::byte* ahead_end = band.taps[0].weights + 2 * s_.packing.unit_bytes(blocks);
+  const int count = static_cast<int>(pixels), widest = simd_.pixels / rows, tiles = (count + widest - 1) / widest;
+  const int width = count / tiles, wider = count % tiles;
+  tile.at = row;
+  tile.out = band.sums;
+  for (int i = 0; i < tiles; ++i) {
+    const int here = width + (i < wider ? 1 : 0);
+    kernels[here](tile);
+    tile.at += here * step;
+    tile.out += here * 16;
     // A quarter of the next unit's weights was asked for.
     tile.ahead += tile.ahead_step * tile.blocks * tile.tap_count;
-    if (tile.ahead >= band.taps[0].weights + 2 * s_.packing.unit_bytes(blocks)) tile.ahead_step = 0;
+    if (tile.ahead >= ahead_end) tile.ahead_step = 0;
   }
 }
 

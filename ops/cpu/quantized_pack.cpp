@@ -11,19 +11,21 @@ struct Weights {
   explicit Weights(const Problem& problem)
       : w(*problem.constants[quant::w]),
         zero(*problem.constants[quant::w_zero]),
-        each(w.type.shape.elements() / count()) {}
+        each(w.type.shape.elements() / std::max<int64_t>(1, count())),
+        single(zero.type.shape.elements() == 1) {}
 
   int64_t count() const { return w.type.shape[0]; }
   static int32_t byte(const Tensor& tensor, int64_t i) {
     return tensor.type.dtype == DType::int8 ? tensor.as<const int8_t>()[i] : tensor.as<const uint8_t>()[i];
   }
   int32_t at(int64_t channel, int64_t i) const {
-    return byte(w, channel * each + i) - byte(zero, zero.type.shape.elements() == 1 ? 0 : channel);
+    return byte(w, channel * each + i) - byte(zero, single ? 0 : channel);
   }
 
   const Tensor& w;
   const Tensor& zero;
   int64_t each;  // per output channel
+  bool single;
 };
 
 // Writes the weight at its place as a byte or as 16 bits.
@@ -40,7 +42,7 @@ struct Writer {
 
 void pack_depthwise(const QuantPacking& p, const Weights& weights, const Shape& shape, Writer writer) {
   const int64_t columns = shape.size() > 2 ? shape.back() : 1;
-  const int64_t spans = (columns + p.tap_columns - 1) / p.tap_columns, slots = p.quads ? 4 : 1;
+  const int64_t spans = (columns + p.tap_columns - 1) / p.tap_columns, slots = p.channels_per_group();
   for (int64_t c = 0; c < weights.count(); ++c)
     for (int64_t i = 0; i < weights.each; ++i) {
       const int64_t ky = i / columns, kx = i % columns;
@@ -50,14 +52,15 @@ void pack_depthwise(const QuantPacking& p, const Weights& weights, const Shape& 
 }
 
 void pack_dense(const QuantPacking& p, const Weights& weights, Writer writer) {
-  const int64_t size = p.channels_per_group(), groups = p.tap_bytes() / 64, bytes = p.quads ? 1 : 2;
+  const int64_t groups = p.tap_bytes() / 64, bytes = p.quads ? 1 : 2;
+  const int shift = p.quads ? 2 : 1, size = 1 << shift;  // channels per group
   for (int64_t m = 0; m < weights.count(); ++m) {
     const int64_t group = m / p.group_out, channel = m % p.group_out, unit = channel / 16 / p.unit_blocks;
     const int64_t width = p.blocks_in(unit) * 16, lane = channel - unit * p.unit_blocks * 16;
     const int64_t base = p.unit_offset(group, unit) / bytes;
     for (int64_t c = 0; c < p.group_in; ++c)
       for (int64_t tap = 0; tap < p.taps; ++tap)
-        writer.put(base + ((tap * groups + c / size) * width + lane) * size + c % size,
+        writer.put(base + (((tap * groups + (c >> shift)) * width + lane) << shift) + (c & (size - 1)),
                    weights.at(m, c * p.taps + tap));
   }
 }
@@ -74,9 +77,9 @@ QuantPacking::QuantPacking(const Node& node, const Shape& w, bool narrow) {
   taps = w.elements(2, w.size());
   depthwise = groups > 1 && group_in == 1 && group_out == 1;
   if (depthwise) {
-    // One group of sixteen times one; quads cover four neighbouring columns of the kernel.
+    // A tap takes neighbouring columns of the kernel together.
     const auto dilations = attrs.integers("dilations");
-    tap_columns = quads && (dilations.empty() || dilations.back() == 1) ? 4 : 1;
+    tap_columns = dilations.empty() || dilations.back() == 1 ? channels_per_group() : 1;
     const int64_t columns = w.back(), spans = (columns + tap_columns - 1) / tap_columns;
     taps = taps / columns * spans;
     group_in = group_out = groups;

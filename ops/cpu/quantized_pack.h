@@ -21,13 +21,14 @@ struct QuantPacking {
   /// `narrow`: all weights less their zero point fit into signed bytes.
   QuantPacking(const Node& node, const Shape& w, bool narrow);
 
+  /// Of input channels, or of columns of a depthwise kernel.
   int channels_per_group() const { return quads ? 4 : 2; }
   int64_t units() const { return (out_blocks + unit_blocks - 1) / unit_blocks; }
   int blocks_in(int64_t unit) const {
     return static_cast<int>(std::min<int64_t>(unit_blocks, out_blocks - unit * unit_blocks));
   }
   /// Bytes of one block of output channels in one tap, and where a unit's weights begin.
-  int64_t tap_bytes() const { return depthwise ? (quads ? 64 : 32) : ((in_blocks - 1) * (quads ? 4 : 8) + last) * 64; }
+  int64_t tap_bytes() const { return depthwise ? 64 : ((in_blocks - 1) * (quads ? 4 : 8) + last) * 64; }
   int64_t unit_bytes(int blocks) const { return taps * tap_bytes() * blocks; }
   int64_t unit_offset(int64_t group, int64_t unit) const {
     return (group * out_blocks + unit * unit_blocks) * taps * tap_bytes();

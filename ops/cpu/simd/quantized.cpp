@@ -173,18 +173,43 @@ void depthwise_quads(const QuantTile& t, int64_t pixels, int64_t step) {
 }
 #endif
 
-void depthwise_pairs(const QuantTile& t, int64_t pixels, int64_t step) {
-  for (int64_t p = 0; p < pixels; ++p) {
-    int32_t sum[16];
-    memcpy(sum, t.bias, sizeof sum);
-    for (int i = 0; i < t.tap_count; ++i) {
-      int16_t x[16], w[16];
-      memcpy(x, t.taps[i].in + t.at + p * step, sizeof x);
-      memcpy(w, t.taps[i].weights, sizeof w);
-      for (int c = 0; c < 16; ++c) sum[c] += static_cast<int32_t>(x[c]) * w[c];
+// Numbers of 16 and of 32 bits, as many as the level has 32-bit lanes.
+typedef int16_t Narrow __attribute__((vector_size(sum_lanes * 2)));
+typedef int32_t Wide __attribute__((vector_size(sum_lanes * 4)));
+
+// A channel and the same channel of the next pixel, side by side; neither is negative.
+inline __attribute__((always_inline)) Sums neighbours(const std::byte* p) {
+  Narrow here, next;
+  memcpy(&here, p, sizeof here);
+  memcpy(&next, p + 32, sizeof next);
+  const Wide pair = __builtin_convertvector(here, Wide) | (__builtin_convertvector(next, Wide) << 16);
+  Sums result;
+  memcpy(&result, &pair, sizeof result);
+  return result;
+}
+
+template <int P>
+inline void depthwise_pairs_run(const QuantTile& t, int64_t at, int64_t step, int32_t* out) {
+  Sums sum[P][per_block];
+  for (int p = 0; p < P; ++p)
+    for (int j = 0; j < per_block; ++j) sum[p][j] = load_sums(t.bias + j * sum_lanes);
+  for (int i = 0; i < t.tap_count; ++i) {
+    const std::byte* x = t.taps[i].in + at;
+    for (int j = 0; j < per_block; ++j) {
+      const Sums w = load_sums(t.taps[i].weights + j * sum_lanes * 4);
+#pragma GCC unroll 4
+      for (int p = 0; p < P; ++p) sum[p][j] = madd(sum[p][j], neighbours(x + p * step + j * sum_lanes * 2), w);
     }
-    memcpy(t.out + p * 16, sum, sizeof sum);
   }
+  for (int p = 0; p < P; ++p)
+    for (int j = 0; j < per_block; ++j) store_sums(out + p * 16 + j * sum_lanes, sum[p][j]);
+}
+
+void depthwise_pairs(const QuantTile& t, int64_t pixels, int64_t step) {
+  constexpr int P = sum_lanes == 4 ? 2 : 4;
+  int64_t p = 0;
+  for (; p + P <= pixels; p += P) depthwise_pairs_run<P>(t, t.at + p * step, step, t.out + p * 16);
+  for (; p < pixels; ++p) depthwise_pairs_run<1>(t, t.at + p * step, step, t.out + p * 16);
 }
 
 template <bool widen>

@@ -65,7 +65,7 @@ struct QuantSimd {
   bool has_quads;                            ///< whether the level multiplies bytes
   Tiles quads, pairs;                        ///< two rows of up to half as many pixels each
   /// One block of a depthwise convolution over pixels that are `step` bytes apart. A tap of quads is four
-  /// neighbouring pixels and [16][4] weights; a tap of pairs is one pixel and [16] weights.
+  /// neighbouring pixels and [16][4] weights; a tap of pairs is two and [16][2].
   void (*depthwise_quads)(const QuantTile&, int64_t pixels, int64_t step);
   void (*depthwise_pairs)(const QuantTile&, int64_t pixels, int64_t step);
   /// Copies pixels of `channels` bytes that are `step` bytes apart into pixels of sixteen, with the bits of
