@@ -459,6 +459,8 @@ const OpDef rows[] = {
     {"Pow", "", 7, {2, 2}, {1, 1}, "T=numeric; U=numeric : T, U -> T", {}, infer_pair, power},
     {"PRelu", "", 1, {2, 2}, {1, 1}, two_floats, {}, infer_old_prelu, old_prelu},
     {"PRelu", "", 7, {2, 2}, {1, 1}, two_numbers, {}, infer_prelu, binary<row::PRelu>},
+    // The parameter-free attention of SPAN: what comes in is added to what a block made, and weighted by it.
+    {"Gate", "tessera", 1, {2, 2}, {1, 1}, two_floats, {}, infer_pair, binary<row::Gate>},
     several<row::Min>("Min", "T=numeric : T... -> T"),
     several<row::Max>("Max", "T=numeric : T... -> T"),
     several<row::Add>("Sum", "T=float : T... -> T"),

@@ -1,4 +1,5 @@
-// Activations that exporters spell out: x * Sigmoid(x) is Swish; x/2 * (1 + Erf(x / sqrt 2)) is Gelu.
+// Activations that exporters spell out: x * Sigmoid(x) is Swish; x/2 * (1 + Erf(x / sqrt 2)) is Gelu;
+// (x + y) * (Sigmoid(x) - 1/2), SPAN's attention, is Gate.
 
 #include <cmath>
 
@@ -63,13 +64,36 @@ bool find_gelu(Edit& edit, const Node& erf) {
   return true;
 }
 
+bool find_gate(Edit& edit, Node& mul) {
+  if (mul.in.size() != 2 || mul.opset < 7) return false;
+  for (const size_t side : {0, 1}) {
+    const Node *sum = edit.maker(mul.in[side]), *shifted = edit.maker(mul.in[1 - side]);
+    if (!is(sum, "Add") || edit.only_user(sum->out[0]) != &mul || !shifted) continue;
+    ValueId weight = is(shifted, "Sub") && is_number(edit, shifted->in[1], 0.5) ? shifted->in[0] : absent;
+    if (weight == absent) weight = other_than(edit, shifted, "Add", -0.5);
+    const Node* sigmoid = weight == absent ? nullptr : edit.maker(weight);
+    if (!is(sigmoid, "Sigmoid") || edit.only_user(weight) != shifted) continue;
+    if (edit.only_user(shifted->out[0]) != &mul) continue;
+    const ValueId x = sigmoid->in[0];
+    if (sum->in[0] != x && sum->in[1] != x) continue;
+    const ValueId y = partner(*sum, x);
+    mul.op = find_op("tessera", "Gate", 1);
+    mul.opset = 7;
+    mul.attrs = nullptr;
+    mul.in = {x, y};
+    edit.refresh();
+    return true;
+  }
+  return false;
+}
+
 }  // namespace
 
 bool find_activations(Graph& graph, const Fits&) {
   Edit edit(graph);
   bool changed = false;
   for (Node& node : graph.nodes) {
-    if (is(&node, "Mul")) changed |= find_swish(edit, node);
+    if (is(&node, "Mul")) changed |= find_swish(edit, node) || find_gate(edit, node);
     if (is(&node, "Erf")) changed |= find_gelu(edit, node);
   }
   return edit.finish() || changed;

@@ -75,6 +75,23 @@ TEST(Optimizer, ActivationsJoinTheConvolution) {
   }
 }
 
+TEST(Optimizer, TheAttentionOfSpanJoinsTheConvolution) {
+  const auto half = [](GraphBuilder& b, float value) { return b.constant(random_tensor({}, 1, value, value)); };
+  for (const bool subtracted : {true, false})
+    for (const bool swapped : {true, false})
+      for (const bool other : {false, true}) {  // a weight that is not half a unit below stays as it is
+        GraphBuilder b;
+        const ValueId x = b.input("x", {DType::float32, {1, 16, 12, 13}});
+        const ValueId y = conv(b, x, 16, 16, 1);
+        const ValueId weight = b.node("Sigmoid", {y}), number = half(b, other ? 0.25f : subtracted ? 0.5f : -0.5f);
+        const ValueId shifted = b.node(subtracted ? "Sub" : "Add", {weight, number});
+        const ValueId sum = swapped ? b.node("Add", {x, y}) : b.node("Add", {y, x});
+        b.output(swapped ? b.node("Mul", {shifted, sum}) : b.node("Mul", {sum, shifted}));
+        const size_t steps = expect_same(b.graph, {random_tensor({1, 16, 12, 13}, 3)});
+        EXPECT_EQ(steps == 1, !other) << subtracted << swapped;
+      }
+}
+
 TEST(Optimizer, ThePictureTailOfACompactModelIsOneStep) {
   GraphBuilder b;
   const ValueId x = b.input("x", {DType::float32, {1, 3, 20, 18}});

@@ -335,26 +335,34 @@ void run_where(const Args& args, Threads& threads) noexcept {
 
 constexpr Layout nchw16c = Layout::nchw16c;
 // Two rows per operator: plain and blocked.
-#define TESSERA_ROWS(Op, takes, takes_blocked)                                                               \
-  {.op = Op, .name = "map", .in_place = true, .accepts = takes, .accepts_epilogue = chain_fits, .run = run}, \
-      {.op = Op,                                                                                             \
-       .name = "map.nchw16c",                                                                                \
-       .in = nchw16c,                                                                                        \
-       .out = nchw16c,                                                                                       \
-       .in_place = true,                                                                                     \
-       .accepts = takes_blocked,                                                                             \
-       .accepts_epilogue = accepts_blocked_epilogue,                                                         \
+#define TESSERA_ROWS(Op, of_domain, takes, takes_blocked) \
+  {.op = Op,                                              \
+   .name = "map",                                         \
+   .domain = of_domain,                                   \
+   .in_place = true,                                      \
+   .accepts = takes,                                      \
+   .accepts_epilogue = chain_fits,                        \
+   .run = run},                                           \
+      {.op = Op,                                          \
+       .name = "map.nchw16c",                             \
+       .domain = of_domain,                               \
+       .in = nchw16c,                                     \
+       .out = nchw16c,                                    \
+       .in_place = true,                                  \
+       .accepts = takes_blocked,                          \
+       .accepts_epilogue = accepts_blocked_epilogue,      \
        .run = run_blocked},
 
 constexpr CpuKernel rows[] = {
-#define TESSERA_UNARY(id, Op, CLASS, expression) TESSERA_ROWS(#Op, accepts_unary, accepts_blocked_unary)
-#define TESSERA_BINARY(id, Op, CLASS, expression)                                                         \
-  TESSERA_ROWS(#Op, id == elementwise::Min || id == elementwise::Max ? accepts_variadic : accepts_binary, \
+#define TESSERA_UNARY(id, Op, CLASS, expression) TESSERA_ROWS(#Op, "", accepts_unary, accepts_blocked_unary)
+#define TESSERA_BINARY(id, Op, CLASS, expression)                                                             \
+  TESSERA_ROWS(#Op, "", id == elementwise::Min || id == elementwise::Max ? accepts_variadic : accepts_binary, \
                accepts_blocked)
 #include "ops/elementwise.def"
 #undef TESSERA_UNARY
 #undef TESSERA_BINARY
-    TESSERA_ROWS("Sum", accepts_variadic, accepts_blocked) TESSERA_ROWS("Mean", accepts_variadic, accepts_blocked){
+    TESSERA_ROWS("Gate", "tessera", accepts_binary, accepts_blocked) TESSERA_ROWS(
+        "Sum", "", accepts_variadic, accepts_blocked) TESSERA_ROWS("Mean", "", accepts_variadic, accepts_blocked){
         .op = "Where", .name = "where", .accepts = accepts_where, .run = run_where},
 };
 
