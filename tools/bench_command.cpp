@@ -1,11 +1,10 @@
 // tessera bench: how long a model takes to load and to run, and what memory it needs.
-#include <sys/resource.h>
-
 #include <algorithm>
 #include <chrono>
 #include <iostream>
 #include <map>
 
+#include "tools/memory.h"
 #include "tools/options.h"
 
 namespace tessera::tools {
@@ -91,12 +90,6 @@ class Runner {
   std::vector<Datum> in_data_;
   bool fixed_ = true;
 };
-
-int64_t peak_rss_bytes() {
-  rusage usage{};
-  getrusage(RUSAGE_SELF, &usage);
-  return static_cast<int64_t>(usage.ru_maxrss) * 1024;
-}
 
 nlohmann::json node_json(const NodeTimes& times) {
   nlohmann::json rows = nlohmann::json::array();

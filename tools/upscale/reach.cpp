@@ -94,7 +94,8 @@ class Walk {
   }
 
   void note(bool& flag, bool value, Text op) {
-    if (flag != value && reach_.reason.empty()) reach_.reason = op;
+    // What sees the whole picture is worse than what is not followed.
+    if (flag != value && (reach_.reason.empty() || &flag == &reach_.global)) reach_.reason = op;
     flag = value;
   }
 

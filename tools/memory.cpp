@@ -1,0 +1,23 @@
+#include "tools/memory.h"
+
+#include <fstream>
+#include <string>
+
+namespace tessera::tools {
+
+namespace {
+
+int64_t status_bytes(const char* field) {
+  std::ifstream status("/proc/self/status");
+  int64_t kilobytes = 0;
+  for (std::string word; status >> word;)
+    if (word == field && status >> kilobytes) break;
+  return kilobytes * 1024;
+}
+
+}  // namespace
+
+int64_t peak_rss_bytes() { return status_bytes("VmHWM:"); }
+int64_t rss_bytes() { return status_bytes("VmRSS:"); }
+
+}  // namespace tessera::tools
