@@ -14,25 +14,30 @@ bool scalar_of(const Tensor* tensor, double* value) {
   return true;
 }
 
-Edit::Edit(Graph& graph) : graph_(graph) { refresh(); }
-
-void Edit::refresh() {
-  maker_.assign(graph_.values.size(), nullptr);
-  users_.assign(graph_.values.size(), {});
-  pinned_.assign(graph_.values.size(), false);
+Edit::Edit(Graph& graph) : graph_(graph), pinned_(graph.values.size()) {
   for (const ValueId id : graph_.inputs) pinned_[id] = true;
   for (const ValueId id : graph_.outputs) pinned_[id] = true;
   for (const auto& [outer, inner] : graph_.captures) pinned_[inner] = true;
+  for (const Node& node : graph_.nodes) {
+    if (!node.op || !node.attrs) continue;
+    for (const auto& [name, attr] : *node.attrs)
+      if (const auto* body = std::get_if<std::shared_ptr<Graph>>(&attr))
+        for (const auto& [outer, inner] : (*body)->captures) pinned_[outer] = true;
+  }
+  refresh();
+}
+
+void Edit::refresh() {
+  maker_.assign(graph_.values.size(), nullptr);
+  for (auto& users : users_) users.clear();  // rewrites come one after the other: their memory serves again
+  users_.resize(graph_.values.size());
+  pinned_.resize(graph_.values.size());
   for (Node& node : graph_.nodes) {
     if (!node.op) continue;
     for (const ValueId id : node.in)
       if (id != absent) users_[id].push_back(&node);
     for (const ValueId id : node.out)
       if (id != absent) maker_[id] = &node;
-    if (!node.attrs) continue;
-    for (const auto& [name, attr] : *node.attrs)
-      if (const auto* body = std::get_if<std::shared_ptr<Graph>>(&attr))
-        for (const auto& [outer, inner] : (*body)->captures) pinned_[outer] = true;
   }
 }
 

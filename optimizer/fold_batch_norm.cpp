@@ -72,6 +72,7 @@ bool fold_into(Edit& edit, Node& conv) {
     if (affine->out[i] != absent && edit.uses(affine->out[i]) > 0) return false;
 
   Tensor new_weights = weights->clone();
+  weights->drop_pages();
   Tensor new_bias = Tensor::make({DType::float32, {channels}});
   const int64_t per_channel = channels ? weights->type.shape.elements() / channels : 0;
   for (int64_t c = 0; c < channels; ++c) {

@@ -2,6 +2,7 @@
 // once, inputs and outputs keep their declared types through a Cast.
 
 #include <algorithm>
+#include <cstring>
 
 #include "optimizer/rewrites.h"
 
@@ -18,7 +19,18 @@ bool is_heavy(const Node& node) {
 Tensor widened(const Tensor& half) {
   Tensor wide = Tensor::make({DType::float32, half.type.shape});
   const int64_t count = half.type.shape.elements();
-  for (int64_t i = 0; i < count; ++i) wide.as<float>()[i] = static_cast<float>(element_as_double(half.view(), i));
+  const auto widen = [&]<class T>() {
+    for (int64_t i = 0; i < count; ++i) {
+      T value;  // it may lie anywhere in a model file
+      std::memcpy(&value, half.bytes.get() + i * static_cast<int64_t>(sizeof value), sizeof value);
+      wide.as<float>()[i] = static_cast<float>(value);
+    }
+  };
+  if (half.type.dtype == DType::float16)
+    widen.template operator()<float16>();
+  else
+    widen.template operator()<bfloat16>();
+  half.drop_pages();
   return wide;
 }
 

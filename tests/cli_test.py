@@ -153,6 +153,21 @@ class Command(unittest.TestCase):
         self.assertEqual(report["plan"]["steps"][0]["out"], ["float32[4,2]"])
         self.assertIn("float32[n,2]", self.run_it("inspect", "add.onnx").stdout)
 
+    def test_memory_is_forecast(self):
+        model_file = pathlib.Path(__file__).resolve().parent.parent / "models" / "photo-x2.onnx"
+        weights = tensor([1024, 4096], [0.5] * 4096 * 1024) + field(8, "w")
+        (self.path / "product.onnx").write_bytes(model([node("MatMul", ["x", "w"], ["y"])], [value("x", ["n", 1024])],
+                                                       [value("y", ["n", 4096])], [weights]))
+        for name, shape in [(model_file, "1x3x128x128"), (model_file, "1x3x512x512"), (model_file, "1x3x300x1000"),
+                            ("product.onnx", "1x1024"), ("product.onnx", "2000x1024")]:
+            where = ["--device", "cpu", "--json", "--shape", shape]
+            plan = json.loads(self.run_it("inspect", name, *where).stdout)["plan"]
+            bench = json.loads(self.run_it("bench", name, "--runs", "1", *where).stdout)
+            for key in ("weights_bytes", "packed_bytes", "arena_bytes", "scratch_bytes"):
+                self.assertEqual(plan[key], bench[key], key)
+            self.assertAlmostEqual(plan["peak_rss_bytes"] / bench["peak_rss_bytes"], 1, delta=0.05,
+                                   msg=f"{name} {shape}")
+
     def test_check(self):
         self.assertIn("runs", self.run_it("check", "add.onnx").stdout)
         report = json.loads(self.run_it("check", "add.onnx", "--json").stdout)
@@ -200,12 +215,12 @@ class Command(unittest.TestCase):
     def test_model_that_gets_shorter_is_named(self):
         model_file = self.path / "large.onnx"
         weights = tensor([512, 512], [0.5] * 512 * 512) + field(8, "w")
-        model_file.write_bytes(model([node("MatMul", ["x", "w"], ["y"])], [value("x", [1, 512])],
-                                     [value("y", [1, 512])], [weights]))
+        model_file.write_bytes(model([node("MatMul", ["x", "w"], ["y"])], [value("x", ["n", "k"])],
+                                     [value("y", ["n", 512])], [weights]))
         os.mkfifo(self.path / "input.npy")
         process = subprocess.Popen([TESSERA, "run", model_file, "--device", "cpu", "-i", "x=input.npy"],
                                    cwd=self.path, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
-        # The command opens its input once the model is loaded.
+        # The command opens its input once the model is loaded; with an extent so open, nothing is packed before.
         with open(self.path / "input.npy", "wb") as pipe:
             os.truncate(model_file, 4096)
             pipe.write(npy([1, 512], [0.5] * 512))

@@ -331,20 +331,18 @@ TEST(UpscaleEngine, bad_results_are_errors) {
 TEST(UpscaleEngine, too_little_memory_makes_windows_smaller) {
   Blur model;
   const Picture picture = noise(150, 90, 3), whole = upscale_with(model, picture);
-  model.most_pixels = 7000;
+  model.most_pixels = 4000;
   for (const int64_t tile : {0, 128}) {
-    EngineOptions options;
-    options.tile = tile;
     Report report;
-    const Picture result = Engine(model, options).upscale(picture, report);
+    const Picture result = Engine(model, tiles(tile, 4)).upscale(picture, report);
     EXPECT_EQ(result.samples, whole.samples);
     EXPECT_GT(report.windows, 1);
     EXPECT_LE(report.window_width * report.window_height, model.most_pixels);
     ASSERT_FALSE(report.notes.empty());
     EXPECT_NE(report.notes[0].find("not enough memory for windows of"), std::string::npos) << report.notes[0];
   }
-  model.most_pixels = 5000; // fewer than a window with its overlap has
-  EXPECT_THROW(upscale_with(model, picture), Error);
+  model.most_pixels = 1100;  // fewer than a window with its overlap has
+  EXPECT_THROW(upscale_with(model, picture, tiles(0, 4)), Error);
 }
 
 TEST(UpscaleEngine, hidden_colors_do_not_bleed) {

@@ -4,6 +4,7 @@
 #include <map>
 
 #include "runtime/onnx/load.h"
+#include "tools/memory.h"
 #include "tools/options.h"
 
 namespace tessera::tools {
@@ -59,7 +60,7 @@ std::string types_text(const std::vector<Type>& types) {
   return text;
 }
 
-nlohmann::json plan_json(const std::vector<StepInfo>& steps, const Memory& memory) {
+nlohmann::json plan_json(const std::vector<StepInfo>& steps, const Memory& memory, int64_t peak) {
   nlohmann::json rows = nlohmann::json::array();
   double flops = 0;
   for (const StepInfo& step : steps) {
@@ -75,19 +76,26 @@ nlohmann::json plan_json(const std::vector<StepInfo>& steps, const Memory& memor
                     {"flops", step.flops}});
     flops += step.flops;
   }
-  return {
-      {"steps", rows}, {"flops", flops}, {"arena_bytes", memory.arena_bytes}, {"weights_bytes", memory.weights_bytes}};
+  return {{"steps", rows},
+          {"flops", flops},
+          {"weights_bytes", memory.weights_bytes},
+          {"packed_bytes", memory.packed_bytes},
+          {"arena_bytes", memory.arena_bytes},
+          {"scratch_bytes", memory.scratch_bytes},
+          {"peak_rss_bytes", peak}};
 }
 
-void print_plan(const std::vector<StepInfo>& steps, const Memory& memory) {
+void print_plan(const std::vector<StepInfo>& steps, const Memory& memory, int64_t peak) {
   std::vector<std::vector<std::string>> rows{{"node", "op", "backend", "kernel", "Mflop", "output"}};
   double flops = 0;
   for (const StepInfo& step : steps) {
     rows.push_back({step.node, step.op, step.backend, step.kernel, fixed(step.flops / 1e6, 2), types_text(step.out)});
     flops += step.flops;
   }
-  std::cout << "plan: " << steps.size() << " steps, " << fixed(flops / 1e9, 3) << " Gflop, arena "
-            << bytes_text(memory.arena_bytes) << ", weights " << bytes_text(memory.weights_bytes) << '\n';
+  std::cout << "plan: " << steps.size() << " steps, " << fixed(flops / 1e9, 3) << " Gflop\n"
+            << "memory: weights " << bytes_text(memory.weights_bytes) << ", packed " << bytes_text(memory.packed_bytes)
+            << ", arena " << bytes_text(memory.arena_bytes) << " (scratch " << bytes_text(memory.scratch_bytes)
+            << "); a process that runs it: " << bytes_text(peak) << '\n';
   print_table(rows, {false, false, false, false, true, false});
 }
 
@@ -133,10 +141,11 @@ void inspect(const ModelOptions& options) {
     const std::vector<Type> types = input_types(session.inputs(), options.input);
     const std::vector<StepInfo> steps = session.steps(types);
     const Memory memory = session.forecast(types);
+    const int64_t peak = forecast_rss_bytes(session, types);
     if (options.json)
-      report["plan"] = plan_json(steps, memory);
+      report["plan"] = plan_json(steps, memory, peak);
     else
-      print_plan(steps, memory);
+      print_plan(steps, memory, peak);
   }
   if (options.json) std::cout << report.dump(2, ' ', false, nlohmann::json::error_handler_t::replace) << '\n';
 }

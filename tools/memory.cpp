@@ -1,5 +1,6 @@
 #include "tools/memory.h"
 
+#include <algorithm>
 #include <fstream>
 #include <string>
 
@@ -19,5 +20,10 @@ int64_t status_bytes(const char* field) {
 
 int64_t peak_rss_bytes() { return status_bytes("VmHWM:"); }
 int64_t rss_bytes() { return status_bytes("VmRSS:"); }
+
+int64_t forecast_rss_bytes(const Session& session, List<Type> in) {
+  const Memory memory = session.forecast(in);
+  return std::max(peak_rss_bytes(), rss_bytes() + memory.arena_bytes + memory.ends_bytes);
+}
 
 }  // namespace tessera::tools

@@ -137,19 +137,22 @@ std::shared_ptr<const Packed> pack_winograd(const Problem& problem, int step) {
   const Weights weights(problem, g);
   const int64_t matrix = p.depth * p.out_blocks * 16;
   Tensor out = Tensor::make({DType::float32, {reach * reach * matrix}});
-  for (int64_t m = 0; m < p.group_out; ++m) {
-    const int64_t unit = m / (16 * p.unit_blocks), within = m % (16 * p.unit_blocks);
-    const int width = p.blocks_in(unit) * 16;
-    float* to = out.as<float>() + unit * p.unit_blocks * 16 * p.depth + within;
+  // Sixteen outputs at a time, so that whole lines are stored.
+  constexpr int lanes = 16;
+  for (int64_t block = 0; block < p.out_blocks; ++block) {
+    const int64_t unit = block / p.unit_blocks, width = p.blocks_in(unit) * lanes;
+    const int64_t offset = unit * p.unit_blocks * lanes * p.depth + block % p.unit_blocks * lanes;
     for (int64_t c = 0; c < p.group_in; ++c) {
-      double w[3][3];
-      for (int k = 0; k < 9; ++k) w[k / 3][k % 3] = weights.at(0, m, c, k);
-      float* point = to + c * width;
+      double w[9][lanes], half[3][lanes];
+      for (int m = 0; m < lanes; ++m)
+        for (int k = 0; k < 9; ++k) w[k][m] = weights.at(0, block * lanes + m, c, k);
+      float* point = out.as<float>() + offset + c * width;
       for (const auto& row : basis) {
-        double half[3];
-        for (int k = 0; k < 3; ++k) half[k] = row[0] * w[0][k] + row[1] * w[1][k] + row[2] * w[2][k];
+        for (int k = 0; k < 3; ++k)
+          for (int m = 0; m < lanes; ++m) half[k][m] = row[0] * w[k][m] + row[1] * w[3 + k][m] + row[2] * w[6 + k][m];
         for (const auto& column : basis) {
-          *point = static_cast<float>(half[0] * column[0] + half[1] * column[1] + half[2] * column[2]);
+          for (int m = 0; m < lanes; ++m)
+            point[m] = static_cast<float>(half[0][m] * column[0] + half[1][m] * column[1] + half[2][m] * column[2]);
           point += matrix;
         }
       }

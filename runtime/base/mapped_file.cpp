@@ -9,6 +9,8 @@
 #include <algorithm>
 #include <cerrno>
 #include <cstring>
+#include <map>
+#include <mutex>
 #include <utility>
 
 #if __has_include(<linux/openat2.h>)
@@ -159,12 +161,45 @@ std::shared_ptr<const MappedFile> MappedFile::open_beneath(const std::string& di
   return map(file.number(), name);
 }
 
-void MappedFile::drop_pages() const {
-  if (size_) ::madvise(const_cast<std::byte*>(data_), size_, MADV_DONTNEED);
+namespace {
+
+// All files that are mapped: the end of each by its begin.
+struct Mapped {
+  std::mutex mutex;
+  std::map<uintptr_t, uintptr_t> ends;
+};
+Mapped& mapped() {
+  static auto& all = *new Mapped;  // never destroyed: files may outlive every other object
+  return all;
+}
+
+uintptr_t number_of(const void* address) { return reinterpret_cast<uintptr_t>(address); }
+
+}  // namespace
+
+MappedFile::MappedFile(const std::byte* data, size_t size) : data_(data), size_(size) {
+  const std::lock_guard lock(mapped().mutex);
+  if (size_) mapped().ends[number_of(data_)] = number_of(data_) + size_;
+}
+
+void MappedFile::drop_pages(const void* begin, size_t size) {
+  // Where the system maps more than the page that is touched, it does so up to this size.
+  constexpr uintptr_t around = uintptr_t{2} << 20;
+  const std::lock_guard lock(mapped().mutex);
+  auto file = mapped().ends.upper_bound(number_of(begin));
+  if (file == mapped().ends.begin()) return;
+  --file;
+  if (number_of(begin) >= file->second) return;
+  const uintptr_t from = std::max(file->first, number_of(begin) / around * around);
+  const uintptr_t to = std::min(file->second, (number_of(begin) + size + around - 1) / around * around);
+  ::madvise(reinterpret_cast<void*>(from), to - from, MADV_DONTNEED);
 }
 
 MappedFile::~MappedFile() {
-  if (size_) ::munmap(const_cast<std::byte*>(data_), size_ + guard_bytes);
+  if (!size_) return;
+  const std::lock_guard lock(mapped().mutex);
+  mapped().ends.erase(number_of(data_));
+  ::munmap(const_cast<std::byte*>(data_), size_ + guard_bytes);
 }
 
 }  // namespace tessera

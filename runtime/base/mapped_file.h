@@ -29,10 +29,12 @@ class MappedFile {
   /// Gives back the memory of pages that were touched; they are read again when they are needed.
   /// A system may map two megabytes around every byte that is looked at, so that looking at the
   /// names of a model's weights would make all of them resident.
-  void drop_pages() const;
+  void drop_pages() const { drop_pages(data_, size_); }
+  /// The same for a part of a file, if the bytes are in one that is mapped; else nothing.
+  static void drop_pages(const void* begin, size_t size);
 
  private:
-  MappedFile(const std::byte* data, size_t size) : data_(data), size_(size) {}
+  MappedFile(const std::byte* data, size_t size);
   static std::shared_ptr<const MappedFile> map(int descriptor, const std::string& path);
 
   const std::byte* data_;

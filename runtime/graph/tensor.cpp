@@ -4,6 +4,9 @@
 #include <new>
 #include <ostream>
 
+#include "runtime/base/mapped_file.h"
+#include "runtime/base/memory.h"
+
 namespace tessera {
 namespace {
 
@@ -71,22 +74,16 @@ Tensor Tensor::make(const Type& type) {
   Tensor tensor{type, nullptr};
   const int64_t bytes = type.bytes();
   // One cache line more, so that vector code may read past the last element.
-  const size_t room = (static_cast<size_t>(bytes) + 2 * alignment - 1) / alignment * alignment;
-  auto* memory = static_cast<std::byte*>(::operator new (room, std::align_val_t{alignment}, std::nothrow));
-  if (!memory) fail(Error::Kind::memory, "no memory for a tensor ", type, " of ", bytes, " bytes");
-  std::memset(memory, 0, room);
-  const auto release = [](std::byte* p) { ::operator delete (p, std::align_val_t{alignment}); };
-  if (type.dtype != DType::string) {
-    tensor.bytes = {memory, release};
-    return tensor;
-  }
+  tensor.bytes = allocate_zeroed(static_cast<size_t>(bytes) + alignment);
+  if (!tensor.bytes) fail(Error::Kind::memory, "no memory for a tensor ", type, " of ", bytes, " bytes");
+  if (type.dtype != DType::string) return tensor;
   const int64_t count = type.stored_elements();
-  auto* strings = reinterpret_cast<std::string*>(memory);
+  auto* strings = tensor.as<std::string>();
   for (int64_t i = 0; i < count; ++i) new (strings + i) std::string;
-  tensor.bytes = {memory, [count, release](std::byte* p) {
-                    std::destroy_n(reinterpret_cast<std::string*>(p), count);
-                    release(p);
-                  }};
+  const auto destroy = [count, memory = tensor.bytes](std::byte* p) {
+    std::destroy_n(reinterpret_cast<std::string*>(p), count);
+  };
+  tensor.bytes = {tensor.bytes.get(), destroy};
   return tensor;
 }
 
@@ -101,6 +98,8 @@ Tensor Tensor::scalar(int64_t value) {
   *tensor.as<int64_t>() = value;
   return tensor;
 }
+
+void Tensor::drop_pages() const { MappedFile::drop_pages(bytes.get(), static_cast<size_t>(type.bytes())); }
 
 Tensor Tensor::clone() const {
   Tensor copy = make(type);

@@ -57,6 +57,10 @@ struct Tensor {
   static Tensor of(List<int64_t> values);  ///< an int64 vector
   static Tensor scalar(int64_t value);     ///< an int64 scalar
 
+  /// Gives back the memory of elements that lie in a mapped file, where a copy in another form has been
+  /// made; they are read again when they are needed. Other tensors stay as they are.
+  void drop_pages() const;
+
   /// A copy that owns its bytes.
   Tensor clone() const;
   /// Whether T* may be used on the elements. Large weights that lie in a model file may be anywhere.

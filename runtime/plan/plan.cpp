@@ -6,6 +6,8 @@
 #include <cstring>
 #include <set>
 
+#include "runtime/base/memory.h"
+
 namespace tessera {
 
 // --- PackCache -------------------------------------------------------------------------------
@@ -34,6 +36,7 @@ std::shared_ptr<const Packed> PackCache::get(const HostBackend& backend, const O
     if (constant && !constant->is_aligned()) constant = &copies.emplace_back(constant->clone());
   entry.packed = backend.pack(offer, {problem.node, problem.in, problem.out, constants});
   if (!entry.packed) return nullptr;
+  for (const auto& source : entry.sources) source->drop_pages();
   const std::lock_guard lock(mutex_);
   return entries_.emplace(key, std::move(entry)).first->second.packed;
 }
@@ -44,6 +47,7 @@ std::shared_ptr<const Tensor> PackCache::aligned(const std::shared_ptr<const Ten
   if (found != aligned_.end() && found->second.copy->type == constant->type) return found->second.copy;
   if (!make) return nullptr;
   auto copy = std::make_shared<const Tensor>(constant->clone());
+  constant->drop_pages();
   aligned_.insert_or_assign(constant->bytes.get(), Aligned{constant, copy});
   return copy;
 }
@@ -67,7 +71,7 @@ struct Plan::Instruction {
 };
 
 struct Plan::Context {
-  std::unique_ptr<std::byte, void (*)(std::byte*)> arena{nullptr, nullptr};
+  std::shared_ptr<std::byte> arena;
   std::vector<View> views;
   std::vector<Tensor> strings;
 };
@@ -206,13 +210,10 @@ std::unique_ptr<Plan::Context> Plan::take_context() const {
     }
   }
   auto context = std::make_unique<Context>();
-  constexpr std::align_val_t alignment{4096};
   // A little more than planned: vector code may read past the last element.
-  auto* memory =
-      static_cast<std::byte*>(::operator new(static_cast<size_t>(arena_bytes_) + 4096, alignment, std::nothrow));
-  if (!memory)
+  context->arena = allocate_zeroed(static_cast<size_t>(arena_bytes_) + 4096);
+  if (!context->arena)
     fail(Error::Kind::memory, "no memory for ", arena_bytes_ >> 20, " MiB: use a smaller input or smaller tiles");
-  context->arena = {memory, [](std::byte* p) { ::operator delete (p, std::align_val_t{4096}); }};
   for (const Type& type : storage_.strings) context->strings.push_back(Tensor::make(type));
   for (const Type& type : view_types_) context->views.push_back({type, nullptr});
   return context;

@@ -69,6 +69,7 @@ class Plan {
   const std::vector<Wave>& waves() const { return waves_; }
   /// Bytes that one run needs: activations and scratch.
   int64_t arena_bytes() const { return arena_bytes_; }
+  int64_t scratch_bytes() const { return arena_bytes_ - scratch_offset_; }
   int64_t device_bytes() const;
 
  private:

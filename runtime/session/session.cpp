@@ -38,6 +38,7 @@ struct Session::Impl {
 
   void start(onnx::Loaded loaded, const SessionOptions& given);
   void choose_device();
+  void pack_weights() const;
   std::vector<Type> checked_types(List<Type> in) const;
   void check_input(const Port& port, Kind kind, const Type& type) const;
 };
@@ -116,6 +117,26 @@ void Session::Impl::start(onnx::Loaded loaded, const SessionOptions& given) {
     if (options.optimize) optimizer::prepare(model.graph);
   });
   executor = std::make_unique<Executor>(model.graph, engine);
+  if (engine.backends.size() == 1) pack_weights();
+}
+
+// Packs weights while loading and not in the first run, by a plan for likely extents of the inputs: what
+// is packed serves all extents. Where they do not suit the model, the first run packs what it needs.
+void Session::Impl::pack_weights() const {
+  constexpr int64_t side = 256, length = 128;
+  std::vector<Type> types;
+  for (const Port& port : inputs) {
+    if (port.kind != Kind::tensor || !port.ranked) return;
+    Type type{port.type.dtype, port.type.shape};
+    for (size_t i = 0; i < type.shape.size(); ++i)
+      if (type.shape[i] < 0) type.shape[i] = i == 0 ? 1 : type.shape.size() == 4 ? side : length;
+    types.push_back(std::move(type));
+  }
+  try {
+    bool whole = false;
+    executor->first_plan(types, &whole);
+  } catch (const Error&) {
+  }
 }
 
 void Session::Impl::check_input(const Port& port, Kind kind, const Type& type) const {
@@ -226,7 +247,13 @@ Memory Session::forecast(List<Type> in) const {
   return impl_->framed([&] {
     bool whole = false;
     const auto plan = impl_->executor->first_plan(impl_->checked_types(in), &whole);
-    return Memory{plan ? plan->arena_bytes() : 0, impl_->model.weight_bytes + impl_->engine.packs.bytes()};
+    Memory memory{impl_->model.weight_bytes, impl_->engine.packs.bytes(), 0, 0, 0};
+    for (const Type& type : in) memory.ends_bytes += type.bytes();
+    if (!plan) return memory;
+    memory.arena_bytes = plan->arena_bytes();
+    memory.scratch_bytes = plan->scratch_bytes();
+    for (const ValueId id : plan->graph().outputs) memory.ends_bytes += plan->graph().values[id].type.bytes();
+    return memory;
   });
 }
 

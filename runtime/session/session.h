@@ -32,9 +32,13 @@ struct RunOptions {
   const std::atomic<bool>* cancel = nullptr;  ///< checked between steps; then Error::cancelled
 };
 
+/// What a session and a run of it need.
 struct Memory {
+  int64_t weights_bytes = 0;  ///< constants as loaded; those of a file become resident only while they are read
+  int64_t packed_bytes = 0;   ///< what kernels made of them for the plans so far
   int64_t arena_bytes = 0;    ///< activations and scratch of one run
-  int64_t weights_bytes = 0;  ///< constants as loaded, and what kernels packed of them
+  int64_t scratch_bytes = 0;  ///< of the arena: what kernels need while they run
+  int64_t ends_bytes = 0;     ///< inputs and outputs
 };
 
 /// One step of a plan, for `inspect`, `check` and `bench --per-node`.
