@@ -297,6 +297,7 @@ void Direct::run_class(ConvTile& tile, int64_t count, int blocks) const {
     tile.out = out + begin * tile.out_pixel;
     if (end_.add) tile.end.add = end_.add + (tile.out - y_);
     kernels[end - begin](tile);
+    tile.fetch += tile.fetch_step * s_.packing.depth * tile.tap_count;
   }
 }
 
@@ -327,6 +328,11 @@ void Direct::run_unit(const Band& band, int64_t group, int64_t unit) const {
   tile.bias = bias_ + p.bias_offset(group, unit);
   tile.out_block = output_block();
   if (ends_) tile.end = end_;
+  tile.fetch = weights;
+  if (unit + 1 < band.last_unit) {
+    tile.fetch_step = ceil_div(blocks * 16, (band.y1 - band.y0) * ceil_div(band.x1 - band.x0, conv_.pixels));
+    tile.fetch += p.taps * p.tap_floats(blocks);  // the next unit's lie behind these
+  }
   if (tile.end.slopes) tile.end.slopes += block * 16;
   if (s_.form == ConvForm::planar) {
     tile.blocks = static_cast<int>(p.group_in);

@@ -111,11 +111,16 @@ class SmallWinograd {
     tile.block_stride = tile.out_block = tiles_ * 16;
     tile.out_pixel = 16;
     const int64_t runs = ceil_div(tiles_, conv_.pixels);
+    // The next product's weights lie behind these.
+    const bool last = point == points - 1 && unit == p.units() - 1;
+    tile.fetch_step = last ? 0 : ceil_div(blocks * 16, runs);
+    tile.fetch = tap.weights + (last ? 0 : p.tap_floats(blocks));
     for (int64_t i = 0; i < runs; ++i) {
       const int64_t begin = tiles_ * i / runs, end = tiles_ * (i + 1) / runs;
       tile.at = begin * 16;
       tile.out = product_ + point * s_.product_plane() + outputs * tiles_ + begin * 16;
       conv_.blocked[blocks - 1][end - begin](tile);
+      tile.fetch += tile.fetch_step * p.depth;
     }
   }
 

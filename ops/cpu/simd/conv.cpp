@@ -65,9 +65,18 @@ inline __attribute__((always_inline)) void finish(V (&sum)[P][N], const ConvEnd&
   }
 }
 
+// The next weights and what is added to the outputs come from far while sums are made.
+inline void fetch(const float* p) { __builtin_prefetch(p, 0, 3); }
+
 template <int P, int B, bool Blocked>
 void tile(const ConvTile& t) {
   constexpr int N = B * per_block;
+  if (t.end.add) {
+#pragma GCC unroll 16
+    for (int p = 0; p < P; ++p)
+#pragma GCC unroll 2
+      for (int b = 0; b < B; ++b) fetch(t.end.add + p * t.out_pixel + b * t.out_block);
+  }
   V sum[P][N];
 #pragma GCC unroll 8
   for (int j = 0; j < N; ++j) {
@@ -75,14 +84,18 @@ void tile(const ConvTile& t) {
 #pragma GCC unroll 16
     for (int p = 0; p < P; ++p) sum[p][j] = start;
   }
-  const int64_t block_stride = t.block_stride;
+  const int64_t block_stride = t.block_stride, fetch_step = t.fetch_step;
+  const float* next = t.fetch;
   for (int i = 0; i < t.tap_count; ++i) {
     const float* x = t.taps[i].in + t.at;
     const float* w = t.taps[i].weights;
     if constexpr (Blocked) {
       for (int b = t.blocks; b > 0; --b, x += block_stride) {
         const int channels = b == 1 ? t.last : 16;
-        for (int c = 0; c < channels; ++c, w += B * 16) add_channel<P, N, 16>(sum, x + c, w);
+        for (int c = 0; c < channels; ++c, w += B * 16, next += fetch_step) {
+          fetch(next);
+          add_channel<P, N, 16>(sum, x + c, w);
+        }
       }
     } else {
       for (int b = t.blocks; b > 0; --b, x += block_stride, w += B * 16) add_channel<P, N, 1>(sum, x, w);

@@ -32,6 +32,10 @@ struct ConvTile {
   int64_t out_pixel;  ///< floats between output pixels
   int64_t out_block;  ///< floats between output blocks
   ConvEnd end;        ///< tiles only
+  /// Blocked: memory that will be needed soon, brought near `fetch_step` floats further with every
+  /// input channel.
+  const float* fetch;
+  int64_t fetch_step;
 };
 
 /// One axis of a depthwise convolution.
