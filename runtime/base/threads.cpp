@@ -1,5 +1,6 @@
 #include "runtime/base/threads.h"
 
+#include <pthread.h>
 #include <sched.h>
 
 #include <algorithm>
@@ -60,7 +61,9 @@ struct Threads::Pool {
   struct alignas(64) Share {
     std::atomic<int64_t> next{0};
     int64_t end = 0;
-    std::atomic<int> core{-1};  // where its thread was last seen
+    std::atomic<int> core{-1};       // where its thread was last seen
+    std::atomic<bool> moved{false};  // by whoever woke it; `allowed` are the cores that it had before
+    cpu_set_t allowed;
   };
 
   explicit Pool(int count, const ForeignThreads& given) : foreign(given), shares(static_cast<size_t>(count)) {}
@@ -132,9 +135,11 @@ struct Threads::Pool {
   // Schedulers may keep a thread that waits on the core of the thread that it waits for, while others
   // idle. Whoever finds a thread before it on its core moves elsewhere, if there is somewhere else.
   void step_aside(int worker) {
-    const auto core_of = [&](int i) { return shares[static_cast<size_t>(i)].core.load(std::memory_order_relaxed); };
+    Share& own = shares[static_cast<size_t>(worker)];
+    if (own.moved.exchange(false, std::memory_order_acquire)) sched_setaffinity(0, sizeof own.allowed, &own.allowed);
     const int here = sched_getcpu();
-    shares[static_cast<size_t>(worker)].core.store(here, std::memory_order_relaxed);
+    own.core.store(here, std::memory_order_relaxed);
+    const auto core_of = [&](int i) { return shares[static_cast<size_t>(i)].core.load(std::memory_order_relaxed); };
     bool shared = false;
     for (int i = 0; i < worker; ++i) shared |= core_of(i) == here;
     cpu_set_t allowed;
@@ -143,8 +148,22 @@ struct Threads::Pool {
     for (int i = 0; i < worker; ++i)
       if (const int core = core_of(i); core >= 0 && core < CPU_SETSIZE) CPU_CLR(static_cast<size_t>(core), &others);
     if (CPU_COUNT(&others) == 0 || sched_setaffinity(0, sizeof others, &others) != 0) return;
-    shares[static_cast<size_t>(worker)].core.store(sched_getcpu(), std::memory_order_relaxed);
+    own.core.store(sched_getcpu(), std::memory_order_relaxed);
     sched_setaffinity(0, sizeof allowed, &allowed);
+  }
+
+  // Schedulers may also queue a thread that is woken behind the one that woke it: not if it may not.
+  void keep_off(int core) {
+    for (size_t i = 0; i < workers.size() && core >= 0 && core < CPU_SETSIZE; ++i) {
+      Share& share = shares[i + 1];
+      const pthread_t thread = workers[i].native_handle();
+      if (share.moved.load(std::memory_order_acquire)) continue;
+      if (pthread_getaffinity_np(thread, sizeof share.allowed, &share.allowed) != 0) continue;
+      cpu_set_t others = share.allowed;
+      CPU_CLR(static_cast<size_t>(core), &others);
+      if (CPU_COUNT(&others) > 0 && pthread_setaffinity_np(thread, sizeof others, &others) == 0)
+        share.moved.store(true, std::memory_order_release);
+    }
   }
 
   void loop(int worker) {
@@ -171,7 +190,9 @@ struct Threads::Pool {
     }
   }
 
+  // For who has taken the pool.
   void wake() {
+    keep_off(sched_getcpu());
     bell.fetch_add(1);
     bell.notify_all();
   }
@@ -219,7 +240,10 @@ Threads::~Threads() {
 Threads::Busy::Busy(Threads& threads) : threads_(threads), start_(Clock::now()) {
   Pool& pool = *threads.pool_;
   pool.runs.fetch_add(1, std::memory_order_relaxed);
-  if (pool.eager.load(std::memory_order_relaxed) && pool.asleep.load() > 0) pool.wake();
+  if (!pool.eager.load(std::memory_order_relaxed) || pool.asleep.load() == 0) return;
+  if (pool.taken.exchange(true, std::memory_order_acquire)) return;
+  pool.wake();
+  pool.taken.store(false, std::memory_order_release);
 }
 
 Threads::Busy::~Busy() {
