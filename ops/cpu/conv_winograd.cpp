@@ -202,7 +202,11 @@ void Winograd::multiply(const Group& group, const Group& next) const {
       const int blocks = p.blocks_in(unit);
       const int64_t outputs = unit * p.unit_blocks * 16;
       tap.weights = weights_ + (point * out_blocks_ * 16 + outputs) * p.depth;
-      for (int64_t i = 0; i < tiles; ++i) {
+      // The next unit's weights lie behind these; after the last ones come the first.
+      const bool last = point + 1 == s_.points() && unit + 1 == p.units();
+      run.fetch = last ? weights_ : tap.weights + p.depth * blocks * 16;
+      run.fetch_step = ceil_div(blocks * 16, tiles);
+      for (int64_t i = 0; i < tiles; ++i, run.fetch += run.fetch_step * p.group_in) {
         const int64_t begin = group.count * i / tiles, end = group.count * (i + 1) / tiles;
         run.at = begin * 16;
         run.out = product + outputs * group.count + begin * 16;
