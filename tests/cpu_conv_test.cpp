@@ -360,6 +360,26 @@ TEST(CpuConv, DepthToSpace) {
       }
 }
 
+// Whole blocks of channels stay blocked on their way through the shuffle.
+TEST(CpuConv, DepthToSpaceInBlocks) {
+  const Fused slope{PRelu, 2}, clip{Clip, -1, false, -3.0f, 4.0f};
+  for (const float crd : {0.0f, 1.0f})
+    for (const int64_t colours : {16, 32, 48}) {
+      const Fused shuffle{Fused::depth_to_space, -1, false, 2, crd};
+      for (const int64_t size : {3, 1}) {
+        Case c{.x = {2, 20, 26, 37}, .w = {4 * colours, 20, size, size}, .epilogue = {slope, shuffle, clip}};
+        c.pads = {size / 2, size / 2, size / 2, size / 2};
+        EXPECT_GE(check(c), size == 3 ? 6 : 4);
+      }
+    }
+  check({.op = "ConvTranspose",
+         .x = {1, 20, 9, 14},
+         .w = {20, 64, 2, 2},
+         .strides = {2, 2},
+         .pads = {0, 0, 0, 0},
+         .epilogue = {slope, {Fused::depth_to_space, -1, false, 2, 1}}});
+}
+
 // The level is chosen once per process, so the other levels run in processes of their own.
 TEST(CpuConvLevels, AllAgreeWithTheReference) {
   for (const cpu::Level level : {cpu::Level::baseline, cpu::Level::avx2, cpu::Level::avx512}) {

@@ -16,12 +16,6 @@ int64_t ceil_div(int64_t a, int64_t b) { return (a + b - 1) / b; }
 int64_t floor_div(int64_t a, int64_t b) { return a >= 0 ? a / b : -((-a + b - 1) / b); }
 int64_t align(int64_t bytes) { return (bytes + 63) / 64 * 64; }
 
-int shuffle_of(const Node& node) {
-  for (const Fused& fused : node.epilogue)
-    if (fused.row == Fused::depth_to_space) return static_cast<int>(fused.a);
-  return 1;
-}
-
 }  // namespace
 
 DirectShape::DirectShape(const Node& node, const Shape& x, const Shape& w, ConvForm form_, Layout out_)
@@ -30,7 +24,7 @@ DirectShape::DirectShape(const Node& node, const Shape& x, const Shape& w, ConvF
       form(form_),
       out(out_),
       packing(geometry, form_, conv_simd(level()).blocks),
-      shuffle(shuffle_of(node)) {
+      shuffle(Epilogue::shuffle_of(node)) {
   pixel = form == ConvForm::planar ? 1 : 16;
   buffer_blocks = form == ConvForm::planar ? geometry.in_channels : blocks_of(geometry.in_channels);
   flatten();
@@ -103,12 +97,12 @@ void DirectShape::choose_bands() {
   while (bands() < enough && rows > 1) set_rows(ceil_div(rows, 2));
   while (bands() < enough && columns > 2 * least) narrow_strips();
   // Parts of a band would each copy its input, and row-major output is stored for all channels at once.
-  if (!copies && out == Layout::nchw16c && form != ConvForm::depthwise)
+  if (!copies && out == Layout::nchw16c && in_place() && form != ConvForm::depthwise)
     parts = std::clamp<int64_t>(ceil_div(enough, bands()), 1, packing.units());
 }
 
 int64_t DirectShape::result_floats() const {
-  if (out == Layout::nchw16c || form == ConvForm::few) return 0;
+  if (in_place()) return 0;
   return packing.groups * packing.out_blocks * rows * columns * 16;
 }
 
@@ -304,14 +298,14 @@ void Direct::run_class(ConvTile& tile, int64_t count, int blocks) const {
 float* Direct::output(const Band& band, int64_t block, int64_t y) const {
   if (s_.form == ConvForm::few)
     return y_ + (band.n * s_.geometry.out_channels * s_.high().out + y) * s_.wide().out + band.x0;
-  if (s_.out == Layout::row_major) return band.result + (block * s_.rows + y - band.y0) * s_.columns * 16;
+  if (!s_.in_place()) return band.result + (block * s_.rows + y - band.y0) * s_.columns * 16;
   const int64_t blocks = blocks_of(s_.geometry.out_channels);
   return y_ + (((band.n * blocks + block) * s_.high().out + y) * s_.wide().out + band.x0) * 16;
 }
 
 int64_t Direct::output_block() const {
   if (s_.form == ConvForm::few) return s_.high().out * s_.wide().out;
-  if (s_.out == Layout::row_major) return s_.rows * s_.columns * 16;
+  if (!s_.in_place()) return s_.rows * s_.columns * 16;
   return s_.high().out * s_.wide().out * 16;
 }
 
@@ -368,7 +362,7 @@ void Direct::run_unit(const Band& band, int64_t group, int64_t unit) const {
     } else if (!ends_) {
       for (int b = 0; b < blocks; ++b)
         epilogue_.apply_blocked(map_, row + b * tile.out_block, pixels, block + b,
-                                s_.out == Layout::nchw16c ? row + b * tile.out_block - y_ : 0);
+                                s_.in_place() ? row + b * tile.out_block - y_ : 0);
     }
   }
 }
@@ -382,10 +376,11 @@ void Direct::run_band(int64_t item, std::byte* scratch) const {
   load(band, buffer);
   for (int64_t group = 0; group < s_.packing.groups; ++group)
     for (int64_t unit = band.first_unit; unit < band.last_unit; ++unit) run_unit(band, group, unit);
-  if (s_.out == Layout::nchw16c || s_.form == ConvForm::few) return;
+  if (s_.in_place()) return;
   const int64_t shape[4] = {s_.geometry.batch, s_.geometry.out_channels, s_.high().out, s_.wide().out};
   for (int64_t y = band.y0; y < band.y1; ++y)
-    store_.row(output(band, 0, y), output_block(), shape, band.n, y, band.x0, band.x1 - band.x0);
+    store_.row(output(band, 0, y), output_block(), 0, s_.packing.groups * s_.packing.out_blocks, shape, band.n, y,
+               band.x0, band.x1 - band.x0);
 }
 
 }  // namespace

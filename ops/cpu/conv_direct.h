@@ -16,7 +16,7 @@ struct DirectShape {
   ConvForm form = ConvForm::blocked;
   Layout out = Layout::row_major;
   ConvPacking packing;
-  int shuffle = 1;                ///< block size of a fused DepthToSpace
+  int shuffle = 1;                ///< block size of a fused DepthToSpace; 1: none
   bool flat = false;              ///< height and width were merged into one axis
   int64_t rows = 1, columns = 1;  ///< outputs per band
   int64_t row_bands = 1, strips = 1;
@@ -30,6 +30,8 @@ struct DirectShape {
 
   const ops::WindowAxis& high() const { return geometry.window.axis[1]; }
   const ops::WindowAxis& wide() const { return geometry.window.axis[2]; }
+  /// Whether sums are finished where they belong in the output.
+  bool in_place() const { return form == ConvForm::few || (out == Layout::nchw16c && shuffle == 1); }
   int64_t bands() const { return geometry.batch * row_bands * strips; }
   int64_t buffer_floats() const { return buffer_rows * buffer_blocks * phases * positions * pixel; }
   int64_t result_floats() const;
@@ -44,19 +46,23 @@ struct DirectShape {
 int64_t direct_scratch(const Problem& problem, int threads, ConvForm form, Layout out);
 void run_direct(const Args& args, Threads& threads, ConvForm form, Layout out);
 
-/// Turns a blocked result into row-major output rows and applies what is left of the epilogue.
+/// Turns a blocked result into row-major output rows and applies what is left of the epilogue; or into
+/// blocked rows by way of a DepthToSpace, for which pack_conv has ordered the channels (see output_order).
 struct RowStore {
   const Epilogue* epilogue;
-  View out;           ///< the node's output, row-major
+  View out;           ///< the node's output
   int64_t channels;   ///< of the operator, before a DepthToSpace
   int64_t group_out;  ///< channels per group; each group starts a block of its own
 
-  /// `result` holds [block][pixel][16] of one row: output row `y`, columns [x, x + pixels) of picture
-  /// `n` before a DepthToSpace, which `shape` = [N, C, H, W] describes.
-  void row(const float* result, int64_t block_stride, const int64_t (&shape)[4], int64_t n, int64_t y, int64_t x,
-           int64_t pixels) const;
+  /// `result` holds [block][pixel][16] of one row, for blocks [first, end): all of them unless the output is
+  /// blocked. The row is output row `y`, columns [x, x + pixels) of picture `n` before a DepthToSpace,
+  /// which `shape` = [N, C, H, W] describes.
+  void row(const float* result, int64_t block_stride, int64_t first, int64_t end, const int64_t (&shape)[4], int64_t n,
+           int64_t y, int64_t x, int64_t pixels) const;
 
  private:
+  void blocked(const float* result, int64_t block_stride, int64_t first, int64_t end, const int64_t (&shape)[4],
+               int64_t n, int64_t y, int64_t x, int64_t pixels) const;
   void plain(const float* result, int64_t block_stride, const int64_t (&shape)[4], int64_t n, int64_t y, int64_t x,
              int64_t pixels) const;
   void shuffled(const float* result, int64_t block_stride, const int64_t (&shape)[4], int64_t n, int64_t y, int64_t x,

@@ -30,12 +30,6 @@ ConvGeometry geometry_of(const Problem& problem) {
   return conv_geometry(problem.node, problem.in[0].shape, problem.in[1].shape);
 }
 
-bool shuffles(const Node& node) {
-  for (const Fused& fused : node.epilogue)
-    if (fused.row == Fused::depth_to_space) return true;
-  return false;
-}
-
 // Fewer input channels than this are read faster from planes than from blocks with idle lanes.
 constexpr int64_t few_inputs = 8;
 
@@ -79,20 +73,21 @@ bool accepts_first(const Problem& problem) {
 template <ConvForm form, Layout out>
 bool accepts_epilogue(const Problem& problem) {
   if (!Epilogue::fits(problem, out)) return false;
-  if (!shuffles(problem.node)) return true;
+  if (Epilogue::shuffle_of(problem.node) == 1) return true;
   const ConvGeometry g = geometry_of(problem);
+  if (out == Layout::nchw16c) return g.groups == 1 && (form == ConvForm::blocked || form == ConvForm::planar);
   return form != ConvForm::few && (g.groups == 1 || g.out_channels / g.groups % 16 == 0 || is_depthwise(g)) &&
          !(form == ConvForm::planar && is_depthwise(g));
 }
 
 // Outputs of a tile. Larger tiles need a fifth fewer multiplications and are as exact in the end, but
-// their transformed weights, nearly twice as large, should stay in the second-level cache; and a small
-// picture wastes too much of them.
+// their transformed weights are nearly twice as large: beyond the second-level cache they want many tiles,
+// and a small picture wastes too much of them.
 int winograd_step(const ConvGeometry& g) {
-  constexpr int64_t most_weight_bytes = 2 << 20, least_extent = 24;
+  constexpr int64_t near_bytes = 2 << 20, most_bytes = 8 << 20;
   const int64_t weight_bytes = 64 * 4 * g.in_channels * g.out_channels;
   const int64_t extent = std::min(g.window.axis[1].out, g.window.axis[2].out);
-  return weight_bytes <= most_weight_bytes && extent >= least_extent ? 6 : 4;
+  return weight_bytes <= most_bytes && extent >= (weight_bytes > near_bytes ? 48 : 24) ? 6 : 4;
 }
 
 bool may_transform(const Problem& problem) {
@@ -112,9 +107,9 @@ bool accepts_small_winograd(const Problem& problem) {
   return may_transform(problem) && small_winograd_fits(geometry_of(problem));
 }
 
-template <ConvForm form>
+template <ConvForm form, Layout out>
 std::shared_ptr<const Packed> pack(const Problem& problem) {
-  return pack_conv(problem, form);
+  return pack_conv(problem, form, out);
 }
 
 template <ConvForm form, Layout out>
@@ -129,14 +124,15 @@ void run(const Args& args, Threads& threads) noexcept {
 
 // Whether one picture goes in and one of the same extent comes out.
 bool keeps_extent(const Problem& problem) {
+  if (problem.in[0].shape[2] != problem.out[0].shape[2]) return false;
   const ConvGeometry g = geometry_of(problem);
   const auto same = [](const WindowAxis& a) { return a.in == a.out && a.pad_begin == 1; };
   return g.batch == 1 && same(g.window.axis[1]) && same(g.window.axis[2]);
 }
 
-template <int step>
+template <int step, Layout out>
 std::shared_ptr<const Packed> pack_winograd_of(const Problem& problem) {
-  return pack_winograd(problem, step);
+  return pack_winograd(problem, step, out);
 }
 
 template <int step, Layout out>
@@ -160,7 +156,7 @@ constexpr CpuKernel direct(Text op, Text name, int rank) {
   kernel.out = out;
   kernel.accepts = accepts_direct<form, out>;
   kernel.accepts_epilogue = accepts_epilogue<form, out>;
-  kernel.pack = pack<form>;
+  kernel.pack = pack<form, out>;
   kernel.scratch = scratch<form, out>;
   kernel.run = run<form, out>;
   return kernel;
@@ -181,7 +177,7 @@ constexpr CpuKernel by_winograd(Text name, int rank) {
   kernel.out = out;
   kernel.accepts = accepts_winograd<step>;
   kernel.accepts_epilogue = accepts_epilogue<ConvForm::blocked, out>;
-  kernel.pack = pack_winograd_of<step>;
+  kernel.pack = pack_winograd_of<step, out>;
   kernel.scratch = scratch_winograd<step, out>;
   kernel.run = winograd<step, out>;
   kernel.row_step = step;
@@ -199,6 +195,7 @@ constexpr CpuKernel depthwise(Text name, int rank) {
 constexpr CpuKernel by_small_winograd(Text name, int rank) {
   CpuKernel kernel = by_winograd<4, Layout::nchw16c>(name, rank);
   kernel.accepts = accepts_small_winograd;
+  kernel.accepts_epilogue = accepts_epilogue<ConvForm::depthwise, Layout::nchw16c>;
   kernel.scratch = small_winograd_scratch;
   kernel.run = small_winograd;
   return kernel;

@@ -10,11 +10,25 @@
 namespace tessera::cpu {
 namespace {
 
-// One weight, by the operator's own indices.
+// Blocked output by way of a CRD DepthToSpace wants the channels of one of its output blocks together,
+// which is the order of DCR: packed channel -> the operator's; empty where they are the same.
+std::vector<int64_t> output_order(const Problem& problem, int64_t channels, Layout out) {
+  std::vector<int64_t> order;
+  if (out == Layout::row_major) return order;
+  for (const Fused& fused : problem.node.epilogue) {
+    if (fused.row != Fused::depth_to_space || fused.b == 0) continue;
+    const auto phases = static_cast<int64_t>(fused.a * fused.a);
+    for (int64_t i = 0; i < channels; ++i) order.push_back(i % (channels / phases) * phases + i / (channels / phases));
+  }
+  return order;
+}
+
+// One weight, by group and packed output.
 class Weights {
  public:
-  Weights(const Problem& problem, const ops::ConvGeometry& g)
-      : data_(problem.constants[1]->as<const float>()),
+  Weights(const Problem& problem, const ops::ConvGeometry& g, Layout out)
+      : order_(output_order(problem, g.out_channels, out)),
+        data_(problem.constants[1]->as<const float>()),
         transposed_(is_transposed(problem.node)),
         taps_(g.window.taps()),
         group_in_(g.in_channels / g.groups),
@@ -23,21 +37,26 @@ class Weights {
   /// Of group `g`, output `m` and input `c` within the group.
   float at(int64_t g, int64_t m, int64_t c, int64_t tap) const {
     if (m >= group_out_ || c >= group_in_) return 0.0f;
+    if (!order_.empty()) m = order_[static_cast<size_t>(m)];
     const int64_t pair = transposed_ ? (g * group_in_ + c) * group_out_ + m : (g * group_out_ + m) * group_in_ + c;
     return data_[pair * taps_ + tap];
   }
 
  private:
+  std::vector<int64_t> order_;
   const float* data_;
   bool transposed_;
   int64_t taps_, group_in_, group_out_;
 };
 
-Tensor pack_bias(const Problem& problem, const ConvPacking& p) {
+Tensor pack_bias(const Problem& problem, const ConvPacking& p, Layout out) {
   Tensor bias = Tensor::make({DType::float32, {p.groups * p.out_blocks * 16}});
   const bool given = problem.node.op_inputs() > 2 && problem.constants[2];
   if (!given) return bias;
   const auto* from = problem.constants[2]->as<const float>();
+  const auto order = output_order(problem, p.groups * p.group_out, out);
+  for (size_t m = 0; m < order.size(); ++m) bias.as<float>()[m] = from[order[m]];
+  if (!order.empty()) return bias;
   for (int64_t g = 0; g < p.groups; ++g)
     std::copy_n(from + g * p.group_out, p.group_out, bias.as<float>() + g * p.out_blocks * 16);
   return bias;
@@ -78,10 +97,10 @@ ConvPacking::ConvPacking(const ops::ConvGeometry& g, ConvForm form, int blocks)
   }
 }
 
-std::shared_ptr<const Packed> pack_conv(const Problem& problem, ConvForm form) {
+std::shared_ptr<const Packed> pack_conv(const Problem& problem, ConvForm form, Layout out_layout) {
   const ops::ConvGeometry g = conv_geometry(problem.node, problem.in[0].shape, problem.in[1].shape);
   const ConvPacking p(g, form, unit_blocks());
-  const Weights weights(problem, g);
+  const Weights weights(problem, g, out_layout);
   auto packed = std::make_shared<Packed>();
   Tensor out = Tensor::make({DType::float32, {p.groups * p.out_blocks * 16 * p.taps * p.depth}});
   auto* to = out.as<float>();
@@ -101,7 +120,7 @@ std::shared_ptr<const Packed> pack_conv(const Problem& problem, ConvForm form) {
             for (int m = 0; m < width; ++m) *to++ = weights.at(group, unit * p.unit_blocks * 16 + m, c, t);
       }
   }
-  packed->tensors = {std::move(out), pack_bias(problem, p)};
+  packed->tensors = {std::move(out), pack_bias(problem, p, out_layout)};
   return packed;
 }
 
@@ -129,12 +148,12 @@ std::vector<std::array<double, 3>> weight_basis(int step) {
 
 }  // namespace
 
-std::shared_ptr<const Packed> pack_winograd(const Problem& problem, int step) {
+std::shared_ptr<const Packed> pack_winograd(const Problem& problem, int step, Layout out_layout) {
   const auto basis = weight_basis(step);
   const auto reach = static_cast<int64_t>(basis.size());
   const ops::ConvGeometry g = conv_geometry(problem.node, problem.in[0].shape, problem.in[1].shape);
   const ConvPacking p(g, ConvForm::blocked, unit_blocks());
-  const Weights weights(problem, g);
+  const Weights weights(problem, g, out_layout);
   const int64_t matrix = p.depth * p.out_blocks * 16;
   Tensor out = Tensor::make({DType::float32, {reach * reach * matrix}});
   // Sixteen outputs at a time, so that whole lines are stored.
@@ -159,7 +178,7 @@ std::shared_ptr<const Packed> pack_winograd(const Problem& problem, int step) {
     }
   }
   auto packed = std::make_shared<Packed>();
-  packed->tensors = {std::move(out), pack_bias(problem, p)};
+  packed->tensors = {std::move(out), pack_bias(problem, p, out_layout)};
   return packed;
 }
 

@@ -43,10 +43,12 @@ struct ConvPacking {
   int64_t bias_offset(int64_t group, int64_t unit) const { return (group * out_blocks + unit * unit_blocks) * 16; }
 };
 
-/// Tensor 0: weights, 1: bias, padded with zeros to whole blocks of each group.
-std::shared_ptr<const Packed> pack_conv(const Problem& problem, ConvForm form);
+/// Tensor 0: weights, 1: bias, padded with zeros to whole blocks of each group. Outputs that reach blocked
+/// memory by way of a DepthToSpace are packed in the order of its DCR mode, whichever it has.
+std::shared_ptr<const Packed> pack_conv(const Problem& problem, ConvForm form, Layout out);
 
-/// Tensor 0: weights in the domain of F(step x step, 3x3), [point][unit][input channel][unit's outputs], 1: bias.
-std::shared_ptr<const Packed> pack_winograd(const Problem& problem, int step);
+/// Tensor 0: weights in the domain of F(step x step, 3x3), [point][unit][input channel][unit's outputs], 1: bias;
+/// ordered as by pack_conv.
+std::shared_ptr<const Packed> pack_winograd(const Problem& problem, int step, Layout out);
 
 }  // namespace tessera::cpu

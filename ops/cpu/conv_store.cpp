@@ -16,12 +16,25 @@ void interleave(const float* from, int64_t pixels, float* out) {
 
 }  // namespace
 
-void RowStore::row(const float* result, int64_t block_stride, const int64_t (&shape)[4], int64_t n, int64_t y,
-                   int64_t x, int64_t pixels) const {
-  if (epilogue->shuffle() > 1)
+void RowStore::row(const float* result, int64_t block_stride, int64_t first, int64_t end, const int64_t (&shape)[4],
+                   int64_t n, int64_t y, int64_t x, int64_t pixels) const {
+  if (out.type.layout != Layout::row_major)
+    blocked(result, block_stride, first, end, shape, n, y, x, pixels);
+  else if (epilogue->shuffle() > 1)
     shuffled(result, block_stride, shape, n, y, x, pixels);
   else
     plain(result, block_stride, shape, n, y, x, pixels);
+}
+
+void RowStore::blocked(const float* result, int64_t block_stride, int64_t first, int64_t end, const int64_t (&shape)[4],
+                       int64_t n, int64_t y, int64_t x, int64_t pixels) const {
+  const int64_t size = epilogue->shuffle(), blocks = channels / (size * size) / 16;
+  const int64_t height = shape[2] * size, width = shape[3] * size;
+  for (int64_t b = first; b < end; ++b, result += block_stride) {
+    const int64_t phase = b / blocks, row = y * size + phase / size, column = x * size + phase % size;
+    float* to = out.as<float>() + (((n * blocks + b % blocks) * height + row) * width + column) * 16;
+    for (int64_t p = 0; p < pixels; ++p) std::memcpy(to + p * size * 16, result + p * 16, 16 * sizeof(float));
+  }
 }
 
 void RowStore::plain(const float* result, int64_t block_stride, const int64_t (&shape)[4], int64_t n, int64_t y,

@@ -12,6 +12,9 @@ int64_t align(int64_t bytes) { return (bytes + 63) / 64 * 64; }
 
 // Bytes that transformed input and products of a group may take of the second-level cache.
 constexpr int64_t group_bytes = 512 << 10;
+// Output blocks that a group's tiles are multiplied with at a time: products of more would leave the
+// group too few tiles, of fewer would read the transformed input too often.
+constexpr int64_t most_slice = 4;
 // Tiles of a group at most: beyond, weights are read often enough from near caches.
 constexpr int64_t most_tiles = 56;
 // Rows of tiles in a group: the more, the fewer input rows are read twice.
@@ -36,12 +39,15 @@ WinogradShape::WinogradShape(const Node& node, const Shape& x, const Shape& w, L
     : geometry(conv_geometry(node, x, w)),
       step(step_),
       out(out_),
+      shuffles(Epilogue::shuffle_of(node) > 1),
       packing(geometry, ConvForm::blocked, conv_simd(level()).blocks),
       rows{rows_.begin, std::min(rows_.end, geometry.window.axis[1].out)},
       tiles_y(ceil_div(rows.end - rows.begin, step)),
-      tiles_x(ceil_div(geometry.window.axis[2].out, step)) {
+      tiles_x(ceil_div(geometry.window.axis[2].out, step)),
+      // Planes are stored from all channels of a pixel.
+      slice(out == Layout::nchw16c ? std::min(most_slice, packing.out_blocks) : packing.out_blocks) {
   const int64_t pixels = conv_simd(level()).pixels;
-  const int64_t per_tile = points() * (packing.depth + packing.out_blocks * 16) * 4;
+  const int64_t per_tile = points() * (packing.depth + slice * 16) * 4;
   const int64_t tiles = std::clamp<int64_t>(group_bytes / per_tile, std::max<int64_t>(14, pixels), most_tiles);
   const int64_t high = std::min(tiles_y, most_rows);
   groups_y = ceil_div(tiles_y, high);
@@ -51,8 +57,8 @@ WinogradShape::WinogradShape(const Node& node, const Shape& x, const Shape& w, L
 }
 
 int64_t WinogradShape::worker_bytes() const {
-  const int64_t patch = points() * 16, outputs = packing.out_blocks * 16;
-  const int64_t result = out == Layout::row_major ? step * columns() * step * outputs : step * step * 16;
+  const int64_t patch = points() * 16, outputs = slice * 16;
+  const int64_t result = in_place() ? step * step * 16 : step * columns() * step * outputs;
   return align((points() * (plane(packing.depth, group) + plane(outputs, group)) + patch + result) * 4);
 }
 
@@ -88,16 +94,17 @@ class Winograd {
     int64_t columns, count;
     int64_t input_plane, product_plane;  // between points
     float* input;                        // [point][block][tile][16]
-    float* product;                      // [point][block][tile][16]
+    float* product;                      // [point][block][tile][16], of one slice
     float* patch;                        // the input of one tile
-    float* result;                       // row-major output: [block][step][tile * step pixels][16]; else one tile
+    float* result;                       // in place: one tile; else [block][step][tile * step pixels][16]
   };
 
   Group place(int64_t index) const;
   void transform_input(const Group& group) const;
-  void multiply(const Group& group, const Group& next) const;
-  void fetch_ahead(const Group& group, const Group& next, int point) const;
-  void finish_row(const Group& group, int64_t row) const;
+  void multiply(const Group& group, const Group& next, int64_t first_block) const;
+  void fetch_ahead(const Group& group, const Group& next, int64_t part) const;
+  void finish_row(const Group& group, int64_t row, int64_t first_block) const;
+  int64_t slice_end(int64_t first_block) const { return std::min(first_block + s_.slice, out_blocks_); }
   const float* cut(const float* plane, int64_t top, int64_t left, float* patch) const;
 
   const WinogradShape& s_;
@@ -126,7 +133,7 @@ Winograd::Group Winograd::place(int64_t index) const {
   group.columns = x1 - x0;
   group.count = (y1 - y0) * group.columns;
   group.input_plane = s_.plane(s_.packing.depth, group.count);
-  group.product_plane = s_.plane(out_blocks_ * 16, group.count);
+  group.product_plane = s_.plane(s_.slice * 16, group.count);
   return group;
 }
 
@@ -159,14 +166,15 @@ void Winograd::transform_input(const Group& group) const {
 }
 
 // Brings a share of the next group's input and of this group's output into the second-level cache
-// while the products of one point are being made, which need no memory beyond it.
-void Winograd::fetch_ahead(const Group& group, const Group& next, int point) const {
+// while the products of one point and slice are being made, which need no memory beyond it.
+void Winograd::fetch_ahead(const Group& group, const Group& next, int64_t part) const {
   const auto fetch = winograd_simd(level()).fetch;
-  // A rectangle of pixels in each of several planes; all points together fetch all of it.
+  const int64_t parts = s_.points() * ceil_div(out_blocks_, s_.slice);
+  // A rectangle of pixels in each of several planes; all parts together fetch all of it.
   const auto fetch_share = [&](const float* planes, int64_t count, int64_t height, int64_t width, int64_t top,
                                int64_t bottom, int64_t left, int64_t right) {
     const int64_t rows = bottom - top, all = count * rows;
-    for (int64_t i = all * point / s_.points(); i < all * (point + 1) / s_.points(); ++i)
+    for (int64_t i = all * part / parts; i < all * (part + 1) / parts; ++i)
       fetch(planes + ((i / rows * height + top + i % rows) * width + left) * 16, right - left);
   };
   const auto end = [&](const Group& g, const ops::WindowAxis& axis, int64_t begin, int64_t tiles, int64_t extent) {
@@ -176,14 +184,14 @@ void Winograd::fetch_ahead(const Group& group, const Group& next, int point) con
   fetch_share(x_ + next.n * in_blocks_ * high_.in * wide_.in * 16, in_blocks_, high_.in, wide_.in,
               std::max<int64_t>(0, next.y - high_.pad_begin), end(next, high_, next.y, next_rows, high_.in),
               std::max<int64_t>(0, next.x - wide_.pad_begin), end(next, wide_, next.x, next.columns, wide_.in));
-  if (s_.out == Layout::nchw16c)
+  if (s_.in_place())
     fetch_share(y_ + group.n * out_blocks_ * high_.out * wide_.out * 16, out_blocks_, high_.out, wide_.out, group.y,
                 end(group, high_, group.y, rows, high_.out), group.x,
                 end(group, wide_, group.x, group.columns, wide_.out));
 }
 
-// For each point: products[tile][output] = sum over inputs.
-void Winograd::multiply(const Group& group, const Group& next) const {
+// For each point: products[tile][output] = sum over inputs, for the outputs of a slice.
+void Winograd::multiply(const Group& group, const Group& next, int64_t first_block) const {
   const ConvPacking& p = s_.packing;
   const int64_t tiles = ceil_div(group.count, conv_.pixels);
   ConvTap tap{};
@@ -194,58 +202,64 @@ void Winograd::multiply(const Group& group, const Group& next) const {
   run.last = static_cast<int>(p.group_in - (in_blocks_ - 1) * 16);
   run.block_stride = run.out_block = group.count * 16;
   run.out_pixel = 16;
+  const int64_t matrix = out_blocks_ * 16 * p.depth, slice = first_block / s_.slice;
   for (int point = 0; point < s_.points(); ++point) {
-    if (fetches_) fetch_ahead(group, next, point);
+    if (fetches_) fetch_ahead(group, next, slice * s_.points() + point);
     tap.in = group.input + point * group.input_plane;
+    tap.weights = weights_ + point * matrix + first_block * 16 * p.depth;
     float* product = group.product + point * group.product_plane;
-    for (int64_t unit = 0; unit < p.units(); ++unit) {
-      const int blocks = p.blocks_in(unit);
-      const int64_t outputs = unit * p.unit_blocks * 16;
-      tap.weights = weights_ + (point * out_blocks_ * 16 + outputs) * p.depth;
-      // The next unit's weights lie behind these; after the last ones come the first.
-      const bool last = point + 1 == s_.points() && unit + 1 == p.units();
-      run.fetch = last ? weights_ : tap.weights + p.depth * blocks * 16;
+    for (int64_t block = first_block; block < slice_end(first_block); block += p.unit_blocks) {
+      const int blocks = p.blocks_in(block / p.unit_blocks);
+      const float* behind = tap.weights + blocks * 16 * p.depth;
+      // The next weights are brought near meanwhile: of the next unit, or of the next point.
+      run.fetch = block + blocks < slice_end(first_block) ? behind
+                  : point + 1 < s_.points()      ? behind + matrix - (block + blocks - first_block) * 16 * p.depth
+                  : block + blocks < out_blocks_ ? weights_ + (block + blocks) * 16 * p.depth
+                                                 : weights_;
       run.fetch_step = ceil_div(blocks * 16, tiles);
       for (int64_t i = 0; i < tiles; ++i, run.fetch += run.fetch_step * p.group_in) {
         const int64_t begin = group.count * i / tiles, end = group.count * (i + 1) / tiles;
         run.at = begin * 16;
-        run.out = product + outputs * group.count + begin * 16;
+        run.out = product + begin * 16;
         conv_.blocked[blocks - 1][end - begin](run);
       }
+      product += blocks * 16 * group.count;
+      tap.weights = behind;
     }
   }
 }
 
-// Transforms one row of tiles back and stores it.
-void Winograd::finish_row(const Group& group, int64_t tile_row) const {
+// Transforms one row of tiles of a slice back and stores it.
+void Winograd::finish_row(const Group& group, int64_t tile_row, int64_t first_block) const {
   const int64_t step = s_.step, height = high_.out, width = wide_.out, first_y = group.y + tile_row * step;
   const int64_t rows = std::min<int64_t>(step, height - first_y);
   const int64_t pixels = std::min(group.columns * step, width - group.x);
-  const bool direct = s_.out == Layout::nchw16c;
+  const bool in_place = s_.in_place();
   const int64_t plane = group.product_plane;
   const int64_t result_row = s_.columns() * step * 16, result_block = step * result_row;
-  for (int64_t block = 0; block < out_blocks_; ++block) {
-    float* out = direct ? y_ + (((group.n * out_blocks_ + block) * height + first_y) * width + group.x) * 16
-                        : group.result + block * result_block;
-    const int64_t row = direct ? width * 16 : result_row;
-    const float* product = group.product + (block * group.count + tile_row * group.columns) * 16;
-    for (int64_t i = 0; i < group.columns; ++i, product += 16) {
+  const float* product = group.product + tile_row * group.columns * 16;
+  for (int64_t block = first_block; block < slice_end(first_block); ++block, product += group.count * 16) {
+    float* out = in_place ? y_ + (((group.n * out_blocks_ + block) * height + first_y) * width + group.x) * 16
+                          : group.result + (block - first_block) * result_block;
+    const int64_t row = in_place ? width * 16 : result_row;
+    for (int64_t i = 0; i < group.columns; ++i) {
       const int64_t here = std::min<int64_t>(step, pixels - i * step);
-      if (!direct || (rows == step && here == step)) {
-        simd_.output(product, plane, bias_ + block * 16, out + i * step * 16, row);
+      if (!in_place || (rows == step && here == step)) {
+        simd_.output(product + i * 16, plane, bias_ + block * 16, out + i * step * 16, row);
         continue;
       }
-      simd_.output(product, plane, bias_ + block * 16, group.result, step * 16);
+      simd_.output(product + i * 16, plane, bias_ + block * 16, group.result, step * 16);
       for (int64_t y = 0; y < rows; ++y)
         std::copy_n(group.result + y * step * 16, here * 16, out + y * row + i * step * 16);
     }
     for (int64_t y = 0; y < rows; ++y)
-      epilogue_.apply_blocked(map_, out + y * row, pixels, block, direct ? out + y * row - y_ : 0);
+      epilogue_.apply_blocked(map_, out + y * row, pixels, block, in_place ? out + y * row - y_ : 0);
   }
-  if (direct) return;
+  if (in_place) return;
   const int64_t shape[4] = {s_.geometry.batch, s_.geometry.out_channels, height, width};
   for (int64_t y = 0; y < rows; ++y)
-    store_.row(group.result + y * result_row, result_block, shape, group.n, first_y + y, group.x, pixels);
+    store_.row(group.result + y * result_row, result_block, first_block, slice_end(first_block), shape, group.n,
+               first_y + y, group.x, pixels);
 }
 
 void Winograd::run_group(int64_t index, int64_t next, std::byte* scratch) const {
@@ -255,8 +269,10 @@ void Winograd::run_group(int64_t index, int64_t next, std::byte* scratch) const 
   group.patch = group.product + s_.points() * group.product_plane;
   group.result = group.patch + s_.points() * 16;
   transform_input(group);
-  multiply(group, place(next));
-  for (int64_t row = 0; row < group.count / group.columns; ++row) finish_row(group, row);
+  for (int64_t block = 0; block < out_blocks_; block += s_.slice) {
+    multiply(group, place(next), block);
+    for (int64_t row = 0; row < group.count / group.columns; ++row) finish_row(group, row, block);
+  }
 }
 
 }  // namespace

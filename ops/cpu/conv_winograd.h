@@ -11,15 +11,19 @@ struct WinogradShape {
   ops::ConvGeometry geometry;
   int step;  ///< outputs of a tile along each axis: 4 or 6
   Layout out = Layout::row_major;
+  bool shuffles;  ///< by a DepthToSpace in the epilogue
   ConvPacking packing;
   Rows rows;                   ///< of the output: a multiple of `step`, to another or the end
   int64_t tiles_y, tiles_x;    ///< of these rows
   int64_t groups_y, groups_x;  ///< rectangles of tiles that are transformed and multiplied together
   int64_t group = 0;           ///< tiles of such a rectangle at most, whatever the rows
+  int64_t slice;               ///< output blocks that are multiplied and finished at a time
 
   WinogradShape(const Node& node, const Shape& x, const Shape& w, Layout out, int step, Rows rows = {});
   int reach() const { return step + 2; }  ///< inputs of a tile along each axis
   int points() const { return reach() * reach(); }
+  /// Whether tiles are finished where they belong in the output.
+  bool in_place() const { return out == Layout::nchw16c && !shuffles; }
   int64_t groups() const { return geometry.batch * groups_y * groups_x; }
   int64_t columns() const { return (tiles_x + groups_x - 1) / groups_x; }  ///< of the largest group
   /// Floats between points of the transformed input, or of the products: a whole number of cache lines

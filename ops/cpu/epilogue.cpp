@@ -48,7 +48,7 @@ bool Epilogue::fits(const Problem& problem, Layout out) {
   for (const Fused& fused : epilogue) {
     if (fused.row != Fused::depth_to_space) continue;
     const auto block = static_cast<int64_t>(fused.a);
-    if (shuffled || out != Layout::row_major || shape.rank() != 4 || block < 1) return false;
+    if (shuffled || shape.rank() != 4 || block < 1 || (out != Layout::row_major && shape[1] % 16 != 0)) return false;
     shuffled = true;
     shape[1] *= block * block;
     shape[2] /= block;
@@ -66,10 +66,16 @@ bool Epilogue::fits(const Problem& problem, Layout out) {
     const auto index = static_cast<size_t>(fused.operand);
     const bool constant = problem.constants[index] != nullptr;
     const From from = operand_kind(problem.in[index], constant, shape);
-    if (from == From::none) return false;
+    if (from == From::none || (shuffled && out != Layout::row_major && from != From::number)) return false;
     if (from == From::tensor && (before_shuffle || (constant && out != Layout::row_major))) return false;
   }
   return true;
+}
+
+int Epilogue::shuffle_of(const Node& node) {
+  for (const Fused& fused : node.epilogue)
+    if (fused.row == Fused::depth_to_space) return static_cast<int>(fused.a);
+  return 1;
 }
 
 int64_t Epilogue::scratch_floats(const Node& node, int64_t channels) {
@@ -92,7 +98,7 @@ void Epilogue::start(const Args& args, Layout out, int64_t channels, bool blocks
   for (const Fused& fused : epilogue) {
     if (fused.row == Fused::depth_to_space) {
       shape = args.out[0].shape();
-      rows = true;
+      rows = out == Layout::row_major;
       continue;
     }
     Step step{fused.row, fused.swapped, From::none, fused.a, fused.b, nullptr};

@@ -14,8 +14,10 @@ class Epilogue {
 
   /// Whether every row has a vector form and every operand is one number, one number per channel
   /// (constants, both), or a float32 tensor of the output's shape that comes in the output's layout.
-  /// DepthToSpace needs a row-major output.
+  /// A blocked output takes a DepthToSpace that gives whole blocks and rows that are the same for all channels.
   static bool fits(const Problem& problem, Layout out);
+  /// Block size of a node's DepthToSpace; 1: none.
+  static int shuffle_of(const Node& node);
   /// Floats that `start` needs for operands padded to whole blocks. `channels` are the operator's
   /// own, before any DepthToSpace.
   static int64_t scratch_floats(const Node& node, int64_t channels);
@@ -23,7 +25,7 @@ class Epilogue {
   /// Reads the node's epilogue. Without `blocks` all of it is left to apply_row.
   void start(const Args& args, Layout out, int64_t channels, bool blocks, float* scratch);
 
-  int shuffle() const { return shuffle_; }  ///< block size of the DepthToSpace; 1: none
+  int shuffle() const { return shuffle_; }
   bool shuffle_crd() const { return crd_; }
   bool row_steps() const { return blocked_ < count_; }
 

@@ -24,6 +24,9 @@ std::shared_ptr<const Packed> PackCache::get(const HostBackend& backend, const O
     if (problem.constants[i]) entry.sources.push_back(graph.values[problem.node.in[i]].constant);
   }
   if (entry.sources.empty()) return backend.pack(offer, problem);
+  // Where results are shuffled on their way out, so may be the weights.
+  for (const Fused& fused : problem.node.epilogue)
+    if (fused.row == Fused::depth_to_space) key += std::to_string(fused.a) + ' ' + std::to_string(fused.b);
   {
     const std::lock_guard lock(mutex_);
     if (const auto found = entries_.find(key); found != entries_.end()) return found->second.packed;
