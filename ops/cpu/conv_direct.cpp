@@ -9,6 +9,10 @@ namespace {
 
 // What a band's input may take of a core's second-level cache, beside weights and output.
 constexpr int64_t band_bytes = 288 << 10;
+// Input and output together that near caches keep anyway: beyond, a 1x1 convolution fetches its input ahead.
+constexpr int64_t near_bytes = 4 << 20;
+// How far: more than one tile.
+constexpr int64_t pixels_ahead = 16;
 // No strip narrower than this is worth its halo.
 constexpr int64_t narrow = 28;
 
@@ -130,6 +134,8 @@ class Direct {
     store_ = {&epilogue_, args.out[0], s_.geometry.out_channels, p.group_out};
     const bool tiles = s_.form == ConvForm::blocked || s_.form == ConvForm::planar;
     ends_ = tiles && epilogue_.ends(end_);
+    streams_ = s_.form == ConvForm::blocked && !s_.copies && p.taps == 1 &&
+               args.in[0].type.bytes() + args.out[0].type.bytes() > near_bytes;
   }
 
   void run_band(int64_t item, std::byte* scratch) const;
@@ -166,7 +172,8 @@ class Direct {
   const float* bias_;
   Epilogue epilogue_;
   RowStore store_;
-  bool ends_ = false;  // tiles do the blocked part of the epilogue
+  bool ends_ = false;     // tiles do the blocked part of the epilogue
+  bool streams_ = false;  // the input comes from far
   ConvEnd end_;
 };
 
@@ -289,9 +296,10 @@ void Direct::run_class(ConvTile& tile, int64_t count, int blocks) const {
     const int64_t begin = count * i / tiles, end = count * (i + 1) / tiles;
     tile.at = begin * s_.pixel;
     tile.out = out + begin * tile.out_pixel;
+    if (tile.fetch_jump) tile.fetch = tile.taps->in + tile.at + pixels_ahead * 16;
     if (end_.add) tile.end.add = end_.add + (tile.out - y_);
     kernels[end - begin](tile);
-    tile.fetch += tile.fetch_step * s_.packing.depth * tile.tap_count;
+    if (!tile.fetch_jump) tile.fetch += tile.fetch_step * s_.packing.depth * tile.tap_count;
   }
 }
 
@@ -323,7 +331,10 @@ void Direct::run_unit(const Band& band, int64_t group, int64_t unit) const {
   tile.out_block = output_block();
   if (ends_) tile.end = end_;
   tile.fetch = weights;
-  if (unit + 1 < band.last_unit) {
+  if (streams_ && unit == band.first_unit) {
+    tile.fetch_step = 16;
+    tile.fetch_jump = band.block_stride - 256;
+  } else if (unit + 1 < band.last_unit) {
     tile.fetch_step = ceil_div(blocks * 16, (band.y1 - band.y0) * ceil_div(band.x1 - band.x0, conv_.pixels));
     tile.fetch += p.taps * p.tap_floats(blocks);  // the next unit's lie behind these
   }

@@ -97,12 +97,32 @@ class Winograd {
     float* product;                      // [point][block][tile][16], of one slice
     float* patch;                        // the input of one tile
     float* result;                       // in place: one tile; else [block][step][tile * step pixels][16]
+
+    int64_t rows() const { return count / columns; }
+  };
+
+  // A rectangle of pixels in each of several planes. The next group's input and this group's output are
+  // brought into the second-level cache row by row while products are made, which need no memory beyond it.
+  struct Ahead {
+    const float* row;
+    int64_t rows, pixels, row_stride, plane_stride, left, done = 0;
+
+    void fetch(int64_t count) {
+      for (const auto simd = winograd_simd(level()).fetch; count > 0 && left > 0; --count, --left) {
+        simd(row, pixels);
+        row += row_stride;
+        if (++done < rows) continue;
+        row += plane_stride - rows * row_stride;
+        done = 0;
+      }
+    }
   };
 
   Group place(int64_t index) const;
   void transform_input(const Group& group) const;
-  void multiply(const Group& group, const Group& next, int64_t first_block) const;
-  void fetch_ahead(const Group& group, const Group& next, int64_t part) const;
+  void multiply(const Group& group, Ahead (&ahead)[2], int64_t first_block) const;
+  Ahead input_of(const Group& group) const;
+  Ahead output_of(const Group& group) const;
   void finish_row(const Group& group, int64_t row, int64_t first_block) const;
   int64_t slice_end(int64_t first_block) const { return std::min(first_block + s_.slice, out_blocks_); }
   const float* cut(const float* plane, int64_t top, int64_t left, float* patch) const;
@@ -150,50 +170,53 @@ const float* Winograd::cut(const float* plane, int64_t top, int64_t left, float*
 }
 
 void Winograd::transform_input(const Group& group) const {
-  const int64_t reach = s_.reach(), picture = high_.in * wide_.in * 16;
+  const int64_t step = s_.step, reach = s_.reach(), picture = high_.in * wide_.in * 16;
+  const int64_t first_top = group.y - high_.pad_begin, first_left = group.x - wide_.pad_begin;
   for (int64_t block = 0; block < in_blocks_; ++block) {
     const float* from = x_ + (group.n * in_blocks_ + block) * picture;
-    float* to = group.input + block * group.count * 16;
-    for (int64_t i = 0; i < group.count; ++i, to += 16) {
-      const int64_t top = group.y + i / group.columns * s_.step - high_.pad_begin;
-      const int64_t left = group.x + i % group.columns * s_.step - wide_.pad_begin;
-      if (top >= 0 && left >= 0 && top + reach <= high_.in && left + reach <= wide_.in)
-        simd_.input(from + (top * wide_.in + left) * 16, wide_.in * 16, to, group.input_plane);
-      else
-        simd_.input(cut(from, top, left, group.patch), reach * 16, to, group.input_plane);
-    }
+    float *to = group.input + block * group.count * 16, *end = to + group.count * 16;
+    for (int64_t top = first_top; to < end; top += step)
+      for (int64_t left = first_left; left < first_left + group.columns * step; left += step, to += 16)
+        if (top >= 0 && left >= 0 && top + reach <= high_.in && left + reach <= wide_.in)
+          simd_.input(from + (top * wide_.in + left) * 16, wide_.in * 16, to, group.input_plane);
+        else
+          simd_.input(cut(from, top, left, group.patch), reach * 16, to, group.input_plane);
   }
 }
 
-// Brings a share of the next group's input and of this group's output into the second-level cache
-// while the products of one point and slice are being made, which need no memory beyond it.
-void Winograd::fetch_ahead(const Group& group, const Group& next, int64_t part) const {
-  const auto fetch = winograd_simd(level()).fetch;
-  const int64_t parts = s_.points() * ceil_div(out_blocks_, s_.slice);
-  // A rectangle of pixels in each of several planes; all parts together fetch all of it.
-  const auto fetch_share = [&](const float* planes, int64_t count, int64_t height, int64_t width, int64_t top,
-                               int64_t bottom, int64_t left, int64_t right) {
-    const int64_t rows = bottom - top, all = count * rows;
-    for (int64_t i = all * part / parts; i < all * (part + 1) / parts; ++i)
-      fetch(planes + ((i / rows * height + top + i % rows) * width + left) * 16, right - left);
-  };
-  const auto end = [&](const Group& g, const ops::WindowAxis& axis, int64_t begin, int64_t tiles, int64_t extent) {
-    return std::min(extent, begin + tiles * s_.step + (&g == &next ? 2 - axis.pad_begin : 0));
-  };
-  const int64_t next_rows = next.count / next.columns, rows = group.count / group.columns;
-  fetch_share(x_ + next.n * in_blocks_ * high_.in * wide_.in * 16, in_blocks_, high_.in, wide_.in,
-              std::max<int64_t>(0, next.y - high_.pad_begin), end(next, high_, next.y, next_rows, high_.in),
-              std::max<int64_t>(0, next.x - wide_.pad_begin), end(next, wide_, next.x, next.columns, wide_.in));
-  if (s_.in_place())
-    fetch_share(y_ + group.n * out_blocks_ * high_.out * wide_.out * 16, out_blocks_, high_.out, wide_.out, group.y,
-                end(group, high_, group.y, rows, high_.out), group.x,
-                end(group, wide_, group.x, group.columns, wide_.out));
+// The input that a group reads; the output that it writes, where that is in place.
+Winograd::Ahead Winograd::input_of(const Group& group) const {
+  const int64_t top = std::max<int64_t>(0, group.y - high_.pad_begin);
+  const int64_t left = std::max<int64_t>(0, group.x - wide_.pad_begin);
+  const int64_t bottom = std::min(high_.in, group.y - high_.pad_begin + group.rows() * s_.step + 2);
+  const int64_t right = std::min(wide_.in, group.x - wide_.pad_begin + group.columns * s_.step + 2);
+  return {x_ + ((group.n * in_blocks_ * high_.in + top) * wide_.in + left) * 16,
+          bottom - top,
+          right - left,
+          wide_.in * 16,
+          high_.in * wide_.in * 16,
+          (bottom - top) * in_blocks_};
+}
+
+Winograd::Ahead Winograd::output_of(const Group& group) const {
+  if (!s_.in_place()) return {};
+  const int64_t rows = std::min(high_.out - group.y, group.rows() * s_.step);
+  const int64_t pixels = std::min(wide_.out - group.x, group.columns * s_.step);
+  return {y_ + ((group.n * out_blocks_ * high_.out + group.y) * wide_.out + group.x) * 16,
+          rows,
+          pixels,
+          wide_.out * 16,
+          high_.out * wide_.out * 16,
+          rows * out_blocks_};
 }
 
 // For each point: products[tile][output] = sum over inputs, for the outputs of a slice.
-void Winograd::multiply(const Group& group, const Group& next, int64_t first_block) const {
+void Winograd::multiply(const Group& group, Ahead (&ahead)[2], int64_t first_block) const {
   const ConvPacking& p = s_.packing;
   const int64_t tiles = ceil_div(group.count, conv_.pixels);
+  // All parts together fetch all there is.
+  const int64_t parts = s_.points() * ceil_div(out_blocks_ - first_block, s_.slice);
+  const int64_t lines[2] = {ceil_div(ahead[0].left, parts), ceil_div(ahead[1].left, parts)};
   ConvTap tap{};
   ConvTile run{};
   run.taps = &tap;
@@ -202,9 +225,10 @@ void Winograd::multiply(const Group& group, const Group& next, int64_t first_blo
   run.last = static_cast<int>(p.group_in - (in_blocks_ - 1) * 16);
   run.block_stride = run.out_block = group.count * 16;
   run.out_pixel = 16;
-  const int64_t matrix = out_blocks_ * 16 * p.depth, slice = first_block / s_.slice;
+  const int64_t matrix = out_blocks_ * 16 * p.depth;
   for (int point = 0; point < s_.points(); ++point) {
-    if (fetches_) fetch_ahead(group, next, slice * s_.points() + point);
+    if (fetches_)
+      for (int i = 0; i < 2; ++i) ahead[i].fetch(lines[i]);
     tap.in = group.input + point * group.input_plane;
     tap.weights = weights_ + point * matrix + first_block * 16 * p.depth;
     float* product = group.product + point * group.product_plane;
@@ -268,10 +292,11 @@ void Winograd::run_group(int64_t index, int64_t next, std::byte* scratch) const 
   group.product = group.input + s_.points() * group.input_plane;
   group.patch = group.product + s_.points() * group.product_plane;
   group.result = group.patch + s_.points() * 16;
+  Ahead ahead[2] = {input_of(place(next)), output_of(group)};
   transform_input(group);
   for (int64_t block = 0; block < out_blocks_; block += s_.slice) {
-    multiply(group, place(next), block);
-    for (int64_t row = 0; row < group.count / group.columns; ++row) finish_row(group, row, block);
+    multiply(group, ahead, block);
+    for (int64_t row = 0; row < group.rows(); ++row) finish_row(group, row, block);
   }
 }
 

@@ -84,13 +84,13 @@ void tile(const ConvTile& t) {
 #pragma GCC unroll 16
     for (int p = 0; p < P; ++p) sum[p][j] = start;
   }
-  const int64_t block_stride = t.block_stride, fetch_step = t.fetch_step;
+  const int64_t block_stride = t.block_stride, fetch_step = t.fetch_step, fetch_jump = t.fetch_jump;
   const float* next = t.fetch;
   for (int i = 0; i < t.tap_count; ++i) {
     const float* x = t.taps[i].in + t.at;
     const float* w = t.taps[i].weights;
     if constexpr (Blocked) {
-      for (int b = t.blocks; b > 0; --b, x += block_stride) {
+      for (int b = t.blocks; b > 0; --b, x += block_stride, next += fetch_jump) {
         const int channels = b == 1 ? t.last : 16;
         for (int c = 0; c < channels; ++c, w += B * 16, next += fetch_step) {
           fetch(next);

@@ -33,9 +33,9 @@ struct ConvTile {
   int64_t out_block;  ///< floats between output blocks
   ConvEnd end;        ///< tiles only
   /// Blocked: memory that will be needed soon, brought near `fetch_step` floats further with every
-  /// input channel.
+  /// input channel, and `fetch_jump` more with every input block.
   const float* fetch;
-  int64_t fetch_step;
+  int64_t fetch_step, fetch_jump;
 };
 
 /// One axis of a depthwise convolution.
