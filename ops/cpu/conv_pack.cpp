@@ -1,11 +1,11 @@
 #include "ops/cpu/conv_pack.h"
 
 #include <algorithm>
-#include <array>
 #include <cmath>
 #include <vector>
 
 #include "ops/cpu/simd/conv.h"
+#include "ops/cpu/simd/winograd.h"
 
 namespace tessera::cpu {
 namespace {
@@ -42,6 +42,13 @@ class Weights {
     return data_[pair * taps_ + tap];
   }
 
+  /// The same for all of a 3x3 kernel, of a single group: into column `lane`.
+  void taps(int64_t m, int64_t c, float (&to)[9][16], int lane) const {
+    if (m < group_out_ && !order_.empty()) m = order_[static_cast<size_t>(m)];
+    const float* from = data_ + (m * group_in_ + c) * 9;
+    for (int k = 0; k < 9; ++k) to[k][lane] = m < group_out_ ? from[k] : 0.0f;
+  }
+
  private:
   std::vector<int64_t> order_;
   const float* data_;
@@ -50,7 +57,7 @@ class Weights {
 };
 
 Tensor pack_bias(const Problem& problem, const ConvPacking& p, Layout out) {
-  Tensor bias = Tensor::make({DType::float32, {p.groups * p.out_blocks * 16}});
+  Tensor bias = Tensor::make_packed({DType::float32, {p.groups * p.out_blocks * 16}});
   const bool given = problem.node.op_inputs() > 2 && problem.constants[2];
   if (!given) return bias;
   const auto* from = problem.constants[2]->as<const float>();
@@ -102,7 +109,7 @@ std::shared_ptr<const Packed> pack_conv(const Problem& problem, ConvForm form, L
   const ConvPacking p(g, form, unit_blocks());
   const Weights weights(problem, g, out_layout);
   auto packed = std::make_shared<Packed>();
-  Tensor out = Tensor::make({DType::float32, {p.groups * p.out_blocks * 16 * p.taps * p.depth}});
+  Tensor out = Tensor::make_packed({DType::float32, {p.groups * p.out_blocks * 16 * p.taps * p.depth}});
   auto* to = out.as<float>();
   if (form == ConvForm::depthwise) {
     for (int64_t m = 0; m < p.group_out; ++m)
@@ -129,20 +136,20 @@ namespace {
 // What a 3-vector of weights becomes at each point of F(step, 3), by the polynomial of degree 2 through
 // them: its value at the point over the product of the distances from all other points. At zero the
 // divisor is left to the transform of the input.
-std::vector<std::array<double, 3>> weight_basis(int step) {
+std::vector<double> weight_basis(int step) {
   // Square roots make F(4, 3)'s error a third of what whole numbers give; for F(6, 3) nothing was
   // found that beats these.
   const double a = std::sqrt(0.5), b = std::sqrt(2.0);
   const std::vector<double> points =
       step == 4 ? std::vector{0.0, a, -a, b, -b} : std::vector{0.0, 1.0, -1.0, 2.0, -2.0, 0.5, -0.5};
-  std::vector<std::array<double, 3>> basis;
+  std::vector<double> basis;
   for (const double p : points) {
     double divisor = 1;
     for (const double other : points)
       if (p != 0 && p != other) divisor *= p - other;
-    basis.push_back({1 / divisor, p / divisor, p * p / divisor});
+    basis.insert(basis.end(), {1 / divisor, p / divisor, p * p / divisor});
   }
-  basis.push_back({0, 0, 1});  // infinity
+  basis.insert(basis.end(), {0, 0, 1});  // infinity
   return basis;
 }
 
@@ -150,31 +157,20 @@ std::vector<std::array<double, 3>> weight_basis(int step) {
 
 std::shared_ptr<const Packed> pack_winograd(const Problem& problem, int step, Layout out_layout) {
   const auto basis = weight_basis(step);
-  const auto reach = static_cast<int64_t>(basis.size());
+  const int64_t reach = step + 2;
   const ops::ConvGeometry g = conv_geometry(problem.node, problem.in[0].shape, problem.in[1].shape);
   const ConvPacking p(g, ConvForm::blocked, unit_blocks());
   const Weights weights(problem, g, out_layout);
   const int64_t matrix = p.depth * p.out_blocks * 16;
-  Tensor out = Tensor::make({DType::float32, {reach * reach * matrix}});
-  // Sixteen outputs at a time, so that whole lines are stored.
-  constexpr int lanes = 16;
+  Tensor out = Tensor::make_packed({DType::float32, {reach * reach * matrix}});
+  const auto transform = winograd_simd(level()).of(step).weights;
   for (int64_t block = 0; block < p.out_blocks; ++block) {
-    const int64_t unit = block / p.unit_blocks, width = p.blocks_in(unit) * lanes;
-    const int64_t offset = unit * p.unit_blocks * lanes * p.depth + block % p.unit_blocks * lanes;
+    const int64_t unit = block / p.unit_blocks, width = p.blocks_in(unit) * 16;
+    const int64_t offset = unit * p.unit_blocks * 16 * p.depth + block % p.unit_blocks * 16;
     for (int64_t c = 0; c < p.group_in; ++c) {
-      double w[9][lanes], half[3][lanes];
-      for (int m = 0; m < lanes; ++m)
-        for (int k = 0; k < 9; ++k) w[k][m] = weights.at(0, block * lanes + m, c, k);
-      float* point = out.as<float>() + offset + c * width;
-      for (const auto& row : basis) {
-        for (int k = 0; k < 3; ++k)
-          for (int m = 0; m < lanes; ++m) half[k][m] = row[0] * w[k][m] + row[1] * w[3 + k][m] + row[2] * w[6 + k][m];
-        for (const auto& column : basis) {
-          for (int m = 0; m < lanes; ++m)
-            point[m] = static_cast<float>(half[0][m] * column[0] + half[1][m] * column[1] + half[2][m] * column[2]);
-          point += matrix;
-        }
-      }
+      float taps[9][16];
+      for (int m = 0; m < 16; ++m) weights.taps(block * 16 + m, c, taps, m);
+      transform(basis.data(), taps[0], out.as<float>() + offset + c * width, matrix);
     }
   }
   auto packed = std::make_shared<Packed>();

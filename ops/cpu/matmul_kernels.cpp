@@ -110,7 +110,7 @@ std::shared_ptr<const Packed> pack(const Problem& problem) {
   p.k = trans_b ? shape.back() : shape[shape.size() - 2];
   if (p.n == 1 || p.n == 0 || p.k == 0) return nullptr;
   auto packed = std::make_shared<Packed>();
-  packed->tensors.push_back(Tensor::make({DType::float32, Shape{packed_floats(p)}}));
+  packed->tensors.push_back(Tensor::make_packed({DType::float32, Shape{packed_floats(p)}}));
   pack_right(p, b->as<const float>(), packed->tensors[0].as<float>(), nullptr);
   return packed;
 }

@@ -113,7 +113,7 @@ std::shared_ptr<const Packed> pack_quantized(const Problem& problem) {
   const int64_t padded = p.groups * p.out_blocks * 16;
   auto packed = std::make_shared<Packed>();
   const auto add = [&](DType type, int64_t count) {
-    packed->tensors.push_back(Tensor::make({type, {count}}));
+    packed->tensors.push_back(Tensor::make_packed({type, {count}}));
     return packed->tensors.size() - 1;
   };
   // A block's last tap may be read beyond its end by whole vectors.

@@ -93,7 +93,7 @@ std::shared_ptr<const Packed> pack(const Problem& problem) {
     Product p = product(1, depth, columns);
     p.right_count = e.directions;
     p.right_stride = stride;
-    packed->tensors.push_back(Tensor::make({DType::float32, Shape{packed_floats(p)}}));
+    packed->tensors.push_back(Tensor::make_packed({DType::float32, Shape{packed_floats(p)}}));
     pack_right(p, from, packed->tensors.back().as<float>(), nullptr);
   };
   const int64_t joint = e.joint_gates(), whole = e.gates * e.hidden;

@@ -2,7 +2,9 @@
 
 #include <sys/mman.h>
 
+#include <algorithm>
 #include <cstring>
+#include <mutex>
 #include <new>
 
 namespace tessera {
@@ -24,6 +26,13 @@ std::shared_ptr<std::byte> map_pages(size_t bytes) {
   return {begin, [address, length](std::byte*) { ::munmap(address, length); }};
 }
 
+// The piece of memory that allocate_shared hands out next.
+struct Piece {
+  std::mutex mutex;
+  std::weak_ptr<std::byte> memory;  // kept by those who were given parts of it
+  size_t bytes = 0, used = 0;
+};
+
 }  // namespace
 
 std::shared_ptr<std::byte> allocate_zeroed(size_t bytes) {
@@ -34,6 +43,26 @@ std::shared_ptr<std::byte> allocate_zeroed(size_t bytes) {
   if (!memory) return nullptr;
   std::memset(memory, 0, room);
   return {memory, [](std::byte* p) { ::operator delete (p, std::align_val_t{alignment}); }};
+}
+
+std::shared_ptr<std::byte> allocate_shared(size_t bytes) {
+  constexpr size_t least = size_t{512} << 10, most = 4 * huge_page;
+  if (bytes >= 2 * huge_page) return allocate_zeroed(bytes);
+  static Piece piece;
+  const std::lock_guard lock(piece.mutex);
+  auto memory = piece.memory.lock();
+  if (!memory || piece.used + bytes > piece.bytes) {
+    // Each piece is twice as large as the one before, so that small models take little.
+    const size_t room = std::max(memory ? std::min(2 * piece.bytes, most) : least, bytes);
+    memory = allocate_zeroed(room);
+    if (!memory) return nullptr;
+    piece.memory = memory;
+    piece.bytes = room;
+    piece.used = 0;
+  }
+  std::byte* begin = memory.get() + piece.used;
+  piece.used += (bytes + alignment - 1) / alignment * alignment;
+  return {std::move(memory), begin};
 }
 
 }  // namespace tessera

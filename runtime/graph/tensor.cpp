@@ -70,11 +70,13 @@ int64_t Type::bytes() const {
 
 std::ostream& operator<<(std::ostream& out, const Type& type) { return out << name_of(type.dtype) << type.shape; }
 
-Tensor Tensor::make(const Type& type) {
+namespace {
+
+Tensor make_in(const Type& type, std::shared_ptr<std::byte> (*allocate)(size_t)) {
   Tensor tensor{type, nullptr};
   const int64_t bytes = type.bytes();
   // One cache line more, so that vector code may read past the last element.
-  tensor.bytes = allocate_zeroed(static_cast<size_t>(bytes) + alignment);
+  tensor.bytes = allocate(static_cast<size_t>(bytes) + alignment);
   if (!tensor.bytes) fail(Error::Kind::memory, "no memory for a tensor ", type, " of ", bytes, " bytes");
   if (type.dtype != DType::string) return tensor;
   const int64_t count = type.stored_elements();
@@ -86,6 +88,11 @@ Tensor Tensor::make(const Type& type) {
   tensor.bytes = {tensor.bytes.get(), destroy};
   return tensor;
 }
+
+}  // namespace
+
+Tensor Tensor::make(const Type& type) { return make_in(type, allocate_zeroed); }
+Tensor Tensor::make_packed(const Type& type) { return make_in(type, allocate_shared); }
 
 Tensor Tensor::of(List<int64_t> values) {
   Tensor tensor = make({DType::int64, {static_cast<int64_t>(values.size())}});

@@ -54,6 +54,8 @@ struct Tensor {
   /// A new tensor: zeroed, aligned to 64 bytes; string elements are constructed empty.
   /// Throws Error::memory when there is no room.
   static Tensor make(const Type& type);
+  /// The same where many tensors are made at once to live long (allocate_shared).
+  static Tensor make_packed(const Type& type);
   static Tensor of(List<int64_t> values);  ///< an int64 vector
   static Tensor scalar(int64_t value);     ///< an int64 scalar
 

@@ -105,12 +105,30 @@ void output(const float* in, int64_t plane, const float* bias, float* out, int64
   }
 }
 
+template <int step>
+void weights(const double* basis, const float* in, float* out, int64_t plane) {
+  constexpr int reach = step + 2;
+  for (int i = 0; i < reach; ++i) {
+    double half[3][16];
+    const double* row = basis + i * 3;
+    for (int k = 0; k < 3; ++k)
+      for (int m = 0; m < 16; ++m)
+        half[k][m] = row[0] * static_cast<double>(in[k * 16 + m]) + row[1] * static_cast<double>(in[(3 + k) * 16 + m]) +
+                     row[2] * static_cast<double>(in[(6 + k) * 16 + m]);
+    for (int j = 0; j < reach; ++j, out += plane) {
+      const double* column = basis + j * 3;
+      for (int m = 0; m < 16; ++m)
+        out[m] = static_cast<float>(half[0][m] * column[0] + half[1][m] * column[1] + half[2][m] * column[2]);
+    }
+  }
+}
+
 void fetch(const float* first, int64_t lines) {
   for (int64_t i = 0; i < lines; ++i) __builtin_prefetch(first + i * 16, 0, 2);
 }
 
 }  // namespace
 
-const WinogradSimd winograd{{input<4>, output<4>}, {input<6>, output<6>}, fetch};
+const WinogradSimd winograd{{input<4>, output<4>, weights<4>}, {input<6>, output<6>, weights<6>}, fetch};
 
 }  // namespace tessera::cpu::TESSERA_LEVEL

@@ -12,6 +12,9 @@ struct WinogradSimd {
     void (*input)(const float* in, int64_t row_stride, float* out, int64_t plane);
     /// Places `plane` apart into the tile's outputs plus bias, rows `row_stride` floats apart.
     void (*output)(const float* in, int64_t plane, const float* bias, float* out, int64_t row_stride);
+    /// 3x3 weights [9][16] of sixteen outputs into as many places `plane` apart; `basis` holds what one
+    /// axis becomes at each point, [point][3].
+    void (*weights)(const double* basis, const float* in, float* out, int64_t plane);
   };
   Transforms of4, of6;  ///< for tiles of 4x4 and of 6x6 outputs
 
