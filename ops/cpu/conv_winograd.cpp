@@ -21,8 +21,8 @@ constexpr int64_t most_tiles = 56;
 constexpr int64_t most_rows = 4;
 // Input and output together that near caches keep anyway: beyond, groups are fetched ahead.
 constexpr int64_t near_bytes = 4 << 20;
-// Groups at least, so that some cores can share them; must not depend on how many there are.
-constexpr int64_t enough_groups = 4;
+// Share of the threads that must have work until the last group is done.
+constexpr double least_busy = 0.9;
 
 }  // namespace
 
@@ -35,7 +35,8 @@ bool winograd_fits(const ops::ConvGeometry& g) {
   return true;
 }
 
-WinogradShape::WinogradShape(const Node& node, const Shape& x, const Shape& w, Layout out_, int step_, Rows rows_)
+WinogradShape::WinogradShape(const Node& node, const Shape& x, const Shape& w, Layout out_, int step_, int threads,
+                             Rows rows_)
     : geometry(conv_geometry(node, x, w)),
       step(step_),
       out(out_),
@@ -52,7 +53,10 @@ WinogradShape::WinogradShape(const Node& node, const Shape& x, const Shape& w, L
   const int64_t high = std::min(tiles_y, most_rows);
   groups_y = ceil_div(tiles_y, high);
   groups_x = ceil_div(tiles_x, std::max<int64_t>(1, tiles / high));
-  while (groups() < enough_groups && groups_x < tiles_x) ++groups_x;
+  const auto busy = [&] {
+    return static_cast<double>(groups()) / static_cast<double>(ceil_div(groups(), threads) * threads);
+  };
+  while (busy() < least_busy && groups_x < tiles_x) ++groups_x;
   group = std::min(tiles, tiles_y * tiles_x);
 }
 
@@ -303,13 +307,13 @@ void Winograd::run_group(int64_t index, int64_t next, std::byte* scratch) const 
 }  // namespace
 
 int64_t winograd_scratch(const Problem& problem, int threads, Layout out, int step) {
-  const WinogradShape shape(problem.node, problem.in[0].shape, problem.in[1].shape, out, step);
+  const WinogradShape shape(problem.node, problem.in[0].shape, problem.in[1].shape, out, step, threads);
   return align(Epilogue::scratch_floats(problem.node, shape.geometry.out_channels) * 4) +
          threads * shape.worker_bytes();
 }
 
 void run_winograd(const Args& args, Threads& threads, Layout out, int step) {
-  const WinogradShape shape(args.node(), args.in[0].shape(), args.in[1].shape(), out, step, args.rows);
+  const WinogradShape shape(args.node(), args.in[0].shape(), args.in[1].shape(), out, step, threads.count(), args.rows);
   if (args.out[0].elements() == 0) return;
   const Winograd winograd(args, shape, reinterpret_cast<float*>(args.scratch));
   std::byte* workers = args.scratch + align(Epilogue::scratch_floats(args.node(), shape.geometry.out_channels) * 4);

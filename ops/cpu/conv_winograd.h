@@ -19,7 +19,8 @@ struct WinogradShape {
   int64_t group = 0;           ///< tiles of such a rectangle at most, whatever the rows
   int64_t slice;               ///< output blocks that are multiplied and finished at a time
 
-  WinogradShape(const Node& node, const Shape& x, const Shape& w, Layout out, int step, Rows rows = {});
+  /// `threads` decides only how the tiles are grouped, which results do not depend on.
+  WinogradShape(const Node& node, const Shape& x, const Shape& w, Layout out, int step, int threads, Rows rows = {});
   int reach() const { return step + 2; }  ///< inputs of a tile along each axis
   int points() const { return reach() * reach(); }
   /// Whether tiles are finished where they belong in the output.
