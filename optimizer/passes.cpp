@@ -8,13 +8,22 @@ namespace tessera::optimizer {
 namespace {
 
 constexpr Pass list[] = {
-    {"remove_identities", false, remove_identities}, {"cancel_pairs", false, cancel_pairs},
-    {"widen_halves", false, widen_halves},           {"find_quantized", false, find_quantized},
-    {"mark_quantized", false, mark_quantized},       {"fold_batch_norm", false, fold_batch_norm},
-    {"find_activations", false, find_activations},   {"remove_no_ops", true, remove_no_ops},
-    {"expand_quantized", true, expand_quantized},    {"find_depth_to_space", true, find_depth_to_space},
-    {"find_layer_norm", true, find_layer_norm},      {"fold_pad", true, fold_pad},
-    {"keep_quantized", true, keep_quantized},        {"fuse_epilogue", true, fuse_epilogue},
+    {"remove_identities", false, remove_identities},
+    {"cancel_pairs", false, cancel_pairs},
+    {"widen_halves", false, widen_halves},
+    {"find_quantized", false, find_quantized},
+    {"mark_quantized", false, mark_quantized},
+    {"fold_batch_norm", false, fold_batch_norm},
+    {"merge_convs", false, merge_convs},
+    {"widen_groups", false, widen_groups},
+    {"find_activations", false, find_activations},
+    {"remove_no_ops", true, remove_no_ops},
+    {"expand_quantized", true, expand_quantized},
+    {"find_depth_to_space", true, find_depth_to_space},
+    {"find_layer_norm", true, find_layer_norm},
+    {"fold_pad", true, fold_pad},
+    {"keep_quantized", true, keep_quantized},
+    {"fuse_epilogue", true, fuse_epilogue},
 };
 
 void run_all(Graph& graph, bool with_types, const Fits& fits) {
