@@ -81,13 +81,24 @@ TEST(UpscaleCodec, png_holds_everything) {
     }
 }
 
+TEST(UpscaleCodec, png_is_the_same_from_any_number_of_threads) {
+  for (const auto& [width, height] : {std::pair{700, 901}, {1, 300000}, {600001, 2}}) {
+    const Picture picture = gradient(width, height, 3, 8);
+    std::vector<std::string> notes;
+    const Bytes one = encode(picture, Format::png, {.threads = 1}, notes);
+    EXPECT_EQ(one, encode(picture, Format::png, {.threads = 3}, notes)) << width << "x" << height;
+    EXPECT_EQ(decode(one).samples, picture.samples) << width << "x" << height;
+    EXPECT_LT(one.size(), picture.samples.size()) << width << "x" << height;
+  }
+}
+
 TEST(UpscaleCodec, jpeg_and_webp_hold_what_they_can) {
   for (const int channels : {1, 2, 3, 4})
     for (const int bits : {8, 16}) {
       Picture picture = gradient(48, 40, channels, bits);
       picture.exif = exif_with(1, true);
       std::vector<std::string> notes;
-      const Picture jpeg = decode(encode(picture, Format::jpeg, {100}, notes));
+      const Picture jpeg = decode(encode(picture, Format::jpeg, {.quality = 100}, notes));
       EXPECT_EQ(jpeg.channels, picture.color_channels());
       EXPECT_EQ(jpeg.exif, picture.exif);
       EXPECT_EQ(notes.size(), size_t(picture.has_alpha()) + size_t(bits == 16));
@@ -109,7 +120,7 @@ TEST(UpscaleCodec, orientation_is_applied_and_reset) {
         orient(stored, orientation == 6 ? 8 : orientation == 8 ? 6 : orientation);
         stored.exif = exif_with(orientation, big);
         std::vector<std::string> notes;
-        const Picture seen = decode(encode(stored, format, {format == Format::jpeg ? 100 : -1}, notes));
+        const Picture seen = decode(encode(stored, format, {.quality = format == Format::jpeg ? 100 : -1}, notes));
         EXPECT_LT(mean_difference(seen, upright), format == Format::jpeg ? 0.02 : 1e-9) << orientation;
         EXPECT_EQ(exif_orientation(seen.exif), 1);
       }

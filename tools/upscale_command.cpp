@@ -93,6 +93,7 @@ void check(UpscaleCommand& command) {
   command.engine.alpha_by_model = command.alpha == "model";
   command.engine.memory = static_cast<int64_t>(command.memory * 1024 * 1024);
   command.pipeline.stages = parse_stages(command.jobs);
+  command.pipeline.encode.threads = command.threads;
   command.pipeline.verbose = command.verbose;
 }
 

@@ -23,6 +23,7 @@ Picture decode(List<std::byte> bytes, const DecodeLimits& limits = {});
 
 struct EncodeOptions {
   int quality = -1;  ///< 0..100 for JPEG and WebP; -1: JPEG 95, WebP lossless
+  int threads = 0;   ///< that compress one picture; 0: one per core
 };
 
 /// The largest width or height that the format can hold.

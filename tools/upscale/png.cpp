@@ -7,6 +7,7 @@
 #include <cstring>
 
 #include "tools/upscale/codec.h"
+#include "tools/upscale/png_data.h"
 
 namespace tessera::upscale {
 namespace {
@@ -179,22 +180,19 @@ Picture decode_png(List<std::byte> bytes, const DecodeLimits& limits) {
   return picture;
 }
 
-Bytes encode_png(const Picture& picture, const EncodeOptions&) {
+Bytes encode_png(const Picture& picture, const EncodeOptions& options) {
   static constexpr int kinds[] = {PNG_COLOR_TYPE_GRAY, PNG_COLOR_TYPE_GRAY_ALPHA, PNG_COLOR_TYPE_RGB,
                                   PNG_COLOR_TYPE_RGB_ALPHA};
   Bytes out;
   Writer writer;
   writer.state.written = &out;
-  std::vector<png_bytep> rows(static_cast<size_t>(picture.height));
-  for (int64_t y = 0; y < picture.height; ++y)
-    rows[static_cast<size_t>(y)] =
-        reinterpret_cast<png_bytep>(const_cast<std::byte*>(picture.row(y)));  // libpng only reads them
+  Threads threads(options.threads);
+  std::vector<Bytes> data = png_data(picture, threads);
   Bytes exif = picture.exif, icc = picture.icc;
   perform(writer, "the PNG cannot be written", [&](Writer& w) {
     png_set_write_fn(w.png, &w.state, on_write, on_flush);
     png_set_user_limits(w.png, 0x7fffffff, 0x7fffffff);
     png_set_benign_errors(w.png, 1);
-    png_set_compression_level(w.png, 4);
     png_set_IHDR(w.png, w.info, static_cast<png_uint_32>(picture.width), static_cast<png_uint_32>(picture.height),
                  picture.bits, kinds[picture.channels - 1], PNG_INTERLACE_NONE, PNG_COMPRESSION_TYPE_DEFAULT,
                  PNG_FILTER_TYPE_DEFAULT);
@@ -210,9 +208,10 @@ Bytes encode_png(const Picture& picture, const EncodeOptions&) {
     if (!exif.empty())
       png_set_eXIf_1(w.png, w.info, static_cast<png_uint_32>(exif.size()), reinterpret_cast<png_bytep>(exif.data()));
     png_write_info(w.png, w.info);
-    if (std::endian::native == std::endian::little && picture.bits == 16) png_set_swap(w.png);
-    png_write_image(w.png, rows.data());
-    png_write_end(w.png, w.info);
+    for (Bytes& part : data)
+      png_write_chunk(w.png, reinterpret_cast<png_const_bytep>("IDAT"), reinterpret_cast<png_bytep>(part.data()),
+                      part.size());
+    png_write_chunk(w.png, reinterpret_cast<png_const_bytep>("IEND"), nullptr, 0);
   });
   return out;
 }
