@@ -127,9 +127,11 @@ class Cpu final : public HostBackend {
     const OpDef& op = *problem.node.op;
     if (const auto found = by_op_.find(op.name); found != by_op_.end())
       for (const CpuKernel* kernel : found->second)
-        if (fits(*kernel, problem))
+        if (fits(*kernel, problem)) {
+          const int reach = kernel->row_reach ? kernel->row_reach(problem) : -1;
           out.push_back({kernel, kernel->name, kernel->rank, kernel->in, kernel->out, kernel->in_place,
-                         kernel->by_rows && kernel->by_rows(problem) ? kernel->row_step : 0});
+                         reach < 0 ? 0 : kernel->row_step, reach});
+        }
     std::stable_sort(out.begin(), out.end(), [](const Offer& a, const Offer& b) { return a.rank > b.rank; });
     if (op.reference || op.view) out.push_back({nullptr, reference_name, 0});
   }

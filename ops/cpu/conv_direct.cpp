@@ -22,15 +22,19 @@ int64_t align(int64_t bytes) { return (bytes + 63) / 64 * 64; }
 
 }  // namespace
 
-DirectShape::DirectShape(const Node& node, const Shape& x, const Shape& w, ConvForm form_, Layout out_)
+DirectShape::DirectShape(const Node& node, const Shape& x, const Shape& w, ConvForm form_, Layout out_, Rows part)
     : geometry(conv_geometry(node, x, w)),
       transposed(is_transposed(node)),
       form(form_),
       out(out_),
       packing(geometry, form_, conv_simd(level()).blocks),
+      high_part{0, geometry.window.axis[1].out},
+      wide_part{0, geometry.window.axis[2].out},
       shuffle(Epilogue::shuffle_of(node)) {
   pixel = form == ConvForm::planar ? 1 : 16;
   buffer_blocks = form == ConvForm::planar ? geometry.in_channels : blocks_of(geometry.in_channels);
+  const int64_t all_rows = high().out, row = wide().out;
+  part.end = std::min(part.end, all_rows);
   flatten();
   phases = transposed ? 1 : static_cast<int>(wide().stride);
   // Without padding and stride the input can be read where it is.
@@ -38,6 +42,18 @@ DirectShape::DirectShape(const Node& node, const Shape& x, const Shape& w, ConvF
   copies =
       transposed || axis.stride > 1 || axis.pad_begin > 0 || axis.out - 1 - axis.pad_begin + axis.reach() > axis.in;
   choose_bands();
+  if (part.begin > 0 || part.end < all_rows) choose_part(part, row);
+}
+
+// Some rows only, in no more scratch than all of them take.
+void DirectShape::choose_part(Rows part, int64_t row) {
+  const int64_t bytes = worker_bytes();
+  if (flat)
+    wide_part = {part.begin * row, part.end * row};
+  else
+    high_part = part;
+  choose_bands();
+  while (worker_bytes() > bytes && columns > 1) narrow_strips();
 }
 
 // A 1x1 convolution sees one long row.
@@ -50,6 +66,8 @@ void DirectShape::flatten() {
   flat = true;
   w.in = w.out = h.in * w.in;
   h.in = h.out = 1;
+  high_part = {0, 1};
+  wide_part = {0, w.out};
 }
 
 // Rows and positions of a band's input, at most.
@@ -64,21 +82,26 @@ void DirectShape::measure_input() {
   }
 }
 
-void DirectShape::choose_bands() {
-  const ops::WindowAxis &h = high(), &w = wide();
-  rows = std::min<int64_t>(h.out, 8);
-  strips = 1;
+void DirectShape::set_strips(int64_t count) {
+  const int64_t all = wide_part.end - wide_part.begin;
+  strips = count;
+  columns = ceil_div(all, strips);
   // Strips of a transposed convolution begin at whole steps, so that every class has its share.
-  const auto set_strips = [&](int64_t count) {
-    strips = count;
-    columns = ceil_div(w.out, strips);
-    if (transposed) columns = ceil_div(columns, w.stride) * w.stride;
-    strips = std::max<int64_t>(1, ceil_div(w.out, columns));
-    measure_input();
-  };
-  // One step narrower at least: a count of strips that is only one higher may give the same columns.
-  const int64_t unit = transposed ? w.stride : 1, least = std::max(narrow, unit);
-  const auto narrow_strips = [&] { set_strips(ceil_div(w.out, columns - unit)); };
+  if (transposed) columns = ceil_div(columns, wide().stride) * wide().stride;
+  strips = std::max<int64_t>(1, ceil_div(all, columns));
+  measure_input();
+}
+
+// One step narrower at least: a count of strips that is only one higher may give the same columns.
+void DirectShape::narrow_strips() {
+  const int64_t unit = transposed ? wide().stride : 1;
+  set_strips(ceil_div(wide_part.end - wide_part.begin, columns - unit));
+}
+
+void DirectShape::choose_bands() {
+  const int64_t height = high_part.end - high_part.begin;
+  const int64_t least = std::max<int64_t>(narrow, transposed ? wide().stride : 1);
+  rows = std::min<int64_t>(height, 8);
   set_strips(1);
   while (buffer_floats() * 4 > band_bytes) {
     if (columns > 4 * least)
@@ -94,13 +117,14 @@ void DirectShape::choose_bands() {
   constexpr int64_t enough = 16;
   const auto set_rows = [&](int64_t count) {
     rows = count;
-    row_bands = ceil_div(h.out, rows);
+    row_bands = ceil_div(height, rows);
     measure_input();
   };
   set_rows(rows);
   while (bands() < enough && rows > 1) set_rows(ceil_div(rows, 2));
   while (bands() < enough && columns > 2 * least) narrow_strips();
   // Parts of a band would each copy its input, and row-major output is stored for all channels at once.
+  parts = 1;
   if (!copies && out == Layout::nchw16c && in_place() && form != ConvForm::depthwise)
     parts = std::clamp<int64_t>(ceil_div(enough, bands()), 1, packing.units());
 }
@@ -184,10 +208,10 @@ void Direct::place(int64_t item, Band& band) const {
   item %= s_.bands();
   const int64_t strip = item / s_.row_bands % s_.strips;
   band.n = item / s_.row_bands / s_.strips;
-  band.y0 = item % s_.row_bands * s_.rows;
-  band.y1 = std::min(s_.high().out, band.y0 + s_.rows);
-  band.x0 = strip * s_.columns;
-  band.x1 = std::min(s_.wide().out, band.x0 + s_.columns);
+  band.y0 = s_.high_part.begin + item % s_.row_bands * s_.rows;
+  band.y1 = std::min(s_.high_part.end, band.y0 + s_.rows);
+  band.x0 = s_.wide_part.begin + strip * s_.columns;
+  band.x1 = std::min(s_.wide_part.end, band.x0 + s_.columns);
 }
 
 // The input row that tap `tap` of output row `y` reads; -1 if there is none.
@@ -403,7 +427,7 @@ int64_t direct_scratch(const Problem& problem, int threads, ConvForm form, Layou
 }
 
 void run_direct(const Args& args, Threads& threads, ConvForm form, Layout out) {
-  const DirectShape shape(args.node(), args.in[0].shape(), args.in[1].shape(), form, out);
+  const DirectShape shape(args.node(), args.in[0].shape(), args.in[1].shape(), form, out, args.rows);
   if (args.out[0].elements() == 0) return;
   const Direct direct(args, shape, reinterpret_cast<float*>(args.scratch));
   std::byte* workers = args.scratch + align(Epilogue::scratch_floats(args.node(), shape.geometry.out_channels) * 4);

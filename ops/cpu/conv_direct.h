@@ -16,6 +16,7 @@ struct DirectShape {
   ConvForm form = ConvForm::blocked;
   Layout out = Layout::row_major;
   ConvPacking packing;
+  Rows high_part, wide_part;      ///< the outputs wanted
   int shuffle = 1;                ///< block size of a fused DepthToSpace; 1: none
   bool flat = false;              ///< height and width were merged into one axis
   int64_t rows = 1, columns = 1;  ///< outputs per band
@@ -26,7 +27,7 @@ struct DirectShape {
   int64_t buffer_rows = 0, positions = 0, buffer_blocks = 0;
   int pixel = 16;  ///< floats per input pixel
 
-  DirectShape(const Node& node, const Shape& x, const Shape& w, ConvForm form, Layout out);
+  DirectShape(const Node& node, const Shape& x, const Shape& w, ConvForm form, Layout out, Rows part = {});
 
   const ops::WindowAxis& high() const { return geometry.window.axis[1]; }
   const ops::WindowAxis& wide() const { return geometry.window.axis[2]; }
@@ -39,7 +40,10 @@ struct DirectShape {
 
  private:
   void flatten();
+  void choose_part(Rows part, int64_t row);
   void choose_bands();
+  void set_strips(int64_t count);
+  void narrow_strips();
   void measure_input();
 };
 

@@ -122,12 +122,12 @@ void run(const Args& args, Threads& threads) noexcept {
   run_direct(args, threads, form, out);
 }
 
-// Whether one picture goes in and one of the same extent comes out.
-bool keeps_extent(const Problem& problem) {
-  if (problem.in[0].shape[2] != problem.out[0].shape[2]) return false;
+// Of one picture whose height stays as it is.
+int row_reach(const Problem& problem) {
   const ConvGeometry g = geometry_of(problem);
-  const auto same = [](const WindowAxis& a) { return a.in == a.out && a.pad_begin == 1; };
-  return g.batch == 1 && same(g.window.axis[1]) && same(g.window.axis[2]);
+  const WindowAxis& h = g.window.axis[1];
+  if (g.batch != 1 || problem.in[0].shape.rank() != 4 || h.stride != 1 || h.in != h.out) return -1;
+  return static_cast<int>(std::max(h.pad_begin, h.reach() - 1 - h.pad_begin));
 }
 
 template <int step, Layout out>
@@ -159,6 +159,10 @@ constexpr CpuKernel direct(Text op, Text name, int rank) {
   kernel.pack = pack<form, out>;
   kernel.scratch = scratch<form, out>;
   kernel.run = run<form, out>;
+  if (op == "Conv") {
+    kernel.row_step = 1;
+    kernel.row_reach = row_reach;
+  }
   return kernel;
 }
 
@@ -181,7 +185,7 @@ constexpr CpuKernel by_winograd(Text name, int rank) {
   kernel.scratch = scratch_winograd<step, out>;
   kernel.run = winograd<step, out>;
   kernel.row_step = step;
-  kernel.by_rows = out == Layout::nchw16c ? keeps_extent : nullptr;
+  kernel.row_reach = row_reach;
   return kernel;
 }
 
@@ -189,6 +193,7 @@ constexpr CpuKernel depthwise(Text name, int rank) {
   CpuKernel kernel = direct<ConvForm::depthwise, Layout::nchw16c>("Conv", name, rank);
   kernel.scratch = depthwise_scratch;
   kernel.run = by_channel;
+  kernel.row_reach = nullptr;
   return kernel;
 }
 
@@ -198,6 +203,7 @@ constexpr CpuKernel by_small_winograd(Text name, int rank) {
   kernel.accepts_epilogue = accepts_epilogue<ConvForm::depthwise, Layout::nchw16c>;
   kernel.scratch = small_winograd_scratch;
   kernel.run = small_winograd;
+  kernel.row_reach = nullptr;
   return kernel;
 }
 

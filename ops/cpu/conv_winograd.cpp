@@ -62,7 +62,8 @@ WinogradShape::WinogradShape(const Node& node, const Shape& x, const Shape& w, L
 
 int64_t WinogradShape::worker_bytes() const {
   const int64_t patch = points() * 16, outputs = slice * 16;
-  const int64_t result = in_place() ? step * step * 16 : step * columns() * step * outputs;
+  // Fewer rows may have longer groups.
+  const int64_t result = in_place() ? step * step * 16 : step * std::min(group, tiles_x) * step * outputs;
   return align((points() * (plane(packing.depth, group) + plane(outputs, group)) + patch + result) * 4);
 }
 

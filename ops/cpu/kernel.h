@@ -15,8 +15,9 @@ struct CpuKernel {
   Layout in = Layout::row_major;   ///< of non-constant 4-D inputs
   Layout out = Layout::row_major;  ///< of 4-D outputs
   bool in_place = false;           ///< output 0 may be the same memory as input 0
-  int row_step = 0;                ///< see Offer::row_step; whether a problem allows it, is asked of `by_rows`
-  bool (*by_rows)(const Problem&) = nullptr;
+  int row_step = 0;                ///< see Offer::row_step
+  /// See Offer::row_reach; negative where the problem does not allow rows alone.
+  int (*row_reach)(const Problem&) = nullptr;
   /// Types, shapes and attributes that this kernel takes. Layouts are checked by the registry.
   bool (*accepts)(const Problem&) = nullptr;
   /// Says whether this kernel applies the node's epilogue itself; null: never.

@@ -23,9 +23,10 @@ struct Offer {
   Layout in = Layout::row_major;   ///< layout of the non-constant 4-D inputs
   Layout out = Layout::row_major;  ///< layout of the 4-D outputs
   bool in_place = false;           ///< output 0 may share the bytes of input 0
-  /// A multiple of which the kernel can compute output rows alone (Args::rows), of a picture as large as
-  /// its input, of whose rows they need one more above and below; 0: the whole picture only.
-  int row_step = 0;
+  /// A multiple of which the kernel can compute output rows alone (Args::rows; those before a DepthToSpace),
+  /// of a picture as high as its input, of whose rows they need `row_reach` more above and below; 0: the
+  /// whole picture only.
+  int row_step = 0, row_reach = 1;
 };
 
 /// What a kernel made of its constant inputs, once per session.

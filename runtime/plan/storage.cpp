@@ -116,7 +116,8 @@ class Layouter {
         merge(graph_.nodes[i].out[0], inner, wave.row_offsets[i - wave.first] * row);
       const ValueId in = graph_.nodes[wave.first].in[0], root = alias_[in].root;
       const bool whole = alias_[in].offset == 0 && bytes(root) == bytes(in) && more_[root] == 0;
-      if (wave.in_place && whole && !fixed_[root] && last_use_[root] < end && maker_[root] < wave.first)
+      if (wave.in_place && whole && !fixed_[root] && !fixed_[last] && last_use_[root] < end &&
+          maker_[root] < wave.first)
         merge(last, root, 0);
     }
   }

@@ -38,6 +38,7 @@ class Finder {
  private:
   const Type& out(size_t node) const { return graph_.values[graph_.nodes[node].out[0]].type; }
   int row_step(size_t node) const { return choices_[node].offer.row_step; }
+  int row_reach(size_t node) const { return choices_[node].offer.row_reach; }
   int64_t height(size_t node) const { return out(node).shape[2]; }
   int64_t row_bytes(size_t node) const { return out(node).bytes() / height(node); }
 
@@ -49,30 +50,37 @@ class Finder {
 
   bool follows(size_t node) const {
     const Node &before = graph_.nodes[node - 1], &here = graph_.nodes[node];
-    return row_step(node) && here.in[0] == before.out[0] && out(node) == out(node - 1);
+    return row_step(node) && here.in[0] == before.out[0];
+  }
+
+  // Whether its result may be one of the wave's inner ones.
+  bool begins(size_t node) const {
+    const Type& in = graph_.values[graph_.nodes[node].in[0]].type;
+    return out(node).layout == Layout::nchw16c && in.shape[2] == height(node);
   }
 
   // Nodes from `first` on that can be a wave: whose results, but the last, only they read.
   size_t stretch(size_t first) const {
-    if (2 * out(first).bytes() < near_bytes) return 0;
+    if (!begins(first) || 2 * out(first).bytes() < near_bytes) return 0;
     const int64_t live_rows = band_rows(first) + 2 * row_step(first);
     const auto most =
         std::clamp<size_t>(static_cast<size_t>(wave_bytes / (live_rows * row_bytes(first))), 2, Wave::most_steps);
     size_t end = first + 1;
-    while (end < graph_.nodes.size() && end < first + most && follows(end)) ++end;
+    while (end < graph_.nodes.size() && end < first + most && follows(end))
+      if (out(end++) != out(first)) break;  // the last
     for (; end > first + 1; --end) {
       const auto inside = [&](size_t node) { return last_use_[graph_.nodes[node].out[0]] < end; };
       size_t node = first;
       while (node + 1 < end && inside(node)) ++node;
-      if (node + 1 == end && last_use_[graph_.nodes[node].out[0]] < graph_.nodes.size()) return end - first;
+      if (node + 1 == end) return end - first;
     }
     return 0;
   }
 
   Wave make(size_t first, size_t count) const {
     Wave wave{first, count, {}, std::vector<int64_t>(count, 0), false};
-    std::vector<int> steps;
-    for (size_t i = 0; i < count; ++i) steps.push_back(row_step(first + i));
+    std::vector<RowNeeds> steps;
+    for (size_t i = first; i < first + count; ++i) steps.push_back({row_step(i), row_reach(i)});
     wave.bands = wave_bands(steps, height(first), band_rows(first));
     for (Wave::Band& band : wave.bands) band.node += first;
     for (size_t i = count - 1; i-- > 0;)
@@ -80,7 +88,7 @@ class Finder {
         wave.row_offsets[i] = std::max(wave.row_offsets[i], wave.row_offsets[later] + distance(wave, i, later));
     if (!planes_are_apart(wave)) wave.count = 0;
     const ValueId in = graph_.nodes[first].in[0];
-    wave.in_place = graph_.values[in].type == out(first) && overtakes_never(wave, in);
+    wave.in_place = graph_.values[in].type == out(first + count - 1) && overtakes_never(wave, in);
     return wave;
   }
 
@@ -91,7 +99,7 @@ class Finder {
     for (size_t b = wave.bands.size(); b-- > 0; rows[b] = first) {
       const auto& in = graph_.nodes[wave.bands[b].node].in;
       if (std::find(in.begin(), in.end(), value) != in.end())
-        first = std::min(first, std::max<int64_t>(0, wave.bands[b].rows.begin - 1));
+        first = std::min(first, std::max<int64_t>(0, wave.bands[b].rows.begin - row_reach(wave.bands[b].node)));
     }
     return rows;
   }
@@ -146,14 +154,14 @@ class Finder {
 
 }  // namespace
 
-std::vector<Wave::Band> wave_bands(List<int> row_steps, int64_t height, int64_t rows) {
+std::vector<Wave::Band> wave_bands(List<RowNeeds> nodes, int64_t height, int64_t rows) {
   std::vector<Wave::Band> bands;
-  std::vector<int64_t> done(row_steps.size(), 0);
+  std::vector<int64_t> done(nodes.size(), 0);
   for (int64_t front = rows; done.back() < height; front += rows)
     for (size_t i = 0; i < done.size(); ++i) {
       // A row needs the rows around it of the step before.
-      const int64_t ready = i == 0 ? front : done[i - 1] - (done[i - 1] < height ? 1 : 0);
-      const int64_t end = ready >= height ? height : ready / row_steps[i] * row_steps[i];
+      const int64_t ready = i == 0 ? front : done[i - 1] - (done[i - 1] < height ? nodes[i].reach : 0);
+      const int64_t end = ready >= height ? height : ready / nodes[i].step * nodes[i].step;
       if (end <= done[i]) continue;
       bands.push_back({i, {done[i], end}});
       done[i] = end;

@@ -6,8 +6,9 @@
 
 namespace tessera {
 
-/// Consecutive nodes, each reading the result of the one before it. Their results but the last share
-/// bytes: each begins some rows above the one before it and overwrites rows that nobody needs any more.
+/// Consecutive nodes, each reading the result of the one before it. Their results but the last are blocked,
+/// of one type, and share bytes: each begins some rows above the one before it and overwrites rows that nobody needs
+/// any more.
 struct Wave {
   static constexpr size_t most_steps = 8;
   struct Band {
@@ -24,8 +25,13 @@ struct Wave {
 /// Stretches that are worth it: of kernels that can work by rows, over values too large for near caches.
 std::vector<Wave> find_waves(const Graph& graph, const std::vector<Choice>& choices);
 
-/// The order in which `steps` nodes of these row steps fill pictures of `height` rows, in bands of
-/// about `rows`; `node` counts from 0.
-std::vector<Wave::Band> wave_bands(List<int> row_steps, int64_t height, int64_t rows);
+/// How a node works by rows: see Offer::row_step and Offer::row_reach.
+struct RowNeeds {
+  int step = 1, reach = 1;
+};
+
+/// The order in which these nodes fill pictures of `height` rows, in bands of about `rows`; `node` counts
+/// from 0.
+std::vector<Wave::Band> wave_bands(List<RowNeeds> nodes, int64_t height, int64_t rows);
 
 }  // namespace tessera
