@@ -165,6 +165,8 @@ class Command(unittest.TestCase):
             bench = json.loads(self.run_it("bench", name, "--runs", "1", *where).stdout)
             for key in ("weights_bytes", "packed_bytes", "arena_bytes", "scratch_bytes"):
                 self.assertEqual(plan[key], bench[key], key)
+            if os.environ.get("TESSERA_SANITIZED") == "1":
+                continue  # sanitizers take memory of their own
             self.assertAlmostEqual(plan["peak_rss_bytes"] / bench["peak_rss_bytes"], 1, delta=0.05,
                                    msg=f"{name} {shape}")
 

@@ -203,7 +203,8 @@ void bench(const BenchCommand& command) {
             << options.session.precision << '\n';
   for (size_t i = 0; i < types.size(); ++i)
     std::cout << "  input " << session.inputs()[i].name << ": " << types[i] << '\n';
-  std::cout << "  load " << fixed(load_ms, 1) << " ms, plan " << fixed(plan_ms, 1) << " ms, first run " << fixed(first_run_ms, 1) << " ms\n"
+  std::cout << "  load " << fixed(load_ms, 1) << " ms, plan " << fixed(plan_ms, 1) << " ms, first run "
+            << fixed(first_run_ms, 1) << " ms\n"
             << "  run: median " << fixed(median_ms, 3) << " ms, least " << fixed(min_ms, 3) << " ms of " << command.runs
             << " runs\n"
             << "  " << fixed(flops / 1e9, 3) << " Gflop, " << fixed(gflops, 1) << " Gflop/s\n"
