@@ -22,6 +22,7 @@ constexpr Pass list[] = {
     {"find_depth_to_space", true, find_depth_to_space},
     {"find_layer_norm", true, find_layer_norm},
     {"fold_pad", true, fold_pad},
+    {"find_attention", true, find_attention},
     {"keep_quantized", true, keep_quantized},
     {"fuse_epilogue", true, fuse_epilogue},
 };

@@ -10,6 +10,7 @@ bool remove_no_ops(Graph& graph, const Fits& fits);        // identities.cpp: wh
 bool cancel_pairs(Graph& graph, const Fits& fits);         // cancel_pairs.cpp
 bool fold_batch_norm(Graph& graph, const Fits& fits);      // fold_batch_norm.cpp
 bool find_depth_to_space(Graph& graph, const Fits& fits);  // find_depth_to_space.cpp
+bool find_attention(Graph& graph, const Fits& fits);       // find_attention.cpp
 bool find_activations(Graph& graph, const Fits& fits);     // find_activations.cpp
 bool find_layer_norm(Graph& graph, const Fits& fits);      // find_layer_norm.cpp
 bool fold_pad(Graph& graph, const Fits& fits);             // fold_pad.cpp

@@ -171,6 +171,69 @@ TEST(Optimizer, SpelledOutLayerNormalization) {
   EXPECT_EQ(expect_same(b.graph, {random_tensor({2, 5, 24}, 6)}, 1e-5), 1u);
 }
 
+Tensor single(float value) {
+  Tensor tensor = Tensor::make({DType::float32, {}});
+  *tensor.as<float>() = value;
+  return tensor;
+}
+
+// Attention within windows as exporters spell it: one projection, cut by Gather, a bias of positions and a mask
+// of shifted windows.
+TEST(Optimizer, WindowAttention) {
+  constexpr int64_t images = 2, windows = 3, heads = 2, positions = 9, depth = 5;
+  for (const bool masked : {false, true}) {
+    GraphBuilder b;
+    const Shape shape{images * windows, positions, 3 * heads * depth};
+    const ValueId x = b.input("x", {DType::float32, shape});
+    const ValueId parts = b.node("Transpose", {b.node("Reshape", {x, b.constant({-1, positions, 3, heads, depth})})},
+                                 {{"perm", std::vector<int64_t>{2, 0, 3, 1, 4}}});
+    const auto part = [&](int64_t i) {
+      Tensor index = Tensor::make({DType::int64, {}});
+      *index.as<int64_t>() = i;
+      return b.node("Gather", {parts, b.constant(std::move(index))}, {{"axis", int64_t{0}}});
+    };
+    const ValueId q = b.node("Mul", {part(0), b.constant(single(0.4f))});
+    const ValueId k = b.node("Transpose", {part(1)}, {{"perm", std::vector<int64_t>{0, 1, 3, 2}}});
+    ValueId s = b.node("MatMul", {q, k});
+    s = b.node("Add", {s, b.constant(random_tensor({1, heads, positions, positions}, 3))});
+    if (masked) {
+      s = b.node("Reshape", {s, b.constant({-1, windows, heads, positions, positions})});
+      s = b.node("Add", {s, b.constant(random_tensor({1, windows, 1, positions, positions}, 4, -9, 0))});
+      s = b.node("Reshape", {s, b.constant({-1, heads, positions, positions})});
+    }
+    const ValueId p = b.node("Softmax", {s}, {{"axis", int64_t{-1}}}, 13);
+    const ValueId y =
+        b.node("Transpose", {b.node("MatMul", {p, part(2)})}, {{"perm", std::vector<int64_t>{0, 2, 1, 3}}});
+    b.output(b.node("Reshape", {y, b.constant({-1, positions, heads * depth})}));
+    EXPECT_LE(expect_same(b.graph, {random_tensor(shape, 6)}, 5e-6), 2u) << masked;
+  }
+}
+
+// Three projections, a mask of keys that is an input, scores divided.
+TEST(Optimizer, SequenceAttention) {
+  constexpr int64_t batch = 2, heads = 3, positions = 11, depth = 4;
+  for (const bool shared : {false, true}) {
+    GraphBuilder b;
+    const Shape shape{batch, positions, heads * depth}, ends{batch, 1, 1, positions};
+    ValueId in[3];
+    for (ValueId& id : in) {
+      id = b.input(cat("x", &id - in), {DType::float32, shape});
+      id = b.node("Transpose", {b.node("Reshape", {id, b.constant({0, 0, heads, depth})})},
+                  {{"perm", std::vector<int64_t>{0, 2, &id == in + 1 ? 3 : 1, &id == in + 1 ? 1 : 3}}});
+    }
+    const ValueId mask = b.input("mask", {DType::float32, ends});
+    const ValueId scores = b.node("Div", {b.node("MatMul", {in[0], in[1]}), b.constant(single(2))});
+    const ValueId p = b.node("Softmax", {b.node("Add", {scores, mask})}, {{"axis", int64_t{3}}}, 13);
+    b.output(b.node("Transpose", {b.node("MatMul", {p, in[2]})}, {{"perm", std::vector<int64_t>{0, 2, 1, 3}}}));
+    if (shared) b.output(p);  // who reads the probabilities gets them
+    const size_t steps = expect_same(
+        b.graph,
+        {random_tensor(shape, 1), random_tensor(shape, 2), random_tensor(shape, 3), random_tensor(ends, 4, -9, 0)},
+        5e-6);
+    shared ? EXPECT_GT(steps, 2u) : EXPECT_EQ(steps, 1u);
+  }
+}
+
 TEST(Optimizer, PadsMoveIntoTheConvolution) {
   GraphBuilder b;
   const ValueId x = b.input("x", {DType::float32, {1, 3, 8, 8}});

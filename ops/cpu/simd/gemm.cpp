@@ -28,9 +28,7 @@ void store_tile(V (&sum)[rows][vectors], float* c, int64_t ldc, int columns, boo
         store(to, accumulate ? load(to) + sum[i][v] : sum[i][v]);
         continue;
       }
-      float part[lanes];
-      store(part, sum[i][v]);
-      for (int j = 0; j < here; ++j) to[j] = accumulate ? to[j] + part[j] : part[j];
+      if (here > 0) store_part(to, accumulate ? load_part(to, here) + sum[i][v] : sum[i][v], here);
     }
 }
 

@@ -24,18 +24,6 @@ using T = V;
 #undef TESSERA_BINARY
 }  // namespace row
 
-V load_part(const float* p, int n) {
-  float whole[lanes] = {};
-  for (int i = 0; i < n; ++i) whole[i] = p[i];
-  return load(whole);
-}
-
-void store_part(float* p, const V& v, int n) {
-  float whole[lanes];
-  store(whole, v);
-  for (int i = 0; i < n; ++i) p[i] = whole[i];
-}
-
 template <class Row>
 void unary(const float* x, float* out, int64_t n, float a, float b) {
   const V va(a), vb(b);

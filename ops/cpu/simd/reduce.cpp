@@ -8,6 +8,7 @@ namespace {
 
 // Each reduction: its neutral element, how it takes an element, how it joins two partial results.
 struct Sum {
+  static constexpr bool skips_zeros = true;
   static float neutral() { return 0; }
   static V take(const V& acc, const V& x) { return acc + x; }
   static V join(const V& a, const V& b) { return a + b; }
@@ -23,6 +24,7 @@ struct SumAbs : Sum {
   static float single(float acc, float x) { return acc + (x < 0 ? -x : x); }
 };
 struct Product {
+  static constexpr bool skips_zeros = false;
   static float neutral() { return 1; }
   static V take(const V& acc, const V& x) { return acc * x; }
   static V join(const V& a, const V& b) { return a * b; }
@@ -31,6 +33,7 @@ struct Product {
 };
 // NaN wins, as in the reference.
 struct Max {
+  static constexpr bool skips_zeros = false;
   static float neutral() { return -__builtin_inff(); }
   static V join(const V& a, const V& b) { return select(a != a, a, select(b > a, b, select(b != b, b, a))); }
   static V take(const V& acc, const V& x) { return join(acc, x); }
@@ -38,6 +41,7 @@ struct Max {
   static float single(float acc, float x) { return join(acc, x); }
 };
 struct Min {
+  static constexpr bool skips_zeros = false;
   static float neutral() { return __builtin_inff(); }
   static V join(const V& a, const V& b) { return select(a != a, a, select(b < a, b, select(b != b, b, a))); }
   static V take(const V& acc, const V& x) { return join(acc, x); }
@@ -61,6 +65,10 @@ float row(const float* x, int64_t n) {
   for (; i + 4 * lanes <= n; i += 4 * lanes)
     for (int u = 0; u < 4; ++u) acc[u] = Op::take(acc[u], load(x + i + u * lanes));
   for (; i + lanes <= n; i += lanes) acc[0] = Op::take(acc[0], load(x + i));
+  if (Op::skips_zeros && i < n) {
+    acc[1] = Op::take(acc[1], load_part(x + i, static_cast<int>(n - i)));
+    i = n;
+  }
   float result = across<Op>(Op::join(Op::join(acc[0], acc[1]), Op::join(acc[2], acc[3])));
   for (; i < n; ++i) result = Op::single(result, x[i]);
   return result;
@@ -99,9 +107,17 @@ float row_spread(const float* x, int64_t n, float mean) {
       const V away = load(x + i + u * lanes) - center;
       acc[u] = fmadd(away, away, acc[u]);
     }
-  float result = across<Sum>(acc[0] + acc[1]);
-  for (; i < n; ++i) result += (x[i] - mean) * (x[i] - mean);
-  return result;
+  for (; i + lanes <= n; i += lanes) {
+    const V away = load(x + i) - center;
+    acc[0] = fmadd(away, away, acc[0]);
+  }
+  if (const int rest = static_cast<int>(n - i)) {
+    float part[lanes];
+    store(part, load_part(x + i, rest) - center);
+    const V away = load_part(part, rest);
+    acc[1] = fmadd(away, away, acc[1]);
+  }
+  return across<Sum>(acc[0] + acc[1]);
 }
 
 void columns_spread(const float* x, int64_t stride, int64_t rows, const float* mean, float* out, int64_t n) {
@@ -136,52 +152,45 @@ void normalize(const float* x, int64_t n, float mean, float inverse, const float
     const V unit = (load(x + i) - center) * factor;
     store(out + i, bias ? fmadd(unit, load(scale + i), load(bias + i)) : unit * load(scale + i));
   }
-  for (; i < n; ++i) out[i] = (x[i] - mean) * inverse * scale[i] + (bias ? bias[i] : 0.0f);
-}
-
-V load_part(const float* p, int64_t n) {
-  float whole[lanes] = {};
-  for (int64_t i = 0; i < n; ++i) whole[i] = p[i];
-  return load(whole);
+  if (const int rest = static_cast<int>(n - i)) {
+    const V unit = (load_part(x + i, rest) - center) * factor, by = load_part(scale + i, rest);
+    store_part(out + i, bias ? fmadd(unit, by, load_part(bias + i, rest)) : unit * by, rest);
+  }
 }
 
 void softmax(const float* x, float* out, int64_t n, bool logarithm) {
   if (n <= 0) return;
-  const float top = row<Max>(x, n);
-  const V center(top);
-  V total[2] = {V(0.0f), V(0.0f)};
-  float rest = 0, part[lanes];
-  int64_t i = 0;
-  for (; i + 2 * lanes <= n; i += 2 * lanes)
-    for (int u = 0; u < 2; ++u) {
-      const V away = load(x + i + u * lanes) - center, power = exp(away);
-      store(out + i + u * lanes, logarithm ? away : power);
-      total[u] = total[u] + power;
-    }
-  for (; i < n; i += lanes) {
-    const int64_t count = n - i < lanes ? n - i : lanes;
-    const V away = load_part(x + i, count) - center, power = exp(away);
-    store(part, power);
-    for (int64_t j = 0; j < count; ++j) rest += part[j];
-    store(part, logarithm ? away : power);
-    for (int64_t j = 0; j < count; ++j) out[i + j] = part[j];
+  const int rest = static_cast<int>(n % lanes);
+  const int64_t whole = n - rest;
+  const V center(row<Max>(x, n));
+  V total(0.0f);
+  for (int64_t i = 0; i < whole; i += lanes) {
+    const V away = load(x + i) - center, power = exp(away);
+    store(out + i, logarithm ? away : power);
+    total = total + power;
   }
-  const float sum = across<Sum>(total[0] + total[1]) + rest;
-  const float shift = logarithm ? -__builtin_logf(sum) : 0, factor = logarithm ? 1 : 1 / sum;
-  for (i = 0; i + lanes <= n; i += lanes) store(out + i, fmadd(load(out + i), V(factor), V(shift)));
-  for (; i < n; ++i) out[i] = out[i] * factor + shift;
+  if (rest) {
+    const V away = load_part(x + whole, rest) - center;
+    float powers[lanes];
+    store(powers, exp(away));
+    const V power = load_part(powers, rest);
+    total = total + power;
+    store_part(out + whole, logarithm ? away : power, rest);
+  }
+  const float sum = across<Sum>(total);
+  const V shift(logarithm ? -__builtin_logf(sum) : 0.0f), factor(logarithm ? 1.0f : 1 / sum);
+  for (int64_t i = 0; i < whole; i += lanes) store(out + i, fmadd(load(out + i), factor, shift));
+  if (rest) store_part(out + whole, fmadd(load_part(out + whole, rest), factor, shift), rest);
 }
 
 void softmax_columns(const float* x, float* out, int64_t stride, int64_t rows, int64_t n, bool logarithm) {
-  float part[lanes];
   for (int64_t j = 0; j < n; j += lanes) {
-    const int64_t count = n - j < lanes ? n - j : lanes;
+    const int count = static_cast<int>(n - j < lanes ? n - j : lanes);
     const bool whole = count == lanes;
     const auto take = [&](const float* p) { return whole ? load(p) : load_part(p, count); };
     const auto put = [&](float* p, const V& v) {
       if (whole) return store(p, v);
-      store(part, v);
-      for (int64_t l = 0; l < count; ++l) p[l] = part[l];
+      store_part(p, v, count);
     };
     V top(Max::neutral()), sum(0.0f);
     for (int64_t r = 0; r < rows; ++r) top = Max::join(top, take(x + r * stride + j));

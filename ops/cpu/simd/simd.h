@@ -34,5 +34,27 @@ inline V fmadd(const V& a, const V& b, const V& c) {
 inline V load(const float* p) { return V::load_unaligned(p); }
 inline void store(float* p, const V& v) { v.store_unaligned(p); }
 
+/// The first n < lanes numbers, zeros behind them.
+inline V load_part(const float* p, int n) {
+#if defined(__AVX512F__)
+  return V(_mm512_maskz_loadu_ps(static_cast<__mmask16>((1u << n) - 1), p));
+#else
+  float whole[lanes] = {};
+  for (int i = 0; i < n; ++i) whole[i] = p[i];
+  return load(whole);
+#endif
+}
+
+/// Stores the first n < lanes numbers.
+inline void store_part(float* p, const V& v, int n) {
+#if defined(__AVX512F__)
+  _mm512_mask_storeu_ps(p, static_cast<__mmask16>((1u << n) - 1), v);
+#else
+  float whole[lanes];
+  store(whole, v);
+  for (int i = 0; i < n; ++i) p[i] = whole[i];
+#endif
+}
+
 }  // namespace
 }  // namespace tessera::cpu::TESSERA_LEVEL
