@@ -26,7 +26,10 @@ class Read {
   explicit operator bool() const { return data_ != nullptr; }
   int64_t size() const { return count_; }
   const T* data() const { return data_; }
-  T operator[](int64_t i) const { return data_[i]; }
+  T operator[](int64_t i) const {
+    if (!data_) __builtin_unreachable();  // who reads an optional tensor has asked whether it is there
+    return data_[i];
+  }
 
  private:
   void visit_or_packed(const View& view) {
@@ -95,7 +98,10 @@ class Write {
 
   explicit operator bool() const { return data_ != nullptr; }
   T* data() { return data_; }
-  T& operator[](int64_t i) { return data_[i]; }
+  T& operator[](int64_t i) {
+    if (!data_) __builtin_unreachable();
+    return data_[i];
+  }
 
  private:
   void store() {
