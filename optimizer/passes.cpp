@@ -24,6 +24,7 @@ constexpr Pass list[] = {
     {"fold_pad", true, fold_pad},
     {"find_attention", true, find_attention},
     {"keep_quantized", true, keep_quantized},
+    {"shuffle_transposed", true, shuffle_transposed},
     {"fuse_epilogue", true, fuse_epilogue},
 };
 

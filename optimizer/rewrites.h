@@ -21,6 +21,7 @@ bool keep_quantized(Graph& graph, const Fits& fits);       // keep_quantized.cpp
 bool mark_quantized(Graph& graph, const Fits& fits);       // mark_quantized.cpp
 bool merge_convs(Graph& graph, const Fits& fits);          // merge_convs.cpp
 bool widen_groups(Graph& graph, const Fits& fits);         // widen_groups.cpp
+bool shuffle_transposed(Graph& graph, const Fits& fits);   // shuffle_transposed.cpp
 bool widen_halves(Graph& graph, const Fits& fits);         // widen_halves.cpp
 
 }  // namespace tessera::optimizer

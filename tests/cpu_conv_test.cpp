@@ -360,6 +360,17 @@ TEST(CpuConv, DepthToSpace) {
       }
 }
 
+TEST(CpuConv, DepthToSpaceOfFewOutputs) {
+  const Fused slope{PRelu, 2}, add{Add, 1}, clip{Clip, -1, false, -2.0f, 3.0f};
+  for (const float crd : {0.0f, 1.0f})
+    for (const int64_t size : {1, 5}) {
+      Case c{.x = {2, 70, 11, 75}, .w = {4, 70, size, size}};
+      c.pads = {size / 2, size / 2, size / 2, size / 2};
+      c.epilogue = {{Fused::depth_to_space, -1, false, 2, crd}, add, slope, clip};
+      EXPECT_GE(check(c), 3);
+    }
+}
+
 // Whole blocks of channels stay blocked on their way through the shuffle.
 TEST(CpuConv, DepthToSpaceInBlocks) {
   const Fused slope{PRelu, 2}, clip{Clip, -1, false, -3.0f, 4.0f};

@@ -118,5 +118,39 @@ TEST(OptimizerConv, NarrowGroupsAreWidenedWherePaddingThemPays) {
   EXPECT_EQ(groups_left({300, 300, 5, 2, 1, true, 3}), 3);  // large
 }
 
+// How many ConvTranspose are left in a plan.
+size_t transposed(int64_t outputs, int64_t kernel, std::vector<int64_t> pads, std::vector<int64_t> extra,
+                  int64_t stride = 2) {
+  GraphBuilder b;
+  const ValueId x = b.input("x", {DType::float32, {2, 20, 13, 21}});
+  const ValueId w = b.constant(random_tensor({20, outputs, kernel, kernel}, 1, -0.1f, 0.1f));
+  const ValueId y = b.node("ConvTranspose", {x, w, b.constant(random_tensor({outputs}, 2))},
+                           {{"pads", std::move(pads)},
+                            {"output_padding", std::move(extra)},
+                            {"strides", std::vector<int64_t>{stride, stride}}});
+  b.output(b.node("LeakyRelu", {y}));
+  const std::vector<Tensor> in = {random_tensor({2, 20, 13, 21}, 5)};
+  EXPECT_LE(relative_difference(run_graph(b.graph, in, false)[0], run_graph(b.graph, in, true, 2)[0]), 2e-6);
+  optimizer::prepare(b.graph);
+  const auto engine = cpu_engine(true);
+  const Executor executor(b.graph, *engine);
+  bool whole = false;
+  const auto plan = executor.first_plan({&in[0].type, 1}, &whole);
+  size_t count = 0;
+  for (const Step& step : plan->steps()) count += step.node->op->name == "ConvTranspose";
+  return count;
+}
+
+TEST(OptimizerConv, ATransposedOneOfFewOutputsIsAShuffledConvolution) {
+  EXPECT_EQ(transposed(1, 9, {4, 4, 4, 4}, {1, 1}), 0u);
+  EXPECT_EQ(transposed(1, 9, {3, 4, 5, 4}, {1, 1}), 0u);
+  EXPECT_EQ(transposed(1, 4, {1, 1, 1, 1}, {0, 0}), 0u);
+  EXPECT_EQ(transposed(1, 3, {1, 0, 0, 1}, {0, 0}), 0u);
+  EXPECT_EQ(transposed(1, 2, {0, 0, 0, 0}, {0, 0}), 0u);
+  EXPECT_EQ(transposed(1, 9, {4, 4, 4, 4}, {0, 0}), 1u);     // a row and a column less
+  EXPECT_EQ(transposed(3, 4, {1, 1, 1, 1}, {0, 0}), 1u);     // too many outputs
+  EXPECT_EQ(transposed(1, 9, {3, 3, 3, 3}, {0, 0}, 3), 1u);  // too many phases
+}
+
 }  // namespace
 }  // namespace tessera::test

@@ -184,6 +184,7 @@ class Direct {
   int collect(const Band& band, int64_t y, int64_t first, const float* input, const float* weights,
               int64_t tap_floats) const;
   void run_class(ConvTile& tile, int64_t count, int blocks) const;
+  void shuffle_row(const Band& band, int64_t y) const;
   float* output(const Band& band, int64_t block, int64_t y) const;
   int64_t output_block() const;
 
@@ -328,6 +329,7 @@ void Direct::run_class(ConvTile& tile, int64_t count, int blocks) const {
 }
 
 float* Direct::output(const Band& band, int64_t block, int64_t y) const {
+  if (s_.form == ConvForm::few && !s_.in_place()) return band.result;
   if (s_.form == ConvForm::few)
     return y_ + (band.n * s_.geometry.out_channels * s_.high().out + y) * s_.wide().out + band.x0;
   if (!s_.in_place()) return band.result + (block * s_.rows + y - band.y0) * s_.columns * 16;
@@ -336,9 +338,21 @@ float* Direct::output(const Band& band, int64_t block, int64_t y) const {
 }
 
 int64_t Direct::output_block() const {
-  if (s_.form == ConvForm::few) return s_.high().out * s_.wide().out;
+  if (s_.form == ConvForm::few) return s_.in_place() ? s_.high().out * s_.wide().out : s_.columns;
   if (!s_.in_place()) return s_.rows * s_.columns * 16;
   return s_.high().out * s_.wide().out * 16;
+}
+
+// Stores one row of few outputs, which lie in planes, by way of their DepthToSpace: four, of 2x2 pixels.
+void Direct::shuffle_row(const Band& band, int64_t y) const {
+  const int64_t pixels = band.x1 - band.x0;
+  for (int64_t i = 0; i < 2; ++i) {
+    const int64_t offset = (((band.n * s_.high().out + y) * 2 + i) * s_.wide().out + band.x0) * 2;
+    const float *even = band.result + 2 * i * s_.columns, *odd = even + s_.columns;
+    float* to = y_ + offset;
+    for (int64_t x = 0; x < pixels; ++x) to[2 * x] = even[x], to[2 * x + 1] = odd[x];
+    epilogue_.apply_row(map_, to, 2 * pixels, 0, offset);
+  }
 }
 
 // One unit of output channels over all rows of the band.
@@ -391,7 +405,9 @@ void Direct::run_unit(const Band& band, int64_t group, int64_t unit) const {
         run_class(tile, count, blocks);
     }
     const int64_t pixels = band.x1 - band.x0;
-    if (s_.form == ConvForm::few) {
+    if (s_.form == ConvForm::few && !s_.in_place()) {
+      shuffle_row(band, y);
+    } else if (s_.form == ConvForm::few) {
       for (int64_t c = 0; c < p.group_out; ++c)
         epilogue_.apply_row(map_, row + c * tile.out_block, pixels, c, row + c * tile.out_block - y_);
     } else if (!ends_) {
@@ -411,7 +427,7 @@ void Direct::run_band(int64_t item, std::byte* scratch) const {
   load(band, buffer);
   for (int64_t group = 0; group < s_.packing.groups; ++group)
     for (int64_t unit = band.first_unit; unit < band.last_unit; ++unit) run_unit(band, group, unit);
-  if (s_.in_place()) return;
+  if (s_.in_place() || s_.form == ConvForm::few) return;
   const int64_t shape[4] = {s_.geometry.batch, s_.geometry.out_channels, s_.high().out, s_.wide().out};
   for (int64_t y = band.y0; y < band.y1; ++y)
     store_.row(output(band, 0, y), output_block(), 0, s_.packing.groups * s_.packing.out_blocks, shape, band.n, y,

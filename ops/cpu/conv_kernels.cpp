@@ -38,13 +38,22 @@ bool is_depthwise(const ConvGeometry& g) {
 }
 
 // By shape alone, so that the arithmetic of a layer is the same wherever and however often it runs.
-// Transforms pay from eight inputs on, and up to four outputs have a better kernel; weights beyond the
-// second-level cache, which are read once per group of tiles, want many tiles.
+// Transforms pay from eight inputs on (few outputs may have a better kernel, of higher rank); weights beyond
+// the second-level cache, which are read once per group of tiles, want many tiles.
 bool prefers_winograd(const ConvGeometry& g) {
-  if (!winograd_fits(g) || g.in_channels < 8 || g.out_channels < 5) return false;
+  if (!winograd_fits(g) || g.in_channels < 8) return false;
   const int64_t tiles = ((g.window.axis[1].out + 3) / 4) * ((g.window.axis[2].out + 3) / 4);
   const int64_t weight_bytes = 36 * 4 * g.in_channels * g.out_channels;
   return tiles >= (weight_bytes > (int64_t{1} << 20) ? 64 : 4);
+}
+
+// Whether sums along the lanes, which must be added up in the end, are fewer operations than sums in lanes
+// that are mostly idle: per output pixel, or per phase of a transposed convolution.
+bool few_pays(const ConvGeometry& g, bool transposed) {
+  constexpr int64_t to_add_up = 12, to_unblock = 8;
+  const int64_t phases = transposed ? g.window.axis[1].stride * g.window.axis[2].stride : 1;
+  const int64_t taps = (g.window.taps() + phases - 1) / phases;
+  return g.out_channels * (taps * blocks_of(g.in_channels) + to_add_up) < taps * g.in_channels + to_unblock;
 }
 
 template <ConvForm form, Layout out>
@@ -59,7 +68,7 @@ bool accepts_direct(const Problem& problem) {
     case ConvForm::planar: return out == Layout::row_major || whole_groups;
     case ConvForm::blocked: return whole_groups && (g.groups == 1 || group_in % 16 == 0);
     case ConvForm::depthwise: return is_depthwise(g);
-    case ConvForm::few: return g.groups == 1 && g.out_channels <= 4;
+    case ConvForm::few: return g.groups == 1 && g.out_channels <= 4 && few_pays(g, is_transposed(problem.node));
   }
   return false;
 }
@@ -76,7 +85,9 @@ bool accepts_epilogue(const Problem& problem) {
   if (Epilogue::shuffle_of(problem.node) == 1) return true;
   const ConvGeometry g = geometry_of(problem);
   if (out == Layout::nchw16c) return g.groups == 1 && (form == ConvForm::blocked || form == ConvForm::planar);
-  return form != ConvForm::few && (g.groups == 1 || g.out_channels / g.groups % 16 == 0 || is_depthwise(g)) &&
+  // Sums of few outputs leave in planes, where a DepthToSpace is the first thing that can be done to them.
+  if (form == ConvForm::few) return problem.node.epilogue.front().row == Fused::depth_to_space;
+  return (g.groups == 1 || g.out_channels / g.groups % 16 == 0 || is_depthwise(g)) &&
          !(form == ConvForm::planar && is_depthwise(g));
 }
 
