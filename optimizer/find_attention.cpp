@@ -139,6 +139,24 @@ bool as_bias(Edit& edit, const Bias& bias, const Shape& scores, ops::StridedBias
   return true;
 }
 
+// The kernel adds where the scores lie transposed: constants are turned once, here.
+ValueId turned(Edit& edit, ValueId id, ops::StridedBias* lies) {
+  const Tensor* bias = edit.constant(id);
+  if (!bias || lies->query <= 1 || lies->key != 1) return id;
+  const int64_t keys = lies->query, queries = bias->type.shape[bias->type.shape.size() - 2];
+  Type type = bias->type;
+  std::swap(type.shape[type.shape.size() - 2], type.shape[type.shape.size() - 1]);
+  Tensor tensor = Tensor::make(type);
+  const auto* from = bias->as<const float>();
+  auto* to = tensor.as<float>();
+  for (int64_t m = 0, end = type.shape.elements(); m < end; m += queries * keys)
+    for (int64_t i = 0; i < queries; ++i)
+      for (int64_t j = 0; j < keys; ++j) to[m + j * queries + i] = from[m + i * keys + j];
+  lies->query = 1;
+  lies->key = queries;
+  return edit.add_constant(cat(edit.value(id).name, ":turned"), std::move(tensor));
+}
+
 std::vector<int64_t> listed(const ops::StridedHeads& h) { return {h.offset, h.batch, h.head, h.position, h.channel}; }
 
 // A number that multiplies an operand, before or after it is moved about.
@@ -197,8 +215,9 @@ bool rewrite(Edit& edit, Node& softmax, const Fits& fits) {
   for (const Bias& bias : scores->biases) {
     ops::StridedBias lies;
     if (!as_bias(edit, bias, shape, &lies)) return false;
+    const ValueId id = turned(edit, bias.id, &lies);
     biases.insert(biases.end(), {lies.period, lies.batch, lies.head, lies.query, lies.key});
-    in.push_back(bias.id);
+    in.push_back(id);
   }
   Node node = *end;
   node.op = find_op("tessera", "StridedAttention", 1);

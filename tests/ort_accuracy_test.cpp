@@ -94,13 +94,14 @@ Exactness compare(const Tensor& actual, const Tensor& expected) {
 }
 
 // Where 5e-6 of the range is not kept: Winograd's tiles of 6x6 outputs cost that much here. With tiles of
-// 4x4 it is 3.5e-6 and 3.4e-6, with direct convolutions 5.4e-6 and 1.6e-6.
+// 4x4 the first and last have 3.5e-6 and 3.4e-6, with direct convolutions 5.4e-6 and 1.6e-6.
 struct Excess {
   Text model;
   double bound;
 };
 constexpr Excess excesses[] = {
     {"2xNomosUni_compact_otf_medium.onnx", 2e-5},
+    {"RLFN_x4.onnx", 6e-6},
     {"qualcomm_quicksrnetsmall-2x-360p.onnx", 1.2e-5},
 };
 

@@ -69,12 +69,8 @@ class Attention {
     const float* k = args_.in[1].as<const float>() + a_.k.at(batch, head);
     const float* v = args_.in[2].as<const float>() + a_.v.at(batch, head);
     float* y = args_.out[0].as<float>() + a_.y.at(batch, head);
-    for (int64_t j = 0; j < a_.keys; j += gemm_.mr)
-      gemm_.pack_a(k + j * a_.k.position, a_.k.position, a_.k.channel, panel(a_.keys, j), a_.depth, a_.scale,
-                   own + cut_.keys + j * a_.depth);
-    for (int64_t e = 0; e < a_.value_depth; e += gemm_.mr)
-      gemm_.pack_a(v + e * a_.v.channel, a_.v.channel, a_.v.position, panel(a_.value_depth, e), a_.keys, 1,
-                   own + cut_.values + e * a_.keys);
+    const Left keys = left(k, a_.k.position, a_.k.channel, a_.keys, a_.depth, own + cut_.keys);
+    const Left values = left(v, a_.v.channel, a_.v.position, a_.value_depth, a_.keys, own + cut_.values);
     const int64_t begin = item % cut_.pieces * cut_.queries, end = std::min(a_.queries, begin + cut_.queries);
     for (int64_t i = begin; i < end; i += cut_.width) {
       const int64_t queries = std::min(cut_.width, end - i), columns = round_up(queries, gemm_.nr);
@@ -86,29 +82,60 @@ class Attention {
         biases[b] = bias(b, batch, head, i, queries, own + cut_.bias[b]);
       // Columns behind the last query are made of zeros, and nobody reads them.
       for (int64_t c = 0; c < columns; c += gemm_.nr)
-        for (int64_t j = 0; j < a_.keys; j += gemm_.mr)
-          gemm_.tile(panel(a_.keys, j), a_.depth, own + cut_.keys + j * a_.depth, own + cut_.query + c * a_.depth,
-                     gemm_.nr, own + cut_.scores + j * columns + c, columns, gemm_.nr, false);
-      simd_.softmax(own + cut_.scores, columns, a_.keys, columns, biases, own + cut_.inverse);
+        multiply(keys, own + cut_.query + c * a_.depth, gemm_.nr, own + cut_.scores + c, columns);
+      simd_.softmax(own + cut_.scores, columns, a_.keys, columns, a_.scale, biases, own + cut_.inverse);
       for (int64_t c = 0; c < columns; c += gemm_.nr)
-        for (int64_t e = 0; e < a_.value_depth; e += gemm_.mr)
-          gemm_.tile(panel(a_.value_depth, e), a_.keys, own + cut_.values + e * a_.keys, own + cut_.scores + c, columns,
-                     own + cut_.results + e * columns + c, columns, gemm_.nr, false);
+        multiply(values, own + cut_.scores + c, columns, own + cut_.results + c, columns);
       simd_.store(own + cut_.results, columns, own + cut_.inverse, queries, a_.value_depth, a_.y.position, a_.y.channel,
                   y + i * a_.y.position);
     }
   }
 
  private:
-  int panel(int64_t extent, int64_t at) const { return static_cast<int>(std::min<int64_t>(gemm_.mr, extent - at)); }
+  // A left matrix where it lies, or its packed panels.
+  struct Left {
+    const float* data;
+    int64_t rows, depth, row_stride, depth_stride;
+    bool packed;
+  };
 
-  // Transposed into `room` as the scores are, unless it is the same for every query.
+  int panel(int64_t rows, int64_t at) const { return static_cast<int>(std::min<int64_t>(gemm_.mr, rows - at)); }
+
+  Left left(const float* x, int64_t row_stride, int64_t depth_stride, int64_t rows, int64_t depth, float* room) const {
+    if (reads_left_in_place(row_stride, depth_stride)) return {x, rows, depth, row_stride, depth_stride, false};
+    for (int64_t i = 0; i < rows; i += gemm_.mr)
+      gemm_.pack_a(x + i * row_stride, row_stride, depth_stride, panel(rows, i), depth, 1, room + i * depth);
+    return {room, rows, depth, depth, 1, true};
+  }
+
+  // c = left * right over nr columns.
+  void multiply(const Left& left, const float* right, int64_t stride, float* c, int64_t ldc) const {
+    for (int64_t i = 0; i < left.rows; i += gemm_.mr) {
+      const int rows = panel(left.rows, i);
+      gemm_.tile({.rows = rows,
+                  .columns = gemm_.nr,
+                  .depth = left.depth,
+                  .a = left.data + i * left.row_stride,
+                  .a_row = left.packed ? 1 : left.row_stride,
+                  .a_depth = left.packed ? rows : left.depth_stride,
+                  .b = right,
+                  .b_stride = stride,
+                  .c = c + i * ldc,
+                  .ldc = ldc});
+    }
+  }
+
+  // Transposed into `room` as the scores are, unless it lies so (and can be read in whole vectors) or is the
+  // same for every query.
   ScoreBias bias(int number, int64_t batch, int64_t head, int64_t query, int64_t queries, float* room) const {
     const auto in = static_cast<size_t>(StridedAttention::first_bias + number);
     if (!args_.has_in(in)) return {};
     const StridedBias& s = a_.bias[number];
-    const float* from = args_.in[in].as<const float>() + s.at(batch, head) + query * s.query;
+    const auto* all = args_.in[in].as<const float>();
+    const float* from = all + s.at(batch, head) + query * s.query;
     if (s.query == 0) return {from, s.key, true};
+    const float* end = from + (a_.keys - 1) * s.key + round_up(queries, gemm_.nr);
+    if (s.query == 1 && end <= all + args_.in[in].elements()) return {from, s.key, false};
     gemm_.pack_a(from, s.query, s.key, static_cast<int>(queries), a_.keys, 1, room);
     return {room, queries, false};
   }

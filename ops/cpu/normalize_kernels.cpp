@@ -42,18 +42,10 @@ void run_layer(const Args& args, Threads& threads) noexcept {
   auto* y = args.out[0].as<float>();
   float* means = args.out.size() > 1 && args.out[1].data ? args.out[1].as<float>() : nullptr;
   float* inverses = args.out.size() > 2 && args.out[2].data ? args.out[2].as<float>() : nullptr;
-  const auto count = static_cast<float>(length);
   threads.parallel(shape.elements() / length, std::max<int64_t>(1, floats_per_task / length),
                    [&](int64_t begin, int64_t end, int) {
-                     for (int64_t i = begin; i < end; ++i) {
-                       const float* from = x + i * length;
-                       const float mean = simd.row[static_cast<int>(Reduction::sum)](from, length) / count;
-                       const float spread = simd.row_spread(from, length, mean) / count;
-                       const float inverse = 1 / std::sqrt(spread + epsilon);
-                       simd.normalize(from, length, mean, inverse, scale, bias, y + i * length);
-                       if (means) means[i] = mean;
-                       if (inverses) inverses[i] = inverse;
-                     }
+                     simd.layer_norm(x + begin * length, end - begin, length, epsilon, scale, bias, y + begin * length,
+                                     means ? means + begin : nullptr, inverses ? inverses + begin : nullptr);
                    });
 }
 

@@ -70,6 +70,7 @@ class Multiplier {
     if (is_dots(p_, data_.packed)) return run_dots(threads, little);
     direct_ = reads_right_directly(p_, data_.packed, simd_);
     packed_ = data_.packed;
+    in_place_ = p_.alpha == 1 && reads_left_in_place(p_.a_row, p_.a_depth);
     auto* scratch = reinterpret_cast<float*>(data_.scratch);
     left_ = scratch;
     tail_ = scratch + left_floats(simd_) * threads.count();
@@ -115,17 +116,29 @@ class Multiplier {
     float* out = data_.out + (batch * p_.m + row) * p_.n + column;
     for (int64_t k = 0; k < p_.k; k += depth_block) {
       const int64_t depth = std::min(depth_block, p_.k - k);
-      float* left = left_ + left_floats(simd_) * worker;
       const float* a = data_.a + offsets_.left_of(batch) + row * p_.a_row + k * p_.a_depth;
-      for (int64_t i = 0; i < rows; i += simd_.mr)
-        simd_.pack_a(a + i * p_.a_row, p_.a_row, p_.a_depth, panel_rows(rows, i), depth, p_.alpha, left + i * depth);
+      float* own = left_ + left_floats(simd_) * worker;
+      for (int64_t i = 0; i < rows && !in_place_; i += simd_.mr)
+        simd_.pack_a(a + i * p_.a_row, p_.a_row, p_.a_depth, panel_rows(rows, i), depth, p_.alpha, own + i * depth);
       for (int64_t j = 0; j < columns; j += simd_.nr) {
         const int width = static_cast<int>(std::min<int64_t>(simd_.nr, columns - j));
-        int64_t stride = simd_.nr;
-        const float* right = right_panel(batch, k, depth, column + j, width, worker, stride);
-        for (int64_t i = 0; i < rows; i += simd_.mr)
-          simd_.tile(panel_rows(rows, i), depth, left + i * depth, right, stride, out + i * p_.n + j, p_.n, width,
-                     k > 0);
+        GemmTile tile{.columns = width, .depth = depth, .b_stride = simd_.nr, .ldc = p_.n, .accumulate = k > 0};
+        tile.b = right_panel(batch, k, depth, column + j, width, worker, tile.b_stride);
+        // Packed panels lie in the order of their use: each tile fetches its share of the next one.
+        const int64_t panel = simd_.nr * depth * static_cast<int64_t>(sizeof(float));
+        const int64_t share = panel / ((rows + simd_.mr - 1) / simd_.mr);
+        const char* next = packed_ ? reinterpret_cast<const char*>(tile.b) + panel : nullptr;
+        if (next) tile.fetch_step = share / depth;
+        for (int64_t i = 0; i < rows; i += simd_.mr) {
+          tile.rows = panel_rows(rows, i);
+          if (in_place_)
+            tile.a = a + i * p_.a_row, tile.a_row = p_.a_row, tile.a_depth = p_.a_depth;
+          else
+            tile.a = own + i * depth, tile.a_row = 1, tile.a_depth = tile.rows;
+          tile.c = out + i * p_.n + j;
+          if (next) tile.fetch = next + i / simd_.mr * share;
+          simd_.tile(tile);
+        }
       }
     }
     for (int64_t i = 0; i < rows; ++i) {
@@ -160,7 +173,7 @@ class Multiplier {
   FinishCall finish_;
   const GemmSimd& simd_;
   Grid grid_{};
-  bool direct_ = false;
+  bool direct_ = false, in_place_ = false;
   const float* packed_ = nullptr;
   float *left_ = nullptr, *tail_ = nullptr;
 };

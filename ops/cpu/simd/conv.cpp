@@ -233,14 +233,6 @@ void depthwise_rows(const DepthwisePlane& t, int64_t begin, int64_t end) {
     depthwise_plane<0>(t, begin, end);
 }
 
-inline float sum_lanes(const V& v) {
-#if XSIMD_VERSION_MAJOR >= 9
-  return xsimd::reduce_add(v);
-#else
-  return xsimd::hadd(v);
-#endif
-}
-
 // P pixels times O outputs; every sum holds `lanes` partial sums over input channels.
 template <int P, int O>
 void few_run(const ConvTile& t, int64_t at, float* out) {
@@ -270,7 +262,7 @@ void few_run(const ConvTile& t, int64_t at, float* out) {
   for (int p = 0; p < P; ++p)
 #pragma GCC unroll 4
     for (int o = 0; o < O; ++o)
-      out[p * t.out_pixel + o * t.out_block] = sum_lanes(sum[p][o]) + (t.bias ? t.bias[o] : 0.0f);
+      out[p * t.out_pixel + o * t.out_block] = across_lanes(sum[p][o]) + (t.bias ? t.bias[o] : 0.0f);
 }
 
 template <int O>

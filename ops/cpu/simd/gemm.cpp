@@ -18,86 +18,116 @@ constexpr int tile_columns = tile_vectors * lanes;
 // Few rows leave few independent sums: then the depth is split into interleaved sums.
 constexpr int depth_sums(int rows) { return rows == 1 ? 4 : rows <= 3 ? 2 : 1; }
 
+// How the left matrix lies: depths or rows next to each other.
+enum class Left { by_rows, by_depths };
+
+// Element (i, k) of the left matrix, without a register for every row: bases five rows apart, and
+// multiples of the stride that an address can hold.
+template <Left left, int rows>
+struct LeftRows {
+  static constexpr int bases = left == Left::by_rows ? (rows + 4) / 5 : 1;
+  const char* base[bases];
+  int64_t step, step3;
+
+  explicit LeftRows(const GemmTile& t) : step(4 * (left == Left::by_rows ? t.a_row : t.a_depth)), step3(3 * step) {
+    for (int i = 0; i < bases; ++i) base[i] = reinterpret_cast<const char*>(t.a) + 5 * i * step;
+  }
+  V at(int i, int k) const {
+    if constexpr (left == Left::by_depths)
+      return V(*reinterpret_cast<const float*>(base[0] + (k == 3 ? step3 : k * step) + 4 * i));
+    else
+      return V(*reinterpret_cast<const float*>(base[i / 5] + (i % 5 == 3 ? step3 : i % 5 * step) + 4 * k));
+  }
+  void advance(int k) {
+    for (const char*& p : base) p += left == Left::by_rows ? 4 * k : k * step;
+  }
+};
+
 template <int rows, int vectors>
-void store_tile(V (&sum)[rows][vectors], float* c, int64_t ldc, int columns, bool accumulate) {
+void store_tile(V (&sum)[rows][vectors], const GemmTile& t) {
   for (int i = 0; i < rows; ++i)
     for (int v = 0; v < vectors; ++v) {
-      float* to = c + i * ldc + v * lanes;
-      const int here = columns - v * lanes;
+      float* to = t.c + i * t.ldc + v * lanes;
+      const int here = t.columns - v * lanes;
       if (here >= lanes) {
-        store(to, accumulate ? load(to) + sum[i][v] : sum[i][v]);
+        store(to, t.accumulate ? load(to) + sum[i][v] : sum[i][v]);
         continue;
       }
-      if (here > 0) store_part(to, accumulate ? load_part(to, here) + sum[i][v] : sum[i][v], here);
+      if (here > 0) store_part(to, t.accumulate ? load_part(to, here) + sum[i][v] : sum[i][v], here);
     }
 }
 
-template <int rows, int vectors>
-void multiply(int64_t depth, const float* a, const float* b, int64_t b_stride, float* c, int64_t ldc, int columns,
-              bool accumulate) {
+template <Left left, int rows, int vectors>
+void multiply(const GemmTile& t) {
   constexpr int sums = depth_sums(rows);
   for (int i = 0; i < rows; ++i)
-    for (int v = 0; v < vectors; ++v) __builtin_prefetch(c + i * ldc + v * lanes, 1);
+    for (int v = 0; v < vectors; ++v) __builtin_prefetch(t.c + i * t.ldc + v * lanes, 1);
   V sum[sums][rows][vectors];
   for (int s = 0; s < sums; ++s)
     for (int i = 0; i < rows; ++i)
       for (int v = 0; v < vectors; ++v) sum[s][i][v] = V(0.0f);
+  LeftRows<left, rows> a(t);
+  const float* b = t.b;
+  const char* fetch = t.fetch ? t.fetch : reinterpret_cast<const char*>(t.b);
   int64_t k = 0;
-  for (; k + sums <= depth; k += sums) {
+  for (; k + sums <= t.depth; k += sums) {
 #pragma GCC unroll 4
     for (int s = 0; s < sums; ++s) {
       V right[vectors];
 #pragma GCC unroll 2
-      for (int v = 0; v < vectors; ++v) right[v] = load(b + s * b_stride + v * lanes);
+      for (int v = 0; v < vectors; ++v) right[v] = load(b + v * lanes);
 #pragma GCC unroll 14
       for (int i = 0; i < rows; ++i) {
-        const V left(a[s * rows + i]);
+        const V one = a.at(i, s);
 #pragma GCC unroll 2
-        for (int v = 0; v < vectors; ++v) sum[s][i][v] = fmadd(left, right[v], sum[s][i][v]);
+        for (int v = 0; v < vectors; ++v) sum[s][i][v] = fmadd(one, right[v], sum[s][i][v]);
       }
+      b += t.b_stride;
     }
-    a += sums * rows;
-    b += sums * b_stride;
+    a.advance(sums);
+    __builtin_prefetch(fetch, 0, 2);
+    fetch += t.fetch_step;
   }
-  for (; k < depth; ++k, a += rows, b += b_stride)
+  for (; k < t.depth; ++k, a.advance(1), b += t.b_stride)
     for (int v = 0; v < vectors; ++v)
-      for (int i = 0; i < rows; ++i) sum[0][i][v] = fmadd(V(a[i]), load(b + v * lanes), sum[0][i][v]);
+      for (int i = 0; i < rows; ++i) sum[0][i][v] = fmadd(a.at(i, 0), load(b + v * lanes), sum[0][i][v]);
   for (int s = 1; s < sums; ++s)
     for (int i = 0; i < rows; ++i)
       for (int v = 0; v < vectors; ++v) sum[0][i][v] = sum[0][i][v] + sum[s][i][v];
-  store_tile<rows, vectors>(sum[0], c, ldc, columns, accumulate);
+  store_tile<rows, vectors>(sum[0], t);
 }
 
-using Multiply = void (*)(int64_t, const float*, const float*, int64_t, float*, int64_t, int, bool);
+using Multiply = void (*)(const GemmTile&);
 
-template <int vectors>
+template <Left left, int vectors>
 constexpr Multiply by_rows[] = {
     nullptr,
-    multiply<1, vectors>,
-    multiply<2, vectors>,
-    multiply<3, vectors>,
-    multiply<4, vectors>,
+    multiply<left, 1, vectors>,
+    multiply<left, 2, vectors>,
+    multiply<left, 3, vectors>,
+    multiply<left, 4, vectors>,
 #if defined(__AVX2__)
-    multiply<5, vectors>,
-    multiply<6, vectors>,
+    multiply<left, 5, vectors>,
+    multiply<left, 6, vectors>,
 #endif
 #if defined(__AVX512F__)
-    multiply<7, vectors>,
-    multiply<8, vectors>,
-    multiply<9, vectors>,
-    multiply<10, vectors>,
-    multiply<11, vectors>,
-    multiply<12, vectors>,
-    multiply<13, vectors>,
-    multiply<14, vectors>,
+    multiply<left, 7, vectors>,
+    multiply<left, 8, vectors>,
+    multiply<left, 9, vectors>,
+    multiply<left, 10, vectors>,
+    multiply<left, 11, vectors>,
+    multiply<left, 12, vectors>,
+    multiply<left, 13, vectors>,
+    multiply<left, 14, vectors>,
 #endif
 };
 
 // The last columns of a matrix may need one vector only.
-void tile(int rows, int64_t depth, const float* a, const float* b, int64_t b_stride, float* c, int64_t ldc, int columns,
-          bool accumulate) {
-  const Multiply multiply_rows = columns <= lanes ? by_rows<1>[rows] : by_rows<tile_vectors>[rows];
-  multiply_rows(depth, a, b, b_stride, c, ldc, columns, accumulate);
+void tile(const GemmTile& t) {
+  if (t.a_depth == 1)
+    (t.columns <= lanes ? by_rows<Left::by_rows, 1> : by_rows<Left::by_rows, tile_vectors>)[t.rows](t);
+  else
+    (t.columns <= lanes ? by_rows<Left::by_depths, 1> : by_rows<Left::by_depths, tile_vectors>)[t.rows](t);
 }
 
 // Four rows of `a` by four depths, transposed.

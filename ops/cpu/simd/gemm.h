@@ -6,6 +6,22 @@
 
 namespace tessera::cpu {
 
+/// c[i * ldc + j] (+)= sum over k of a[i * a_row + k * a_depth] * b[k * b_stride + j] for i < rows <= mr.
+struct GemmTile {
+  int rows = 0, columns = 0;  ///< up to nr columns of b are read, `columns` of them are stored
+  int64_t depth = 0;
+  const float* a = nullptr;
+  int64_t a_row = 1, a_depth = 0;  ///< one of them is 1
+  const float* b = nullptr;
+  int64_t b_stride = 0;
+  float* c = nullptr;
+  int64_t ldc = 0;
+  bool accumulate = false;  ///< add to c
+  /// What the next tiles will read: fetched on the way, `fetch_step` bytes further for each depth.
+  const char* fetch = nullptr;
+  int64_t fetch_step = 0;
+};
+
 struct GemmSimd {
   int mr, nr;
   /// One panel of A: out[k * rows + i] = alpha * a[i * row_stride + k * depth_stride], rows <= mr.
@@ -13,13 +29,16 @@ struct GemmSimd {
                  float* out);
   /// One panel of B: out[k * nr + j] = b[k * depth_stride + j * column_stride], zero from `columns` on.
   void (*pack_b)(const float* b, int64_t depth_stride, int64_t column_stride, int64_t depth, int columns, float* out);
-  /// c[i * ldc + j] (+)= sum over k of a[k * rows + i] * b[k * b_stride + j]; up to nr columns of
-  /// b are read, `columns` of them are stored. With `accumulate` the sum is added to c.
-  void (*tile)(int rows, int64_t depth, const float* a, const float* b, int64_t b_stride, float* c, int64_t ldc,
-               int columns, bool accumulate);
+  void (*tile)(const GemmTile& tile);
   /// The dot product of two contiguous vectors.
   float (*dot)(const float* x, const float* y, int64_t n);
 };
+
+/// Whether a left matrix can be multiplied where it lies. Rows (or depths) that are half pages apart would
+/// fall on each other in the innermost cache.
+constexpr bool reads_left_in_place(int64_t a_row, int64_t a_depth) {
+  return (a_row == 1 && a_depth % 512) || (a_depth == 1 && a_row % 512);
+}
 
 TESSERA_SIMD_FAMILY(GemmSimd, gemm)
 

@@ -51,6 +51,7 @@ struct Min {
 
 template <class Op>
 float across(const V& v) {
+  if constexpr (Op::skips_zeros) return across_lanes(v);
   float part[lanes];
   store(part, v);
   for (int step = lanes / 2; step > 0; step /= 2)
@@ -112,12 +113,10 @@ float row_spread(const float* x, int64_t n, float mean) {
     acc[0] = fmadd(away, away, acc[0]);
   }
   if (const int rest = static_cast<int>(n - i)) {
-    float part[lanes];
-    store(part, load_part(x + i, rest) - center);
-    const V away = load_part(part, rest);
+    const V away = first_lanes(load_part(x + i, rest) - center, rest);
     acc[1] = fmadd(away, away, acc[1]);
   }
-  return across<Sum>(acc[0] + acc[1]);
+  return across_lanes(acc[0] + acc[1]);
 }
 
 void columns_spread(const float* x, int64_t stride, int64_t rows, const float* mean, float* out, int64_t n) {
@@ -158,6 +157,18 @@ void normalize(const float* x, int64_t n, float mean, float inverse, const float
   }
 }
 
+void layer_norm(const float* x, int64_t rows, int64_t n, float epsilon, const float* scale, const float* bias,
+                float* out, float* means, float* inverses) {
+  const auto count = static_cast<float>(n);
+  for (int64_t i = 0; i < rows; ++i) {
+    const float mean = row<Sum>(x + i * n, n) / count;
+    const float inverse = 1 / __builtin_sqrtf(row_spread(x + i * n, n, mean) / count + epsilon);
+    normalize(x + i * n, n, mean, inverse, scale, bias, out + i * n);
+    if (means) means[i] = mean;
+    if (inverses) inverses[i] = inverse;
+  }
+}
+
 void softmax(const float* x, float* out, int64_t n, bool logarithm) {
   if (n <= 0) return;
   const int rest = static_cast<int>(n % lanes);
@@ -177,7 +188,7 @@ void softmax(const float* x, float* out, int64_t n, bool logarithm) {
     total = total + power;
     store_part(out + whole, logarithm ? away : power, rest);
   }
-  const float sum = across<Sum>(total);
+  const float sum = across_lanes(total);
   const V shift(logarithm ? -__builtin_logf(sum) : 0.0f), factor(logarithm ? 1.0f : 1 / sum);
   for (int64_t i = 0; i < whole; i += lanes) store(out + i, fmadd(load(out + i), factor, shift));
   if (rest) store_part(out + whole, fmadd(load_part(out + whole, rest), factor, shift), rest);
@@ -211,7 +222,7 @@ const ReduceSimd reduce{
     {columns<Sum>, columns<SumSquares>, columns<SumAbs>, columns<Product>, columns<Max>, columns<Min>},
     row_spread,
     columns_spread,
-    normalize,
+    layer_norm,
     softmax,
     softmax_columns};
 

@@ -16,9 +16,10 @@ struct ReduceSimd {
   /// Sum of (x - mean)^2.
   float (*row_spread)(const float* x, int64_t n, float mean);
   void (*columns_spread)(const float* x, int64_t stride, int64_t rows, const float* mean, float* out, int64_t n);
-  /// out = (x - mean) * inverse * scale[i] + bias[i]; bias may be null.
-  void (*normalize)(const float* x, int64_t n, float mean, float inverse, const float* scale, const float* bias,
-                    float* out);
+  /// Rows of n: out = (x - mean) * inverse * scale[j] + bias[j], where mean is the row's and inverse =
+  /// 1 / sqrt(mean of (x - mean)^2 + epsilon). bias, means and inverses may be null.
+  void (*layer_norm)(const float* x, int64_t rows, int64_t n, float epsilon, const float* scale, const float* bias,
+                     float* out, float* means, float* inverses);
   /// Softmax (or its logarithm) of one contiguous row; out may be x.
   void (*softmax)(const float* x, float* out, int64_t n, bool logarithm);
   /// The same along the first axis of [rows, n] with rows `stride` apart.

@@ -45,6 +45,38 @@ inline V load_part(const float* p, int n) {
 #endif
 }
 
+/// v with zeros from lane n on.
+inline V first_lanes(const V& v, int n) {
+#if defined(__AVX512F__)
+  return V(_mm512_maskz_mov_ps(static_cast<__mmask16>((1u << n) - 1), v));
+#else
+  float whole[lanes];
+  store(whole, v);
+  return load_part(whole, n);
+#endif
+}
+
+/// The sum of all lanes: halves are added until one is left.
+inline float across_lanes(const V& v) {
+#if defined(__SSE2__)
+#if defined(__AVX512F__)
+  const __m256 eight =
+      _mm256_add_ps(_mm512_castps512_ps256(v), _mm256_castpd_ps(_mm512_extractf64x4_pd(_mm512_castps_pd(v), 1)));
+  const __m128 four = _mm_add_ps(_mm256_castps256_ps128(eight), _mm256_extractf128_ps(eight, 1));
+#elif defined(__AVX2__)
+  const __m128 four = _mm_add_ps(_mm256_castps256_ps128(v), _mm256_extractf128_ps(v, 1));
+#else
+  const __m128 four = v;
+#endif
+  const __m128 two = _mm_add_ps(four, _mm_movehl_ps(four, four));
+  return _mm_cvtss_f32(_mm_add_ss(two, _mm_shuffle_ps(two, two, 1)));
+#else
+  float part[lanes];
+  store(part, v);
+  return (part[0] + part[2]) + (part[1] + part[3]);
+#endif
+}
+
 /// Stores the first n < lanes numbers.
 inline void store_part(float* p, const V& v, int n) {
 #if defined(__AVX512F__)
