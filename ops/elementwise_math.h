@@ -31,7 +31,7 @@ struct Int {
       if (y.v == -1) return -x;
     return Int(static_cast<I>(x.v / y.v));
   }
-  friend constexpr auto operator<=>(Int x, Int y) = default;
+  friend constexpr auto operator<=>(Int x, Int y) = default;  // NOLINT(modernize-use-nullptr): its own zero
 
  private:
   static constexpr uint64_t bits(Int x) { return static_cast<uint64_t>(x.v); }

@@ -26,7 +26,8 @@ void mvn_reference(const Args& a) {
   for (const int64_t axis : axes_of(a, shape.rank())) kept[static_cast<size_t>(axis)] = 1;
   const int64_t cells = kept.elements();
   if (!cells || !shape.elements()) return;
-  const double each = static_cast<double>(shape.elements() / cells);
+  const int64_t count = shape.elements() / cells;
+  const auto each = static_cast<double>(count);
   const auto strides = broadcast_strides(kept, shape);
   std::vector<double> sum(static_cast<size_t>(cells)), squares(sum.size());
   visit_real(a.in[0].type.dtype, [&]<class T>() {

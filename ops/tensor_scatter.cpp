@@ -25,7 +25,7 @@ void reference(const Args& args) {
   const int axis = normalize_axis(args.integer("axis"), out.shape().rank());
   const Around to(out.shape(), axis), from(update.shape(), axis);
   const bool circular = args.text("mode") == "circular";
-  const int64_t batch = out.shape()[0], per_batch = batch ? to.outer / batch : 0;
+  const int64_t batch = out.shape()[0], per_batch = batch ? std::max<int64_t>(1, to.outer / batch) : 1;
   visit_bits(out.type.dtype, [&]<class T>() {
     for (int64_t o = 0; o < from.outer; ++o) {
       const int64_t start = args.has_in(2) ? args.in[2].as<int64_t>()[o / per_batch] : 0;

@@ -4,10 +4,6 @@
 
 namespace tessera::optimizer {
 
-bool is(const Node* node, Text op) {
-  return node && node->op && node->op->name == op && node->op->domain.empty() && node->epilogue.empty();
-}
-
 bool scalar_of(const Tensor* tensor, double* value) {
   if (!tensor || tensor->type.shape.elements() != 1 || tensor->type.dtype == DType::string) return false;
   *value = element_as_double(tensor->view(), 0);

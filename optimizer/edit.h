@@ -42,7 +42,10 @@ class Edit {
 };
 
 /// Whether the node is that operator of the standard.
-bool is(const Node* node, Text op);
+inline bool is(const Node* node, Text op) {
+  return node && node->op && node->op->name == op && node->op->domain.empty() && node->epilogue.empty();
+}
+
 /// The only element of a one-element numeric constant.
 bool scalar_of(const Tensor* tensor, double* value);
 

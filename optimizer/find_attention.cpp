@@ -179,9 +179,7 @@ bool rewrite(Edit& edit, Node& softmax, const Fits& fits) {
   if (shape[last - 1] < fewest_queries) return false;
 
   Node* second = edit.only_user(softmax.out[0]);
-  if (!softmax.epilogue.empty() || !is(second, "MatMul") || !second->epilogue.empty() ||
-      second->in[0] != softmax.out[0] || second->in[1] == softmax.out[0])
-    return false;
+  if (!is(second, "MatMul") || second->in[0] != softmax.out[0] || second->in[1] == softmax.out[0]) return false;
   const std::optional<Scores> scores = trace(edit, softmax.in[0]);
   if (!scores || !(edit.value(scores->product->out[0]).type.shape == shape)) return false;
 
@@ -200,7 +198,7 @@ bool rewrite(Edit& edit, Node& softmax, const Fits& fits) {
   if (out.size() != shape.size()) return false;
   const Shape result = out;
   std::vector<size_t> place{0, 1, 2, 3};  // of the result's axes in the output
-  if (Node* moved = edit.only_user(second->out[0]); is(moved, "Transpose") && moved->epilogue.empty()) {
+  if (Node* moved = edit.only_user(second->out[0]); is(moved, "Transpose")) {
     const List<int64_t> perm = AttrReader(*moved).integers("perm");
     for (size_t d = 0; d < out.size(); ++d) place[perm.empty() ? out.size() - 1 - d : static_cast<size_t>(perm[d])] = d;
     end = moved;

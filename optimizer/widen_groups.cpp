@@ -33,8 +33,8 @@ int64_t choose(const Node& conv, const Shape& weights, int64_t groups) {
   for (int64_t join = 2; join <= groups; ++join) {
     const bool single = join == groups, whole = join * out % block == 0 && join * in % block == 0;
     if (groups % join != 0 || (!single && !whole)) continue;
-    const double cost =
-        (single ? transformed : 1.0) * static_cast<double>(groups / join * blocks_of(join * out) * join * in);
+    const int64_t products = groups / join * blocks_of(join * out) * join * in;
+    const double cost = (single ? transformed : 1.0) * static_cast<double>(products);
     if (cost < least) best = join, least = cost;
   }
   return best;

@@ -128,7 +128,7 @@ class Attention {
   // Transposed into `room` as the scores are, unless it lies so (and can be read in whole vectors) or is the
   // same for every query.
   ScoreBias bias(int number, int64_t batch, int64_t head, int64_t query, int64_t queries, float* room) const {
-    const auto in = static_cast<size_t>(StridedAttention::first_bias + number);
+    const size_t in = StridedAttention::first_bias + static_cast<size_t>(number);
     if (!args_.has_in(in)) return {};
     const StridedBias& s = a_.bias[number];
     const auto* all = args_.in[in].as<const float>();

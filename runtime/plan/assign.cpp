@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <limits>
 #include <map>
+#include <utility>
 
 namespace tessera {
 namespace {
@@ -20,7 +21,7 @@ class Assigner {
   }
 
   std::vector<Choice> run() {
-    std::vector<Node> nodes = std::move(graph_.nodes);
+    std::vector<Node> nodes = std::exchange(graph_.nodes, {});
     source_ = &nodes;
     for (Node& node : nodes) {
       const NodeTypes types(graph_, node);
@@ -48,7 +49,7 @@ class Assigner {
       offers.clear();
       backends_[b]->offers(problem, offers);
       if (offers.empty()) continue;
-      const Offer* best = nullptr;
+      const Offer* best = offers.data();
       int best_score = std::numeric_limits<int>::min();
       for (const Offer& offer : offers) {
         const int score = rank_weight * offer.rank - reorders(offer, node);

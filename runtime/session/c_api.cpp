@@ -75,7 +75,7 @@ tessera_status* guard(const Body& body) noexcept {
 
 template <class... Pointers>
 void require(const Pointers*... pointers) {
-  if (((pointers == nullptr) || ...)) fail(Error::Kind::usage, "an argument is NULL");
+  if ((... || !pointers)) fail(Error::Kind::usage, "an argument is NULL");
 }
 
 SessionOptions read(const tessera_options* options) {
@@ -100,7 +100,7 @@ Type type_of(const tessera_tensor& tensor, const char* what, size_t index) {
     fail(Error::Kind::unsupported, what, " ", index, ": string tensors do not pass through the C interface");
   if (tensor.rank && !tensor.dims) fail(Error::Kind::usage, what, " ", index, " has no dims");
   if (tensor.rank > 64) fail(Error::Kind::shape, what, " ", index, " has rank ", tensor.rank);
-  const Type type{static_cast<DType>(tensor.dtype), Shape(List<int64_t>(tensor.dims, tensor.rank))};
+  Type type{static_cast<DType>(tensor.dtype), Shape(List<int64_t>(tensor.dims, tensor.rank))};
   for (const int64_t dim : type.shape)
     if (dim < 0) fail(Error::Kind::shape, what, " ", index, " has shape ", type.shape);
   return type;

@@ -90,7 +90,8 @@ void orient(Picture& picture, int orientation) {
   turned.channels = picture.channels;
   turned.bits = picture.bits;
   turned.allocate();
-  const auto pixel = static_cast<size_t>(picture.channels * (picture.bits / 8));
+  const int bytes = picture.channels * (picture.bits / 8);
+  const auto pixel = static_cast<size_t>(bytes);
   for (int64_t y = 0; y < turned.height; ++y) {
     std::byte* out = turned.row(y);
     for (int64_t x = 0; x < turned.width; ++x, out += pixel) {
