@@ -249,6 +249,11 @@ TEST(CpuConv, KernelsStridesDilationsPads) {
       check({.x = {1, in, 9, 9}, .w = {out, in, 3, 3}, .pads = {-1, -1, 0, -2}});
     }
   check({.x = {1, 3, 300, 700}, .w = {7, 3, 3, 3}});
+  // Three blocks of outputs, of which the last may be ragged.
+  for (const int64_t out : {48, 43}) {
+    check({.x = {1, 5, 23, 37}, .w = {out, 5, 5, 5}, .pads = {2, 2, 2, 2}, .epilogue = {{PRelu, 0}}});
+    check({.x = {1, 40, 23, 37}, .w = {out, 40, 1, 1}, .pads = {0, 0, 0, 0}, .epilogue = {{Add, 1}, {Relu}}});
+  }
   // Widths that only some counts of strips divide, and one output column per input column of 40.
   for (const int64_t width : {641, 640, 333, 117})
     check({.x = {1, 96, 5, width}, .w = {8, 96, 5, 5}, .pads = {2, 2, 2, 2}});

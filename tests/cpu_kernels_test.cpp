@@ -1,4 +1,6 @@
 // CPU kernels that compute: elementwise rows and chains, products, reductions, normalizations, pools.
+#include <limits>
+
 #include "tests/kernel_case.h"
 
 namespace tessera::test {
@@ -36,6 +38,18 @@ TEST(CpuKernels, UnaryRows) {
     for (const Shape& shape : pictures)
       check({.op = row.op, .opset = row.opset, .in = {random(shape, row.low, row.high)}, .least = 2});
   }
+}
+
+// Where an exponential leaves the numbers, and where a difference from one is small.
+TEST(CpuKernels, UnaryRowsAtTheirEnds) {
+  constexpr double infinity = std::numeric_limits<double>::infinity(), nan = std::numeric_limits<double>::quiet_NaN();
+  for (const Text op : {"Exp", "Sigmoid", "Tanh", "Elu", "Softplus"})
+    check({.op = op,
+           .opset = 22,
+           .in = {{floats({22}, {infinity, -infinity, nan,  0,    -0.0, 1e-30, -1e-30, 1e-4, -1e-4, 0.17, 0.36,
+                                 -0.36,    0.9,       -0.9, 86.5, -86,  89,    -110,   1e5,  -1e5,  3e38, -3e38})}},
+           .relative = 5e-7,
+           .absolute = 1e-37});
 }
 
 TEST(CpuKernels, Clip) {

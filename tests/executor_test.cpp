@@ -84,6 +84,33 @@ TEST(Executor, ASteadyRunAllocatesNothing) {
   EXPECT_EQ(allocations - before, 0);
 }
 
+TEST(Executor, ResultsThatAreLetGoOfLendTheirMemory) {
+  Graph graph = small_upscaler();
+  optimizer::prepare(graph);
+  const auto engine = cpu_engine(true, 2);
+  const Tensor in = random_tensor({1, 3, 70, 60}, 1, 0, 1), other = random_tensor({1, 3, 70, 60}, 2, 0, 1);
+  auto executor = std::make_unique<const Executor>(graph, *engine);
+  const auto run = [&](const Tensor& x) {
+    std::vector<Datum> data(1);
+    data[0].tensor = x;
+    return executor->run(std::move(data), {})[0].tensor;
+  };
+  Tensor first = run(in);
+  const Tensor kept = first.clone();
+  const std::byte* lent = first.bytes.get();
+  EXPECT_NE(run(other).bytes.get(), lent) << "still in use";
+  first = {};
+  run(other);
+  first = run(in);
+  EXPECT_EQ(relative_difference(first, kept), 0);
+  const std::byte* memory = first.bytes.get();
+  first = {};
+  EXPECT_EQ(run(other).bytes.get(), memory);
+  first = run(in);
+  executor.reset();
+  EXPECT_EQ(relative_difference(first, kept), 0);
+}
+
 TEST(Executor, ThreadsAndRunsGiveTheSameBits) {
   const Tensor in = random_tensor({1, 3, 50, 47}, 2, 0, 1);
   const Tensor first = run_graph(small_upscaler(), {in}, true, 1)[0];

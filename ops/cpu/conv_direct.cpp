@@ -27,7 +27,7 @@ DirectShape::DirectShape(const Node& node, const Shape& x, const Shape& w, ConvF
       transposed(is_transposed(node)),
       form(form_),
       out(out_),
-      packing(geometry, form_, conv_simd(level()).blocks),
+      packing(geometry, form_),
       high_part{0, geometry.window.axis[1].out},
       wide_part{0, geometry.window.axis[2].out},
       shuffle(Epilogue::shuffle_of(node)) {
@@ -314,8 +314,8 @@ int Direct::collect(const Band& band, int64_t y, int64_t first, const float* inp
 
 // A run of output pixels in tiles of nearly equal width.
 void Direct::run_class(ConvTile& tile, int64_t count, int blocks) const {
-  const auto& kernels = s_.form == ConvForm::planar ? conv_.planar[blocks - 1] : conv_.blocked[blocks - 1];
-  const int64_t tiles = ceil_div(count, conv_.pixels);
+  const auto& kernels = s_.form == ConvForm::planar ? conv_.planar[blocks] : conv_.blocked[blocks];
+  const int64_t tiles = ceil_div(count, conv_.pixels[blocks]);
   float* out = tile.out;
   for (int64_t i = 0; i < tiles; ++i) {
     const int64_t begin = count * i / tiles, end = count * (i + 1) / tiles;
@@ -373,7 +373,7 @@ void Direct::run_unit(const Band& band, int64_t group, int64_t unit) const {
     tile.fetch_step = 16;
     tile.fetch_jump = band.block_stride - 256;
   } else if (unit + 1 < band.last_unit) {
-    tile.fetch_step = ceil_div(blocks * 16, (band.y1 - band.y0) * ceil_div(band.x1 - band.x0, conv_.pixels));
+    tile.fetch_step = ceil_div(blocks * 16, (band.y1 - band.y0) * ceil_div(band.x1 - band.x0, conv_.pixels[blocks]));
     tile.fetch += p.taps * p.tap_floats(blocks);  // the next unit's lie behind these
   }
   if (tile.end.slopes) tile.end.slopes += block * 16;

@@ -69,7 +69,12 @@ Tensor pack_bias(const Problem& problem, const ConvPacking& p, Layout out) {
   return bias;
 }
 
-int unit_blocks() { return conv_simd(level()).blocks; }
+// Three blocks are one unit, where the level has such tiles, rather than a wide one and a narrow one.
+int best_unit(int64_t blocks) {
+  const ConvSimd& conv = conv_simd(level());
+  if (blocks == 3 && conv.pixels[3]) return 3;
+  return conv.pixels[2] ? 2 : 1;
+}
 
 }  // namespace
 
@@ -80,14 +85,14 @@ ops::ConvGeometry conv_geometry(const Node& node, const Shape& x, const Shape& w
   return is_transposed(node) ? ops::transposed_geometry(attrs, x, w) : ops::conv_geometry(attrs, x, w);
 }
 
-ConvPacking::ConvPacking(const ops::ConvGeometry& g, ConvForm form, int blocks)
+ConvPacking::ConvPacking(const ops::ConvGeometry& g, ConvForm form)
     : groups(g.groups),
       group_in(g.in_channels / g.groups),
       group_out(g.out_channels / g.groups),
       depth(group_in),
       out_blocks(blocks_of(group_out)),
       taps(g.window.taps()),
-      unit_blocks(blocks) {
+      unit_blocks(best_unit(out_blocks)) {
   switch (form) {
     case ConvForm::planar: break;
     case ConvForm::blocked: depth = blocks_of(group_in) * 16; break;
@@ -106,7 +111,7 @@ ConvPacking::ConvPacking(const ops::ConvGeometry& g, ConvForm form, int blocks)
 
 std::shared_ptr<const Packed> pack_conv(const Problem& problem, ConvForm form, Layout out_layout) {
   const ops::ConvGeometry g = conv_geometry(problem.node, problem.in[0].shape, problem.in[1].shape);
-  const ConvPacking p(g, form, unit_blocks());
+  const ConvPacking p(g, form);
   const Weights weights(problem, g, out_layout);
   auto packed = std::make_shared<Packed>();
   Tensor out = Tensor::make_packed({DType::float32, {p.groups * p.out_blocks * 16 * p.taps * p.depth}});
@@ -159,7 +164,7 @@ std::shared_ptr<const Packed> pack_winograd(const Problem& problem, int step, La
   const auto basis = weight_basis(step);
   const int64_t reach = step + 2;
   const ops::ConvGeometry g = conv_geometry(problem.node, problem.in[0].shape, problem.in[1].shape);
-  const ConvPacking p(g, ConvForm::blocked, unit_blocks());
+  const ConvPacking p(g, ConvForm::blocked);
   const Weights weights(problem, g, out_layout);
   const int64_t matrix = p.depth * p.out_blocks * 16;
   Tensor out = Tensor::make_packed({DType::float32, {reach * reach * matrix}});

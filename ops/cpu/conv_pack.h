@@ -22,7 +22,7 @@ inline int64_t blocks_of(int64_t channels) { return (channels + 15) / 16; }
 ops::ConvGeometry conv_geometry(const Node& node, const Shape& x, const Shape& w);
 bool is_transposed(const Node& node);
 
-/// Sizes of packed weights. A unit is what one tile makes: one or two blocks of output channels.
+/// Sizes of packed weights. A unit is what one tile makes: one to three blocks of output channels.
 struct ConvPacking {
   int64_t groups, group_in, group_out;  ///< channels per group
   int64_t depth;                        ///< input channels per tap as packed
@@ -30,7 +30,7 @@ struct ConvPacking {
   int64_t taps;
   int unit_blocks;  ///< output blocks per unit; the last of a group may have fewer
 
-  ConvPacking(const ops::ConvGeometry& geometry, ConvForm form, int unit_blocks);
+  ConvPacking(const ops::ConvGeometry& geometry, ConvForm form);
   int64_t units() const { return (out_blocks + unit_blocks - 1) / unit_blocks; }
   int blocks_in(int64_t unit) const {
     return static_cast<int>(std::min<int64_t>(unit_blocks, out_blocks - unit * unit_blocks));

@@ -41,13 +41,13 @@ WinogradShape::WinogradShape(const Node& node, const Shape& x, const Shape& w, L
       step(step_),
       out(out_),
       shuffles(Epilogue::shuffle_of(node) > 1),
-      packing(geometry, ConvForm::blocked, conv_simd(level()).blocks),
+      packing(geometry, ConvForm::blocked),
       rows{rows_.begin, std::min(rows_.end, geometry.window.axis[1].out)},
       tiles_y(ceil_div(rows.end - rows.begin, step)),
       tiles_x(ceil_div(geometry.window.axis[2].out, step)),
       // Planes are stored from all channels of a pixel.
       slice(out == Layout::nchw16c ? std::min(most_slice, packing.out_blocks) : packing.out_blocks) {
-  const int64_t pixels = conv_simd(level()).pixels;
+  const int64_t pixels = conv_simd(level()).pixels[1];
   const int64_t per_tile = points() * (packing.depth + slice * 16) * 4;
   const int64_t tiles = std::clamp<int64_t>(group_bytes / per_tile, std::max<int64_t>(14, pixels), most_tiles);
   const int64_t high = std::min(tiles_y, most_rows);
@@ -218,7 +218,6 @@ Winograd::Ahead Winograd::output_of(const Group& group) const {
 // For each point: products[tile][output] = sum over inputs, for the outputs of a slice.
 void Winograd::multiply(const Group& group, Ahead (&ahead)[2], int64_t first_block) const {
   const ConvPacking& p = s_.packing;
-  const int64_t tiles = ceil_div(group.count, conv_.pixels);
   // All parts together fetch all there is.
   const int64_t parts = s_.points() * ceil_div(out_blocks_ - first_block, s_.slice);
   const int64_t lines[2] = {ceil_div(ahead[0].left, parts), ceil_div(ahead[1].left, parts)};
@@ -245,12 +244,13 @@ void Winograd::multiply(const Group& group, Ahead (&ahead)[2], int64_t first_blo
                   : point + 1 < s_.points()      ? behind + matrix - (block + blocks - first_block) * 16 * p.depth
                   : block + blocks < out_blocks_ ? weights_ + (block + blocks) * 16 * p.depth
                                                  : weights_;
+      const int64_t tiles = ceil_div(group.count, conv_.pixels[blocks]);
       run.fetch_step = ceil_div(blocks * 16, tiles);
       for (int64_t i = 0; i < tiles; ++i, run.fetch += run.fetch_step * p.group_in) {
         const int64_t begin = group.count * i / tiles, end = group.count * (i + 1) / tiles;
         run.at = begin * 16;
         run.out = product + begin * 16;
-        conv_.blocked[blocks - 1][end - begin](run);
+        conv_.blocked[blocks][end - begin](run);
       }
       product += blocks * 16 * group.count;
       tap.weights = behind;

@@ -24,7 +24,7 @@ bool small_winograd_fits(const ops::ConvGeometry& g) {
 
 SmallWinogradShape::SmallWinogradShape(const Node& node, const Shape& x, const Shape& w)
     : geometry(conv_geometry(node, x, w)),
-      packing(geometry, ConvForm::blocked, conv_simd(level()).blocks),
+      packing(geometry, ConvForm::blocked),
       tiles_y(ceil_div(geometry.window.axis[1].out, step)),
       tiles_x(ceil_div(geometry.window.axis[2].out, step)),
       pictures(std::clamp<int64_t>(many_tiles / (tiles_y * tiles_x), 1, geometry.batch)) {}
@@ -110,7 +110,7 @@ class SmallWinograd {
     tile.last = static_cast<int>(p.group_in - (in_blocks_ - 1) * 16);
     tile.block_stride = tile.out_block = tiles_ * 16;
     tile.out_pixel = 16;
-    const int64_t runs = ceil_div(tiles_, conv_.pixels);
+    const int64_t runs = ceil_div(tiles_, conv_.pixels[blocks]);
     // The next product's weights lie behind these.
     const bool last = point == points - 1 && unit == p.units() - 1;
     tile.fetch_step = last ? 0 : ceil_div(blocks * 16, runs);
@@ -119,7 +119,7 @@ class SmallWinograd {
       const int64_t begin = tiles_ * i / runs, end = tiles_ * (i + 1) / runs;
       tile.at = begin * 16;
       tile.out = product_ + point * s_.product_plane() + outputs * tiles_ + begin * 16;
-      conv_.blocked[blocks - 1][end - begin](tile);
+      conv_.blocked[blocks][end - begin](tile);
       tile.fetch += tile.fetch_step * p.depth;
     }
   }

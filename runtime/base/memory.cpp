@@ -4,8 +4,11 @@
 
 #include <algorithm>
 #include <cstring>
+#include <iterator>
 #include <mutex>
 #include <new>
+#include <utility>
+#include <vector>
 
 namespace tessera {
 namespace {
@@ -63,6 +66,43 @@ std::shared_ptr<std::byte> allocate_shared(size_t bytes) {
   std::byte* begin = memory.get() + piece.used;
   piece.used += (bytes + alignment - 1) / alignment * alignment;
   return {std::move(memory), begin};
+}
+
+struct Recycler::Kept {
+  using Buffer = std::pair<size_t, std::shared_ptr<std::byte>>;
+  std::mutex mutex;
+  std::vector<Buffer> buffers;  // as many as there is room for
+
+  std::shared_ptr<std::byte> take(size_t bytes) {
+    const std::lock_guard lock(mutex);
+    // The last one given is the nearest.
+    const auto found =
+        std::find_if(buffers.rbegin(), buffers.rend(), [&](const Buffer& buffer) { return buffer.first == bytes; });
+    if (found == buffers.rend()) return nullptr;
+    auto memory = std::move(found->second);
+    buffers.erase(std::next(found).base());
+    return memory;
+  }
+
+  void give(size_t bytes, std::shared_ptr<std::byte> memory) {
+    const std::lock_guard lock(mutex);
+    if (buffers.size() < buffers.capacity()) buffers.emplace_back(bytes, std::move(memory));
+  }
+};
+
+Recycler::Recycler(size_t most) : kept_(std::make_shared<Kept>()) { kept_->buffers.reserve(most); }
+
+std::shared_ptr<std::byte> Recycler::allocate(size_t bytes) const {
+  // Smaller ones stay with the process anyway.
+  constexpr size_t least = size_t{128} << 10;
+  if (bytes < least) return allocate_zeroed(bytes);
+  auto memory = kept_->take(bytes);
+  if (!memory) memory = allocate_zeroed(bytes);
+  if (!memory) return nullptr;
+  std::byte* begin = memory.get();
+  return {begin, [kept = std::weak_ptr(kept_), bytes, memory = std::move(memory)](std::byte*) mutable {
+            if (const auto keeper = kept.lock()) keeper->give(bytes, std::move(memory));
+          }};
 }
 
 }  // namespace tessera

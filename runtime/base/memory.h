@@ -15,4 +15,18 @@ std::shared_ptr<std::byte> allocate_zeroed(size_t bytes);
 /// pieces, which are given back when all of theirs are.
 std::shared_ptr<std::byte> allocate_shared(size_t bytes);
 
+/// Memory for what is made anew in every run, as results are: large buffers that are let go of are handed
+/// out again, still in memory and not zeroed, instead of being asked of the system and zeroed by it.
+class Recycler {
+ public:
+  /// Keeps at most `most` buffers that nobody uses.
+  explicit Recycler(size_t most);
+  /// As allocate_zeroed, but for what it holds. It may outlive the recycler.
+  std::shared_ptr<std::byte> allocate(size_t bytes) const;
+
+ private:
+  struct Kept;
+  std::shared_ptr<Kept> kept_;
+};
+
 }  // namespace tessera

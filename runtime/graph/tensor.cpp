@@ -5,7 +5,6 @@
 #include <ostream>
 
 #include "runtime/base/mapped_file.h"
-#include "runtime/base/memory.h"
 
 namespace tessera {
 namespace {
@@ -72,7 +71,8 @@ std::ostream& operator<<(std::ostream& out, const Type& type) { return out << na
 
 namespace {
 
-Tensor make_in(const Type& type, std::shared_ptr<std::byte> (*allocate)(size_t)) {
+template <class Allocate>
+Tensor make_in(const Type& type, const Allocate& allocate) {
   Tensor tensor{type, nullptr};
   const int64_t bytes = type.bytes();
   // One cache line more, so that vector code may read past the last element.
@@ -93,6 +93,11 @@ Tensor make_in(const Type& type, std::shared_ptr<std::byte> (*allocate)(size_t))
 
 Tensor Tensor::make(const Type& type) { return make_in(type, allocate_zeroed); }
 Tensor Tensor::make_packed(const Type& type) { return make_in(type, allocate_shared); }
+Tensor Tensor::make_from(const Recycler& memory, const Type& type) {
+  // Strings are objects, whose buffer has an end of its own.
+  if (type.dtype == DType::string) return make(type);
+  return make_in(type, [&](size_t bytes) { return memory.allocate(bytes); });
+}
 
 Tensor Tensor::of(List<int64_t> values) {
   Tensor tensor = make({DType::int64, {static_cast<int64_t>(values.size())}});

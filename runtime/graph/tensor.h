@@ -6,6 +6,7 @@
 
 #include "runtime/base/dtype.h"
 #include "runtime/base/half.h"
+#include "runtime/base/memory.h"
 #include "runtime/base/shape.h"
 
 namespace tessera {
@@ -56,6 +57,8 @@ struct Tensor {
   static Tensor make(const Type& type);
   /// The same where many tensors are made at once to live long (allocate_shared).
   static Tensor make_packed(const Type& type);
+  /// The same where its elements are written before they are read: they are not zeroed.
+  static Tensor make_from(const Recycler& memory, const Type& type);
   static Tensor of(List<int64_t> values);  ///< an int64 vector
   static Tensor scalar(int64_t value);     ///< an int64 scalar
 

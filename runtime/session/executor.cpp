@@ -64,6 +64,7 @@ struct Executor::Segment {
   mutable std::unique_ptr<Plan> cpu_plan;
   int needs = -1;  // the input of rest.nodes[0] whose value is needed; -1: it has `execute`
   std::map<std::string, std::shared_ptr<Segment>> next;
+  Recycler results{4};  // what the stretch gives
 };
 
 // Gives control flow its subgraphs and the caller's wish to stop.
@@ -243,7 +244,7 @@ void Executor::run_stretch(const Segment& segment, std::vector<Datum>& values, c
     in.push_back(graph.values[id].constant ? graph.values[id].constant->view() : values[id].tensor.view());
   std::vector<Tensor> results;
   for (const ValueId id : graph.outputs) {
-    results.push_back(Tensor::make(graph.values[id].type));
+    results.push_back(Tensor::make_from(segment.results, graph.values[id].type));
     out.push_back(results.back().view());
   }
   run_plan(segment, in, out, control);

@@ -11,14 +11,15 @@ namespace {
 constexpr int per_block = 16 / lanes;  // vectors per block of sixteen channels
 
 // Accumulators must stay in registers: 32 of them with AVX-512 and on aarch64, else 16.
+// The widest tiles of one, two and three blocks.
 #if defined(__AVX512F__)
-constexpr int widest = 14, most_blocks = 2;
+constexpr int widest = 14, widest_two = 14, widest_three = 9;
 #elif defined(__AVX2__)
-constexpr int widest = 6, most_blocks = 1;
+constexpr int widest = 6, widest_two = 0, widest_three = 0;
 #elif defined(__aarch64__)
-constexpr int widest = 6, most_blocks = 1;
+constexpr int widest = 6, widest_two = 0, widest_three = 0;
 #else
-constexpr int widest = 3, most_blocks = 1;
+constexpr int widest = 3, widest_two = 0, widest_three = 0;
 #endif
 
 // One input channel of one tap: `x` at the first pixel, `w` at the tile's weights.
@@ -74,7 +75,7 @@ void tile(const ConvTile& t) {
   if (t.end.add) {
 #pragma GCC unroll 16
     for (int p = 0; p < P; ++p)
-#pragma GCC unroll 2
+#pragma GCC unroll 3
       for (int b = 0; b < B; ++b) fetch(t.end.add + p * t.out_pixel + b * t.out_block);
   }
   V sum[P][N];
@@ -284,15 +285,15 @@ void few(const ConvTile& t, int64_t pixels, int outputs) {
 
 template <int B, int... P>
 constexpr void fill(ConvSimd& table, std::integer_sequence<int, P...>) {
-  ((table.blocked[B - 1][P + 1] = tile<P + 1, B, true>, table.planar[B - 1][P + 1] = tile<P + 1, B, false>), ...);
+  table.pixels[B] = static_cast<int>(sizeof...(P));
+  ((table.blocked[B][P + 1] = tile<P + 1, B, true>, table.planar[B][P + 1] = tile<P + 1, B, false>), ...);
 }
 
 constexpr ConvSimd make_table() {
   ConvSimd table{};
-  table.pixels = widest;
-  table.blocks = most_blocks;
   fill<1>(table, std::make_integer_sequence<int, widest>{});
-  if constexpr (most_blocks == 2) fill<2>(table, std::make_integer_sequence<int, widest>{});
+  fill<2>(table, std::make_integer_sequence<int, widest_two>{});
+  fill<3>(table, std::make_integer_sequence<int, widest_three>{});
   table.depthwise = depthwise;
   table.depthwise_rows = depthwise_rows;
   table.few = few;

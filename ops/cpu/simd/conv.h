@@ -54,12 +54,11 @@ struct DepthwisePlane {
 };
 
 struct ConvSimd {
-  static constexpr int max_pixels = 14;
+  static constexpr int max_pixels = 14, max_blocks = 3;
   using Tile = void (*)(const ConvTile&);
-  int pixels;                       ///< the widest tile
-  int blocks;                       ///< output blocks of the widest tile
-  Tile blocked[2][max_pixels + 1];  ///< by blocks - 1 and pixels; input pixels are sixteen channels
-  Tile planar[2][max_pixels + 1];   ///< input pixels are single floats
+  int pixels[max_blocks + 1];                    ///< the widest tile by its output blocks; 0 where there is none
+  Tile blocked[max_blocks + 1][max_pixels + 1];  ///< by blocks and pixels; input pixels are sixteen channels
+  Tile planar[max_blocks + 1][max_pixels + 1];   ///< input pixels are single floats
   /// One block of a depthwise convolution over a run of pixels; weights are [16] per tap.
   void (*depthwise)(const ConvTile&, int64_t pixels);
   /// Output rows [begin, end) of a plane, whose input is read where it lies.
