@@ -58,8 +58,12 @@ void run_product(benchmark::State& state, bool constant) {
   if (constant) pack_right(p, o.b.data(), packed.data(), nullptr);
   std::vector<std::byte> scratch(static_cast<size_t>(product_scratch(p, constant, threads.count())) + 64);
   auto* aligned = scratch.data() + (64 - reinterpret_cast<uintptr_t>(scratch.data()) % 64);
-  const ProductData data{o.a.data(), o.b.data(), constant ? packed.data() : nullptr, o.c.data(), aligned};
-  for (auto _ : state) multiply(p, data, {}, threads, [](int64_t, int64_t, float*, int64_t) {});
+  const ProductData data{.a = o.a.data(),
+                         .b = o.b.data(),
+                         .packed = constant ? packed.data() : nullptr,
+                         .out = o.c.data(),
+                         .scratch = aligned};
+  for (auto _ : state) multiply(p, data, {}, threads);
   o.report(state);
 }
 

@@ -167,7 +167,9 @@ class Command(unittest.TestCase):
                 self.assertEqual(plan[key], bench[key], key)
             if os.environ.get("TESSERA_SANITIZED") == "1":
                 continue  # sanitizers take memory of their own
-            self.assertAlmostEqual(plan["peak_rss_bytes"] / bench["peak_rss_bytes"], 1, delta=0.05,
+            # How much of the program itself is resident, the kernel decides anew for each process.
+            measured = bench["peak_rss_bytes"]
+            self.assertAlmostEqual(plan["peak_rss_bytes"], measured, delta=max(0.05 * measured, 2 << 20),
                                    msg=f"{name} {shape}")
 
     def test_check(self):

@@ -76,14 +76,19 @@ class Attention {
       const int64_t queries = std::min(cut_.width, end - i), columns = round_up(queries, gemm_.nr);
       for (int64_t c = 0; c < queries; c += gemm_.nr)
         gemm_.pack_b(q + (i + c) * a_.q.position, a_.q.channel, a_.q.position, a_.depth,
-                     static_cast<int>(std::min<int64_t>(gemm_.nr, queries - c)), own + cut_.query + c * a_.depth);
-      ScoreBias biases[StridedAttention::max_biases];
+                     static_cast<int>(std::min<int64_t>(gemm_.nr, queries - c)), a_.scale,
+                     own + cut_.query + c * a_.depth);
+      // Sums begin with the first bias that differs between queries; softmax adds the others.
+      ScoreBias start, biases[StridedAttention::max_biases];
+      int others = 0;
       for (int b = 0; b < StridedAttention::max_biases; ++b)
-        biases[b] = bias(b, batch, head, i, queries, own + cut_.bias[b]);
+        if (const ScoreBias here = bias(b, batch, head, i, queries, own + cut_.bias[b]); here.row)
+          (start.row || here.one ? biases[others++] : start) = here;
       // Columns behind the last query are made of zeros, and nobody reads them.
       for (int64_t c = 0; c < columns; c += gemm_.nr)
-        multiply(keys, own + cut_.query + c * a_.depth, gemm_.nr, own + cut_.scores + c, columns);
-      simd_.softmax(own + cut_.scores, columns, a_.keys, columns, a_.scale, biases, own + cut_.inverse);
+        multiply(keys, own + cut_.query + c * a_.depth, gemm_.nr, own + cut_.scores + c, columns,
+                 start.row ? start.row + c : nullptr, start.key);
+      simd_.softmax(own + cut_.scores, columns, a_.keys, columns, biases, own + cut_.inverse);
       for (int64_t c = 0; c < columns; c += gemm_.nr)
         multiply(values, own + cut_.scores + c, columns, own + cut_.results + c, columns);
       simd_.store(own + cut_.results, columns, own + cut_.inverse, queries, a_.value_depth, a_.y.position, a_.y.channel,
@@ -108,8 +113,9 @@ class Attention {
     return {room, rows, depth, depth, 1, true};
   }
 
-  // c = left * right over nr columns.
-  void multiply(const Left& left, const float* right, int64_t stride, float* c, int64_t ldc) const {
+  // c = start + left * right over nr columns.
+  void multiply(const Left& left, const float* right, int64_t stride, float* c, int64_t ldc,
+                const float* start = nullptr, int64_t start_row = 0) const {
     for (int64_t i = 0; i < left.rows; i += gemm_.mr) {
       const int rows = panel(left.rows, i);
       gemm_.tile({.rows = rows,
@@ -121,7 +127,9 @@ class Attention {
                   .b = right,
                   .b_stride = stride,
                   .c = c + i * ldc,
-                  .ldc = ldc});
+                  .ldc = ldc,
+                  .start = start ? start + i * start_row : nullptr,
+                  .start_row = start_row});
     }
   }
 

@@ -52,8 +52,10 @@ int64_t Space::offset(int operand, int64_t row) const {
 
 Chain::Chain(const Args& args, Space* space) { append_epilogue(args, space); }
 
-void Chain::append_epilogue(const Args& args, Space* space) {
-  for (const Fused& fused : args.node().epilogue) {
+void Chain::append_epilogue(const Args& args, Space* space, size_t first) {
+  const auto& epilogue = args.node().epilogue;
+  for (; first < epilogue.size(); ++first) {
+    const Fused& fused = epilogue[first];
     ChainStep& step = steps[count++];
     step = {fused.row, fused.swapped, fused.a, fused.b, fused.operand, -1};
     if (space && fused.operand >= 0) step.operand = space->add(args.in[static_cast<size_t>(fused.operand)].shape());

@@ -43,7 +43,8 @@ struct Chain {
   /// The node's epilogue; `space` (may be null) gets its operands.
   Chain() = default;
   Chain(const Args& args, Space* space);
-  void append_epilogue(const Args& args, Space* space);
+  /// From its step `first` on.
+  void append_epilogue(const Args& args, Space* space, size_t first = 0);
 };
 
 /// out = row(x) or row(x, y) over a span.

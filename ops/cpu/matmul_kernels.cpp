@@ -129,26 +129,53 @@ void run(const Args& args, Threads& threads) noexcept {
   const Product& p = d.product;
   const MapSimd& map = map_simd(level());
 
-  Space space(out.shape());
   const bool gemm = args.node().op->name == "Gemm";
   const float beta = gemm ? real_or(args, "beta", 1) : 0;
-  const bool bias = gemm && args.node().op_inputs() > 2 && args.has_in(2) && beta != 0;
-  const int bias_operand = bias ? space.add(args.in[2].shape()) : 0;
-  const Chain chain(args, &space);
+  const View* addend = gemm && args.node().op_inputs() > 2 && args.has_in(2) && beta != 0 ? &args.in[2] : nullptr;
+  // One number for each column begins the sums.
+  const auto is_bias = [&](const View& operand) {
+    return operand.elements() == p.n && !operand.shape().empty() && operand.shape().back() == p.n;
+  };
+  const float* bias = nullptr;
+  size_t first = 0;
+  if (addend && beta == 1 && is_bias(*addend)) {
+    bias = addend->as<const float>();
+    addend = nullptr;
+  } else if (!addend && !args.node().epilogue.empty() && args.node().epilogue[0].row == elementwise::Add) {
+    const View& operand = args.in[static_cast<size_t>(args.node().epilogue[0].operand)];
+    if (is_bias(operand)) bias = operand.as<const float>(), first = 1;
+  }
+
+  Space space(out.shape());
+  const int addend_operand = addend ? space.add(addend->shape()) : 0;
+  Chain chain;
+  chain.append_epilogue(args, &space, first);
+  Space joined = space;
+  joined.collapse(false);
   space.collapse(true);
+  Pieces pieces = chain.count ? Pieces::of_rows : Pieces::none;
+  if (addend)
+    pieces = Pieces::of_rows;
+  else if (chain.count && joined.rank <= 1)
+    pieces = Pieces::joined;
 
   const auto finish = [&](int64_t row, int64_t column, float* values, int64_t n) {
-    if (bias) {
-      const bool one = space.scalar_along_row(bias_operand);
-      const float* c = args.in[2].as<const float>() + space.offset(bias_operand, row) + (one ? 0 : column);
+    if (pieces == Pieces::joined) return apply_to_row(map, chain, joined, args.in, 0, row * p.n + column, values, n);
+    if (addend) {
+      const bool one = space.scalar_along_row(addend_operand);
+      const float* c = addend->as<const float>() + space.offset(addend_operand, row) + (one ? 0 : column);
       map.add_scaled(c, one, beta, values, n);
     }
     apply_to_row(map, chain, space, args.in, row, column, values, n);
   };
-  ProductData data{args.in[0].as<const float>(), args.in[1].as<const float>(),
-                   args.packed ? args.packed->tensors[0].as<const float>() : nullptr, out.as<float>(), args.scratch};
+  ProductData data{.a = args.in[0].as<const float>(),
+                   .b = args.in[1].as<const float>(),
+                   .packed = args.packed ? args.packed->tensors[0].as<const float>() : nullptr,
+                   .bias = bias,
+                   .out = out.as<float>(),
+                   .scratch = args.scratch};
   const BatchOffsets offsets{d.batched ? &d.space : nullptr, d.left, d.right};
-  multiply(p, data, offsets, threads, finish);
+  multiply(p, data, offsets, threads, pieces, finish);
 }
 
 constexpr CpuKernel rows[] = {

@@ -32,7 +32,7 @@ void pack_panel(const GemmSimd& simd, const Product& p, const float* b, int64_t 
   const int columns = static_cast<int>(std::min<int64_t>(simd.nr, p.n - column));
   for (int64_t k = 0; k < p.k; k += depth_block) {
     const int64_t depth = std::min(depth_block, p.k - k);
-    simd.pack_b(b + k * p.b_depth + column * p.b_column, p.b_depth, p.b_column, depth, columns,
+    simd.pack_b(b + k * p.b_depth + column * p.b_column, p.b_depth, p.b_column, depth, columns, 1,
                 out + k * wide + column * depth);
   }
 }
@@ -61,9 +61,15 @@ Grid divide(const Product& p, const GemmSimd& simd, int threads) {
 
 class Multiplier {
  public:
-  Multiplier(const Product& p, const ProductData& data, const BatchOffsets& offsets, const void* object,
+  Multiplier(const Product& p, const ProductData& data, const BatchOffsets& offsets, Pieces pieces, const void* object,
              FinishCall finish)
-      : p_(p), data_(data), offsets_(offsets), object_(object), finish_(finish), simd_(gemm_simd(level())) {}
+      : p_(p),
+        data_(data),
+        offsets_(offsets),
+        pieces_(pieces),
+        object_(object),
+        finish_(finish),
+        simd_(gemm_simd(level())) {}
 
   void run(Threads& threads) {
     const bool little = p_.batch * p_.m * p_.n * p_.k < little_work;
@@ -97,8 +103,8 @@ class Multiplier {
         const int64_t column = i % p_.n, row = i / p_.n, batch = row / p_.m;
         const float* a = data_.a + offsets_.left_of(batch) + row % p_.m * p_.a_row;
         const float* b = data_.b + offsets_.right_of(batch) * p_.right_stride + column * p_.b_column;
-        data_.out[i] = p_.alpha * simd_.dot(a, b, p_.k);
-        finish_(object_, row, column, data_.out + i, 1);
+        data_.out[i] = p_.alpha * simd_.dot(a, b, p_.k) + (data_.bias ? data_.bias[column] : 0.0f);
+        if (pieces_ != Pieces::none) finish_(object_, row, column, data_.out + i, 1);
       }
     };
     const int64_t items = p_.batch * p_.m * p_.n;
@@ -122,7 +128,7 @@ class Multiplier {
         simd_.pack_a(a + i * p_.a_row, p_.a_row, p_.a_depth, panel_rows(rows, i), depth, p_.alpha, own + i * depth);
       for (int64_t j = 0; j < columns; j += simd_.nr) {
         const int width = static_cast<int>(std::min<int64_t>(simd_.nr, columns - j));
-        GemmTile tile{.columns = width, .depth = depth, .b_stride = simd_.nr, .ldc = p_.n, .accumulate = k > 0};
+        GemmTile tile{.columns = width, .depth = depth, .b_stride = simd_.nr, .ldc = p_.n};
         tile.b = right_panel(batch, k, depth, column + j, width, worker, tile.b_stride);
         // Packed panels lie in the order of their use: each tile fetches its share of the next one.
         const int64_t panel = simd_.nr * depth * static_cast<int64_t>(sizeof(float));
@@ -136,15 +142,19 @@ class Multiplier {
           else
             tile.a = own + i * depth, tile.a_row = 1, tile.a_depth = tile.rows;
           tile.c = out + i * p_.n + j;
+          tile.start = k > 0 ? tile.c : data_.bias ? data_.bias + column + j : nullptr;
+          tile.start_row = k > 0 ? p_.n : 0;
           if (next) tile.fetch = next + i / simd_.mr * share;
           simd_.tile(tile);
         }
       }
     }
-    for (int64_t i = 0; i < rows; ++i) {
-      if (p_.k == 0) std::fill_n(out + i * p_.n, columns, 0.0f);
-      finish_(object_, batch * p_.m + row + i, column, out + i * p_.n, columns);
-    }
+    for (int64_t i = 0; i < rows && p_.k == 0; ++i)
+      for (int64_t j = 0; j < columns; ++j) out[i * p_.n + j] = data_.bias ? data_.bias[column + j] : 0.0f;
+    if (pieces_ == Pieces::none) return;
+    const int64_t step = pieces_ == Pieces::joined && columns == p_.n ? simd_.mr : 1;
+    for (int64_t i = 0; i < rows; i += step)
+      finish_(object_, batch * p_.m + row + i, column, out + i * p_.n, std::min(step, rows - i) * columns);
   }
 
   int panel_rows(int64_t rows, int64_t i) const { return static_cast<int>(std::min<int64_t>(simd_.mr, rows - i)); }
@@ -162,13 +172,14 @@ class Multiplier {
       return b;
     }
     float* tail = tail_ + tail_floats(simd_) * worker;
-    simd_.pack_b(b, p_.b_depth, 1, depth, width, tail);
+    simd_.pack_b(b, p_.b_depth, 1, depth, width, 1, tail);
     return tail;
   }
 
   const Product& p_;
   const ProductData& data_;
   const BatchOffsets& offsets_;
+  const Pieces pieces_;
   const void* object_;
   FinishCall finish_;
   const GemmSimd& simd_;
@@ -207,8 +218,8 @@ int64_t product_scratch(const Product& p, bool packed, int threads) {
 }
 
 void multiply_erased(const Product& p, const ProductData& data, const BatchOffsets& offsets, Threads& threads,
-                     const void* object, FinishCall finish) {
-  Multiplier(p, data, offsets, object, finish).run(threads);
+                     Pieces pieces, const void* object, FinishCall finish) {
+  Multiplier(p, data, offsets, pieces, object, finish).run(threads);
 }
 
 }  // namespace tessera::cpu

@@ -20,6 +20,7 @@ struct ProductData {
   const float* a = nullptr;
   const float* b = nullptr;
   const float* packed = nullptr;  ///< all right matrices, from pack_right; b is not read then
+  const float* bias = nullptr;    ///< added to every row of the output; may be null
   float* out = nullptr;
   std::byte* scratch = nullptr;
 };
@@ -37,19 +38,26 @@ int64_t packed_floats(const Product& product);
 void pack_right(const Product& product, const float* b, float* out, Threads* threads);
 int64_t product_scratch(const Product& product, bool packed, int threads);
 
+enum class Pieces : uint8_t { none, of_rows, joined };
+
 using FinishCall = void (*)(const void*, int64_t row, int64_t column, float* values, int64_t count);
 void multiply_erased(const Product& product, const ProductData& data, const BatchOffsets& offsets, Threads& threads,
-                     const void* object, FinishCall finish);
+                     Pieces pieces, const void* object, FinishCall finish);
 
-/// finish(row, column, values, count) is called once for every finished piece of an output row, where
-/// row counts over all batches.
+/// finish(row, column, values, count) is called for every finished piece of the output, where row counts over all
+/// batches. A piece is of one row unless they may be joined: then some begin a row and hold more than one.
 template <class Finish>
 void multiply(const Product& product, const ProductData& data, const BatchOffsets& offsets, Threads& threads,
-              const Finish& finish) {
-  multiply_erased(product, data, offsets, threads, &finish,
+              Pieces pieces, const Finish& finish) {
+  multiply_erased(product, data, offsets, threads, pieces, &finish,
                   [](const void* object, int64_t row, int64_t column, float* values, int64_t count) {
                     (*static_cast<const Finish*>(object))(row, column, values, count);
                   });
+}
+
+/// The same where nothing is left to do.
+inline void multiply(const Product& product, const ProductData& data, const BatchOffsets& offsets, Threads& threads) {
+  multiply_erased(product, data, offsets, threads, Pieces::none, nullptr, nullptr);
 }
 
 }  // namespace tessera::cpu

@@ -151,10 +151,9 @@ class Layer {
     const Product p = product(m, depth, columns);
     const Tensor& packed = args_.packed->tensors[weights];
     const int64_t each = packed.type.shape[0] / e_.directions;
-    const ProductData data{left, nullptr, packed.as<const float>() + d * each, out, product_};
-    multiply(p, data, {}, threads_, [&](int64_t, int64_t column, float* values, int64_t n) {
-      if (addend) add(addend + column, values, n);
-    });
+    const ProductData data{
+        .a = left, .packed = packed.as<const float>() + d * each, .bias = addend, .out = out, .scratch = product_};
+    multiply(p, data, {}, threads_);
   }
 
   void start(float* state, size_t input, int64_t d) const {

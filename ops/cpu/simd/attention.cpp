@@ -12,17 +12,15 @@ inline V bias_at(const ScoreBias& bias, int64_t j, int64_t i) {
 }
 
 template <int vectors, int biases>
-void softmax_group(float* x, int64_t stride, int64_t keys, int64_t i, float scale, const ScoreBias bias[2],
-                   float* inverse) {
-  const V by(scale);
+void softmax_group(float* x, int64_t stride, int64_t keys, int64_t i, const ScoreBias bias[2], float* inverse) {
   V top[vectors], total[vectors];
   for (int u = 0; u < vectors; ++u) top[u] = V(-__builtin_inff()), total[u] = V(0.0f);
   for (int64_t j = 0; j < keys; ++j)
     for (int u = 0; u < vectors; ++u) {
       float* at = x + j * stride + u * lanes;
-      V score = biases ? fmadd(load(at), by, bias_at(bias[0], j, i + u * lanes)) : load(at) * by;
-      if (biases > 1) score = score + bias_at(bias[1], j, i + u * lanes);
-      store(at, score);
+      V score = load(at);
+      for (int b = 0; b < biases; ++b) score = score + bias_at(bias[b], j, i + u * lanes);
+      if (biases) store(at, score);
       top[u] = max(top[u], score);
     }
   for (int64_t j = 0; j < keys; ++j)
@@ -36,18 +34,16 @@ void softmax_group(float* x, int64_t stride, int64_t keys, int64_t i, float scal
 }
 
 template <int biases>
-void softmax_columns(float* x, int64_t stride, int64_t keys, int64_t columns, float scale, const ScoreBias bias[2],
-                     float* inverse) {
+void softmax_columns(float* x, int64_t stride, int64_t keys, int64_t columns, const ScoreBias bias[2], float* inverse) {
   int64_t i = 0;
   for (; i + group * lanes <= columns; i += group * lanes)
-    softmax_group<group, biases>(x + i, stride, keys, i, scale, bias, inverse + i);
-  for (; i < columns; i += lanes) softmax_group<1, biases>(x + i, stride, keys, i, scale, bias, inverse + i);
+    softmax_group<group, biases>(x + i, stride, keys, i, bias, inverse + i);
+  for (; i < columns; i += lanes) softmax_group<1, biases>(x + i, stride, keys, i, bias, inverse + i);
 }
 
-void softmax(float* x, int64_t stride, int64_t keys, int64_t columns, float scale, const ScoreBias biases[2],
-             float* inverse) {
+void softmax(float* x, int64_t stride, int64_t keys, int64_t columns, const ScoreBias biases[2], float* inverse) {
   const auto columns_of = biases[1].row ? softmax_columns<2> : biases[0].row ? softmax_columns<1> : softmax_columns<0>;
-  columns_of(x, stride, keys, columns, scale, biases, inverse);
+  columns_of(x, stride, keys, columns, biases, inverse);
 }
 
 void store_rows(const float* x, int64_t stride, const float* inverse, int64_t queries, int64_t depth, int64_t position,

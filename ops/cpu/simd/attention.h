@@ -13,10 +13,10 @@ struct ScoreBias {
 };
 
 struct AttentionSimd {
-  /// x[j * stride + i] = exp(scale * x + biases - largest of the column) for j < keys, i < columns (whole vectors);
-  /// inverse[i] = 1 / the sum of the column. Biases are read up to `columns`.
-  void (*softmax)(float* x, int64_t stride, int64_t keys, int64_t columns, float scale, const ScoreBias biases[2],
-                  float* inverse);
+  /// x[j * stride + i] = exp(x + biases - largest of the column) for j < keys, i < columns (whole vectors);
+  /// inverse[i] = 1 / the sum of the column. Biases (the second only beside the first) are read up to
+  /// `columns`.
+  void (*softmax)(float* x, int64_t stride, int64_t keys, int64_t columns, const ScoreBias biases[2], float* inverse);
   /// out[i * position + e * channel] = x[e * stride + i] * inverse[i] for i < queries, e < depth.
   void (*store)(const float* x, int64_t stride, const float* inverse, int64_t queries, int64_t depth, int64_t position,
                 int64_t channel, float* out);

@@ -43,18 +43,42 @@ struct LeftRows {
   }
 };
 
+// Calls body(i, v) for every vector of a tile, all written out: sums stay in registers.
+template <int rows, int vectors, class Body>
+[[gnu::always_inline]] inline void each_vector(const Body& body) {
+#pragma GCC unroll 14
+  for (int i = 0; i < rows; ++i) {
+#pragma GCC unroll 2
+    for (int v = 0; v < vectors; ++v) body(i, v);
+  }
+}
+
 template <int rows, int vectors>
-void store_tile(V (&sum)[rows][vectors], const GemmTile& t) {
-  for (int i = 0; i < rows; ++i)
-    for (int v = 0; v < vectors; ++v) {
-      float* to = t.c + i * t.ldc + v * lanes;
+[[gnu::always_inline]] inline void start_tile(V (&sum)[rows][vectors], const GemmTile& t) {
+  const auto from = [&](int i, int v) { return t.start + i * t.start_row + v * lanes; };
+  if (!t.start)
+    each_vector<rows, vectors>([&](int i, int v) { sum[i][v] = V(0.0f); });
+  else if (t.columns == vectors * lanes)
+    each_vector<rows, vectors>([&](int i, int v) { sum[i][v] = load(from(i, v)); });
+  else
+    each_vector<rows, vectors>([&](int i, int v) {
       const int here = t.columns - v * lanes;
-      if (here >= lanes) {
-        store(to, t.accumulate ? load(to) + sum[i][v] : sum[i][v]);
-        continue;
-      }
-      if (here > 0) store_part(to, t.accumulate ? load_part(to, here) + sum[i][v] : sum[i][v], here);
-    }
+      sum[i][v] = here >= lanes ? load(from(i, v)) : here > 0 ? load_part(from(i, v), here) : V(0.0f);
+    });
+}
+
+template <int rows, int vectors>
+[[gnu::always_inline]] inline void store_tile(const V (&sum)[rows][vectors], const GemmTile& t) {
+  const auto to = [&](int i, int v) { return t.c + i * t.ldc + v * lanes; };
+  if (t.columns == vectors * lanes)
+    return each_vector<rows, vectors>([&](int i, int v) { store(to(i, v), sum[i][v]); });
+  each_vector<rows, vectors>([&](int i, int v) {
+    const int here = t.columns - v * lanes;
+    if (here >= lanes)
+      store(to(i, v), sum[i][v]);
+    else if (here > 0)
+      store_part(to(i, v), sum[i][v], here);
+  });
 }
 
 template <Left left, int rows, int vectors>
@@ -63,7 +87,8 @@ void multiply(const GemmTile& t) {
   for (int i = 0; i < rows; ++i)
     for (int v = 0; v < vectors; ++v) __builtin_prefetch(t.c + i * t.ldc + v * lanes, 1);
   V sum[sums][rows][vectors];
-  for (int s = 0; s < sums; ++s)
+  start_tile<rows, vectors>(sum[0], t);
+  for (int s = 1; s < sums; ++s)
     for (int i = 0; i < rows; ++i)
       for (int v = 0; v < vectors; ++v) sum[s][i][v] = V(0.0f);
   LeftRows<left, rows> a(t);
@@ -170,19 +195,21 @@ void pack_a(const float* a, int64_t row_stride, int64_t depth_stride, int rows, 
     for (int i = 0; i < rows; ++i) out[k * rows + i] = alpha * a[i * row_stride + k * depth_stride];
 }
 
-void pack_b(const float* b, int64_t depth_stride, int64_t column_stride, int64_t depth, int columns, float* out) {
+void pack_b(const float* b, int64_t depth_stride, int64_t column_stride, int64_t depth, int columns, float alpha,
+            float* out) {
   const bool whole = columns == tile_columns;
   if (column_stride == 1 && whole) {
+    const V by(alpha);
     for (int64_t k = 0; k < depth; ++k)
       for (int v = 0; v < tile_vectors; ++v)
-        store(out + k * tile_columns + v * lanes, load(b + k * depth_stride + v * lanes));
+        store(out + k * tile_columns + v * lanes, by * load(b + k * depth_stride + v * lanes));
     return;
   }
   if (depth_stride == 1)
-    transpose(b, column_stride, columns, depth, 1.0f, out, tile_columns);
+    transpose(b, column_stride, columns, depth, alpha, out, tile_columns);
   else
     for (int64_t k = 0; k < depth; ++k)
-      for (int j = 0; j < columns; ++j) out[k * tile_columns + j] = b[k * depth_stride + j * column_stride];
+      for (int j = 0; j < columns; ++j) out[k * tile_columns + j] = alpha * b[k * depth_stride + j * column_stride];
   if (!whole)
     for (int64_t k = 0; k < depth; ++k)
       for (int j = columns; j < tile_columns; ++j) out[k * tile_columns + j] = 0.0f;

@@ -6,7 +6,8 @@
 
 namespace tessera::cpu {
 
-/// c[i * ldc + j] (+)= sum over k of a[i * a_row + k * a_depth] * b[k * b_stride + j] for i < rows <= mr.
+/// c[i * ldc + j] = start[i * start_row + j] + sum over k of a[i * a_row + k * a_depth] * b[k * b_stride + j] for
+/// i < rows <= mr.
 struct GemmTile {
   int rows = 0, columns = 0;  ///< up to nr columns of b are read, `columns` of them are stored
   int64_t depth = 0;
@@ -16,7 +17,8 @@ struct GemmTile {
   int64_t b_stride = 0;
   float* c = nullptr;
   int64_t ldc = 0;
-  bool accumulate = false;  ///< add to c
+  const float* start = nullptr;  ///< null: zeros; may be c; only `columns` of a row are read
+  int64_t start_row = 0;
   /// What the next tiles will read: fetched on the way, `fetch_step` bytes further for each depth.
   const char* fetch = nullptr;
   int64_t fetch_step = 0;
@@ -27,8 +29,9 @@ struct GemmSimd {
   /// One panel of A: out[k * rows + i] = alpha * a[i * row_stride + k * depth_stride], rows <= mr.
   void (*pack_a)(const float* a, int64_t row_stride, int64_t depth_stride, int rows, int64_t depth, float alpha,
                  float* out);
-  /// One panel of B: out[k * nr + j] = b[k * depth_stride + j * column_stride], zero from `columns` on.
-  void (*pack_b)(const float* b, int64_t depth_stride, int64_t column_stride, int64_t depth, int columns, float* out);
+  /// One panel of B: out[k * nr + j] = alpha * b[k * depth_stride + j * column_stride], zero from `columns` on.
+  void (*pack_b)(const float* b, int64_t depth_stride, int64_t column_stride, int64_t depth, int columns, float alpha,
+                 float* out);
   void (*tile)(const GemmTile& tile);
   /// The dot product of two contiguous vectors.
   float (*dot)(const float* x, const float* y, int64_t n);
