@@ -231,9 +231,10 @@ TEST(CpuKernels, StridedAttention) {
   struct Sizes {
     int64_t batch, heads, positions, depth;
   };
-  for (const auto& [batch, heads, positions, depth] : {Sizes{1, 1, 4, 1}, Sizes{3, 2, 5, 3}, Sizes{4, 6, 64, 10},
-                                                       Sizes{2, 3, 49, 30}, Sizes{1, 2, 131, 64}, Sizes{1, 1, 600, 17}})
+  for (const Sizes& s : {Sizes{1, 1, 4, 1}, Sizes{3, 2, 5, 3}, Sizes{4, 6, 64, 10}, Sizes{2, 3, 49, 30},
+                         Sizes{1, 2, 131, 64}, Sizes{1, 1, 600, 17}})
     for (const int biases : {0, 1, 2}) {
+      const int64_t batch = s.batch, heads = s.heads, positions = s.positions, depth = s.depth;
       const int64_t row = 3 * heads * depth;
       const auto part = [&](int64_t i) {
         return std::vector<int64_t>{i * heads * depth, positions * row, depth, row, 1};

@@ -59,7 +59,7 @@ enum Entry {
   release_session_options = 100,
 };
 
-constexpr int kind_tensor = 1, kind_sequence = 2, kind_map = 3, kind_optional = 6;
+constexpr int kind_tensor = 1, kind_sequence = 2, kind_map = 3;
 constexpr int warnings_off = 4, level_none = 0, level_all = 99;
 
 }  // namespace
