@@ -4,6 +4,8 @@
 #include <array>
 #include <chrono>
 #include <cstring>
+#include <exception>
+#include <mutex>
 #include <set>
 
 #include "runtime/base/memory.h"
@@ -150,25 +152,53 @@ int64_t Plan::device_bytes() const {
 
 void Plan::make_steps(PackCache& packs) {
   steps_.resize(graph_.nodes.size());
+  const auto align_constants = [&](const Node& node, bool make) {
+    for (const ValueId id : node.in) {
+      if (id == absent || !graph_.values[id].constant || graph_.values[id].constant->is_aligned()) continue;
+      if (auto copy = packs.aligned(graph_.values[id].constant, make)) graph_.values[id].constant = copy;
+    }
+  };
+  const auto host_of = [&](size_t i) {
+    return dynamic_cast<const HostBackend*>(backends_[static_cast<size_t>(choices_[i].backend)].get());
+  };
   for (size_t i = 0; i < steps_.size(); ++i) {
-    Step& step = steps_[i];
-    step.node = &graph_.nodes[i];
-    step.offer = choices_[i].offer;
-    const auto* host = dynamic_cast<const HostBackend*>(backends_[static_cast<size_t>(choices_[i].backend)].get());
-    if (!host) continue;
-    const auto align_constants = [&](bool make) {
-      for (const ValueId id : step.node->in) {
-        if (id == absent || !graph_.values[id].constant || graph_.values[id].constant->is_aligned()) continue;
-        if (auto copy = packs.aligned(graph_.values[id].constant, make)) graph_.values[id].constant = copy;
-      }
-    };
-    align_constants(false);
-    step.packed = packs.get(*host, step.offer, NodeTypes(graph_, *step.node).problem(*step.node), graph_);
-    if (!step.packed) align_constants(true);  // the kernel reads them as they are
-    const NodeTypes types(graph_, *step.node);
-    const Problem problem = types.problem(*step.node);
-    step.scratch_bytes = host->scratch_bytes(step.offer, problem, options_.threads);
+    steps_[i].node = &graph_.nodes[i];
+    steps_[i].offer = choices_[i].offer;
+    if (host_of(i)) align_constants(graph_.nodes[i], false);
   }
+  pack(packs);
+  for (size_t i = 0; i < steps_.size(); ++i) {
+    const HostBackend* host = host_of(i);
+    if (!host) continue;
+    if (!steps_[i].packed) align_constants(graph_.nodes[i], true);  // the kernel reads them as they are
+    const NodeTypes types(graph_, graph_.nodes[i]);
+    steps_[i].scratch_bytes = host->scratch_bytes(steps_[i].offer, types.problem(graph_.nodes[i]), options_.threads);
+  }
+}
+
+// All threads pack, a step each.
+void Plan::pack(PackCache& packs) {
+  std::mutex mutex;
+  std::exception_ptr error;
+  const auto body = [&](int64_t begin, int64_t end, int) {
+    for (auto i = static_cast<size_t>(begin); i < static_cast<size_t>(end); ++i) {
+      const auto* host = dynamic_cast<const HostBackend*>(backends_[static_cast<size_t>(choices_[i].backend)].get());
+      if (!host) continue;
+      try {
+        steps_[i].packed =
+            packs.get(*host, steps_[i].offer, NodeTypes(graph_, graph_.nodes[i]).problem(graph_.nodes[i]), graph_);
+      } catch (...) {
+        const std::lock_guard lock(mutex);
+        if (!error) error = std::current_exception();
+      }
+    }
+  };
+  const auto count = static_cast<int64_t>(steps_.size());
+  if (options_.pool)
+    options_.pool->parallel(count, 1, body);
+  else
+    body(0, count, 0);
+  if (error) std::rethrow_exception(error);
 }
 
 void Plan::make_instructions() {

@@ -36,7 +36,8 @@ class PackCache {
 };
 
 struct PlanOptions {
-  int threads = 1;
+  int threads = 1;           ///< of a run
+  Threads* pool = nullptr;   ///< packs weights while planning; null: the calling thread does
   int64_t memory_limit = 0;  ///< bytes of one run's arena; 0: no limit
   bool poison = false;       ///< fill the arena with NaNs before each run (tests)
   bool waves = true;         ///< run stretches depth first where that keeps values in near caches
@@ -76,6 +77,7 @@ class Plan {
   struct Context;
   struct Instruction;
   void make_steps(PackCache& packs);
+  void pack(PackCache& packs);
   void make_instructions();
   std::unique_ptr<Context> take_context() const;
   void bind(Context& context, List<View> in, List<View> out) const;

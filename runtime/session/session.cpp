@@ -106,6 +106,7 @@ void Session::Impl::start(onnx::Loaded loaded, const SessionOptions& given) {
   engine.threads = std::make_unique<Threads>(options.threads, options.foreign_threads);
   engine.optimize = options.optimize;
   engine.plan.threads = engine.threads->count();
+  engine.plan.pool = engine.threads.get();
   engine.plan.memory_limit = options.memory_limit ? options.memory_limit : default_memory_limit();
   framed([&] {
     // Quantized weights stay what they are until the rewrites have seen them.
