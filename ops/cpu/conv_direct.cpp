@@ -41,6 +41,8 @@ DirectShape::DirectShape(const Node& node, const Shape& x, const Shape& w, ConvF
   const ops::WindowAxis& axis = wide();
   copies =
       transposed || axis.stride > 1 || axis.pad_begin > 0 || axis.out - 1 - axis.pad_begin + axis.reach() > axis.in;
+  // Few outputs take so little time that a copy costs half as much: the ends of rows have fewer taps instead.
+  if (form == ConvForm::few && !transposed && axis.stride == 1) copies = false;
   choose_bands();
   if (part.begin > 0 || part.end < all_rows) choose_part(part, row);
 }
@@ -299,7 +301,8 @@ int Direct::collect(const Band& band, int64_t y, int64_t first, const float* inp
     const float* line = input + (row - band.first_row) * band.row_stride;
     for (int64_t kx = 0; kx < w.kernel; ++kx) {
       int64_t at = kx * w.dilation, phase = at % s_.phases;
-      at /= s_.phases;
+      at = at / s_.phases + first - band.x0;
+      if (!s_.copies && (band.first_column + at < 0 || band.first_column + at >= w.in)) continue;
       if (s_.transposed) {
         at = first + w.pad_begin - kx * w.dilation;
         if (at % w.stride != 0) continue;
@@ -392,17 +395,27 @@ void Direct::run_unit(const Band& band, int64_t group, int64_t unit) const {
   tile.out_pixel = step * out_pixel;
   for (int64_t y = band.y0; y < band.y1; ++y) {
     float* row = output(band, block, y);
-    for (int64_t first = band.x0; first < std::min(band.x1, band.x0 + step); ++first) {
+    const auto run = [&](int64_t first, int64_t count) {
       tile.tap_count = collect(band, y, first, input, weights, p.tap_floats(blocks));
       tile.out = row + (first - band.x0) * out_pixel;
       tile.at = 0;
-      const int64_t count = ceil_div(band.x1 - first, step);
       if (s_.form == ConvForm::depthwise)
         conv_.depthwise(tile, count);
       else if (s_.form == ConvForm::few)
         conv_.few(tile, count, static_cast<int>(p.group_out));
       else
         run_class(tile, count, blocks);
+    };
+    if (s_.form == ConvForm::few && !s_.copies) {
+      // Pixels [from, to) have all columns of taps.
+      const int64_t from = std::clamp(s_.wide().pad_begin, band.x0, band.x1);
+      const int64_t to = std::clamp(s_.wide().in + s_.wide().pad_begin - s_.wide().reach() + 1, from, band.x1);
+      for (int64_t x = band.x0; x < from; ++x) run(x, 1);
+      if (from < to) run(from, to - from);
+      for (int64_t x = to; x < band.x1; ++x) run(x, 1);
+    } else {
+      for (int64_t first = band.x0; first < std::min(band.x1, band.x0 + step); ++first)
+        run(first, ceil_div(band.x1 - first, step));
     }
     const int64_t pixels = band.x1 - band.x0;
     if (s_.form == ConvForm::few && !s_.in_place()) {

@@ -234,14 +234,37 @@ void depthwise_rows(const DepthwisePlane& t, int64_t begin, int64_t end) {
     depthwise_plane<0>(t, begin, end);
 }
 
+#if defined(__AVX512F__)
+inline __m512 add_pairs(const __m512& x, const __m512& y) {
+  return _mm512_add_ps(_mm512_unpacklo_ps(x, y), _mm512_unpackhi_ps(x, y));
+}
+inline __m512 add_quads(const V* from) {
+  const __m512d x = _mm512_castps_pd(add_pairs(from[0], from[1])), y = _mm512_castps_pd(add_pairs(from[2], from[3]));
+  return _mm512_add_ps(_mm512_castpd_ps(_mm512_unpacklo_pd(x, y)), _mm512_castpd_ps(_mm512_unpackhi_pd(x, y)));
+}
+inline __m512 add_quarters(const __m512& x, const __m512& y) {
+  return _mm512_add_ps(_mm512_shuffle_f32x4(x, y, 0x88), _mm512_shuffle_f32x4(x, y, 0xdd));
+}
+#endif
+
+// The sums of the lanes of each of sixteen vectors, of which the first `count` are wanted.
+inline void sums_across(const V* from, [[maybe_unused]] int count, float* to) {
+#if defined(__AVX512F__)
+  // Added while they are transposed, in the same order for each.
+  store(to, V(add_quarters(add_quarters(add_quads(from), add_quads(from + 4)),
+                           add_quarters(add_quads(from + 8), add_quads(from + 12)))));
+#else
+  for (int i = 0; i < count; ++i) to[i] = across_lanes(from[i]);
+#endif
+}
+
 // P pixels times O outputs; every sum holds `lanes` partial sums over input channels.
 template <int P, int O>
 void few_run(const ConvTile& t, int64_t at, float* out) {
-  V sum[P][O];
-#pragma GCC unroll 8
-  for (int p = 0; p < P; ++p)
-#pragma GCC unroll 4
-    for (int o = 0; o < O; ++o) sum[p][o] = V(0.0f);
+  constexpr int N = (P * O + 15) / 16 * 16;
+  V sum[N];
+#pragma GCC unroll 32
+  for (int i = 0; i < N; ++i) sum[i] = V(0.0f);
   const int64_t width = int64_t{16} * t.blocks;
   for (int i = 0; i < t.tap_count; ++i) {
     const float* x = t.taps[i].in + at;
@@ -255,15 +278,17 @@ void few_run(const ConvTile& t, int64_t at, float* out) {
         for (int p = 0; p < P; ++p) {
           const V value = load(x + p * 16 + j);
 #pragma GCC unroll 4
-          for (int o = 0; o < O; ++o) sum[p][o] = fmadd(value, weights[o], sum[p][o]);
+          for (int o = 0; o < O; ++o) sum[o * P + p] = fmadd(value, weights[o], sum[o * P + p]);
         }
       }
   }
-#pragma GCC unroll 8
-  for (int p = 0; p < P; ++p)
-#pragma GCC unroll 4
-    for (int o = 0; o < O; ++o)
-      out[p * t.out_pixel + o * t.out_block] = across_lanes(sum[p][o]) + (t.bias ? t.bias[o] : 0.0f);
+  float sums[N];
+#pragma GCC unroll 2
+  for (int i = 0; i < P * O; i += 16) sums_across(sum + i, P * O - i < 16 ? P * O - i : 16, sums + i);
+  for (int o = 0; o < O; ++o) {
+    const float start = t.bias ? t.bias[o] : 0.0f;
+    for (int p = 0; p < P; ++p) out[p * t.out_pixel + o * t.out_block] = sums[o * P + p] + start;
+  }
 }
 
 template <int O>
