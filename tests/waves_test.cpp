@@ -73,6 +73,22 @@ Graph mixed(int64_t factor) {
   return b.graph;
 }
 
+// Pictures of one size with more and fewer channels than the first.
+Graph widths() {
+  GraphBuilder b;
+  ValueId y = b.input("x", {DType::float32, {1, 3, -1, -1}});
+  unsigned seed = 0;
+  int64_t from = 3;
+  for (const int64_t to : {56, 12, 33, 80, 16, 48, 4}) {
+    const int64_t kernel = seed % 3 ? 3 : 5;
+    const ValueId w = b.constant(random_tensor({to, from, kernel, kernel}, ++seed, -0.1f, 0.1f));
+    y = b.node("Relu", {b.node("Conv", {y, w}, {{"pads", std::vector<int64_t>(4, kernel / 2)}})});
+    from = to;
+  }
+  b.output(y);
+  return b.graph;
+}
+
 Tensor run(Graph graph, const Tensor& in, int threads, bool waves) {
   const auto engine = cpu_engine(true, threads);
   engine->plan.waves = waves;
@@ -87,7 +103,7 @@ TEST(Waves, GiveTheSameBits) {
   for (const Shape& shape :
        {Shape{1, 3, 330, 130}, Shape{1, 3, 301, 140}, Shape{1, 3, 150, 267}, Shape{1, 3, 61, 603}}) {
     const Tensor in = random_tensor(shape, 7, 0, 1);
-    for (const Graph& graph : {chain(4), mixed(1), mixed(2)}) {
+    for (const Graph& graph : {chain(4), mixed(1), mixed(2), widths()}) {
       const Tensor expected = run(graph, in, 1, false);
       for (const int threads : {1, 2, 5}) {
         const Tensor y = run(graph, in, threads, true);
@@ -119,6 +135,7 @@ TEST(Waves, AreFoundWhereValuesAreLarge) {
   EXPECT_EQ(waves(chain(4), 64), 0u);
   EXPECT_GE(waves(chain(4), 250), 6u);
   EXPECT_EQ(waves(mixed(2), 250), 7u);
+  EXPECT_GE(waves(widths(), 250), 6u);
 }
 
 }  // namespace

@@ -111,9 +111,12 @@ class Layouter {
       const size_t end = wave.first + wave.count;
       const ValueId last = graph_.nodes[end - 1].out[0], inner = graph_.nodes[end - 2].out[0];
       const int64_t row = graph_.values[inner].type.shape[3] * 16 * 4;
-      more_[inner] = wave.row_offsets[0] * row;
-      for (size_t i = wave.first; i + 2 < end; ++i)
-        merge(graph_.nodes[i].out[0], inner, wave.row_offsets[i - wave.first] * row);
+      for (size_t i = wave.first; i + 2 < end; ++i) {
+        const ValueId id = graph_.nodes[i].out[0];
+        const int64_t offset = wave.row_offsets[i - wave.first] * row;
+        more_[inner] = std::max(more_[inner], offset + bytes(id) - bytes(inner));
+        merge(id, inner, offset);
+      }
       const ValueId in = graph_.nodes[wave.first].in[0], root = alias_[in].root;
       const bool whole = alias_[in].offset == 0 && bytes(root) == bytes(in) && more_[root] == 0;
       if (wave.in_place && whole && !fixed_[root] && !fixed_[last] && last_use_[root] < end &&

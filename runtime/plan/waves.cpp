@@ -59,6 +59,13 @@ class Finder {
     return out(node).layout == Layout::nchw16c && in.shape[2] == height(node);
   }
 
+  // Whether rows of both can share bytes: pictures of one size, whatever their channels.
+  bool alike(size_t node, size_t other) const {
+    const Type &a = out(node), &b = out(other);
+    return a.dtype == b.dtype && a.layout == b.layout && a.shape.rank() == b.shape.rank() && a.shape[2] == b.shape[2] &&
+           a.shape[3] == b.shape[3];
+  }
+
   // Nodes from `first` on that can be a wave: whose results, but the last, only they read.
   size_t stretch(size_t first) const {
     if (!begins(first) || 2 * out(first).bytes() < near_bytes) return 0;
@@ -67,7 +74,7 @@ class Finder {
         std::clamp<size_t>(static_cast<size_t>(wave_bytes / (live_rows * row_bytes(first))), 2, Wave::most_steps);
     size_t end = first + 1;
     while (end < graph_.nodes.size() && end < first + most && follows(end))
-      if (out(end++) != out(first)) break;  // the last
+      if (!alike(end++, first)) break;  // the last
     for (; end > first + 1; --end) {
       const auto inside = [&](size_t node) { return last_use_[graph_.nodes[node].out[0]] < end; };
       size_t node = first;

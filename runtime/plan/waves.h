@@ -6,9 +6,9 @@
 
 namespace tessera {
 
-/// Consecutive nodes, each reading the result of the one before it. Their results but the last are blocked,
-/// of one type, and share bytes: each begins some rows above the one before it and overwrites rows that nobody needs
-/// any more.
+/// Consecutive nodes, each reading the result of the one before it. Their results but the last are blocked
+/// pictures of one size, and share bytes: each begins some rows above the one before it and overwrites rows that
+/// nobody needs any more.
 struct Wave {
   static constexpr size_t most_steps = 8;
   struct Band {
