@@ -157,8 +157,50 @@ void normalize(const float* x, int64_t n, float mean, float inverse, const float
   }
 }
 
+// Rows of at most `vectors` vectors stay in registers; the chains of several rows overlap.
+template <int vectors>
+void layer_norm_short(const float* x, int64_t rows, int64_t n, float epsilon, const float* scale, const float* bias,
+                      float* out, float* means, float* inverses) {
+  const auto count = static_cast<float>(n);
+  const int rest = static_cast<int>(n - (vectors - 1) * lanes);
+  const auto read = [&](const float* from, int v) {
+    return v + 1 < vectors || rest == lanes ? load(from + v * lanes) : load_part(from + v * lanes, rest);
+  };
+  for (int64_t i = 0; i < rows; ++i) {
+    V row[vectors], sum(0.0f), spread(0.0f);
+    for (int v = 0; v < vectors; ++v) {
+      row[v] = read(x + i * n, v);
+      sum = sum + row[v];
+    }
+    const float mean = across_lanes(sum) / count;
+    for (int v = 0; v < vectors; ++v) {
+      row[v] = row[v] - V(mean);
+      if (v + 1 == vectors && rest < lanes) row[v] = first_lanes(row[v], rest);
+      spread = fmadd(row[v], row[v], spread);
+    }
+    const float inverse = 1 / __builtin_sqrtf(across_lanes(spread) / count + epsilon);
+    for (int v = 0; v < vectors; ++v) {
+      const V unit = row[v] * V(inverse), by = read(scale, v);
+      const V y = bias ? fmadd(unit, by, read(bias, v)) : unit * by;
+      float* to = out + i * n + v * lanes;
+      if (v + 1 < vectors || rest == lanes)
+        store(to, y);
+      else
+        store_part(to, y, rest);
+    }
+    if (means) means[i] = mean;
+    if (inverses) inverses[i] = inverse;
+  }
+}
+
 void layer_norm(const float* x, int64_t rows, int64_t n, float epsilon, const float* scale, const float* bias,
                 float* out, float* means, float* inverses) {
+  static constexpr decltype(&layer_norm) by_vectors[] = {
+      layer_norm_short<1>, layer_norm_short<2>,  layer_norm_short<3>,  layer_norm_short<4>,
+      layer_norm_short<5>, layer_norm_short<6>,  layer_norm_short<7>,  layer_norm_short<8>,
+      layer_norm_short<9>, layer_norm_short<10>, layer_norm_short<11>, layer_norm_short<12>};
+  if (const int64_t vectors = (n + lanes - 1) / lanes; vectors <= 12)
+    return by_vectors[vectors - 1](x, rows, n, epsilon, scale, bias, out, means, inverses);
   const auto count = static_cast<float>(n);
   for (int64_t i = 0; i < rows; ++i) {
     const float mean = row<Sum>(x + i * n, n) / count;
