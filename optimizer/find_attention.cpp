@@ -168,7 +168,7 @@ Scaled unscaled(Edit& edit, ValueId id) {
 }
 
 bool rewrite(Edit& edit, Node& softmax, const Fits& fits) {
-  const Type& type = edit.value(softmax.in[0]).type;
+  const Type type = edit.value(softmax.in[0]).type;  // values move when constants are added
   const Shape& shape = type.shape;
   const int rank = shape.rank();
   if (type.dtype != DType::float32 || rank < 3 || rank > 4 || shape.elements() == 0) return false;
