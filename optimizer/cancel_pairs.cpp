@@ -46,13 +46,10 @@ bool join_views(Edit& edit, Node& second) {
 }  // namespace
 
 bool cancel_pairs(Graph& graph, const Fits&) {
-  Edit edit(graph);
-  bool changed = false;
-  for (Node& node : graph.nodes) {
-    if (is(&node, "Transpose")) changed |= join_transposes(edit, node);
-    if (is(&node, "Reshape")) changed |= join_views(edit, node);
-  }
-  return edit.finish() || changed;
+  return edit_each(graph, [](Edit& edit, Node& node) {
+    const bool joined = is(&node, "Transpose") && join_transposes(edit, node);
+    return (is(&node, "Reshape") && join_views(edit, node)) || joined;
+  });
 }
 
 }  // namespace tessera::optimizer

@@ -41,6 +41,15 @@ class Edit {
   std::vector<bool> pinned_;
 };
 
+/// A pass over a graph: body(edit, node) says whether it changed anything.
+template <class Body>
+bool edit_each(Graph& graph, const Body& body) {
+  Edit edit(graph);
+  bool changed = false;
+  for (Node& node : graph.nodes) changed |= body(edit, node);
+  return edit.finish() || changed;
+}
+
 /// Whether the node is that operator of the standard.
 inline bool is(const Node* node, Text op) {
   return node && node->op && node->op->name == op && node->op->domain.empty() && node->epilogue.empty();

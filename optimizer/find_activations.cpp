@@ -90,13 +90,10 @@ bool find_gate(Edit& edit, Node& mul) {
 }  // namespace
 
 bool find_activations(Graph& graph, const Fits&) {
-  Edit edit(graph);
-  bool changed = false;
-  for (Node& node : graph.nodes) {
-    if (is(&node, "Mul")) changed |= find_swish(edit, node) || find_gate(edit, node);
-    if (is(&node, "Erf")) changed |= find_gelu(edit, node);
-  }
-  return edit.finish() || changed;
+  return edit_each(graph, [](Edit& edit, Node& node) {
+    if (is(&node, "Mul")) return find_swish(edit, node) || find_gate(edit, node);
+    return is(&node, "Erf") && find_gelu(edit, node);
+  });
 }
 
 }  // namespace tessera::optimizer

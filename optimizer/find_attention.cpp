@@ -5,6 +5,7 @@
 #include <optional>
 
 #include "ops/strided_attention.h"
+#include "ops/walk.h"
 #include "optimizer/rewrites.h"
 #include "optimizer/strided_view.h"
 
@@ -109,14 +110,9 @@ bool as_bias(Edit& edit, const Bias& bias, const Shape& scores, ops::StridedBias
   const Type& type = edit.value(bias.id).type;
   const size_t rank = bias.scores.size();
   if (type.dtype != DType::float32 || type.shape.size() > rank) return false;
-  Shape strides(rank, 0);
-  int64_t step = 1;
-  for (size_t d = rank, i = type.shape.size(); i-- > 0;) {
-    --d;
-    if (type.shape[i] != 1 && type.shape[i] != bias.scores[d]) return false;
-    if (type.shape[i] != 1) strides[d] = step;
-    step *= type.shape[i];
-  }
+  for (size_t d = rank, i = type.shape.size(); i-- > 0;)
+    if (--d; type.shape[i] != 1 && type.shape[i] != bias.scores[d]) return false;
+  const Shape strides = ops::broadcast_strides(type.shape, bias.scores);
   const auto& s = bias.scores;
   to->query = strides[rank - 2];
   to->key = strides[rank - 1];
@@ -141,13 +137,14 @@ bool as_bias(Edit& edit, const Bias& bias, const Shape& scores, ops::StridedBias
 
 // The kernel adds where the scores lie transposed: constants are turned once, here.
 ValueId turned(Edit& edit, ValueId id, ops::StridedBias* lies) {
-  const Tensor* bias = edit.constant(id);
-  if (!bias || lies->query <= 1 || lies->key != 1) return id;
-  const int64_t keys = lies->query, queries = bias->type.shape[bias->type.shape.size() - 2];
-  Type type = bias->type;
+  const Tensor* constant = edit.constant(id);
+  if (!constant || lies->query <= 1 || lies->key != 1) return id;
+  const Tensor bias = constant->aligned();
+  Type type = bias.type;
+  const int64_t keys = lies->query, queries = type.shape[type.shape.size() - 2];
   std::swap(type.shape[type.shape.size() - 2], type.shape[type.shape.size() - 1]);
   Tensor tensor = Tensor::make(type);
-  const auto* from = bias->as<const float>();
+  const auto* from = bias.as<const float>();
   auto* to = tensor.as<float>();
   for (int64_t m = 0, end = type.shape.elements(); m < end; m += queries * keys)
     for (int64_t i = 0; i < queries; ++i)
@@ -240,11 +237,7 @@ bool rewrite(Edit& edit, Node& softmax, const Fits& fits) {
 }  // namespace
 
 bool find_attention(Graph& graph, const Fits& fits) {
-  Edit edit(graph);
-  bool changed = false;
-  for (Node& node : graph.nodes)
-    if (is(&node, "Softmax")) changed |= rewrite(edit, node, fits);
-  return edit.finish() || changed;
+  return edit_each(graph, [&](Edit& edit, Node& node) { return is(&node, "Softmax") && rewrite(edit, node, fits); });
 }
 
 }  // namespace tessera::optimizer

@@ -41,11 +41,7 @@ bool rewrite(Edit& edit, Node& last) {
 }  // namespace
 
 bool find_depth_to_space(Graph& graph, const Fits&) {
-  Edit edit(graph);
-  bool changed = false;
-  for (Node& node : graph.nodes)
-    if (is(&node, "Reshape")) changed |= rewrite(edit, node);
-  return edit.finish() || changed;
+  return edit_each(graph, [](Edit& edit, Node& node) { return is(&node, "Reshape") && rewrite(edit, node); });
 }
 
 }  // namespace tessera::optimizer

@@ -75,11 +75,8 @@ bool rewrite(Edit& edit, Node& divide) {
 
 bool find_layer_norm(Graph& graph, const Fits&) {
   if (!find_op("", "LayerNormalization", 17)) return false;
-  Edit edit(graph);
-  bool changed = false;
-  for (Node& node : graph.nodes)
-    if (is(&node, "Div") && node.in.size() == 2) changed |= rewrite(edit, node);
-  return edit.finish() || changed;
+  return edit_each(
+      graph, [](Edit& edit, Node& node) { return is(&node, "Div") && node.in.size() == 2 && rewrite(edit, node); });
 }
 
 }  // namespace tessera::optimizer

@@ -94,11 +94,11 @@ bool fold_into(Edit& edit, Node& conv) {
 }  // namespace
 
 bool fold_batch_norm(Graph& graph, const Fits&) {
-  Edit edit(graph);
-  bool changed = false;
-  for (Node& node : graph.nodes)
+  return edit_each(graph, [](Edit& edit, Node& node) {
+    bool changed = false;
     while (is(&node, "Conv") && fold_into(edit, node)) changed = true;
-  return edit.finish() || changed;
+    return changed;
+  });
 }
 
 }  // namespace tessera::optimizer

@@ -56,11 +56,7 @@ bool rewrite(Edit& edit, Node& conv) {
 }  // namespace
 
 bool fold_pad(Graph& graph, const Fits&) {
-  Edit edit(graph);
-  bool changed = false;
-  for (Node& node : graph.nodes)
-    if (is(&node, "Conv")) changed |= rewrite(edit, node);
-  return edit.finish() || changed;
+  return edit_each(graph, [](Edit& edit, Node& node) { return is(&node, "Conv") && rewrite(edit, node); });
 }
 
 }  // namespace tessera::optimizer

@@ -57,11 +57,9 @@ bool reverses(Edit& edit, const Node& node) {
 
 template <class Test>
 bool bypass_where(Graph& graph, const Test& test) {
-  Edit edit(graph);
-  bool changed = false;
-  for (Node& node : graph.nodes)
-    if (node.op && test(edit, node) && only_first_output(edit, node)) changed |= edit.bypass(node, node.in[0]);
-  return edit.finish() || changed;
+  return edit_each(graph, [&](Edit& edit, Node& node) {
+    return node.op && test(edit, node) && only_first_output(edit, node) && edit.bypass(node, node.in[0]);
+  });
 }
 
 }  // namespace

@@ -19,7 +19,7 @@ struct Linear {
   int64_t out = 0, in = 0, taps = 0;
 
   bool read(Edit& edit, Node* conv) {
-    if (!is(conv, "Conv") || !conv->epilogue.empty()) return false;
+    if (!is(conv, "Conv")) return false;
     const AttrReader attrs(*conv);
     if (attrs.has("quantized") || attrs.integer("group") != 1) return false;
     const bool biased = conv->in.size() > 2 && conv->in[2] != absent;
@@ -154,7 +154,7 @@ bool cover(const Linear (&parts)[2], size_t axis, size_t axes, Cover* cover) {
 
 // Two that read the same and whose results are only added: one kernel that covers both.
 bool merge_sum(Edit& edit, Node& add) {
-  if (!is(&add, "Add") || add.in.size() != 2 || add.in[0] == add.in[1] || !add.epilogue.empty()) return false;
+  if (!is(&add, "Add") || add.in.size() != 2 || add.in[0] == add.in[1]) return false;
   Linear parts[2];
   for (size_t i = 0; i < 2; ++i) {
     if (!parts[i].read(edit, edit.maker(add.in[i])) || edit.only_user(add.in[i]) != &add) return false;
@@ -210,13 +210,11 @@ bool merge_sum(Edit& edit, Node& add) {
 }  // namespace
 
 bool merge_convs(Graph& graph, const Fits&) {
-  Edit edit(graph);
-  bool changed = false;
-  for (Node& node : graph.nodes) {
+  return edit_each(graph, [](Edit& edit, Node& node) {
+    bool changed = false;
     while (is(&node, "Conv") && merge_chain(edit, node)) changed = true;
-    changed |= merge_sum(edit, node);
-  }
-  return edit.finish() || changed;
+    return merge_sum(edit, node) || changed;
+  });
 }
 
 }  // namespace tessera::optimizer

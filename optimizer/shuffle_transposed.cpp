@@ -48,8 +48,7 @@ bool read_axes(const Node& node, const Shape& weights, std::array<Axis, 2>* axes
 
 bool rewrite(Edit& edit, Node& node, const Fits& fits) {
   const Tensor* given = edit.constant(node.in[1]);
-  if (!given || given->type.dtype != DType::float32 || given->type.shape.rank() != 4 || !node.epilogue.empty())
-    return false;
+  if (!given || given->type.dtype != DType::float32 || given->type.shape.rank() != 4) return false;
   const Shape& shape = given->type.shape;
   std::array<Axis, 2> axes{};
   if (shape.elements() == 0 || !read_axes(node, shape, &axes)) return false;
@@ -93,11 +92,8 @@ bool rewrite(Edit& edit, Node& node, const Fits& fits) {
 }  // namespace
 
 bool shuffle_transposed(Graph& graph, const Fits& fits) {
-  Edit edit(graph);
-  bool changed = false;
-  for (Node& node : graph.nodes)
-    if (is(&node, "ConvTranspose")) changed |= rewrite(edit, node, fits);
-  return edit.finish() || changed;
+  return edit_each(graph,
+                   [&](Edit& edit, Node& node) { return is(&node, "ConvTranspose") && rewrite(edit, node, fits); });
 }
 
 }  // namespace tessera::optimizer

@@ -2,14 +2,14 @@
 
 #include <algorithm>
 
+#include "ops/walk.h"
+
 namespace tessera::optimizer {
 namespace {
 
 StridedView whole(Edit& edit, ValueId id) {
-  StridedView view{id, 0, edit.value(id).type.shape, {}};
-  view.strides = Shape(view.shape.size(), 1);
-  for (size_t d = view.shape.size(); d-- > 1;) view.strides[d - 1] = view.strides[d] * view.shape[d];
-  return view;
+  const Shape& shape = edit.value(id).type.shape;
+  return {id, 0, shape, ops::strides_of(shape)};
 }
 
 // The same elements in the same order under another shape: each new axis lies within old axes that

@@ -71,11 +71,7 @@ bool widen(Edit& edit, Node& conv) {
 }  // namespace
 
 bool widen_groups(Graph& graph, const Fits&) {
-  Edit edit(graph);
-  bool changed = false;
-  for (Node& node : graph.nodes)
-    if (is(&node, "Conv")) changed |= widen(edit, node);
-  return edit.finish() || changed;
+  return edit_each(graph, [](Edit& edit, Node& node) { return is(&node, "Conv") && widen(edit, node); });
 }
 
 }  // namespace tessera::optimizer
