@@ -10,8 +10,10 @@ namespace {
 int64_t ceil_div(int64_t a, int64_t b) { return (a + b - 1) / b; }
 int64_t align(int64_t bytes) { return (bytes + 63) / 64 * 64; }
 
-// Bytes that transformed input and products of a group may take of the second-level cache.
+// Bytes that transformed input and products of a group should take of the second-level cache.
 constexpr int64_t group_bytes = 512 << 10;
+// Tiles of a group, even so: its weights come from beyond that cache, once per group.
+constexpr int64_t least_tiles = 28;
 // Output blocks that a group's tiles are multiplied with at a time: products of more would leave the
 // group too few tiles, of fewer would read the transformed input too often.
 constexpr int64_t most_slice = 4;
@@ -47,9 +49,8 @@ WinogradShape::WinogradShape(const Node& node, const Shape& x, const Shape& w, L
       tiles_x(ceil_div(geometry.window.axis[2].out, step)),
       // Planes are stored from all channels of a pixel.
       slice(out == Layout::nchw16c ? std::min(most_slice, packing.out_blocks) : packing.out_blocks) {
-  const int64_t pixels = conv_simd(level()).pixels[1];
   const int64_t per_tile = points() * (packing.depth + slice * 16) * 4;
-  const int64_t tiles = std::clamp<int64_t>(group_bytes / per_tile, std::max<int64_t>(14, pixels), most_tiles);
+  const int64_t tiles = std::clamp<int64_t>(group_bytes / per_tile, least_tiles, most_tiles);
   const int64_t high = std::min(tiles_y, most_rows);
   groups_y = ceil_div(tiles_y, high);
   groups_x = ceil_div(tiles_x, std::max<int64_t>(1, tiles / high));
