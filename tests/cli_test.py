@@ -90,7 +90,8 @@ class Command(unittest.TestCase):
     def test_usage_errors(self):
         for words in [[], ["fly"], ["run"], ["run", "add.onnx", "--wings"], ["run", "add.onnx", "--threads", "many"],
                       ["run", "add.onnx", "--shape", "z=1"], ["run", "add.onnx", "--shape", "x=1xx2"],
-                      ["run", "add.onnx", "--device", "abacus"], ["test", "."]]:
+                      ["run", "add.onnx", "--device", "abacus"], ["run", "add.onnx", "--precision", "fp8"],
+                      ["run", "add.onnx", "--precision", "int8"], ["test", "."]]:
             done = self.run_it(*words, code=2)
             self.assertEqual(done.stdout, "")
             self.assertNotEqual(done.stderr, "")
@@ -125,6 +126,16 @@ class Command(unittest.TestCase):
         one = self.run_it("run", "add.onnx", "--seed", 5).stdout
         self.assertEqual(one, self.run_it("run", "add.onnx", "--seed", 5, "--threads", 1).stdout)
         self.assertNotEqual(one, self.run_it("run", "add.onnx", "--seed", 6).stdout)
+
+    def test_precision(self):
+        one = self.run_it("run", "add.onnx")
+        for precision in ["fp32", "bf16", "bf16x3"]:
+            self.assertEqual(one.stdout, self.run_it("run", "add.onnx", "--precision", precision).stdout)
+        environment = {**os.environ, "TESSERA_ISA": "baseline"}
+        words = [TESSERA, "run", "add.onnx", "--precision", "bf16"]
+        done = subprocess.run(words, cwd=self.path, env=environment, capture_output=True, text=True, timeout=120)
+        self.assertEqual(done.stdout, one.stdout)
+        self.assertIn("computing in fp32", done.stderr)
 
     def test_run_json(self):
         report = json.loads(self.run_it("run", "add.onnx", "--shape", "x=3x2", "--json").stdout)
@@ -181,7 +192,7 @@ class Command(unittest.TestCase):
 
     def test_devices(self):
         report = json.loads(self.run_it("devices", "--json").stdout)
-        self.assertIn(report["cpu"]["level"], ["baseline", "avx2", "avx512", "avx512vnni"])
+        self.assertIn(report["cpu"]["level"], ["baseline", "avx2", "avx512", "avx512vnni", "avx512bf16", "amx"])
         self.assertTrue(self.run_it("devices").stdout.startswith("cpu: "))
 
     def write_case(self, name, x, expected, first=ADD):

@@ -61,7 +61,8 @@ Tensor as_doubles(const Tensor& tensor) {
 // shape that the row sees), 1 for a tensor of the output's shape, 2 for a single number.
 class Setup {
  public:
-  explicit Setup(const Case& c) {
+  /// Rounded: to numbers that bfloat16 holds, whose products are exact.
+  explicit Setup(const Case& c, bool rounded = false) {
     node_.op = find_op("", c.op, 18);
     node_.opset = 18;
     node_.name = "conv";
@@ -72,6 +73,9 @@ class Setup {
     const int64_t outputs = transposed ? c.w[1] * c.group : c.w[0];
     add(random_tensor(DType::float32, c.x, 1), false);
     add(random_tensor(DType::float32, c.w, 2, -0.2, 0.2), true);
+    for (Tensor& tensor : tensors_)
+      for (int64_t i = 0; rounded && i < tensor.type.shape.elements(); ++i)
+        tensor.as<float>()[i] = bfloat16(tensor.as<float>()[i]);
     add(c.bias ? random_tensor(DType::float32, {outputs}, 3) : Tensor{}, true);
     std::vector<Type> types;
     for (const Tensor& tensor : tensors_) types.push_back(tensor.type);
@@ -195,16 +199,18 @@ bool padding_is_zero(const Tensor& tensor) {
   return true;
 }
 
-// Runs all kernels for the case; returns how many there were.
-int check(const Case& c) {
-  const auto cpu = cpu::make_backend();
-  const Setup setup(c);
-  std::vector<Offer> offers;
+// Runs the kernels for the case that only this precision has; returns how many there were.
+int check(const Case& c, Precision precision) {
+  const auto cpu = cpu::make_backend(precision), plain = cpu::make_backend();
+  const Setup setup(c, precision == Precision::bf16);
+  std::vector<Offer> offers, others;
   cpu->offers(setup.problem(), offers);
+  if (precision != Precision::fp32) plain->offers(setup.problem(), others);
   const Tensor expected = setup.expected(*cpu);
   int count = 0;
   for (const Offer& offer : offers) {
-    if (!offer.kernel) continue;
+    const auto is_this = [&](const Offer& other) { return other.kernel == offer.kernel; };
+    if (!offer.kernel || std::any_of(others.begin(), others.end(), is_this)) continue;
     ++count;
     const auto where = [&] {
       return cat(offer.name, " for ", c.op, " ", c.x, " by ", c.w, " with ", c.epilogue.size(), " rows, level ",
@@ -212,13 +218,22 @@ int check(const Case& c) {
     };
     const Tensor one = setup.with(*cpu, offer, 1);
     // The worst of many random sums; over whole models the larger tiles of Winograd cost nothing.
-    const double bound = offer.name.find("winograd 6") == Text::npos ? 5e-6 : 1e-5;
-    EXPECT_LT(error(row_major(one), expected), bound) << where();
+    const bool rough = offer.name.find("winograd 6") != Text::npos;
+    EXPECT_LT(error(row_major(one), expected), precision == Precision::bf16x3 ? 2e-5 : rough ? 1e-5 : 5e-6) << where();
     EXPECT_TRUE(padding_is_zero(one)) << where();
     const Tensor three = setup.with(*cpu, offer, 3);
     EXPECT_EQ(0, std::memcmp(one.bytes.get(), three.bytes.get(), static_cast<size_t>(one.type.bytes()))) << where();
   }
   return count;
+}
+
+int check(const Case& c) {
+  int count = check(c, Precision::fp32);
+  if (cpu::level() < cpu::Level::avx512bf16) return count;
+  const int pairs = check(c, Precision::bf16);
+  EXPECT_EQ(check(c, Precision::bf16x3), pairs);
+  EXPECT_GE(pairs, c.group == 1 && c.x[1] >= 16 && c.x.rank() == 4 ? 1 : 0);
+  return count + pairs;
 }
 
 TEST(CpuConv, ThreeByThree) {
@@ -398,7 +413,7 @@ TEST(CpuConv, DepthToSpaceInBlocks) {
 
 // The level is chosen once per process, so the other levels run in processes of their own.
 TEST(CpuConvLevels, AllAgreeWithTheReference) {
-  for (const cpu::Level level : {cpu::Level::baseline, cpu::Level::avx2, cpu::Level::avx512}) {
+  for (const cpu::Level level : cpu::all_levels) {
     if (level > cpu::best_level() || level == cpu::level()) continue;
     const std::string command =
         cat("TESSERA_ISA=", cpu::name_of(level), " ", std::filesystem::read_symlink("/proc/self/exe").string(),

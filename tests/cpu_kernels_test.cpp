@@ -175,7 +175,7 @@ TEST(CpuKernels, Gemm) {
                    .absolute = 1e-4});
           }
           check({.op = "Gemm",
-                 .in = {random(a), random(b)},
+                 .in = {random(a), {random(b).tensor, constant}, random({n})},
                  .attrs = {attr("transA", trans_a), attr("transB", trans_b)},
                  .relative = 1e-4,
                  .absolute = 1e-4});

@@ -111,20 +111,24 @@ class Bench {
       if (fused.operand >= 0) fused.operand = static_cast<int16_t>(fused.operand + own);
   }
 
-  void run_all() {
+  /// The kernels that only this precision has, at every level.
+  void run_all(Precision precision) {
     const Level best = cpu::best_level();
-    for (const Level level : {Level::baseline, Level::avx2, Level::avx512, Level::avx512vnni}) {
-      if (level > best) continue;
+    for (const Level level : cpu::all_levels) {
+      if (level > best || (precision != Precision::fp32 && level < Level::avx512bf16)) continue;
       cpu::pin_level(level);
-      const auto backend = cpu::make_backend();
+      const auto backend = cpu::make_backend(precision);
       std::vector<Offer> offers;
       backend->offers(problem(), offers);
-      int kernels = 0;
-      for (const Offer& offer : offers) kernels += offer.kernel != nullptr;
-      EXPECT_GE(kernels, case_.least) << title(level, "");
-      const auto expected = run(*backend, offers.back(), 1, Layout::row_major);
-      for (const Offer& offer : offers)
-        if (offer.kernel) compare(*backend, offer, level, expected);
+      const auto is_other = [&](const Offer& offer) {
+        return !offer.kernel || static_cast<const cpu::CpuKernel*>(offer.kernel)->precision != precision;
+      };
+      const Offer reference = offers.back();
+      offers.erase(std::remove_if(offers.begin(), offers.end(), is_other), offers.end());
+      EXPECT_GE(static_cast<int>(offers.size()), precision == Precision::fp32 ? case_.least : 0) << title(level, "");
+      if (offers.empty()) continue;
+      const auto expected = run(*backend, reference, 1, Layout::row_major);
+      for (const Offer& offer : offers) compare(*backend, offer, level, expected);
     }
     cpu::pin_level(best);
   }
@@ -212,7 +216,27 @@ class Bench {
   std::vector<const Tensor*> values_, constants_;
 };
 
-inline void check(const Case& c) { Bench(c).run_all(); }
+/// The case with numbers that bfloat16 holds, whose products are exact.
+inline Case rounded(Case c) {
+  for (Input& input : c.in) {
+    if (input.tensor.type.dtype != DType::float32) continue;
+    Tensor tensor = Tensor::make(input.tensor.type);
+    for (int64_t i = 0; i < tensor.type.shape.elements(); ++i)
+      tensor.as<float>()[i] = bfloat16(input.tensor.as<float>()[i]);
+    input.tensor = tensor;
+  }
+  return c;
+}
+
+inline void check(const Case& c) {
+  Bench(c).run_all(Precision::fp32);
+  if (cpu::best_level() < Level::avx512bf16) return;
+  const Case exact = rounded(c);
+  Bench(exact).run_all(Precision::bf16);
+  Case split = c;
+  split.absolute = std::max(c.absolute, 1e-3);
+  Bench(split).run_all(Precision::bf16x3);
+}
 
 inline unsigned seed = 1;
 inline Input random(const Shape& shape, double low = -2, double high = 2, DType dtype = DType::float32) {

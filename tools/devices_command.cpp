@@ -84,7 +84,7 @@ void add_devices(CLI::App& app, int&) {
   CLI::App* sub = app.add_subcommand("devices", "List what this machine could run a model on");
   sub->add_flag("--json", *json, "Print one JSON object");
   sub->footer(R"(
-The names on the left are what --device takes. TESSERA_ISA=baseline, avx2, avx512 or avx512vnni pins the CPU's kernels.
+The names on the left are what --device takes. TESSERA_ISA=baseline, avx2, avx512, avx512vnni, avx512bf16 or amx pins the CPU's kernels.
 
 Examples:
   tessera devices

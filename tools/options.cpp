@@ -32,7 +32,7 @@ void add_session(CLI::App& app, ModelOptions& options) {
       ->type_name("N")
       ->check(CLI::Range(0, 1024).description(""));
   app.add_option("--device", options.session.device, "auto (default), cpu, vulkan or vulkan:N")->type_name("DEVICE");
-  app.add_option("--precision", options.session.precision, "Arithmetic of the hot layers: fp32 (default)")
+  app.add_option("--precision", options.session.precision, "Arithmetic of products: fp32 (default), bf16x3, bf16, int8")
       ->type_name("P");
   app.add_flag("--no-optimize", options.no_optimize, "Run the graph as the model has it");
 }

@@ -297,7 +297,8 @@ void add_options(CLI::App& sub, UpscaleCommand& c) {
   sub.add_option("--threads", c.threads, "Threads that compute (one per core)")
       ->type_name("N")
       ->check(CLI::Range(0, 1024));
-  sub.add_option("--precision", c.precision, "fp32, or what the session offers (fp32)")->type_name("P");
+  sub.add_option("--precision", c.precision, "Arithmetic of products: fp32 (default), bf16x3, bf16, int8")
+      ->type_name("P");
   sub.add_flag("--verify-tiles", c.engine.verify_tiles, "Also run whole pictures, and print max |tiled - whole|");
   sub.add_flag("--json", c.json, "One JSON object per picture on standard output");
 }

@@ -104,7 +104,10 @@ typedef struct tessera_options {
   size_t struct_size;
   int threads;           /* 0: one per core that the process may use */
   const char* device;    /* "auto" (NULL), "cpu", "vulkan", "vulkan:N" */
-  const char* precision; /* "fp32" (NULL) */
+  const char* precision; /* "fp32" (NULL); or what products may be computed in where that is faster: "bf16", numbers
+                            rounded to bfloat16 and summed in float32 (about 2.5 digits); "bf16x3", three such
+                            products (about 5 digits). "int8": as fp32, for quantized models only, whose integers
+                            stay integers at any precision */
   int optimize;          /* 1; 0 runs the graph as it is written */
   int64_t memory_limit;  /* bytes of working memory per run; 0: three quarters of the machine's */
   /* NULL: the session starts threads - 1 threads of its own. Otherwise it starts none, and runs call this with

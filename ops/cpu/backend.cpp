@@ -116,9 +116,10 @@ void run_reference(const Args& args) {
 
 class Cpu final : public HostBackend {
  public:
-  Cpu() {
+  explicit Cpu(Precision precision) {
     for (int i = 0; i < kernel_file_count; ++i)
-      for (const CpuKernel& kernel : kernel_files[i]->rows) by_op_[kernel.op].push_back(&kernel);
+      for (const CpuKernel& kernel : kernel_files[i]->rows)
+        if (kernel.precision == Precision::fp32 || kernel.precision == precision) by_op_[kernel.op].push_back(&kernel);
   }
 
   Text name() const override { return "cpu"; }
@@ -169,9 +170,13 @@ class Cpu final : public HostBackend {
 
 }  // namespace
 
-std::unique_ptr<HostBackend> make_backend() {
+bool gains_from(Precision precision) {
+  return precision == Precision::fp32 || level() >= (precision == Precision::bf16 ? Level::avx512bf16 : Level::amx);
+}
+
+std::unique_ptr<HostBackend> make_backend(Precision precision) {
   level();  // a wrong TESSERA_ISA is reported here, not in the middle of a run
-  return std::make_unique<Cpu>();
+  return std::make_unique<Cpu>(precision);
 }
 
 }  // namespace tessera::cpu

@@ -32,15 +32,17 @@ DirectShape::DirectShape(const Node& node, const Shape& x, const Shape& w, ConvF
       wide_part{0, geometry.window.axis[2].out},
       shuffle(Epilogue::shuffle_of(node)) {
   pixel = form == ConvForm::planar ? 1 : 16;
-  buffer_blocks = form == ConvForm::planar ? geometry.in_channels : blocks_of(geometry.in_channels);
+  input_blocks = form == ConvForm::planar ? geometry.in_channels : blocks_of(geometry.in_channels);
+  buffer_blocks = input_blocks;
+  if (has_cells(form)) buffer_blocks = cell_blocks_of(geometry.in_channels) * (form == ConvForm::split ? 2 : 1);
   const int64_t all_rows = high().out, row = wide().out;
   part.end = std::min(part.end, all_rows);
   flatten();
   phases = transposed ? 1 : static_cast<int>(wide().stride);
   // Without padding and stride the input can be read where it is.
   const ops::WindowAxis& axis = wide();
-  copies =
-      transposed || axis.stride > 1 || axis.pad_begin > 0 || axis.out - 1 - axis.pad_begin + axis.reach() > axis.in;
+  copies = has_cells(form) || transposed || axis.stride > 1 || axis.pad_begin > 0 ||
+           axis.out - 1 - axis.pad_begin + axis.reach() > axis.in;
   // Few outputs take so little time that a copy costs half as much: the ends of rows have fewer taps instead.
   if (form == ConvForm::few && !transposed && axis.stride == 1) copies = false;
   choose_bands();
@@ -126,9 +128,11 @@ void DirectShape::choose_bands() {
   while (bands() < enough && rows > 1) set_rows(ceil_div(rows, 2));
   while (bands() < enough && columns > 2 * least) narrow_strips();
   // Parts of a band would each copy its input, and row-major output is stored for all channels at once.
+  // Rounding the input costs little against several units of outputs.
   parts = 1;
-  if (!copies && out == Layout::nchw16c && in_place() && form != ConvForm::depthwise)
-    parts = std::clamp<int64_t>(ceil_div(enough, bands()), 1, packing.units());
+  const int64_t least_units = has_cells(form) ? 4 : 1;
+  if ((!copies || has_cells(form)) && out == Layout::nchw16c && in_place() && form != ConvForm::depthwise)
+    parts = std::clamp<int64_t>(ceil_div(enough, bands()), 1, std::max<int64_t>(1, packing.units() / least_units));
 }
 
 int64_t DirectShape::result_floats() const {
@@ -136,9 +140,14 @@ int64_t DirectShape::result_floats() const {
   return packing.groups * packing.out_blocks * rows * columns * 16;
 }
 
+int64_t DirectShape::tap_bytes() const {
+  return align((form == ConvForm::split ? 3 : 1) * packing.taps * int64_t{sizeof(ConvTap)});
+}
+
 int64_t DirectShape::worker_bytes() const {
-  return align(packing.taps * int64_t{sizeof(ConvTap)}) + align(copies ? buffer_floats() * 4 : 0) +
-         align(result_floats() * 4);
+  // Tiles of pairs read whole grains of pixels.
+  const int64_t behind = has_cells(form) ? int64_t{Bf16Simd::max_grain} * 64 : 0;
+  return tap_bytes() + align(copies ? buffer_floats() * 4 : 0) + align(result_floats() * 4) + behind;
 }
 
 namespace {
@@ -149,6 +158,7 @@ class Direct {
   Direct(const Args& args, const DirectShape& shape, float* operands)
       : s_(shape),
         conv_(conv_simd(level())),
+        bf16_(has_cells(shape.form) ? bf16_simd(level()) : nullptr),
         map_(map_simd(level())),
         x_(args.in[0].as<const float>()),
         y_(args.out[0].as<float>()),
@@ -158,7 +168,7 @@ class Direct {
     const bool ragged = p.groups > 1 && p.group_out % 16 != 0;
     epilogue_.start(args, s_.out, s_.geometry.out_channels, s_.form != ConvForm::few && !ragged, operands);
     store_ = {&epilogue_, args.out[0], s_.geometry.out_channels, p.group_out};
-    const bool tiles = s_.form == ConvForm::blocked || s_.form == ConvForm::planar;
+    const bool tiles = s_.form != ConvForm::depthwise && s_.form != ConvForm::few;
     ends_ = tiles && epilogue_.ends(end_);
     streams_ = s_.form == ConvForm::blocked && !s_.copies && p.taps == 1 &&
                args.in[0].type.bytes() + args.out[0].type.bytes() > near_bytes;
@@ -181,17 +191,21 @@ class Direct {
   int64_t input_row(int64_t y, int64_t tap) const;
   void load(Band& band, float* buffer) const;
   bool uses_row(int64_t row) const;
-  void copy_columns(const float* row, int64_t first, int phase, float* to) const;
+  Rows columns_within(int64_t start) const;
+  void round_columns(const float* row, int64_t plane, int64_t block, int64_t start, float* to) const;
+  void copy_columns(const float* row, int64_t start, float* to) const;
   void run_unit(const Band& band, int64_t group, int64_t unit) const;
   int collect(const Band& band, int64_t y, int64_t first, const float* input, const float* weights,
               int64_t tap_floats) const;
   void run_class(ConvTile& tile, int64_t count, int blocks) const;
+  int widest(int blocks) const { return bf16_ ? bf16_->pixels[blocks] : conv_.pixels[blocks]; }
   void shuffle_row(const Band& band, int64_t y) const;
   float* output(const Band& band, int64_t block, int64_t y) const;
   int64_t output_block() const;
 
   const DirectShape& s_;
   const ConvSimd& conv_;
+  const Bf16Simd* bf16_;  // of forms with cells
   const MapSimd& map_;
   const float* x_;
   float* y_;
@@ -240,7 +254,7 @@ void Direct::load(Band& band, float* buffer) const {
   band.first_column =
       s_.transposed ? floor_div(band.x0 + w.pad_begin - (w.reach() - 1), w.stride) : band.x0 * w.stride - w.pad_begin;
   const int64_t line = w.in * s_.pixel, plane = h.in * line;
-  const float* picture = x_ + band.n * s_.buffer_blocks * plane;
+  const float* picture = x_ + band.n * s_.input_blocks * plane;
   if (!s_.copies) {
     band.input = picture + first * line + band.first_column * s_.pixel;
     band.row_stride = line;
@@ -254,10 +268,16 @@ void Direct::load(Band& band, float* buffer) const {
   band.row_stride = s_.buffer_blocks * band.block_stride;
   for (int64_t row = first; row <= last; ++row) {
     if (!uses_row(row)) continue;
-    for (int64_t b = 0; b < s_.buffer_blocks; ++b)
-      for (int phase = 0; phase < s_.phases; ++phase)
-        copy_columns(picture + b * plane + row * line, band.first_column, phase,
-                     buffer + (row - first) * band.row_stride + b * band.block_stride + phase * band.phase_stride);
+    const auto to = [&](int64_t b, int phase) {
+      return buffer + (row - first) * band.row_stride + b * band.block_stride + phase * band.phase_stride;
+    };
+    for (int phase = 0; phase < s_.phases; ++phase)
+      if (bf16_)
+        for (int64_t b = 0; b < s_.buffer_blocks; ++b)
+          round_columns(picture + row * line, plane, b, band.first_column + phase, to(b, phase));
+      else
+        for (int64_t b = 0; b < s_.buffer_blocks; ++b)
+          copy_columns(picture + b * plane + row * line, band.first_column + phase, to(b, phase));
   }
 }
 
@@ -270,12 +290,28 @@ bool Direct::uses_row(int64_t row) const {
   return false;
 }
 
-// Columns first + phase, first + phase + phases, ... of an input row, zeros beyond its ends.
-void Direct::copy_columns(const float* row, int64_t first, int phase, float* to) const {
-  const int64_t in = s_.wide().in, step = s_.phases, pixel = s_.pixel, count = s_.positions;
-  const int64_t start = first + phase;
+// Which of the columns start, start + phases, ... of a buffer's row the picture has.
+Rows Direct::columns_within(int64_t start) const {
+  const int64_t in = s_.wide().in, step = s_.phases, count = s_.positions;
   const int64_t begin = std::clamp<int64_t>(ceil_div(std::max<int64_t>(0, -start), step), 0, count);
-  const int64_t end = std::clamp<int64_t>(start < in ? ceil_div(in - start, step) : 0, begin, count);
+  return {begin, std::clamp<int64_t>(start < in ? ceil_div(in - start, step) : 0, begin, count)};
+}
+
+// Those columns of an input row as cells: of channels 32 * block and on, or of what rounding left of them.
+void Direct::round_columns(const float* row, int64_t plane, int64_t block, int64_t start, float* to) const {
+  const auto [begin, end] = columns_within(start);
+  const int64_t channels = s_.geometry.in_channels, blocks = cell_blocks_of(channels), from = block % blocks;
+  const float* low = row + 2 * from * plane + (start + begin * s_.phases) * 16;
+  std::fill(to, to + begin * 16, 0.0f);
+  bf16_->round(low, low + plane, s_.phases * 16, end - begin,
+               static_cast<int>(std::min<int64_t>(32, channels - from * 32)), block >= blocks, to + begin * 16);
+  std::fill(to + end * 16, to + s_.positions * 16, 0.0f);
+}
+
+// Those columns of an input row as they are, zeros beyond its ends.
+void Direct::copy_columns(const float* row, int64_t start, float* to) const {
+  const int64_t step = s_.phases, pixel = s_.pixel, count = s_.positions;
+  const auto [begin, end] = columns_within(start);
   std::fill(to, to + begin * pixel, 0.0f);
   const float* from = row + (start + begin * step) * pixel;
   if (step == 1) {
@@ -308,8 +344,12 @@ int Direct::collect(const Band& band, int64_t y, int64_t first, const float* inp
         if (at % w.stride != 0) continue;
         at = at / w.stride - band.first_column;
       }
-      band.taps[count++] = {line + phase * band.phase_stride + at * s_.pixel,
-                            weights + (ky * w.kernel + kx) * tap_floats};
+      const ConvTap tap{line + phase * band.phase_stride + at * s_.pixel, weights + (ky * w.kernel + kx) * tap_floats};
+      band.taps[count++] = tap;
+      if (s_.form != ConvForm::split) continue;
+      const float *residue = tap.in + s_.buffer_blocks / 2 * band.block_stride, *rest = tap.weights + tap_floats / 2;
+      band.taps[count++] = {tap.in, rest};
+      band.taps[count++] = {residue, tap.weights};
     }
   }
   return count;
@@ -318,15 +358,18 @@ int Direct::collect(const Band& band, int64_t y, int64_t first, const float* inp
 // A run of output pixels in tiles of nearly equal width.
 void Direct::run_class(ConvTile& tile, int64_t count, int blocks) const {
   const auto& kernels = s_.form == ConvForm::planar ? conv_.planar[blocks] : conv_.blocked[blocks];
-  const int64_t tiles = ceil_div(count, conv_.pixels[blocks]);
+  const int64_t tiles = ceil_div(count, widest(blocks)), grain = bf16_ ? bf16_->grain : 1;
   float* out = tile.out;
-  for (int64_t i = 0; i < tiles; ++i) {
-    const int64_t begin = count * i / tiles, end = count * (i + 1) / tiles;
+  for (int64_t i = 0, begin = 0, end = 0; i < tiles; ++i, begin = end) {
+    end = std::min(count, ceil_div(count * (i + 1) / tiles, grain) * grain);
     tile.at = begin * s_.pixel;
     tile.out = out + begin * tile.out_pixel;
     if (tile.fetch_jump) tile.fetch = tile.taps->in + tile.at + pixels_ahead * 16;
     if (end_.add) tile.end.add = end_.add + (tile.out - y_);
-    kernels[end - begin](tile);
+    if (bf16_)
+      bf16_->tile(tile, blocks, static_cast<int>(end - begin));
+    else
+      kernels[end - begin](tile);
     if (!tile.fetch_jump) tile.fetch += tile.fetch_step * s_.packing.depth * tile.tap_count;
   }
 }
@@ -376,7 +419,7 @@ void Direct::run_unit(const Band& band, int64_t group, int64_t unit) const {
     tile.fetch_step = 16;
     tile.fetch_jump = band.block_stride - 256;
   } else if (unit + 1 < band.last_unit) {
-    tile.fetch_step = ceil_div(blocks * 16, (band.y1 - band.y0) * ceil_div(band.x1 - band.x0, conv_.pixels[blocks]));
+    tile.fetch_step = ceil_div(blocks * 16, (band.y1 - band.y0) * ceil_div(band.x1 - band.x0, widest(blocks)));
     tile.fetch += p.taps * p.tap_floats(blocks);  // the next unit's lie behind these
   }
   if (tile.end.slopes) tile.end.slopes += block * 16;
@@ -385,6 +428,10 @@ void Direct::run_unit(const Band& band, int64_t group, int64_t unit) const {
     input += group * p.group_in * band.block_stride;
   } else if (s_.form == ConvForm::depthwise) {
     input += unit * band.block_stride;
+  } else if (bf16_) {
+    tile.blocks = static_cast<int>(cell_blocks_of(p.group_in));
+    tile.last = static_cast<int>(ceil_div(p.group_in, 2) - (tile.blocks - 1) * 16);
+    input += group * (p.group_in / 32) * band.block_stride;
   } else {
     tile.blocks = static_cast<int>(blocks_of(p.group_in));
     tile.last = static_cast<int>(p.group_in - (tile.blocks - 1) * 16);
@@ -435,11 +482,13 @@ void Direct::run_band(int64_t item, std::byte* scratch) const {
   Band band{};
   place(item, band);
   band.taps = reinterpret_cast<ConvTap*>(scratch);
-  auto* buffer = reinterpret_cast<float*>(scratch + align(s_.packing.taps * int64_t{sizeof(ConvTap)}));
+  auto* buffer = reinterpret_cast<float*>(scratch + s_.tap_bytes());
   band.result = buffer + align(s_.copies ? s_.buffer_floats() * 4 : 0) / 4;
   load(band, buffer);
+  if (bf16_) bf16_->begin();
   for (int64_t group = 0; group < s_.packing.groups; ++group)
     for (int64_t unit = band.first_unit; unit < band.last_unit; ++unit) run_unit(band, group, unit);
+  if (bf16_) bf16_->end();
   if (s_.in_place() || s_.form == ConvForm::few) return;
   const int64_t shape[4] = {s_.geometry.batch, s_.geometry.out_channels, s_.high().out, s_.wide().out};
   for (int64_t y = band.y0; y < band.y1; ++y)

@@ -4,7 +4,7 @@
 
 #include "ops/cpu/conv_pack.h"
 #include "ops/cpu/epilogue.h"
-#include "ops/cpu/simd/conv.h"
+#include "ops/cpu/simd/bf16.h"
 #include "runtime/base/threads.h"
 
 namespace tessera::cpu {
@@ -25,7 +25,8 @@ struct DirectShape {
   int phases = 1;       ///< input columns are split by their remainder modulo the stride
   bool copies = false;  ///< the input of a band is copied into scratch
   int64_t buffer_rows = 0, positions = 0, buffer_blocks = 0;
-  int pixel = 16;  ///< floats per input pixel
+  int64_t input_blocks = 0;  ///< of the input, or its planes
+  int pixel = 16;            ///< floats or cells per input pixel
 
   DirectShape(const Node& node, const Shape& x, const Shape& w, ConvForm form, Layout out, Rows part = {});
 
@@ -36,6 +37,7 @@ struct DirectShape {
   int64_t bands() const { return geometry.batch * row_bands * strips; }
   int64_t buffer_floats() const { return buffer_rows * buffer_blocks * phases * positions * pixel; }
   int64_t result_floats() const;
+  int64_t tap_bytes() const;
   int64_t worker_bytes() const;
 
  private:

@@ -69,8 +69,19 @@ bool accepts_direct(const Problem& problem) {
     case ConvForm::blocked: return whole_groups && (g.groups == 1 || group_in % 16 == 0);
     case ConvForm::depthwise: return is_depthwise(g);
     case ConvForm::few: return g.groups == 1 && g.out_channels <= 4 && few_pays(g, is_transposed(problem.node));
+    case ConvForm::pairs:
+    case ConvForm::split:
+      return group_in >= 16 && whole_groups && (g.groups == 1 || group_in % 32 == 0) &&
+             !AttrReader(problem.node).has("quantized");
   }
   return false;
+}
+
+// Tiles of pairs are faster than all else. Without them pairs take half the multiplications that float32 takes,
+// Winograd's transforms a quarter or less; and a split never pays: it is there to be tested.
+template <ConvForm form, Layout out, bool tiles>
+bool accepts_cells(const Problem& problem) {
+  return bf16_simd(level()) && (level() >= Level::amx) == tiles && accepts_direct<form, out>(problem);
 }
 
 // The planar form where it is the better one, not only the one without a reorder.
@@ -84,7 +95,7 @@ bool accepts_epilogue(const Problem& problem) {
   if (!Epilogue::fits(problem, out)) return false;
   if (Epilogue::shuffle_of(problem.node) == 1) return true;
   const ConvGeometry g = geometry_of(problem);
-  if (out == Layout::nchw16c) return g.groups == 1 && (form == ConvForm::blocked || form == ConvForm::planar);
+  if (out == Layout::nchw16c) return g.groups == 1 && form != ConvForm::depthwise && form != ConvForm::few;
   // Sums of few outputs leave in planes, where a DepthToSpace is the first thing that can be done to them.
   if (form == ConvForm::few) return problem.node.epilogue.front().row == Fused::depth_to_space;
   return (g.groups == 1 || g.out_channels / g.groups % 16 == 0 || is_depthwise(g)) &&
@@ -200,6 +211,14 @@ constexpr CpuKernel by_winograd(Text name, int rank) {
   return kernel;
 }
 
+template <ConvForm form, Layout out, bool tiles>
+constexpr CpuKernel by_cells(Text op, Text name) {
+  CpuKernel kernel = direct<form, out>(op, name, tiles ? 7 : form == ConvForm::pairs ? 5 : 1);
+  kernel.precision = form == ConvForm::split ? Precision::bf16x3 : Precision::bf16;
+  kernel.accepts = accepts_cells<form, out, tiles>;
+  return kernel;
+}
+
 constexpr CpuKernel depthwise(Text name, int rank) {
   CpuKernel kernel = direct<ConvForm::depthwise, Layout::nchw16c>("Conv", name, rank);
   kernel.scratch = depthwise_scratch;
@@ -229,6 +248,14 @@ const CpuKernel rows[] = {
     by_winograd<6, blocks>("conv winograd 6", 5),
     by_winograd<6, planes>("conv winograd 6 to planes", 5),
     depthwise("conv depthwise", 5),
+    by_cells<ConvForm::pairs, blocks, false>("Conv", "conv bf16"),
+    by_cells<ConvForm::pairs, planes, false>("Conv", "conv bf16 to planes"),
+    by_cells<ConvForm::pairs, blocks, true>("Conv", "conv bf16 amx"),
+    by_cells<ConvForm::pairs, planes, true>("Conv", "conv bf16 amx to planes"),
+    by_cells<ConvForm::split, blocks, false>("Conv", "conv bf16x3"),
+    by_cells<ConvForm::split, planes, false>("Conv", "conv bf16x3 to planes"),
+    by_cells<ConvForm::split, blocks, true>("Conv", "conv bf16x3 amx"),
+    by_cells<ConvForm::split, planes, true>("Conv", "conv bf16x3 amx to planes"),
     direct<ConvForm::blocked, blocks>("Conv", "conv blocked", 4),
     direct<ConvForm::blocked, planes>("Conv", "conv blocked to planes", 4),
     first<blocks>("Conv", "conv first", 4),
@@ -237,6 +264,14 @@ const CpuKernel rows[] = {
     direct<ConvForm::planar, planes>("Conv", "conv planar", 3),
     direct<ConvForm::few, planes>("ConvTranspose", "transposed conv few outputs", 6),
     direct<ConvForm::depthwise, blocks>("ConvTranspose", "transposed conv depthwise", 5),
+    by_cells<ConvForm::pairs, blocks, false>("ConvTranspose", "transposed conv bf16"),
+    by_cells<ConvForm::pairs, planes, false>("ConvTranspose", "transposed conv bf16 to planes"),
+    by_cells<ConvForm::pairs, blocks, true>("ConvTranspose", "transposed conv bf16 amx"),
+    by_cells<ConvForm::pairs, planes, true>("ConvTranspose", "transposed conv bf16 amx to planes"),
+    by_cells<ConvForm::split, blocks, false>("ConvTranspose", "transposed conv bf16x3"),
+    by_cells<ConvForm::split, planes, false>("ConvTranspose", "transposed conv bf16x3 to planes"),
+    by_cells<ConvForm::split, blocks, true>("ConvTranspose", "transposed conv bf16x3 amx"),
+    by_cells<ConvForm::split, planes, true>("ConvTranspose", "transposed conv bf16x3 amx to planes"),
     direct<ConvForm::blocked, blocks>("ConvTranspose", "transposed conv blocked", 4),
     direct<ConvForm::blocked, planes>("ConvTranspose", "transposed conv blocked to planes", 4),
     first<blocks>("ConvTranspose", "transposed conv first", 4),

@@ -4,7 +4,7 @@
 #include <cmath>
 #include <vector>
 
-#include "ops/cpu/simd/conv.h"
+#include "ops/cpu/simd/bf16.h"
 #include "ops/cpu/simd/winograd.h"
 
 namespace tessera::cpu {
@@ -70,10 +70,27 @@ Tensor pack_bias(const Problem& problem, const ConvPacking& p, Layout out) {
 }
 
 // Three blocks are one unit, where the level has such tiles, rather than a wide one and a narrow one.
-int best_unit(int64_t blocks) {
+int best_unit(int64_t blocks, ConvForm form) {
+  if (has_cells(form)) return Bf16Simd::max_blocks;
   const ConvSimd& conv = conv_simd(level());
   if (blocks == 3 && conv.pixels[3]) return 3;
   return conv.pixels[2] ? 2 : 1;
+}
+
+// [unit][tap][cell][output] of the weights, for a split each tap's once more of what rounding left.
+void pack_cells(const Weights& weights, const ConvPacking& p, uint32_t* to) {
+  const int64_t cells = cell_blocks_of(p.group_in) * 16;
+  for (int64_t group = 0; group < p.groups; ++group)
+    for (int64_t unit = 0; unit < p.units(); ++unit) {
+      const int width = p.blocks_in(unit) * 16;
+      for (int64_t t = 0; t < p.taps; ++t)
+        for (int64_t part = 0; part * cells < p.depth; ++part)
+          for (int64_t c = 0; c < cells; ++c)
+            for (int m = 0; m < width; ++m) {
+              const int64_t output = unit * p.unit_blocks * 16 + m;
+              *to++ = cell_of(weights.at(group, output, 2 * c, t), weights.at(group, output, 2 * c + 1, t), part == 1);
+            }
+    }
 }
 
 }  // namespace
@@ -92,7 +109,7 @@ ConvPacking::ConvPacking(const ops::ConvGeometry& g, ConvForm form)
       depth(group_in),
       out_blocks(blocks_of(group_out)),
       taps(g.window.taps()),
-      unit_blocks(best_unit(out_blocks)) {
+      unit_blocks(best_unit(out_blocks, form)) {
   switch (form) {
     case ConvForm::planar: break;
     case ConvForm::blocked: depth = blocks_of(group_in) * 16; break;
@@ -106,6 +123,8 @@ ConvPacking::ConvPacking(const ops::ConvGeometry& g, ConvForm form)
       depth = blocks_of(group_in) * 16;
       out_blocks = 1, unit_blocks = 1;
       break;
+    case ConvForm::pairs: depth = cell_blocks_of(group_in) * 16; break;
+    case ConvForm::split: depth = cell_blocks_of(group_in) * 32; break;
   }
 }
 
@@ -123,6 +142,8 @@ std::shared_ptr<const Packed> pack_conv(const Problem& problem, ConvForm form, L
     for (int64_t t = 0; t < p.taps; ++t)
       for (int64_t m = 0; m < p.group_out; ++m)
         for (int64_t c = 0; c < p.group_in; ++c) to[(t * 16 + m) * p.depth + c] = weights.at(0, m, c, t);
+  } else if (has_cells(form)) {
+    pack_cells(weights, p, out.as<uint32_t>());
   } else {
     for (int64_t group = 0; group < p.groups; ++group)
       for (int64_t unit = 0; unit < p.units(); ++unit) {

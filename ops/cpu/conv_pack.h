@@ -3,6 +3,7 @@
 
 #include <algorithm>
 
+#include "ops/cpu/cells.h"
 #include "ops/window.h"
 #include "runtime/graph/backend.h"
 
@@ -14,7 +15,11 @@ enum class ConvForm : uint8_t {
   planar,     ///< row-major planes
   depthwise,  ///< blocks, one input channel per output channel
   few,        ///< blocks, at most four output channels: sums along the lanes
+  pairs,      ///< blocks, rounded to cells of two bfloat16 numbers (simd/bf16.h)
+  split,      ///< pairs, of each number and of what rounding left of it: three products, nearly float32's
 };
+
+constexpr bool has_cells(ConvForm form) { return form == ConvForm::pairs || form == ConvForm::split; }
 
 inline int64_t blocks_of(int64_t channels) { return (channels + 15) / 16; }
 
@@ -25,7 +30,7 @@ bool is_transposed(const Node& node);
 /// Sizes of packed weights. A unit is what one tile makes: one to three blocks of output channels.
 struct ConvPacking {
   int64_t groups, group_in, group_out;  ///< channels per group
-  int64_t depth;                        ///< input channels per tap as packed
+  int64_t depth;                        ///< input channels or cells per tap as packed; residues follow
   int64_t out_blocks;                   ///< output blocks per group
   int64_t taps;
   int unit_blocks;  ///< output blocks per unit; the last of a group may have fewer

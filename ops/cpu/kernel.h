@@ -12,10 +12,11 @@ struct CpuKernel {
   Text op, name;
   Text domain = "";
   int rank = 1;
-  Layout in = Layout::row_major;   ///< of non-constant 4-D inputs
-  Layout out = Layout::row_major;  ///< of 4-D outputs
-  bool in_place = false;           ///< output 0 may be the same memory as input 0
-  int row_step = 0;                ///< see Offer::row_step
+  Precision precision = Precision::fp32;  ///< the one that a session must have asked for; fp32: any
+  Layout in = Layout::row_major;          ///< of non-constant 4-D inputs
+  Layout out = Layout::row_major;         ///< of 4-D outputs
+  bool in_place = false;                  ///< output 0 may be the same memory as input 0
+  int row_step = 0;                       ///< see Offer::row_step
   /// See Offer::row_reach; negative where the problem does not allow rows alone.
   int (*row_reach)(const Problem&) = nullptr;
   /// Types, shapes and attributes that this kernel takes. Layouts are checked by the registry.
@@ -37,7 +38,10 @@ struct KernelFile {
   List<CpuKernel> rows;
 };
 
+/// Whether this machine computes anything faster in that precision than in float32.
+bool gains_from(Precision precision);
+
 /// The CPU as a backend. Offers every kernel whose level this machine has, then the reference.
-std::unique_ptr<HostBackend> make_backend();
+std::unique_ptr<HostBackend> make_backend(Precision precision = Precision::fp32);
 
 }  // namespace tessera::cpu

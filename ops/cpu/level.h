@@ -1,5 +1,5 @@
 // The instruction-set level that kernels use: the best this machine has, or what the environment
-// variable TESSERA_ISA (baseline, avx2, avx512, avx512vnni) pins. Units in simd/ include this: it stays free of
+// variable TESSERA_ISA (the names of the levels) pins. Units in simd/ include this: it stays free of
 // everything that throws.
 #pragma once
 
@@ -9,9 +9,12 @@
 
 namespace tessera::cpu {
 
-/// Each level has all of those before it. Beyond AVX-512, VNNI multiplies bytes: only the quantized
-/// kernels have a table of their own there.
-enum class Level { baseline, avx2, avx512, avx512vnni };
+/// Each level has all of those before it. Beyond AVX-512, VNNI multiplies bytes, BF16 pairs of bfloat16 and
+/// AMX tiles of either: only the families that gain have a table of their own there. A processor whose BF16
+/// instructions are slower than its float32 ones does not have that level.
+enum class Level { baseline, avx2, avx512, avx512vnni, avx512bf16, amx };
+inline constexpr Level all_levels[] = {Level::baseline,   Level::avx2,       Level::avx512,
+                                       Level::avx512vnni, Level::avx512bf16, Level::amx};
 
 /// Chosen once per process. Throws Error::usage if TESSERA_ISA names a level that is unknown or
 /// that this machine lacks.
@@ -47,9 +50,22 @@ void pin_level(Level level);
   extern const Table family;                                               \
   }                                                                        \
   inline const Table& family##_vnni_simd(Level l) {                        \
-    return l == Level::avx512vnni ? avx512vnni::family : family##_simd(l); \
+    return l >= Level::avx512vnni ? avx512vnni::family : family##_simd(l); \
+  }
+/// For a family that exists for the levels avx512bf16 and amx alone: null below.
+#define TESSERA_SIMD_FAMILY_BF16(Table, family)                                                     \
+  namespace avx512bf16 {                                                                            \
+  extern const Table family;                                                                        \
+  }                                                                                                 \
+  namespace amx {                                                                                   \
+  extern const Table family;                                                                        \
+  }                                                                                                 \
+  inline const Table* family##_simd(Level l) {                                                      \
+    return l >= Level::amx ? &amx::family : l >= Level::avx512bf16 ? &avx512bf16::family : nullptr; \
   }
 #else
+#define TESSERA_SIMD_FAMILY_BF16(Table, family) \
+  inline const Table* family##_simd(Level) { return nullptr; }
 #define TESSERA_SIMD_FAMILY_VNNI(Table, family) \
   TESSERA_SIMD_FAMILY(Table, family)            \
   inline const Table& family##_vnni_simd(Level l) { return family##_simd(l); }

@@ -5,6 +5,7 @@
 #include "ops/cpu/attrs.h"
 #include "ops/cpu/kernel.h"
 #include "ops/cpu/product.h"
+#include "ops/cpu/simd/bf16.h"
 #include "ops/elementwise.h"
 
 namespace tessera::cpu {
@@ -96,10 +97,23 @@ bool accepts_gemm(const Problem& problem) {
   return !bias || broadcasts_to(problem.in[2].shape, problem.out[0].shape);
 }
 
+bool will_be_packed(const Problem& problem, const Product& p) { return problem.constants[1] && p.n > 1 && p.k > 0; }
+
+// Products of rounded numbers want a constant right matrix of more than one column and rows on the left.
+template <bool tiles>
+bool accepts_cells(const Problem& problem) {
+  const Text op = problem.node.op->name;
+  if (!bf16_simd(level()) || (level() >= Level::amx) != tiles) return false;
+  if (!(op == "MatMul" ? accepts_matmul : op == "Gemm" ? accepts_gemm : accepts_fused)(problem)) return false;
+  const Product p = decode(AttrReader(problem.node), problem.in[0].shape, problem.in[1].shape).product;
+  return will_be_packed(problem, p) && p.a_depth == 1 && p.alpha == 1;
+}
+
 // The last axis of the output must be the product's columns.
 bool accepts_epilogue(const Problem& problem) { return chain_fits(problem) && problem.in[1].shape.size() >= 2; }
 
 // A single column is left to dot products, which read it where it lies.
+template <Precision precision>
 std::shared_ptr<const Packed> pack(const Problem& problem) {
   const Tensor* b = problem.constants[1];
   if (!b) return nullptr;
@@ -109,23 +123,26 @@ std::shared_ptr<const Packed> pack(const Problem& problem) {
   const bool trans_b = attrs.node().op->name != "MatMul" && integer_or(attrs, "transB", 0);
   p.k = trans_b ? shape.back() : shape[shape.size() - 2];
   if (p.n == 1 || p.n == 0 || p.k == 0) return nullptr;
+  p.precision = precision;
   auto packed = std::make_shared<Packed>();
   packed->tensors.push_back(Tensor::make_packed({DType::float32, Shape{packed_floats(p)}}));
   pack_right(p, b->as<const float>(), packed->tensors[0].as<float>(), nullptr);
   return packed;
 }
 
-bool will_be_packed(const Problem& problem, const Product& p) { return problem.constants[1] && p.n > 1 && p.k > 0; }
-
+template <Precision precision>
 int64_t scratch(const Problem& problem, int threads) {
-  const Decoded d = decode(AttrReader(problem.node), problem.in[0].shape, problem.in[1].shape);
+  Decoded d = decode(AttrReader(problem.node), problem.in[0].shape, problem.in[1].shape);
+  d.product.precision = precision;
   return product_scratch(d.product, will_be_packed(problem, d.product), threads);
 }
 
+template <Precision precision>
 void run(const Args& args, Threads& threads) noexcept {
   const View& out = args.out[0];
   if (out.elements() == 0) return;
-  const Decoded d = decode(args, args.in[0].shape(), args.in[1].shape());
+  Decoded d = decode(args, args.in[0].shape(), args.in[1].shape());
+  d.product.precision = precision;
   const Product& p = d.product;
   const MapSimd& map = map_simd(level());
 
@@ -178,29 +195,45 @@ void run(const Args& args, Threads& threads) noexcept {
   multiply(p, data, offsets, threads, pieces, finish);
 }
 
+template <Precision precision>
+constexpr CpuKernel product(Text op, Text name, bool (*accepts)(const Problem&)) {
+  CpuKernel kernel{.op = op, .name = name};
+  if (op == "FusedMatMul") kernel.domain = "com.microsoft";
+  kernel.accepts = accepts;
+  kernel.accepts_epilogue = accepts_epilogue;
+  kernel.pack = pack<precision>;
+  kernel.scratch = scratch<precision>;
+  kernel.run = run<precision>;
+  kernel.precision = precision;
+  return kernel;
+}
+
+// A split pays with tiles only: without them it is there to be tested.
+template <Precision precision, bool tiles>
+constexpr CpuKernel cells(Text op, Text name) {
+  CpuKernel kernel = product<precision>(op, name, accepts_cells<tiles>);
+  kernel.rank = tiles || precision == Precision::bf16 ? 2 : 0;
+  return kernel;
+}
+
+constexpr Precision fp32 = Precision::fp32, bf16x3 = Precision::bf16x3, bf16 = Precision::bf16;
+
 constexpr CpuKernel rows[] = {
-    {.op = "MatMul",
-     .name = "matmul",
-     .accepts = accepts_matmul,
-     .accepts_epilogue = accepts_epilogue,
-     .pack = pack,
-     .scratch = scratch,
-     .run = run},
-    {.op = "FusedMatMul",
-     .name = "fused_matmul",
-     .domain = "com.microsoft",
-     .accepts = accepts_fused,
-     .accepts_epilogue = accepts_epilogue,
-     .pack = pack,
-     .scratch = scratch,
-     .run = run},
-    {.op = "Gemm",
-     .name = "gemm",
-     .accepts = accepts_gemm,
-     .accepts_epilogue = accepts_epilogue,
-     .pack = pack,
-     .scratch = scratch,
-     .run = run},
+    product<fp32>("MatMul", "matmul", accepts_matmul),
+    product<fp32>("FusedMatMul", "fused_matmul", accepts_fused),
+    product<fp32>("Gemm", "gemm", accepts_gemm),
+    cells<bf16, false>("MatMul", "matmul bf16"),
+    cells<bf16, false>("FusedMatMul", "fused_matmul bf16"),
+    cells<bf16, false>("Gemm", "gemm bf16"),
+    cells<bf16x3, false>("MatMul", "matmul bf16x3"),
+    cells<bf16x3, false>("FusedMatMul", "fused_matmul bf16x3"),
+    cells<bf16x3, false>("Gemm", "gemm bf16x3"),
+    cells<bf16, true>("MatMul", "matmul bf16 amx"),
+    cells<bf16, true>("FusedMatMul", "fused_matmul bf16 amx"),
+    cells<bf16, true>("Gemm", "gemm bf16 amx"),
+    cells<bf16x3, true>("MatMul", "matmul bf16x3 amx"),
+    cells<bf16x3, true>("FusedMatMul", "fused_matmul bf16x3 amx"),
+    cells<bf16x3, true>("Gemm", "gemm bf16x3 amx"),
 };
 
 }  // namespace

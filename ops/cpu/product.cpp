@@ -2,6 +2,8 @@
 
 #include <algorithm>
 
+#include "ops/cpu/cells.h"
+#include "ops/cpu/simd/bf16.h"
 #include "ops/cpu/simd/gemm.h"
 
 namespace tessera::cpu {
@@ -42,18 +44,18 @@ struct Grid {
   int64_t row_blocks, column_blocks;  // of one product
 };
 
-// Blocks of whole panels: large ones for few packings, smaller ones to feed every thread.
-Grid divide(const Product& p, const GemmSimd& simd, int threads) {
-  Grid g{std::min<int64_t>(round_up(p.m, simd.mr), int64_t{simd.mr} * row_panels),
-         std::min<int64_t>(round_up(p.n, simd.nr), round_up(column_block, simd.nr)), 0, 0};
+// Blocks of whole panels, `mr` rows and `nr` columns: large ones for few packings, smaller ones to feed every
+// thread.
+Grid divide(const Product& p, int64_t mr, int64_t nr, int threads) {
+  Grid g{std::min(round_up(p.m, mr), mr * row_panels), std::min(round_up(p.n, nr), round_up(column_block, nr)), 0, 0};
   for (;;) {
     g.row_blocks = (p.m + g.rows - 1) / g.rows;
     g.column_blocks = (p.n + g.columns - 1) / g.columns;
     if (threads == 1 || p.batch * g.row_blocks * g.column_blocks >= 4 * threads) return g;
-    if (g.columns > simd.nr && (g.columns >= g.rows || g.rows <= simd.mr))
-      g.columns = round_up(g.columns / 2, simd.nr);
-    else if (g.rows > simd.mr)
-      g.rows = round_up(g.rows / 2, simd.mr);
+    if (g.columns > nr && (g.columns >= g.rows || g.rows <= mr))
+      g.columns = round_up(g.columns / 2, nr);
+    else if (g.rows > mr)
+      g.rows = round_up(g.rows / 2, mr);
     else
       return g;
   }
@@ -85,7 +87,7 @@ class Multiplier {
       pack_right(p_, data_.b, all, little ? nullptr : &threads);
       packed_ = all;
     }
-    grid_ = divide(p_, simd_, little ? 1 : threads.count());
+    grid_ = divide(p_, simd_.mr, simd_.nr, little ? 1 : threads.count());
     const int64_t blocks = p_.batch * grid_.row_blocks * grid_.column_blocks;
     const auto body = [&](int64_t begin, int64_t end, int worker) {
       for (int64_t i = begin; i < end; ++i) block(i, worker);
@@ -189,16 +191,168 @@ class Multiplier {
   float *left_ = nullptr, *tail_ = nullptr;
 };
 
+// --- Products of cells -------------------------------------------------------------------------
+//
+// The left block is rounded into [part][16 cells of depth][row][16 cells], the right matrix is packed as
+// [block of depth][panel][part][cell][column]; a split has a second part for residues. A tile is that of a
+// 1x1 convolution whose pixels are rows.
+
+constexpr int64_t cell_columns = 32, depth_cells = 384;
+
+int64_t cell_parts(const Product& p) { return p.precision == Precision::bf16x3 ? 2 : 1; }
+int64_t packed_depth(const Product& p) { return cell_blocks_of(p.k) * 16; }
+int64_t cell_row_step(const Bf16Simd& simd) { return simd.pixels[2]; }
+
+struct CellScratch {
+  int64_t left, tail;  // floats: rounded rows, and a tile at the right edge
+
+  explicit CellScratch(const Product& p, const Bf16Simd& simd)
+      : left(cell_parts(p) * std::min(packed_depth(p), depth_cells) * cell_row_step(simd) * row_panels +
+             Bf16Simd::max_grain * 16),
+        tail(simd.pixels[2] * cell_columns) {}
+};
+
+void pack_cell_panel(const Product& p, const float* b, int64_t panel, uint32_t* out) {
+  const int64_t column = panel * cell_columns, columns = std::min(cell_columns, p.n - column);
+  const int64_t wide = round_up(p.n, 16), width = round_up(columns, 16), depth = packed_depth(p);
+  const auto at = [&](int64_t k, int64_t j) {
+    return k < p.k && j < columns ? b[k * p.b_depth + (column + j) * p.b_column] : 0.0f;
+  };
+  for (int64_t first = 0; first < depth; first += depth_cells) {
+    const int64_t end = std::min(depth, first + depth_cells), parts = cell_parts(p);
+    uint32_t* to = out + parts * (first * wide + column * (end - first));
+    for (int64_t part = 0; part < parts; ++part)
+      for (int64_t cell = first; cell < end; ++cell)
+        for (int64_t j = 0; j < width; ++j) *to++ = cell_of(at(2 * cell, j), at(2 * cell + 1, j), part == 1);
+  }
+}
+
+class CellMultiplier {
+ public:
+  CellMultiplier(const Product& p, const ProductData& data, const BatchOffsets& offsets, Pieces pieces,
+                 const void* object, FinishCall finish)
+      : p_(p),
+        data_(data),
+        offsets_(offsets),
+        pieces_(pieces),
+        object_(object),
+        finish_(finish),
+        simd_(*bf16_simd(level())),
+        sizes_(p, simd_) {}
+
+  void run(Threads& threads) {
+    const bool little = p_.batch * p_.m * p_.n * p_.k < little_work;
+    grid_ = divide(p_, cell_row_step(simd_), cell_columns, little ? 1 : threads.count());
+    const int64_t blocks = p_.batch * grid_.row_blocks * grid_.column_blocks;
+    const auto body = [&](int64_t begin, int64_t end, int worker) {
+      simd_.begin();
+      for (int64_t i = begin; i < end; ++i) block(i, worker);
+      simd_.end();
+    };
+    if (little)
+      body(0, blocks, 0);
+    else
+      threads.parallel(blocks, 1, body);
+  }
+
+ private:
+  void block(int64_t index, int worker) const {
+    const int64_t column_block = index % grid_.column_blocks, rest = index / grid_.column_blocks;
+    const int64_t batch = rest / grid_.row_blocks;
+    const int64_t row = rest % grid_.row_blocks * grid_.rows, column = column_block * grid_.columns;
+    const int64_t rows = std::min(grid_.rows, p_.m - row), columns = std::min(grid_.columns, p_.n - column);
+    const int64_t parts = cell_parts(p_), depth = packed_depth(p_), wide = round_up(p_.n, 16);
+    const float* packed = data_.packed + offsets_.right_of(batch) * parts * depth * wide;
+    auto* left = reinterpret_cast<float*>(data_.scratch) + (sizes_.left + sizes_.tail) * worker;
+    float* out = data_.out + (batch * p_.m + row) * p_.n + column;
+    for (int64_t first = 0; first < depth; first += depth_cells) {
+      const int64_t cells = std::min(depth - first, depth_cells), part = cells * rows;
+      const int64_t numbers = std::min(2 * cells, p_.k - 2 * first);
+      const float* a = data_.a + offsets_.left_of(batch) + row * p_.a_row + 2 * first;
+      for (int64_t k = 0; k < 2 * cells; k += 32)
+        for (int64_t i = 0; i < parts; ++i)
+          simd_.round(a + k, a + k + 16, p_.a_row, rows, static_cast<int>(std::min<int64_t>(32, numbers - k)), i == 1,
+                      left + i * part + k / 2 * rows);
+      for (int64_t j = 0; j < columns; j += cell_columns) {
+        const int64_t width = std::min(cell_columns, columns - j), panel = cells * round_up(width, 16);
+        const float* right = packed + parts * (first * wide + (column + j) * cells);
+        const ConvTap taps[3] = {{left, right}, {left, right + panel}, {left + part, right}};
+        ConvTile tile{};
+        tile.taps = taps;
+        tile.tap_count = parts == 2 ? 3 : 1;
+        tile.blocks = static_cast<int>(cells / 16);
+        tile.last = static_cast<int>((numbers + 1) / 2 - (cells - 16));
+        tile.block_stride = rows * 16;
+        tile.out_block = 16;
+        tile.fetch = right + parts * panel;
+        run_panel(tile, rows, width, out + j, data_.bias && first == 0 ? data_.bias + column + j : nullptr, first > 0,
+                  left + sizes_.left);
+      }
+    }
+    if (pieces_ == Pieces::none) return;
+    const int64_t step = pieces_ == Pieces::joined && columns == p_.n ? cell_row_step(simd_) : 1;
+    for (int64_t i = 0; i < rows; i += step)
+      finish_(object_, batch * p_.m + row + i, column, out + i * p_.n, std::min(step, rows - i) * columns);
+  }
+
+  // Rows times the columns of a panel. Tiles store whole blocks of columns: those at the right edge go by way of
+  // `edge`.
+  void run_panel(ConvTile& tile, int64_t rows, int64_t width, float* out, const float* bias, bool again,
+                 float* edge) const {
+    const int blocks = static_cast<int>((width + 15) / 16);
+    const bool whole = width % 16 == 0;
+    float padded[cell_columns] = {};
+    if (bias) tile.bias = whole ? bias : padded;
+    if (bias && !whole) std::copy_n(bias, width, padded);
+    const int64_t tiles = (rows + simd_.pixels[blocks] - 1) / simd_.pixels[blocks];
+    tile.out_pixel = whole ? p_.n : cell_columns;
+    tile.fetch_step = (blocks * 16 + tiles - 1) / tiles;
+    for (int64_t i = 0, begin = 0, end = 0; i < tiles; ++i, begin = end) {
+      end = std::min(rows, round_up(rows * (i + 1) / tiles, simd_.grain));
+      tile.at = begin * 16;
+      tile.out = whole ? out + begin * p_.n : edge;
+      if (again) tile.end.add = tile.out;
+      for (int64_t r = begin; r < end && again && !whole; ++r)
+        std::copy_n(out + r * p_.n, width, edge + (r - begin) * cell_columns);
+      simd_.tile(tile, blocks, static_cast<int>(end - begin));
+      for (int64_t r = begin; r < end && !whole; ++r)
+        std::copy_n(edge + (r - begin) * cell_columns, width, out + r * p_.n);
+      tile.fetch += tile.fetch_step * tile.blocks * 16;
+    }
+  }
+
+  const Product& p_;
+  const ProductData& data_;
+  const BatchOffsets& offsets_;
+  const Pieces pieces_;
+  const void* object_;
+  FinishCall finish_;
+  const Bf16Simd& simd_;
+  const CellScratch sizes_;
+  Grid grid_{};
+};
+
 }  // namespace
 
-int64_t packed_floats(const Product& p) { return p.right_count * p.k * round_up(p.n, gemm_simd(level()).nr); }
+int64_t packed_floats(const Product& p) {
+  if (p.precision != Precision::fp32) return p.right_count * cell_parts(p) * packed_depth(p) * round_up(p.n, 16);
+  return p.right_count * p.k * round_up(p.n, gemm_simd(level()).nr);
+}
 
 void pack_right(const Product& p, const float* b, float* out, Threads* threads) {
   const GemmSimd& simd = gemm_simd(level());
-  const int64_t panels = (p.n + simd.nr - 1) / simd.nr, floats = p.k * panels * simd.nr;
+  const bool cells = p.precision != Precision::fp32;
+  const int64_t panels = cells ? round_up(p.n, cell_columns) / cell_columns : round_up(p.n, simd.nr) / simd.nr;
+  const int64_t floats = packed_floats(p) / p.right_count;
   const auto body = [&](int64_t begin, int64_t end, int) {
-    for (int64_t i = begin; i < end; ++i)
-      pack_panel(simd, p, b + i / panels * p.right_stride, i % panels, out + i / panels * floats);
+    for (int64_t i = begin; i < end; ++i) {
+      const float* from = b + i / panels * p.right_stride;
+      float* to = out + i / panels * floats;
+      if (cells)
+        pack_cell_panel(p, from, i % panels, reinterpret_cast<uint32_t*>(to));
+      else
+        pack_panel(simd, p, from, i % panels, to);
+    }
   };
   if (threads)
     threads->parallel(p.right_count * panels, 1, body);
@@ -207,6 +361,10 @@ void pack_right(const Product& p, const float* b, float* out, Threads* threads) 
 }
 
 int64_t product_scratch(const Product& p, bool packed, int threads) {
+  if (p.precision != Precision::fp32) {
+    const CellScratch sizes(p, *bf16_simd(level()));
+    return (sizes.left + sizes.tail) * threads * static_cast<int64_t>(sizeof(float));
+  }
   const GemmSimd& simd = gemm_simd(level());
   if (is_dots(p, packed)) return 0;
   int64_t floats = left_floats(simd) * threads;
@@ -219,7 +377,10 @@ int64_t product_scratch(const Product& p, bool packed, int threads) {
 
 void multiply_erased(const Product& p, const ProductData& data, const BatchOffsets& offsets, Threads& threads,
                      Pieces pieces, const void* object, FinishCall finish) {
-  Multiplier(p, data, offsets, pieces, object, finish).run(threads);
+  if (p.precision != Precision::fp32)
+    CellMultiplier(p, data, offsets, pieces, object, finish).run(threads);
+  else
+    Multiplier(p, data, offsets, pieces, object, finish).run(threads);
 }
 
 }  // namespace tessera::cpu

@@ -3,6 +3,7 @@
 
 #include "ops/cpu/chain.h"
 #include "runtime/base/threads.h"
+#include "runtime/graph/backend.h"
 
 namespace tessera::cpu {
 
@@ -13,6 +14,8 @@ struct Product {
   int64_t right_count = 1;   ///< distinct right matrices
   int64_t right_stride = 0;  ///< elements between them
   float alpha = 1;
+  /// Beyond fp32 right matrices must be packed, left ones have rows of contiguous depth, and alpha is 1.
+  Precision precision = Precision::fp32;
 };
 
 /// What the product needs at run time besides its dimensions.
@@ -33,7 +36,7 @@ struct BatchOffsets {
   int64_t right_of(int64_t i) const { return space ? space->offset(right, i) : 0; }
 };
 
-/// Floats that the packed right matrices take.
+/// Floats (or cells) that the packed right matrices take.
 int64_t packed_floats(const Product& product);
 void pack_right(const Product& product, const float* b, float* out, Threads* threads);
 int64_t product_scratch(const Product& product, bool packed, int threads);

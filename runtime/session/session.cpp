@@ -59,6 +59,21 @@ int64_t default_memory_limit() {
   throw Error(Error::Kind::unsupported, text);
 }
 
+// Quantized operators compute with integers, whatever the precision.
+Precision precision_of(const std::string& name) {
+  if (name == "fp32" || name == "int8") return Precision::fp32;
+  if (name == "bf16x3") return Precision::bf16x3;
+  if (name == "bf16") return Precision::bf16;
+  fail(Error::Kind::usage, "precision \"", name, "\" is not known: use fp32, bf16x3, bf16 or int8");
+}
+
+bool is_quantized(const Graph& graph) {
+  return std::any_of(graph.nodes.begin(), graph.nodes.end(), [](const Node& node) {
+    const Text name = node.op->name;
+    return name.starts_with("Quantize") || name.starts_with("QLinear") || name.ends_with("Integer");
+  });
+}
+
 }  // namespace
 
 void Session::Impl::choose_device() {
@@ -89,15 +104,22 @@ void Session::Impl::choose_device() {
 #else
   if (vulkan) device_note = "this build has no Vulkan; running on the CPU";
 #endif
-  engine.backends.push_back(cpu::make_backend());
+  const Precision precision = precision_of(options.precision);
+  if (!device && !cpu::gains_from(precision)) {
+    const Text separator = device_note.empty() ? "" : "; ";
+    device_note += cat(separator, options.precision, " is not faster on this processor: computing in fp32");
+  }
+  engine.backends.push_back(cpu::make_backend(precision));
 }
 
 void Session::Impl::start(onnx::Loaded loaded, const SessionOptions& given) {
   model = std::move(loaded.model);
   options = given;
   if (!loaded.unsupported.empty()) fail_unsupported(model.path, loaded.unsupported);
-  if (options.precision != "fp32")
-    fail(Error::Kind::usage, "precision \"", options.precision, "\" is not known: use fp32");
+  if (options.precision == "int8" && !is_quantized(model.graph))
+    fail(Error::Kind::usage, model.path,
+         ": nothing in this model is quantized: precision int8 needs a model with "
+         "QuantizeLinear or QLinear operators");
   if (options.threads < 0 || options.threads > 1024)
     fail(Error::Kind::usage, "cannot run on ", options.threads, " threads: use 0 (all cores) to 1024");
   choose_device();
