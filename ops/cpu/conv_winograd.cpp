@@ -62,10 +62,10 @@ WinogradShape::WinogradShape(const Node& node, const Shape& x, const Shape& w, L
 }
 
 int64_t WinogradShape::worker_bytes() const {
-  const int64_t patch = points() * 16, outputs = slice * 16;
+  const int64_t outputs = slice * 16;
   // Fewer rows may have longer groups.
-  const int64_t result = in_place() ? step * step * 16 : step * std::min(group, tiles_x) * step * outputs;
-  return align((points() * (plane(packing.depth, group) + plane(outputs, group)) + patch + result) * 4);
+  const int64_t result = in_place() ? 0 : step * std::min(group, tiles_x) * step * outputs;
+  return align((points() * (plane(packing.depth, group) + plane(outputs, group)) + result) * 4);
 }
 
 namespace {
@@ -75,7 +75,7 @@ class Winograd {
   Winograd(const Args& args, const WinogradShape& shape, float* operands)
       : s_(shape),
         conv_(conv_simd(level())),
-        simd_(winograd_simd(level()).of(shape.step)),
+        tiles_(shape.geometry, shape.step),
         map_(map_simd(level())),
         high_(shape.geometry.window.axis[1]),
         wide_(shape.geometry.window.axis[2]),
@@ -87,6 +87,7 @@ class Winograd {
         out_blocks_(shape.packing.out_blocks),
         fetches_((high_.in * wide_.in * in_blocks_ + high_.out * wide_.out * out_blocks_) * 64 > near_bytes) {
     epilogue_.start(args, s_.out, s_.geometry.out_channels, true, operands);
+    ends_ = epilogue_.ends(end_);
     store_ = {&epilogue_, args.out[0], s_.geometry.out_channels, s_.geometry.out_channels};
   }
 
@@ -101,8 +102,7 @@ class Winograd {
     int64_t input_plane, product_plane;  // between points
     float* input;                        // [point][block][tile][16]
     float* product;                      // [point][block][tile][16], of one slice
-    float* patch;                        // the input of one tile
-    float* result;                       // in place: one tile; else [block][step][tile * step pixels][16]
+    float* result;                       // unless in place: [block][step][tile * step pixels][16]
 
     int64_t rows() const { return count / columns; }
   };
@@ -113,8 +113,8 @@ class Winograd {
     const float* row;
     int64_t rows, pixels, row_stride, plane_stride, left, done = 0;
 
-    void fetch(int64_t count) {
-      for (const auto simd = winograd_simd(level()).fetch; count > 0 && left > 0; --count, --left) {
+    void fetch(decltype(WinogradSimd::fetch) simd, int64_t count) {
+      for (; count > 0 && left > 0; --count, --left) {
         simd(row, pixels);
         row += row_stride;
         if (++done < rows) continue;
@@ -131,11 +131,10 @@ class Winograd {
   Ahead output_of(const Group& group) const;
   void finish_row(const Group& group, int64_t row, int64_t first_block) const;
   int64_t slice_end(int64_t first_block) const { return std::min(first_block + s_.slice, out_blocks_); }
-  const float* cut(const float* plane, int64_t top, int64_t left, float* patch) const;
 
   const WinogradShape& s_;
   const ConvSimd& conv_;
-  const WinogradSimd::Transforms& simd_;
+  const WinogradTiles tiles_;
   const MapSimd& map_;
   const ops::WindowAxis &high_, &wide_;
   const float* x_;
@@ -146,6 +145,8 @@ class Winograd {
   bool fetches_;  // whether memory is far enough that fetching ahead pays
   Epilogue epilogue_;
   RowStore store_;
+  bool ends_ = false;  // tiles do the blocked part of the epilogue
+  ConvEnd end_;
 };
 
 Winograd::Group Winograd::place(int64_t index) const {
@@ -163,30 +164,14 @@ Winograd::Group Winograd::place(int64_t index) const {
   return group;
 }
 
-// The input of the tile that begins at (top, left), with zeros where it reaches beyond the picture.
-const float* Winograd::cut(const float* plane, int64_t top, int64_t left, float* patch) const {
-  const int64_t reach = s_.reach();
-  std::fill(patch, patch + reach * reach * 16, 0.0f);
-  const int64_t begin = std::max<int64_t>(0, -left), end = std::min<int64_t>(reach, wide_.in - left);
-  for (int64_t y = std::max<int64_t>(0, -top); y < std::min<int64_t>(reach, high_.in - top); ++y)
-    if (end > begin)
-      std::copy_n(plane + ((top + y) * wide_.in + left + begin) * 16, (end - begin) * 16,
-                  patch + (y * reach + begin) * 16);
-  return patch;
-}
-
 void Winograd::transform_input(const Group& group) const {
-  const int64_t step = s_.step, reach = s_.reach(), picture = high_.in * wide_.in * 16;
-  const int64_t first_top = group.y - high_.pad_begin, first_left = group.x - wide_.pad_begin;
+  const int64_t step = s_.step, picture = high_.in * wide_.in * 16;
   for (int64_t block = 0; block < in_blocks_; ++block) {
     const float* from = x_ + (group.n * in_blocks_ + block) * picture;
     float *to = group.input + block * group.count * 16, *end = to + group.count * 16;
-    for (int64_t top = first_top; to < end; top += step)
-      for (int64_t left = first_left; left < first_left + group.columns * step; left += step, to += 16)
-        if (top >= 0 && left >= 0 && top + reach <= high_.in && left + reach <= wide_.in)
-          simd_.input(from + (top * wide_.in + left) * 16, wide_.in * 16, to, group.input_plane);
-        else
-          simd_.input(cut(from, top, left, group.patch), reach * 16, to, group.input_plane);
+    for (int64_t y = group.y; to < end; y += step)
+      for (int64_t x = group.x; x < group.x + group.columns * step; x += step, to += 16)
+        tiles_.input(from, y, x, to, group.input_plane);
   }
 }
 
@@ -221,6 +206,7 @@ void Winograd::multiply(const Group& group, Ahead (&ahead)[2], int64_t first_blo
   const ConvPacking& p = s_.packing;
   // All parts together fetch all there is.
   const int64_t parts = s_.points() * ceil_div(out_blocks_ - first_block, s_.slice);
+  const auto fetch = winograd_simd(level()).fetch;
   const int64_t lines[2] = {ceil_div(ahead[0].left, parts), ceil_div(ahead[1].left, parts)};
   ConvTap tap{};
   ConvTile run{};
@@ -230,10 +216,18 @@ void Winograd::multiply(const Group& group, Ahead (&ahead)[2], int64_t first_blo
   run.last = static_cast<int>(p.group_in - (in_blocks_ - 1) * 16);
   run.block_stride = run.out_block = group.count * 16;
   run.out_pixel = 16;
+  // How many register tiles of how many tiles each, by the output blocks of a unit.
+  struct Cut {
+    int64_t tiles, pixels, wider, fetch_step;
+  } cuts[ConvSimd::max_blocks + 1] = {};
+  for (int blocks = 1; blocks <= p.unit_blocks; ++blocks) {
+    const int64_t tiles = ceil_div(group.count, conv_.pixels[blocks]);
+    cuts[blocks] = {tiles, group.count / tiles, group.count % tiles, ceil_div(blocks * 16, tiles)};
+  }
   const int64_t matrix = out_blocks_ * 16 * p.depth;
   for (int point = 0; point < s_.points(); ++point) {
     if (fetches_)
-      for (int i = 0; i < 2; ++i) ahead[i].fetch(lines[i]);
+      for (int i = 0; i < 2; ++i) ahead[i].fetch(fetch, lines[i]);
     tap.in = group.input + point * group.input_plane;
     tap.weights = weights_ + point * matrix + first_block * 16 * p.depth;
     float* product = group.product + point * group.product_plane;
@@ -245,13 +239,15 @@ void Winograd::multiply(const Group& group, Ahead (&ahead)[2], int64_t first_blo
                   : point + 1 < s_.points()      ? behind + matrix - (block + blocks - first_block) * 16 * p.depth
                   : block + blocks < out_blocks_ ? weights_ + (block + blocks) * 16 * p.depth
                                                  : weights_;
-      const int64_t tiles = ceil_div(group.count, conv_.pixels[blocks]);
-      run.fetch_step = ceil_div(blocks * 16, tiles);
-      for (int64_t i = 0; i < tiles; ++i, run.fetch += run.fetch_step * p.group_in) {
-        const int64_t begin = group.count * i / tiles, end = group.count * (i + 1) / tiles;
-        run.at = begin * 16;
-        run.out = product + begin * 16;
-        conv_.blocked[blocks][end - begin](run);
+      const Cut& cut = cuts[blocks];
+      run.fetch_step = cut.fetch_step;
+      run.out = product;
+      run.at = 0;
+      for (int64_t i = 0; i < cut.tiles; ++i, run.fetch += run.fetch_step * p.group_in) {
+        const int64_t count = cut.pixels + (i < cut.wider);
+        conv_.blocked[blocks][count](run);
+        run.at += count * 16;
+        run.out += count * 16;
       }
       product += blocks * 16 * group.count;
       tap.weights = behind;
@@ -265,24 +261,17 @@ void Winograd::finish_row(const Group& group, int64_t tile_row, int64_t first_bl
   const int64_t rows = std::min<int64_t>(step, height - first_y);
   const int64_t pixels = std::min(group.columns * step, width - group.x);
   const bool in_place = s_.in_place();
-  const int64_t plane = group.product_plane;
   const int64_t result_row = s_.columns() * step * 16, result_block = step * result_row;
   const float* product = group.product + tile_row * group.columns * 16;
   for (int64_t block = first_block; block < slice_end(first_block); ++block, product += group.count * 16) {
     float* out = in_place ? y_ + (((group.n * out_blocks_ + block) * height + first_y) * width + group.x) * 16
                           : group.result + (block - first_block) * result_block;
     const int64_t row = in_place ? width * 16 : result_row;
-    for (int64_t i = 0; i < group.columns; ++i) {
-      const int64_t here = std::min<int64_t>(step, pixels - i * step);
-      if (!in_place || (rows == step && here == step)) {
-        simd_.output(product + i * 16, plane, bias_ + block * 16, out + i * step * 16, row);
-        continue;
-      }
-      simd_.output(product + i * 16, plane, bias_ + block * 16, group.result, step * 16);
-      for (int64_t y = 0; y < rows; ++y)
-        std::copy_n(group.result + y * step * 16, here * 16, out + y * row + i * step * 16);
-    }
-    for (int64_t y = 0; y < rows; ++y)
+    ConvEnd end = end_;
+    if (end.add) end.add += out - y_;
+    if (end.slopes) end.slopes += block * 16;
+    tiles_.output(product, group.product_plane, group.columns, bias_ + block * 16, end, out, row, rows, pixels);
+    for (int64_t y = 0; y < rows && !ends_; ++y)
       epilogue_.apply_blocked(map_, out + y * row, pixels, block, in_place ? out + y * row - y_ : 0);
   }
   if (in_place) return;
@@ -296,8 +285,7 @@ void Winograd::run_group(int64_t index, int64_t next, std::byte* scratch) const 
   Group group = place(index);
   group.input = reinterpret_cast<float*>(scratch);
   group.product = group.input + s_.points() * group.input_plane;
-  group.patch = group.product + s_.points() * group.product_plane;
-  group.result = group.patch + s_.points() * 16;
+  group.result = group.product + s_.points() * group.product_plane;
   Ahead ahead[2] = {input_of(place(next)), output_of(group)};
   transform_input(group);
   for (int64_t block = 0; block < out_blocks_; block += s_.slice) {

@@ -33,6 +33,41 @@ struct WinogradShape {
   int64_t worker_bytes() const;
 };
 
+/// Transforms of tiles, one channel block at a time.
+class WinogradTiles {
+ public:
+  WinogradTiles(const ops::ConvGeometry& geometry, int step)
+      : step_(step),
+        simd_(winograd_simd(level()).of(step)),
+        high_(geometry.window.axis[1]),
+        wide_(geometry.window.axis[2]) {}
+
+  /// The tile of a plane of input whose first output is (y, x) into places `apart` floats apart.
+  void input(const float* plane, int64_t y, int64_t x, float* to, int64_t apart) const {
+    const int64_t top = y - high_.pad_begin, left = x - wide_.pad_begin, reach = step_ + 2, row = wide_.in * 16;
+    const float* from = plane + top * row + left * 16;
+    if (top >= 0 && left >= 0 && top + reach <= high_.in && left + reach <= wide_.in)
+      simd_.input(from, row, to, apart);
+    else
+      simd_.input_part(from, row, {-top, high_.in - top, -left, wide_.in - left}, to, apart);
+  }
+
+  /// A row of `tiles` tiles, one behind the other in `product`, whose points are `apart` floats apart, into
+  /// `rows` rows of `pixels` outputs, `row_stride` floats apart, finished as `end` says for the first.
+  void output(const float* product, int64_t apart, int64_t tiles, const float* bias, ConvEnd end, float* out,
+              int64_t row_stride, int64_t rows, int64_t pixels) const {
+    for (; tiles > 0; --tiles, product += 16, out += step_ * 16, pixels -= step_) {
+      simd_.output(product, apart, bias, end, out, row_stride, rows, pixels < step_ ? pixels : step_);
+      if (end.add) end.add += step_ * 16;
+    }
+  }
+
+ private:
+  int step_;
+  const WinogradSimd::Transforms& simd_;
+  const ops::WindowAxis &high_, &wide_;
+};
+
 /// Whether the operator is a 3x3 convolution of stride 1.
 bool winograd_fits(const ops::ConvGeometry& geometry);
 int64_t winograd_scratch(const Problem& problem, int threads, Layout out, int step);

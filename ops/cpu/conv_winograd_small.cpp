@@ -7,7 +7,7 @@
 namespace tessera::cpu {
 namespace {
 
-constexpr int points = 36, reach = 6, step = 4, patch_floats = reach * reach * 16;
+constexpr int points = 36, step = 4;
 // Tiles from which larger groups of them are transformed and multiplied apart.
 constexpr int64_t many_tiles = 64;
 
@@ -36,7 +36,7 @@ class SmallWinograd {
   SmallWinograd(const Args& args, const SmallWinogradShape& shape)
       : s_(shape),
         conv_(conv_simd(level())),
-        simd_(winograd_simd(level()).of(step)),
+        simd_(shape.geometry, step),
         map_(map_simd(level())),
         high_(shape.geometry.window.axis[1]),
         wide_(shape.geometry.window.axis[2]),
@@ -50,7 +50,7 @@ class SmallWinograd {
     epilogue_.start(args, Layout::nchw16c, s_.geometry.out_channels, true, scratch);
     input_ = scratch + align(Epilogue::scratch_floats(args.node(), s_.geometry.out_channels) * 4) / 4;
     product_ = input_ + points * s_.input_plane();
-    patches_ = product_ + points * s_.product_plane();
+    ends_ = epilogue_.ends(end_);
   }
 
   void run(Threads& threads) {
@@ -58,43 +58,25 @@ class SmallWinograd {
       const int64_t pictures = std::min(s_.pictures, s_.geometry.batch - first_);
       per_picture_ = s_.tiles_y * s_.tiles_x;
       tiles_ = pictures * per_picture_;
-      threads.parallel(pictures * in_blocks_, 1, [&](int64_t begin, int64_t end, int worker) {
-        for (int64_t i = begin; i < end; ++i)
-          transform(i / in_blocks_, i % in_blocks_, patches_ + worker * patch_floats);
+      threads.parallel(pictures * in_blocks_, 1, [&](int64_t begin, int64_t end, int) {
+        for (int64_t i = begin; i < end; ++i) transform(i / in_blocks_, i % in_blocks_);
       });
       threads.parallel(points * s_.packing.units(), 1, [&](int64_t begin, int64_t end, int) {
         for (int64_t i = begin; i < end; ++i) multiply(i / s_.packing.units(), i % s_.packing.units());
       });
-      threads.parallel(pictures * out_blocks_, 1, [&](int64_t begin, int64_t end, int worker) {
-        for (int64_t i = begin; i < end; ++i)
-          finish(i / out_blocks_, i % out_blocks_, patches_ + worker * patch_floats);
+      threads.parallel(pictures * out_blocks_, 1, [&](int64_t begin, int64_t end, int) {
+        for (int64_t i = begin; i < end; ++i) finish(i / out_blocks_, i % out_blocks_);
       });
     }
   }
 
  private:
   // One block of channels of one picture.
-  void transform(int64_t picture, int64_t block, float* patch) const {
+  void transform(int64_t picture, int64_t block) const {
     const float* plane = x_ + ((first_ + picture) * in_blocks_ + block) * high_.in * wide_.in * 16;
     float* to = input_ + (block * tiles_ + picture * per_picture_) * 16;
-    for (int64_t i = 0; i < per_picture_; ++i, to += 16) {
-      const int64_t top = i / s_.tiles_x * step - high_.pad_begin, left = i % s_.tiles_x * step - wide_.pad_begin;
-      if (top >= 0 && left >= 0 && top + reach <= high_.in && left + reach <= wide_.in)
-        simd_.input(plane + (top * wide_.in + left) * 16, wide_.in * 16, to, s_.input_plane());
-      else
-        simd_.input(cut(plane, top, left, patch), reach * 16, to, s_.input_plane());
-    }
-  }
-
-  // The input of the tile that begins at (top, left), with zeros where it reaches beyond the picture.
-  const float* cut(const float* plane, int64_t top, int64_t left, float* patch) const {
-    std::fill_n(patch, patch_floats, 0.0f);
-    const int64_t begin = std::max<int64_t>(0, -left), end = std::min<int64_t>(reach, wide_.in - left);
-    for (int64_t y = std::max<int64_t>(0, -top); y < std::min<int64_t>(reach, high_.in - top); ++y)
-      if (end > begin)
-        std::copy_n(plane + ((top + y) * wide_.in + left + begin) * 16, (end - begin) * 16,
-                    patch + (y * reach + begin) * 16);
-    return patch;
+    for (int64_t i = 0; i < per_picture_; ++i, to += 16)
+      simd_.input(plane, i / s_.tiles_x * step, i % s_.tiles_x * step, to, s_.input_plane());
   }
 
   // For one point and one unit of outputs: product[tile][output] = sum over inputs.
@@ -125,28 +107,23 @@ class SmallWinograd {
   }
 
   // One block of outputs of one picture.
-  void finish(int64_t picture, int64_t block, float* patch) const {
+  void finish(int64_t picture, int64_t block) const {
     const int64_t row = wide_.out * 16;
     float* out = y_ + ((first_ + picture) * out_blocks_ + block) * high_.out * row;
     const float* product = product_ + (block * tiles_ + picture * per_picture_) * 16;
-    for (int64_t i = 0; i < per_picture_; ++i, product += 16) {
-      const int64_t top = i / s_.tiles_x * step, left = i % s_.tiles_x * step;
-      const int64_t rows = std::min<int64_t>(step, high_.out - top),
-                    columns = std::min<int64_t>(step, wide_.out - left);
-      float* to = out + top * row + left * 16;
-      if (rows == step && columns == step) {
-        simd_.output(product, s_.product_plane(), bias_ + block * 16, to, row);
-        continue;
-      }
-      simd_.output(product, s_.product_plane(), bias_ + block * 16, patch, step * 16);
-      for (int64_t y = 0; y < rows; ++y) std::copy_n(patch + y * step * 16, columns * 16, to + y * row);
+    ConvEnd end = end_;
+    if (end.slopes) end.slopes += block * 16;
+    for (int64_t y = 0; y < high_.out; y += step, product += s_.tiles_x * 16) {
+      if (end_.add) end.add = end_.add + (out + y * row - y_);
+      simd_.output(product, s_.product_plane(), s_.tiles_x, bias_ + block * 16, end, out + y * row, row,
+                   std::min<int64_t>(step, high_.out - y), wide_.out);
     }
-    epilogue_.apply_blocked(map_, out, high_.out * wide_.out, block, out - y_);
+    if (!ends_) epilogue_.apply_blocked(map_, out, high_.out * wide_.out, block, out - y_);
   }
 
   const SmallWinogradShape& s_;
   const ConvSimd& conv_;
-  const WinogradSimd::Transforms& simd_;
+  const WinogradTiles simd_;
   const MapSimd& map_;
   const ops::WindowAxis &high_, &wide_;
   const float* x_;
@@ -155,18 +132,19 @@ class SmallWinograd {
   const float* bias_;
   int64_t in_blocks_, out_blocks_;
   Epilogue epilogue_;
+  bool ends_ = false;  // tiles do the epilogue
+  ConvEnd end_;
   float* input_;                                     // [point][block][tile][16]
   float* product_;                                   // [point][block][tile][16]
-  float* patches_;                                   // one per worker
   int64_t first_ = 0, tiles_ = 0, per_picture_ = 0;  // the pictures at work, and their tiles
 };
 
 }  // namespace
 
-int64_t small_winograd_scratch(const Problem& problem, int threads) {
+int64_t small_winograd_scratch(const Problem& problem, int) {
   const SmallWinogradShape shape(problem.node, problem.in[0].shape, problem.in[1].shape);
   return align(Epilogue::scratch_floats(problem.node, shape.geometry.out_channels) * 4) +
-         (points * (shape.input_plane() + shape.product_plane()) + int64_t{threads} * patch_floats) * 4;
+         points * (shape.input_plane() + shape.product_plane()) * 4;
 }
 
 void run_small_winograd(const Args& args, Threads& threads) {

@@ -56,18 +56,31 @@ inline __attribute__((always_inline)) void output_line(const V (&m)[8], V (&y)[6
   y[5] = fmadd(V(0.03125f), difference3, fmadd(V(32.0f), difference2, difference1 + m[7]));
 }
 
-template <int step>
-void input(const float* in, int64_t row_stride, float* out, int64_t plane) {
+// Asks for a column of the tile to the right of one: a row of tiles is transformed from left to right.
+template <int rows, int step, int access>
+inline __attribute__((always_inline)) void fetch_next(const float* tile, int64_t row_stride, int x) {
+#pragma GCC unroll 8
+  for (int y = 0; y < rows; ++y) __builtin_prefetch(tile + y * row_stride + (x + step) * 16, access);
+}
+
+// `column(x, lane, d)` loads what the tile has of column x; false where it has nothing.
+template <int step, class Column>
+inline __attribute__((always_inline)) void transform_input(const float* in, int64_t row_stride, const Column& column,
+                                                           float* out, int64_t plane) {
   constexpr int reach = step + 2;
   for (int lane = 0; lane < 16; lane += lanes) {
     float half[reach][reach][lanes];
     for (int x = 0; x < reach; ++x) {
       V d[reach], t[reach];
+      if (column(x, lane, d)) {
+        input_line(d, t);
+      } else {
 #pragma GCC unroll 8
-      for (int y = 0; y < reach; ++y) d[y] = load(in + y * row_stride + x * 16 + lane);
-      input_line(d, t);
+        for (int y = 0; y < reach; ++y) t[y] = V(0.0f);
+      }
 #pragma GCC unroll 8
       for (int y = 0; y < reach; ++y) store(half[y][x], t[y]);
+      if (x >= 2 && lane == 0) fetch_next<reach, step, 0>(in, row_stride, x);
     }
     for (int y = 0; y < reach; ++y) {
       V d[reach], t[reach];
@@ -81,7 +94,54 @@ void input(const float* in, int64_t row_stride, float* out, int64_t plane) {
 }
 
 template <int step>
-void output(const float* in, int64_t plane, const float* bias, float* out, int64_t row_stride) {
+void input(const float* in, int64_t row_stride, float* out, int64_t plane) {
+  constexpr int reach = step + 2;
+  const auto column = [&](int x, int lane, V(&d)[reach]) {
+#pragma GCC unroll 8
+    for (int y = 0; y < reach; ++y) d[y] = load(in + y * row_stride + x * 16 + lane);
+    return true;
+  };
+  transform_input<step>(in, row_stride, column, out, plane);
+}
+
+template <int step>
+void input_part(const float* in, int64_t row_stride, const TilePart& part, float* out, int64_t plane) {
+  constexpr int reach = step + 2;
+  static const float zeros[reach * 16] = {};
+  const float* rows[reach];
+  for (int y = 0; y < reach; ++y) rows[y] = y >= part.top && y < part.bottom ? in + y * row_stride : zeros;
+  const auto column = [&](int x, int lane, V(&d)[reach]) {
+    if (x < part.left || x >= part.right) return false;
+#pragma GCC unroll 8
+    for (int y = 0; y < reach; ++y) d[y] = load(rows[y] + x * 16 + lane);
+    return true;
+  };
+  transform_input<step>(in, row_stride, column, out, plane);
+}
+
+// A row of outputs, of which only the first `columns` exist.
+template <int step>
+inline __attribute__((always_inline)) void finish(V (&y)[step], const ConvEnd& end, int64_t at, int lane,
+                                                  int64_t columns) {
+  if (end.add) {
+#pragma GCC unroll 6
+    for (int x = 0; x < step; ++x)
+      if (x < columns) y[x] = y[x] + load(end.add + at + x * 16);
+  }
+  if (end.kind == ConvEnd::Kind::clamp) {
+    const V low(end.low), high(end.high);
+#pragma GCC unroll 6
+    for (int x = 0; x < step; ++x) y[x] = xsimd::select(high < y[x], high, xsimd::select(y[x] < low, low, y[x]));
+  } else if (end.kind != ConvEnd::Kind::none) {
+    const V slope = end.kind == ConvEnd::Kind::slopes ? load(end.slopes + lane) : V(end.low);
+#pragma GCC unroll 6
+    for (int x = 0; x < step; ++x) y[x] = xsimd::select(y[x] < V(0.0f), y[x] * slope, y[x]);
+  }
+}
+
+template <int step>
+void output(const float* in, int64_t plane, const float* bias, const ConvEnd& end, float* out, int64_t row_stride,
+            int64_t rows, int64_t columns) {
   constexpr int reach = step + 2;
   for (int lane = 0; lane < 16; lane += lanes) {
     float half[step][reach][lanes];
@@ -89,18 +149,24 @@ void output(const float* in, int64_t plane, const float* bias, float* out, int64
       V m[reach], y[step];
 #pragma GCC unroll 8
       for (int i = 0; i < reach; ++i) m[i] = load(in + (i * reach + x) * plane + lane);
+      if (x < step && lane == 0) fetch_next<step, step, 1>(out, row_stride, x);
       output_line(m, y);
 #pragma GCC unroll 6
       for (int i = 0; i < step; ++i) store(half[i][x], y[i]);
     }
     const V start = load(bias + lane);
-    for (int i = 0; i < step; ++i) {
+    for (int64_t i = 0; i < rows; ++i) {
       V m[reach], y[step];
 #pragma GCC unroll 8
       for (int x = 0; x < reach; ++x) m[x] = load(half[i][x]);
       output_line(m, y);
 #pragma GCC unroll 6
-      for (int x = 0; x < step; ++x) store(out + i * row_stride + x * 16 + lane, y[x] + start);
+      for (int x = 0; x < step; ++x) y[x] = y[x] + start;
+      const int64_t at = i * row_stride + lane;
+      finish(y, end, at, lane, columns);
+#pragma GCC unroll 6
+      for (int x = 0; x < step; ++x)
+        if (x < columns) store(out + at + x * 16, y[x]);
     }
   }
 }
@@ -129,6 +195,7 @@ void fetch(const float* first, int64_t lines) {
 
 }  // namespace
 
-const WinogradSimd winograd{{input<4>, output<4>, weights<4>}, {input<6>, output<6>, weights<6>}, fetch};
+const WinogradSimd winograd{
+    {input<4>, input_part<4>, output<4>, weights<4>}, {input<6>, input_part<6>, output<6>, weights<6>}, fetch};
 
 }  // namespace tessera::cpu::TESSERA_LEVEL

@@ -2,16 +2,25 @@
 // F(6x6, 3x3) on 0, +-1, +-2, +-1/2, infinity; one block of sixteen channels of one tile at a time.
 #pragma once
 
-#include "ops/cpu/level.h"
+#include "ops/cpu/simd/conv.h"
 
 namespace tessera::cpu {
+
+/// What of a tile lies inside the picture: rows [top, bottom) and columns [left, right).
+struct TilePart {
+  int64_t top, bottom, left, right;
+};
 
 struct WinogradSimd {
   struct Transforms {
     /// A tile's pixels of sixteen channels, rows `row_stride` floats apart, into as many places `plane` apart.
     void (*input)(const float* in, int64_t row_stride, float* out, int64_t plane);
-    /// Places `plane` apart into the tile's outputs plus bias, rows `row_stride` floats apart.
-    void (*output)(const float* in, int64_t plane, const float* bias, float* out, int64_t row_stride);
+    /// The same where only a part of the tile exists: zeros stand for the rest.
+    void (*input_part)(const float* in, int64_t row_stride, const TilePart& part, float* out, int64_t plane);
+    /// Places `plane` apart into outputs plus bias, finished: the tile's first `rows` rows, which are `row_stride`
+    /// floats apart, of `columns` pixels. `end` points at this tile's operands.
+    void (*output)(const float* in, int64_t plane, const float* bias, const ConvEnd& end, float* out,
+                   int64_t row_stride, int64_t rows, int64_t columns);
     /// 3x3 weights [9][16] of sixteen outputs into as many places `plane` apart; `basis` holds what one
     /// axis becomes at each point, [point][3].
     void (*weights)(const double* basis, const float* in, float* out, int64_t plane);
