@@ -9,6 +9,8 @@ namespace {
 
 // What a band's input may take of a core's second-level cache, beside weights and output.
 constexpr int64_t band_bytes = 288 << 10;
+// Weights that such a cache does not hold.
+constexpr int64_t far_bytes = 1 << 20;
 // Input and output together that near caches keep anyway: beyond, a 1x1 convolution fetches its input ahead.
 constexpr int64_t near_bytes = 4 << 20;
 // How far: more than one tile.
@@ -117,7 +119,9 @@ void DirectShape::choose_bands() {
     else
       break;
   }
-  // Enough bands that some cores can share them; their number must not depend on how many there are.
+  // Enough work that some cores can share it; how much must not depend on how many there are. Bands each read all
+  // weights, which near caches may not hold; parts of a band each copy its input, and row-major output is stored
+  // for all channels at once.
   constexpr int64_t enough = 16;
   const auto set_rows = [&](int64_t count) {
     rows = count;
@@ -125,14 +129,21 @@ void DirectShape::choose_bands() {
     measure_input();
   };
   set_rows(rows);
-  while (bands() < enough && rows > 1) set_rows(ceil_div(rows, 2));
-  while (bands() < enough && columns > 2 * least) narrow_strips();
-  // Parts of a band would each copy its input, and row-major output is stored for all channels at once.
-  // Rounding the input costs little against several units of outputs.
+  const bool divides = out == Layout::nchw16c && in_place() && form != ConvForm::depthwise;
+  const int64_t input = geometry.batch * buffer_blocks * pixel * high().in * wide().in * 4;
+  const int64_t weights = packing.groups * packing.out_blocks * packing.taps * packing.depth * 64;
   parts = 1;
-  const int64_t least_units = has_cells(form) ? 4 : 1;
-  if ((!copies || has_cells(form)) && out == Layout::nchw16c && in_place() && form != ConvForm::depthwise)
-    parts = std::clamp<int64_t>(ceil_div(enough, bands()), 1, std::max<int64_t>(1, packing.units() / least_units));
+  while (bands() * parts < enough) {
+    const bool by_parts = divides && copies && parts < packing.units() && weights > far_bytes;
+    if (by_parts && bands() * weights > parts * 2 * input)
+      parts = std::min(2 * parts, packing.units());
+    else if (rows > 1)
+      set_rows(ceil_div(rows, 2));
+    else
+      break;
+  }
+  while (bands() * parts < enough && columns > 2 * least) narrow_strips();
+  if (divides && !copies) parts = std::clamp<int64_t>(ceil_div(enough, bands()), 1, packing.units());
 }
 
 int64_t DirectShape::result_floats() const {
@@ -180,6 +191,7 @@ class Direct {
   struct Band {
     int64_t n, y0, y1, x0, x1;
     int64_t first_unit, last_unit;    // of each group
+    bool last;                        // of this part: the next band begins with the next units
     int64_t first_row, first_column;  // of the input, at the buffer's beginning
     const float* input;               // at first_row, first_column, channel 0
     int64_t row_stride, block_stride, phase_stride;
@@ -223,6 +235,7 @@ void Direct::place(int64_t item, Band& band) const {
   band.first_unit = s_.packing.units() * part / s_.parts;
   band.last_unit = s_.packing.units() * (part + 1) / s_.parts;
   item %= s_.bands();
+  band.last = item + 1 == s_.bands();
   const int64_t strip = item / s_.row_bands % s_.strips;
   band.n = item / s_.row_bands / s_.strips;
   band.y0 = s_.high_part.begin + item % s_.row_bands * s_.rows;
@@ -418,7 +431,7 @@ void Direct::run_unit(const Band& band, int64_t group, int64_t unit) const {
   if (streams_ && unit == band.first_unit) {
     tile.fetch_step = 16;
     tile.fetch_jump = band.block_stride - 256;
-  } else if (unit + 1 < band.last_unit) {
+  } else if (unit + 1 < band.last_unit || (band.last && unit + 1 < p.units())) {
     tile.fetch_step = ceil_div(blocks * 16, (band.y1 - band.y0) * ceil_div(band.x1 - band.x0, widest(blocks)));
     tile.fetch += p.taps * p.tap_floats(blocks);  // the next unit's lie behind these
   }
