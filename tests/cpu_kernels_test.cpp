@@ -330,8 +330,9 @@ TEST(CpuKernels, Pools) {
       {{2, 2}, {2, 2}, {0, 0, 0, 0}, {1, 1}},    {{3, 3}, {1, 1}, {1, 1, 1, 1}, {1, 1}},
       {{3, 3}, {2, 2}, {1, 0, 1, 1}, {1, 1}, 1}, {{3, 2}, {2, 3}, {0, 1, 2, 0}, {1, 1}},
       {{2, 2}, {1, 1}, {0, 0, 0, 0}, {2, 2}},    {{1, 1}, {2, 2}, {0, 0, 0, 0}, {1, 1}, 1},
+      {{2, 3}, {3, 2}, {1, 2, 1, 3}, {2, 2}},    {{4, 4}, {4, 4}, {0, 0, 0, 0}, {1, 1}},
   };
-  for (const Shape& shape : {Shape{1, 16, 9, 11}, Shape{2, 3, 8, 40}, Shape{1, 20, 5, 5}})
+  for (const Shape& shape : {Shape{1, 16, 9, 11}, Shape{2, 3, 8, 40}, Shape{1, 20, 5, 5}, Shape{1, 2, 5, 2100}})
     for (const Window& w : windows) {
       Attrs attrs{{"kernel_shape", w.kernel}, {"strides", w.strides}, {"pads", w.pads}, {"ceil_mode", w.ceil}};
       if (w.dilations[0] == 1)

@@ -55,13 +55,43 @@ void take_row(const PoolAxis& axis, const float* in, int64_t k, float* out) {
   for (; o < end; ++o) out[o] = take<average>(out[o], in[o * axis.stride + shift]);
 }
 
+// Outputs [begin, end) of a row with strides: rows of taps become one, in vectors, of which each output takes
+// its columns.
 template <bool average>
-void plane_row(const PoolShape& s, const float* plane, int64_t oy, float* out) {
-  for (int64_t x = 0; x < s.x.out; ++x) out[x] = average ? 0.0f : -__builtin_inff();
-  const Taps rows = taps(s.y, oy);
+void strided_row(const PoolShape& s, const float* plane, int64_t oy, const Taps& rows, int64_t begin, int64_t end,
+                 float* column, float* out) {
+  const int64_t first = begin * s.x.stride - s.x.pad, last = (end - 1) * s.x.stride - s.x.pad + s.x.reach();
+  const int64_t left = first < 0 ? 0 : first, right = last > s.x.in ? s.x.in : last;
+  for (int64_t x = first; x < last; ++x) column[x - first] = average ? 0.0f : -__builtin_inff();
   for (int64_t ky = rows.first; ky < rows.last; ++ky) {
     const float* in = plane + (oy * s.y.stride - s.y.pad + ky * s.y.dilation) * s.x.in;
-    for (int64_t kx = 0; kx < s.x.kernel; ++kx) take_row<average>(s.x, in, kx, out);
+    int64_t x = left;
+    for (; x + lanes <= right; x += lanes)
+      store(column + x - first, take<average>(load(column + x - first), load(in + x)));
+    for (; x < right; ++x) column[x - first] = take<average>(column[x - first], in[x]);
+  }
+  for (int64_t o = begin; o < end; ++o, column += s.x.stride) {
+    float acc = column[0];
+    for (int64_t kx = 1; kx < s.x.kernel; ++kx) acc = take<average>(acc, column[kx * s.x.dilation]);
+    out[o] = acc;
+  }
+}
+
+template <bool average>
+void plane_row(const PoolShape& s, const float* plane, int64_t oy, float* out) {
+  constexpr int64_t room = 1024;
+  const Taps rows = taps(s.y, oy);
+  if (s.x.stride > 1 && s.x.reach() <= room) {
+    float column[room];
+    const int64_t most = (room - s.x.reach()) / s.x.stride + 1;
+    for (int64_t x = 0; x < s.x.out; x += most)
+      strided_row<average>(s, plane, oy, rows, x, x + most < s.x.out ? x + most : s.x.out, column, out);
+  } else {
+    for (int64_t x = 0; x < s.x.out; ++x) out[x] = average ? 0.0f : -__builtin_inff();
+    for (int64_t ky = rows.first; ky < rows.last; ++ky) {
+      const float* in = plane + (oy * s.y.stride - s.y.pad + ky * s.y.dilation) * s.x.in;
+      for (int64_t kx = 0; kx < s.x.kernel; ++kx) take_row<average>(s.x, in, kx, out);
+    }
   }
   if (average)
     for (int64_t x = 0; x < s.x.out; ++x) out[x] /= divisor(s, rows, taps(s.x, x));

@@ -27,30 +27,44 @@ inline __attribute__((always_inline)) void transpose4(const float* in, int64_t i
   store4(out + 3 * out_stride, __builtin_shufflevector(ac_high, bd_high, 2, 6, 3, 7));
 }
 
-void block(const float* planes, int64_t plane_stride, int channels, int64_t pixels, float* out) {
+// Sixteen pixels, four channels at a time: whole cache lines of few planes, which may lie so that many would
+// share a set of the innermost cache. `pixels` is a constant 16, or 4.
+template <int pixels>
+inline __attribute__((always_inline)) void block_run(const float* planes, int64_t plane_stride, int channels,
+                                                     float* out) {
   const int quads = channels / 4 * 4;
+  for (int c = 0; c < quads; c += 4)
+#pragma GCC unroll 4
+    for (int p = 0; p < pixels; p += 4) transpose4(planes + c * plane_stride + p, plane_stride, out + p * 16 + c, 16);
+  for (int c = quads; c < channels; ++c)
+    for (int p = 0; p < pixels; ++p) out[p * 16 + c] = planes[c * plane_stride + p];
+  for (int p = 0; p < pixels; ++p)
+    for (int c = channels; c < 16; ++c) out[p * 16 + c] = 0.0f;
+}
+
+template <int pixels>
+inline __attribute__((always_inline)) void unblock_run(const float* in, int channels, float* planes,
+                                                       int64_t plane_stride) {
+  const int quads = channels / 4 * 4;
+  for (int c = 0; c < quads; c += 4)
+#pragma GCC unroll 4
+    for (int p = 0; p < pixels; p += 4) transpose4(in + p * 16 + c, 16, planes + c * plane_stride + p, plane_stride);
+  for (int c = quads; c < channels; ++c)
+    for (int p = 0; p < pixels; ++p) planes[c * plane_stride + p] = in[p * 16 + c];
+}
+
+void block(const float* planes, int64_t plane_stride, int channels, int64_t pixels, float* out) {
   int64_t p = 0;
-  for (; p + 4 <= pixels; p += 4) {
-    float* to = out + p * 16;
-    for (int c = 0; c < quads; c += 4) transpose4(planes + c * plane_stride + p, plane_stride, to + c, 16);
-    for (int i = 0; i < 4; ++i) {
-      for (int c = quads; c < channels; ++c) to[i * 16 + c] = planes[c * plane_stride + p + i];
-      for (int c = channels; c < 16; ++c) to[i * 16 + c] = 0.0f;
-    }
-  }
+  for (; p + 16 <= pixels; p += 16) block_run<16>(planes + p, plane_stride, channels, out + p * 16);
+  for (; p + 4 <= pixels; p += 4) block_run<4>(planes + p, plane_stride, channels, out + p * 16);
   for (; p < pixels; ++p)
     for (int c = 0; c < 16; ++c) out[p * 16 + c] = c < channels ? planes[c * plane_stride + p] : 0.0f;
 }
 
 void unblock(const float* in, int channels, int64_t pixels, float* planes, int64_t plane_stride) {
-  const int quads = channels / 4 * 4;
   int64_t p = 0;
-  for (; p + 4 <= pixels; p += 4) {
-    const float* from = in + p * 16;
-    for (int c = 0; c < quads; c += 4) transpose4(from + c, 16, planes + c * plane_stride + p, plane_stride);
-    for (int c = quads; c < channels; ++c)
-      for (int i = 0; i < 4; ++i) planes[c * plane_stride + p + i] = from[i * 16 + c];
-  }
+  for (; p + 16 <= pixels; p += 16) unblock_run<16>(in + p * 16, channels, planes + p, plane_stride);
+  for (; p + 4 <= pixels; p += 4) unblock_run<4>(in + p * 16, channels, planes + p, plane_stride);
   for (; p < pixels; ++p)
     for (int c = 0; c < channels; ++c) planes[c * plane_stride + p] = in[p * 16 + c];
 }
