@@ -35,7 +35,7 @@ grep -lE '#include "ops/(vulkan)/' ops/cpu/*.cpp ops/cpu/*.h && complain "ops/cp
 grep -lE '#include "ops/(cpu)/' ops/vulkan/*.cpp ops/vulkan/*.h && complain "ops/vulkan sees ops/cpu"
 
 # 3. Vector code must not leave weak symbols that baseline code could link.
-for level in avx2 avx512 avx512vnni; do
+for level in avx2 avx512 avx512vnni avx512bf16 amx; do
   for object in build/release/ops/cpu/CMakeFiles/tessera_simd_$level.dir/simd/*.o; do
     [[ -e $object ]] || { complain "no objects of level $level: ./dev build first"; break; }
     weak=$(nm -C "$object" | grep -E ' [WVu] ' | grep -v "tessera::cpu::$level" || true)

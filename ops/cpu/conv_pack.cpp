@@ -84,12 +84,13 @@ void pack_cells(const Weights& weights, const ConvPacking& p, uint32_t* to) {
     for (int64_t unit = 0; unit < p.units(); ++unit) {
       const int width = p.blocks_in(unit) * 16;
       for (int64_t t = 0; t < p.taps; ++t)
-        for (int64_t part = 0; part * cells < p.depth; ++part)
-          for (int64_t c = 0; c < cells; ++c)
-            for (int m = 0; m < width; ++m) {
-              const int64_t output = unit * p.unit_blocks * 16 + m;
-              *to++ = cell_of(weights.at(group, output, 2 * c, t), weights.at(group, output, 2 * c + 1, t), part == 1);
-            }
+        for (int64_t part = 0; part * cells < p.depth; ++part, to += cells * width)
+          for (int m = 0; m < width; ++m) {
+            const int64_t output = unit * p.unit_blocks * 16 + m;
+            for (int64_t c = 0; c < cells; ++c)
+              to[c * width + m] =
+                  cell_of(weights.at(group, output, 2 * c, t), weights.at(group, output, 2 * c + 1, t), part == 1);
+          }
     }
 }
 
@@ -148,9 +149,11 @@ std::shared_ptr<const Packed> pack_conv(const Problem& problem, ConvForm form, L
     for (int64_t group = 0; group < p.groups; ++group)
       for (int64_t unit = 0; unit < p.units(); ++unit) {
         const int width = p.blocks_in(unit) * 16;
-        for (int64_t t = 0; t < p.taps; ++t)
-          for (int64_t c = 0; c < p.depth; ++c)
-            for (int m = 0; m < width; ++m) *to++ = weights.at(group, unit * p.unit_blocks * 16 + m, c, t);
+        // Along the input channels, which lie together in most models.
+        for (int64_t t = 0; t < p.taps; ++t, to += p.depth * width)
+          for (int m = 0; m < width; ++m)
+            for (int64_t c = 0; c < p.depth; ++c)
+              to[c * width + m] = weights.at(group, unit * p.unit_blocks * 16 + m, c, t);
       }
   }
   packed->tensors = {std::move(out), pack_bias(problem, p, out_layout)};

@@ -212,18 +212,29 @@ struct CellScratch {
         tail(simd.pixels[2] * cell_columns) {}
 };
 
+// One row of cells, zeros behind the last column and depth.
+void pack_cell_row(const Product& p, const float* b, int64_t k, int64_t columns, int64_t width, bool residue,
+                   uint32_t* to) {
+  std::fill(to, to + width, 0u);
+  if (k >= p.k) return;
+  const float *first = b + k * p.b_depth, *second = first + p.b_depth;
+  if (k + 1 == p.k)
+    for (int64_t j = 0; j < columns; ++j) to[j] = cell_of(first[j * p.b_column], 0.0f, residue);
+  else if (p.b_column == 1)
+    for (int64_t j = 0; j < columns; ++j) to[j] = cell_of(first[j], second[j], residue);
+  else
+    for (int64_t j = 0; j < columns; ++j) to[j] = cell_of(first[j * p.b_column], second[j * p.b_column], residue);
+}
+
 void pack_cell_panel(const Product& p, const float* b, int64_t panel, uint32_t* out) {
   const int64_t column = panel * cell_columns, columns = std::min(cell_columns, p.n - column);
   const int64_t wide = round_up(p.n, 16), width = round_up(columns, 16), depth = packed_depth(p);
-  const auto at = [&](int64_t k, int64_t j) {
-    return k < p.k && j < columns ? b[k * p.b_depth + (column + j) * p.b_column] : 0.0f;
-  };
   for (int64_t first = 0; first < depth; first += depth_cells) {
     const int64_t end = std::min(depth, first + depth_cells), parts = cell_parts(p);
     uint32_t* to = out + parts * (first * wide + column * (end - first));
     for (int64_t part = 0; part < parts; ++part)
-      for (int64_t cell = first; cell < end; ++cell)
-        for (int64_t j = 0; j < width; ++j) *to++ = cell_of(at(2 * cell, j), at(2 * cell + 1, j), part == 1);
+      for (int64_t cell = first; cell < end; ++cell, to += width)
+        pack_cell_row(p, b + column * p.b_column, 2 * cell, columns, width, part == 1, to);
   }
 }
 
