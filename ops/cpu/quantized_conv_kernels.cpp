@@ -6,6 +6,7 @@
 #include "ops/cpu/kernel.h"
 #include "ops/cpu/quantized_pack.h"
 #include "ops/cpu/quantized_steps.h"
+#include "ops/cpu/simd/bytes.h"
 
 namespace tessera::cpu {
 namespace {
@@ -58,8 +59,8 @@ struct QuantShape {
 
   QuantShape(const Node& node, const Shape& x, DType type, const Shape& w, bool narrow, Source source, int threads)
       : geometry(geometry_of(node, x, w)), packing(node, w, narrow), source(source) {
-    pixel = packing.quads ? 16 : 32;
-    blocks = (geometry.in_channels + 15) / 16;
+    pixel = packing.tiles ? ByteSimd::pixel : packing.quads ? 16 : 32;
+    blocks = ceil_div(geometry.in_channels, packing.channels_per_block());
     flatten();
     const WindowAxis &h = high(), &v = wide();
     if (!packing.depthwise) phases = static_cast<int>(v.stride);
@@ -67,8 +68,8 @@ struct QuantShape {
     const auto padded = [](const WindowAxis& a) {
       return a.pad_begin > 0 || (a.out - 1) * a.stride - a.pad_begin + a.reach() > a.in;
     };
-    copies = source != Source::blocked || !packing.quads || packing.depthwise || type == DType::int8 || phases > 1 ||
-             padded(h) || padded(v) || v.pad_begin < 0 || h.pad_begin < 0;
+    copies = source != Source::blocked || !packing.quads || packing.tiles || packing.depthwise || type == DType::int8 ||
+             phases > 1 || padded(h) || padded(v) || v.pad_begin < 0 || h.pad_begin < 0;
     choose_bands();
     const int64_t bands = geometry.batch * row_bands * strips, units = packing.units() * packing.groups;
     // Each chunk of units copies the band for itself.
@@ -128,6 +129,7 @@ class Quantized {
   Quantized(const Args& args, const QuantShape& shape, float* operands)
       : s_(shape),
         simd_(quantized_vnni_simd(level())),
+        bytes_(shape.packing.tiles ? byte_simd(level()) : nullptr),
         x_(args.in[quant::x].data),
         y_(args.out[0].data),
         weights_(args.packed->tensors[0].bytes.get()),
@@ -160,10 +162,12 @@ class Quantized {
   void run_unit(const Band& band, int64_t group, int64_t unit) const;
   void collect(const Band& band, const std::byte* input, const std::byte* weights, int64_t tap_bytes) const;
   void run_span(const Band& band, QuantTile& tile, int blocks, int rows, int64_t y, int64_t x, int64_t pixels) const;
+  void run_bytes(const Band& band, QuantTile& tile, int blocks, int64_t row, int pixels) const;
   void store(const Band& band, const int32_t* sums, int64_t block, int64_t y, int64_t x, int64_t pixels) const;
 
   const QuantShape& s_;
   const QuantSimd& simd_;
+  const ByteSimd* bytes_;  // where products are AMX's
   const std::byte* x_;
   std::byte* y_;
   const std::byte* weights_;
@@ -173,30 +177,30 @@ class Quantized {
 };
 
 void Quantized::fill(std::byte* to, int64_t pixels) const {
-  if (s_.pixel == 16)
-    std::memset(to, pad_, static_cast<size_t>(pixels * 16));
+  if (s_.packing.quads)
+    std::memset(to, pad_, static_cast<size_t>(pixels * s_.pixel));
   else
     std::fill_n(reinterpret_cast<int16_t*>(to), pixels * 16, static_cast<int16_t>(pad_));
 }
 
-// Pixels column, column + step, ... of one block of an input row.
+// Pixels column, column + step, ... of sixteen channels of an input row.
 void Quantized::copy_pixels(int64_t n, int64_t row, int64_t column, int64_t step, int64_t block, int64_t count,
                             std::byte* to) const {
   const WindowAxis &h = s_.high(), &w = s_.wide();
   const int64_t channels = s_.geometry.in_channels, here = std::min<int64_t>(16, channels - block * 16);
-  const bool widen = s_.pixel == 32;
+  const bool widen = !s_.packing.quads;
   const auto lanes = static_cast<int>(here);
   switch (s_.source) {
     case Source::blocked: {
-      const std::byte* from = x_ + (((n * s_.blocks + block) * h.in + row) * w.in + column) * 16;
-      return simd_.copy(from, step * 16, 16, count, flip_, widen, to);
+      const std::byte* from = x_ + (((n * ceil_div(channels, 16) + block) * h.in + row) * w.in + column) * 16;
+      return simd_.copy(from, step * 16, 16, count, flip_, widen, to, s_.pixel);
     }
     case Source::rows:
-      return simd_.copy(x_ + column * channels + block * 16, step * channels, lanes, count, flip_, widen, to);
+      return simd_.copy(x_ + column * channels + block * 16, step * channels, lanes, count, flip_, widen, to, s_.pixel);
     case Source::planes: {
       const int64_t plane = h.in * w.in;
       const std::byte* from = x_ + (n * channels + block * 16) * plane + row * w.in + column;
-      return simd_.gather(from, step, plane, lanes, count, flip_, widen, to);
+      return simd_.gather(from, step, plane, lanes, count, flip_, widen, to, s_.pixel);
     }
   }
 }
@@ -210,7 +214,10 @@ void Quantized::load_row(int64_t n, int64_t row, int64_t column, int64_t block, 
     const int64_t begin = std::clamp<int64_t>(ceil_div(std::max<int64_t>(0, -start), step), 0, count);
     const int64_t end = std::clamp<int64_t>(start < in ? ceil_div(in - start, step) : 0, begin, count);
     fill(to, begin);
-    if (end > begin) copy_pixels(n, row, start + begin * step, step, block, end - begin, to + begin * s_.pixel);
+    const int64_t parts = s_.packing.channels_per_block() / 16, all = ceil_div(s_.geometry.in_channels, 16);
+    const int64_t first = block * parts, last = std::min(all, first + parts);
+    for (int64_t part = first; part < last && end > begin; ++part)
+      copy_pixels(n, row, start + begin * step, step, part, end - begin, to + begin * s_.pixel + (part - first) * 16);
     fill(to + end * s_.pixel, count - end);
   }
 }
@@ -281,11 +288,11 @@ void Quantized::store(const Band& band, const int32_t* sums, int64_t block, int6
 void Quantized::run_span(const Band& band, QuantTile& tile, int blocks, int rows, int64_t y, int64_t x,
                          int64_t pixels) const {
   const WindowAxis& h = s_.high();
-  const auto& kernels = (s_.packing.quads ? simd_.quads : simd_.pairs)[rows - 1][blocks - 1];
   const int64_t step = s_.step;
   const int64_t row = (y - band.y0) * h.stride * band.row_stride + (x - band.x0) * step;
   tile.second = h.stride * band.row_stride;
-  tile.out_block = rows * run_pixels * 16;
+  // Tiles of AMX write beyond the last pixel.
+  tile.out_block = (bytes_ ? 2 : rows) * run_pixels * 16;
   if (s_.packing.depthwise) {
     tile.at = row;
     tile.out = band.sums;
@@ -293,6 +300,8 @@ void Quantized::run_span(const Band& band, QuantTile& tile, int blocks, int rows
     return;
   }
   const std::byte* ahead_end = band.taps[0].weights + 2 * s_.packing.unit_bytes(blocks);
+  if (bytes_) return run_bytes(band, tile, blocks, row, static_cast<int>(pixels));
+  const auto& kernels = (s_.packing.quads ? simd_.quads : simd_.pairs)[rows - 1][blocks - 1];
   const int count = static_cast<int>(pixels), widest = simd_.pixels / rows, tiles = (count + widest - 1) / widest;
   const int width = count / tiles, wider = count % tiles;
   tile.at = row;
@@ -305,6 +314,14 @@ void Quantized::run_span(const Band& band, QuantTile& tile, int blocks, int rows
     // A quarter of the next unit's weights was asked for.
     tile.ahead += tile.ahead_step * tile.blocks * tile.tap_count;
     if (tile.ahead >= ahead_end) tile.ahead_step = 0;
+  }
+}
+
+void Quantized::run_bytes(const Band& band, QuantTile& tile, int blocks, int64_t row, int pixels) const {
+  for (int begin = 0; begin < pixels; begin += bytes_->pixels) {
+    tile.at = row + begin * s_.step;
+    tile.out = band.sums + begin * 16;
+    bytes_->tile(tile, blocks, std::min(bytes_->pixels, pixels - begin));
   }
 }
 
@@ -328,7 +345,7 @@ void Quantized::run_unit(const Band& band, int64_t group, int64_t unit) const {
   tile.ahead_step = 64 * blocks;
   // Narrow pictures fill a tile with two rows.
   const int64_t columns = band.x1 - band.x0;
-  const int together = !p.depthwise && columns <= simd_.pixels / 2 ? 2 : 1;
+  const int together = !p.depthwise && !bytes_ && columns <= simd_.pixels / 2 ? 2 : 1;
   for (int64_t y = band.y0; y < band.y1;) {
     const int rows = static_cast<int>(std::min<int64_t>(together, band.y1 - y));
     for (int64_t x = band.x0; x < band.x1; x += run_pixels) {
@@ -360,7 +377,9 @@ void Quantized::run_item(int64_t item, std::byte* scratch) const {
     load(band, buffer, first, end);
   else
     load(band, buffer, 0, s_.blocks);
+  if (bytes_) bytes_->begin();
   for (int64_t i = first; i < end; ++i) run_unit(band, i / units, i % units);
+  if (bytes_) bytes_->end();
 }
 
 // --- What the planner asks -----------------------------------------------------------------------

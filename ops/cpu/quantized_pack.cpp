@@ -2,6 +2,7 @@
 
 #include "ops/cpu/attrs.h"
 #include "ops/cpu/quantized_steps.h"
+#include "ops/cpu/simd/bytes.h"
 
 namespace tessera::cpu {
 namespace {
@@ -86,10 +87,13 @@ QuantPacking::QuantPacking(const Node& node, const Shape& w, bool narrow) {
     groups = 1;
   } else {
     unit_blocks = simd.blocks;
+    // Fewer channels would leave most of a tile idle.
+    tiles = quads && byte_simd(level()) && group_in >= 16 && (groups == 1 || group_in % ByteSimd::pixel == 0);
   }
   out_blocks = (group_out + 15) / 16;
-  in_blocks = (group_in + 15) / 16;
-  last = (group_in - (in_blocks - 1) * 16 + channels_per_group() - 1) / channels_per_group();
+  in_blocks = (group_in + channels_per_block() - 1) / channels_per_block();
+  const int64_t rest = tiles ? ByteSimd::pixel : group_in - (in_blocks - 1) * 16;
+  last = (rest + channels_per_group() - 1) / channels_per_group();
 }
 
 bool has_narrow_weights(const Problem& problem) {

@@ -5,6 +5,7 @@
 
 #include <utility>
 
+#include "ops/cpu/simd/amx.h"
 #include "ops/cpu/simd/conv_tile.h"
 
 namespace tessera::cpu::TESSERA_LEVEL {
@@ -37,22 +38,7 @@ void round(const float* low, const float* high, int64_t step, int64_t pixels, in
 
 #if defined(__AMX_BF16__)
 
-constexpr int widest = 32, grain = 16;
-
-// Eight tiles of sixteen rows of 64 bytes: four of sums, two of input, two of weights.
-struct alignas(64) Configuration {
-  uint8_t palette = 1, start_row = 0, reserved[14] = {};
-  uint16_t bytes[16] = {64, 64, 64, 64, 64, 64, 64, 64};
-  uint8_t rows[16] = {16, 16, 16, 16, 16, 16, 16, 16};
-};
-
-void begin() {
-  const Configuration configuration;
-  // The compilers' intrinsic does not say that it reads memory.
-  asm volatile("ldtilecfg %0" : : "m"(configuration));
-}
-
-void end() { _tile_release(); }
+constexpr int widest = 2 * tile_rows, grain = tile_rows;
 
 // R times sixteen pixels, B blocks: sums[block][pixel][16].
 template <int R, int B>
@@ -139,14 +125,14 @@ struct Tiles {
 
 constexpr Tiles tiles;
 
-void begin() {}
-void end() {}
+void begin_tiles() {}
+void end_tiles() {}
 void tile_of(const ConvTile& t, int blocks, int pixels) { tiles.by_size[blocks][pixels](t); }
 
 #endif
 
 }  // namespace
 
-const Bf16Simd bf16{{0, widest, widest}, grain, tile_of, round, begin, end};
+const Bf16Simd bf16{{0, widest, widest}, grain, tile_of, round, begin_tiles, end_tiles};
 
 }  // namespace tessera::cpu::TESSERA_LEVEL

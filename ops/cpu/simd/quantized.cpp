@@ -228,43 +228,46 @@ inline void copy_bytes(const std::byte* from, int64_t n, uint8_t flip, std::byte
 }
 
 template <bool widen>
-void copy_pixels(const std::byte* from, int64_t step, int channels, int64_t pixels, uint8_t flip, std::byte* to) {
+void copy_pixels(const std::byte* from, int64_t step, int channels, int64_t pixels, uint8_t flip, std::byte* to,
+                 int64_t to_step) {
   constexpr int pixel = widen ? 32 : 16;
-  if (step == 16 && channels == 16) return copy_bytes<widen>(from, pixels * 16, flip, to);
+  if (step == 16 && channels == 16 && to_step == pixel) return copy_bytes<widen>(from, pixels * 16, flip, to);
   if (channels == 16)
-    for (int64_t p = 0; p < pixels; ++p) copy_bytes<widen>(from + p * step, 16, flip, to + p * pixel);
+    for (int64_t p = 0; p < pixels; ++p) copy_bytes<widen>(from + p * step, 16, flip, to + p * to_step);
   else
-    for (int64_t p = 0; p < pixels; ++p) copy_bytes<widen>(from + p * step, channels, flip, to + p * pixel);
+    for (int64_t p = 0; p < pixels; ++p) copy_bytes<widen>(from + p * step, channels, flip, to + p * to_step);
 }
 
-void copy(const std::byte* from, int64_t step, int channels, int64_t pixels, uint8_t flip, bool widen, std::byte* to) {
-  widen ? copy_pixels<true>(from, step, channels, pixels, flip, to)
-        : copy_pixels<false>(from, step, channels, pixels, flip, to);
+void copy(const std::byte* from, int64_t step, int channels, int64_t pixels, uint8_t flip, bool widen, std::byte* to,
+          int64_t to_step) {
+  widen ? copy_pixels<true>(from, step, channels, pixels, flip, to, to_step)
+        : copy_pixels<false>(from, step, channels, pixels, flip, to, to_step);
 }
 
 template <bool widen, int C>
-void gather_pixels(const std::byte* from, int64_t step, int64_t plane, int64_t pixels, uint8_t flip, std::byte* to) {
-  constexpr int pixel = widen ? 32 : 16;
+void gather_pixels(const std::byte* from, int64_t step, int64_t plane, int64_t pixels, uint8_t flip, std::byte* to,
+                   int64_t to_step) {
   for (int64_t p = 0; p < pixels; ++p) {
     std::byte channels[C * (widen ? 2 : 1)];
     for (int c = 0; c < C; ++c) put<widen>(channels, c, static_cast<uint8_t>(from[p * step + c * plane]) ^ flip);
-    memcpy(to + p * pixel, channels, sizeof channels);
+    memcpy(to + p * to_step, channels, sizeof channels);
   }
 }
 
 template <bool widen>
 void gather_form(const std::byte* from, int64_t step, int64_t plane, int channels, int64_t pixels, uint8_t flip,
-                 std::byte* to) {
+                 std::byte* to, int64_t to_step) {
   constexpr int size = widen ? 2 : 1;
   int c = 0;
-  for (; c + 3 <= channels; c += 3) gather_pixels<widen, 3>(from + c * plane, step, plane, pixels, flip, to + c * size);
-  for (; c < channels; ++c) gather_pixels<widen, 1>(from + c * plane, step, plane, pixels, flip, to + c * size);
+  for (; c + 3 <= channels; c += 3)
+    gather_pixels<widen, 3>(from + c * plane, step, plane, pixels, flip, to + c * size, to_step);
+  for (; c < channels; ++c)
+    gather_pixels<widen, 1>(from + c * plane, step, plane, pixels, flip, to + c * size, to_step);
 }
 
 void gather(const std::byte* from, int64_t step, int64_t plane, int channels, int64_t pixels, uint8_t flip, bool widen,
-            std::byte* to) {
-  widen ? gather_form<true>(from, step, plane, channels, pixels, flip, to)
-        : gather_form<false>(from, step, plane, channels, pixels, flip, to);
+            std::byte* to, int64_t to_step) {
+  (widen ? gather_form<true> : gather_form<false>)(from, step, plane, channels, pixels, flip, to, to_step);
 }
 
 // --- From sums to results ------------------------------------------------------------------------

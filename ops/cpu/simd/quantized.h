@@ -68,13 +68,13 @@ struct QuantSimd {
   /// neighbouring pixels and [16][4] weights; a tap of pairs is two and [16][2].
   void (*depthwise_quads)(const QuantTile&, int64_t pixels, int64_t step);
   void (*depthwise_pairs)(const QuantTile&, int64_t pixels, int64_t step);
-  /// Copies pixels of `channels` bytes that are `step` bytes apart into pixels of sixteen, with the bits of
-  /// `flip` flipped, or widens them to 16 bits.
+  /// Copies pixels of `channels` bytes that are `step` bytes apart into pixels `to_step` bytes apart, with the bits
+  /// of `flip` flipped, or widens them to 16 bits.
   void (*copy)(const std::byte* from, int64_t step, int channels, int64_t pixels, uint8_t flip, bool widen,
-               std::byte* to);
+               std::byte* to, int64_t to_step);
   /// The same from planes: a pixel's channels are `plane` bytes apart.
   void (*gather)(const std::byte* from, int64_t step, int64_t plane, int channels, int64_t pixels, uint8_t flip,
-                 bool widen, std::byte* to);
+                 bool widen, std::byte* to, int64_t to_step);
   /// Results as floats, or rounded to even, `zero` added and clamped to a byte's range.
   void (*to_floats)(const int32_t* sums, const QuantSpan& span, float* out);
   void (*to_bytes)(const int32_t* sums, const QuantSpan& span, int32_t zero, bool is_signed, std::byte* out);
