@@ -130,8 +130,9 @@ class Cpu final : public HostBackend {
       for (const CpuKernel* kernel : found->second)
         if (fits(*kernel, problem)) {
           const int reach = kernel->row_reach ? kernel->row_reach(problem) : -1;
-          out.push_back({kernel, kernel->name, kernel->rank, kernel->in, kernel->out, kernel->in_place,
-                         reach < 0 ? 0 : kernel->row_step, reach});
+          const bool tiles = kernel->rank_by_tiles && level() >= Level::amx;
+          out.push_back({kernel, kernel->name, tiles ? kernel->rank_by_tiles : kernel->rank, kernel->in, kernel->out,
+                         kernel->in_place, reach < 0 ? 0 : kernel->row_step, reach});
         }
     std::stable_sort(out.begin(), out.end(), [](const Offer& a, const Offer& b) { return a.rank > b.rank; });
     if (op.reference || op.view) out.push_back({nullptr, reference_name, 0});

@@ -77,11 +77,9 @@ bool accepts_direct(const Problem& problem) {
   return false;
 }
 
-// Tiles of pairs are faster than all else. Without them pairs take half the multiplications that float32 takes,
-// Winograd's transforms a quarter or less; and a split never pays: it is there to be tested.
-template <ConvForm form, Layout out, bool tiles>
+template <ConvForm form, Layout out>
 bool accepts_cells(const Problem& problem) {
-  return bf16_simd(level()) && (level() >= Level::amx) == tiles && accepts_direct<form, out>(problem);
+  return bf16_simd(level()) && accepts_direct<form, out>(problem);
 }
 
 // The planar form where it is the better one, not only the one without a reorder.
@@ -211,11 +209,14 @@ constexpr CpuKernel by_winograd(Text name, int rank) {
   return kernel;
 }
 
-template <ConvForm form, Layout out, bool tiles>
+// AMX's tiles are faster than all else. Without them pairs take half the multiplications that float32 takes,
+// Winograd's transforms a quarter or less; and a split never pays: it is there to be tested.
+template <ConvForm form, Layout out>
 constexpr CpuKernel by_cells(Text op, Text name) {
-  CpuKernel kernel = direct<form, out>(op, name, tiles ? 7 : form == ConvForm::pairs ? 5 : 1);
+  CpuKernel kernel = direct<form, out>(op, name, form == ConvForm::pairs ? 5 : 1);
+  kernel.rank_by_tiles = 7;
   kernel.precision = form == ConvForm::split ? Precision::bf16x3 : Precision::bf16;
-  kernel.accepts = accepts_cells<form, out, tiles>;
+  kernel.accepts = accepts_cells<form, out>;
   return kernel;
 }
 
@@ -248,14 +249,10 @@ const CpuKernel rows[] = {
     by_winograd<6, blocks>("conv winograd 6", 5),
     by_winograd<6, planes>("conv winograd 6 to planes", 5),
     depthwise("conv depthwise", 5),
-    by_cells<ConvForm::pairs, blocks, false>("Conv", "conv bf16"),
-    by_cells<ConvForm::pairs, planes, false>("Conv", "conv bf16 to planes"),
-    by_cells<ConvForm::pairs, blocks, true>("Conv", "conv bf16 amx"),
-    by_cells<ConvForm::pairs, planes, true>("Conv", "conv bf16 amx to planes"),
-    by_cells<ConvForm::split, blocks, false>("Conv", "conv bf16x3"),
-    by_cells<ConvForm::split, planes, false>("Conv", "conv bf16x3 to planes"),
-    by_cells<ConvForm::split, blocks, true>("Conv", "conv bf16x3 amx"),
-    by_cells<ConvForm::split, planes, true>("Conv", "conv bf16x3 amx to planes"),
+    by_cells<ConvForm::pairs, blocks>("Conv", "conv bf16"),
+    by_cells<ConvForm::pairs, planes>("Conv", "conv bf16 to planes"),
+    by_cells<ConvForm::split, blocks>("Conv", "conv bf16x3"),
+    by_cells<ConvForm::split, planes>("Conv", "conv bf16x3 to planes"),
     direct<ConvForm::blocked, blocks>("Conv", "conv blocked", 4),
     direct<ConvForm::blocked, planes>("Conv", "conv blocked to planes", 4),
     first<blocks>("Conv", "conv first", 4),
@@ -264,14 +261,10 @@ const CpuKernel rows[] = {
     direct<ConvForm::planar, planes>("Conv", "conv planar", 3),
     direct<ConvForm::few, planes>("ConvTranspose", "transposed conv few outputs", 6),
     direct<ConvForm::depthwise, blocks>("ConvTranspose", "transposed conv depthwise", 5),
-    by_cells<ConvForm::pairs, blocks, false>("ConvTranspose", "transposed conv bf16"),
-    by_cells<ConvForm::pairs, planes, false>("ConvTranspose", "transposed conv bf16 to planes"),
-    by_cells<ConvForm::pairs, blocks, true>("ConvTranspose", "transposed conv bf16 amx"),
-    by_cells<ConvForm::pairs, planes, true>("ConvTranspose", "transposed conv bf16 amx to planes"),
-    by_cells<ConvForm::split, blocks, false>("ConvTranspose", "transposed conv bf16x3"),
-    by_cells<ConvForm::split, planes, false>("ConvTranspose", "transposed conv bf16x3 to planes"),
-    by_cells<ConvForm::split, blocks, true>("ConvTranspose", "transposed conv bf16x3 amx"),
-    by_cells<ConvForm::split, planes, true>("ConvTranspose", "transposed conv bf16x3 amx to planes"),
+    by_cells<ConvForm::pairs, blocks>("ConvTranspose", "transposed conv bf16"),
+    by_cells<ConvForm::pairs, planes>("ConvTranspose", "transposed conv bf16 to planes"),
+    by_cells<ConvForm::split, blocks>("ConvTranspose", "transposed conv bf16x3"),
+    by_cells<ConvForm::split, planes>("ConvTranspose", "transposed conv bf16x3 to planes"),
     direct<ConvForm::blocked, blocks>("ConvTranspose", "transposed conv blocked", 4),
     direct<ConvForm::blocked, planes>("ConvTranspose", "transposed conv blocked to planes", 4),
     first<blocks>("ConvTranspose", "transposed conv first", 4),

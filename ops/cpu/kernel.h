@@ -12,6 +12,7 @@ struct CpuKernel {
   Text op, name;
   Text domain = "";
   int rank = 1;
+  int rank_by_tiles = 0;                  ///< its rank where AMX is there, if that is another one
   Precision precision = Precision::fp32;  ///< the one that a session must have asked for; fp32: any
   Layout in = Layout::row_major;          ///< of non-constant 4-D inputs
   Layout out = Layout::row_major;         ///< of 4-D outputs

@@ -105,10 +105,11 @@ void Session::Impl::choose_device() {
   if (vulkan) device_note = "this build has no Vulkan; running on the CPU";
 #endif
   const Precision precision = precision_of(options.precision);
-  if (!device && !cpu::gains_from(precision)) {
-    const Text separator = device_note.empty() ? "" : "; ";
-    device_note += cat(separator, options.precision, " is not faster on this processor: computing in fp32");
-  }
+  const auto add_note = [&](const auto&... words) { device_note += cat(device_note.empty() ? "" : "; ", words...); };
+  if (device && precision != Precision::fp32)
+    add_note("Vulkan computes in fp32, not ", options.precision);
+  else if (!cpu::gains_from(precision))
+    add_note(options.precision, " is not faster on this processor: computing in fp32");
   engine.backends.push_back(cpu::make_backend(precision));
 }
 
