@@ -25,46 +25,83 @@ Edit::Edit(Graph& graph) : graph_(graph), pinned_(graph.values.size()) {
 
 void Edit::refresh() {
   maker_.assign(graph_.values.size(), nullptr);
-  for (auto& users : users_) users.clear();  // rewrites come one after the other: their memory serves again
-  users_.resize(graph_.values.size());
+  first_use_.assign(graph_.values.size(), none);
+  uses_.clear();
   pinned_.resize(graph_.values.size());
-  for (Node& node : graph_.nodes) {
-    if (!node.op) continue;
-    for (const ValueId id : node.in)
-      if (id != absent) users_[id].push_back(&node);
-    for (const ValueId id : node.out)
-      if (id != absent) maker_[id] = &node;
+  for (Node& node : graph_.nodes)
+    if (node.op) link(node);
+}
+
+void Edit::link(Node& node) {
+  for (const ValueId id : node.in) {
+    if (id == absent) continue;
+    uses_.push_back({&node, first_use_[id]});
+    first_use_[id] = static_cast<uint32_t>(uses_.size() - 1);
   }
+  for (const ValueId id : node.out)
+    if (id != absent) maker_[id] = &node;
+}
+
+void Edit::unlink(Node& node) {
+  for (const ValueId id : node.in) {
+    if (id == absent) continue;
+    uint32_t* at = &first_use_[id];
+    while (*at != none && uses_[*at].user != &node) at = &uses_[*at].next;
+    if (*at != none) *at = uses_[*at].next;
+  }
+  for (const ValueId id : node.out)
+    if (id != absent && maker_[id] == &node) maker_[id] = nullptr;
 }
 
 Node* Edit::maker(ValueId id) const { return id == absent ? nullptr : maker_[id]; }
 
-int Edit::uses(ValueId id) const { return static_cast<int>(users_[id].size()) + (pinned_[id] ? 1 : 0); }
+int Edit::uses(ValueId id) const {
+  int count = pinned_[id] ? 1 : 0;
+  for (uint32_t at = first_use_[id]; at != none; at = uses_[at].next) ++count;
+  return count;
+}
 
 Node* Edit::only_user(ValueId id) const {
-  return id != absent && !pinned_[id] && users_[id].size() == 1 ? users_[id][0] : nullptr;
+  if (id == absent || pinned_[id] || first_use_[id] == none) return nullptr;
+  const Use& use = uses_[first_use_[id]];
+  return use.next == none ? use.user : nullptr;
 }
 
 bool Edit::bypass(Node& node, ValueId from) {
   const ValueId out = node.out[0];
-  if (pinned_[out]) {
-    // The output keeps its id: whoever makes `from` makes it directly, if nothing pins `from`.
-    Node* source = maker(from);
-    if (!source || pinned_[from] || value(from).constant) return false;
-    std::replace(source->out.begin(), source->out.end(), from, out);
-    for (Node* user : users_[from]) std::replace(user->in.begin(), user->in.end(), from, out);
-  } else {
-    for (Node* user : users_[out]) std::replace(user->in.begin(), user->in.end(), out, from);
-  }
+  Node* const source = maker(from);
+  // An output keeps its id: whoever makes `from` makes it directly, if nothing pins `from`.
+  const bool keeps = pinned_[out];
+  if (keeps && (!source || pinned_[from] || value(from).constant)) return false;
+  const ValueId gone = keeps ? from : out, stays = keeps ? out : from;
   remove(node);
-  refresh();
+  if (keeps) {
+    std::replace(source->out.begin(), source->out.end(), from, out);
+    maker_[from] = nullptr;
+    maker_[out] = source;
+  }
+  uint32_t* end = &first_use_[gone];
+  for (; *end != none; end = &uses_[*end].next) {
+    auto& in = uses_[*end].user->in;
+    std::replace(in.begin(), in.end(), gone, stays);
+  }
+  *end = first_use_[stays];
+  first_use_[stays] = first_use_[gone];
+  first_use_[gone] = none;
   return true;
 }
 
 void Edit::remove(Node& node) {
+  unlink(node);
   node.op = nullptr;
   node.in.clear();
   node.out.clear();
+}
+
+void Edit::replace(Node& node, Node by) {
+  unlink(node);
+  node = std::move(by);
+  link(node);
 }
 
 ValueId Edit::add_constant(const std::string& name, Tensor tensor) {
@@ -75,7 +112,7 @@ ValueId Edit::add_constant(const std::string& name, Tensor tensor) {
   value.constant = std::make_shared<const Tensor>(std::move(tensor));
   const ValueId id = graph_.add_value(std::move(value));
   maker_.push_back(nullptr);
-  users_.emplace_back();
+  first_use_.push_back(none);
   pinned_.push_back(false);
   return id;
 }
@@ -83,8 +120,8 @@ ValueId Edit::add_constant(const std::string& name, Tensor tensor) {
 bool Edit::finish() {
   const size_t before = graph_.nodes.size();
   std::erase_if(graph_.nodes, [](const Node& node) { return node.op == nullptr; });
-  // Backwards, so that a chain of dead nodes goes in one sweep.
   refresh();
+  // Backwards, so that a chain of dead nodes goes in one sweep.
   std::vector<int> left(graph_.values.size());
   for (ValueId id = 0; id < left.size(); ++id) left[id] = uses(id);
   for (size_t i = graph_.nodes.size(); i-- > 0;) {

@@ -27,17 +27,30 @@ class Edit {
   bool bypass(Node& node, ValueId from);
   /// Marks the node for removal; its outputs must be unused or made by another node now.
   void remove(Node& node);
+  /// Makes the node another one.
+  void replace(Node& node, Node by);
   /// A new constant.
   ValueId add_constant(const std::string& name, Tensor tensor);
   /// Drops removed nodes, then nodes whose outputs nobody reads; true if any was dropped.
   bool finish();
-  /// Rebuilds what is known of makers and users, after nodes were changed by hand.
+  /// Rebuilds what is known of makers and users, after nodes were changed by other means than these.
   void refresh();
 
  private:
+  // The readers of a value are a list within one vector; a node is there once for each of its inputs.
+  static constexpr uint32_t none = ~uint32_t{0};
+  struct Use {
+    Node* user;
+    uint32_t next;
+  };
+
+  void link(Node& node);
+  void unlink(Node& node);
+
   Graph& graph_;
   std::vector<Node*> maker_;
-  std::vector<std::vector<Node*>> users_;
+  std::vector<Use> uses_;
+  std::vector<uint32_t> first_use_;
   std::vector<bool> pinned_;
 };
 
@@ -47,7 +60,8 @@ bool edit_each(Graph& graph, const Body& body) {
   Edit edit(graph);
   bool changed = false;
   for (Node& node : graph.nodes) changed |= body(edit, node);
-  return edit.finish() || changed;
+  if (changed) edit.finish();
+  return changed;
 }
 
 /// Whether the node is that operator of the standard.

@@ -246,7 +246,8 @@ bool find_quantized(Graph& graph, const Fits&) {
     if (!node.op || !node.epilogue.empty() || !node.op->domain.empty()) continue;
     changed |= find_product(edit, node) || find_operator(edit, node);
   }
-  return edit.finish() || changed;
+  if (changed) edit.finish();
+  return changed;
 }
 
 }  // namespace tessera::optimizer

@@ -200,9 +200,8 @@ bool fuse(Edit& edit, Node& user, const Fits& fits, bool heavy) {
     };
     if (!extends(true) && !extends(false)) continue;
     // At the user's place: there the other operand is known to be made.
-    user = std::move(extended);
     edit.remove(*maker);
-    edit.refresh();
+    edit.replace(user, std::move(extended));
     return true;
   }
   return false;
@@ -216,7 +215,8 @@ bool fuse_epilogue(Graph& graph, const Fits& fits) {
   for (const bool heavy : {true, false})
     for (Node& node : graph.nodes)
       if (node.op && !node.in.empty()) changed |= fuse(edit, node, fits, heavy);
-  return edit.finish() || changed;
+  if (changed) edit.finish();
+  return changed;
 }
 
 }  // namespace tessera::optimizer

@@ -218,7 +218,8 @@ bool keep_quantized(Graph& graph, const Fits& fits) {
   for (Node& node : graph.nodes)
     if (node.op && !node.in.empty())
       changed |= drop_activation(edit, node) || move_integers(edit, node, fits) || average_integers(edit, node, fits);
-  return edit.finish() || changed;
+  if (changed) edit.finish();
+  return changed;
 }
 
 }  // namespace tessera::optimizer

@@ -15,7 +15,8 @@ constexpr int64_t most_work = int64_t{1} << 26;
 // A Conv of one group with constant float32 weights and bias, and no epilogue.
 struct Linear {
   Node* node = nullptr;
-  Tensor weights, bias;  // no bytes: no bias
+  const Tensor* constant = nullptr;
+  Tensor weights, bias;  // weights once they are fetched; no bytes: no bias
   int64_t out = 0, in = 0, taps = 0;
 
   bool read(Edit& edit, Node* conv) {
@@ -23,20 +24,23 @@ struct Linear {
     const AttrReader attrs(*conv);
     if (attrs.has("quantized") || attrs.integer("group") != 1) return false;
     const bool biased = conv->in.size() > 2 && conv->in[2] != absent;
-    const auto get = [&](size_t input, Tensor* tensor) {
-      const Tensor* constant = edit.constant(conv->in[input]);
-      if (!constant || constant->type.dtype != DType::float32) return false;
-      *tensor = constant->aligned();
-      return true;
+    const auto get = [&](size_t input) {
+      const Tensor* found = edit.constant(conv->in[input]);
+      return found && found->type.dtype == DType::float32 ? found : nullptr;
     };
-    if (!get(1, &weights) || (biased && !get(2, &bias))) return false;
-    const Shape& shape = weights.type.shape;
+    constant = get(1);
+    if (!constant || (biased && !get(2))) return false;
+    if (biased) bias = get(2)->aligned();
+    const Shape& shape = constant->type.shape;
     if (shape.rank() < 3 || shape.elements() == 0) return false;
     node = conv;
     out = shape[0], in = shape[1], taps = shape.elements() / (out * in);
     return !biased || bias.type.shape.elements() == out;
   }
 
+  const Shape& shape() const { return constant->type.shape; }
+  // In a model file they may lie anywhere: a copy, for those that will be merged.
+  void fetch() { weights = constant->aligned(); }
   double weight(int64_t m, int64_t c, int64_t tap) const { return weights.as<float>()[(m * in + c) * taps + tap]; }
   double shift(int64_t m) const { return bias.bytes ? bias.as<float>()[m] : 0.0; }
   bool is_biased() const {
@@ -89,7 +93,7 @@ struct Sum {
 };
 
 Shape kernel_of(const Linear& conv, int64_t out, int64_t in) {
-  Shape shape = conv.weights.type.shape;
+  Shape shape = conv.shape();
   shape[0] = out, shape[1] = in;
   return shape;
 }
@@ -99,7 +103,7 @@ bool merge_chain(Edit& edit, Node& node) {
   Linear first, second;
   if (!second.read(edit, &node) || !first.read(edit, edit.maker(node.in[0]))) return false;
   if (edit.only_user(first.node->out[0]) != &node || second.in != first.out) return false;
-  if (first.weights.type.shape.rank() != second.weights.type.shape.rank()) return false;
+  if (first.shape().rank() != second.shape().rank()) return false;
   const bool behind = is_pointwise(second);
   // Beyond the border `second` sees zeros, which are not what `first` would make there if it has a bias.
   if (!behind && (!is_pointwise(first) || (first.is_biased() && has_pads(second)))) return false;
@@ -107,6 +111,8 @@ bool merge_chain(Edit& edit, Node& node) {
   if (merged > first.out * first.in * first.taps + second.out * second.in * second.taps) return false;
   if (merged > most_work / first.out) return false;
 
+  first.fetch();
+  second.fetch();
   Sum sum(second.out, first.in, taps);
   for (int64_t m = 0; m < second.out; ++m) {
     sum.bias[static_cast<size_t>(m)] = second.shift(m);
@@ -137,7 +143,7 @@ bool cover(const Linear (&parts)[2], size_t axis, size_t axes, Cover* cover) {
   for (size_t i = 0; i < 2; ++i) {
     const List<int64_t> pads = AttrReader(*parts[i].node).integers("pads");
     if (!pads.empty() && pads.size() != 2 * axes) return false;
-    const int64_t kernel = parts[i].weights.type.shape[2 + axis];
+    const int64_t kernel = parts[i].shape()[2 + axis];
     begin[i] = pads.empty() ? 0 : pads[axis];
     end[i] = kernel - begin[i];
     const int64_t behind = pads.empty() ? 0 : pads[axes + axis];
@@ -167,8 +173,8 @@ bool merge_sum(Edit& edit, Node& add) {
   if (!unit && !std::equal(step[0].begin(), step[0].end(), step[1].begin(), step[1].end())) return false;
   if (parts[0].node->in[0] != parts[1].node->in[0] || parts[0].out != parts[1].out || parts[0].in != parts[1].in)
     return false;
-  const size_t rank = parts[0].weights.type.shape.size(), axes = rank - 2;
-  if (parts[1].weights.type.shape.size() != rank || axes > 3) return false;
+  const size_t rank = parts[0].shape().size(), axes = rank - 2;
+  if (parts[1].shape().size() != rank || axes > 3) return false;
   std::array<Cover, 3> covers{};
   Shape shape = kernel_of(parts[0], parts[0].out, parts[0].in);
   std::vector<int64_t> pads(2 * axes), kernel(axes);
@@ -180,9 +186,10 @@ bool merge_sum(Edit& edit, Node& add) {
   const int64_t pairs = parts[0].out * parts[0].in, taps = shape.elements() / pairs;
   if (taps > parts[0].taps + parts[1].taps) return false;
 
+  for (Linear& part : parts) part.fetch();
   Sum sum(parts[0].out, parts[0].in, taps);
   for (size_t i = 0; i < 2; ++i) {
-    const Shape& own = parts[i].weights.type.shape;
+    const Shape& own = parts[i].shape();
     for (int64_t t = 0; t < parts[i].taps; ++t) {
       int64_t rest = t, place = 0, scale = 1;
       for (size_t a = axes; a-- > 0; rest /= own[2 + a], scale *= kernel[a])

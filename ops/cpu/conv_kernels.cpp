@@ -26,8 +26,21 @@ bool fits(const Problem& problem) {
          problem.in[1].shape.elements() > 0;
 }
 
-ConvGeometry geometry_of(const Problem& problem) {
-  return conv_geometry(problem.node, problem.in[0].shape, problem.in[1].shape);
+// Every row of the table asks for the geometry of the same problem: the last one is kept, and its attributes with
+// it, so that their address stays theirs.
+const ConvGeometry& geometry_of(const Problem& problem) {
+  struct Last {
+    const OpDef* op = nullptr;
+    std::shared_ptr<const Attrs> attrs;
+    Shape x, w;
+    ConvGeometry geometry;
+  };
+  static thread_local Last last;
+  const Node& node = problem.node;
+  const Shape &x = problem.in[0].shape, &w = problem.in[1].shape;
+  if (last.op != node.op || last.attrs != node.attrs || last.x != x || last.w != w)
+    last = {node.op, node.attrs, x, w, conv_geometry(node, x, w)};
+  return last.geometry;
 }
 
 // Fewer input channels than this are read faster from planes than from blocks with idle lanes.
@@ -60,7 +73,7 @@ template <ConvForm form, Layout out>
 bool accepts_direct(const Problem& problem) {
   if (!fits(problem)) return false;
   const bool flat_only = problem.in[0].shape.rank() != 4;
-  const ConvGeometry g = geometry_of(problem);
+  const ConvGeometry& g = geometry_of(problem);
   const int64_t group_in = g.in_channels / g.groups, group_out = g.out_channels / g.groups;
   const bool whole_groups = g.groups == 1 || group_out % 16 == 0;
   if (flat_only && (form != ConvForm::planar || out != Layout::row_major)) return false;
@@ -92,7 +105,7 @@ template <ConvForm form, Layout out>
 bool accepts_epilogue(const Problem& problem) {
   if (!Epilogue::fits(problem, out)) return false;
   if (Epilogue::shuffle_of(problem.node) == 1) return true;
-  const ConvGeometry g = geometry_of(problem);
+  const ConvGeometry& g = geometry_of(problem);
   if (out == Layout::nchw16c) return g.groups == 1 && form != ConvForm::depthwise && form != ConvForm::few;
   // Sums of few outputs leave in planes, where a DepthToSpace is the first thing that can be done to them.
   if (form == ConvForm::few) return problem.node.epilogue.front().row == Fused::depth_to_space;
@@ -119,7 +132,7 @@ bool may_transform(const Problem& problem) {
 template <int step>
 bool accepts_winograd(const Problem& problem) {
   if (!may_transform(problem)) return false;
-  const ConvGeometry g = geometry_of(problem);
+  const ConvGeometry& g = geometry_of(problem);
   return prefers_winograd(g) && winograd_step(g) == step;
 }
 
@@ -144,7 +157,7 @@ void run(const Args& args, Threads& threads) noexcept {
 
 // Of one picture whose height stays as it is.
 int row_reach(const Problem& problem) {
-  const ConvGeometry g = geometry_of(problem);
+  const ConvGeometry& g = geometry_of(problem);
   const WindowAxis& h = g.window.axis[1];
   if (g.batch != 1 || problem.in[0].shape.rank() != 4 || h.stride != 1 || h.in != h.out) return -1;
   return static_cast<int>(std::max(h.pad_begin, h.reach() - 1 - h.pad_begin));
