@@ -203,14 +203,11 @@ int64_t cell_parts(const Product& p) { return p.precision == Precision::bf16x3 ?
 int64_t packed_depth(const Product& p) { return cell_blocks_of(p.k) * 16; }
 int64_t cell_row_step(const Bf16Simd& simd) { return simd.pixels[2]; }
 
-struct CellScratch {
-  int64_t left, tail;  // floats: rounded rows, and a tile at the right edge
-
-  explicit CellScratch(const Product& p, const Bf16Simd& simd)
-      : left(cell_parts(p) * std::min(packed_depth(p), depth_cells) * cell_row_step(simd) * row_panels +
-             Bf16Simd::max_grain * 16),
-        tail(simd.pixels[2] * cell_columns) {}
-};
+// Floats for the rounded rows of one block.
+int64_t cell_floats(const Product& p, const Bf16Simd& simd) {
+  const int64_t depth = std::min(packed_depth(p), depth_cells);
+  return cell_parts(p) * depth * cell_row_step(simd) * row_panels + Bf16Simd::max_grain * 16;
+}
 
 // One row of cells, zeros behind the last column and depth.
 void pack_cell_row(const Product& p, const float* b, int64_t k, int64_t columns, int64_t width, bool residue,
@@ -248,8 +245,7 @@ class CellMultiplier {
         pieces_(pieces),
         object_(object),
         finish_(finish),
-        simd_(*bf16_simd(level())),
-        sizes_(p, simd_) {}
+        simd_(*bf16_simd(level())) {}
 
   void run(Threads& threads) {
     const bool little = p_.batch * p_.m * p_.n * p_.k < little_work;
@@ -274,7 +270,7 @@ class CellMultiplier {
     const int64_t rows = std::min(grid_.rows, p_.m - row), columns = std::min(grid_.columns, p_.n - column);
     const int64_t parts = cell_parts(p_), depth = packed_depth(p_), wide = round_up(p_.n, 16);
     const float* packed = data_.packed + offsets_.right_of(batch) * parts * depth * wide;
-    auto* left = reinterpret_cast<float*>(data_.scratch) + (sizes_.left + sizes_.tail) * worker;
+    auto* left = reinterpret_cast<float*>(data_.scratch) + cell_floats(p_, simd_) * worker;
     float* out = data_.out + (batch * p_.m + row) * p_.n + column;
     for (int64_t first = 0; first < depth; first += depth_cells) {
       const int64_t cells = std::min(depth - first, depth_cells), part = cells * rows;
@@ -296,8 +292,7 @@ class CellMultiplier {
         tile.block_stride = rows * 16;
         tile.out_block = 16;
         tile.fetch = right + parts * panel;
-        run_panel(tile, rows, width, out + j, data_.bias && first == 0 ? data_.bias + column + j : nullptr, first > 0,
-                  left + sizes_.left);
+        run_panel(tile, rows, width, out + j, data_.bias && first == 0 ? data_.bias + column + j : nullptr, first > 0);
       }
     }
     if (pieces_ == Pieces::none) return;
@@ -306,28 +301,23 @@ class CellMultiplier {
       finish_(object_, batch * p_.m + row + i, column, out + i * p_.n, std::min(step, rows - i) * columns);
   }
 
-  // Rows times the columns of a panel. Tiles store whole blocks of columns: those at the right edge go by way of
-  // `edge`.
-  void run_panel(ConvTile& tile, int64_t rows, int64_t width, float* out, const float* bias, bool again,
-                 float* edge) const {
+  // Rows times the columns of a panel.
+  void run_panel(ConvTile& tile, int64_t rows, int64_t width, float* out, const float* bias, bool again) const {
     const int blocks = static_cast<int>((width + 15) / 16);
     const bool whole = width % 16 == 0;
     float padded[cell_columns] = {};
-    if (bias) tile.bias = whole ? bias : padded;
     if (bias && !whole) std::copy_n(bias, width, padded);
+    if (bias) tile.bias = whole ? bias : padded;
+    tile.columns = whole ? 0 : static_cast<int>(width);
     const int64_t tiles = (rows + simd_.pixels[blocks] - 1) / simd_.pixels[blocks];
-    tile.out_pixel = whole ? p_.n : cell_columns;
+    tile.out_pixel = p_.n;
     tile.fetch_step = (blocks * 16 + tiles - 1) / tiles;
     for (int64_t i = 0, begin = 0, end = 0; i < tiles; ++i, begin = end) {
       end = std::min(rows, round_up(rows * (i + 1) / tiles, simd_.grain));
       tile.at = begin * 16;
-      tile.out = whole ? out + begin * p_.n : edge;
+      tile.out = out + begin * p_.n;
       if (again) tile.end.add = tile.out;
-      for (int64_t r = begin; r < end && again && !whole; ++r)
-        std::copy_n(out + r * p_.n, width, edge + (r - begin) * cell_columns);
       simd_.tile(tile, blocks, static_cast<int>(end - begin));
-      for (int64_t r = begin; r < end && !whole; ++r)
-        std::copy_n(edge + (r - begin) * cell_columns, width, out + r * p_.n);
       tile.fetch += tile.fetch_step * tile.blocks * 16;
     }
   }
@@ -339,7 +329,6 @@ class CellMultiplier {
   const void* object_;
   FinishCall finish_;
   const Bf16Simd& simd_;
-  const CellScratch sizes_;
   Grid grid_{};
 };
 
@@ -372,10 +361,8 @@ void pack_right(const Product& p, const float* b, float* out, Threads* threads) 
 }
 
 int64_t product_scratch(const Product& p, bool packed, int threads) {
-  if (p.precision != Precision::fp32) {
-    const CellScratch sizes(p, *bf16_simd(level()));
-    return (sizes.left + sizes.tail) * threads * static_cast<int64_t>(sizeof(float));
-  }
+  if (p.precision != Precision::fp32)
+    return cell_floats(p, *bf16_simd(level())) * threads * static_cast<int64_t>(sizeof(float));
   const GemmSimd& simd = gemm_simd(level());
   if (is_dots(p, packed)) return 0;
   int64_t floats = left_floats(simd) * threads;

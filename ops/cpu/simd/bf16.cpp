@@ -76,14 +76,18 @@ template <int B>
 void store_pixels(const ConvTile& t, const float* sums, int pixels) {
   V bias[B];
   for (int b = 0; b < B; ++b) bias[b] = t.bias ? load(t.bias + b * 16) : V(0.0f);
-  ConvEnd ending = t.end;
-  float* out = t.out;
-  for (int p = 0; p < pixels; ++p, sums += 16, out += t.out_pixel) {
+  ConvTile row = t;
+  for (int p = 0; p < pixels; ++p, sums += 16) {
     V sum[1][B];
     for (int b = 0; b < B; ++b) sum[0][b] = load(sums + b * widest * 16) + bias[b];
-    finish<1, B>(sum, ending, t.out_pixel, t.out_block);
-    for (int b = 0; b < B; ++b) store(out + b * t.out_block, sum[0][b]);
-    if (ending.add) ending.add += t.out_pixel;
+    if (row.columns) {
+      store_columns<1, B>(sum, row);
+    } else {
+      finish<1, B>(sum, row.end, t.out_pixel, t.out_block);
+      for (int b = 0; b < B; ++b) store(row.out + b * t.out_block, sum[0][b]);
+    }
+    row.out += t.out_pixel;
+    if (row.end.add) row.end.add += t.out_pixel;
   }
 }
 
@@ -103,6 +107,7 @@ void tile_of(const ConvTile& t, int blocks, int pixels) {
 constexpr int widest = ConvSimd::max_pixels, grain = 1;
 
 struct Pairs {
+  static constexpr bool counts_columns = true;
   static V add(const V& sum, const V& x, const V& w) {
     return V(_mm512_dpbf16_ps(sum, reinterpret_cast<__m512bh>(x.data), reinterpret_cast<__m512bh>(w.data)));
   }

@@ -32,6 +32,7 @@ struct ConvTile {
   int64_t out_pixel;  ///< floats between output pixels
   int64_t out_block;  ///< floats between output blocks
   ConvEnd end;        ///< tiles only
+  int columns;        ///< tiles of bf16: the outputs that are stored and added to; 0: all
   /// Blocked: memory that will be needed soon, brought near `fetch_step` floats further with every
   /// input channel, and `fetch_jump` more with every input block.
   const float* fetch;

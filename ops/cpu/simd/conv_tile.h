@@ -11,6 +11,7 @@ namespace {
 constexpr int per_block = 16 / lanes;  // vectors per block of sixteen channels
 
 struct Floats {
+  static constexpr bool counts_columns = false;
   static V add(const V& sum, const V& x, const V& w) { return fmadd(x, w, sum); }
 };
 
@@ -58,6 +59,20 @@ inline __attribute__((always_inline)) void finish(V (&sum)[P][N], const ConvEnd&
   }
 }
 
+// The first `columns` sums of each pixel, added to what is there if the end says so: rows of a product.
+template <int P, int N>
+inline __attribute__((always_inline)) void store_columns(V (&sum)[P][N], const ConvTile& t) {
+  for (int p = 0; p < P; ++p)
+#pragma GCC unroll 8
+    for (int j = 0; j < N; ++j) {
+      const int here = t.columns - j * lanes, n = here < lanes ? here : lanes;
+      const int64_t at = p * t.out_pixel + (j / per_block) * t.out_block + (j % per_block) * lanes;
+      if (n <= 0) continue;
+      const V value = t.end.add ? sum[p][j] + load_part(t.end.add + at, n) : sum[p][j];
+      store_part(t.out + at, value, n);
+    }
+}
+
 // The next weights and what is added to the outputs come from far while sums are made.
 inline void fetch(const float* p) { __builtin_prefetch(p, 0, 3); }
 
@@ -94,6 +109,8 @@ void tile(const ConvTile& t) {
       for (int b = t.blocks; b > 0; --b, x += block_stride, w += B * 16) add_channel<Form, P, N, 1>(sum, x, w);
     }
   }
+  if constexpr (Form::counts_columns)
+    if (t.columns) return store_columns<P, N>(sum, t);
   finish<P, N>(sum, t.end, t.out_pixel, t.out_block);
 #pragma GCC unroll 16
   for (int p = 0; p < P; ++p) {
