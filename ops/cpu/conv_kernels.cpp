@@ -90,9 +90,17 @@ bool accepts_direct(const Problem& problem) {
   return false;
 }
 
+// Without AMX a 1x1 convolution of far pixels and few channels waits for memory, and rounding makes it wait longer.
+bool gains_from_pairs(const Problem& problem) {
+  constexpr int64_t near_bytes = 4 << 20, many_channels = 128;
+  const ConvGeometry& g = geometry_of(problem);
+  return level() >= Level::amx || g.window.taps() > 1 || std::min(g.in_channels, g.out_channels) >= many_channels ||
+         problem.in[0].bytes() + problem.out[0].bytes() <= near_bytes;
+}
+
 template <ConvForm form, Layout out>
 bool accepts_cells(const Problem& problem) {
-  return bf16_simd(level()) && accepts_direct<form, out>(problem);
+  return bf16_simd(level()) && accepts_direct<form, out>(problem) && gains_from_pairs(problem);
 }
 
 // The planar form where it is the better one, not only the one without a reorder.
