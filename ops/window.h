@@ -17,6 +17,11 @@ struct WindowAxis {
   int64_t reach() const { return (kernel - 1) * dilation + 1; }
   /// Where tap `k` of output `o` reads; outside [0, in) it lies in the padding.
   int64_t at(int64_t o, int64_t k) const { return o * stride - pad_begin + k * dilation; }
+  /// Which of `count` inputs start, start + step, ... there are: the others lie in the padding.
+  Rows within(int64_t start, int64_t step, int64_t count) const {
+    const int64_t begin = std::clamp<int64_t>((std::max<int64_t>(0, -start) + step - 1) / step, 0, count);
+    return {begin, std::clamp<int64_t>(start < in ? (in - start + step - 1) / step : 0, begin, count)};
+  }
 };
 
 /// The last `rank` of three axes (depth, height, width) slide; the others are of extent one, so that

@@ -29,7 +29,7 @@ constexpr Pass list[] = {
 };
 
 void run_all(Graph& graph, bool with_types, const Fits& fits) {
-  Edit(graph).finish();
+  Edit(graph).finish();  // what nobody reads goes even where no rewrite changes anything
   // A rewrite may make room for another: again until nothing changes, within reason.
   for (int round = 0; round < 4; ++round) {
     bool changed = false;

@@ -203,7 +203,6 @@ class Direct {
   int64_t input_row(int64_t y, int64_t tap) const;
   void load(Band& band, float* buffer) const;
   bool uses_row(int64_t row) const;
-  Rows columns_within(int64_t start) const;
   void round_columns(const float* row, int64_t plane, int64_t block, int64_t start, float* to) const;
   void copy_columns(const float* row, int64_t start, float* to) const;
   void run_unit(const Band& band, int64_t group, int64_t unit) const;
@@ -281,16 +280,14 @@ void Direct::load(Band& band, float* buffer) const {
   band.row_stride = s_.buffer_blocks * band.block_stride;
   for (int64_t row = first; row <= last; ++row) {
     if (!uses_row(row)) continue;
-    const auto to = [&](int64_t b, int phase) {
-      return buffer + (row - first) * band.row_stride + b * band.block_stride + phase * band.phase_stride;
-    };
-    for (int phase = 0; phase < s_.phases; ++phase)
-      if (bf16_)
-        for (int64_t b = 0; b < s_.buffer_blocks; ++b)
-          round_columns(picture + row * line, plane, b, band.first_column + phase, to(b, phase));
-      else
-        for (int64_t b = 0; b < s_.buffer_blocks; ++b)
-          copy_columns(picture + b * plane + row * line, band.first_column + phase, to(b, phase));
+    for (int64_t b = 0; b < s_.buffer_blocks; ++b)
+      for (int phase = 0; phase < s_.phases; ++phase) {
+        float* to = buffer + (row - first) * band.row_stride + b * band.block_stride + phase * band.phase_stride;
+        if (bf16_)
+          round_columns(picture + row * line, plane, b, band.first_column + phase, to);
+        else
+          copy_columns(picture + b * plane + row * line, band.first_column + phase, to);
+      }
   }
 }
 
@@ -303,16 +300,10 @@ bool Direct::uses_row(int64_t row) const {
   return false;
 }
 
-// Which of the columns start, start + phases, ... of a buffer's row the picture has.
-Rows Direct::columns_within(int64_t start) const {
-  const int64_t in = s_.wide().in, step = s_.phases, count = s_.positions;
-  const int64_t begin = std::clamp<int64_t>(ceil_div(std::max<int64_t>(0, -start), step), 0, count);
-  return {begin, std::clamp<int64_t>(start < in ? ceil_div(in - start, step) : 0, begin, count)};
-}
-
-// Those columns of an input row as cells: of channels 32 * block and on, or of what rounding left of them.
+// Columns start, start + phases, ... of an input row as cells, zeros beyond its ends: of channels 32 * block and on, or
+// of what rounding left of them.
 void Direct::round_columns(const float* row, int64_t plane, int64_t block, int64_t start, float* to) const {
-  const auto [begin, end] = columns_within(start);
+  const auto [begin, end] = s_.wide().within(start, s_.phases, s_.positions);
   const int64_t channels = s_.geometry.in_channels, blocks = cell_blocks_of(channels), from = block % blocks;
   const float* low = row + 2 * from * plane + (start + begin * s_.phases) * 16;
   std::fill(to, to + begin * 16, 0.0f);
@@ -321,10 +312,10 @@ void Direct::round_columns(const float* row, int64_t plane, int64_t block, int64
   std::fill(to + end * 16, to + s_.positions * 16, 0.0f);
 }
 
-// Those columns of an input row as they are, zeros beyond its ends.
+// The same columns as they are.
 void Direct::copy_columns(const float* row, int64_t start, float* to) const {
   const int64_t step = s_.phases, pixel = s_.pixel, count = s_.positions;
-  const auto [begin, end] = columns_within(start);
+  const auto [begin, end] = s_.wide().within(start, s_.phases, s_.positions);
   std::fill(to, to + begin * pixel, 0.0f);
   const float* from = row + (start + begin * step) * pixel;
   if (step == 1) {

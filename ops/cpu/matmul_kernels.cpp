@@ -100,10 +100,9 @@ bool accepts_gemm(const Problem& problem) {
 bool will_be_packed(const Problem& problem, const Product& p) { return problem.constants[1] && p.n > 1 && p.k > 0; }
 
 // Products of rounded numbers want a constant right matrix of more than one column and rows on the left.
+template <bool (*accepts)(const Problem&)>
 bool accepts_cells(const Problem& problem) {
-  const Text op = problem.node.op->name;
-  if (!bf16_simd(level())) return false;
-  if (!(op == "MatMul" ? accepts_matmul : op == "Gemm" ? accepts_gemm : accepts_fused)(problem)) return false;
+  if (!bf16_simd(level()) || !accepts(problem)) return false;
   const Product p = decode(AttrReader(problem.node), problem.in[0].shape, problem.in[1].shape).product;
   return will_be_packed(problem, p) && p.a_depth == 1 && p.alpha == 1;
 }
@@ -208,9 +207,9 @@ constexpr CpuKernel product(Text op, Text name, bool (*accepts)(const Problem&))
 }
 
 // A split pays with AMX only; without, it is there to be tested.
-template <Precision precision>
+template <Precision precision, bool (*accepts)(const Problem&)>
 constexpr CpuKernel cells(Text op, Text name) {
-  CpuKernel kernel = product<precision>(op, name, accepts_cells);
+  CpuKernel kernel = product<precision>(op, name, accepts_cells<accepts>);
   kernel.rank = precision == Precision::bf16 ? 2 : 0;
   kernel.rank_by_tiles = 2;
   return kernel;
@@ -222,12 +221,12 @@ constexpr CpuKernel rows[] = {
     product<fp32>("MatMul", "matmul", accepts_matmul),
     product<fp32>("FusedMatMul", "fused_matmul", accepts_fused),
     product<fp32>("Gemm", "gemm", accepts_gemm),
-    cells<bf16>("MatMul", "matmul bf16"),
-    cells<bf16>("FusedMatMul", "fused_matmul bf16"),
-    cells<bf16>("Gemm", "gemm bf16"),
-    cells<bf16x3>("MatMul", "matmul bf16x3"),
-    cells<bf16x3>("FusedMatMul", "fused_matmul bf16x3"),
-    cells<bf16x3>("Gemm", "gemm bf16x3"),
+    cells<bf16, accepts_matmul>("MatMul", "matmul bf16"),
+    cells<bf16, accepts_fused>("FusedMatMul", "fused_matmul bf16"),
+    cells<bf16, accepts_gemm>("Gemm", "gemm bf16"),
+    cells<bf16x3, accepts_matmul>("MatMul", "matmul bf16x3"),
+    cells<bf16x3, accepts_fused>("FusedMatMul", "fused_matmul bf16x3"),
+    cells<bf16x3, accepts_gemm>("Gemm", "gemm bf16x3"),
 };
 
 }  // namespace

@@ -61,21 +61,83 @@ Grid divide(const Product& p, int64_t mr, int64_t nr, int threads) {
   }
 }
 
-class Multiplier {
+// A part of one product's output.
+struct Block {
+  int64_t batch, row, column, rows, columns;
+  float* out;
+};
+
+// What every way to multiply shares: what it is given, how the output is divided, how a block is finished.
+class BlockedProduct {
  public:
-  Multiplier(const Product& p, const ProductData& data, const BatchOffsets& offsets, Pieces pieces, const void* object,
-             FinishCall finish)
+  BlockedProduct(const Product& p, const ProductData& data, const BatchOffsets& offsets, Pieces pieces,
+                 const void* object, FinishCall finish)
       : p_(p),
         data_(data),
         offsets_(offsets),
         pieces_(pieces),
         object_(object),
         finish_(finish),
-        simd_(gemm_simd(level())) {}
+        little_(p.batch * p.m * p.n * p.k < little_work) {}
+
+ protected:
+  // Calls body(begin, end, worker) for ranges of items, on one thread if there is little work.
+  template <class Body>
+  void parallel(Threads& threads, int64_t items, int64_t grain, const Body& body) const {
+    if (little_)
+      body(0, items, 0);
+    else
+      threads.parallel(items, grain, body);
+  }
+
+  // Calls body(block, worker) for blocks of panels of `mr` rows and `nr` columns, which it makes, and finishes them.
+  template <class Body>
+  void each_block(Threads& threads, int64_t mr, int64_t nr, const Body& body) const {
+    const Grid grid = divide(p_, mr, nr, little_ ? 1 : threads.count());
+    parallel(threads, p_.batch * grid.row_blocks * grid.column_blocks, 1, [&](int64_t begin, int64_t end, int worker) {
+      for (int64_t i = begin; i < end; ++i) {
+        const Block block = at(grid, i);
+        body(block, worker);
+        finish(block, mr);
+      }
+    });
+  }
+
+  const Product& p_;
+  const ProductData& data_;
+  const BatchOffsets& offsets_;
+  const Pieces pieces_;
+  const void* object_;
+  FinishCall finish_;
+  const bool little_;
+
+ private:
+  Block at(const Grid& grid, int64_t index) const {
+    const int64_t rest = index / grid.column_blocks, batch = rest / grid.row_blocks;
+    const int64_t row = rest % grid.row_blocks * grid.rows, column = index % grid.column_blocks * grid.columns;
+    return {batch,
+            row,
+            column,
+            std::min(grid.rows, p_.m - row),
+            std::min(grid.columns, p_.n - column),
+            data_.out + (batch * p_.m + row) * p_.n + column};
+  }
+
+  // Whole rows may be joined, `mr` at a time.
+  void finish(const Block& b, int64_t mr) const {
+    if (pieces_ == Pieces::none) return;
+    const int64_t step = pieces_ == Pieces::joined && b.columns == p_.n ? mr : 1;
+    for (int64_t i = 0; i < b.rows; i += step)
+      finish_(object_, b.batch * p_.m + b.row + i, b.column, b.out + i * p_.n, std::min(step, b.rows - i) * b.columns);
+  }
+};
+
+class Multiplier : BlockedProduct {
+ public:
+  using BlockedProduct::BlockedProduct;
 
   void run(Threads& threads) {
-    const bool little = p_.batch * p_.m * p_.n * p_.k < little_work;
-    if (is_dots(p_, data_.packed)) return run_dots(threads, little);
+    if (is_dots(p_, data_.packed)) return run_dots(threads);
     direct_ = reads_right_directly(p_, data_.packed, simd_);
     packed_ = data_.packed;
     in_place_ = p_.alpha == 1 && reads_left_in_place(p_.a_row, p_.a_depth);
@@ -84,22 +146,14 @@ class Multiplier {
     tail_ = scratch + left_floats(simd_) * threads.count();
     if (!packed_ && !direct_) {
       float* all = tail_;
-      pack_right(p_, data_.b, all, little ? nullptr : &threads);
+      pack_right(p_, data_.b, all, little_ ? nullptr : &threads);
       packed_ = all;
     }
-    grid_ = divide(p_, simd_.mr, simd_.nr, little ? 1 : threads.count());
-    const int64_t blocks = p_.batch * grid_.row_blocks * grid_.column_blocks;
-    const auto body = [&](int64_t begin, int64_t end, int worker) {
-      for (int64_t i = begin; i < end; ++i) block(i, worker);
-    };
-    if (little)
-      body(0, blocks, 0);
-    else
-      threads.parallel(blocks, 1, body);
+    each_block(threads, simd_.mr, simd_.nr, [&](const Block& b, int worker) { block(b, worker); });
   }
 
  private:
-  void run_dots(Threads& threads, bool little) const {
+  void run_dots(Threads& threads) const {
     const auto body = [&](int64_t begin, int64_t end, int) {
       for (int64_t i = begin; i < end; ++i) {
         const int64_t column = i % p_.n, row = i / p_.n, batch = row / p_.m;
@@ -109,19 +163,11 @@ class Multiplier {
         if (pieces_ != Pieces::none) finish_(object_, row, column, data_.out + i, 1);
       }
     };
-    const int64_t items = p_.batch * p_.m * p_.n;
-    if (little)
-      body(0, items, 0);
-    else
-      threads.parallel(items, std::max<int64_t>(1, little_work / std::max<int64_t>(p_.k, 1)), body);
+    parallel(threads, p_.batch * p_.m * p_.n, std::max<int64_t>(1, little_work / std::max<int64_t>(p_.k, 1)), body);
   }
 
-  void block(int64_t index, int worker) const {
-    const int64_t column_block = index % grid_.column_blocks, rest = index / grid_.column_blocks;
-    const int64_t batch = rest / grid_.row_blocks;
-    const int64_t row = rest % grid_.row_blocks * grid_.rows, column = column_block * grid_.columns;
-    const int64_t rows = std::min(grid_.rows, p_.m - row), columns = std::min(grid_.columns, p_.n - column);
-    float* out = data_.out + (batch * p_.m + row) * p_.n + column;
+  void block(const Block& b, int worker) const {
+    const auto& [batch, row, column, rows, columns, out] = b;
     for (int64_t k = 0; k < p_.k; k += depth_block) {
       const int64_t depth = std::min(depth_block, p_.k - k);
       const float* a = data_.a + offsets_.left_of(batch) + row * p_.a_row + k * p_.a_depth;
@@ -153,10 +199,6 @@ class Multiplier {
     }
     for (int64_t i = 0; i < rows && p_.k == 0; ++i)
       for (int64_t j = 0; j < columns; ++j) out[i * p_.n + j] = data_.bias ? data_.bias[column + j] : 0.0f;
-    if (pieces_ == Pieces::none) return;
-    const int64_t step = pieces_ == Pieces::joined && columns == p_.n ? simd_.mr : 1;
-    for (int64_t i = 0; i < rows; i += step)
-      finish_(object_, batch * p_.m + row + i, column, out + i * p_.n, std::min(step, rows - i) * columns);
   }
 
   int panel_rows(int64_t rows, int64_t i) const { return static_cast<int>(std::min<int64_t>(simd_.mr, rows - i)); }
@@ -178,14 +220,7 @@ class Multiplier {
     return tail;
   }
 
-  const Product& p_;
-  const ProductData& data_;
-  const BatchOffsets& offsets_;
-  const Pieces pieces_;
-  const void* object_;
-  FinishCall finish_;
-  const GemmSimd& simd_;
-  Grid grid_{};
+  const GemmSimd& simd_ = gemm_simd(level());
   bool direct_ = false, in_place_ = false;
   const float* packed_ = nullptr;
   float *left_ = nullptr, *tail_ = nullptr;
@@ -235,43 +270,24 @@ void pack_cell_panel(const Product& p, const float* b, int64_t panel, uint32_t* 
   }
 }
 
-class CellMultiplier {
+class CellMultiplier : BlockedProduct {
  public:
-  CellMultiplier(const Product& p, const ProductData& data, const BatchOffsets& offsets, Pieces pieces,
-                 const void* object, FinishCall finish)
-      : p_(p),
-        data_(data),
-        offsets_(offsets),
-        pieces_(pieces),
-        object_(object),
-        finish_(finish),
-        simd_(*bf16_simd(level())) {}
+  using BlockedProduct::BlockedProduct;
 
-  void run(Threads& threads) {
-    const bool little = p_.batch * p_.m * p_.n * p_.k < little_work;
-    grid_ = divide(p_, cell_row_step(simd_), cell_columns, little ? 1 : threads.count());
-    const int64_t blocks = p_.batch * grid_.row_blocks * grid_.column_blocks;
-    const auto body = [&](int64_t begin, int64_t end, int worker) {
+  void run(Threads& threads) const {
+    each_block(threads, cell_row_step(simd_), cell_columns, [&](const Block& b, int worker) {
       simd_.begin();
-      for (int64_t i = begin; i < end; ++i) block(i, worker);
+      block(b, worker);
       simd_.end();
-    };
-    if (little)
-      body(0, blocks, 0);
-    else
-      threads.parallel(blocks, 1, body);
+    });
   }
 
  private:
-  void block(int64_t index, int worker) const {
-    const int64_t column_block = index % grid_.column_blocks, rest = index / grid_.column_blocks;
-    const int64_t batch = rest / grid_.row_blocks;
-    const int64_t row = rest % grid_.row_blocks * grid_.rows, column = column_block * grid_.columns;
-    const int64_t rows = std::min(grid_.rows, p_.m - row), columns = std::min(grid_.columns, p_.n - column);
+  void block(const Block& b, int worker) const {
+    const auto& [batch, row, column, rows, columns, out] = b;
     const int64_t parts = cell_parts(p_), depth = packed_depth(p_), wide = round_up(p_.n, 16);
     const float* packed = data_.packed + offsets_.right_of(batch) * parts * depth * wide;
     auto* left = reinterpret_cast<float*>(data_.scratch) + cell_floats(p_, simd_) * worker;
-    float* out = data_.out + (batch * p_.m + row) * p_.n + column;
     for (int64_t first = 0; first < depth; first += depth_cells) {
       const int64_t cells = std::min(depth - first, depth_cells), part = cells * rows;
       const int64_t numbers = std::min(2 * cells, p_.k - 2 * first);
@@ -295,10 +311,6 @@ class CellMultiplier {
         run_panel(tile, rows, width, out + j, data_.bias && first == 0 ? data_.bias + column + j : nullptr, first > 0);
       }
     }
-    if (pieces_ == Pieces::none) return;
-    const int64_t step = pieces_ == Pieces::joined && columns == p_.n ? cell_row_step(simd_) : 1;
-    for (int64_t i = 0; i < rows; i += step)
-      finish_(object_, batch * p_.m + row + i, column, out + i * p_.n, std::min(step, rows - i) * columns);
   }
 
   // Rows times the columns of a panel.
@@ -322,14 +334,7 @@ class CellMultiplier {
     }
   }
 
-  const Product& p_;
-  const ProductData& data_;
-  const BatchOffsets& offsets_;
-  const Pieces pieces_;
-  const void* object_;
-  FinishCall finish_;
-  const Bf16Simd& simd_;
-  Grid grid_{};
+  const Bf16Simd& simd_ = *bf16_simd(level());
 };
 
 }  // namespace

@@ -207,12 +207,11 @@ void Quantized::copy_pixels(int64_t n, int64_t row, int64_t column, int64_t step
 
 // One block of an input row from `column` on, split into phases, zero points beyond its ends.
 void Quantized::load_row(int64_t n, int64_t row, int64_t column, int64_t block, std::byte* to) const {
-  const int64_t in = s_.wide().in, step = s_.phases, count = s_.positions;
+  const int64_t step = s_.phases, count = s_.positions;
   for (int phase = 0; phase < s_.phases; ++phase, to += count * s_.pixel) {
     if (!uses(s_.wide(), phase)) continue;
     const int64_t start = column + phase;
-    const int64_t begin = std::clamp<int64_t>(ceil_div(std::max<int64_t>(0, -start), step), 0, count);
-    const int64_t end = std::clamp<int64_t>(start < in ? ceil_div(in - start, step) : 0, begin, count);
+    const auto [begin, end] = s_.wide().within(start, step, count);
     fill(to, begin);
     const int64_t parts = s_.packing.channels_per_block() / 16, all = ceil_div(s_.geometry.in_channels, 16);
     const int64_t first = block * parts, last = std::min(all, first + parts);
@@ -299,8 +298,8 @@ void Quantized::run_span(const Band& band, QuantTile& tile, int blocks, int rows
     (s_.packing.quads ? simd_.depthwise_quads : simd_.depthwise_pairs)(tile, pixels, step);
     return;
   }
-  const std::byte* ahead_end = band.taps[0].weights + 2 * s_.packing.unit_bytes(blocks);
   if (bytes_) return run_bytes(band, tile, blocks, row, static_cast<int>(pixels));
+  const std::byte* ahead_end = band.taps[0].weights + 2 * s_.packing.unit_bytes(blocks);
   const auto& kernels = (s_.packing.quads ? simd_.quads : simd_.pairs)[rows - 1][blocks - 1];
   const int count = static_cast<int>(pixels), widest = simd_.pixels / rows, tiles = (count + widest - 1) / widest;
   const int width = count / tiles, wider = count % tiles;

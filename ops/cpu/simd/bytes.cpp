@@ -48,6 +48,6 @@ void tile(const QuantTile& t, int blocks, int pixels) {
 
 }  // namespace
 
-const ByteSimd bytes{2 * tile_rows, tile_rows, tile, begin_tiles, end_tiles};
+const ByteSimd bytes{2 * tile_rows, tile, begin_tiles, end_tiles};
 
 }  // namespace tessera::cpu::TESSERA_LEVEL

@@ -8,8 +8,8 @@ namespace tessera::cpu {
 struct ByteSimd {
   static constexpr int pixel = 64;
   int pixels;  ///< of the widest tile
-  int grain;   ///< pixels that a tile reads and writes at a time, however many are asked for
-  /// One or two blocks of output channels over a row's pixels that are 64 bytes apart.
+  /// One or two blocks of output channels over a row's pixels that are 64 bytes apart. Reads and writes sixteen
+  /// pixels at a time, however many are asked for.
   void (*tile)(const QuantTile& tile, int blocks, int pixels);
   /// A thread calls these around its tiles.
   void (*begin)();

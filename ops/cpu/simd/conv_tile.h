@@ -29,11 +29,16 @@ inline __attribute__((always_inline)) void add_channel(V (&sum)[P][N], const flo
   }
 }
 
+// What a ConvEnd does to a sum.
+inline V clamped(const V& x, const V& low, const V& high) {
+  return xsimd::select(high < x, high, xsimd::select(x < low, low, x));
+}
+inline V sloped(const V& x, const V& slope) { return xsimd::select(x < V(0.0f), x * slope, x); }
+
 // Sums of P pixels times N vectors of channels, finished; `add` lies as the output does.
 template <int P, int N>
 inline __attribute__((always_inline)) void finish(V (&sum)[P][N], const ConvEnd& end, int64_t pixel, int64_t block) {
   const auto at = [&](int p, int j) { return p * pixel + (j / per_block) * block + (j % per_block) * lanes; };
-  const V zero(0.0f);
   if (end.add) {
 #pragma GCC unroll 16
     for (int p = 0; p < P; ++p)
@@ -46,15 +51,14 @@ inline __attribute__((always_inline)) void finish(V (&sum)[P][N], const ConvEnd&
     for (int p = 0; p < P; ++p)
 #pragma GCC unroll 8
       for (int j = 0; j < N; ++j) {
-        const V& x = sum[p][j];
-        sum[p][j] = xsimd::select(high < x, high, xsimd::select(x < low, low, x));
+        sum[p][j] = clamped(sum[p][j], low, high);
       }
   } else if (end.kind != ConvEnd::Kind::none) {
 #pragma GCC unroll 8
     for (int j = 0; j < N; ++j) {
       const V slope = end.kind == ConvEnd::Kind::slopes ? load(end.slopes + j * lanes) : V(end.low);
 #pragma GCC unroll 16
-      for (int p = 0; p < P; ++p) sum[p][j] = xsimd::select(sum[p][j] < zero, sum[p][j] * slope, sum[p][j]);
+      for (int p = 0; p < P; ++p) sum[p][j] = sloped(sum[p][j], slope);
     }
   }
 }

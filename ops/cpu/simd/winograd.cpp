@@ -1,7 +1,7 @@
 // Transforms of F(4x4, 3x3) and F(6x6, 3x3): columns first, into a buffer on the stack, then rows.
 #include "ops/cpu/simd/winograd.h"
 
-#include "ops/cpu/simd/simd.h"
+#include "ops/cpu/simd/conv_tile.h"
 
 namespace tessera::cpu::TESSERA_LEVEL {
 namespace {
@@ -131,11 +131,11 @@ inline __attribute__((always_inline)) void finish(V (&y)[step], const ConvEnd& e
   if (end.kind == ConvEnd::Kind::clamp) {
     const V low(end.low), high(end.high);
 #pragma GCC unroll 6
-    for (int x = 0; x < step; ++x) y[x] = xsimd::select(high < y[x], high, xsimd::select(y[x] < low, low, y[x]));
+    for (int x = 0; x < step; ++x) y[x] = clamped(y[x], low, high);
   } else if (end.kind != ConvEnd::Kind::none) {
     const V slope = end.kind == ConvEnd::Kind::slopes ? load(end.slopes + lane) : V(end.low);
 #pragma GCC unroll 6
-    for (int x = 0; x < step; ++x) y[x] = xsimd::select(y[x] < V(0.0f), y[x] * slope, y[x]);
+    for (int x = 0; x < step; ++x) y[x] = sloped(y[x], slope);
   }
 }
 
