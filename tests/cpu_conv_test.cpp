@@ -59,6 +59,24 @@ Tensor as_doubles(const Tensor& tensor) {
 
 // A case with its tensors. Operands of the epilogue: 0 stands for one number per channel (of the
 // shape that the row sees), 1 for a tensor of the output's shape, 2 for a single number.
+// Memory of NaNs, and more behind it that must stay as it was.
+class Guarded {
+ public:
+  explicit Guarded(int64_t bytes) : bytes_(bytes), tensor_(Tensor::make({DType::uint8, {bytes + guard}})) {
+    std::memset(data(), 0xff, static_cast<size_t>(bytes + guard));
+  }
+  std::byte* data() const { return tensor_.bytes.get(); }
+  bool intact() const {
+    const std::byte* behind = data() + bytes_;
+    return std::all_of(behind, behind + guard, [](std::byte byte) { return byte == std::byte(0xff); });
+  }
+
+ private:
+  static constexpr int64_t guard = 4096;
+  int64_t bytes_;
+  Tensor tensor_;
+};
+
 class Setup {
  public:
   /// Rounded: to numbers that bfloat16 holds, whose products are exact.
@@ -153,19 +171,12 @@ class Setup {
     const View view = out.view();
     Args args(node_, in, List<View>(&view, 1));
     args.packed = packed.get();
-    const int64_t bytes = offer.kernel ? cpu.scratch_bytes(offer, problem(), threads) : 0;
-    // What lies behind the scratch must stay as it was.
-    constexpr int64_t guard = 4096;
-    Tensor scratch = Tensor::make({DType::uint8, {bytes + guard}});
-    std::memset(scratch.bytes.get(), 0xff, static_cast<size_t>(bytes + guard));
-    args.scratch = scratch.bytes.get();
+    const Guarded scratch(cpu.scratch_bytes(offer, problem(), threads)), kept(cpu.kept_bytes(offer, problem()));
+    args.scratch = scratch.data();
+    args.kept = kept.data();
     Threads pool(threads);
     cpu.run(offer, args, pool);
-    for (int64_t i = 0; i < guard; ++i)
-      if (scratch.as<uint8_t>()[bytes + i] != 0xff) {
-        ADD_FAILURE() << offer.name << " wrote behind its scratch";
-        break;
-      }
+    EXPECT_TRUE(scratch.intact() && kept.intact()) << offer.name << " wrote behind its scratch";
     return out;
   }
 
@@ -246,6 +257,9 @@ TEST(CpuConv, ThreeByThree) {
   check({.x = {3, 20, 9, 10}, .w = {18, 20, 3, 3}, .bias = false});
   check({.x = {2, 64, 40, 70}, .w = {48, 64, 3, 3}, .pads = {0, 0, 0, 0}});
   check({.x = {1, 32, 12, 13}, .w = {32, 32, 3, 3}, .pads = {2, 1, 0, 3}});
+  // Many tiles, of 6x6 and of 4x4.
+  for (const int64_t height : {61, 22})
+    for (const int64_t out : {16, 18, 40}) check({.x = {1, 20, height, 90}, .w = {out, 20, 3, 3}});
 }
 
 TEST(CpuConv, KernelsStridesDilationsPads) {

@@ -175,11 +175,16 @@ class Bench {
     }
     const auto packed = backend.pack(offer, problem());
     Threads pool(threads);
-    std::vector<std::byte> scratch(static_cast<size_t>(backend.scratch_bytes(offer, problem(), threads) + 64),
-                                   std::byte(0xff));
+    using Bytes = std::vector<std::byte>;
+    Bytes scratch(static_cast<size_t>(backend.scratch_bytes(offer, problem(), threads)) + 64, std::byte(0xff));
+    Bytes kept(static_cast<size_t>(backend.kept_bytes(offer, problem())) + 64, std::byte(0xff));
+    const auto aligned = [](Bytes& bytes) {
+      return bytes.data() + (64 - reinterpret_cast<uintptr_t>(bytes.data()) % 64) % 64;
+    };
     Args args(node_, in_views, out_views);
     args.packed = packed.get();
-    args.scratch = scratch.data() + (64 - reinterpret_cast<uintptr_t>(scratch.data()) % 64);
+    args.scratch = aligned(scratch);
+    args.kept = aligned(kept);
     backend.run(offer, args, pool);
     return out;
   }

@@ -148,6 +148,11 @@ class Cpu final : public HostBackend {
     return kernel && kernel->scratch ? kernel->scratch(problem, threads) : 0;
   }
 
+  int64_t kept_bytes(const Offer& offer, const Problem& problem) const override {
+    const auto* kernel = static_cast<const CpuKernel*>(offer.kernel);
+    return kernel && kernel->kept ? kernel->kept(problem) : 0;
+  }
+
   void run(const Offer& offer, const Args& args, Threads& threads) const override {
     if (const auto* kernel = static_cast<const CpuKernel*>(offer.kernel))
       kernel->run(args, threads);

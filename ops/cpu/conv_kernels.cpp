@@ -137,11 +137,18 @@ bool may_transform(const Problem& problem) {
   return fits(problem) && problem.in[0].shape.rank() == 4 && !is_transposed(problem.node);
 }
 
-template <int step>
+// Whether transforming the weights takes so small a part of a run that it need not be done ahead.
+bool transforms_often(const ConvGeometry& g, int step) {
+  constexpr int64_t many_tiles = 96;
+  const int64_t high = g.window.axis[1].out + step - 1, wide = g.window.axis[2].out + step - 1;
+  return g.batch * (high / step) * (wide / step) >= many_tiles;
+}
+
+template <int step, bool taps>
 bool accepts_winograd(const Problem& problem) {
   if (!may_transform(problem)) return false;
   const ConvGeometry& g = geometry_of(problem);
-  return prefers_winograd(g) && winograd_step(g) == step;
+  return prefers_winograd(g) && winograd_step(g) == step && transforms_often(g, step) == taps;
 }
 
 bool accepts_small_winograd(const Problem& problem) {
@@ -171,9 +178,9 @@ int row_reach(const Problem& problem) {
   return static_cast<int>(std::max(h.pad_begin, h.reach() - 1 - h.pad_begin));
 }
 
-template <int step, Layout out>
+template <int step, Layout out, bool taps>
 std::shared_ptr<const Packed> pack_winograd_of(const Problem& problem) {
-  return pack_winograd(problem, step, out);
+  return taps ? pack_taps(problem, out) : pack_winograd(problem, step, out);
 }
 
 template <int step, Layout out>
@@ -181,9 +188,15 @@ int64_t scratch_winograd(const Problem& problem, int threads) {
   return winograd_scratch(problem, threads, out, step);
 }
 
-template <int step, Layout out>
+template <int step>
+int64_t kept_winograd(const Problem& problem) {
+  const ConvPacking packing(geometry_of(problem), ConvForm::blocked);
+  return WinogradWeights{packing, step}.floats() * 4;
+}
+
+template <int step, Layout out, bool taps>
 void winograd(const Args& args, Threads& threads) noexcept {
-  run_winograd(args, threads, out, step);
+  run_winograd(args, threads, out, step, taps);
 }
 
 void by_channel(const Args& args, Threads& threads) noexcept { run_depthwise(args, threads); }
@@ -214,17 +227,18 @@ constexpr CpuKernel first(Text op, Text name, int rank) {
   return kernel;
 }
 
-template <int step, Layout out>
+template <int step, Layout out, bool taps>
 constexpr CpuKernel by_winograd(Text name, int rank) {
   CpuKernel kernel{.op = "Conv", .name = name};
   kernel.rank = rank;
   kernel.in = Layout::nchw16c;
   kernel.out = out;
-  kernel.accepts = accepts_winograd<step>;
+  kernel.accepts = accepts_winograd<step, taps>;
   kernel.accepts_epilogue = accepts_epilogue<ConvForm::blocked, out>;
-  kernel.pack = pack_winograd_of<step, out>;
+  kernel.pack = pack_winograd_of<step, out, taps>;
   kernel.scratch = scratch_winograd<step, out>;
-  kernel.run = winograd<step, out>;
+  if (taps) kernel.kept = kept_winograd<step>;
+  kernel.run = winograd<step, out, taps>;
   kernel.row_step = step;
   kernel.row_reach = row_reach;
   return kernel;
@@ -250,7 +264,7 @@ constexpr CpuKernel depthwise(Text name, int rank) {
 }
 
 constexpr CpuKernel by_small_winograd(Text name, int rank) {
-  CpuKernel kernel = by_winograd<4, Layout::nchw16c>(name, rank);
+  CpuKernel kernel = by_winograd<4, Layout::nchw16c, false>(name, rank);
   kernel.accepts = accepts_small_winograd;
   kernel.accepts_epilogue = accepts_epilogue<ConvForm::depthwise, Layout::nchw16c>;
   kernel.scratch = small_winograd_scratch;
@@ -265,10 +279,14 @@ constexpr Layout blocks = Layout::nchw16c, planes = Layout::row_major;
 const CpuKernel rows[] = {
     direct<ConvForm::few, planes>("Conv", "conv few outputs", 6),
     by_small_winograd("conv winograd 4, small picture", 6),
-    by_winograd<4, blocks>("conv winograd 4", 5),
-    by_winograd<4, planes>("conv winograd 4 to planes", 5),
-    by_winograd<6, blocks>("conv winograd 6", 5),
-    by_winograd<6, planes>("conv winograd 6 to planes", 5),
+    by_winograd<4, blocks, true>("conv winograd 4", 5),
+    by_winograd<4, planes, true>("conv winograd 4 to planes", 5),
+    by_winograd<6, blocks, true>("conv winograd 6", 5),
+    by_winograd<6, planes, true>("conv winograd 6 to planes", 5),
+    by_winograd<4, blocks, false>("conv winograd 4 packed", 5),
+    by_winograd<4, planes, false>("conv winograd 4 packed to planes", 5),
+    by_winograd<6, blocks, false>("conv winograd 6 packed", 5),
+    by_winograd<6, planes, false>("conv winograd 6 packed to planes", 5),
     depthwise("conv depthwise", 5),
     by_cells<ConvForm::pairs, blocks>("Conv", "conv bf16"),
     by_cells<ConvForm::pairs, planes>("Conv", "conv bf16 to planes"),

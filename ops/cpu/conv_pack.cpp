@@ -42,11 +42,11 @@ class Weights {
     return data_[pair * taps_ + tap];
   }
 
-  /// The same for all of a 3x3 kernel, of a single group: into column `lane`.
-  void taps(int64_t m, int64_t c, float (&to)[9][16], int lane) const {
+  /// The same for all of a 3x3 kernel, of a single group: sixteen floats apart.
+  void taps(int64_t m, int64_t c, float* to) const {
     if (m < group_out_ && !order_.empty()) m = order_[static_cast<size_t>(m)];
     const float* from = data_ + (m * group_in_ + c) * 9;
-    for (int k = 0; k < 9; ++k) to[k][lane] = m < group_out_ ? from[k] : 0.0f;
+    for (int k = 0; k < 9; ++k) to[k * 16] = m < group_out_ ? from[k] : 0.0f;
   }
 
  private:
@@ -162,45 +162,47 @@ std::shared_ptr<const Packed> pack_conv(const Problem& problem, ConvForm form, L
 
 namespace {
 
-// What a 3-vector of weights becomes at each point of F(step, 3), by the polynomial of degree 2 through
-// them: its value at the point over the product of the distances from all other points. At zero the
-// divisor is left to the transform of the input.
-std::vector<double> weight_basis(int step) {
-  // Square roots make F(4, 3)'s error a third of what whole numbers give; for F(6, 3) nothing was
-  // found that beats these.
-  const double a = std::sqrt(0.5), b = std::sqrt(2.0);
-  const std::vector<double> points =
-      step == 4 ? std::vector{0.0, a, -a, b, -b} : std::vector{0.0, 1.0, -1.0, 2.0, -2.0, 0.5, -0.5};
-  std::vector<double> basis;
-  for (const double p : points) {
-    double divisor = 1;
-    for (const double other : points)
-      if (p != 0 && p != other) divisor *= p - other;
-    basis.insert(basis.end(), {1 / divisor, p / divisor, p * p / divisor});
-  }
-  basis.insert(basis.end(), {0, 0, 1});  // infinity
-  return basis;
+// [output block][input channel][9][16] of some output blocks.
+void pack_taps(const Weights& weights, const ConvPacking& p, int64_t first_block, int64_t blocks, float* to) {
+  for (int64_t block = first_block; block < first_block + blocks; ++block, to += p.group_in * 9 * 16)
+    for (int m = 0; m < 16; ++m)
+      for (int64_t c = 0; c < p.group_in; ++c) weights.taps(block * 16 + m, c, to + c * 9 * 16 + m);
 }
 
 }  // namespace
 
+std::shared_ptr<const Packed> pack_taps(const Problem& problem, Layout out_layout) {
+  const ops::ConvGeometry g = conv_geometry(problem.node, problem.in[0].shape, problem.in[1].shape);
+  const ConvPacking p(g, ConvForm::blocked);
+  Tensor out = Tensor::make_packed({DType::float32, {p.out_blocks * p.group_in * 9 * 16}});
+  pack_taps(Weights(problem, g, out_layout), p, 0, p.out_blocks, out.as<float>());
+  auto packed = std::make_shared<Packed>();
+  packed->tensors = {std::move(out), pack_bias(problem, p, out_layout)};
+  return packed;
+}
+
+void WinogradWeights::transform(const float* taps, int64_t unit, int64_t in_block, float* to) const {
+  const int64_t first = in_block * 16, count = std::min<int64_t>(16, packing.group_in - first);
+  const int64_t width = packing.blocks_in(unit) * 16;
+  const auto simd = winograd_simd(level()).of(step).weights;
+  to += unit * packing.unit_blocks * 16 * packing.depth + first * width;
+  taps += first * 9 * 16;
+  for (int64_t c = 0; c < count; ++c)
+    for (int64_t m = 0; m < width; m += 16)
+      simd(taps + (m * packing.group_in + c * 16) * 9, to + c * width + m, plane(), 2 * width);
+}
+
 std::shared_ptr<const Packed> pack_winograd(const Problem& problem, int step, Layout out_layout) {
-  const auto basis = weight_basis(step);
-  const int64_t reach = step + 2;
   const ops::ConvGeometry g = conv_geometry(problem.node, problem.in[0].shape, problem.in[1].shape);
   const ConvPacking p(g, ConvForm::blocked);
   const Weights weights(problem, g, out_layout);
-  const int64_t matrix = p.depth * p.out_blocks * 16;
-  Tensor out = Tensor::make_packed({DType::float32, {reach * reach * matrix}});
-  const auto transform = winograd_simd(level()).of(step).weights;
-  for (int64_t block = 0; block < p.out_blocks; ++block) {
-    const int64_t unit = block / p.unit_blocks, width = p.blocks_in(unit) * 16;
-    const int64_t offset = unit * p.unit_blocks * 16 * p.depth + block % p.unit_blocks * 16;
-    for (int64_t c = 0; c < p.group_in; ++c) {
-      float taps[9][16];
-      for (int m = 0; m < 16; ++m) weights.taps(block * 16 + m, c, taps, m);
-      transform(basis.data(), taps[0], out.as<float>() + offset + c * width, matrix);
-    }
+  const WinogradWeights transformed{p, step};
+  Tensor out = Tensor::make_packed({DType::float32, {transformed.floats()}});
+  std::vector<float> taps(static_cast<size_t>(p.unit_blocks * p.group_in * 9 * 16));
+  for (int64_t unit = 0; unit < p.units(); ++unit) {
+    pack_taps(weights, p, unit * p.unit_blocks, p.blocks_in(unit), taps.data());
+    for (int64_t block = 0; block < transformed.in_blocks(); ++block)
+      transformed.transform(taps.data(), unit, block, out.as<float>());
   }
   auto packed = std::make_shared<Packed>();
   packed->tensors = {std::move(out), pack_bias(problem, p, out_layout)};

@@ -52,8 +52,25 @@ struct ConvPacking {
 /// memory by way of a DepthToSpace are packed in the order of its DCR mode, whichever it has.
 std::shared_ptr<const Packed> pack_conv(const Problem& problem, ConvForm form, Layout out);
 
-/// Tensor 0: weights in the domain of F(step x step, 3x3), [point][unit][input channel][unit's outputs], 1: bias;
-/// ordered as by pack_conv.
+/// Tensor 0: 3x3 weights of a single group, [output block][input channel][9][16], 1: bias; ordered as by pack_conv.
+std::shared_ptr<const Packed> pack_taps(const Problem& problem, Layout out);
+
+/// The same weights in the domain of F(step x step, 3x3), [point][unit][input channel][unit's outputs].
+struct WinogradWeights {
+  const ConvPacking& packing;
+  int step;
+
+  int points() const { return (step + 2) * (step + 2); }
+  /// Floats between points: a whole number of cache lines that is odd, because the points of a weight are
+  /// written together and must not share a cache set.
+  int64_t plane() const { return (packing.out_blocks * packing.depth | 1) * 16; }
+  int64_t floats() const { return points() * plane(); }
+  int64_t in_blocks() const { return blocks_of(packing.group_in); }
+  /// One block of input channels of a unit, whose weights are `taps`, to where they belong among all.
+  void transform(const float* taps, int64_t unit, int64_t in_block, float* to) const;
+};
+
+/// Tensor 0: transformed weights, 1: bias.
 std::shared_ptr<const Packed> pack_winograd(const Problem& problem, int step, Layout out);
 
 }  // namespace tessera::cpu

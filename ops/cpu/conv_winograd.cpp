@@ -72,7 +72,7 @@ namespace {
 
 class Winograd {
  public:
-  Winograd(const Args& args, const WinogradShape& shape, float* operands)
+  Winograd(const Args& args, const WinogradShape& shape, const float* weights, float* operands)
       : s_(shape),
         conv_(conv_simd(level())),
         tiles_(shape.geometry, shape.step),
@@ -81,7 +81,8 @@ class Winograd {
         wide_(shape.geometry.window.axis[2]),
         x_(args.in[0].as<const float>()),
         y_(args.out[0].as<float>()),
-        weights_(args.packed->tensors[0].as<const float>()),
+        weights_(weights),
+        weights_plane_(WinogradWeights{shape.packing, shape.step}.plane()),
         bias_(args.packed->tensors[1].as<const float>()),
         in_blocks_(shape.packing.depth / 16),
         out_blocks_(shape.packing.out_blocks),
@@ -140,6 +141,7 @@ class Winograd {
   const float* x_;
   float* y_;
   const float* weights_;
+  int64_t weights_plane_;  // between points
   const float* bias_;
   int64_t in_blocks_, out_blocks_;
   bool fetches_;  // whether memory is far enough that fetching ahead pays
@@ -224,19 +226,18 @@ void Winograd::multiply(const Group& group, Ahead (&ahead)[2], int64_t first_blo
     const int64_t tiles = ceil_div(group.count, conv_.pixels[blocks]);
     cuts[blocks] = {tiles, group.count / tiles, group.count % tiles, ceil_div(blocks * 16, tiles)};
   }
-  const int64_t matrix = out_blocks_ * 16 * p.depth;
   for (int point = 0; point < s_.points(); ++point) {
     if (fetches_)
       for (int i = 0; i < 2; ++i) ahead[i].fetch(fetch, lines[i]);
     tap.in = group.input + point * group.input_plane;
-    tap.weights = weights_ + point * matrix + first_block * 16 * p.depth;
+    tap.weights = weights_ + point * weights_plane_ + first_block * 16 * p.depth;
     float* product = group.product + point * group.product_plane;
     for (int64_t block = first_block; block < slice_end(first_block); block += p.unit_blocks) {
       const int blocks = p.blocks_in(block / p.unit_blocks);
       const float* behind = tap.weights + blocks * 16 * p.depth;
       // The next weights are brought near meanwhile: of the next unit, or of the next point.
       run.fetch = block + blocks < slice_end(first_block) ? behind
-                  : point + 1 < s_.points()      ? behind + matrix - (block + blocks - first_block) * 16 * p.depth
+                  : point + 1 < s_.points()      ? behind + weights_plane_ - (block + blocks - first_block) * 16 * p.depth
                   : block + blocks < out_blocks_ ? weights_ + (block + blocks) * 16 * p.depth
                                                  : weights_;
       const Cut& cut = cuts[blocks];
@@ -294,6 +295,15 @@ void Winograd::run_group(int64_t index, int64_t next, std::byte* scratch) const 
   }
 }
 
+void transform_weights(const WinogradWeights& shape, const float* taps, float* to, Threads& threads) {
+  const ConvPacking& p = shape.packing;
+  const int64_t blocks = shape.in_blocks(), unit_floats = p.unit_blocks * p.group_in * 9 * 16;
+  threads.parallel(p.units() * blocks, 1, [&](int64_t begin, int64_t end, int) {
+    for (int64_t i = begin; i < end; ++i)
+      shape.transform(taps + i / blocks * unit_floats, i / blocks, i % blocks, to);
+  });
+}
+
 }  // namespace
 
 int64_t winograd_scratch(const Problem& problem, int threads, Layout out, int step) {
@@ -302,10 +312,16 @@ int64_t winograd_scratch(const Problem& problem, int threads, Layout out, int st
          threads * shape.worker_bytes();
 }
 
-void run_winograd(const Args& args, Threads& threads, Layout out, int step) {
+void run_winograd(const Args& args, Threads& threads, Layout out, int step, bool taps) {
   const WinogradShape shape(args.node(), args.in[0].shape(), args.in[1].shape(), out, step, threads.count(), args.rows);
   if (args.out[0].elements() == 0) return;
-  const Winograd winograd(args, shape, reinterpret_cast<float*>(args.scratch));
+  const auto* weights = args.packed->tensors[0].as<const float>();
+  if (taps) {
+    auto* transformed = reinterpret_cast<float*>(args.kept);
+    if (args.rows.begin == 0) transform_weights({shape.packing, step}, weights, transformed, threads);
+    weights = transformed;
+  }
+  const Winograd winograd(args, shape, weights, reinterpret_cast<float*>(args.scratch));
   std::byte* workers = args.scratch + align(Epilogue::scratch_floats(args.node(), shape.geometry.out_channels) * 4);
   const int64_t bytes = shape.worker_bytes();
   threads.parallel(shape.groups(), 1, [&](int64_t begin, int64_t end, int worker) {

@@ -43,6 +43,7 @@ class SmallWinograd {
         x_(args.in[0].as<const float>()),
         y_(args.out[0].as<float>()),
         weights_(args.packed->tensors[0].as<const float>()),
+        weights_plane_(WinogradWeights{shape.packing, step}.plane()),
         bias_(args.packed->tensors[1].as<const float>()),
         in_blocks_(shape.packing.depth / 16),
         out_blocks_(shape.packing.out_blocks) {
@@ -84,7 +85,7 @@ class SmallWinograd {
     const ConvPacking& p = s_.packing;
     const int blocks = p.blocks_in(unit);
     const int64_t outputs = unit * p.unit_blocks * 16;
-    const ConvTap tap{input_ + point * s_.input_plane(), weights_ + (point * out_blocks_ * 16 + outputs) * p.depth};
+    const ConvTap tap{input_ + point * s_.input_plane(), weights_ + point * weights_plane_ + outputs * p.depth};
     ConvTile tile{};
     tile.taps = &tap;
     tile.tap_count = 1;
@@ -129,6 +130,7 @@ class SmallWinograd {
   const float* x_;
   float* y_;
   const float* weights_;
+  int64_t weights_plane_;  // between points
   const float* bias_;
   int64_t in_blocks_, out_blocks_;
   Epilogue epilogue_;

@@ -29,6 +29,8 @@ struct CpuKernel {
   std::shared_ptr<const Packed> (*pack)(const Problem&) = nullptr;
   /// Bytes of scratch for one run.
   int64_t (*scratch)(const Problem&, int threads) = nullptr;
+  /// Bytes, 64 at a time, that no other kernel writes from a run's first rows to its last.
+  int64_t (*kept)(const Problem&) = nullptr;
   /// Allocates nothing. args.in holds the node's inputs, then its epilogue's operands.
   void (*run)(const Args&, Threads&) noexcept = nullptr;
 };

@@ -44,7 +44,8 @@ struct Step {
   const Node* node = nullptr;
   Offer offer;
   std::shared_ptr<const Packed> packed;
-  int64_t scratch_bytes = 0;
+  int64_t scratch_bytes = 0, kept_bytes = 0;
+  int64_t kept_offset = 0;  ///< behind the scratch of all steps
 };
 
 /// A stretch of steps for one backend, with everything that it needs to compile them.
@@ -85,6 +86,7 @@ struct Backend {
 struct HostBackend : Backend {
   virtual std::shared_ptr<const Packed> pack(const Offer&, const Problem&) const = 0;  ///< may be null
   virtual int64_t scratch_bytes(const Offer&, const Problem&, int threads) const = 0;
+  virtual int64_t kept_bytes(const Offer&, const Problem&) const = 0;
   /// Runs one step. Throws only what an operator's reference throws over its data.
   virtual void run(const Offer&, const Args&, Threads&) const = 0;
 };

@@ -147,6 +147,7 @@ struct Args : AttrReader {
   List<View> in, out;
   const Packed* packed = nullptr;  ///< what the kernel's `pack` made
   std::byte* scratch = nullptr;    ///< as many bytes as the kernel's `scratch` asked for, 64-aligned
+  std::byte* kept = nullptr;       ///< as many as its `kept` did: as they were left while a run computes rows apart
   Rows rows;                       ///< what to compute; all, unless the kernel's offer has a row_step
   bool has_in(size_t i) const { return i < in.size() && in[i].data; }
 };

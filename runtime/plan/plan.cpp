@@ -132,10 +132,7 @@ Plan::Plan(Graph graph, const Backends& backends, PackCache& packs, const PlanOp
   }
   if (options_.waves) waves_ = find_waves(graph_, choices_);
   storage_ = lay_out(graph_, choices_, stages_, waves_);
-  int64_t scratch = 0;
-  for (const Step& step : steps_) scratch = std::max(scratch, step.scratch_bytes);
-  scratch_offset_ = storage_.arena_bytes;
-  arena_bytes_ = storage_.arena_bytes + scratch;
+  place_scratch();
   if (options_.memory_limit && arena_bytes_ > options_.memory_limit)
     fail(Error::Kind::memory, "a run needs ", arena_bytes_ >> 20, " MiB, but the limit is ",
          options_.memory_limit >> 20, " MiB: use a smaller input or smaller tiles");
@@ -172,7 +169,9 @@ void Plan::make_steps(PackCache& packs) {
     if (!host) continue;
     if (!steps_[i].packed) align_constants(graph_.nodes[i], true);  // the kernel reads them as they are
     const NodeTypes types(graph_, graph_.nodes[i]);
-    steps_[i].scratch_bytes = host->scratch_bytes(steps_[i].offer, types.problem(graph_.nodes[i]), options_.threads);
+    const Problem problem = types.problem(graph_.nodes[i]);
+    steps_[i].scratch_bytes = host->scratch_bytes(steps_[i].offer, problem, options_.threads);
+    steps_[i].kept_bytes = host->kept_bytes(steps_[i].offer, problem);
   }
 }
 
@@ -199,6 +198,24 @@ void Plan::pack(PackCache& packs) {
   else
     body(0, count, 0);
   if (error) std::rethrow_exception(error);
+}
+
+// Steps use the same bytes; but what the steps of a wave keep between their bands.
+void Plan::place_scratch() {
+  int64_t scratch = 0, kept = 0;
+  for (const Step& step : steps_) {
+    scratch = std::max(scratch, step.scratch_bytes);
+    kept = std::max(kept, step.kept_bytes);
+  }
+  for (const Wave& wave : waves_) {
+    int64_t end = 0;
+    for (size_t i = wave.first; i < wave.first + wave.count; ++i)
+      end = (steps_[i].kept_offset = end) + steps_[i].kept_bytes;
+    kept = std::max(kept, end);
+  }
+  scratch_offset_ = storage_.arena_bytes;
+  kept_offset_ = scratch_offset_ + (scratch + 63) / 64 * 64;
+  arena_bytes_ = kept_offset_ + kept;
 }
 
 void Plan::make_instructions() {
@@ -275,6 +292,7 @@ void Plan::run_step(const Instruction& instruction, Context& context, Threads& t
             List<View>(first + instruction.inputs, instruction.outputs));
   args.packed = step.packed.get();
   args.scratch = context.arena.get() + scratch_offset_;
+  args.kept = context.arena.get() + kept_offset_ + step.kept_offset;
   args.rows = rows;
   const auto& backend = *backends_[static_cast<size_t>(choices_[instruction.index].backend)];
   try {

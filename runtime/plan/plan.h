@@ -78,6 +78,7 @@ class Plan {
   struct Instruction;
   void make_steps(PackCache& packs);
   void pack(PackCache& packs);
+  void place_scratch();
   void make_instructions();
   std::unique_ptr<Context> take_context() const;
   void bind(Context& context, List<View> in, List<View> out) const;
@@ -97,7 +98,7 @@ class Plan {
   std::vector<Instruction> instructions_;
   std::vector<Type> view_types_;
   std::vector<Place> view_places_;
-  int64_t arena_bytes_ = 0, scratch_offset_ = 0;
+  int64_t arena_bytes_ = 0, scratch_offset_ = 0, kept_offset_ = 0;
   mutable std::mutex mutex_;
   mutable std::vector<std::unique_ptr<Context>> free_;
 };

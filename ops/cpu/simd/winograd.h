@@ -21,9 +21,9 @@ struct WinogradSimd {
     /// floats apart, of `columns` pixels. `end` points at this tile's operands.
     void (*output)(const float* in, int64_t plane, const float* bias, const ConvEnd& end, float* out,
                    int64_t row_stride, int64_t rows, int64_t columns);
-    /// 3x3 weights [9][16] of sixteen outputs into as many places `plane` apart; `basis` holds what one
-    /// axis becomes at each point, [point][3].
-    void (*weights)(const double* basis, const float* in, float* out, int64_t plane);
+    /// 3x3 weights [9][16] of sixteen outputs into as many places `plane` apart. Places `next` floats behind are
+    /// fetched: they are likely to be written later.
+    void (*weights)(const float* in, float* out, int64_t plane, int64_t next);
   };
   Transforms of4, of6;  ///< for tiles of 4x4 and of 6x6 outputs
 
