@@ -237,7 +237,7 @@ void Winograd::multiply(const Group& group, Ahead (&ahead)[2], int64_t first_blo
       const float* behind = tap.weights + blocks * 16 * p.depth;
       // The next weights are brought near meanwhile: of the next unit, or of the next point.
       run.fetch = block + blocks < slice_end(first_block) ? behind
-                  : point + 1 < s_.points()      ? behind + weights_plane_ - (block + blocks - first_block) * 16 * p.depth
+                  : point + 1 < s_.points() ? behind + weights_plane_ - (block + blocks - first_block) * 16 * p.depth
                   : block + blocks < out_blocks_ ? weights_ + (block + blocks) * 16 * p.depth
                                                  : weights_;
       const Cut& cut = cuts[blocks];
@@ -299,8 +299,7 @@ void transform_weights(const WinogradWeights& shape, const float* taps, float* t
   const ConvPacking& p = shape.packing;
   const int64_t blocks = shape.in_blocks(), unit_floats = p.unit_blocks * p.group_in * 9 * 16;
   threads.parallel(p.units() * blocks, 1, [&](int64_t begin, int64_t end, int) {
-    for (int64_t i = begin; i < end; ++i)
-      shape.transform(taps + i / blocks * unit_floats, i / blocks, i % blocks, to);
+    for (int64_t i = begin; i < end; ++i) shape.transform(taps + i / blocks * unit_floats, i / blocks, i % blocks, to);
   });
 }
 

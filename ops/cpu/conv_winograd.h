@@ -72,7 +72,8 @@ class WinogradTiles {
 bool winograd_fits(const ops::ConvGeometry& geometry);
 int64_t winograd_scratch(const Problem& problem, int threads, Layout out, int step);
 /// With pack_winograd's weights; or with those of pack_taps, which the first rows of a run then transform into
-/// Args::kept: of many tiles that is a small part of the work, and transformed weights are four or seven times as large.
+/// Args::kept: of many tiles that is a small part of the work, and transformed weights are four or seven times as
+/// large.
 void run_winograd(const Args& args, Threads& threads, Layout out, int step, bool taps);
 
 }  // namespace tessera::cpu
