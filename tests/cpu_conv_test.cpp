@@ -258,8 +258,8 @@ TEST(CpuConv, ThreeByThree) {
   check({.x = {2, 64, 40, 70}, .w = {48, 64, 3, 3}, .pads = {0, 0, 0, 0}});
   check({.x = {1, 32, 12, 13}, .w = {32, 32, 3, 3}, .pads = {2, 1, 0, 3}});
   // Many tiles, of 6x6 and of 4x4.
-  for (const int64_t height : {61, 22})
-    for (const int64_t out : {16, 18, 40}) check({.x = {1, 20, height, 90}, .w = {out, 20, 3, 3}});
+  for (const auto& [height, width] : {std::pair{71, 131}, std::pair{22, 201}})
+    for (const int64_t out : {16, 18, 40}) check({.x = {1, 20, height, width}, .w = {out, 20, 3, 3}});
 }
 
 TEST(CpuConv, KernelsStridesDilationsPads) {
