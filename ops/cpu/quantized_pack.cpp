@@ -1,5 +1,7 @@
 #include "ops/cpu/quantized_pack.h"
 
+#include <vector>
+
 #include "ops/cpu/attrs.h"
 #include "ops/cpu/quantized_steps.h"
 #include "ops/cpu/simd/bytes.h"
@@ -19,8 +21,18 @@ struct Weights {
   static int32_t byte(const Tensor& tensor, int64_t i) {
     return tensor.type.dtype == DType::int8 ? tensor.as<const int8_t>()[i] : tensor.as<const uint8_t>()[i];
   }
-  int32_t at(int64_t channel, int64_t i) const {
-    return byte(w, channel * each + i) - byte(zero, single ? 0 : channel);
+  int32_t zero_of(int64_t channel) const { return byte(zero, single ? 0 : channel); }
+  /// Calls f(i, weight) for each of an output channel.
+  template <class F>
+  void for_channel(int64_t channel, const F& f) const {
+    const int32_t less = zero_of(channel);
+    const auto each_of = [&](const auto* bytes) {
+      for (int64_t i = 0; i < each; ++i) f(i, bytes[i] - less);
+    };
+    if (w.type.dtype == DType::int8)
+      each_of(w.as<const int8_t>() + channel * each);
+    else
+      each_of(w.as<const uint8_t>() + channel * each);
   }
 
   const Tensor& w;
@@ -29,41 +41,43 @@ struct Weights {
   bool single;
 };
 
-// Writes the weight at its place as a byte or as 16 bits.
-struct Writer {
-  std::byte* to;
-  bool quads;
-  void put(int64_t i, int32_t value) const {
-    if (quads)
-      reinterpret_cast<int8_t*>(to)[i] = static_cast<int8_t>(value);
-    else
-      reinterpret_cast<int16_t*>(to)[i] = static_cast<int16_t>(value);
-  }
-};
-
-void pack_depthwise(const QuantPacking& p, const Weights& weights, const Shape& shape, Writer writer) {
+// Weights in quads are bytes, others have 16 bits: T is either.
+template <class T>
+void pack_depthwise(const QuantPacking& p, const Weights& weights, const Shape& shape, T* to) {
   const int64_t columns = shape.size() > 2 ? shape.back() : 1;
   const int64_t spans = (columns + p.tap_columns - 1) / p.tap_columns, slots = p.channels_per_group();
   for (int64_t c = 0; c < weights.count(); ++c)
-    for (int64_t i = 0; i < weights.each; ++i) {
+    weights.for_channel(c, [&](int64_t i, int32_t weight) {
       const int64_t ky = i / columns, kx = i % columns;
       const int64_t tap = ky * spans + kx / p.tap_columns;
-      writer.put(((c / 16 * p.taps + tap) * 16 + c % 16) * slots + kx % p.tap_columns, weights.at(c, i));
-    }
+      to[((c / 16 * p.taps + tap) * 16 + c % 16) * slots + kx % p.tap_columns] = static_cast<T>(weight);
+    });
 }
 
-void pack_dense(const QuantPacking& p, const Weights& weights, Writer writer) {
-  const int64_t groups = p.tap_bytes() / 64, bytes = p.quads ? 1 : 2;
-  const int shift = p.quads ? 2 : 1, size = 1 << shift;  // channels per group
+template <class T>
+void pack_dense(const QuantPacking& p, const Weights& weights, T* to) {
+  constexpr int size = 4 / sizeof(T);  // input channels per group
+  const int64_t groups = p.tap_bytes() / 64, used = (p.group_in + size - 1) / size;
+  std::vector<T> channel(static_cast<size_t>(used * size * p.taps));  // zeros behind the last input
   for (int64_t m = 0; m < weights.count(); ++m) {
-    const int64_t group = m / p.group_out, channel = m % p.group_out, unit = channel / 16 / p.unit_blocks;
-    const int64_t width = p.blocks_in(unit) * 16, lane = channel - unit * p.unit_blocks * 16;
-    const int64_t base = p.unit_offset(group, unit) / bytes;
-    for (int64_t c = 0; c < p.group_in; ++c)
-      for (int64_t tap = 0; tap < p.taps; ++tap)
-        writer.put(base + (((tap * groups + (c >> shift)) * width + lane) << shift) + (c & (size - 1)),
-                   weights.at(m, c * p.taps + tap));
+    weights.for_channel(m, [&](int64_t i, int32_t weight) { channel[static_cast<size_t>(i)] = static_cast<T>(weight); });
+    const int64_t group = m / p.group_out, output = m % p.group_out, unit = output / 16 / p.unit_blocks;
+    const int64_t width = p.blocks_in(unit) * 16, lane = output - unit * p.unit_blocks * 16;
+    T* place = to + p.unit_offset(group, unit) / static_cast<int64_t>(sizeof(T)) + lane * size;
+    for (int64_t tap = 0; tap < p.taps; ++tap, place += groups * width * size) {
+      const T* from = channel.data() + tap;
+      for (int64_t g = 0; g < used; ++g)
+        for (int c = 0; c < size; ++c, from += p.taps) place[g * width * size + c] = *from;
+    }
   }
+}
+
+template <class T>
+void pack_weights(const QuantPacking& p, const Weights& weights, const Shape& shape, Tensor& to) {
+  if (p.depthwise)
+    pack_depthwise(p, weights, shape, to.as<T>());
+  else
+    pack_dense(p, weights, to.as<T>());
 }
 
 }  // namespace
@@ -103,10 +117,10 @@ bool has_narrow_weights(const Problem& problem) {
   bool centred = is_signed;
   for (int64_t i = 0; centred && i < weights.zero.type.shape.elements(); ++i) centred = !Weights::byte(weights.zero, i);
   if (centred) return true;
+  bool narrow = true;
   for (int64_t m = 0; m < weights.count(); ++m)
-    for (int64_t i = 0; i < weights.each; ++i)
-      if (const int32_t value = weights.at(m, i); value < -128 || value > 127) return false;
-  return true;
+    weights.for_channel(m, [&](int64_t, int32_t weight) { narrow &= weight >= -128 && weight <= 127; });
+  return narrow;
 }
 
 std::shared_ptr<const Packed> pack_quantized(const Problem& problem) {
@@ -124,11 +138,10 @@ std::shared_ptr<const Packed> pack_quantized(const Problem& problem) {
   const int64_t size = p.groups * p.out_blocks * p.taps * p.tap_bytes() + 64;
   const size_t bytes = add(p.quads ? DType::int8 : DType::int16, p.quads ? size : size / 2);
   const size_t sums = add(DType::int32, padded), scales = add(DType::float32, padded);
-  const Writer writer{packed->tensors[bytes].bytes.get(), p.quads};
-  if (p.depthwise)
-    pack_depthwise(p, weights, shape, writer);
+  if (p.quads)
+    pack_weights<int8_t>(p, weights, shape, packed->tensors[bytes]);
   else
-    pack_dense(p, weights, writer);
+    pack_weights<int16_t>(p, weights, shape, packed->tensors[bytes]);
 
   const auto real = [&](size_t i) {
     return has_input(problem, i) ? static_cast<float>(element_as_double(problem.constants[i]->view(), 0)) : 1.0f;
@@ -143,7 +156,7 @@ std::shared_ptr<const Packed> pack_quantized(const Problem& problem) {
   for (int64_t m = 0; m < weights.count(); ++m) {
     const int64_t at = m / p.group_out * p.out_blocks * 16 + m % p.group_out;
     uint32_t sum = bias && !real_bias ? static_cast<uint32_t>(bias->as<const int32_t>()[m]) : 0;
-    for (int64_t i = 0; i < weights.each; ++i) sum -= static_cast<uint32_t>(x_zero * weights.at(m, i));
+    weights.for_channel(m, [&](int64_t, int32_t weight) { sum -= static_cast<uint32_t>(x_zero * weight); });
     packed->tensors[sums].as<uint32_t>()[at] = sum;
     const float scale = w_scale.as<const float>()[w_scale.type.shape.elements() == 1 ? 0 : m];
     packed->tensors[scales].as<float>()[at] = factor * scale / out;

@@ -15,6 +15,9 @@ namespace {
 
 constexpr size_t alignment = 64;
 constexpr size_t huge_page = size_t{2} << 20;
+// From here on memory has pages of its own, which leave the process when it is freed: what copies of weights left
+// in the heap stayed there behind whatever came after them.
+constexpr size_t own_pages = size_t{512} << 10;
 
 std::shared_ptr<std::byte> map_pages(size_t bytes) {
   const size_t length = bytes + huge_page;  // room to begin at a huge page
@@ -24,7 +27,7 @@ std::shared_ptr<std::byte> map_pages(size_t bytes) {
   begin += (huge_page - reinterpret_cast<uintptr_t>(begin) % huge_page) % huge_page;
 #ifdef MADV_HUGEPAGE
   // The end keeps small pages: no memory beyond what is asked for becomes resident.
-  ::madvise(begin, bytes / huge_page * huge_page, MADV_HUGEPAGE);
+  if (bytes >= huge_page) ::madvise(begin, bytes / huge_page * huge_page, MADV_HUGEPAGE);
 #endif
   return {begin, [address, length](std::byte*) { ::munmap(address, length); }};
 }
@@ -40,7 +43,7 @@ struct Piece {
 
 std::shared_ptr<std::byte> allocate_zeroed(size_t bytes) {
   if (bytes > static_cast<size_t>(PTRDIFF_MAX) / 2) return nullptr;
-  if (bytes >= 2 * huge_page) return map_pages(bytes);
+  if (bytes >= own_pages) return map_pages(bytes);
   const size_t room = (bytes + alignment - 1) / alignment * alignment;
   auto* memory = static_cast<std::byte*>(::operator new (room, std::align_val_t{alignment}, std::nothrow));
   if (!memory) return nullptr;
@@ -49,7 +52,7 @@ std::shared_ptr<std::byte> allocate_zeroed(size_t bytes) {
 }
 
 std::shared_ptr<std::byte> allocate_shared(size_t bytes) {
-  constexpr size_t least = size_t{512} << 10, most = 4 * huge_page;
+  constexpr size_t least = own_pages, most = 4 * huge_page;
   if (bytes >= 2 * huge_page) return allocate_zeroed(bytes);
   static Piece piece;
   const std::lock_guard lock(piece.mutex);
