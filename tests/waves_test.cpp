@@ -128,6 +128,7 @@ TEST(Waves, AreFoundWhereValuesAreLarge) {
       EXPECT_GE(wave.count, 2u);
       EXPECT_EQ(wave.row_offsets.size(), wave.count);
       EXPECT_EQ(wave.row_offsets.back(), 0);
+      EXPECT_LT(wave.plane_rows, extent);
       steps += wave.count;
     }
     return steps;

@@ -173,6 +173,8 @@ class Direct {
         map_(map_simd(level())),
         x_(args.in[0].as<const float>()),
         y_(args.out[0].as<float>()),
+        in_plane_(s_.form == ConvForm::planar ? s_.high().in * s_.wide().in : args.in[0].plane()),
+        out_plane_(s_.out == Layout::nchw16c ? args.out[0].plane() : 0),
         weights_(args.packed->tensors[0].as<const float>()),
         bias_(args.packed->tensors[1].as<const float>()) {
     const ConvPacking& p = s_.packing;
@@ -208,7 +210,7 @@ class Direct {
   void run_unit(const Band& band, int64_t group, int64_t unit) const;
   int collect(const Band& band, int64_t y, int64_t first, const float* input, const float* weights,
               int64_t tap_floats) const;
-  void run_class(ConvTile& tile, int64_t count, int blocks) const;
+  void run_class(ConvTile& tile, int64_t count, int64_t first_block, int blocks) const;
   int widest(int blocks) const { return bf16_ ? bf16_->pixels[blocks] : conv_.pixels[blocks]; }
   void shuffle_row(const Band& band, int64_t y) const;
   float* output(const Band& band, int64_t block, int64_t y) const;
@@ -220,6 +222,7 @@ class Direct {
   const MapSimd& map_;
   const float* x_;
   float* y_;
+  int64_t in_plane_, out_plane_;  // floats from one block of channels, or channel, to the next; of blocked outputs
   const float* weights_;
   const float* bias_;
   Epilogue epilogue_;
@@ -265,7 +268,7 @@ void Direct::load(Band& band, float* buffer) const {
   band.first_row = first;
   band.first_column =
       s_.transposed ? floor_div(band.x0 + w.pad_begin - (w.reach() - 1), w.stride) : band.x0 * w.stride - w.pad_begin;
-  const int64_t line = w.in * s_.pixel, plane = h.in * line;
+  const int64_t line = w.in * s_.pixel, plane = in_plane_;
   const float* picture = x_ + band.n * s_.input_blocks * plane;
   if (!s_.copies) {
     band.input = picture + first * line + band.first_column * s_.pixel;
@@ -360,16 +363,17 @@ int Direct::collect(const Band& band, int64_t y, int64_t first, const float* inp
 }
 
 // A run of output pixels in tiles of nearly equal width.
-void Direct::run_class(ConvTile& tile, int64_t count, int blocks) const {
+void Direct::run_class(ConvTile& tile, int64_t count, int64_t first_block, int blocks) const {
   const auto& kernels = s_.form == ConvForm::planar ? conv_.planar[blocks] : conv_.blocked[blocks];
   const int64_t tiles = ceil_div(count, widest(blocks)), grain = bf16_ ? bf16_->grain : 1;
+  const int64_t add_more = first_block * (end_.add_block - out_plane_);
   float* out = tile.out;
   for (int64_t i = 0, begin = 0, end = 0; i < tiles; ++i, begin = end) {
     end = std::min(count, ceil_div(count * (i + 1) / tiles, grain) * grain);
     tile.at = begin * s_.pixel;
     tile.out = out + begin * tile.out_pixel;
     if (tile.fetch_jump) tile.fetch = tile.taps->in + tile.at + pixels_ahead * 16;
-    if (end_.add) tile.end.add = end_.add + (tile.out - y_);
+    if (end_.add) tile.end.add = end_.add + (tile.out - y_) + add_more;
     if (bf16_)
       bf16_->tile(tile, blocks, static_cast<int>(end - begin));
     else
@@ -384,13 +388,13 @@ float* Direct::output(const Band& band, int64_t block, int64_t y) const {
     return y_ + (band.n * s_.geometry.out_channels * s_.high().out + y) * s_.wide().out + band.x0;
   if (!s_.in_place()) return band.result + (block * s_.rows + y - band.y0) * s_.columns * 16;
   const int64_t blocks = blocks_of(s_.geometry.out_channels);
-  return y_ + (((band.n * blocks + block) * s_.high().out + y) * s_.wide().out + band.x0) * 16;
+  return y_ + (band.n * blocks + block) * out_plane_ + (y * s_.wide().out + band.x0) * 16;
 }
 
 int64_t Direct::output_block() const {
   if (s_.form == ConvForm::few) return s_.in_place() ? s_.high().out * s_.wide().out : s_.columns;
   if (!s_.in_place()) return s_.rows * s_.columns * 16;
-  return s_.high().out * s_.wide().out * 16;
+  return out_plane_;
 }
 
 // Stores one row of few outputs, which lie in planes, by way of their DepthToSpace: four, of 2x2 pixels.
@@ -455,7 +459,7 @@ void Direct::run_unit(const Band& band, int64_t group, int64_t unit) const {
       else if (s_.form == ConvForm::few)
         conv_.few(tile, count, static_cast<int>(p.group_out));
       else
-        run_class(tile, count, blocks);
+        run_class(tile, count, block, blocks);
     };
     if (s_.form == ConvForm::few && !s_.copies) {
       // Pixels [from, to) have all columns of taps.

@@ -81,6 +81,8 @@ class Winograd {
         wide_(shape.geometry.window.axis[2]),
         x_(args.in[0].as<const float>()),
         y_(args.out[0].as<float>()),
+        in_plane_(args.in[0].plane()),
+        out_plane_(s_.in_place() ? args.out[0].plane() : 0),
         weights_(weights),
         weights_plane_(WinogradWeights{shape.packing, shape.step}.plane()),
         bias_(args.packed->tensors[1].as<const float>()),
@@ -140,6 +142,7 @@ class Winograd {
   const ops::WindowAxis &high_, &wide_;
   const float* x_;
   float* y_;
+  int64_t in_plane_, out_plane_;  // floats from one block of channels to the next; of blocked outputs
   const float* weights_;
   int64_t weights_plane_;  // between points
   const float* bias_;
@@ -167,9 +170,9 @@ Winograd::Group Winograd::place(int64_t index) const {
 }
 
 void Winograd::transform_input(const Group& group) const {
-  const int64_t step = s_.step, picture = high_.in * wide_.in * 16;
+  const int64_t step = s_.step;
   for (int64_t block = 0; block < in_blocks_; ++block) {
-    const float* from = x_ + (group.n * in_blocks_ + block) * picture;
+    const float* from = x_ + (group.n * in_blocks_ + block) * in_plane_;
     float *to = group.input + block * group.count * 16, *end = to + group.count * 16;
     for (int64_t y = group.y; to < end; y += step)
       for (int64_t x = group.x; x < group.x + group.columns * step; x += step, to += 16)
@@ -183,11 +186,11 @@ Winograd::Ahead Winograd::input_of(const Group& group) const {
   const int64_t left = std::max<int64_t>(0, group.x - wide_.pad_begin);
   const int64_t bottom = std::min(high_.in, group.y - high_.pad_begin + group.rows() * s_.step + 2);
   const int64_t right = std::min(wide_.in, group.x - wide_.pad_begin + group.columns * s_.step + 2);
-  return {x_ + ((group.n * in_blocks_ * high_.in + top) * wide_.in + left) * 16,
+  return {x_ + group.n * in_blocks_ * in_plane_ + (top * wide_.in + left) * 16,
           bottom - top,
           right - left,
           wide_.in * 16,
-          high_.in * wide_.in * 16,
+          in_plane_,
           (bottom - top) * in_blocks_};
 }
 
@@ -195,11 +198,11 @@ Winograd::Ahead Winograd::output_of(const Group& group) const {
   if (!s_.in_place()) return {};
   const int64_t rows = std::min(high_.out - group.y, group.rows() * s_.step);
   const int64_t pixels = std::min(wide_.out - group.x, group.columns * s_.step);
-  return {y_ + ((group.n * out_blocks_ * high_.out + group.y) * wide_.out + group.x) * 16,
+  return {y_ + group.n * out_blocks_ * out_plane_ + (group.y * wide_.out + group.x) * 16,
           rows,
           pixels,
           wide_.out * 16,
-          high_.out * wide_.out * 16,
+          out_plane_,
           rows * out_blocks_};
 }
 
@@ -265,11 +268,11 @@ void Winograd::finish_row(const Group& group, int64_t tile_row, int64_t first_bl
   const int64_t result_row = s_.columns() * step * 16, result_block = step * result_row;
   const float* product = group.product + tile_row * group.columns * 16;
   for (int64_t block = first_block; block < slice_end(first_block); ++block, product += group.count * 16) {
-    float* out = in_place ? y_ + (((group.n * out_blocks_ + block) * height + first_y) * width + group.x) * 16
+    float* out = in_place ? y_ + (group.n * out_blocks_ + block) * out_plane_ + (first_y * width + group.x) * 16
                           : group.result + (block - first_block) * result_block;
     const int64_t row = in_place ? width * 16 : result_row;
     ConvEnd end = end_;
-    if (end.add) end.add += out - y_;
+    if (end.add) end.add += out - y_ + block * (end.add_block - out_plane_);
     if (end.slopes) end.slopes += block * 16;
     tiles_.output(product, group.product_plane, group.columns, bias_ + block * 16, end, out, row, rows, pixels);
     for (int64_t y = 0; y < rows && !ends_; ++y)

@@ -85,6 +85,7 @@ int64_t Epilogue::scratch_floats(const Node& node, int64_t channels) {
 void Epilogue::start(const Args& args, Layout out, int64_t channels, bool blocks, float* scratch) {
   bool rows = !blocks;
   Shape shape = args.out[0].shape();
+  if (out == Layout::nchw16c) plane_ = args.out[0].plane();
   const auto& epilogue = args.node().epilogue;
   const auto shuffle =
       std::find_if(epilogue.begin(), epilogue.end(), [](const Fused& f) { return f.row == Fused::depth_to_space; });
@@ -101,7 +102,7 @@ void Epilogue::start(const Args& args, Layout out, int64_t channels, bool blocks
       rows = out == Layout::row_major;
       continue;
     }
-    Step step{fused.row, fused.swapped, From::none, fused.a, fused.b, nullptr};
+    Step step{fused.row, fused.swapped, From::none, fused.a, fused.b, nullptr, 0};
     if (fused.operand >= 0) {
       const View& operand = args.in[static_cast<size_t>(fused.operand)];
       // A tensor of the output's shape is told from a vector by its extent alone: where both fit,
@@ -109,6 +110,7 @@ void Epilogue::start(const Args& args, Layout out, int64_t channels, bool blocks
       step.from = operand_kind(operand.type, operand.type.layout == Layout::row_major, shape);
       step.operand = operand.as<const float>();
       if (step.from == From::tensor && out == Layout::row_major) rows = true;
+      if (step.from == From::tensor && !rows) step.plane_more = operand.plane() - plane_;
       if (step.from == From::channel && !rows) {
         float* copy = scratch;
         scratch += padded(channels);
@@ -158,7 +160,10 @@ bool Epilogue::ends(ConvEnd& result) const {
   ConvEnd end;
   if (last_block_ >= 0) return false;
   int i = 0;
-  if (i < blocked_ && steps_[i].row == Add && steps_[i].from == From::tensor) end.add = steps_[i++].operand;
+  if (i < blocked_ && steps_[i].row == Add && steps_[i].from == From::tensor) {
+    end.add_block = plane_ + steps_[i].plane_more;
+    end.add = steps_[i++].operand;
+  }
   if (i == blocked_) {
     result = end;
     return true;
@@ -192,7 +197,7 @@ void Epilogue::apply_blocked(const MapSimd& simd, float* values, int64_t pixels,
   for (int i = 0; i < blocked_; ++i) {
     const Step& step = steps_[i];
     const float* operand = step.from == From::channel  ? step.operand + block * 16
-                           : step.from == From::tensor ? step.operand + offset
+                           : step.from == From::tensor ? step.operand + offset + block * step.plane_more
                                                        : step.operand;
     apply(simd, step, values, operand, true, pixels * 16);
   }

@@ -30,10 +30,11 @@ class Epilogue {
   bool row_steps() const { return blocked_ < count_; }
 
   /// Whether inner loops can do the blocked part themselves, as `result` says for the whole output:
-  /// `add` and `slopes` are where those of output 0 and channel 0 lie; nothing where they cannot.
+  /// `add` and `slopes` are where those of output 0 and channel 0 lie; nothing where they cannot. Planes of
+  /// `add` are `add_block` floats apart, which need not be what the output's are.
   bool ends(ConvEnd& result) const;
-  /// The blocked part over `pixels` whole pixels of channel block `block`; `offset` is the distance
-  /// in floats from the output tensor's beginning, for operands of its shape.
+  /// The blocked part over `pixels` whole pixels of channel block `block`, of one picture if planes of operands
+  /// differ; `offset` is the distance in floats from the output tensor's beginning, for operands of its shape.
   void apply_blocked(const MapSimd& simd, float* values, int64_t pixels, int64_t block, int64_t offset) const;
   /// The rest over `n` elements of one channel of a row-major output at `offset`.
   void apply_row(const MapSimd& simd, float* values, int64_t n, int64_t channel, int64_t offset) const;
@@ -46,6 +47,7 @@ class Epilogue {
     From from;
     float a, b;
     const float* operand;
+    int64_t plane_more;  // of a blocked tensor: floats that its planes are apart more than the output's
   };
   static From operand_kind(const Type& operand, bool constant, const Shape& out);
   static void apply(const MapSimd& simd, const Step& step, float* values, const float* operand, bool lanes, int64_t n);
@@ -55,6 +57,7 @@ class Epilogue {
   bool crd_ = false;
   int padding_from_ = 16;    ///< lanes from here on must be zeroed ...
   int64_t last_block_ = -1;  ///< ... in this block
+  int64_t plane_ = 0;        ///< floats from one block of a blocked output to the next
   Step steps_[max_steps];
 };
 

@@ -328,7 +328,7 @@ class CellMultiplier : BlockedProduct {
       end = std::min(rows, round_up(rows * (i + 1) / tiles, simd_.grain));
       tile.at = begin * 16;
       tile.out = out + begin * p_.n;
-      if (again) tile.end.add = tile.out;
+      if (again) tile.end.add = tile.out, tile.end.add_block = tile.out_block;
       simd_.tile(tile, blocks, static_cast<int>(end - begin));
       tile.fetch += tile.fetch_step * tile.blocks * 16;
     }

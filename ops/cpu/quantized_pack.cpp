@@ -60,7 +60,8 @@ void pack_dense(const QuantPacking& p, const Weights& weights, T* to) {
   const int64_t groups = p.tap_bytes() / 64, used = (p.group_in + size - 1) / size;
   std::vector<T> channel(static_cast<size_t>(used * size * p.taps));  // zeros behind the last input
   for (int64_t m = 0; m < weights.count(); ++m) {
-    weights.for_channel(m, [&](int64_t i, int32_t weight) { channel[static_cast<size_t>(i)] = static_cast<T>(weight); });
+    weights.for_channel(m,
+                        [&](int64_t i, int32_t weight) { channel[static_cast<size_t>(i)] = static_cast<T>(weight); });
     const int64_t group = m / p.group_out, output = m % p.group_out, unit = output / 16 / p.unit_blocks;
     const int64_t width = p.blocks_in(unit) * 16, lane = output - unit * p.unit_blocks * 16;
     T* place = to + p.unit_offset(group, unit) / static_cast<int64_t>(sizeof(T)) + lane * size;

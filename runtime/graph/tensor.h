@@ -37,10 +37,15 @@ struct View {
   Type type;
   std::byte* data = nullptr;  ///< null for an optional input that is absent; else aligned to 64 bytes
                               ///< unless it lies in a model file or in a caller's buffer
+  /// Rows from one block of channels of a blocked picture to the next; 0: its height. Fewer for what lies within a
+  /// wave (runtime/plan/waves.h), which alone kernels that compute rows apart (Args::rows) need to heed.
+  int64_t plane_rows = 0;
 
   explicit operator bool() const { return data != nullptr; }
   const Shape& shape() const { return type.shape; }
   int64_t elements() const { return type.shape.elements(); }
+  /// Elements from one block of channels of a blocked picture to the next.
+  int64_t plane() const { return (plane_rows ? plane_rows : shape()[2]) * shape()[3] * 16; }
   template <class T>
   T* as() const {
     return reinterpret_cast<T*>(data);

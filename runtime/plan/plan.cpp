@@ -265,7 +265,8 @@ std::unique_ptr<Plan::Context> Plan::take_context() const {
   if (!context->arena)
     fail(Error::Kind::memory, "no memory for ", arena_bytes_ >> 20, " MiB: use a smaller input or smaller tiles");
   for (const Type& type : storage_.strings) context->strings.push_back(Tensor::make(type));
-  for (const Type& type : view_types_) context->views.push_back({type, nullptr});
+  for (size_t i = 0; i < view_types_.size(); ++i)
+    context->views.push_back({view_types_[i], nullptr, view_places_[i].plane_rows});
   return context;
 }
 

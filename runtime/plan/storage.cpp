@@ -111,10 +111,11 @@ class Layouter {
       const size_t end = wave.first + wave.count;
       const ValueId last = graph_.nodes[end - 1].out[0], inner = graph_.nodes[end - 2].out[0];
       const int64_t row = graph_.values[inner].type.shape[3] * 16 * 4;
+      more_[inner] = wave_bytes(wave, inner) - bytes(inner);
       for (size_t i = wave.first; i + 2 < end; ++i) {
         const ValueId id = graph_.nodes[i].out[0];
         const int64_t offset = wave.row_offsets[i - wave.first] * row;
-        more_[inner] = std::max(more_[inner], offset + bytes(id) - bytes(inner));
+        more_[inner] = std::max(more_[inner], offset + wave_bytes(wave, id) - bytes(inner));
         merge(id, inner, offset);
       }
       const ValueId in = graph_.nodes[wave.first].in[0], root = alias_[in].root;
@@ -123,6 +124,12 @@ class Layouter {
           maker_[root] < wave.first)
         merge(last, root, 0);
     }
+  }
+
+  // From the first row of a wave's inner result to its last, planes and all.
+  int64_t wave_bytes(const Wave& wave, ValueId id) const {
+    const Shape& shape = graph_.values[id].type.shape;
+    return ((shape[1] - 1) / 16 * wave.plane_rows + shape[2]) * shape[3] * 16 * 4;
   }
 
   bool is_root(ValueId id) const { return alias_[id].root == id; }
@@ -312,6 +319,9 @@ class Layouter {
       storage_.places[id] = storage_.places[alias.root];
       storage_.places[id].offset += alias.offset;
     }
+    for (const Wave& wave : waves_)
+      for (size_t i = wave.first; i + 1 < wave.first + wave.count; ++i)
+        storage_.places[graph_.nodes[i].out[0]].plane_rows = wave.plane_rows;
     place_concat_copies();
     copy_shared_outputs();
   }
@@ -376,7 +386,7 @@ class Layouter {
   std::vector<bool> on_device_;
   std::vector<size_t> maker_, last_use_;
   std::vector<bool> used_, fixed_;
-  std::vector<int64_t> more_;  // bytes that a root needs beyond its value's
+  std::vector<int64_t> more_;  // bytes that a root needs beyond its value's; fewer where blocks of channels overlap
   std::vector<PartOffset> part_offsets_;
 };
 

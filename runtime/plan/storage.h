@@ -8,8 +8,9 @@ namespace tessera {
 /// Where a value lives while a plan runs.
 struct Place {
   enum class Where : uint8_t { nowhere, arena, constant, input, output, strings } where = Where::nowhere;
-  uint32_t index = 0;  ///< which input, output or string tensor
-  int64_t offset = 0;  ///< bytes into it
+  uint32_t index = 0;      ///< which input, output or string tensor
+  int64_t offset = 0;      ///< bytes into it
+  int64_t plane_rows = 0;  ///< see View::plane_rows
 };
 
 /// A copy between two values, run before or instead of a node.

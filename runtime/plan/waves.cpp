@@ -93,7 +93,8 @@ class Finder {
     for (size_t i = count - 1; i-- > 0;)
       for (size_t later = i + 1; later + 1 < count; ++later)
         wave.row_offsets[i] = std::max(wave.row_offsets[i], wave.row_offsets[later] + distance(wave, i, later));
-    if (!planes_are_apart(wave)) wave.count = 0;
+    wave.plane_rows = plane_rows(wave);
+    if (wave.plane_rows > height(first)) wave.count = 0;
     const ValueId in = graph_.nodes[first].in[0];
     wave.in_place = graph_.values[in].type == out(first + count - 1) && overtakes_never(wave, in);
     return wave;
@@ -127,10 +128,10 @@ class Finder {
     return rows;
   }
 
-  // Blocks of channels follow one another: shifted rows of one reach into the next, where nothing that
-  // is still needed may lie.
-  bool planes_are_apart(const Wave& wave) const {
-    const int64_t plane = height(wave.first);
+  // How many rows apart blocks of channels must begin, so that nothing is written over rows of the block before or
+  // behind that are still needed.
+  int64_t plane_rows(const Wave& wave) const {
+    int64_t rows = 1;
     for (size_t k = 0; k + 1 < wave.count; ++k) {
       const auto live = needed(wave, graph_.nodes[wave.first + k].out[0]);
       int64_t written = 0;  // of value k
@@ -140,10 +141,10 @@ class Finder {
         if (i == k) written = band.rows.end;
         if (i + 1 == wave.count || live[b] >= written) continue;
         const int64_t shift = wave.row_offsets[i] - wave.row_offsets[k];
-        if (shift + band.rows.end > plane + live[b] || shift + band.rows.begin + plane < written) return false;
+        rows = std::max({rows, shift + band.rows.end - live[b], written - shift - band.rows.begin});
       }
     }
-    return true;
+    return rows;
   }
 
   // Whether the last result may lie where the input of the wave does.

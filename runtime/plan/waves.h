@@ -8,7 +8,7 @@ namespace tessera {
 
 /// Consecutive nodes, each reading the result of the one before it. Their results but the last are blocked
 /// pictures of one size, and share bytes: each begins some rows above the one before it and overwrites rows that
-/// nobody needs any more.
+/// nobody needs any more. So do the blocks of channels of each, which begin only `plane_rows` behind one another.
 struct Wave {
   static constexpr size_t most_steps = 8;
   struct Band {
@@ -19,6 +19,7 @@ struct Wave {
   std::vector<Band> bands;  ///< in the order of their execution
   /// Per node: of its result, in the bytes that they share; 0 for the last two.
   std::vector<int64_t> row_offsets;
+  int64_t plane_rows = 0;
   bool in_place = false;  ///< the last result may lie where the first node's input 0 does
 };
 

@@ -83,7 +83,7 @@ void store_pixels(const ConvTile& t, const float* sums, int pixels) {
     if (row.columns) {
       store_columns<1, B>(sum, row);
     } else {
-      finish<1, B>(sum, row.end, t.out_pixel, t.out_block);
+      finish<1, B>(sum, row.end, t.out_pixel);
       for (int b = 0; b < B; ++b) store(row.out + b * t.out_block, sum[0][b]);
     }
     row.out += t.out_pixel;

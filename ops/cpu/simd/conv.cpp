@@ -76,7 +76,7 @@ inline __attribute__((always_inline)) void depthwise_pixels(const DepthwisePlane
     ConvEnd end = t.end;
     if (end.add) end.add += offset + j * lanes;
     if (end.slopes) end.slopes += j * lanes;
-    finish<P, 1>(sum, end, 16, 16);
+    finish<P, 1>(sum, end, 16);
 #pragma GCC unroll 8
     for (int p = 0; p < P; ++p) store(out + offset + p * 16 + j * lanes, sum[p][0]);
   }

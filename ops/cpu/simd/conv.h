@@ -15,7 +15,8 @@ struct ConvTap {
 /// What is done to sums on their way out of the registers: the commonest epilogues.
 struct ConvEnd {
   enum class Kind : uint8_t { none, clamp, slope, slopes } kind = Kind::none;
-  const float* add = nullptr;     ///< added first; lies as the output does; null: nothing
+  const float* add = nullptr;     ///< added first; null: nothing. Lies as the output does, but for ...
+  int64_t add_block = 0;          ///< ... the floats between its blocks of channels
   float low = 0, high = 0;        ///< clamp: the bounds; slope: `low` is the factor of negative values
   const float* slopes = nullptr;  ///< the factor of negative values for each output channel
 };

@@ -35,10 +35,10 @@ inline V clamped(const V& x, const V& low, const V& high) {
 }
 inline V sloped(const V& x, const V& slope) { return xsimd::select(x < V(0.0f), x * slope, x); }
 
-// Sums of P pixels times N vectors of channels, finished; `add` lies as the output does.
+// Sums of P pixels times N vectors of channels, finished.
 template <int P, int N>
-inline __attribute__((always_inline)) void finish(V (&sum)[P][N], const ConvEnd& end, int64_t pixel, int64_t block) {
-  const auto at = [&](int p, int j) { return p * pixel + (j / per_block) * block + (j % per_block) * lanes; };
+inline __attribute__((always_inline)) void finish(V (&sum)[P][N], const ConvEnd& end, int64_t pixel) {
+  const auto at = [&](int p, int j) { return p * pixel + (j / per_block) * end.add_block + (j % per_block) * lanes; };
   if (end.add) {
 #pragma GCC unroll 16
     for (int p = 0; p < P; ++p)
@@ -87,7 +87,7 @@ void tile(const ConvTile& t) {
 #pragma GCC unroll 16
     for (int p = 0; p < P; ++p)
 #pragma GCC unroll 3
-      for (int b = 0; b < B; ++b) fetch(t.end.add + p * t.out_pixel + b * t.out_block);
+      for (int b = 0; b < B; ++b) fetch(t.end.add + p * t.out_pixel + b * t.end.add_block);
   }
   V sum[P][N];
 #pragma GCC unroll 8
@@ -115,7 +115,7 @@ void tile(const ConvTile& t) {
   }
   if constexpr (Form::counts_columns)
     if (t.columns) return store_columns<P, N>(sum, t);
-  finish<P, N>(sum, t.end, t.out_pixel, t.out_block);
+  finish<P, N>(sum, t.end, t.out_pixel);
 #pragma GCC unroll 16
   for (int p = 0; p < P; ++p) {
     float* out = t.out + p * t.out_pixel;
