@@ -4,6 +4,7 @@
 #include <array>
 
 #include "optimizer/rewrites.h"
+#include "runtime/base/rounding.h"
 
 namespace tessera::optimizer {
 namespace {
@@ -19,8 +20,6 @@ struct Axis {
   /// The tap of a phase at offset `at` of the new kernel; outside [0, taps) if there is none.
   int64_t tap(int64_t phase, int64_t at) const { return phase + pad - stride * (low + at); }
 };
-
-int64_t floor_div(int64_t a, int64_t b) { return a >= 0 ? a / b : -((b - 1 - a) / b); }
 
 bool read_axes(const Node& node, const Shape& weights, std::array<Axis, 2>* axes) {
   const AttrReader attrs(node);

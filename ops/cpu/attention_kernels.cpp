@@ -6,6 +6,7 @@
 #include "ops/cpu/simd/attention.h"
 #include "ops/cpu/simd/gemm.h"
 #include "ops/strided_attention.h"
+#include "runtime/base/rounding.h"
 
 namespace tessera::cpu {
 namespace {
@@ -14,8 +15,6 @@ using ops::StridedAttention;
 using ops::StridedBias;
 
 constexpr int64_t slack = 64;  // floats behind a piece that whole vectors may read
-
-int64_t round_up(int64_t value, int64_t step) { return (value + step - 1) / step * step; }
 
 // How the work is cut, and where a thread's pieces of scratch begin, in floats.
 struct Cut {

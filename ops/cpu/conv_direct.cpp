@@ -3,6 +3,7 @@
 #include <algorithm>
 
 #include "ops/cpu/kernel.h"
+#include "runtime/base/rounding.h"
 
 namespace tessera::cpu {
 namespace {
@@ -17,10 +18,6 @@ constexpr int64_t near_bytes = 4 << 20;
 constexpr int64_t pixels_ahead = 16;
 // No strip narrower than this is worth its halo.
 constexpr int64_t narrow = 28;
-
-int64_t ceil_div(int64_t a, int64_t b) { return (a + b - 1) / b; }
-int64_t floor_div(int64_t a, int64_t b) { return a >= 0 ? a / b : -((-a + b - 1) / b); }
-int64_t align(int64_t bytes) { return (bytes + 63) / 64 * 64; }
 
 }  // namespace
 
@@ -152,13 +149,13 @@ int64_t DirectShape::result_floats() const {
 }
 
 int64_t DirectShape::tap_bytes() const {
-  return align((form == ConvForm::split ? 3 : 1) * packing.taps * int64_t{sizeof(ConvTap)});
+  return round_up((form == ConvForm::split ? 3 : 1) * packing.taps * int64_t{sizeof(ConvTap)}, 64);
 }
 
 int64_t DirectShape::worker_bytes() const {
   // Tiles of pairs read whole grains of pixels.
   const int64_t behind = has_cells(form) ? int64_t{Bf16Simd::max_grain} * 64 : 0;
-  return tap_bytes() + align(copies ? buffer_floats() * 4 : 0) + align(result_floats() * 4) + behind;
+  return tap_bytes() + round_up(copies ? buffer_floats() * 4 : 0, 64) + round_up(result_floats() * 4, 64) + behind;
 }
 
 namespace {
@@ -491,7 +488,7 @@ void Direct::run_band(int64_t item, std::byte* scratch) const {
   place(item, band);
   band.taps = reinterpret_cast<ConvTap*>(scratch);
   auto* buffer = reinterpret_cast<float*>(scratch + s_.tap_bytes());
-  band.result = buffer + align(s_.copies ? s_.buffer_floats() * 4 : 0) / 4;
+  band.result = buffer + round_up(s_.copies ? s_.buffer_floats() * 4 : 0, 64) / 4;
   load(band, buffer);
   if (bf16_) bf16_->begin();
   for (int64_t group = 0; group < s_.packing.groups; ++group)
@@ -508,7 +505,7 @@ void Direct::run_band(int64_t item, std::byte* scratch) const {
 
 int64_t direct_scratch(const Problem& problem, int threads, ConvForm form, Layout out) {
   const DirectShape shape(problem.node, problem.in[0].shape, problem.in[1].shape, form, out);
-  return align(Epilogue::scratch_floats(problem.node, shape.geometry.out_channels) * 4) +
+  return round_up(Epilogue::scratch_floats(problem.node, shape.geometry.out_channels) * 4, 64) +
          threads * shape.worker_bytes();
 }
 
@@ -516,7 +513,8 @@ void run_direct(const Args& args, Threads& threads, ConvForm form, Layout out) {
   const DirectShape shape(args.node(), args.in[0].shape(), args.in[1].shape(), form, out, args.rows);
   if (args.out[0].elements() == 0) return;
   const Direct direct(args, shape, reinterpret_cast<float*>(args.scratch));
-  std::byte* workers = args.scratch + align(Epilogue::scratch_floats(args.node(), shape.geometry.out_channels) * 4);
+  std::byte* workers =
+      args.scratch + round_up(Epilogue::scratch_floats(args.node(), shape.geometry.out_channels) * 4, 64);
   const int64_t bytes = shape.worker_bytes();
   threads.parallel(shape.parts * shape.bands(), 1, [&](int64_t begin, int64_t end, int worker) {
     for (int64_t item = begin; item < end; ++item) direct.run_band(item, workers + worker * bytes);

@@ -3,12 +3,10 @@
 #include <algorithm>
 
 #include "ops/cpu/kernel.h"
+#include "runtime/base/rounding.h"
 
 namespace tessera::cpu {
 namespace {
-
-int64_t ceil_div(int64_t a, int64_t b) { return (a + b - 1) / b; }
-int64_t align(int64_t bytes) { return (bytes + 63) / 64 * 64; }
 
 // Bytes that transformed input and products of a group should take of the second-level cache.
 constexpr int64_t group_bytes = 512 << 10;
@@ -65,7 +63,7 @@ int64_t WinogradShape::worker_bytes() const {
   const int64_t outputs = slice * 16;
   // Fewer rows may have longer groups.
   const int64_t result = in_place() ? 0 : step * std::min(group, tiles_x) * step * outputs;
-  return align((points() * (plane(packing.depth, group) + plane(outputs, group)) + result) * 4);
+  return round_up((points() * (plane(packing.depth, group) + plane(outputs, group)) + result) * 4, 64);
 }
 
 namespace {
@@ -310,7 +308,7 @@ void transform_weights(const WinogradWeights& shape, const float* taps, float* t
 
 int64_t winograd_scratch(const Problem& problem, int threads, Layout out, int step) {
   const WinogradShape shape(problem.node, problem.in[0].shape, problem.in[1].shape, out, step, threads);
-  return align(Epilogue::scratch_floats(problem.node, shape.geometry.out_channels) * 4) +
+  return round_up(Epilogue::scratch_floats(problem.node, shape.geometry.out_channels) * 4, 64) +
          threads * shape.worker_bytes();
 }
 
@@ -324,7 +322,8 @@ void run_winograd(const Args& args, Threads& threads, Layout out, int step, bool
     weights = transformed;
   }
   const Winograd winograd(args, shape, weights, reinterpret_cast<float*>(args.scratch));
-  std::byte* workers = args.scratch + align(Epilogue::scratch_floats(args.node(), shape.geometry.out_channels) * 4);
+  std::byte* workers =
+      args.scratch + round_up(Epilogue::scratch_floats(args.node(), shape.geometry.out_channels) * 4, 64);
   const int64_t bytes = shape.worker_bytes();
   threads.parallel(shape.groups(), 1, [&](int64_t begin, int64_t end, int worker) {
     for (int64_t index = begin; index < end; ++index)

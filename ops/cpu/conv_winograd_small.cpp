@@ -3,6 +3,7 @@
 #include <algorithm>
 
 #include "ops/cpu/kernel.h"
+#include "runtime/base/rounding.h"
 
 namespace tessera::cpu {
 namespace {
@@ -10,9 +11,6 @@ namespace {
 constexpr int points = 36, step = 4;
 // Tiles from which larger groups of them are transformed and multiplied apart.
 constexpr int64_t many_tiles = 64;
-
-int64_t ceil_div(int64_t a, int64_t b) { return (a + b - 1) / b; }
-int64_t align(int64_t bytes) { return (bytes + 63) / 64 * 64; }
 
 }  // namespace
 
@@ -49,7 +47,7 @@ class SmallWinograd {
         out_blocks_(shape.packing.out_blocks) {
     auto* scratch = reinterpret_cast<float*>(args.scratch);
     epilogue_.start(args, Layout::nchw16c, s_.geometry.out_channels, true, scratch);
-    input_ = scratch + align(Epilogue::scratch_floats(args.node(), s_.geometry.out_channels) * 4) / 4;
+    input_ = scratch + round_up(Epilogue::scratch_floats(args.node(), s_.geometry.out_channels) * 4, 64) / 4;
     product_ = input_ + points * s_.input_plane();
     ends_ = epilogue_.ends(end_);
   }
@@ -145,7 +143,7 @@ class SmallWinograd {
 
 int64_t small_winograd_scratch(const Problem& problem, int) {
   const SmallWinogradShape shape(problem.node, problem.in[0].shape, problem.in[1].shape);
-  return align(Epilogue::scratch_floats(problem.node, shape.geometry.out_channels) * 4) +
+  return round_up(Epilogue::scratch_floats(problem.node, shape.geometry.out_channels) * 4, 64) +
          points * (shape.input_plane() + shape.product_plane()) * 4;
 }
 

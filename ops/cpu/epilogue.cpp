@@ -4,6 +4,7 @@
 #include <limits>
 
 #include "ops/elementwise.h"
+#include "runtime/base/rounding.h"
 
 namespace tessera::cpu {
 namespace {
@@ -14,8 +15,6 @@ bool has_vector_form(uint16_t row) {
   const int binary = row - MapSimd::unary_rows;
   return binary < MapSimd::binary_rows && simd.binary[binary][0] != nullptr;
 }
-
-int64_t padded(int64_t channels) { return (channels + 15) / 16 * 16; }
 
 }  // namespace
 
@@ -79,7 +78,7 @@ int Epilogue::shuffle_of(const Node& node) {
 }
 
 int64_t Epilogue::scratch_floats(const Node& node, int64_t channels) {
-  return static_cast<int64_t>(node.epilogue.size()) * padded(channels);
+  return static_cast<int64_t>(node.epilogue.size()) * round_up(channels, 16);
 }
 
 void Epilogue::start(const Args& args, Layout out, int64_t channels, bool blocks, float* scratch) {
@@ -113,9 +112,9 @@ void Epilogue::start(const Args& args, Layout out, int64_t channels, bool blocks
       if (step.from == From::tensor && !rows) step.plane_more = operand.plane() - plane_;
       if (step.from == From::channel && !rows) {
         float* copy = scratch;
-        scratch += padded(channels);
+        scratch += round_up(channels, 16);
         std::copy_n(step.operand, channels, copy);
-        std::fill(copy + channels, copy + padded(channels), 0.0f);
+        std::fill(copy + channels, copy + round_up(channels, 16), 0.0f);
         step.operand = copy;
       }
     }

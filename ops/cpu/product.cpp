@@ -5,6 +5,7 @@
 #include "ops/cpu/cells.h"
 #include "ops/cpu/simd/bf16.h"
 #include "ops/cpu/simd/gemm.h"
+#include "runtime/base/rounding.h"
 
 namespace tessera::cpu {
 namespace {
@@ -13,8 +14,6 @@ constexpr int64_t depth_block = 384;  // a panel of B, nr * depth_block floats, 
 constexpr int row_panels = 12;        // of A's packed block: it stays in L2
 constexpr int64_t column_block = 768;
 constexpr int64_t little_work = 1 << 17;  // multiplications below which waking threads does not pay
-
-int64_t round_up(int64_t value, int64_t step) { return (value + step - 1) / step * step; }
 
 // Few rows: B is used where it lies, as packing it would cost as much as multiplying.
 bool reads_right_directly(const Product& p, bool packed, const GemmSimd& simd) {

@@ -7,6 +7,7 @@
 #include "ops/cpu/quantized_pack.h"
 #include "ops/cpu/quantized_steps.h"
 #include "ops/cpu/simd/bytes.h"
+#include "runtime/base/rounding.h"
 
 namespace tessera::cpu {
 namespace {
@@ -20,9 +21,6 @@ enum class Source : uint8_t { blocked, planes, rows };
 // What a band's input may take of a core's second-level cache, and the pixels whose sums wait for their
 // last steps at a time.
 constexpr int64_t band_bytes = 320 << 10, run_pixels = 56;
-
-int64_t ceil_div(int64_t a, int64_t b) { return (a + b - 1) / b; }
-int64_t align(int64_t bytes) { return (bytes + 63) / 64 * 64; }
 
 // Whether any tap reads that row (or phase of columns) of the buffer: strides wider than the kernel leave
 // some out.
@@ -82,11 +80,11 @@ struct QuantShape {
   const WindowAxis& high() const { return geometry.window.axis[1]; }
   const WindowAxis& wide() const { return geometry.window.axis[2]; }
   int64_t row_bytes() const { return blocks * phases * positions * pixel; }
-  int64_t buffer_bytes() const { return copies ? align(buffer_rows * row_bytes() + 64) : 0; }
+  int64_t buffer_bytes() const { return copies ? round_up(buffer_rows * row_bytes() + 64, 64) : 0; }
   int64_t sum_bytes() const { return packing.unit_blocks * run_pixels * 2 * 64; }
   int64_t worker_bytes() const {
-    return align(packing.taps * int64_t{sizeof(QuantTap)}) + buffer_bytes() + align(sum_bytes()) +
-           align(run_pixels * 64);
+    return round_up(packing.taps * int64_t{sizeof(QuantTap)}, 64) + buffer_bytes() + round_up(sum_bytes(), 64) +
+           round_up(run_pixels * 64, 64);
   }
 
  private:
@@ -367,9 +365,9 @@ void Quantized::run_item(int64_t item, std::byte* scratch) const {
   band.x0 = at % s_.strips * s_.columns;
   band.x1 = std::min(s_.wide().out, band.x0 + s_.columns);
   band.taps = reinterpret_cast<QuantTap*>(scratch);
-  std::byte* buffer = scratch + align(s_.packing.taps * int64_t{sizeof(QuantTap)});
+  std::byte* buffer = scratch + round_up(s_.packing.taps * int64_t{sizeof(QuantTap)}, 64);
   band.sums = reinterpret_cast<int32_t*>(buffer + s_.buffer_bytes());
-  band.row = buffer + s_.buffer_bytes() + align(s_.sum_bytes());
+  band.row = buffer + s_.buffer_bytes() + round_up(s_.sum_bytes(), 64);
   const int64_t units = s_.packing.units(), first = chunk * s_.item_units;
   const int64_t end = std::min(units * s_.packing.groups, first + s_.item_units);
   if (s_.packing.depthwise)
@@ -414,7 +412,7 @@ template <Source source>
 int64_t scratch(const Problem& problem, int threads) {
   const QuantShape shape =
       shape_of(problem.node, problem.in[0], problem.in[quant::w].shape, has_narrow_weights(problem), source, threads);
-  return align(QuantSteps::scratch_floats(problem.node, shape.geometry.out_channels) * 4) +
+  return round_up(QuantSteps::scratch_floats(problem.node, shape.geometry.out_channels) * 4, 64) +
          threads * shape.worker_bytes();
 }
 
@@ -423,7 +421,8 @@ void run(const Args& args, Threads& threads) noexcept {
   const QuantShape shape = shape_of(args.node(), args.in[0].type, args.in[quant::w].shape(),
                                     args.packed->tensors[0].type.dtype == DType::int8, source, threads.count());
   const Quantized quantized(args, shape, reinterpret_cast<float*>(args.scratch));
-  std::byte* workers = args.scratch + align(QuantSteps::scratch_floats(args.node(), shape.geometry.out_channels) * 4);
+  std::byte* workers =
+      args.scratch + round_up(QuantSteps::scratch_floats(args.node(), shape.geometry.out_channels) * 4, 64);
   const int64_t bytes = shape.worker_bytes();
   threads.parallel(shape.geometry.batch * shape.row_bands * shape.strips * shape.chunks, 1,
                    [&](int64_t begin, int64_t end, int worker) {

@@ -5,11 +5,10 @@
 
 #include "ops/cpu/attrs.h"
 #include "ops/elementwise.h"
+#include "runtime/base/rounding.h"
 
 namespace tessera::cpu {
 namespace {
-
-int64_t padded(int64_t channels) { return (channels + 15) / 16 * 16; }
 
 bool is_bytes(DType type) { return type == DType::uint8 || type == DType::int8; }
 
@@ -73,7 +72,7 @@ bool QuantSteps::fits(const Problem& problem) {
 }
 
 int64_t QuantSteps::scratch_floats(const Node& node, int64_t channels) {
-  return static_cast<int64_t>(node.epilogue.size()) * padded(channels);
+  return static_cast<int64_t>(node.epilogue.size()) * round_up(channels, 16);
 }
 
 void QuantSteps::push(QuantOp op, float a, float b, const float* lanes) {
@@ -90,11 +89,11 @@ void QuantSteps::to_integers(float zero, bool is_signed) {
 // One number per channel, behind the last one zeros.
 const float* QuantSteps::lanes_of(const View& operand, int64_t channels, float*& scratch) {
   float* lanes = scratch;
-  scratch += padded(channels);
+  scratch += round_up(channels, 16);
   const auto* values = operand.as<const float>();
   const bool single = operand.elements() == 1;
   for (int64_t c = 0; c < channels; ++c) lanes[c] = values[single ? 0 : c];
-  std::fill(lanes + channels, lanes + padded(channels), 0.0f);
+  std::fill(lanes + channels, lanes + round_up(channels, 16), 0.0f);
   return lanes;
 }
 
@@ -122,8 +121,8 @@ void QuantSteps::start(const Args& args, int64_t channels, const float* scale, c
       case Clip: push(QuantOp::clip, std::min(row.a, row.b), row.b); break;
       case LeakyRelu: {
         float* lanes = scratch;
-        scratch += padded(channels);
-        std::fill_n(lanes, padded(channels), row.a);
+        scratch += round_up(channels, 16);
+        std::fill_n(lanes, round_up(channels, 16), row.a);
         push(QuantOp::slope, 0, 0, lanes);
         break;
       }

@@ -7,6 +7,7 @@
 #include "ops/cpu/kernel.h"
 #include "ops/cpu/product.h"
 #include "ops/elementwise.h"
+#include "runtime/base/rounding.h"
 
 namespace tessera::cpu {
 namespace {
@@ -42,21 +43,20 @@ Product product(int64_t m, int64_t depth, int64_t columns) {
   return p;
 }
 
-int64_t rounded(int64_t floats) { return (floats + 15) / 16 * 16; }
-
 // What a run keeps in scratch, in floats.
 struct Room {
   int64_t inputs, sums, h, c, reset, product;
 
   Room(const Extents& e, int threads) {
-    inputs = rounded(e.steps * e.batch * e.gates * e.hidden);
-    sums = rounded(e.batch * e.gates * e.hidden);
-    h = c = reset = rounded(e.batch * e.hidden);
+    inputs = round_up(e.steps * e.batch * e.gates * e.hidden, 16);
+    sums = round_up(e.batch * e.gates * e.hidden, 16);
+    h = c = reset = round_up(e.batch * e.hidden, 16);
     product =
-        rounded(std::max({product_scratch(cpu::product(e.steps * e.batch, e.input, e.gates * e.hidden), true, threads),
-                          product_scratch(cpu::product(e.batch, e.hidden, e.joint_gates() * e.hidden), true, threads),
-                          product_scratch(cpu::product(e.batch, e.hidden, e.hidden), true, threads)}) /
-                4);
+        round_up(std::max({product_scratch(cpu::product(e.steps * e.batch, e.input, e.gates * e.hidden), true, threads),
+                           product_scratch(cpu::product(e.batch, e.hidden, e.joint_gates() * e.hidden), true, threads),
+                           product_scratch(cpu::product(e.batch, e.hidden, e.hidden), true, threads)}) /
+                     4,
+                 16);
   }
   int64_t floats() const { return inputs + sums + h + c + reset + product; }
 };

@@ -7,6 +7,7 @@
 #include "ops/cpu/attrs.h"
 #include "ops/cpu/kernel.h"
 #include "ops/cpu/simd/resize.h"
+#include "runtime/base/rounding.h"
 
 namespace tessera::cpu {
 namespace {
@@ -122,9 +123,7 @@ struct Table {
   }
 };
 
-int64_t rounded(int64_t bytes) { return (bytes + 63) / 64 * 64; }
-
-int64_t table_bytes(int64_t height, int64_t width) { return rounded((height + width) * max_taps * 8); }
+int64_t table_bytes(int64_t height, int64_t width) { return round_up((height + width) * max_taps * 8, 64); }
 
 const View* scales_of(const Args& args) {
   const size_t input = is_simple(args) ? 1 : 2;
@@ -173,7 +172,7 @@ bool accepts_blocked(const Problem& problem) { return accepts(problem) && !probl
 template <int lane>
 int64_t scratch(const Problem& problem, int threads) {
   const Shape &in = problem.in[0].shape, &out = problem.out[0].shape;
-  return table_bytes(out[2], out[3]) + threads * rounded(in[3] * lane * 4);
+  return table_bytes(out[2], out[3]) + threads * round_up(in[3] * lane * 4, 64);
 }
 
 template <int lane>
@@ -194,7 +193,7 @@ void run(const Args& args, Threads& threads) noexcept {
   const auto across = lane == 1 ? simd.plain : simd.blocked;
   const auto body = [&](int64_t begin, int64_t end, int worker) {
     auto* blended = reinterpret_cast<float*>(const_cast<std::byte*>(base) + table_bytes(out[2], out[3]) +
-                                             worker * rounded(in_row * 4));
+                                             worker * round_up(in_row * 4, 64));
     for (int64_t item = begin; item < end; ++item) {
       const int64_t y = item % out[2];
       const float* plane = args.in[0].as<const float>() + item / out[2] * in[2] * in_row;

@@ -11,6 +11,7 @@
 #include "ops/vulkan/loader.h"
 #include "ops/vulkan/shader.h"
 #include "ops/vulkan/vulkan.h"
+#include "runtime/base/rounding.h"
 #include "runtime/graph/tensor.h"
 
 namespace tessera::vulkan {
@@ -155,7 +156,5 @@ struct Commands {
  private:
   void release();
 };
-
-inline int64_t round_up(int64_t value, int64_t multiple) { return (value + multiple - 1) / multiple * multiple; }
 
 }  // namespace tessera::vulkan

@@ -3,10 +3,10 @@
 #include <algorithm>
 #include <numeric>
 
+#include "runtime/base/rounding.h"
+
 namespace tessera::vulkan {
 namespace {
-
-int64_t round_up(int64_t value, int64_t multiple) { return (value + multiple - 1) / multiple * multiple; }
 
 bool meet(const Placed& a, const Placed& b) { return a.first <= b.last && b.first <= a.last; }
 

@@ -5,6 +5,7 @@
 #include <ostream>
 
 #include "runtime/base/mapped_file.h"
+#include "runtime/base/rounding.h"
 
 namespace tessera {
 namespace {
@@ -53,7 +54,7 @@ T from_double(double value) {
 int64_t Type::stored_elements() const {
   if (layout == Layout::row_major) return shape.elements();
   Shape stored = shape;
-  stored[1] = (stored[1] + 15) / 16 * 16;
+  stored[1] = round_up(stored[1], 16);
   return stored.elements();
 }
 

@@ -9,6 +9,7 @@
 #include <set>
 
 #include "runtime/base/memory.h"
+#include "runtime/base/rounding.h"
 
 namespace tessera {
 
@@ -214,7 +215,7 @@ void Plan::place_scratch() {
     kept = std::max(kept, end);
   }
   scratch_offset_ = storage_.arena_bytes;
-  kept_offset_ = scratch_offset_ + (scratch + 63) / 64 * 64;
+  kept_offset_ = scratch_offset_ + round_up(scratch, 64);
   arena_bytes_ = kept_offset_ + kept;
 }
 

@@ -3,12 +3,9 @@
 
 #include <algorithm>
 
+#include "runtime/base/rounding.h"
+
 namespace tessera::upscale {
-namespace {
-
-int64_t round_up(int64_t value, int64_t unit) { return (value + unit - 1) / unit * unit; }
-
-}  // namespace
 
 int64_t AxisRules::padded(int64_t extent) const {
   const int64_t all = round_up(extent + before() + after(), multiple);
