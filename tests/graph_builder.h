@@ -60,9 +60,9 @@ inline Tensor random_tensor(const Shape& shape, unsigned seed, float low = -1, f
   return tensor;
 }
 
-inline std::unique_ptr<Engine> cpu_engine(bool optimize, int threads = 1) {
+inline std::unique_ptr<Engine> cpu_engine(bool optimize, int threads = 1, Precision precision = Precision::fp32) {
   auto engine = std::make_unique<Engine>();
-  engine->backends.push_back(cpu::make_backend());
+  engine->backends.push_back(cpu::make_backend(precision));
   engine->threads = std::make_unique<Threads>(threads);
   engine->plan.threads = threads;
   engine->plan.poison = true;

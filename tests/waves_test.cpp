@@ -50,6 +50,21 @@ Graph chain(int blocks) {
   return b.graph;
 }
 
+// Residuals that are added first to a convolution's sums.
+Graph residuals(int64_t kernel) {
+  GraphBuilder b;
+  ValueId y = b.input("x", {DType::float32, {1, 3, -1, -1}});
+  unsigned seed = 0;
+  const auto conv = [&](ValueId in, int64_t from) {
+    const ValueId w = b.constant(random_tensor({48, from, kernel, kernel}, ++seed, -0.1f, 0.1f));
+    return b.node("Conv", {in, w}, {{"pads", std::vector<int64_t>(4, kernel / 2)}});
+  };
+  y = conv(y, 3);
+  for (int i = 0; i < 4; ++i) y = b.node("Add", {conv(b.node("Relu", {conv(y, 48)}), 48), y});
+  b.output(y);
+  return b.graph;
+}
+
 // Kernels of all extents, and a last one of another type: the outputs of a picture, shuffled or not.
 Graph mixed(int64_t factor) {
   GraphBuilder b;
@@ -89,8 +104,8 @@ Graph widths() {
   return b.graph;
 }
 
-Tensor run(Graph graph, const Tensor& in, int threads, bool waves) {
-  const auto engine = cpu_engine(true, threads);
+Tensor run(Graph graph, const Tensor& in, Precision precision, int threads, bool waves) {
+  const auto engine = cpu_engine(true, threads, precision);
   engine->plan.waves = waves;
   optimizer::prepare(graph);
   const Executor executor(graph, *engine);
@@ -103,12 +118,14 @@ TEST(Waves, GiveTheSameBits) {
   for (const Shape& shape :
        {Shape{1, 3, 330, 130}, Shape{1, 3, 301, 140}, Shape{1, 3, 150, 267}, Shape{1, 3, 61, 603}}) {
     const Tensor in = random_tensor(shape, 7, 0, 1);
-    for (const Graph& graph : {chain(4), mixed(1), mixed(2), widths()}) {
-      const Tensor expected = run(graph, in, 1, false);
-      for (const int threads : {1, 2, 5}) {
-        const Tensor y = run(graph, in, threads, true);
-        EXPECT_EQ(std::memcmp(y.bytes.get(), expected.bytes.get(), static_cast<size_t>(y.type.bytes())), 0)
-            << shape << " with " << threads << " threads";
+    for (const Graph& graph : {chain(4), residuals(3), residuals(5), mixed(1), mixed(2), widths()}) {
+      for (const Precision precision : {Precision::fp32, Precision::bf16}) {
+        const Tensor expected = run(graph, in, precision, 1, false);
+        for (const int threads : {1, 2, 5}) {
+          const Tensor y = run(graph, in, precision, threads, true);
+          EXPECT_EQ(std::memcmp(y.bytes.get(), expected.bytes.get(), static_cast<size_t>(y.type.bytes())), 0)
+              << shape << " with " << threads << " threads";
+        }
       }
     }
   }
