@@ -39,7 +39,11 @@ std::shared_ptr<const Packed> PackCache::get(const HostBackend& backend, const O
   copies.reserve(problem.constants.size());
   std::vector<const Tensor*> constants(problem.constants.begin(), problem.constants.end());
   for (const Tensor*& constant : constants)
-    if (constant && !constant->is_aligned()) constant = &copies.emplace_back(constant->clone());
+    if (constant && !constant->is_aligned()) {
+      const Tensor& askew = *constant;
+      constant = &copies.emplace_back(askew.clone());
+      askew.drop_pages();
+    }
   entry.packed = backend.pack(offer, {problem.node, problem.in, problem.out, constants});
   if (!entry.packed) return nullptr;
   for (const auto& source : entry.sources) source->drop_pages();
