@@ -32,9 +32,13 @@ void add_session(CLI::App& app, ModelOptions& options) {
       ->type_name("N")
       ->check(CLI::Range(0, 1024).description(""));
   app.add_option("--device", options.session.device, "auto (default), cpu, vulkan or vulkan:N")->type_name("DEVICE");
-  app.add_option("--precision", options.session.precision, "Arithmetic of products: fp32 (default), bf16x3, bf16, int8")
-      ->type_name("P");
+  add_precision(app, options.session.precision);
   app.add_flag("--no-optimize", options.no_optimize, "Run the graph as the model has it");
+}
+
+void add_precision(CLI::App& app, std::string& precision) {
+  app.add_option("--precision", precision, "Arithmetic of products: fp32 (default), bf16x3, bf16, int8")
+      ->type_name("P");
 }
 
 void add_json(CLI::App& app, ModelOptions& options) { app.add_flag("--json", options.json, "Print one JSON object"); }

@@ -22,6 +22,7 @@ void add_model(CLI::App& app, ModelOptions& options);
 void add_shapes(CLI::App& app, ModelOptions& options);   ///< --shape, --default-dim
 void add_session(CLI::App& app, ModelOptions& options);  ///< --threads, --device, --precision, --no-optimize
 void add_json(CLI::App& app, ModelOptions& options);
+void add_precision(CLI::App& app, std::string& precision);
 
 /// Prints why a session does not run where it was asked to, if so, on stderr.
 void print_device_note(const Session& session);

@@ -4,7 +4,7 @@
 #include <iostream>
 #include <nlohmann/json.hpp>
 
-#include "tools/commands.h"
+#include "tools/options.h"
 #include "tools/upscale/pipeline.h"
 
 namespace tessera::tools {
@@ -297,8 +297,7 @@ void add_options(CLI::App& sub, UpscaleCommand& c) {
   sub.add_option("--threads", c.threads, "Threads that compute (one per core)")
       ->type_name("N")
       ->check(CLI::Range(0, 1024));
-  sub.add_option("--precision", c.precision, "Arithmetic of products: fp32 (default), bf16x3, bf16, int8")
-      ->type_name("P");
+  add_precision(sub, c.precision);
   sub.add_flag("--verify-tiles", c.engine.verify_tiles, "Also run whole pictures, and print max |tiled - whole|");
   sub.add_flag("--json", c.json, "One JSON object per picture on standard output");
 }
