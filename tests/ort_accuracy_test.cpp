@@ -6,6 +6,7 @@
 #include <set>
 
 #include "bench/peers/ort.h"
+#include "ops/cpu/level.h"
 #include "runtime/onnx/load.h"
 #include "runtime/session/session.h"
 #include "tests/graph_builder.h"
@@ -147,10 +148,12 @@ TEST_P(Accuracy, Float32IsNearFloat64) {
   Excess allowed{GetParam(), 5e-6};
   for (const Excess& row : excesses)
     if (row.model == GetParam()) allowed = row;
-  EXPECT_LE(exactness.worst, allowed.bound);
+  // Without fused multiply-add every product is rounded too.
+  const double roundings = cpu::level() == cpu::Level::baseline ? 2 : 1;
+  EXPECT_LE(exactness.worst, allowed.bound * roundings);
   // One in ten thousand, and one more where there are not many more than that.
   EXPECT_LE(static_cast<double>(exactness.count - exactness.equal),
-            static_cast<double>(exactness.count) * allowed.unequal + 1);
+            static_cast<double>(exactness.count) * allowed.unequal * roundings + 1);
 }
 
 std::vector<std::string> upscalers() {
