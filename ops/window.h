@@ -4,6 +4,7 @@
 
 #include <algorithm>
 
+#include "runtime/base/rounding.h"
 #include "runtime/graph/op.h"
 
 namespace tessera::ops {
@@ -19,8 +20,8 @@ struct WindowAxis {
   int64_t at(int64_t o, int64_t k) const { return o * stride - pad_begin + k * dilation; }
   /// Which of `count` inputs start, start + step, ... there are: the others lie in the padding.
   Rows within(int64_t start, int64_t step, int64_t count) const {
-    const int64_t begin = std::clamp<int64_t>((std::max<int64_t>(0, -start) + step - 1) / step, 0, count);
-    return {begin, std::clamp<int64_t>(start < in ? (in - start + step - 1) / step : 0, begin, count)};
+    const int64_t begin = std::clamp<int64_t>(ceil_div(std::max<int64_t>(0, -start), step), 0, count);
+    return {begin, std::clamp<int64_t>(start < in ? ceil_div(in - start, step) : 0, begin, count)};
   }
 };
 

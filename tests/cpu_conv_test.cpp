@@ -59,24 +59,6 @@ Tensor as_doubles(const Tensor& tensor) {
 
 // A case with its tensors. Operands of the epilogue: 0 stands for one number per channel (of the
 // shape that the row sees), 1 for a tensor of the output's shape, 2 for a single number.
-// Memory of NaNs, and more behind it that must stay as it was.
-class Guarded {
- public:
-  explicit Guarded(int64_t bytes) : bytes_(bytes), tensor_(Tensor::make({DType::uint8, {bytes + guard}})) {
-    std::memset(data(), 0xff, static_cast<size_t>(bytes + guard));
-  }
-  std::byte* data() const { return tensor_.bytes.get(); }
-  bool intact() const {
-    const std::byte* behind = data() + bytes_;
-    return std::all_of(behind, behind + guard, [](std::byte byte) { return byte == std::byte(0xff); });
-  }
-
- private:
-  static constexpr int64_t guard = 4096;
-  int64_t bytes_;
-  Tensor tensor_;
-};
-
 class Setup {
  public:
   /// Rounded: to numbers that bfloat16 holds, whose products are exact.

@@ -175,17 +175,13 @@ class Bench {
     }
     const auto packed = backend.pack(offer, problem());
     Threads pool(threads);
-    using Bytes = std::vector<std::byte>;
-    Bytes scratch(static_cast<size_t>(backend.scratch_bytes(offer, problem(), threads)) + 64, std::byte(0xff));
-    Bytes kept(static_cast<size_t>(backend.kept_bytes(offer, problem())) + 64, std::byte(0xff));
-    const auto aligned = [](Bytes& bytes) {
-      return bytes.data() + (64 - reinterpret_cast<uintptr_t>(bytes.data()) % 64) % 64;
-    };
+    const Guarded scratch(backend.scratch_bytes(offer, problem(), threads)), kept(backend.kept_bytes(offer, problem()));
     Args args(node_, in_views, out_views);
     args.packed = packed.get();
-    args.scratch = aligned(scratch);
-    args.kept = aligned(kept);
+    args.scratch = scratch.data();
+    args.kept = kept.data();
     backend.run(offer, args, pool);
+    EXPECT_TRUE(scratch.intact() && kept.intact()) << offer.name << " wrote behind its scratch";
     return out;
   }
 

@@ -3,8 +3,10 @@
 
 #include <gtest/gtest.h>
 
+#include <algorithm>
 #include <cmath>
 #include <cstdlib>
+#include <cstring>
 #include <filesystem>
 #include <fstream>
 #include <initializer_list>
@@ -52,6 +54,24 @@ class TemporaryFolder {
 
  private:
   std::filesystem::path path_;
+};
+
+/// Memory of NaNs, and more behind it that must stay as it was.
+class Guarded {
+ public:
+  explicit Guarded(int64_t bytes) : bytes_(bytes), tensor_(Tensor::make({DType::uint8, {bytes + guard}})) {
+    std::memset(data(), 0xff, static_cast<size_t>(bytes + guard));
+  }
+  std::byte* data() const { return tensor_.bytes.get(); }
+  bool intact() const {
+    const std::byte* behind = data() + bytes_;
+    return std::all_of(behind, behind + guard, [](std::byte byte) { return byte == std::byte(0xff); });
+  }
+
+ private:
+  static constexpr int64_t guard = 4096;
+  int64_t bytes_;
+  Tensor tensor_;
 };
 
 inline std::vector<std::byte> read_bytes(const std::filesystem::path& path) {

@@ -25,10 +25,10 @@ struct Cut {
 
   Cut(const StridedAttention& a, const GemmSimd& simd, int threads) {
     width = std::min(round_up(a.queries, simd.nr), round_up(a.keys > 512 ? 32 : 64, simd.nr));
-    const int64_t blocks = (a.queries + width - 1) / width, items = a.batch * a.heads;
-    const int64_t wanted = threads == 1 ? 1 : (4 * threads + items - 1) / items;
-    queries = (blocks + std::min(blocks, wanted) - 1) / std::min(blocks, wanted) * width;
-    pieces = (a.queries + queries - 1) / queries;
+    const int64_t blocks = ceil_div(a.queries, width), items = a.batch * a.heads;
+    const int64_t wanted = threads == 1 ? 1 : ceil_div(4 * threads, items);
+    queries = ceil_div(blocks, std::min(blocks, wanted)) * width;
+    pieces = ceil_div(a.queries, queries);
     floats = 0;
     const auto take = [&](int64_t count) {
       const int64_t at = floats;

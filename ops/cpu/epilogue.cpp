@@ -109,7 +109,7 @@ void Epilogue::start(const Args& args, Layout out, int64_t channels, bool blocks
       step.from = operand_kind(operand.type, operand.type.layout == Layout::row_major, shape);
       step.operand = operand.as<const float>();
       if (step.from == From::tensor && out == Layout::row_major) rows = true;
-      if (step.from == From::tensor && !rows) step.plane_more = operand.plane() - plane_;
+      if (step.from == From::tensor && !rows) step.plane = operand.plane();
       if (step.from == From::channel && !rows) {
         float* copy = scratch;
         scratch += round_up(channels, 16);
@@ -160,7 +160,7 @@ bool Epilogue::ends(ConvEnd& result) const {
   if (last_block_ >= 0) return false;
   int i = 0;
   if (i < blocked_ && steps_[i].row == Add && steps_[i].from == From::tensor) {
-    end.add_block = plane_ + steps_[i].plane_more;
+    end.add_block = steps_[i].plane;
     end.add = steps_[i++].operand;
   }
   if (i == blocked_) {
@@ -196,7 +196,7 @@ void Epilogue::apply_blocked(const MapSimd& simd, float* values, int64_t pixels,
   for (int i = 0; i < blocked_; ++i) {
     const Step& step = steps_[i];
     const float* operand = step.from == From::channel  ? step.operand + block * 16
-                           : step.from == From::tensor ? step.operand + offset + block * step.plane_more
+                           : step.from == From::tensor ? step.operand + offset + block * (step.plane - plane_)
                                                        : step.operand;
     apply(simd, step, values, operand, true, pixels * 16);
   }

@@ -47,7 +47,7 @@ class Epilogue {
     From from;
     float a, b;
     const float* operand;
-    int64_t plane_more;  // of a blocked tensor: floats that its planes are apart more than the output's
+    int64_t plane;  // of a blocked tensor: floats from one block to the next
   };
   static From operand_kind(const Type& operand, bool constant, const Shape& out);
   static void apply(const MapSimd& simd, const Step& step, float* values, const float* operand, bool lanes, int64_t n);

@@ -48,8 +48,8 @@ struct Grid {
 Grid divide(const Product& p, int64_t mr, int64_t nr, int threads) {
   Grid g{std::min(round_up(p.m, mr), mr * row_panels), std::min(round_up(p.n, nr), round_up(column_block, nr)), 0, 0};
   for (;;) {
-    g.row_blocks = (p.m + g.rows - 1) / g.rows;
-    g.column_blocks = (p.n + g.columns - 1) / g.columns;
+    g.row_blocks = ceil_div(p.m, g.rows);
+    g.column_blocks = ceil_div(p.n, g.columns);
     if (threads == 1 || p.batch * g.row_blocks * g.column_blocks >= 4 * threads) return g;
     if (g.columns > nr && (g.columns >= g.rows || g.rows <= mr))
       g.columns = round_up(g.columns / 2, nr);
@@ -179,7 +179,7 @@ class Multiplier : BlockedProduct {
         tile.b = right_panel(batch, k, depth, column + j, width, worker, tile.b_stride);
         // Packed panels lie in the order of their use: each tile fetches its share of the next one.
         const int64_t panel = simd_.nr * depth * static_cast<int64_t>(sizeof(float));
-        const int64_t share = panel / ((rows + simd_.mr - 1) / simd_.mr);
+        const int64_t share = panel / ceil_div(rows, simd_.mr);
         const char* next = packed_ ? reinterpret_cast<const char*>(tile.b) + panel : nullptr;
         if (next) tile.fetch_step = share / depth;
         for (int64_t i = 0; i < rows; i += simd_.mr) {
@@ -320,9 +320,9 @@ class CellMultiplier : BlockedProduct {
     if (bias && !whole) std::copy_n(bias, width, padded);
     if (bias) tile.bias = whole ? bias : padded;
     tile.columns = whole ? 0 : static_cast<int>(width);
-    const int64_t tiles = (rows + simd_.pixels[blocks] - 1) / simd_.pixels[blocks];
+    const int64_t tiles = ceil_div(rows, simd_.pixels[blocks]);
     tile.out_pixel = p_.n;
-    tile.fetch_step = (blocks * 16 + tiles - 1) / tiles;
+    tile.fetch_step = ceil_div(blocks * 16, tiles);
     for (int64_t i = 0, begin = 0, end = 0; i < tiles; ++i, begin = end) {
       end = std::min(rows, round_up(rows * (i + 1) / tiles, simd_.grain));
       tile.at = begin * 16;

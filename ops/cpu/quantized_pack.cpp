@@ -5,6 +5,7 @@
 #include "ops/cpu/attrs.h"
 #include "ops/cpu/quantized_steps.h"
 #include "ops/cpu/simd/bytes.h"
+#include "runtime/base/rounding.h"
 
 namespace tessera::cpu {
 namespace {
@@ -21,11 +22,10 @@ struct Weights {
   static int32_t byte(const Tensor& tensor, int64_t i) {
     return tensor.type.dtype == DType::int8 ? tensor.as<const int8_t>()[i] : tensor.as<const uint8_t>()[i];
   }
-  int32_t zero_of(int64_t channel) const { return byte(zero, single ? 0 : channel); }
   /// Calls f(i, weight) for each of an output channel.
   template <class F>
   void for_channel(int64_t channel, const F& f) const {
-    const int32_t less = zero_of(channel);
+    const int32_t less = byte(zero, single ? 0 : channel);
     const auto each_of = [&](const auto* bytes) {
       for (int64_t i = 0; i < each; ++i) f(i, bytes[i] - less);
     };
@@ -45,7 +45,7 @@ struct Weights {
 template <class T>
 void pack_depthwise(const QuantPacking& p, const Weights& weights, const Shape& shape, T* to) {
   const int64_t columns = shape.size() > 2 ? shape.back() : 1;
-  const int64_t spans = (columns + p.tap_columns - 1) / p.tap_columns, slots = p.channels_per_group();
+  const int64_t spans = ceil_div(columns, p.tap_columns), slots = p.channels_per_group();
   for (int64_t c = 0; c < weights.count(); ++c)
     weights.for_channel(c, [&](int64_t i, int32_t weight) {
       const int64_t ky = i / columns, kx = i % columns;
@@ -57,7 +57,7 @@ void pack_depthwise(const QuantPacking& p, const Weights& weights, const Shape& 
 template <class T>
 void pack_dense(const QuantPacking& p, const Weights& weights, T* to) {
   constexpr int size = 4 / sizeof(T);  // input channels per group
-  const int64_t groups = p.tap_bytes() / 64, used = (p.group_in + size - 1) / size;
+  const int64_t groups = p.tap_bytes() / 64, used = ceil_div(p.group_in, size);
   std::vector<T> channel(static_cast<size_t>(used * size * p.taps));  // zeros behind the last input
   for (int64_t m = 0; m < weights.count(); ++m) {
     weights.for_channel(m,
@@ -96,7 +96,7 @@ QuantPacking::QuantPacking(const Node& node, const Shape& w, bool narrow) {
     // A tap takes neighbouring columns of the kernel together.
     const auto dilations = attrs.integers("dilations");
     tap_columns = dilations.empty() || dilations.back() == 1 ? channels_per_group() : 1;
-    const int64_t columns = w.back(), spans = (columns + tap_columns - 1) / tap_columns;
+    const int64_t columns = w.back(), spans = ceil_div(columns, tap_columns);
     taps = taps / columns * spans;
     group_in = group_out = groups;
     groups = 1;
@@ -105,10 +105,10 @@ QuantPacking::QuantPacking(const Node& node, const Shape& w, bool narrow) {
     // Fewer channels would leave most of a tile idle.
     tiles = quads && byte_simd(level()) && group_in >= 16 && (groups == 1 || group_in % ByteSimd::pixel == 0);
   }
-  out_blocks = (group_out + 15) / 16;
-  in_blocks = (group_in + channels_per_block() - 1) / channels_per_block();
+  out_blocks = ceil_div(group_out, 16);
+  in_blocks = ceil_div(group_in, channels_per_block());
   const int64_t rest = tiles ? ByteSimd::pixel : group_in - (in_blocks - 1) * 16;
-  last = (rest + channels_per_group() - 1) / channels_per_group();
+  last = ceil_div(rest, channels_per_group());
 }
 
 bool has_narrow_weights(const Problem& problem) {
