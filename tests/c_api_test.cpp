@@ -7,12 +7,14 @@
 #include <thread>
 
 #include "include/tessera/tessera.hpp"
+#include "tests/places.h"
 
 namespace {
 
 using testing::HasSubstr;
 
-const char* const model = TESSERA_SOURCE_DIR "/models/photo-x2.onnx";
+const std::string model_path = tessera::test::source_dir() + "/models/photo-x2.onnx";
+const char* const model = model_path.c_str();
 
 // Expects a failure, and frees it.
 void expect_failure(tessera_status* status, tessera_code code, const std::string& text) {

@@ -139,7 +139,7 @@ TEST_P(Accuracy, Float32IsNearFloat64) {
   const Exactness exactness = compare(actual, expected);
   std::printf("%s %s: at most %.2e of the range, %.4f %% of 8-bit values equal\n", GetParam().c_str(),
               cat(type.shape).c_str(), exactness.worst, exactness.percent());
-  if (const std::string library = peers::Ort::find(std::string(TESSERA_BINARY_DIR) + "/ort"); !library.empty()) {
+  if (const std::string library = peers::Ort::find(binary_dir() + "/ort"); !library.empty()) {
     static const peers::Ort ort(library);
     const Exactness theirs =
         compare(peers::OrtSession(ort, path.string(), 1).run(List<Tensor>(&in, 1)).at(0), expected);

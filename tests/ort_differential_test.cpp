@@ -16,11 +16,11 @@ namespace fs = std::filesystem;
 
 const peers::Ort* ort() {
   static const std::unique_ptr<peers::Ort> loaded = []() -> std::unique_ptr<peers::Ort> {
-    const std::string prepared = std::string(TESSERA_BINARY_DIR) + "/ort";
+    const std::string prepared = binary_dir() + "/ort";
     std::string library = peers::Ort::find(prepared);
     const char* allowed = std::getenv("TESSERA_FETCH_ORT");
     if (library.empty() && allowed && std::string(allowed) == "1") {
-      const std::string command = std::string("'") + TESSERA_SOURCE_DIR + "/tools/fetch_ort' '" + prepared + "' >&2";
+      const std::string command = "'" + source_dir() + "/tools/fetch_ort' '" + prepared + "' >&2";
       if (std::system(command.c_str()) == 0) library = peers::Ort::find(prepared);
     }
     if (library.empty()) return nullptr;

@@ -60,7 +60,7 @@ void check(const std::string& model, const Shape& shape) {
   }
 }
 
-TEST(Precision, BundledModel) { check(TESSERA_SOURCE_DIR "/models/photo-x2.onnx", {1, 3, 40, 52}); }
+TEST(Precision, BundledModel) { check(source_dir() + "/models/photo-x2.onnx", {1, 3, 40, 52}); }
 
 TEST(Precision, SharedUpscalers) {
   TESSERA_REQUIRE_SHARED(shared);

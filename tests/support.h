@@ -16,6 +16,7 @@
 #include <vector>
 
 #include "runtime/graph/tensor.h"
+#include "tests/places.h"
 
 namespace tessera::test {
 
@@ -24,7 +25,7 @@ namespace tessera::test {
 inline std::optional<std::filesystem::path> shared_data() {
   const char* named = std::getenv("TESSERA_SHARED");
   const std::filesystem::path path =
-      named ? std::filesystem::path(named) : std::filesystem::path(TESSERA_SOURCE_DIR).parent_path() / "shared";
+      named ? std::filesystem::path(named) : std::filesystem::path(source_dir()).parent_path() / "shared";
   std::error_code error;
   if (!std::filesystem::is_directory(path / "data", error)) return std::nullopt;
   return path / "data";

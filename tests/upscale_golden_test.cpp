@@ -11,7 +11,7 @@ namespace {
 
 namespace fs = std::filesystem;
 
-Picture load(const char* name) { return decode(read_file(fs::path(TESSERA_SOURCE_DIR) / name)); }
+Picture load(const char* name) { return decode(read_file(fs::path(test::source_dir()) / name)); }
 
 float worst_difference(const Picture& a, const Picture& b) {
   EXPECT_EQ(a.width, b.width);
