@@ -72,6 +72,7 @@ class Plan {
   int64_t arena_bytes() const { return arena_bytes_; }
   int64_t scratch_bytes() const { return arena_bytes_ - scratch_offset_; }
   int64_t device_bytes() const;
+  bool uses_device() const { return !programs_.empty(); }
 
  private:
   struct Context;

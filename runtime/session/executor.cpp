@@ -1,6 +1,7 @@
 #include "runtime/session/executor.h"
 
 #include <algorithm>
+#include <optional>
 #include <set>
 
 namespace tessera {
@@ -58,10 +59,14 @@ Datum datum_of(const Tensor& tensor) {
 
 // A stretch of the graph that one plan runs, and the node that the stretch ends before.
 struct Executor::Segment {
-  Graph rest;                     // the nodes after the stretch; types of all values known so far
-  std::unique_ptr<Plan> plan;     // null if the stretch is empty
-  mutable std::once_flag replan;  // after a device failed: the same stretch for the CPU alone
+  Graph rest;                  // the nodes after the stretch; types of all values known so far
+  std::unique_ptr<Plan> plan;  // null if the stretch is empty
+  // Where the plan uses a device: the stretch as it was before layouts were chosen, which is planned
+  // for the CPU alone when the device fails.
+  std::optional<Graph> head;
+  mutable std::once_flag replan;
   mutable std::unique_ptr<Plan> cpu_plan;
+  mutable std::atomic<const Plan*> current{nullptr};  // the plan to run: `plan`, then `cpu_plan`
   int needs = -1;  // the input of rest.nodes[0] whose value is needed; -1: it has `execute`
   std::map<std::string, std::shared_ptr<Segment>> next;
   Recycler results{4};  // what the stretch gives
@@ -140,7 +145,12 @@ std::shared_ptr<Executor::Segment> Executor::build(Graph rest, bool first) const
     for (const auto& [outer, inner] : rest.captures) head.inputs.push_back(inner);
     head.outputs = rest.outputs;
   }
-  if (!head.nodes.empty() || rest.nodes.empty()) segment->plan = plan(std::move(head), false);
+  if (!head.nodes.empty() || rest.nodes.empty()) {
+    if (engine_.backends.size() > 1) segment->head = head;
+    segment->plan = plan(std::move(head), false);
+    if (!segment->plan->uses_device()) segment->head.reset();
+    segment->current = segment->plan.get();
+  }
   segment->rest = std::move(rest);
   return segment;
 }
@@ -220,18 +230,15 @@ std::shared_ptr<const Plan> Executor::first_plan(List<Type> in, bool* whole) con
 
 // A device that fails in the middle of a run hands the stretch to the CPU, now and from then on.
 void Executor::run_plan(const Segment& segment, List<View> in, List<View> out, const RunControl& control) const {
-  if (!segment.cpu_plan) {
-    try {
-      return segment.plan->run(in, out, *engine_.threads, control);
-    } catch (const Error& error) {
-      if (error.kind() != Error::Kind::device || engine_.backends.size() == 1) throw;
-    }
+  const Plan* plan = segment.current.load(std::memory_order_acquire);
+  try {
+    return plan->run(in, out, *engine_.threads, control);
+  } catch (const Error& error) {
+    if (error.kind() != Error::Kind::device || !segment.head || plan != segment.plan.get()) throw;
   }
   std::call_once(segment.replan, [&] {
-    Graph graph = segment.plan->graph();
-    for (Value& value : graph.values) value.type.layout = Layout::row_major;
-    std::erase_if(graph.nodes, [](const Node& node) { return node.op->name == "Reorder"; });
-    segment.cpu_plan = plan(std::move(graph), true);
+    segment.cpu_plan = this->plan(*segment.head, true);
+    segment.current.store(segment.cpu_plan.get(), std::memory_order_release);
   });
   segment.cpu_plan->run(in, out, *engine_.threads, control);
 }
