@@ -205,57 +205,5 @@ TEST(UpscaleCodec, exif_orientation_set_looks_the_same_upright) {
   }
 }
 
-TEST(UpscaleFiles, writing_leaves_nothing_half_done) {
-  const test::TemporaryFolder folder;
-  const fs::path target = folder.path() / "a" / "out.png";
-  const Bytes bytes(1000, std::byte{7});
-  write_file(target, bytes);
-  EXPECT_EQ(read_file(target), bytes);
-  write_file(target, Bytes(10));
-  EXPECT_EQ(read_file(target).size(), 10u);
-  fs::create_directory(folder.path() / "dir");
-  EXPECT_THROW(write_file(folder.path() / "dir", bytes), Error);
-  EXPECT_THROW(read_file(folder.path() / "none"), Error);
-  int files = 0;
-  for (const auto& entry : fs::recursive_directory_iterator(folder.path())) files += entry.is_regular_file();
-  EXPECT_EQ(files, 1);
-}
-
-TEST(UpscaleFiles, folders_become_jobs) {
-  const test::TemporaryFolder folder;
-  const fs::path in = folder.path() / "in", out = folder.path() / "out";
-  for (const char* name : {"a.jpg", "a.png", "b.WEBP", "notes.txt", "sub/c.png", ".hidden.png"})
-    write_file(in / name, Bytes(1));
-  JobOptions options;
-  JobList list = list_jobs(in, out, options);
-  ASSERT_EQ(list.jobs.size(), 3u);
-  EXPECT_EQ(list.jobs[0].out, out / "a.png");
-  EXPECT_EQ(list.jobs[1].out, out / "a.png.png");
-  EXPECT_EQ(list.jobs[2].out, out / "b.png");
-  EXPECT_EQ(list.notes.size(), 1u);
-  options.recursive = true;
-  options.format = Format::jpeg;
-  list = list_jobs(in, out, options);
-  ASSERT_EQ(list.jobs.size(), 4u);
-  EXPECT_EQ(list.jobs[3].out, out / "sub" / "c.jpg");
-  write_file(out / "sub" / "c.jpg", Bytes(1));
-  options.resume = true;
-  list = list_jobs(in, out, options);
-  EXPECT_EQ(list.jobs.size(), 3u);
-  EXPECT_EQ(list.present, 1);
-}
-
-TEST(UpscaleFiles, an_input_is_not_replaced_unasked) {
-  const test::TemporaryFolder folder;
-  const fs::path file = folder.path() / "a.png";
-  write_file(file, Bytes(1));
-  EXPECT_THROW(list_jobs(file, file, {}), Error);
-  EXPECT_THROW(list_jobs(folder.path(), folder.path(), {}), Error);
-  JobOptions options;
-  options.overwrite = true;
-  EXPECT_EQ(list_jobs(file, file, options).jobs.size(), 1u);
-  EXPECT_THROW(list_jobs(file, folder.path() / "x.gif", {}), Error);
-}
-
 }  // namespace
 }  // namespace tessera::upscale

@@ -196,7 +196,7 @@ void bench(const BenchCommand& command) {
         report["operators"].push_back(
             {{"op", group.op}, {"kernel", group.kernel}, {"nodes", group.nodes}, {"median_ms", group.ms}});
     }
-    std::cout << report.dump(2, ' ', false, nlohmann::json::error_handler_t::replace) << '\n';
+    std::cout << text_of(report, 2) << '\n';
     return;
   }
   std::cout << options.model << " on " << session.device() << ", " << session.threads() << " threads, "

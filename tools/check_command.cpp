@@ -101,7 +101,7 @@ int check(const ModelOptions& options) {
     const nlohmann::json report{
         {"model", options.model},     {"runs", runs},   {"unsupported", verdict.unsupported},
         {"problem", verdict.problem}, {"nodes", nodes}, {"nodes_chosen_during_run", verdict.later}};
-    std::cout << report.dump(2, ' ', false, nlohmann::json::error_handler_t::replace) << '\n';
+    std::cout << text_of(report, 2) << '\n';
   } else {
     print(verdict, options.model);
   }

@@ -14,6 +14,7 @@
 #include <nlohmann/json.hpp>
 
 #include "runtime/onnx/load.h"
+#include "tools/options.h"
 
 namespace tessera::tools {
 
@@ -232,7 +233,7 @@ IsolatedCase::IsolatedCase(const ConformanceCase& one, const SessionOptions& opt
     ::signal(SIGINT, SIG_DFL);
     ::signal(SIGTERM, SIG_DFL);
     const CaseResult made = run_case(one, options);
-    const std::string text = to_json(made).dump(-1, ' ', false, nlohmann::json::error_handler_t::replace) + "\n";
+    const std::string text = text_of(to_json(made)) + "\n";
     for (size_t at = 0; at < text.size();) {
       const ssize_t written = ::write(ends[1], text.data() + at, text.size() - at);
       if (written <= 0) ::_exit(1);

@@ -62,7 +62,7 @@ void devices(bool json) {
   if (json) {
     nlohmann::json report{{"cpu", cpu}, {"vulkan", vulkan}};
     if (vulkan.empty()) report["vulkan_note"] = why_none;
-    std::cout << report.dump(2, ' ', false, nlohmann::json::error_handler_t::replace) << '\n';
+    std::cout << text_of(report, 2) << '\n';
     return;
   }
   std::cout << "cpu: " << cpu["name"].get<std::string>() << ", kernels for " << cpu["level"].get<std::string>()

@@ -147,7 +147,7 @@ void inspect(const ModelOptions& options) {
     else
       print_plan(steps, memory, peak);
   }
-  if (options.json) std::cout << report.dump(2, ' ', false, nlohmann::json::error_handler_t::replace) << '\n';
+  if (options.json) std::cout << text_of(report, 2) << '\n';
 }
 
 }  // namespace

@@ -26,7 +26,7 @@ int report(const std::string& text, int code) {
 
 constexpr const char* footer = R"(
 Examples:
-  tessera upscale -i photo.jpg -o photo_2x.png
+  tessera upscale photo.jpg -o photo_2x.png
   tessera run model.onnx -i x=input.npy -o outputs/
   tessera check model.onnx
   tessera bench model.onnx --shape input=1x3x256x256 --threads 2

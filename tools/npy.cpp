@@ -364,7 +364,8 @@ std::string format_npy(const Tensor& given) {
 void write_npy(const std::filesystem::path& path, const Tensor& tensor) { write_file(path, format_npy(tensor)); }
 
 void write_file(const std::filesystem::path& path, Text bytes) {
-  const std::filesystem::path temporary = path.string() + cat(".", getpid(), ".part");
+  // A short name: the target's own may be as long as names can be.
+  const std::filesystem::path temporary = path.parent_path() / cat(".tessera-", getpid(), ".part");
   {
     std::ofstream file(temporary, std::ios::binary | std::ios::trunc);
     if (file) file.write(bytes.data(), static_cast<std::streamsize>(bytes.size()));

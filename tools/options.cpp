@@ -64,6 +64,10 @@ std::string describe(const Port& port) {
   return text + ']';
 }
 
+std::string text_of(const nlohmann::json& json, int indent) {
+  return json.dump(indent, ' ', false, nlohmann::json::error_handler_t::replace);
+}
+
 nlohmann::json json_of(const Shape& shape) {
   nlohmann::json dims = nlohmann::json::array();
   for (const int64_t dim : shape) dims.push_back(dim < 0 ? nlohmann::json() : nlohmann::json(dim));

@@ -29,6 +29,8 @@ void print_device_note(const Session& session);
 
 /// "float32[1,3,?,?]", with the names of open extents where the model has them.
 std::string describe(const Port& port);
+/// JSON as text; what is not UTF-8 in names is replaced. `indent` -1: one line.
+std::string text_of(const nlohmann::json& json, int indent = -1);
 nlohmann::json json_of(const Shape& shape);  ///< an open extent is null
 nlohmann::json json_of(const Port& port);
 Port port_of(const Value& value);

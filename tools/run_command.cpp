@@ -117,8 +117,7 @@ void run(const RunCommand& command) {
   nlohmann::json all = nlohmann::json::array();
   for (size_t i = 0; i < out.size(); ++i) report(session.outputs()[i].name, out[i], writer, options.json, all);
   if (options.json)
-    std::cout << nlohmann::json{{"model", options.model}, {"device", session.device()}, {"outputs", all}}.dump(2)
-              << '\n';
+    std::cout << text_of({{"model", options.model}, {"device", session.device()}, {"outputs", all}}, 2) << '\n';
 }
 
 }  // namespace

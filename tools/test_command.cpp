@@ -111,7 +111,7 @@ int test(const TestCommand& command) {
                                 {"unsupported", totals.unsupported},
                                 {"unsupported_operators", totals.operators},
                                 {"tests", all}};
-    write_file(command.json_file, report.dump(1, ' ', false, nlohmann::json::error_handler_t::replace) + "\n");
+    write_file(command.json_file, text_of(report, 1) + "\n");
   }
   if (totals.unsupported) {
     std::cout << totals.unsupported << " unsupported, counted as failed; the operators:";

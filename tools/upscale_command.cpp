@@ -14,7 +14,8 @@ namespace {
 using namespace upscale;
 
 struct UpscaleCommand {
-  std::string in, out, model, name, format, devices = "auto", jobs = "1:1:2", alpha = "model", precision = "fp32";
+  std::vector<std::string> in;
+  std::string out, model, name, format, devices = "auto", jobs = "1:1:2", alpha = "model", precision = "fp32";
   EngineOptions engine;
   JobOptions job;
   PipelineOptions pipeline;
@@ -198,7 +199,7 @@ nlohmann::json json_of(const Job& job, const Result& result) {
 }
 
 void report(const UpscaleCommand& command, Console& console, const Job& job, const Result& result) {
-  if (command.json) std::cout << json_of(job, result).dump() << std::endl;
+  if (command.json) std::cout << text_of(json_of(job, result)) << std::endl;
   if (!result.done) {
     if (result.kind != Error::Kind::cancelled) console.message("tessera: " + result.error);
     return;
@@ -224,32 +225,40 @@ void report(const UpscaleCommand& command, Console& console, const Job& job, con
   console.message(line);
 }
 
+void report(const UpscaleCommand& command, Console& console, const Failure& failure) {
+  if (command.json)
+    std::cout << text_of({{"in", failure.path.string()}, {"done", false}, {"error", failure.error}}) << std::endl;
+  console.message("tessera: " + failure.error);
+}
+
 int run(UpscaleCommand command) {
   check(command);
   if (command.json && command.out == standard_stream)
     fail(Error::Kind::usage, "--json and -o - both want standard output");
-  const JobList list = list_jobs(command.in, command.out, command.job);
+  const JobList list = list_jobs({command.in.begin(), command.in.end()}, command.out, command.job);
   Console console(static_cast<int64_t>(list.jobs.size()), command.quiet);
   for (const std::string& note : list.notes) console.message(note);
+  for (const Failure& failure : list.failures) report(command, console, failure);
   if (list.present && !command.quiet) console.message(cat(list.present, " results are there already"));
-  if (list.jobs.empty()) {
-    if (list.present) return exit_done;
-    fail(Error::Kind::file, command.in, ": no PNG, JPEG or WebP files in it");
+  if (list.jobs.empty() && list.failures.empty() && !list.present)
+    fail(Error::Kind::file, command.in[0], ": no PNG, JPEG or WebP files in it");
+  size_t failed = list.failures.size();
+  if (!list.jobs.empty()) {
+    Engines engines(command, console);
+    if (command.verbose) engines.describe(console);
+    Pipeline pipeline(
+        engines.all(), [&] { return engines.fallback(); }, command.pipeline, console, interrupted());
+    for (const Result& result :
+         pipeline.run(list.jobs, [&](const Job&job, const Result&result) { report(command, console, job, result); }))
+      failed += !result.done;
   }
-  Engines engines(command, console);
-  if (command.verbose) engines.describe(console);
-  Pipeline pipeline(
-      engines.all(), [&] { return engines.fallback(); }, command.pipeline, console, interrupted());
-  const std::vector<Result> results =
-      pipeline.run(list.jobs, [&](const Job& job, const Result& result) { report(command, console, job, result); });
-  int64_t failed = 0;
-  for (const Result& result : results) failed += !result.done;
-  if (failed && results.size() > 1) console.message(cat(failed, " of ", results.size(), " pictures failed"));
+  const size_t all = list.jobs.size() + list.failures.size();
+  if (failed && all > 1) console.message(cat(failed, " of ", all, " failed"));
   return failed ? exit_failed : exit_done;
 }
 
 void add_options(CLI::App& sub, UpscaleCommand& c) {
-  sub.add_option("-i,--input", c.in, "A picture (PNG, JPEG, WebP), a folder of them, or - for standard input")
+  sub.add_option("-i,--input,IN", c.in, "Pictures (PNG, JPEG, WebP), folders of them, or - for standard input")
       ->required()
       ->type_name("IN");
   sub.add_option("-o,--output", c.out, "The result: a file whose ending names the format, a folder, or -")
@@ -274,6 +283,7 @@ void add_options(CLI::App& sub, UpscaleCommand& c) {
   sub.add_flag("-v,--verbose", c.verbose, "Tell what the model is, and where the time goes");
   sub.add_flag("-q,--quiet", c.quiet, "Errors and notes only");
   sub.add_flag("-r,--recursive", c.job.recursive, "Folders in folders too; the output keeps their structure");
+  sub.add_flag("--full-names", c.job.full_names, "In folders a.jpg becomes a.jpg.png, not a.png");
   sub.add_flag("--resume", c.job.resume, "Leave out results that are there already");
   sub.add_flag("--overwrite", c.job.overwrite, "A result may replace its own source");
   sub.add_option("--quality", c.pipeline.encode.quality, "0..100 for JPEG (95) and WebP (lossless)")
@@ -313,11 +323,14 @@ Depth, gray, transparency, color profile and EXIF stay as the output's format al
 Any ONNX model from a picture to a larger one will do: luma, RGB or RGBA; NCHW or NHWC; float, half or bytes;
 open or fixed sizes. A result is written whole or not at all.
 
+In folders a.jpg becomes a.png, or with --full-names a.jpg.png: the name follows from the source alone. What
+would replace a source, or another source's result, is refused before anything is computed.
+
 Examples:
-  tessera upscale -i photo.jpg -o photo_2x.png
-  tessera upscale -i photo.jpg -o photo_3x.webp -s 3 --quality 90
-  tessera upscale -i scans/ -o large/ -r -f png --resume -m realesrgan-x4.onnx
-  cat in.png | tessera upscale -i - -o - -f jpg > out.jpg)");
+  tessera upscale photo.jpg -o photo_2x.png
+  tessera upscale photo.jpg -o photo_3x.webp -s 3 --quality 90
+  tessera upscale scans/ -o large/ -r -f png --resume -m realesrgan-x4.onnx
+  cat in.png | tessera upscale - -o - -f jpg > out.jpg)");
   sub->callback([command, &exit_code] { exit_code = run(*command); });
 }
 

@@ -229,7 +229,7 @@ int run(int count, char** words) {
                                 {"tessera", TESSERA_VERSION},
                                 {"onnxruntime", ort.version()},
                                 {"rows", rows}};
-    tools::write_file(options.json_file, report.dump(1, ' ', false, nlohmann::json::error_handler_t::replace) + "\n");
+    tools::write_file(options.json_file, tools::text_of(report, 1) + "\n");
   }
   return 0;
 }

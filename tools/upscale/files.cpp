@@ -1,4 +1,4 @@
-// Jobs from paths, and atomic writing.
+// Files that appear whole, or not at all.
 #include "tools/upscale/files.h"
 
 #include <fcntl.h>
@@ -6,6 +6,7 @@
 #include <unistd.h>
 
 #include <algorithm>
+#include <atomic>
 #include <cerrno>
 #include <cstring>
 #include <set>
@@ -19,13 +20,6 @@ namespace fs = std::filesystem;
   fail(Error::Kind::file, path.string(), ": ", doing, ": ", std::strerror(errno));
 }
 
-struct Descriptor {
-  int number = -1;
-  ~Descriptor() {
-    if (number > STDERR_FILENO) ::close(number);
-  }
-};
-
 void write_all(int descriptor, List<std::byte> bytes, const fs::path& path) {
   while (!bytes.empty()) {
     const ssize_t written = ::write(descriptor, bytes.data(), std::min<size_t>(bytes.size(), size_t{1} << 30));
@@ -35,95 +29,48 @@ void write_all(int descriptor, List<std::byte> bytes, const fs::path& path) {
   }
 }
 
-/// Removes the temporary file unless it was renamed.
-struct Unlink {
-  std::string name;
-  ~Unlink() {
-    if (!name.empty()) ::unlink(name.c_str());
-  }
-};
+std::string link_of(int descriptor) { return cat("/proc/self/fd/", descriptor); }
 
-void replace_atomically(const fs::path& target, List<std::byte> bytes) {
-  const fs::path folder = target.has_parent_path() ? target.parent_path() : fs::path(".");
-  const std::string name = (folder / cat(".", target.filename().string(), ".", ::getpid(), ".part")).string();
-  Descriptor file;
-  Unlink half_done;
-  // A nameless file vanishes with the process, whatever ends it.
-  file.number = ::open(folder.c_str(), O_TMPFILE | O_WRONLY | O_CLOEXEC, 0666);
-  const bool nameless = file.number >= 0;
-  if (!nameless) {
-    file.number = ::open(name.c_str(), O_CREAT | O_TRUNC | O_WRONLY | O_CLOEXEC | O_NOFOLLOW, 0666);
-    if (file.number < 0) fail_with_errno(target, "cannot be created");
-    half_done.name = name;
-  }
-  write_all(file.number, bytes, target);
-  if (::fsync(file.number) != 0) fail_with_errno(target, "cannot be flushed to the disk");
-  if (nameless) {
-    const std::string link = cat("/proc/self/fd/", file.number);
-    ::unlink(name.c_str());
-    if (::linkat(AT_FDCWD, link.c_str(), AT_FDCWD, name.c_str(), AT_SYMLINK_FOLLOW) != 0)
-      fail_with_errno(target, "cannot be created");
-    half_done.name = name;
-  }
-  if (::rename(name.c_str(), target.c_str()) != 0) fail_with_errno(target, "cannot be created");
-  half_done.name.clear();
+/// Calls `make` with short names in the folder until one is free; false with errno set where it fails.
+template <class Make>
+bool find_name(const fs::path& folder, std::string& name, const Make& make) {
+  static std::atomic<unsigned> count{0};
+  do {
+    name = (folder / cat(".tessera-", ::getpid(), "-", count++)).string();
+    if (make(name.c_str())) return true;
+  } while (errno == EEXIST);
+  name.clear();
+  return false;
 }
 
-/// Adds the job for one source; decides its name.
-void add_job(const fs::path& in, const fs::path& folder, const JobOptions& options, std::set<fs::path>& taken,
-             JobList& list) {
-  Job job{in, {}, options.format.value_or(Format::png)};
-  const std::string extension = cat(".", extension_of(job.format));
-  job.out = folder / (in.stem().string() + extension);
-  if (taken.contains(job.out)) job.out = folder / (in.filename().string() + extension);
-  if (!taken.insert(job.out).second) fail(Error::Kind::usage, "two sources would both become ", job.out.string());
-  std::error_code error;
-  if (options.resume && fs::exists(job.out, error)) {
-    ++list.present;
-    return;
-  }
-  if (!options.overwrite && fs::equivalent(job.in, job.out, error) && !error)
-    fail(Error::Kind::usage, in.string(), " would be replaced by its own result; --overwrite allows it");
-  list.jobs.push_back(std::move(job));
-}
-
-void walk(const fs::path& in, const fs::path& out, const fs::path& whole_out, const JobOptions& options,
-          std::set<fs::path>& taken, JobList& list) {
-  std::error_code error;
-  std::vector<fs::directory_entry> entries;
-  for (fs::directory_iterator it(in, error), end; !error && it != end; it.increment(error)) entries.push_back(*it);
-  if (error) fail(Error::Kind::file, in.string(), ": cannot be listed: ", error.message());
-  std::sort(entries.begin(), entries.end());
-  for (const fs::directory_entry& entry : entries) {
-    const fs::path& path = entry.path();
-    if (path.filename().string().starts_with('.')) continue;
-    if (entry.is_directory(error)) {
-      // The results may lie inside of the sources; they are not sources.
-      if (options.recursive && !entry.is_symlink(error) && !fs::equivalent(path, whole_out, error))
-        walk(path, out / path.filename(), whole_out, options, taken, list);
-    } else if (!entry.is_regular_file(error) || !format_of(path.extension().string())) {
-      list.notes.push_back(cat(path.string(), ": skipped, not a PNG, JPEG or WebP file"));
-    } else {
-      add_job(path, out, options, taken, list);
-    }
-  }
+/// Renames where nothing has the new name; false with errno set.
+bool rename_to_free_name(const char* from, const char* to) {
+  if (::renameat2(AT_FDCWD, from, AT_FDCWD, to, RENAME_NOREPLACE) == 0) return true;
+  if (errno != EINVAL && errno != ENOSYS) return false;
+  // A file system that cannot tell at once is asked first.
+  struct stat status {};
+  if (::lstat(to, &status) == 0) errno = EEXIST;
+  return errno != EEXIST && ::rename(from, to) == 0;
 }
 
 }  // namespace
 
+Descriptor::~Descriptor() {
+  if (number_ > STDERR_FILENO) ::close(number_);
+}
+
 Bytes read_file(const fs::path& path, int64_t largest) {
-  Descriptor file;
-  file.number = path == standard_stream ? STDIN_FILENO : ::open(path.c_str(), O_RDONLY | O_CLOEXEC);
-  if (file.number < 0) fail_with_errno(path, "cannot be opened");
+  const Descriptor file(path == standard_stream ? STDIN_FILENO : ::open(path.c_str(), O_RDONLY | O_CLOEXEC));
+  if (!file) fail_with_errno(path, "cannot be opened");
   struct stat status {};
-  if (::fstat(file.number, &status) != 0) fail_with_errno(path, "cannot be read");
+  if (::fstat(file.number(), &status) != 0) fail_with_errno(path, "cannot be read");
   if (S_ISDIR(status.st_mode)) fail(Error::Kind::file, path.string(), ": is a folder");
   Bytes bytes;
   size_t used = 0;
   bytes.resize(S_ISREG(status.st_mode) ? static_cast<size_t>(std::min<int64_t>(status.st_size, largest)) + 1 : 1 << 16);
   while (true) {
     if (used == bytes.size()) bytes.resize(bytes.size() * 2);
-    const ssize_t got = ::read(file.number, bytes.data() + used, bytes.size() - used);
+    const ssize_t got = ::read(file.number(), bytes.data() + used, bytes.size() - used);
     if (got < 0 && errno == EINTR) continue;
     if (got < 0) fail_with_errno(path, "cannot be read");
     if (got == 0) break;
@@ -135,59 +82,106 @@ Bytes read_file(const fs::path& path, int64_t largest) {
   return bytes;
 }
 
-void write_file(const fs::path& path, List<std::byte> bytes) {
-  if (path == standard_stream) return write_all(STDOUT_FILENO, bytes, "standard output");
+NewFile::NewFile(const fs::path& path, List<std::byte> bytes, const WriteOptions& options)
+    : path_(path), target_(path), replace_(options.replace) {
+  if (path == standard_stream) {
+    write_all(STDOUT_FILENO, bytes, "standard output");
+    return;
+  }
   std::error_code error;
   if (path.has_parent_path()) fs::create_directories(path.parent_path(), error);
   if (error) fail(Error::Kind::file, path.parent_path().string(), ": cannot be made: ", error.message());
   // A link stays a link: what it points to is replaced.
-  fs::path target = fs::weakly_canonical(path, error);
-  if (error) target = path;
-  const fs::file_status status = fs::status(target, error);
+  if (const fs::path real = fs::weakly_canonical(path, error); !error) target_ = real;
+  const fs::file_status status = fs::status(target_, error);
   if (fs::exists(status) && !fs::is_regular_file(status)) {
     if (fs::is_directory(status)) fail(Error::Kind::file, path.string(), ": is a folder");
-    Descriptor file;
-    file.number = ::open(target.c_str(), O_WRONLY | O_CLOEXEC);
-    if (file.number < 0) fail_with_errno(path, "cannot be opened");
-    return write_all(file.number, bytes, path);
+    const Descriptor file(::open(target_.c_str(), O_WRONLY | O_CLOEXEC));
+    if (!file) fail_with_errno(path, "cannot be opened");
+    write_all(file.number(), bytes, path);
+    return;
   }
-  replace_atomically(target, bytes);
+  open(target_.has_parent_path() ? target_.parent_path() : fs::path("."));
+  try {
+    write_all(file_.number(), bytes, path);
+  } catch (...) {
+    if (!temporary_.empty()) ::unlink(temporary_.c_str());
+    throw;
+  }
+  // Some file systems have no permissions to set.
+  if (options.mode) static_cast<void>(!::fchmod(file_.number(), *options.mode));
 }
 
-JobList list_jobs(const fs::path& in, const fs::path& out, const JobOptions& options) {
-  std::error_code error;
-  JobList list;
-  if (in != standard_stream && !fs::exists(in, error)) fail(Error::Kind::file, in.string(), ": no such file or folder");
-  if (in != standard_stream && fs::is_directory(in, error)) {
-    if (out == standard_stream || (fs::exists(out, error) && !fs::is_directory(out, error)))
-      fail(Error::Kind::usage, "the input is a folder, so the output must be one");
-    std::set<fs::path> taken;
-    walk(in, out, out, options, taken, list);
-    return list;
+void NewFile::open(const fs::path& folder) {
+  // A nameless file vanishes with the process, whatever ends it; to be named later, it needs /proc.
+  file_ = Descriptor(::open(folder.c_str(), O_TMPFILE | O_WRONLY | O_CLOEXEC, 0666));
+  if (file_ && ::access(link_of(file_.number()).c_str(), F_OK) == 0) return;
+  const auto create = [&](const char* name) {
+    file_ = Descriptor(::open(name, O_CREAT | O_EXCL | O_WRONLY | O_CLOEXEC, 0666));
+    return bool{file_};
+  };
+  if (!find_name(folder, temporary_, create)) fail_with_errno(path_, "cannot be created");
+}
+
+NewFile::~NewFile() {
+  if (!temporary_.empty()) ::unlink(temporary_.c_str());
+}
+
+NewFile::NewFile(NewFile&& other) noexcept { *this = std::move(other); }
+
+NewFile& NewFile::operator=(NewFile&& other) noexcept {
+  path_.swap(other.path_);
+  target_.swap(other.target_);
+  temporary_.swap(other.temporary_);
+  std::swap(file_, other.file_);
+  std::swap(replace_, other.replace_);
+  return *this;
+}
+
+void NewFile::flush() const {
+  if (file_ && ::fsync(file_.number()) != 0) fail_with_errno(path_, "cannot be flushed to the disk");
+}
+
+void NewFile::flush_all(List<const NewFile*> files) {
+  std::set<dev_t> flushed;
+  for (const NewFile* file : files) {
+    struct stat status {};
+    if (!file->file_ || ::fstat(file->file_.number(), &status) != 0) continue;
+    if (flushed.contains(status.st_dev)) continue;
+    if (files.size() == 1 || ::syncfs(file->file_.number()) != 0)
+      file->flush();
+    else
+      flushed.insert(status.st_dev);
   }
-  if (out != standard_stream && (fs::is_directory(out, error) || out.string().ends_with('/'))) {
-    std::set<fs::path> taken;
-    add_job(in == standard_stream ? fs::path("stdin") : in, out, options, taken, list);
-    for (Job& job : list.jobs) job.in = in;
-    return list;
+}
+
+void NewFile::publish() {
+  if (!file_) return;
+  const Descriptor file = std::move(file_);
+  if (!take_name(file.number())) {
+    if (errno == EEXIST)
+      fail(Error::Kind::file, path_.string(), ": a file of this name came while this ran, and was not replaced");
+    fail_with_errno(path_, "cannot be created");
   }
-  Job job{in, out, Format::png};
-  if (options.format)
-    job.format = *options.format;
-  else if (out != standard_stream) {
-    const std::optional<Format> named = format_of(out.extension().string());
-    if (!named || !out.has_extension())
-      fail(Error::Kind::usage, out.string(), ": its ending does not name a format: png, jpg or webp (or use -f)");
-    job.format = *named;
+  temporary_.clear();
+}
+
+bool NewFile::take_name(int file) {
+  if (temporary_.empty()) {
+    const auto link_to = [file](const char* name) {
+      return ::linkat(AT_FDCWD, link_of(file).c_str(), AT_FDCWD, name, AT_SYMLINK_FOLLOW) == 0;
+    };
+    if (link_to(target_.c_str())) return true;
+    if (errno != EEXIST || !replace_ || !find_name(target_.parent_path(), temporary_, link_to)) return false;
   }
-  if (options.resume && out != standard_stream && fs::exists(out, error))
-    ++list.present;
-  else if (!options.overwrite && in != standard_stream && out != standard_stream && fs::equivalent(in, out, error) &&
-           !error)
-    fail(Error::Kind::usage, in.string(), " would be replaced by its own result; --overwrite allows it");
-  else
-    list.jobs.push_back(std::move(job));
-  return list;
+  if (replace_) return ::rename(temporary_.c_str(), target_.c_str()) == 0;
+  return rename_to_free_name(temporary_.c_str(), target_.c_str());
+}
+
+void write_file(const fs::path& path, List<std::byte> bytes, const WriteOptions& options) {
+  NewFile file(path, bytes, options);
+  file.flush();
+  file.publish();
 }
 
 }  // namespace tessera::upscale

@@ -1,7 +1,10 @@
-// Files and folders: what to read, where to write, and writing so that a result is whole or absent.
+// Reading files, and writing so that a result is whole or absent.
 #pragma once
 
+#include <sys/types.h>
+
 #include <filesystem>
+#include <utility>
 
 #include "tools/upscale/codec.h"
 
@@ -12,31 +15,56 @@ inline constexpr Text standard_stream = "-";
 /// The whole file, or standard input for "-". Throws Error::file.
 Bytes read_file(const std::filesystem::path& path, int64_t largest = int64_t{4} << 30);
 
-/// Writes beside the target, flushes to the disk, and renames: `path` is the old file or the whole
-/// new one at every moment. Pipes, devices and "-" are written directly. Throws Error::file.
-void write_file(const std::filesystem::path& path, List<std::byte> bytes);
+/// An open file.
+class Descriptor {
+ public:
+  explicit Descriptor(int number = -1) : number_(number) {}
+  ~Descriptor();
+  Descriptor(Descriptor&& other) noexcept : number_(std::exchange(other.number_, -1)) {}
+  Descriptor& operator=(Descriptor&& other) noexcept {
+    std::swap(number_, other.number_);
+    return *this;
+  }
+  explicit operator bool() const { return number_ >= 0; }
+  int number() const { return number_; }
 
-/// One picture to be made.
-struct Job {
-  std::filesystem::path in, out;
-  Format format = Format::png;
+ private:
+  int number_;
 };
 
-struct JobOptions {
-  std::optional<Format> format;  ///< of the results; from the output's name, else PNG
-  bool recursive = false;
-  bool resume = false;     ///< leave out results that are there
-  bool overwrite = false;  ///< a result may replace its own source
+struct WriteOptions {
+  std::optional<mode_t> mode;  ///< the file's permissions; else what the umask leaves of 0666
+  bool replace = true;         ///< false: a file that has the name by then stays, and is an error
 };
 
-struct JobList {
-  std::vector<Job> jobs;
-  std::vector<std::string> notes;
-  int64_t present = 0;  ///< results left out because they are there
+/// A file that is written and has no name yet. Flushed, then named, `path` is the old file or the whole
+/// new one at every moment, also after a loss of power; a file that never gets its name vanishes.
+/// Pipes, devices and "-" are written at once. All of it throws Error::file.
+class NewFile {
+ public:
+  NewFile() = default;
+  NewFile(const std::filesystem::path& path, List<std::byte> bytes, const WriteOptions& options = {});
+  ~NewFile();
+  NewFile(NewFile&& other) noexcept;
+  NewFile& operator=(NewFile&& other) noexcept;
+
+  /// Sees that the bytes are on the disk.
+  void flush() const;
+  /// The same for many at once, which takes hardly longer than for one; where it fails, flush() of each tells.
+  static void flush_all(List<const NewFile*> files);
+  void publish();
+
+ private:
+  void open(const std::filesystem::path& folder);
+  bool take_name(int file);
+
+  std::filesystem::path path_, target_;  ///< as asked for, and with links followed
+  Descriptor file_;                      ///< none: written directly, or published
+  std::string temporary_;                ///< its name until then; empty where it has none
+  bool replace_ = true;
 };
 
-/// A file gives one job; a folder one for each picture in it, in order of their names, with the same
-/// structure at the output. Two sources of one name become a.png and a.jpg.png. Throws Error::usage.
-JobList list_jobs(const std::filesystem::path& in, const std::filesystem::path& out, const JobOptions& options);
+/// All three steps.
+void write_file(const std::filesystem::path& path, List<std::byte> bytes, const WriteOptions& options = {});
 
 }  // namespace tessera::upscale

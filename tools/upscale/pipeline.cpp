@@ -1,4 +1,4 @@
-// Three stages with short queues between them, so that few pictures are in memory at once.
+// Stages with short queues between them, so that few pictures are in memory at once.
 #include "tools/upscale/pipeline.h"
 
 #include <algorithm>
@@ -35,6 +35,15 @@ class Queue {
     changed_.notify_all();
     return true;
   }
+  /// All there are; none when nothing will come any more.
+  std::vector<T> pop_all() {
+    std::unique_lock lock(mutex_);
+    changed_.wait(lock, [&] { return !things_.empty() || producers_ == 0; });
+    std::vector<T> all(std::make_move_iterator(things_.begin()), std::make_move_iterator(things_.end()));
+    things_.clear();
+    changed_.notify_all();
+    return all;
+  }
   void leave() {
     const std::lock_guard lock(mutex_);
     --producers_;
@@ -56,6 +65,7 @@ struct Pipeline::Item {
   const Job* job = nullptr;
   Result* result = nullptr;
   std::unique_ptr<Picture> picture;
+  NewFile file;
 
   /// Does one stage's work unless an earlier one failed; what it throws becomes the result.
   template <class Work>
@@ -78,7 +88,7 @@ struct Pipeline::Item {
     } catch (const std::exception& error) {
       failed(Error::Kind::file, error.what());
     }
-    seconds = seconds_since(start);
+    seconds += seconds_since(start);
   }
 };
 
@@ -118,22 +128,42 @@ void Pipeline::save(Item& item) const {
   const Bytes bytes = encode(std::move(*item.picture), item.job->format, options_.encode, result.report.notes);
   item.picture.reset();
   if (cancel_) fail(Error::Kind::cancelled, "interrupted");
-  write_file(item.job->out, bytes);
-  result.done = true;
+  item.file = NewFile(item.job->out, bytes, item.job->write);
+}
+
+void Pipeline::publish(std::vector<Item>& items) {
+  std::vector<const NewFile*> files;
+  for (const Item& item : items)
+    if (item.result->error.empty()) files.push_back(&item.file);
+  bool flushed = true;
+  try {
+    NewFile::flush_all(files);
+  } catch (const Error&) {
+    flushed = false;
+  }
+  for (Item& item : items)
+    item.attempt(
+        [&] {
+          if (!flushed) item.file.flush();
+          item.file.publish();
+          item.result->done = true;
+        },
+        item.result->save_seconds);
 }
 
 std::vector<Result> Pipeline::run(const std::vector<Job>& jobs,
                                   const std::function<void(const Job&, const Result&)>& on_result) {
   std::vector<Result> results(jobs.size());
   Queue<Item> loaded(2, options_.stages.load), processed(2, options_.stages.process);
+  // Written files wait for their names here: what came while a flush ran shares the next one.
+  Queue<Item> written(64, options_.stages.save);
   std::atomic<size_t> next{0};
-  std::mutex reporting;
   {
     std::vector<std::jthread> threads;
     for (int i = 0; i < options_.stages.load; ++i)
       threads.emplace_back([&] {
         for (size_t index = next++; index < jobs.size() && !cancel_; index = next++) {
-          Item item{index, &jobs[index], &results[index], nullptr};
+          Item item{index, &jobs[index], &results[index], nullptr, {}};
           item.attempt([&] { load(item); }, results[index].load_seconds);
           loaded.push(std::move(item));
         }
@@ -151,11 +181,19 @@ std::vector<Result> Pipeline::run(const std::vector<Job>& jobs,
       threads.emplace_back([&] {
         for (Item item; processed.pop(item);) {
           item.attempt([&] { save(item); }, item.result->save_seconds);
+          written.push(std::move(item));
+        }
+        written.leave();
+      });
+    threads.emplace_back([&] {
+      for (std::vector<Item> items = written.pop_all(); !items.empty(); items = written.pop_all()) {
+        publish(items);
+        for (const Item& item : items) {
           console_.finished(item.job->in.filename().string());
-          const std::lock_guard lock(reporting);
           if (on_result) on_result(*item.job, *item.result);
         }
-      });
+      }
+    });
   }
   if (cancel_) fail(Error::Kind::cancelled, "interrupted");
   return results;

@@ -1,9 +1,9 @@
-// Pipeline: pictures are read, upscaled and written by threads of their own.
+// Pipeline: pictures are read, upscaled, encoded and written by threads of their own.
 #pragma once
 
 #include "tools/upscale/console.h"
 #include "tools/upscale/engine.h"
-#include "tools/upscale/files.h"
+#include "tools/upscale/jobs.h"
 
 namespace tessera::upscale {
 
@@ -50,6 +50,7 @@ class Pipeline {
   void load(Item& item) const;
   void process(Item& item) const;
   void save(Item& item) const;
+  static void publish(std::vector<Item>& items);
 
   std::vector<const Engine*> engines_;
   std::function<const Engine*()> fallback_;

@@ -1,0 +1,136 @@
+#!/usr/bin/env python3
+# `tessera upscale` from outside: names, folders, streams, signals.
+import json
+import os
+import pathlib
+import shutil
+import struct
+import subprocess
+import sys
+import tempfile
+import unittest
+import zlib
+
+from cli_test import ADD, TESSERA
+
+
+def chunk(kind, data=b""):
+    return struct.pack(">I", len(data)) + kind + data + struct.pack(">I", zlib.crc32(kind + data))
+
+
+def png(width=24, height=20, before=b"", after=b""):
+    """An RGB picture of diagonal bands; `before` and `after` are chunks around its pixels."""
+    rows = b"".join(b"\0" + bytes((x * 9 + y * 5 + c * 40) % 256 for x in range(width) for c in range(3))
+                    for y in range(height))
+    head = struct.pack(">IIBBBBB", width, height, 8, 2, 0, 0, 0)
+    return b"\x89PNG\r\n\x1a\n" + chunk(b"IHDR", head) + before + chunk(b"IDAT", zlib.compress(rows)) + after \
+        + chunk(b"IEND")
+
+
+class Upscale(unittest.TestCase):
+    def setUp(self):
+        self.folder = tempfile.TemporaryDirectory()
+        self.path = pathlib.Path(self.folder.name)
+        os.chmod(self.path, 0o755)
+        self.make("in/a.png")
+
+    def tearDown(self):
+        subprocess.run(["chmod", "-R", "u+rwx", self.folder.name], check=True)
+        self.folder.cleanup()
+
+    def make(self, name, data=None):
+        file = pathlib.Path(os.fsdecode(bytes(self.path) + b"/" + os.fsencode(name)))
+        file.parent.mkdir(parents=True, exist_ok=True)
+        file.write_bytes(png() if data is None else data)
+        return file
+
+    def run_it(self, *words, code=0, command="upscale", **more):
+        done = subprocess.run([TESSERA, command, *map(os.fsencode, words)], cwd=self.path, capture_output=True,
+                              timeout=120, **more)
+        self.assertEqual(done.returncode, code, f"{words}\n{done.stdout}\n{done.stderr}")
+        return done
+
+    def results(self, folder="out"):
+        return sorted(os.fsencode(f.relative_to(self.path / folder)) for f in (self.path / folder).rglob("*")
+                      if f.is_file())
+
+    def run_closed(self, *words, **more):
+        """Runs where the closed folders are closed indeed: not as the superuser."""
+        if os.geteuid() == 0:
+            for file in [self.path, *self.path.rglob("*")]:
+                os.chown(file, 65534, 65534)
+            more |= {"user": 65534, "group": 65534, "extra_groups": []}
+        return self.run_it(*words, **more)
+
+    def test_names_that_are_no_text(self):
+        self.make(b"in/b\xe9.png")
+        self.make("in/c.png")
+        lines = self.run_it("-i", "in", "-o", "out", "--json").stdout.decode().splitlines()
+        self.assertEqual([json.loads(line)["done"] for line in lines], [True] * 3)
+        self.assertEqual(self.results(), [b"a.png", b"b\xe9.png", b"c.png"])
+        self.make("add.onnx", ADD)
+        done = self.run_it("add.onnx", "--json", "-o", b"o\xe9", command="run")
+        self.assertIn("sum.npy", json.loads(done.stdout)["outputs"][0]["file"])
+
+    def test_two_sources_of_one_result_are_refused(self):
+        source = self.make("in/a.jpg", b"\xff\xd8\xff").read_bytes(), (self.path / "in/a.png").read_bytes()
+        for out in ["in", "out"]:
+            error = self.run_it("-i", "in", "-o", out, code=2).stderr.decode()
+            self.assertIn(f"in/a.jpg and in/a.png would both become {out}/a.png", error)
+        self.assertEqual(((self.path / "in/a.jpg").read_bytes(), (self.path / "in/a.png").read_bytes()), source)
+        self.assertFalse((self.path / "out").exists())
+        shutil.copy(self.path / "in/a.png", self.path / "in/a.jpg")
+        self.run_it("-i", "in", "-o", "out", "--full-names")
+        self.assertEqual(self.results(), [b"a.jpg.png", b"a.png.png"])
+
+    def test_inputs_without_an_option(self):
+        self.make("b.png")
+        self.run_it("in", "b.png", "-o", "out/")
+        self.assertEqual(self.results(), [b"a.png", b"b.png"])
+        self.run_it("b.png", "-o", "c.png")
+        self.assertIn("folder", self.run_it("in", "-o", "d.png", code=2).stderr.decode())
+        self.assertIn("folder", self.run_it("b.png", "in/a.png", "-o", "d.png", code=2).stderr.decode())
+        self.assertEqual(self.run_it("-", "-o", "-", "-q", input=png()).stdout, (self.path / "c.png").read_bytes())
+
+    def test_long_names(self):
+        name = "x" * 251 + ".png"
+        self.run_it("in/a.png", "-o", name)
+        self.run_it("in/a.png", "-o", name)
+        self.assertEqual((self.path / name).read_bytes()[1:4], b"PNG")
+        self.assertIn(b"too long", self.run_it("in/a.png", "-o", "x" + name, code=1).stderr)
+
+    def test_a_closed_folder_fails_alone(self):
+        self.make("in/closed/b.png")
+        self.make("in/open/c.png")
+        (self.path / "in/closed").chmod(0)
+        done = self.run_closed("-i", "in", "-o", "out", "-r", "--json", code=1)
+        self.assertEqual(self.results(), [b"a.png", b"open/c.png"])
+        self.assertIn(b"in/closed: cannot be listed: Permission denied", done.stderr)
+        self.assertIn(b"1 of 3 failed", done.stderr)
+        failed = [line for line in map(json.loads, done.stdout.splitlines()) if not line["done"]]
+        self.assertEqual([line["in"] for line in failed], ["in/closed"])
+
+    def test_folders_that_cannot_be_written_are_known_at_once(self):
+        (self.path / "out").mkdir()
+        (self.path / "out").chmod(0o555)
+        done = self.run_closed("-i", "in", "-o", "out/new", "-v", code=1)
+        self.assertIn(b"out: cannot be written to: Permission denied", done.stderr)
+        self.assertNotIn(b"model", done.stderr, "a model was opened before")
+
+    def test_permissions_are_kept(self):
+        for mode in [0o600, 0o640, 0o444]:
+            (self.path / "in/a.png").chmod(mode)
+            self.run_it("in", "-o", "out", "--overwrite")
+            self.assertEqual((self.path / "out/a.png").stat().st_mode & 0o777, mode)
+
+    @unittest.skipUnless(os.geteuid() == 0, "needs the superuser")
+    def test_without_proc(self):
+        words = f"umount -l /proc && cd {self.path} && {TESSERA} upscale in/a.png -o out/x.png"
+        done = subprocess.run(["unshare", "--mount", "sh", "-c", words], capture_output=True, text=True)
+        if "unshare" in done.stderr or "umount" in done.stderr:
+            self.skipTest("skipped: this machine lets nobody leave /proc")
+        self.assertEqual((done.returncode, self.results()), (0, [b"x.png"]), done.stderr)
+
+
+if __name__ == "__main__":
+    unittest.main(argv=sys.argv[:1])
