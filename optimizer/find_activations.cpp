@@ -1,5 +1,6 @@
 // Activations that exporters spell out: x * Sigmoid(x) is Swish; x/2 * (1 + Erf(x / sqrt 2)) is Gelu;
-// (x + y) * (Sigmoid(x) - 1/2), SPAN's attention, is Gate.
+// (x + y) * (Sigmoid(x) - 1/2), SPAN's attention, is Gate. A number may be a constant of many axes, so the result's
+// type is compared.
 
 #include <cmath>
 
@@ -22,12 +23,14 @@ ValueId other_than(Edit& edit, const Node* node, Text op, double number) {
 
 ValueId partner(const Node& node, ValueId id) { return node.in[0] == id ? node.in[1] : node.in[0]; }
 
-void become(Edit& edit, Node& node, Text op, int opset, ValueId x) {
+bool become(Edit& edit, Node& node, Text op, int opset, ValueId x) {
+  if (edit.value(node.out[0]).type != edit.value(x).type) return false;
   node.op = find_op("", op, opset);
   node.opset = opset;
   node.attrs = nullptr;
   node.in = {x};
   edit.refresh();
+  return true;
 }
 
 bool find_swish(Edit& edit, Node& mul) {
@@ -36,8 +39,7 @@ bool find_swish(Edit& edit, Node& mul) {
     const Node* sigmoid = edit.maker(mul.in[static_cast<size_t>(side)]);
     if (!is(sigmoid, "Sigmoid") || sigmoid->in[0] != mul.in[static_cast<size_t>(1 - side)]) continue;
     if (edit.only_user(sigmoid->out[0]) != &mul) continue;
-    become(edit, mul, "Swish", 24, sigmoid->in[0]);
-    return true;
+    return become(edit, mul, "Swish", 24, sigmoid->in[0]);
   }
   return false;
 }
@@ -52,16 +54,12 @@ bool find_gelu(Edit& edit, const Node& erf) {
   if (!is(product, "Mul")) return false;
   const ValueId other = partner(*product, plus->out[0]);
   Node* next = edit.only_user(product->out[0]);
-  if (other == x && other_than(edit, next, "Mul", 0.5) == product->out[0]) {
-    become(edit, *next, "Gelu", 20, x);  // (x * (1 + erf)) * 0.5
-  } else if (other_than(edit, edit.maker(other), "Mul", 0.5) == x) {
-    become(edit, *product, "Gelu", 20, x);  // (x * 0.5) * (1 + erf)
-  } else if (is_number(edit, other, 0.5) && is(next, "Mul") && partner(*next, product->out[0]) == x) {
-    become(edit, *next, "Gelu", 20, x);  // ((1 + erf) * 0.5) * x
-  } else {
-    return false;
-  }
-  return true;
+  if (other == x && other_than(edit, next, "Mul", 0.5) == product->out[0])
+    return become(edit, *next, "Gelu", 20, x);  // (x * (1 + erf)) * 0.5
+  if (other_than(edit, edit.maker(other), "Mul", 0.5) == x)
+    return become(edit, *product, "Gelu", 20, x);  // (x * 0.5) * (1 + erf)
+  return is_number(edit, other, 0.5) && is(next, "Mul") && partner(*next, product->out[0]) == x &&
+         become(edit, *next, "Gelu", 20, x);  // ((1 + erf) * 0.5) * x
 }
 
 bool find_gate(Edit& edit, Node& mul) {
@@ -77,6 +75,7 @@ bool find_gate(Edit& edit, Node& mul) {
     const ValueId x = sigmoid->in[0];
     if (sum->in[0] != x && sum->in[1] != x) continue;
     const ValueId y = partner(*sum, x);
+    if (edit.value(mul.out[0]).type != edit.value(sum->out[0]).type) continue;
     mul.op = find_op("tessera", "Gate", 1);
     mul.opset = 7;
     mul.attrs = nullptr;

@@ -61,7 +61,7 @@ bool rewrite(Edit& edit, Node& divide) {
   if (!is(shifted, "Add")) return false;
   const ValueId scale = vector_operand(edit, scaled, divide.out[0], type.shape.back());
   const ValueId bias = vector_operand(edit, shifted, scaled->out[0], type.shape.back());
-  if (scale == absent || bias == absent) return false;
+  if (scale == absent || bias == absent || edit.value(shifted->out[0]).type != type) return false;
   shifted->op = find_op("", "LayerNormalization", 17);
   shifted->opset = 17;
   shifted->attrs =

@@ -37,6 +37,12 @@ bool read_weights(Edit& edit, ValueId id, int64_t axis, Weights* weights) {
   return true;
 }
 
+// One number per column of the result, and not one per row where there are as many.
+bool is_per_output(const Tensor& bias, int64_t count) {
+  const Shape& shape = bias.type.shape;
+  return shape.elements() == count && (shape.empty() || shape.back() == count);
+}
+
 // The constant that a bias is: int32 in units of both scales if it is that already, else as floats.
 bool read_bias(Edit& edit, ValueId id, int64_t count, const Tensor& x_scale, const Tensor& w_scale, ValueId* bias) {
   *bias = absent;
@@ -44,7 +50,7 @@ bool read_bias(Edit& edit, ValueId id, int64_t count, const Tensor& x_scale, con
   const Node* node = edit.maker(id);
   const Tensor* real = edit.constant(id);
   if (real) {
-    if (real->type.dtype != DType::float32 || real->type.shape.elements() != count) return false;
+    if (real->type.dtype != DType::float32 || !is_per_output(*real, count)) return false;
     *bias = id;
     return true;
   }
@@ -52,7 +58,7 @@ bool read_bias(Edit& edit, ValueId id, int64_t count, const Tensor& x_scale, con
   const Tensor *values = edit.constant(node->in[0]), *scale = edit.constant(node->in[1]);
   const bool has_zero = node->in.size() > 2 && node->in[2] != absent;
   const Tensor* zero = has_zero ? edit.constant(node->in[2]) : nullptr;
-  if (!values || !scale || (has_zero && !zero) || values->type.shape.elements() != count) return false;
+  if (!values || !scale || (has_zero && !zero) || !is_per_output(*values, count)) return false;
   const auto at = [](const Tensor& t, int64_t i) {
     return element_as_double(t.view(), t.type.shape.elements() == 1 ? 0 : i);
   };

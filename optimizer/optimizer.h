@@ -18,6 +18,10 @@ void prepare(Graph& graph);
 /// Rewrites that need concrete types: run on each plan's copy of the graph.
 void specialize(Graph& graph, const Fits& fits);
 
+/// For tests: from now on, in the whole process, a rewrite of a graph with types throws Error::type if what it made
+/// has other types than what was there.
+void check_rewrites(bool on);
+
 /// One rewrite, for tests: true if it changed the graph.
 struct Pass {
   Text name;

@@ -1,7 +1,8 @@
 // The ordered list of rewrites.
 
-#include <algorithm>
+#include <atomic>
 
+#include "optimizer/check_types.h"
 #include "optimizer/rewrites.h"
 
 namespace tessera::optimizer {
@@ -16,7 +17,7 @@ constexpr Pass list[] = {
     {"fold_batch_norm", false, fold_batch_norm},
     {"merge_convs", false, merge_convs},
     {"widen_groups", false, widen_groups},
-    {"find_activations", false, find_activations},
+    {"find_activations", true, find_activations},
     {"remove_no_ops", true, remove_no_ops},
     {"expand_quantized", true, expand_quantized},
     {"find_depth_to_space", true, find_depth_to_space},
@@ -28,13 +29,22 @@ constexpr Pass list[] = {
     {"fuse_epilogue", true, fuse_epilogue},
 };
 
+std::atomic<bool> checked{false};
+
 void run_all(Graph& graph, bool with_types, const Fits& fits) {
   Edit(graph).finish();  // what nobody reads goes even where no rewrite changes anything
+  const bool check = with_types && checked;
+  const std::vector<Type> outputs = check ? output_types(graph) : std::vector<Type>{};
+  if (check) check_types(graph, outputs, "of nothing");
   // A rewrite may make room for another: again until nothing changes, within reason.
   for (int round = 0; round < 4; ++round) {
     bool changed = false;
-    for (const Pass& pass : list)
-      if (with_types || !pass.needs_types) changed |= pass.run(graph, fits);
+    for (const Pass& pass : list) {
+      if (pass.needs_types && !with_types) continue;
+      if (!pass.run(graph, fits)) continue;
+      changed = true;
+      if (check) check_types(graph, outputs, pass.name);
+    }
     if (!changed) break;
   }
 }
@@ -42,6 +52,8 @@ void run_all(Graph& graph, bool with_types, const Fits& fits) {
 }  // namespace
 
 List<Pass> passes() { return list; }
+
+void check_rewrites(bool on) { checked = on; }
 
 void prepare(Graph& graph) {
   for (Node& node : graph.nodes) {
