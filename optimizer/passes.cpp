@@ -3,6 +3,7 @@
 #include <atomic>
 
 #include "optimizer/check_types.h"
+#include "optimizer/dtypes.h"
 #include "optimizer/rewrites.h"
 
 namespace tessera::optimizer {
@@ -56,10 +57,16 @@ List<Pass> passes() { return list; }
 void check_rewrites(bool on) { checked = on; }
 
 void prepare(Graph& graph) {
+  std::vector<DType> dtypes;  // of what bodies capture
   for (Node& node : graph.nodes) {
     if (!node.attrs) continue;
-    for (const auto& [name, attr] : *node.attrs)
-      if (const auto* body = std::get_if<std::shared_ptr<Graph>>(&attr)) prepare(**body);
+    for (const auto& [name, attr] : *node.attrs) {
+      const auto* body = std::get_if<std::shared_ptr<Graph>>(&attr);
+      if (!body) continue;
+      if (dtypes.empty()) dtypes = dtypes_of(graph);
+      for (const auto& [outer, inner] : (*body)->captures) (*body)->values[inner].type.dtype = dtypes[outer];
+      prepare(**body);
+    }
   }
   run_all(graph, false, [](const Graph&, const Node&) { return false; });
 }
