@@ -322,6 +322,49 @@ TEST_F(OnnxExternal, LinksAndSpecialFilesAreRefused) {
   EXPECT_THAT(error("pipe.bin", "0"), HasSubstr("not a regular file"));
 }
 
+// A hub's cache: snapshots of links, all into one folder of blobs.
+TEST_F(OnnxExternal, LinksOfAModelThatIsALinkMayLeadWhereItLeads) {
+  namespace fs = std::filesystem;
+  const fs::path root = folder_.path(), snapshot = root / "snapshots/main/onnx";
+  fs::create_directories(snapshot / "parts");
+  fs::create_directories(root / "blobs/deep");
+  entry("location", "w.bin");
+  entry("offset", "4");
+  const auto load_snapshot = [&](const std::string& location) -> std::string {
+    tensor_->mutable_external_data(0)->set_value(location);
+    write("blobs/abc", pen_.model.SerializeAsString());
+    try {
+      const onnx::Loaded loaded = onnx::load((snapshot / "model.onnx").string());
+      EXPECT_THAT(elements(*value_named(loaded.model.graph, "w").constant), testing::ElementsAre(1, 2));
+      return "";
+    } catch (const Error& error) {
+      return error.what();
+    }
+  };
+  fs::copy(root / "m/w.bin", root / "blobs/def");
+  fs::copy(root / "m/w.bin", root / "blobs/deep/def");
+  fs::create_symlink("../../../blobs/abc", snapshot / "model.onnx");
+  fs::create_symlink("../../../blobs/def", snapshot / "w.bin");
+  fs::create_symlink(root / "blobs/def", snapshot / "absolute.bin");
+  fs::create_symlink("../../../../blobs/def", snapshot / "parts/w.bin");
+  EXPECT_EQ(load_snapshot("w.bin"), "");
+  EXPECT_EQ(load_snapshot("absolute.bin"), "");
+  EXPECT_EQ(load_snapshot("parts/w.bin"), "");
+
+  // Nowhere else, not by a second link, and no name in the model leaves the folder.
+  fs::create_symlink("../../../blobs/deep/def", snapshot / "deeper.bin");
+  fs::create_symlink("../../../secret.bin", snapshot / "out.bin");
+  fs::create_symlink("out.bin", snapshot / "near.bin");
+  fs::create_symlink("../secret.bin", root / "blobs/second");
+  fs::create_symlink("../../../blobs/second", snapshot / "twice.bin");
+  fs::create_directory_symlink("../../../blobs", snapshot / "folder");
+  for (const char* name : {"deeper.bin", "out.bin", "near.bin", "twice.bin", "folder/def"})
+    EXPECT_THAT(load_snapshot(name), HasSubstr("symbolic link")) << name;
+  EXPECT_THAT(load_snapshot("../onnx/w.bin"), HasSubstr("leaves the model's folder"));
+  fs::remove(root / "blobs/def");
+  EXPECT_THAT(load_snapshot("w.bin"), HasSubstr("cannot open external data \"w.bin\""));
+}
+
 TEST_F(OnnxExternal, AttributesAndSparseTensorsFollowTheSameRules) {
   const TensorProto external = *tensor_;
   pen_.graph->clear_initializer();

@@ -124,6 +124,8 @@ typedef struct tessera_session tessera_session;
 
 /* Loads a model from a UTF-8 path. The file is mapped and must not change while the session lives: one
  * that gets shorter ends the process with SIGBUS. Where that may happen, load from memory.
+ * External data is read beside the path as it is given, and never through a symbolic link, but for one case: if the
+ * path is a link itself, as in a hub's cache, the data may be a link into the same folder.
  * `options` may be NULL. On success *session is to be freed with tessera_session_free. */
 TESSERA_API tessera_status* tessera_session_load(const char* path, const tessera_options* options,
                                                  tessera_session** session);

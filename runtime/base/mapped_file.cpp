@@ -8,6 +8,7 @@
 
 #include <algorithm>
 #include <cerrno>
+#include <cstdlib>
 #include <cstring>
 #include <map>
 #include <mutex>
@@ -93,6 +94,27 @@ Descriptor open_by_components(int directory, const std::string& relative) {
   }
 }
 
+// A file in the folder `linked`, where a link in the model's folder leads into it.
+Descriptor open_linked(int directory, const std::string& relative, const std::string& linked) {
+  const size_t slash = relative.rfind('/');
+  Descriptor parent;
+  if (slash != std::string::npos && !(parent = open_by_components(directory, relative.substr(0, slash)))) return parent;
+  const int from = parent ? parent.number() : directory;
+  char text[4096];
+  const ssize_t size =
+      ::readlinkat(from, relative.c_str() + (slash == std::string::npos ? 0 : slash + 1), text, sizeof text);
+  if (size <= 0) return Descriptor();
+  const std::string target(text, static_cast<size_t>(size));
+  const size_t last = target.rfind('/') + 1;  // 0 where there is none
+  const Descriptor there(retry_open(from, last ? target.substr(0, last).c_str() : ".", O_RDONLY | O_DIRECTORY));
+  const Descriptor own(retry_open(AT_FDCWD, linked.c_str(), O_RDONLY | O_DIRECTORY));
+  if (!there || !own) return Descriptor();
+  const struct stat a = status_of(there.number(), relative), b = status_of(own.number(), relative);
+  errno = ELOOP;
+  if (a.st_dev != b.st_dev || a.st_ino != b.st_ino) return Descriptor();
+  return Descriptor(retry_open(own.number(), target.c_str() + last, O_RDONLY | O_NONBLOCK | O_NOFOLLOW));
+}
+
 void check_relative(Text relative) {
   const auto refuse = [&](Text why) {
     fail(Error::Kind::model, "external data location \"", relative.substr(0, 200), "\" ", why);
@@ -138,18 +160,30 @@ std::shared_ptr<const MappedFile> MappedFile::open(const std::string& path) {
   return map(file.number(), path);
 }
 
-std::shared_ptr<const MappedFile> MappedFile::open_beneath(const std::string& directory, Text relative) {
+std::string MappedFile::linked_folder(const std::string& path) {
+  char text[1];
+  if (::readlink(path.c_str(), text, sizeof text) < 0) return {};
+  const std::unique_ptr<char, void (*)(void*)> real(::realpath(path.c_str(), nullptr), std::free);
+  if (!real) return {};
+  const std::string whole(real.get());
+  return whole.substr(0, whole.rfind('/') + 1);
+}
+
+std::shared_ptr<const MappedFile> MappedFile::open_beneath(const std::string& directory, Text relative,
+                                                           const std::string& linked) {
   check_relative(relative);
   const std::string name(relative);
   const Descriptor folder(retry_open(AT_FDCWD, directory.c_str(), O_RDONLY | O_DIRECTORY));
   if (!folder) fail(Error::Kind::file, "cannot open the model's folder: ", std::strerror(errno));
   Descriptor file;
   if (!open_with_kernel(folder.number(), name.c_str(), file)) file = open_by_components(folder.number(), name);
+  if (!file && errno == ELOOP && !linked.empty()) file = open_linked(folder.number(), name, linked);
   if (!file) {
     const int reason = errno;
     if (reason == ELOOP || reason == EXDEV)
       fail(Error::Kind::model, "external data \"", relative, "\" is reached through a symbolic link, which is ",
-           "refused: put the file itself into the model's folder");
+           "refused unless the model is a link too and both lead into one folder: put the file itself into the model's "
+           "folder");
     fail(Error::Kind::file, "cannot open external data \"", relative,
          "\" in the model's folder: ", std::strerror(reason));
   }

@@ -17,8 +17,14 @@ class MappedFile {
 
   /// Maps a file named inside a model: `relative` must lie below `directory`, without ".." and
   /// without symbolic links on the way, and be a regular file with one hard link, so that a model
-  /// cannot make its user read something else. Throws Error::model or Error::file.
-  static std::shared_ptr<const MappedFile> open_beneath(const std::string& directory, Text relative);
+  /// cannot make its user read something else. One link is followed: where the user named the model by a link
+  /// itself, to a file in the folder `linked`, a link by the data's name may lead to another file in that very
+  /// folder (a hub's cache keeps models and their data so). Throws Error::model or Error::file.
+  static std::shared_ptr<const MappedFile> open_beneath(const std::string& directory, Text relative,
+                                                        const std::string& linked = {});
+
+  /// The folder of the file that `path` leads to if it is a symbolic link; else empty.
+  static std::string linked_folder(const std::string& path);
 
   ~MappedFile();
   MappedFile(const MappedFile&) = delete;

@@ -118,7 +118,8 @@ Loaded load(const std::string& path, const Limits& limits) {
   const auto file = MappedFile::open(path);
   const size_t slash = path.rfind('/');
   const std::string directory = slash == std::string::npos ? "." : path.substr(0, slash + 1);
-  return load_from({path, file, text_of(file->bytes()), file, directory}, file->bytes(), limits);
+  return load_from({path, file, text_of(file->bytes()), file, directory, MappedFile::linked_folder(path)},
+                   file->bytes(), limits);
 }
 
 Loaded load(List<std::byte> bytes, std::shared_ptr<const void> owner, const std::string& name, const Limits& limits) {

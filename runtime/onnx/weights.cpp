@@ -193,7 +193,7 @@ Text Weights::external(const proto::Tensor& proto, uint64_t bytes, std::shared_p
   if (length != bytes) fail(Error::Kind::model, "needs ", bytes, " bytes, but its external data has ", length);
   auto file = files_.find(location);
   if (file == files_.end())
-    file = files_.emplace(location, MappedFile::open_beneath(*source_.directory, location)).first;
+    file = files_.emplace(location, MappedFile::open_beneath(*source_.directory, location, source_.linked)).first;
   const List<std::byte> all = file->second->bytes();
   if (length > all.size() || offset > all.size() - length)
     fail(Error::Kind::model, "needs bytes ", offset, " to ", offset + length, " of \"", location, "\", which has ",

@@ -18,6 +18,7 @@ struct Source {
   Text bytes = {};                         ///< all of them
   std::shared_ptr<const MappedFile> file;  ///< the same, where it is a file
   std::optional<std::string> directory;    ///< where external data may lie; none for a model in memory
+  std::string linked = {};                 ///< where links to it may lead: see MappedFile::open_beneath
 };
 
 /// The dtype with this ONNX number; throws Error::model for 0 and unknown ones.
