@@ -5,15 +5,16 @@
 
 #include "ops/indices.h"
 #include "ops/numbers.h"
+#include "runtime/base/run_scope.h"
 
 namespace tessera::ops {
 
 /// a[..., m, k] times b[..., k, n]; vectors are taken as one row or one column.
 struct Product {
   int64_t m = 1, k = 1, n = 1;
-  Shape batch;                      ///< the broadcast leading axes
-  Shape out;                        ///< the result's shape
-  std::vector<int64_t> a_of, b_of;  ///< the matrix of `a` and of `b` for each batch
+  Shape batch;             ///< the broadcast leading axes
+  Shape out;               ///< the result's shape
+  Shape a_steps, b_steps;  ///< from matrix to matrix of `a` and of `b` along the leading axes
 
   Product(const Shape& a, const Shape& b) {
     if (a.empty() || b.empty()) fail(Error::Kind::shape, "a scalar has no matrix product");
@@ -29,8 +30,8 @@ struct Product {
     out = batch;
     if (!row) out.push_back(m);
     if (!column) out.push_back(n);
-    a_of = broadcast_offsets(as, batch);
-    b_of = broadcast_offsets(bs, batch);
+    a_steps = broadcast_strides(as, batch);
+    b_steps = broadcast_strides(bs, batch);
   }
 };
 
@@ -39,21 +40,25 @@ inline void infer_matmul(Infer& n) { n.set(0, Product(n.shape(0), n.shape(1)).ou
 /// Calls emit(row of the result in all, column 0's index, sums of that row) for every row.
 template <class Acc, class T, class Emit>
 void multiply(const Product& p, const T* a, const T* b, Emit emit) {
+  if (p.m == 0 || p.n == 0) return;
   std::vector<Acc> sums(static_cast<size_t>(p.n));
-  for (size_t batch = 0; batch < p.a_of.size(); ++batch) {
-    const T* left = a + p.a_of[batch] * p.m * p.k;
-    const T* right = b + p.b_of[batch] * p.k * p.n;
-    for (int64_t i = 0; i < p.m; ++i) {
+  int64_t at = 0;
+  const auto matrices = [&](const T* left, const T* right) {
+    for (int64_t i = 0; i < p.m; ++i, ++at) {
+      check_cancelled();
       std::fill(sums.begin(), sums.end(), Acc(0));
       for (int64_t l = 0; l < p.k; ++l) {
         const Acc scale = static_cast<Acc>(left[i * p.k + l]);
         const T* row = right + l * p.n;
         for (int64_t j = 0; j < p.n; ++j) sums[static_cast<size_t>(j)] += scale * static_cast<Acc>(row[j]);
       }
-      const int64_t at = static_cast<int64_t>(batch) * p.m + i;
       emit(at, at * p.n, sums.data());
     }
-  }
+  };
+  walk(p.batch, std::array{p.a_steps, p.b_steps}, [&](const auto& first, const auto& step, int64_t count) {
+    for (int64_t i = 0; i < count; ++i)
+      matrices(a + (first[0] + i * step[0]) * p.m * p.k, b + (first[1] + i * step[1]) * p.k * p.n);
+  });
 }
 
 }  // namespace tessera::ops

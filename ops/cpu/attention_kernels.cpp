@@ -7,6 +7,7 @@
 #include "ops/cpu/simd/gemm.h"
 #include "ops/strided_attention.h"
 #include "runtime/base/rounding.h"
+#include "runtime/base/run_scope.h"
 
 namespace tessera::cpu {
 namespace {
@@ -157,7 +158,7 @@ class Attention {
 void run(const Args& args, Threads& threads) noexcept {
   const Attention attention(args, threads.count());
   threads.parallel(attention.items(), 1, [&](int64_t begin, int64_t end, int worker) {
-    for (int64_t i = begin; i < end; ++i) attention.run(i, worker);
+    for (int64_t i = begin; i < end && !stop_requested(); ++i) attention.run(i, worker);
   });
 }
 

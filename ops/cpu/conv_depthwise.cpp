@@ -4,6 +4,7 @@
 
 #include "ops/cpu/epilogue.h"
 #include "ops/cpu/simd/conv.h"
+#include "runtime/base/run_scope.h"
 
 namespace tessera::cpu {
 namespace {
@@ -34,7 +35,7 @@ void run_depthwise(const Args& args, Threads& threads) {
   const int64_t blocks = blocks_of(g.out_channels), taps = y.kernel * x.kernel, line = x.out * 16;
   // Items are rows of all planes.
   const auto rows = [&](int64_t begin, int64_t end_row, int) {
-    for (int64_t i = begin; i < end_row;) {
+    for (int64_t i = begin; i < end_row && !stop_requested();) {
       const int64_t plane = i / y.out, block = plane % blocks, first = i % y.out;
       const int64_t last = std::min(y.out, first + end_row - i);
       DepthwisePlane p{y,

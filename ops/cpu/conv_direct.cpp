@@ -4,6 +4,7 @@
 
 #include "ops/cpu/kernel.h"
 #include "runtime/base/rounding.h"
+#include "runtime/base/run_scope.h"
 
 namespace tessera::cpu {
 namespace {
@@ -517,7 +518,7 @@ void run_direct(const Args& args, Threads& threads, ConvForm form, Layout out) {
       args.scratch + round_up(Epilogue::scratch_floats(args.node(), shape.geometry.out_channels) * 4, 64);
   const int64_t bytes = shape.worker_bytes();
   threads.parallel(shape.parts * shape.bands(), 1, [&](int64_t begin, int64_t end, int worker) {
-    for (int64_t item = begin; item < end; ++item) direct.run_band(item, workers + worker * bytes);
+    for (int64_t item = begin; item < end && !stop_requested(); ++item) direct.run_band(item, workers + worker * bytes);
   });
 }
 

@@ -4,6 +4,7 @@
 
 #include "ops/cpu/kernel.h"
 #include "runtime/base/rounding.h"
+#include "runtime/base/run_scope.h"
 
 namespace tessera::cpu {
 namespace {
@@ -326,7 +327,7 @@ void run_winograd(const Args& args, Threads& threads, Layout out, int step, bool
       args.scratch + round_up(Epilogue::scratch_floats(args.node(), shape.geometry.out_channels) * 4, 64);
   const int64_t bytes = shape.worker_bytes();
   threads.parallel(shape.groups(), 1, [&](int64_t begin, int64_t end, int worker) {
-    for (int64_t index = begin; index < end; ++index)
+    for (int64_t index = begin; index < end && !stop_requested(); ++index)
       winograd.run_group(index, std::min(index + 1, shape.groups() - 1), workers + worker * bytes);
   });
 }

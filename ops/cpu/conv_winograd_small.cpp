@@ -4,6 +4,7 @@
 
 #include "ops/cpu/kernel.h"
 #include "runtime/base/rounding.h"
+#include "runtime/base/run_scope.h"
 
 namespace tessera::cpu {
 namespace {
@@ -58,13 +59,14 @@ class SmallWinograd {
       per_picture_ = s_.tiles_y * s_.tiles_x;
       tiles_ = pictures * per_picture_;
       threads.parallel(pictures * in_blocks_, 1, [&](int64_t begin, int64_t end, int) {
-        for (int64_t i = begin; i < end; ++i) transform(i / in_blocks_, i % in_blocks_);
+        for (int64_t i = begin; i < end && !stop_requested(); ++i) transform(i / in_blocks_, i % in_blocks_);
       });
       threads.parallel(points * s_.packing.units(), 1, [&](int64_t begin, int64_t end, int) {
-        for (int64_t i = begin; i < end; ++i) multiply(i / s_.packing.units(), i % s_.packing.units());
+        for (int64_t i = begin; i < end && !stop_requested(); ++i)
+          multiply(i / s_.packing.units(), i % s_.packing.units());
       });
       threads.parallel(pictures * out_blocks_, 1, [&](int64_t begin, int64_t end, int) {
-        for (int64_t i = begin; i < end; ++i) finish(i / out_blocks_, i % out_blocks_);
+        for (int64_t i = begin; i < end && !stop_requested(); ++i) finish(i / out_blocks_, i % out_blocks_);
       });
     }
   }

@@ -5,6 +5,7 @@
 #include "ops/cpu/kernel.h"
 #include "ops/cpu/simd/pool.h"
 #include "ops/window.h"
+#include "runtime/base/run_scope.h"
 
 namespace tessera::cpu {
 namespace {
@@ -41,7 +42,7 @@ void run(const Args& args, Threads& threads) noexcept {
   const int64_t rows = shape.y.out, work = shape.x.out * shape.x.kernel * shape.y.kernel;
   threads.parallel(in[0] * in[1] * rows, std::max<int64_t>(1, floats_per_task / work),
                    [&](int64_t begin, int64_t end, int) {
-                     for (int64_t i = begin; i < end; ++i)
+                     for (int64_t i = begin; i < end && !stop_requested(); ++i)
                        simd.plane_row(shape, args.in[0].as<const float>() + i / rows * shape.y.in * shape.x.in,
                                       i % rows, args.out[0].as<float>() + i * shape.x.out);
                    });
@@ -55,7 +56,7 @@ void run_blocked(const Args& args, Threads& threads) noexcept {
   const int64_t rows = shape.y.out, work = 16 * shape.x.out * shape.x.kernel * shape.y.kernel;
   threads.parallel(in[0] * blocks_of(in) * rows, std::max<int64_t>(1, floats_per_task / work),
                    [&](int64_t begin, int64_t end, int) {
-                     for (int64_t i = begin; i < end; ++i)
+                     for (int64_t i = begin; i < end && !stop_requested(); ++i)
                        simd.block_row(shape, args.in[0].as<const float>() + i / rows * shape.y.in * shape.x.in * 16,
                                       i % rows, args.out[0].as<float>() + i * shape.x.out * 16);
                    });

@@ -6,6 +6,7 @@
 #include "ops/cpu/simd/bf16.h"
 #include "ops/cpu/simd/gemm.h"
 #include "runtime/base/rounding.h"
+#include "runtime/base/run_scope.h"
 
 namespace tessera::cpu {
 namespace {
@@ -94,7 +95,7 @@ class BlockedProduct {
   void each_block(Threads& threads, int64_t mr, int64_t nr, const Body& body) const {
     const Grid grid = divide(p_, mr, nr, little_ ? 1 : threads.count());
     parallel(threads, p_.batch * grid.row_blocks * grid.column_blocks, 1, [&](int64_t begin, int64_t end, int worker) {
-      for (int64_t i = begin; i < end; ++i) {
+      for (int64_t i = begin; i < end && !stop_requested(); ++i) {
         const Block block = at(grid, i);
         body(block, worker);
         finish(block, mr);

@@ -8,6 +8,7 @@
 #include "ops/cpu/quantized_steps.h"
 #include "ops/cpu/simd/bytes.h"
 #include "runtime/base/rounding.h"
+#include "runtime/base/run_scope.h"
 
 namespace tessera::cpu {
 namespace {
@@ -426,7 +427,8 @@ void run(const Args& args, Threads& threads) noexcept {
   const int64_t bytes = shape.worker_bytes();
   threads.parallel(shape.geometry.batch * shape.row_bands * shape.strips * shape.chunks, 1,
                    [&](int64_t begin, int64_t end, int worker) {
-                     for (int64_t item = begin; item < end; ++item) quantized.run_item(item, workers + worker * bytes);
+                     for (int64_t item = begin; item < end && !stop_requested(); ++item)
+                       quantized.run_item(item, workers + worker * bytes);
                    });
 }
 

@@ -5,6 +5,7 @@
 #include "ops/cpu/attrs.h"
 #include "ops/cpu/kernel.h"
 #include "ops/window.h"
+#include "runtime/base/run_scope.h"
 
 namespace tessera::cpu {
 namespace {
@@ -55,7 +56,7 @@ void run_max(const Args& args, Threads& threads) noexcept {
   const auto row = args.in[0].type.dtype == DType::int8 ? max_row<0x80> : max_row<0>;
   threads.parallel(in[0] * blocks_of(in) * rows, std::max<int64_t>(1, 1024 / columns),
                    [&](int64_t begin, int64_t end, int) {
-                     for (int64_t i = begin; i < end; ++i)
+                     for (int64_t i = begin; i < end && !stop_requested(); ++i)
                        row(w, args.in[0].as<const uint8_t>() + i / rows * plane, i % rows,
                            args.out[0].as<uint8_t>() + i * columns * 16);
                    });

@@ -8,6 +8,7 @@
 #include "ops/cpu/product.h"
 #include "ops/elementwise.h"
 #include "runtime/base/rounding.h"
+#include "runtime/base/run_scope.h"
 
 namespace tessera::cpu {
 namespace {
@@ -171,7 +172,7 @@ class Layer {
     if (e_.lstm) start(c_, c_in, d);
     project(0, d, e_.steps * e_.batch, e_.input, wide, args_.in[x_in].as<const float>(), bias(d, false), inputs_);
     const bool backwards = e_.reverse || d == 1;
-    for (int64_t s = 0; s < e_.steps; ++s) {
+    for (int64_t s = 0; s < e_.steps && !stop_requested(); ++s) {
       const int64_t t = backwards ? e_.steps - 1 - s : s;
       const float* in = inputs_ + t * e_.batch * wide;
       project(1, d, e_.batch, e_.hidden, e_.joint_gates() * e_.hidden, h_, bias(d, true), sums_);

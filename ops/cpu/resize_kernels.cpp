@@ -8,6 +8,7 @@
 #include "ops/cpu/kernel.h"
 #include "ops/cpu/simd/resize.h"
 #include "runtime/base/rounding.h"
+#include "runtime/base/run_scope.h"
 
 namespace tessera::cpu {
 namespace {
@@ -194,7 +195,7 @@ void run(const Args& args, Threads& threads) noexcept {
   const auto body = [&](int64_t begin, int64_t end, int worker) {
     auto* blended = reinterpret_cast<float*>(const_cast<std::byte*>(base) + table_bytes(out[2], out[3]) +
                                              worker * round_up(in_row * 4, 64));
-    for (int64_t item = begin; item < end; ++item) {
+    for (int64_t item = begin; item < end && !stop_requested(); ++item) {
       const int64_t y = item % out[2];
       const float* plane = args.in[0].as<const float>() + item / out[2] * in[2] * in_row;
       float* to = args.out[0].as<float>() + item * out_row;

@@ -10,6 +10,8 @@
 #include <utility>
 #include <vector>
 
+#include "runtime/base/run_scope.h"
+
 namespace tessera {
 namespace {
 
@@ -19,7 +21,10 @@ constexpr size_t huge_page = size_t{2} << 20;
 // in the heap stayed there behind whatever came after them.
 constexpr size_t own_pages = size_t{512} << 10;
 
-std::shared_ptr<std::byte> map_pages(size_t bytes) {
+// What the least of allocations takes beside its bytes.
+constexpr size_t small_change = 128;
+
+std::shared_ptr<std::byte> map_pages(size_t bytes, Charge charge) {
   const size_t length = bytes + huge_page;  // room to begin at a huge page
   void* address = ::mmap(nullptr, length, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
   if (address == MAP_FAILED) return nullptr;
@@ -29,8 +34,20 @@ std::shared_ptr<std::byte> map_pages(size_t bytes) {
   // The end keeps small pages: no memory beyond what is asked for becomes resident.
   if (bytes >= huge_page) ::madvise(begin, bytes / huge_page * huge_page, MADV_HUGEPAGE);
 #endif
-  return {begin, [address, length](std::byte*) { ::munmap(address, length); }};
+  return {begin, [address, length, charge = std::move(charge)](std::byte*) { ::munmap(address, length); }};
 }
+
+// The charge lasts as long as the memory.
+std::shared_ptr<std::byte> allocate(size_t bytes, Charge charge) {
+  if (bytes >= own_pages) return map_pages(bytes, std::move(charge));
+  const size_t room = (bytes + alignment - 1) / alignment * alignment;
+  auto* memory = static_cast<std::byte*>(::operator new (room, std::align_val_t{alignment}, std::nothrow));
+  if (!memory) return nullptr;
+  std::memset(memory, 0, room);
+  return {memory, [charge = std::move(charge)](std::byte* p) { ::operator delete (p, std::align_val_t{alignment}); }};
+}
+
+bool too_large(size_t bytes) { return bytes > static_cast<size_t>(PTRDIFF_MAX) / 2; }
 
 // The piece of memory that allocate_shared hands out next.
 struct Piece {
@@ -41,26 +58,22 @@ struct Piece {
 
 }  // namespace
 
+std::shared_ptr<std::byte> allocate_lasting(size_t bytes) { return too_large(bytes) ? nullptr : allocate(bytes, {}); }
+
 std::shared_ptr<std::byte> allocate_zeroed(size_t bytes) {
-  if (bytes > static_cast<size_t>(PTRDIFF_MAX) / 2) return nullptr;
-  if (bytes >= own_pages) return map_pages(bytes);
-  const size_t room = (bytes + alignment - 1) / alignment * alignment;
-  auto* memory = static_cast<std::byte*>(::operator new (room, std::align_val_t{alignment}, std::nothrow));
-  if (!memory) return nullptr;
-  std::memset(memory, 0, room);
-  return {memory, [](std::byte* p) { ::operator delete (p, std::align_val_t{alignment}); }};
+  return too_large(bytes) ? nullptr : allocate(bytes, Charge(static_cast<int64_t>(bytes + small_change)));
 }
 
 std::shared_ptr<std::byte> allocate_shared(size_t bytes) {
   constexpr size_t least = own_pages, most = 4 * huge_page;
-  if (bytes >= 2 * huge_page) return allocate_zeroed(bytes);
+  if (bytes >= 2 * huge_page) return allocate_lasting(bytes);
   static Piece piece;
   const std::lock_guard lock(piece.mutex);
   auto memory = piece.memory.lock();
   if (!memory || piece.used + bytes > piece.bytes) {
     // Each piece is twice as large as the one before, so that small models take little.
     const size_t room = std::max(memory ? std::min(2 * piece.bytes, most) : least, bytes);
-    memory = allocate_zeroed(room);
+    memory = allocate_lasting(room);
     if (!memory) return nullptr;
     piece.memory = memory;
     piece.bytes = room;
@@ -99,11 +112,13 @@ std::shared_ptr<std::byte> Recycler::allocate(size_t bytes) const {
   // Smaller ones stay with the process anyway.
   constexpr size_t least = size_t{128} << 10;
   if (bytes < least) return allocate_zeroed(bytes);
+  Charge charge(static_cast<int64_t>(bytes));
   auto memory = kept_->take(bytes);
-  if (!memory) memory = allocate_zeroed(bytes);
+  if (!memory) memory = allocate_lasting(bytes);
   if (!memory) return nullptr;
   std::byte* begin = memory.get();
-  return {begin, [kept = std::weak_ptr(kept_), bytes, memory = std::move(memory)](std::byte*) mutable {
+  return {begin, [kept = std::weak_ptr(kept_), bytes, charge = std::move(charge),
+                  memory = std::move(memory)](std::byte*) mutable {
             if (const auto keeper = kept.lock()) keeper->give(bytes, std::move(memory));
           }};
 }

@@ -6,10 +6,13 @@
 #include <algorithm>
 #include <atomic>
 #include <chrono>
+#include <exception>
 #include <thread>
 #include <vector>
 
 #include "runtime/base/cores.h"
+#include "runtime/base/float_environment.h"
+#include "runtime/base/run_scope.h"
 
 #if defined(__x86_64__)
 #include <immintrin.h>
@@ -80,7 +83,8 @@ struct Threads::Pool {
   const void* object = nullptr;
   Call call = nullptr;
   int64_t range = 1;
-  std::vector<Share> shares;
+  const std::atomic<bool>* cancel = nullptr;  // of the run that the loop belongs to
+  std::vector<Share> shares;                  // one per thread; more if not all threads could be started
   std::vector<std::thread> workers;
 
   void divide(int64_t items, int64_t grain) {
@@ -95,7 +99,7 @@ struct Threads::Pool {
     }
   }
 
-  // Takes ranges until none is left; `after` is called with the number of ranges left, roughly.
+  // Takes ranges until none is left or the run is to stop; `after` is called after each.
   template <class After>
   void work(int worker, const After& after) {
     const size_t count = shares.size();
@@ -104,6 +108,7 @@ struct Threads::Pool {
       while (share.next.load(std::memory_order_relaxed) < share.end) {
         const int64_t begin = share.next.fetch_add(range, std::memory_order_relaxed);
         if (begin >= share.end) break;
+        if (cancel && cancel->load(std::memory_order_relaxed)) return;
         call(object, begin, std::min(share.end, begin + range), worker);
         after();
       }
@@ -166,7 +171,14 @@ struct Threads::Pool {
     }
   }
 
+  // A worker's part of one loop.
+  void help(int worker) {
+    const RunScope scope(cancel, 0);
+    work(worker, [] {});
+  }
+
   void loop(int worker) {
+    const FloatEnvironment environment;
     uint32_t seen = 0;
     const auto ready = [&] { return enter(seen) || stop.load(std::memory_order_relaxed); };
     const auto limit = [&] {
@@ -185,7 +197,7 @@ struct Threads::Pool {
         asleep.fetch_sub(1);
       }
       if (stop.load(std::memory_order_relaxed)) return;
-      work(worker, [] {});
+      help(worker);
       leave();
     }
   }
@@ -221,14 +233,24 @@ struct Threads::Pool {
   void run_foreign() {
     foreign.run(
         foreign.context, shares.size(),
-        [](void* pool, size_t index) { static_cast<Pool*>(pool)->work(static_cast<int>(index), [] {}); }, this);
+        [](void* pool, size_t index) {
+          const FloatEnvironment environment;
+          static_cast<Pool*>(pool)->help(static_cast<int>(index));
+        },
+        this);
   }
 };
 
 Threads::Threads(int count, const ForeignThreads& foreign)
     : count_(count > 0 ? count : available_cores()), pool_(std::make_unique<Pool>(count_, foreign)) {
   if (foreign.run) return;
-  for (int i = 1; i < count_; ++i) pool_->workers.emplace_back([this, i] { pool_->loop(i); });
+  pool_->workers.reserve(static_cast<size_t>(count_));
+  // Where the system gives no more threads, there are fewer.
+  try {
+    for (int i = 1; i < count_; ++i) pool_->workers.emplace_back([this, i] { pool_->loop(i); });
+  } catch (const std::exception&) {
+    count_ = 1 + static_cast<int>(pool_->workers.size());
+  }
 }
 
 Threads::~Threads() {
@@ -253,7 +275,7 @@ Threads::Busy::~Busy() {
 }
 
 void Threads::run(int64_t items, int64_t grain, const void* object, Call call) {
-  if (items <= 0) return;
+  if (items <= 0 || stop_requested()) return;
   grain = std::max<int64_t>(1, grain);
   Pool& pool = *pool_;
   if (count_ == 1 || items <= grain || pool.taken.exchange(true, std::memory_order_acquire)) {
@@ -262,6 +284,7 @@ void Threads::run(int64_t items, int64_t grain, const void* object, Call call) {
   }
   pool.object = object;
   pool.call = call;
+  pool.cancel = RunScope::cancel_flag();
   pool.divide(items, grain);
   if (pool.foreign.run)
     pool.run_foreign();

@@ -10,6 +10,7 @@
 
 #include "runtime/base/memory.h"
 #include "runtime/base/rounding.h"
+#include "runtime/base/run_scope.h"
 
 namespace tessera {
 
@@ -203,6 +204,7 @@ void Plan::pack(PackCache& packs) {
   else
     body(0, count, 0);
   if (error) std::rethrow_exception(error);
+  check_cancelled();  // then not all are packed
 }
 
 // Steps use the same bytes; but what the steps of a wave keep between their bands.
@@ -266,7 +268,7 @@ std::unique_ptr<Plan::Context> Plan::take_context() const {
   }
   auto context = std::make_unique<Context>();
   // A little more than planned: vector code may read past the last element.
-  context->arena = allocate_zeroed(static_cast<size_t>(arena_bytes_) + 4096);
+  context->arena = allocate_lasting(static_cast<size_t>(arena_bytes_) + 4096);
   if (!context->arena)
     fail(Error::Kind::memory, "no memory for ", arena_bytes_ >> 20, " MiB: use a smaller input or smaller tiles");
   for (const Type& type : storage_.strings) context->strings.push_back(Tensor::make(type));
@@ -338,6 +340,7 @@ void Plan::run_wave(const Instruction& instruction, Context& context, Threads& t
 }
 
 void Plan::run(List<View> in, List<View> out, Threads& threads, const RunControl& control) const {
+  const HeldCharge charge(arena_bytes_);
   auto context = take_context();
   if (options_.poison) std::memset(context->arena.get(), 0xff, static_cast<size_t>(arena_bytes_));
   bind(*context, in, out);
@@ -351,6 +354,7 @@ void Plan::run(List<View> in, List<View> out, Threads& threads, const RunControl
       execute(instruction, *context, threads, control.profile);
     }
   }
+  control.check();  // the last step may have been left unfinished
   const std::lock_guard lock(mutex_);
   free_.push_back(std::move(context));
 }

@@ -7,6 +7,8 @@
 #include <cstring>
 
 #include "ops/cpu/kernel.h"
+#include "runtime/base/float_environment.h"
+#include "runtime/base/run_scope.h"
 #include "runtime/onnx/load.h"
 #include "runtime/session/executor.h"
 #include "runtime/session/flops.h"
@@ -25,9 +27,10 @@ struct Session::Impl {
   const DeviceBackend* device = nullptr;
   std::string device_note;
 
-  // Adds the model's path to whatever goes wrong.
+  // What every door has: the library's floating-point environment, and the model's path in whatever goes wrong.
   template <class Body>
   auto framed(const Body& body) const {
+    const FloatEnvironment environment;
     try {
       return body();
     } catch (const Error& error) {
@@ -178,10 +181,12 @@ void Session::Impl::check_input(const Port& port, Kind kind, const Type& type) c
 }
 
 Session::Session(const std::string& path, const SessionOptions& options) : impl_(std::make_unique<Impl>()) {
+  const FloatEnvironment environment;
   impl_->start(onnx::load(path), options);
 }
 
 Session::Session(List<std::byte> model, const SessionOptions& options) : impl_(std::make_unique<Impl>()) {
+  const FloatEnvironment environment;
   std::shared_ptr<std::byte[]> copy(new std::byte[model.size() + 1]);
   std::memcpy(copy.get(), model.data(), model.size());
   impl_->start(onnx::load({copy.get(), model.size()}, copy, "model in memory"), options);
@@ -203,6 +208,7 @@ std::vector<Datum> Session::run(List<Datum> in, const RunOptions& options) const
     fail(Error::Kind::usage, "the model has ", impl_->inputs.size(), " inputs, but ", in.size(), " are given");
   const Threads::Busy busy(*impl_->engine.threads);
   return impl_->framed([&] {
+    const RunScope scope(options.cancel, impl_->engine.plan.memory_limit);
     for (size_t i = 0; i < in.size(); ++i) impl_->check_input(impl_->inputs[i], in[i].kind, in[i].tensor.type);
     auto out = impl_->executor->run({in.begin(), in.end()}, {options.profile, options.cancel});
     // An output that is an input or a constant would alias it.
@@ -233,6 +239,7 @@ void Session::run_into(List<View> in, List<View> out, const RunOptions& options)
          " outputs, but ", in.size(), " and ", out.size(), " are given");
   const Threads::Busy busy(*impl_->engine.threads);
   impl_->framed([&] {
+    const RunScope scope(options.cancel, impl_->engine.plan.memory_limit);
     for (size_t i = 0; i < in.size(); ++i) impl_->check_input(impl_->inputs[i], Kind::tensor, in[i].type);
     const RunControl control{options.profile, options.cancel};
     if (impl_->executor->run_into(in, out, control)) return;

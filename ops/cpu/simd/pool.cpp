@@ -12,15 +12,13 @@ struct Taps {
 
 Taps taps(const PoolAxis& axis, int64_t o) {
   const int64_t start = o * axis.stride - axis.pad;
-  Taps t{0, 0, 0};
-  bool open = false;
-  for (int64_t k = 0; k < axis.kernel; ++k) {
-    const int64_t at = start + k * axis.dilation;
-    if (at < axis.in + axis.pad_end) ++t.padded;
-    if (at < 0 || at >= axis.in) continue;
-    if (!open) t.first = k, open = true;
-    t.last = k + 1;
-  }
+  const auto before = [&](int64_t end) {
+    int64_t count = end > start ? end - start : 0;
+    if (count && axis.dilation > 1) count = (count - 1) / axis.dilation + 1;
+    return count < axis.kernel ? count : axis.kernel;
+  };
+  Taps t{before(0), before(axis.in), before(axis.in + axis.pad_end)};
+  if (t.first >= t.last) t.first = t.last = 0;
   return t;
 }
 
