@@ -18,7 +18,8 @@ int exit_code_of(Error::Kind kind) {
   }
 }
 
-int report(const std::string& text, int code) {
+// Allocates nothing: there may be no memory left.
+int report(Text text, int code) {
   std::cout.flush();
   std::cerr << "tessera: " << text << '\n';
   return code;

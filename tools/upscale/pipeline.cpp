@@ -4,7 +4,8 @@
 #include <algorithm>
 #include <condition_variable>
 #include <deque>
-#include <thread>
+
+#include "tools/upscale/crew.h"
 
 namespace tessera::upscale {
 namespace {
@@ -13,7 +14,7 @@ using Clock = std::chrono::steady_clock;
 
 double seconds_since(Clock::time_point start) { return std::chrono::duration<double>(Clock::now() - start).count(); }
 
-/// Holds at most `room` things; closed when every producer has left.
+/// Holds at most `room` things; closed when every producer has left. Once stopped, it is empty and takes nothing.
 template <class T>
 class Queue {
  public:
@@ -21,14 +22,15 @@ class Queue {
 
   void push(T thing) {
     std::unique_lock lock(mutex_);
-    changed_.wait(lock, [&] { return things_.size() < room_; });
+    changed_.wait(lock, [&] { return things_.size() < room_ || stopped_; });
+    if (stopped_) return;
     things_.push_back(std::move(thing));
     changed_.notify_all();
   }
   /// False when nothing will come any more.
   bool pop(T& thing) {
     std::unique_lock lock(mutex_);
-    changed_.wait(lock, [&] { return !things_.empty() || producers_ == 0; });
+    changed_.wait(lock, [&] { return !things_.empty() || producers_ == 0 || stopped_; });
     if (things_.empty()) return false;
     thing = std::move(things_.front());
     things_.pop_front();
@@ -38,7 +40,7 @@ class Queue {
   /// All there are; none when nothing will come any more.
   std::vector<T> pop_all() {
     std::unique_lock lock(mutex_);
-    changed_.wait(lock, [&] { return !things_.empty() || producers_ == 0; });
+    changed_.wait(lock, [&] { return !things_.empty() || producers_ == 0 || stopped_; });
     std::vector<T> all(std::make_move_iterator(things_.begin()), std::make_move_iterator(things_.end()));
     things_.clear();
     changed_.notify_all();
@@ -49,6 +51,12 @@ class Queue {
     --producers_;
     changed_.notify_all();
   }
+  void stop() {
+    const std::lock_guard lock(mutex_);
+    stopped_ = true;
+    things_.clear();
+    changed_.notify_all();
+  }
 
  private:
   std::mutex mutex_;
@@ -56,6 +64,7 @@ class Queue {
   std::deque<T> things_;
   size_t room_;
   int producers_;
+  bool stopped_ = false;
 };
 
 }  // namespace
@@ -72,21 +81,26 @@ struct Pipeline::Item {
   void attempt(const Work& work, double& seconds) {
     if (!result->error.empty()) return;
     const Clock::time_point start = Clock::now();
-    const auto failed = [&](Error::Kind kind, const std::string& what) {
+    const auto failed = [&](Error::Kind kind, const char* text) {
       picture.reset();
       result->kind = kind;
+      result->error = "out of memory";  // if there is none left for more; this much needs none
+      const std::string what = text;
       result->error = what.starts_with(job->in.string() + ": ") || what.starts_with(job->out.string() + ": ")
                           ? what
                           : cat(job->in.string(), ": ", what);
     };
     try {
-      work();
-    } catch (const Error& error) {
-      failed(error.kind(), error.what());
+      try {
+        work();
+      } catch (const Error& error) {
+        failed(error.kind(), error.what());
+      } catch (const std::bad_alloc&) {
+        failed(Error::Kind::memory, "not enough memory");
+      } catch (const std::exception& error) {
+        failed(Error::Kind::file, error.what());
+      }
     } catch (const std::bad_alloc&) {
-      failed(Error::Kind::memory, "not enough memory");
-    } catch (const std::exception& error) {
-      failed(Error::Kind::file, error.what());
     }
     seconds += seconds_since(start);
   }
@@ -158,43 +172,54 @@ std::vector<Result> Pipeline::run(const std::vector<Job>& jobs,
   // Written files wait for their names here: what came while a flush ran shares the next one.
   Queue<Item> written(64, options_.stages.save);
   std::atomic<size_t> next{0};
-  {
-    std::vector<std::jthread> threads;
-    for (int i = 0; i < options_.stages.load; ++i)
-      threads.emplace_back([&] {
-        for (size_t index = next++; index < jobs.size() && !cancel_; index = next++) {
+  std::atomic<bool> stopped{false};
+  Crew crew([&] {
+    stopped = true;
+    loaded.stop();
+    processed.stop();
+    written.stop();
+  });
+  crew.start(
+      options_.stages.load,
+      [&] {
+        for (size_t index = next++; index < jobs.size() && !cancel_ && !stopped; index = next++) {
           Item item{index, &jobs[index], &results[index], nullptr, {}};
           item.attempt([&] { load(item); }, results[index].load_seconds);
           loaded.push(std::move(item));
         }
-        loaded.leave();
-      });
-    for (int i = 0; i < options_.stages.process; ++i)
-      threads.emplace_back([&] {
+      },
+      [&] { loaded.leave(); });
+  crew.start(
+      options_.stages.process,
+      [&] {
         for (Item item; loaded.pop(item);) {
           item.attempt([&] { process(item); }, item.result->process_seconds);
           processed.push(std::move(item));
         }
-        processed.leave();
-      });
-    for (int i = 0; i < options_.stages.save; ++i)
-      threads.emplace_back([&] {
+      },
+      [&] { processed.leave(); });
+  crew.start(
+      options_.stages.save,
+      [&] {
         for (Item item; processed.pop(item);) {
           item.attempt([&] { save(item); }, item.result->save_seconds);
           written.push(std::move(item));
         }
-        written.leave();
-      });
-    threads.emplace_back([&] {
-      for (std::vector<Item> items = written.pop_all(); !items.empty(); items = written.pop_all()) {
-        publish(items);
-        for (const Item& item : items) {
-          console_.finished(item.job->in.filename().string());
-          if (on_result) on_result(*item.job, *item.result);
+      },
+      [&] { written.leave(); });
+  crew.start(
+      1,
+      [&] {
+        for (std::vector<Item> items = written.pop_all(); !items.empty(); items = written.pop_all()) {
+          publish(items);
+          for (const Item& item : items) {
+            console_.finished(item.job->in.filename().string());
+            if (on_result) on_result(*item.job, *item.result);
+          }
         }
-      }
-    });
-  }
+      },
+      [] {});
+  crew.join();
   if (cancel_) fail(Error::Kind::cancelled, "interrupted");
   return results;
 }
