@@ -319,7 +319,8 @@ void add_upscale(CLI::App& app, int& exit_code) {
   CLI::App* sub = app.add_subcommand("upscale", "Make pictures larger");
   add_options(*sub, *command);
   sub->footer(R"(
-Depth, gray, transparency, color profile and EXIF stay as the output's format allows; orientation is applied.
+Depth, gray, transparency, colors, EXIF, XMP, IPTC, text and density stay as the output's format allows, or a
+note tells; orientation is applied. Damaged JPEGs are read as viewers read them, with a note.
 Any ONNX model from a picture to a larger one will do: luma, RGB or RGBA; NCHW or NHWC; float, half or bytes;
 open or fixed sizes. A result is written whole or not at all.
 

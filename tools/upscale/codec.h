@@ -35,14 +35,28 @@ Bytes encode(Picture picture, Format format, const EncodeOptions& options, std::
 Picture decode_png(List<std::byte> bytes, const DecodeLimits& limits);
 Picture decode_jpeg(List<std::byte> bytes, const DecodeLimits& limits);
 Picture decode_webp(List<std::byte> bytes, const DecodeLimits& limits);
-Bytes encode_png(const Picture& picture, const EncodeOptions& options);
-Bytes encode_jpeg(const Picture& picture, const EncodeOptions& options);
-Bytes encode_webp(const Picture& picture, const EncodeOptions& options);
+Bytes encode_png(const Picture& picture, const EncodeOptions& options, std::vector<std::string>& notes);
+Bytes encode_jpeg(const Picture& picture, const EncodeOptions& options, std::vector<std::string>& notes);
+Bytes encode_webp(const Picture& picture, const EncodeOptions& options, std::vector<std::string>& notes);
 
 /// Throws Error::file if the declared extents break a limit.
 void check_extents(int64_t width, int64_t height, const DecodeLimits& limits);
 /// CMYK samples (4 per pixel; `inverted`: 255 is no ink, as Adobe writes them) to RGB, through
 /// the profile if it is one for CMYK. The picture becomes 8-bit RGB in sRGB without a profile.
 void cmyk_to_rgb(Picture& picture, bool inverted);
+/// Whether it says no more than that colors are sRGB.
+bool is_plain(const Colorimetry& color);
+/// A color profile that says the same; empty where none can (HDR).
+Bytes profile_of(const Colorimetry& color, bool gray);
+/// The profile, or for gray samples the grays of an RGB one and the reverse; empty where it is no such profile.
+Bytes profile_for(const Bytes& icc, bool gray);
+
+/// IPTC records in the block that Photoshop and JPEG wrap them in, and out of it.
+Bytes wrap_iptc(List<std::byte> records);
+Bytes unwrap_iptc(List<std::byte> block);
+/// Text of PNG's old chunks and of JPEG, which is Latin-1 unless it happens to be UTF-8.
+std::string utf8_of(Text text);
+/// None where a character is not in Latin-1.
+std::optional<std::string> latin1_of(Text utf8);
 
 }  // namespace tessera::upscale

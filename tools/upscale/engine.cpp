@@ -166,10 +166,8 @@ Picture Engine::upscale(const Picture& picture, Report& report, const Progress& 
   }
   if (resized) current = resize(current, width, height, Filter::lanczos3);
   if (picture.bits == 8) reduce_to_8_bits(current);
-  current.icc = picture.icc;
-  current.color = picture.color;
-  current.exif = picture.exif;
-  renew_exif(current.exif, current.width, current.height);
+  static_cast<Metadata&>(current) = picture;
+  renew_metadata(current);
   return current;
 }
 

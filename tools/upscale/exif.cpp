@@ -1,6 +1,8 @@
-// The few EXIF tags that turning and resizing a picture must know. Every offset is checked:
-// the data comes from files.
+// What EXIF and XMP say of a picture's position and size. Every offset is checked: the data comes from files.
+#include <algorithm>
+#include <cmath>
 #include <cstring>
+#include <tuple>
 
 #include "tools/upscale/picture.h"
 
@@ -8,8 +10,9 @@ namespace tessera::upscale {
 namespace {
 
 constexpr uint16_t tag_orientation = 0x0112, tag_exif_directory = 0x8769, tag_pixel_width = 0xa002,
-                   tag_pixel_height = 0xa003;
-constexpr uint16_t type_short = 3, type_long = 4;
+                   tag_pixel_height = 0xa003, tag_x_resolution = 0x011a, tag_y_resolution = 0x011b,
+                   tag_resolution_unit = 0x0128;
+constexpr uint16_t type_short = 3, type_long = 4, type_rational = 5;
 
 /// A TIFF structure in memory: bounds-checked reads and writes in its own byte order.
 class Tiff {
@@ -64,18 +67,6 @@ class Tiff {
   bool big_ = false, valid_ = false;
 };
 
-}  // namespace
-
-int exif_orientation(List<std::byte> exif) {
-  Bytes copy(exif.begin(), exif.end());
-  const Tiff tiff(copy);
-  if (!tiff.valid()) return 1;
-  const uint64_t entry = tiff.entry(tiff.get(4, 4), tag_orientation);
-  if (!entry || tiff.get(entry + 2, 2) != type_short) return 1;
-  const uint32_t value = tiff.number(entry);
-  return value >= 1 && value <= 8 ? static_cast<int>(value) : 1;
-}
-
 void renew_exif(Bytes& exif, int64_t width, int64_t height) {
   Tiff tiff(exif);
   if (!tiff.valid()) {
@@ -93,6 +84,77 @@ void renew_exif(Bytes& exif, int64_t width, int64_t height) {
   }
   // The thumbnail hangs on the second directory.
   tiff.put(directory + 2 + 12 * uint64_t{tiff.get(directory, 2)}, 4, 0);
+}
+
+/// Replaces the value of a property, written as an attribute or as an element.
+void set_property(std::string& xmp, Text name, int64_t value) {
+  for (size_t at = xmp.find(name); at != Text::npos; at = xmp.find(name, at + name.size())) {
+    const char before = at ? xmp[at - 1] : ' ';
+    size_t start = at + name.size();
+    const bool attribute = before != '<' && before != '/' && Text(xmp).substr(start).starts_with('=');
+    start += attribute ? 2 : 1;
+    if (start > xmp.size()) return;
+    const char open = xmp[start - 1];
+    if (attribute ? open != '"' && open != '\'' : before != '<' || open != '>') continue;
+    const size_t end = xmp.find(attribute ? open : '<', start);
+    if (end != Text::npos) xmp.replace(start, end - start, std::to_string(value));
+  }
+}
+
+}  // namespace
+
+int exif_orientation(List<std::byte> exif) {
+  Bytes copy(exif.begin(), exif.end());
+  const Tiff tiff(copy);
+  if (!tiff.valid()) return 1;
+  const uint64_t entry = tiff.entry(tiff.get(4, 4), tag_orientation);
+  if (!entry || tiff.get(entry + 2, 2) != type_short) return 1;
+  const uint32_t value = tiff.number(entry);
+  return value >= 1 && value <= 8 ? static_cast<int>(value) : 1;
+}
+
+bool exif_has_density(List<std::byte> exif) {
+  Bytes copy(exif.begin(), exif.end());
+  const Tiff tiff(copy);
+  return tiff.valid() && tiff.entry(tiff.get(4, 4), tag_x_resolution);
+}
+
+Bytes exif_of(const Density& density) {
+  if (!density.absolute) return {};
+  Bytes bytes;
+  const auto put = [&](uint64_t value, int size) {
+    for (int i = 0; i < size; ++i) bytes.push_back(static_cast<std::byte>(value >> 8 * i));
+  };
+  // One directory of three entries at 8, and behind it the two fractions of dots per inch.
+  constexpr uint32_t inch = 2, first_value = 8 + 2 + 3 * 12 + 4;
+  put('I' | 'I' << 8 | 42 << 16, 4);
+  put(8, 4);
+  put(3, 2);
+  for (const auto& [tag, type, value] : {std::tuple{tag_x_resolution, type_rational, first_value},
+                                         {tag_y_resolution, type_rational, first_value + 8},
+                                         {tag_resolution_unit, type_short, inch}}) {
+    put(tag, 2);
+    put(type, 2);
+    put(1, 4);
+    put(value, 4);
+  }
+  put(0, 4);
+  for (const double metre : {density.x, density.y}) {
+    put(static_cast<uint64_t>(std::llround(std::clamp(metre * 0.0254, 0.0, 4e6) * 1000)), 4);
+    put(1000, 4);
+  }
+  return bytes;
+}
+
+void renew_metadata(Picture& picture) {
+  renew_exif(picture.exif, picture.width, picture.height);
+  if (picture.xmp.empty()) return;
+  std::string xmp(reinterpret_cast<const char*>(picture.xmp.data()), picture.xmp.size());
+  set_property(xmp, "tiff:Orientation", 1);
+  for (const char* name : {"tiff:ImageWidth", "exif:PixelXDimension"}) set_property(xmp, name, picture.width);
+  for (const char* name : {"tiff:ImageLength", "exif:PixelYDimension"}) set_property(xmp, name, picture.height);
+  const auto* first = reinterpret_cast<const std::byte*>(xmp.data());
+  picture.xmp.assign(first, first + xmp.size());
 }
 
 }  // namespace tessera::upscale

@@ -27,7 +27,13 @@ void by_bits(const Picture& picture, F&& f) {
     f(uint8_t{});
 }
 
-/// One level of the pyramid that fill_hidden_colors descends: premultiplied color and weight.
+/// From this alpha on a pixel's color is its own.
+constexpr float visible = 16.0f / 255;
+/// What a pixel's color counts among others. Below `visible` so little that it makes no rim around what can be
+/// seen; what shows of the pixel itself changes by 0.4 of `visible` at most.
+float weight_of(float alpha) { return alpha < visible ? alpha * alpha / visible : alpha; }
+
+/// One level of the pyramid that fill_hidden_colors descends.
 struct Level {
   int64_t width, height;
   std::vector<float> values;  ///< per pixel: weight, then color times weight
@@ -135,7 +141,7 @@ void flatten_on_white(Picture& picture) {
 }
 
 void fill_hidden_colors(Picture& picture) {
-  if (!picture.has_alpha() || picture.range(picture.channels - 1).first > 0) return;
+  if (!picture.has_alpha() || picture.range(picture.channels - 1).first >= visible) return;
   const int colors = picture.color_channels(), stride = colors + 1;
   const auto at = [stride](const Level& level, int64_t x, int64_t y) {
     return static_cast<size_t>((y * level.width + x) * stride);
@@ -150,7 +156,7 @@ void fill_hidden_colors(Picture& picture) {
       if (c) picture.load(0, y, picture.width, c - 1, line.data());
       for (int64_t x = 0; x < picture.width; ++x)
         levels[0].values[at(levels[0], x, y) + static_cast<size_t>(c)] =
-            alpha[static_cast<size_t>(x)] * (c ? line[static_cast<size_t>(x)] : 1.0f);
+            weight_of(alpha[static_cast<size_t>(x)]) * (c ? line[static_cast<size_t>(x)] : 1.0f);
     }
   }
   while (levels.back().width > 1 || levels.back().height > 1) {
@@ -163,21 +169,24 @@ void fill_hidden_colors(Picture& picture) {
           coarse.values[at(coarse, x / 2, y / 2) + c] += 0.25f * fine.values[at(fine, x, y) + c];
     levels.push_back(std::move(coarse));
   }
+  // Downwards, what a place lacks in weight it takes from the surroundings, with their color.
   for (size_t i = levels.size() - 1; i-- > 0;) {
     Level& fine = levels[i];
     const Level& coarse = levels[i + 1];
     for (int64_t y = 0; y < fine.height; ++y)
       for (int64_t x = 0; x < fine.width; ++x) {
-        if (fine.values[at(fine, x, y)] > 0) continue;
-        for (size_t c = 0; c < static_cast<size_t>(stride); ++c)
-          fine.values[at(fine, x, y) + c] = coarse.values[at(coarse, x / 2, y / 2) + c];
+        float* own = fine.values.data() + at(fine, x, y);
+        const float* around = coarse.values.data() + at(coarse, x / 2, y / 2);
+        if (own[0] >= visible || around[0] <= 0) continue;
+        const float part = (visible - own[0]) / around[0];
+        for (int c = 0; c < stride; ++c) own[c] += part * around[c];
       }
   }
   for (int64_t y = 0; y < picture.height; ++y) {
     picture.load(0, y, picture.width, colors, alpha.data());
     for (int64_t x = 0; x < picture.width; ++x) {
       const float* value = levels[0].values.data() + at(levels[0], x, y);
-      if (alpha[static_cast<size_t>(x)] > 0 || value[0] <= 0) continue;
+      if (alpha[static_cast<size_t>(x)] >= visible || value[0] <= 0) continue;
       for (int c = 0; c < colors; ++c) {
         const float color = value[c + 1] / value[0];
         picture.store(x, y, 1, c, &color);

@@ -1,5 +1,5 @@
-// Picture: decoded pixels as the file had them (8 or 16 bits, gray or RGB, with or without alpha)
-// and the metadata that must survive: color profile, EXIF, the PNG color chunks.
+// Picture: decoded pixels as the file had them (8 or 16 bits, gray or RGB, with or without alpha), and
+// the metadata that must survive.
 #pragma once
 
 #include <array>
@@ -17,16 +17,38 @@ struct Colorimetry {
   std::optional<int> srgb_intent;
   std::optional<double> gamma;
   std::optional<std::array<double, 8>> chromaticities;  ///< white, red, green, blue: x then y
+  Bytes cicp, mastering, light;                         ///< the chunks cICP, mDCV and cLLI, or empty
 };
 
-struct Picture {
+/// Pixels per metre; where `absolute` is not set, only their ratio means something.
+struct Density {
+  double x = 0, y = 0;
+  bool absolute = true;
+};
+
+/// A comment under a name ("Comment", "Title", "parameters").
+struct TextEntry {
+  std::string key, text;  ///< UTF-8
+  std::string language, translated_key;
+  bool compressed = false;
+};
+
+/// What a file says beside its pixels. Byte strings are empty where it says nothing.
+struct Metadata {
+  Bytes icc;   ///< profile for the stored channels
+  Bytes exif;  ///< TIFF structure (without "Exif\0\0")
+  Bytes xmp;   ///< the packet
+  Bytes iptc;  ///< IIM records
+  Colorimetry color;
+  std::optional<Density> density;
+  std::vector<TextEntry> texts;
+};
+
+struct Picture : Metadata {
   int64_t width = 0, height = 0;
   int channels = 0;  ///< 1 gray, 2 gray and alpha, 3 RGB, 4 RGBA; interleaved; alpha is straight
   int bits = 8;      ///< 8 or 16; 16-bit samples are uint16_t of the machine's byte order
   Bytes samples;
-  Bytes icc;   ///< profile for the stored channels, or empty
-  Bytes exif;  ///< TIFF structure (without "Exif\0\0"), or empty
-  Colorimetry color;
   std::vector<std::string> notes;  ///< what was lost or assumed on the way, for the user
 
   bool has_alpha() const { return channels == 2 || channels == 4; }
@@ -54,14 +76,18 @@ void orient(Picture& picture, int orientation);
 void reduce_to_8_bits(Picture& picture);
 /// Puts the picture on a white ground and drops its alpha.
 void flatten_on_white(Picture& picture);
-/// Gives fully transparent pixels the color of their surroundings, so that no hidden color
-/// bleeds into visible edges when neighbours are mixed.
+/// Gives pixels that hardly show the color of their surroundings, so that no hidden color bleeds into
+/// visible edges when neighbours are mixed.
 void fill_hidden_colors(Picture& picture);
 
 /// EXIF orientation, 1 if the data is absent or not understood.
 int exif_orientation(List<std::byte> exif);
-/// Makes the data true for pixels that were turned upright and resized: orientation 1, new pixel
-/// dimensions, no thumbnail. Data that is not understood becomes empty.
-void renew_exif(Bytes& exif, int64_t width, int64_t height);
+/// Whether it tells how many pixels go into an inch.
+bool exif_has_density(List<std::byte> exif);
+/// EXIF data that tells it and nothing else; empty for a density that is a ratio only.
+Bytes exif_of(const Density& density);
+/// Makes metadata true for pixels that were turned upright and resized: orientation 1, new pixel
+/// dimensions, no thumbnail. EXIF that is not understood becomes empty.
+void renew_metadata(Picture& picture);
 
 }  // namespace tessera::upscale

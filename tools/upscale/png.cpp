@@ -2,9 +2,12 @@
 // are `guarded` steps that own nothing; everything with a destructor lives in their callers.
 #include <png.h>
 
+#include <algorithm>
 #include <bit>
+#include <cmath>
 #include <csetjmp>
 #include <cstring>
+#include <deque>
 
 #include "tools/upscale/codec.h"
 #include "tools/upscale/png_data.h"
@@ -18,6 +21,7 @@ struct State {
   Bytes* written = nullptr;
   std::jmp_buf escape;
   char error[200] = {};
+  char bad_icc[200] = {};  ///< why a color profile is not taken
 };
 
 [[noreturn]] void on_error(png_structp png, png_const_charp text) {
@@ -26,7 +30,11 @@ struct State {
   std::longjmp(state.escape, 1);
 }
 
-void on_warning(png_structp, png_const_charp) {}
+void on_warning(png_structp png, png_const_charp text) {
+  State& state = *static_cast<State*>(png_get_error_ptr(png));
+  if (std::strncmp(text, "iCCP: ", 6) == 0 && !state.bad_icc[0])
+    std::strncpy(state.bad_icc, text + 6, sizeof state.bad_icc - 1);
+}
 
 void on_read(png_structp png, png_bytep out, size_t size) {
   State& state = *static_cast<State*>(png_get_io_ptr(png));
@@ -94,8 +102,18 @@ void perform(Handle& handle, Text doing, const Step& step) {
   if (!guarded(handle, step)) fail(Error::Kind::file, doing, ": ", handle.state.error);
 }
 
-/// The EXIF data that ImageMagick hides in a text chunk: a name, a length, and hexadecimal digits.
-Bytes exif_from_text(Text text) {
+constexpr Text raw_profile = "Raw profile type ", xmp_key = "XML:com.adobe.xmp";
+/// Chunks that libpng does not know in every version, and keeps as they are.
+constexpr png_byte foreign_chunks[] = "cICP\0mDCV\0cLLI\0acTL";
+constexpr int foreign_count = sizeof foreign_chunks / 5;
+
+Bytes bytes_of(const void* data, size_t size) {
+  const auto* first = static_cast<const std::byte*>(data);
+  return Bytes(first, first + size);
+}
+
+/// The bytes that ImageMagick hides in a text chunk: a name, a length, and hexadecimal digits.
+Bytes read_raw_profile(Text text) {
   Bytes out;
   int digits = 0;
   uint32_t value = 0;
@@ -109,37 +127,140 @@ Bytes exif_from_text(Text text) {
     value = value << 4 | static_cast<uint32_t>(digit);
     if (++digits % 2 == 0) out.push_back(static_cast<std::byte>(value));
   }
-  static constexpr Text prefix{"Exif\0\0", 6};
-  if (out.size() >= prefix.size() && std::memcmp(out.data(), prefix.data(), prefix.size()) == 0)
-    out.erase(out.begin(), out.begin() + static_cast<std::ptrdiff_t>(prefix.size()));
   return out;
+}
+
+std::string write_raw_profile(Text name, const Bytes& bytes) {
+  constexpr const char* digits = "0123456789abcdef";
+  std::string text = cat("\n", name, "\n", bytes.size());
+  for (size_t i = 0; i < bytes.size(); ++i) {
+    if (i % 36 == 0) text += '\n';
+    const auto byte = std::to_integer<unsigned>(bytes[i]);
+    (text += digits[byte >> 4]) += digits[byte & 15];
+  }
+  return text + '\n';
+}
+
+/// Takes a profile of that kind; false if it is not one that a picture has a place for.
+bool take_raw_profile(Text kind, Bytes bytes, Picture& picture) {
+  static constexpr Text exif_prefix{"Exif\0\0", 6}, xmp_prefix{"http://ns.adobe.com/xap/1.0/\0", 29};
+  const auto cut = [&](Text prefix) {
+    const bool found = bytes.size() >= prefix.size() && std::memcmp(bytes.data(), prefix.data(), prefix.size()) == 0;
+    if (found) bytes.erase(bytes.begin(), bytes.begin() + static_cast<std::ptrdiff_t>(prefix.size()));
+    return found;
+  };
+  Bytes Metadata::*place = nullptr;
+  if (kind == "xmp" || (kind == "APP1" && cut(xmp_prefix)))
+    place = &Metadata::xmp;
+  else if (kind == "exif" || kind == "APP1")
+    cut(exif_prefix), place = &Metadata::exif;
+  else if (kind == "iptc" || kind == "8bim")
+    bytes = unwrap_iptc(bytes), place = &Metadata::iptc;
+  if (!place) return false;
+  if ((picture.*place).empty()) picture.*place = std::move(bytes);
+  return true;
+}
+
+void read_texts(const Reader& reader, Picture& picture) {
+  png_textp texts = nullptr;
+  int count = 0;
+  png_get_text(reader.png, reader.info, &texts, &count);
+  for (int i = 0; i < count; ++i) {
+    const bool international = texts[i].compression >= PNG_ITXT_COMPRESSION_NONE;
+    const Text key = texts[i].key;
+    const Text text(texts[i].text, international ? texts[i].itxt_length : texts[i].text_length);
+    if (key == xmp_key) {
+      picture.xmp = bytes_of(text.data(), text.size());
+    } else if (!key.starts_with(raw_profile) ||
+               !take_raw_profile(key.substr(raw_profile.size()), read_raw_profile(text), picture)) {
+      TextEntry entry{utf8_of(key), utf8_of(text), "", "", texts[i].compression % 2 == 0};
+      if (international && texts[i].lang) entry.language = texts[i].lang;
+      if (international && texts[i].lang_key) entry.translated_key = texts[i].lang_key;
+      picture.texts.push_back(std::move(entry));
+    }
+  }
+}
+
+void read_colors(const Reader& reader, Colorimetry& color) {
+  int intent = 0;
+  double gamma = 0;
+  std::array<double, 8> xy{};
+  if (png_get_sRGB(reader.png, reader.info, &intent)) color.srgb_intent = intent;
+  if (png_get_gAMA(reader.png, reader.info, &gamma)) color.gamma = gamma;
+  if (png_get_cHRM(reader.png, reader.info, &xy[0], &xy[1], &xy[2], &xy[3], &xy[4], &xy[5], &xy[6], &xy[7]))
+    color.chromaticities = xy;
 }
 
 /// Metadata that stands after the pixels too, so it is read last.
 void read_metadata(const Reader& reader, Picture& picture) {
   png_charp name = nullptr;
   png_bytep data = nullptr;
-  png_uint_32 size = 0;
-  int compression = 0;
-  const auto bytes = [&] {
-    const auto* first = reinterpret_cast<const std::byte*>(data);
-    return Bytes(first, first + size);
-  };
-  if (png_get_iCCP(reader.png, reader.info, &name, &compression, &data, &size)) picture.icc = bytes();
-  if (png_get_eXIf_1(reader.png, reader.info, &size, &data)) picture.exif = bytes();
-  png_textp texts = nullptr;
-  int count = 0;
-  png_get_text(reader.png, reader.info, &texts, &count);
-  for (int i = 0; i < count && picture.exif.empty(); ++i)
-    if (Text(texts[i].key) == "Raw profile type exif" || Text(texts[i].key) == "Raw profile type APP1")
-      picture.exif = exif_from_text(Text(texts[i].text, texts[i].text_length));
-  int intent = 0;
-  double gamma = 0;
-  std::array<double, 8> xy{};
-  if (png_get_sRGB(reader.png, reader.info, &intent)) picture.color.srgb_intent = intent;
-  if (png_get_gAMA(reader.png, reader.info, &gamma)) picture.color.gamma = gamma;
-  if (png_get_cHRM(reader.png, reader.info, &xy[0], &xy[1], &xy[2], &xy[3], &xy[4], &xy[5], &xy[6], &xy[7]))
-    picture.color.chromaticities = xy;
+  png_uint_32 size = 0, x = 0, y = 0;
+  int compression = 0, unit = 0;
+  if (png_get_iCCP(reader.png, reader.info, &name, &compression, &data, &size))
+    picture.icc = bytes_of(data, size);
+  else if (reader.state.bad_icc[0])
+    picture.notes.push_back(cat("its color profile was dropped (", reader.state.bad_icc, ")"));
+  if (png_get_eXIf_1(reader.png, reader.info, &size, &data)) picture.exif = bytes_of(data, size);
+  if (png_get_pHYs(reader.png, reader.info, &x, &y, &unit) && x && y)
+    picture.density = {static_cast<double>(x), static_cast<double>(y), unit == PNG_RESOLUTION_METER};
+  read_texts(reader, picture);
+  read_colors(reader, picture.color);
+  png_unknown_chunkp chunks = nullptr;
+  const int count = png_get_unknown_chunks(reader.png, reader.info, &chunks);
+  for (int i = 0; i < count; ++i) {
+    const Text kind = reinterpret_cast<const char*>(chunks[i].name);
+    const Bytes bytes = bytes_of(chunks[i].data, chunks[i].size);
+    if (kind == "cICP" && bytes.size() == 4) picture.color.cicp = bytes;
+    if (kind == "mDCV") picture.color.mastering = bytes;
+    if (kind == "cLLI") picture.color.light = bytes;
+    if (kind == "acTL") picture.notes.push_back("an animation: only its first picture is upscaled");
+  }
+}
+
+/// Text chunks in libpng's words, and the memory behind them.
+class TextChunks {
+ public:
+  explicit TextChunks(const Picture& picture) {
+    for (const TextEntry& entry : picture.texts) {
+      const std::optional<std::string> key = latin1_of(entry.key), text = latin1_of(entry.text);
+      const bool international = !text || !entry.language.empty() || !entry.translated_key.empty();
+      add({key.value_or("Comment"), international ? entry.text : *text, entry.language, entry.translated_key,
+           entry.compressed},
+          international);
+    }
+    if (!picture.xmp.empty())
+      add({std::string(xmp_key), std::string(reinterpret_cast<const char*>(picture.xmp.data()), picture.xmp.size()), "",
+           "", false},
+          true);
+    if (!picture.iptc.empty())
+      add({cat(raw_profile, "iptc"), write_raw_profile("iptc", wrap_iptc(picture.iptc)), "", "", true}, false);
+  }
+  std::vector<png_text> chunks;
+
+ private:
+  void add(TextEntry entry, bool international) {
+    // libpng takes lengths from the ends of strings.
+    entry.text.resize(std::min(entry.text.size(), entry.text.find('\0')));
+    TextEntry& kept = entries_.emplace_back(std::move(entry));
+    png_text chunk{};
+    chunk.compression = international ? (kept.compressed ? PNG_ITXT_COMPRESSION_zTXt : PNG_ITXT_COMPRESSION_NONE)
+                                      : (kept.compressed ? PNG_TEXT_COMPRESSION_zTXt : PNG_TEXT_COMPRESSION_NONE);
+    chunk.key = kept.key.data();
+    chunk.text = kept.text.data();
+    chunk.text_length = kept.text.size();
+    chunk.lang = kept.language.data();
+    chunk.lang_key = kept.translated_key.data();
+    chunks.push_back(chunk);
+  }
+
+  std::deque<TextEntry> entries_;
+};
+
+void write_chunk(Writer& w, const char* name, const Bytes& data) {
+  if (!data.empty())
+    png_write_chunk(w.png, reinterpret_cast<png_const_bytep>(name), reinterpret_cast<png_const_bytep>(data.data()),
+                    data.size());
 }
 
 }  // namespace
@@ -152,6 +273,7 @@ Picture decode_png(List<std::byte> bytes, const DecodeLimits& limits) {
     png_set_user_limits(r.png, 0x7fffffff, 0x7fffffff);
     // Pixels are what this is for: chunks that only describe them may be damaged.
     png_set_crc_action(r.png, PNG_CRC_ERROR_QUIT, PNG_CRC_QUIET_USE);
+    png_set_keep_unknown_chunks(r.png, PNG_HANDLE_CHUNK_ALWAYS, foreign_chunks, foreign_count);
     png_read_info(r.png, r.info);
   });
   Picture picture;
@@ -180,7 +302,7 @@ Picture decode_png(List<std::byte> bytes, const DecodeLimits& limits) {
   return picture;
 }
 
-Bytes encode_png(const Picture& picture, const EncodeOptions& options) {
+Bytes encode_png(const Picture& picture, const EncodeOptions& options, std::vector<std::string>& notes) {
   static constexpr int kinds[] = {PNG_COLOR_TYPE_GRAY, PNG_COLOR_TYPE_GRAY_ALPHA, PNG_COLOR_TYPE_RGB,
                                   PNG_COLOR_TYPE_RGB_ALPHA};
   Bytes out;
@@ -189,6 +311,8 @@ Bytes encode_png(const Picture& picture, const EncodeOptions& options) {
   Threads threads(options.threads);
   std::vector<Bytes> data = png_data(picture, threads);
   Bytes exif = picture.exif, icc = picture.icc;
+  TextChunks texts(picture);
+  bool icc_kept = true;
   perform(writer, "the PNG cannot be written", [&](Writer& w) {
     png_set_write_fn(w.png, &w.state, on_write, on_flush);
     png_set_user_limits(w.png, 0x7fffffff, 0x7fffffff);
@@ -196,9 +320,11 @@ Bytes encode_png(const Picture& picture, const EncodeOptions& options) {
     png_set_IHDR(w.png, w.info, static_cast<png_uint_32>(picture.width), static_cast<png_uint_32>(picture.height),
                  picture.bits, kinds[picture.channels - 1], PNG_INTERLACE_NONE, PNG_COMPRESSION_TYPE_DEFAULT,
                  PNG_FILTER_TYPE_DEFAULT);
-    if (!icc.empty())
+    if (!icc.empty()) {
       png_set_iCCP(w.png, w.info, "icc", PNG_COMPRESSION_TYPE_BASE, reinterpret_cast<png_bytep>(icc.data()),
                    static_cast<png_uint_32>(icc.size()));
+      icc_kept = png_get_valid(w.png, w.info, PNG_INFO_iCCP);
+    }
     if (picture.color.srgb_intent) png_set_sRGB(w.png, w.info, *picture.color.srgb_intent);
     if (picture.color.gamma) png_set_gAMA(w.png, w.info, *picture.color.gamma);
     if (picture.color.chromaticities) {
@@ -207,12 +333,22 @@ Bytes encode_png(const Picture& picture, const EncodeOptions& options) {
     }
     if (!exif.empty())
       png_set_eXIf_1(w.png, w.info, static_cast<png_uint_32>(exif.size()), reinterpret_cast<png_bytep>(exif.data()));
+    if (picture.density)
+      png_set_pHYs(w.png, w.info, static_cast<png_uint_32>(std::llround(std::clamp(picture.density->x, 1.0, 2e9))),
+                   static_cast<png_uint_32>(std::llround(std::clamp(picture.density->y, 1.0, 2e9))),
+                   picture.density->absolute ? PNG_RESOLUTION_METER : PNG_RESOLUTION_UNKNOWN);
+    png_set_text(w.png, w.info, texts.chunks.data(), static_cast<int>(texts.chunks.size()));
+    png_write_info_before_PLTE(w.png, w.info);
+    write_chunk(w, "cICP", picture.color.cicp);
+    write_chunk(w, "mDCV", picture.color.mastering);
+    write_chunk(w, "cLLI", picture.color.light);
     png_write_info(w.png, w.info);
     for (Bytes& part : data)
       png_write_chunk(w.png, reinterpret_cast<png_const_bytep>("IDAT"), reinterpret_cast<png_bytep>(part.data()),
                       part.size());
     png_write_chunk(w.png, reinterpret_cast<png_const_bytep>("IEND"), nullptr, 0);
   });
+  if (!icc_kept) notes.push_back(cat("its color profile was dropped (", writer.state.bad_icc, ")"));
   return out;
 }
 

@@ -103,9 +103,7 @@ Picture resize(const Picture& picture, int64_t width, int64_t height, Filter fil
   out.height = height;
   out.channels = picture.channels;
   out.bits = picture.bits;
-  out.icc = picture.icc;
-  out.exif = picture.exif;
-  out.color = picture.color;
+  static_cast<Metadata&>(out) = picture;
   out.notes = picture.notes;
   out.allocate();
   const Resampler resampler(picture.width, picture.height, width, height, filter);

@@ -1,4 +1,4 @@
-// WebP through libwebp; color profile and EXIF through its container library.
+// WebP through libwebp; color profile, EXIF and XMP through its container library.
 #include <webp/decode.h>
 #include <webp/demux.h>
 #include <webp/encode.h>
@@ -58,7 +58,8 @@ Bytes with_metadata(const Picture& picture, const uint8_t* data, size_t size) {
   const Handle<WebPMux, WebPMuxDelete> mux(WebPMuxNew());
   const WebPData image{data, size};
   bool good = mux && WebPMuxSetImage(mux.get(), &image, 0) == WEBP_MUX_OK;
-  const std::pair<const char*, const Bytes*> chunks[] = {{"ICCP", &picture.icc}, {"EXIF", &picture.exif}};
+  const std::pair<const char*, const Bytes*> chunks[] = {
+      {"ICCP", &picture.icc}, {"EXIF", &picture.exif}, {"XMP ", &picture.xmp}};
   for (const auto& [name, bytes] : chunks) {
     if (bytes->empty()) continue;
     const WebPData content{raw(bytes->data()), bytes->size()};
@@ -118,13 +119,14 @@ Picture decode_webp(List<std::byte> bytes, const DecodeLimits& limits) {
   }
   picture.icc = chunk(file.get(), "ICCP");
   picture.exif = chunk(file.get(), "EXIF");
+  picture.xmp = chunk(file.get(), "XMP ");
   static constexpr Text prefix{"Exif\0\0", 6};
   if (picture.exif.size() > 6 && std::memcmp(picture.exif.data(), prefix.data(), 6) == 0)
     picture.exif.erase(picture.exif.begin(), picture.exif.begin() + 6);
   return picture;
 }
 
-Bytes encode_webp(const Picture& picture, const EncodeOptions& options) {
+Bytes encode_webp(const Picture& picture, const EncodeOptions& options, std::vector<std::string>&) {
   WebPConfig config;
   WebPPicture image;
   bool good = WebPConfigInit(&config) && WebPPictureInit(&image);
@@ -152,7 +154,7 @@ Bytes encode_webp(const Picture& picture, const EncodeOptions& options) {
   WebPPictureFree(&image);
   const std::unique_ptr<WebPMemoryWriter, void (*)(WebPMemoryWriter*)> owner(&writer, WebPMemoryWriterClear);
   if (!good) fail(Error::Kind::file, "the WebP cannot be written (libwebp error ", int{image.error_code}, ")");
-  if (picture.icc.empty() && picture.exif.empty()) {
+  if (picture.icc.empty() && picture.exif.empty() && picture.xmp.empty()) {
     const auto* first = reinterpret_cast<const std::byte*>(writer.mem);
     return Bytes(first, first + writer.size);
   }
