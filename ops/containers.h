@@ -93,16 +93,28 @@ inline Tensor join(List<Tensor> parts, int64_t axis, bool fresh) {
   return result;
 }
 
-/// What a subgraph's output is when no round of a loop has made it: no elements of its type.
-inline Tensor empty_scan(const Graph& body, size_t output, int64_t axis = 0) {
-  const Value& value = body.values[body.outputs[output]];
-  if (value.type.dtype == DType::undefined)
-    fail(Error::Kind::unsupported, "a loop of no rounds whose body does not give the type of \"", value.name, "\"");
-  Shape shape;
-  for (const int64_t dim : value.type.shape) shape.push_back(std::max<int64_t>(dim, 0));
-  shape.insert(static_cast<size_t>(normalize_axis(axis, shape.rank() + 1)), 0);
-  return Tensor::make({value.type.dtype, shape});
+/// What a subgraph's output is when no round of a loop has made it: no elements of the type that it would have for
+/// inputs like these; where that does not follow, of the type that the body declares, with no elements along
+/// extents that it leaves open.
+inline Tensor empty_scan(Frame& f, List<Type> inputs, size_t output, int64_t axis = 0) {
+  const Graph& body = f.graph("body");
+  if (output >= body.outputs.size())
+    fail(Error::Kind::model, "the subgraph has ", body.outputs.size(), " outputs, but more are needed");
+  const Value& declared = body.values[body.outputs[output]];
+  std::vector<Datum> in;
+  for (const Type& type : inputs) in.push_back(datum_of({type, nullptr}));
+  Type type = f.run("body", std::move(in))[output].tensor.type;
+  if (type.dtype == DType::undefined && declared.ranked) type = declared.type;
+  if (type.dtype == DType::undefined)
+    fail(Error::Kind::unsupported, "a loop of no rounds does not tell the type of \"", declared.name,
+         "\": its body has to declare the data type and shape of that output");
+  for (int64_t& dim : type.shape) dim = std::max<int64_t>(dim, 0);
+  type.shape.insert(static_cast<size_t>(normalize_axis(axis, type.shape.rank() + 1)), 0);
+  return Tensor::make({type.dtype, type.shape});
 }
+
+/// Undefined for what is no tensor.
+inline Type type_of(const Datum& datum) { return datum.kind == Kind::tensor ? datum.tensor.type : Type{}; }
 
 inline void expect_outputs(List<Datum> results, size_t wanted) {
   if (results.size() != wanted)

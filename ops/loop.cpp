@@ -26,10 +26,11 @@ void run_loop(Frame& f) {
       stacks[i].push_back(std::move(out[1 + carried + i].tensor));
     }
   }
+  std::vector<Type> types{{DType::int64, {}}, {DType::boolean, {}}};
+  for (const Datum& datum : state) types.push_back(type_of(datum));
   for (size_t i = 0; i < carried; ++i) f.out[i] = std::move(state[i]);
   for (size_t i = 0; i < scans; ++i)
-    f.out[carried + i] =
-        datum_of(stacks[i].empty() ? empty_scan(f.graph("body"), 1 + carried + i) : join(stacks[i], 0, true));
+    f.out[carried + i] = datum_of(stacks[i].empty() ? empty_scan(f, types, 1 + carried + i) : join(stacks[i], 0, true));
 }
 
 constexpr AttrDef attrs[] = {{"body", 0, {}, true}};

@@ -36,6 +36,13 @@ Scan read_scan(const Frame& f, size_t inputs, Text directions) {
   return s;
 }
 
+Shape without(const Shape& shape, int axis) {
+  Shape rest;
+  for (int i = 0; i < shape.rank(); ++i)
+    if (i != axis) rest.push_back(shape[static_cast<size_t>(i)]);
+  return rest;
+}
+
 // One pass over `length` slices; `length` < 0 takes them all.
 std::vector<Datum> scan_once(Frame& f, const Scan& s, std::vector<Datum> in, int64_t length) {
   std::vector<int> axes(s.inputs);
@@ -61,10 +68,15 @@ std::vector<Datum> scan_once(Frame& f, const Scan& s, std::vector<Datum> in, int
     for (size_t i = 0; i < s.states; ++i) in[i] = std::move(out[i]);
     for (size_t i = 0; i < s.outputs; ++i) stacks[i].push_back(std::move(out[s.states + i].tensor));
   }
+  std::vector<Type> types;  // of a step's inputs
+  for (size_t i = 0; i < in.size(); ++i) {
+    types.push_back(type_of(in[i]));
+    if (i >= s.states) types[i].shape = without(types[i].shape, axes[i - s.states]);
+  }
   in.resize(s.states);
   for (size_t i = 0; i < s.outputs; ++i) {
     if (s.out_backwards[i]) std::reverse(stacks[i].begin(), stacks[i].end());
-    in.push_back(datum_of(stacks[i].empty() ? empty_scan(f.graph("body"), s.states + i, s.out_axes[i])
+    in.push_back(datum_of(stacks[i].empty() ? empty_scan(f, types, s.states + i, s.out_axes[i])
                                             : join(stacks[i], s.out_axes[i], true)));
   }
   return in;
@@ -83,12 +95,34 @@ Tensor padded(const Tensor& part, int64_t length) {
   return result;
 }
 
+// States as they came, and stacks for no sequences.
+void run_no_batch(Frame& f, const Scan& s) {
+  std::vector<Type> types;
+  for (size_t i = 1; i < f.in.size(); ++i) {
+    types.push_back(tensor_in(f, i).type);
+    Shape& shape = types.back().shape;
+    if (shape.rank() < (i > s.states ? 2 : 1)) fail(Error::Kind::shape, "input ", i, " is ", shape, " in a batch");
+    shape = without(shape, 0);
+    if (i > s.states) shape = without(shape, normalize_axis(s.in_axes[i - 1 - s.states], shape.rank()));
+  }
+  for (size_t i = 0; i < f.out.size(); ++i) {
+    if (i < s.states) {
+      f.out[i] = f.in[1 + i];
+      continue;
+    }
+    Type type = empty_scan(f, types, i).type;
+    type.shape.insert(1, tensor_in(f, 1 + s.states).type.shape[1]);
+    f.out[i] = datum_of(Tensor::make(type));
+  }
+}
+
 void run_scan_8(Frame& f) {
   if (f.in.size() < 2) fail(Error::Kind::model, "has nothing to scan");
   const Scan s = read_scan(f, f.in.size() - 1, "directions");
   const Tensor& first = tensor_in(f, 1 + s.states);
   if (first.type.shape.rank() < 2) fail(Error::Kind::shape, "scanned input ", first.type, " has no batch and sequence");
   const int64_t batch = first.type.shape[0], sequence = first.type.shape[1];
+  if (batch == 0) return run_no_batch(f, s);
   std::vector<std::vector<Tensor>> all(f.out.size());
   for (int64_t b = 0; b < batch; ++b) {
     std::vector<Datum> in;

@@ -159,7 +159,7 @@ class Frame : public AttrReader {
   virtual ~Frame() = default;
   std::vector<Datum> in;   ///< absent inputs: a tensor without bytes
   std::vector<Datum> out;  ///< to be filled, one per output of the node
-  /// Runs the subgraph in attribute `name` on these inputs; captured values are found by themselves.
+  /// Runs the subgraph in attribute `name`; it finds what it captures. Types without bytes give types without bytes.
   virtual std::vector<Datum> run(Text name, std::vector<Datum> inputs) = 0;
   /// Throws Error::cancelled if the caller asked to stop. Loops call it every round.
   virtual void check_cancelled() const = 0;

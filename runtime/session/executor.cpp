@@ -72,6 +72,25 @@ struct Executor::Segment {
   Recycler results{4};  // what the stretch gives
 };
 
+// What inference tells of the body's outputs for inputs like these; undefined where it does not get there.
+static std::vector<Datum> types_of(Graph body, const std::vector<Datum>& inputs) {
+  for (const Node& node : body.nodes)
+    for (const ValueId id : node.out)
+      if (id != absent) body.values[id].type = {};
+  for (size_t i = 0; i < inputs.size(); ++i) {
+    const size_t captured = i - std::min(i, body.inputs.size());
+    const ValueId id = i < body.inputs.size() ? body.inputs[i] : body.captures[captured].second;
+    set_type(body.values[id], inputs[i].kind, inputs[i].tensor.type);
+  }
+  try {
+    infer_types(body);
+  } catch (const Error&) {  // no round is run, so nothing is wrong with the model
+  }
+  std::vector<Datum> out(body.outputs.size());
+  for (size_t i = 0; i < out.size(); ++i) out[i].tensor.type = body.values[body.outputs[i]].type;
+  return out;
+}
+
 // Gives control flow its subgraphs and the caller's wish to stop.
 class Executor::NodeFrame final : public Frame {
  public:
@@ -83,7 +102,10 @@ class Executor::NodeFrame final : public Frame {
     const Graph& body = graph(name);
     if (inputs.size() != body.inputs.size())
       fail(Error::Kind::model, "subgraph \"", name, "\" has ", body.inputs.size(), " inputs, but gets ", inputs.size());
+    const bool types = std::any_of(inputs.begin(), inputs.end(),
+                                   [](const Datum& d) { return d.kind == Kind::tensor && !d.tensor.bytes; });
     for (const auto& [outer, inner] : body.captures) inputs.push_back(executor_.value_of(segment_, values_, outer));
+    if (types) return types_of(body, inputs);
     return executor_.subgraph(body).run(std::move(inputs), control_);
   }
 
