@@ -144,7 +144,8 @@ void bench(const BenchCommand& command) {
   const Session session(options.model, options.session_options());
   const double load_ms = since(start);
   print_device_note(session);
-  const std::vector<Tensor> in = make_inputs(session.inputs(), options.input);
+  const std::vector<Port> ports = all_inputs(session);
+  const std::vector<Tensor> in = make_inputs(ports, options.input);
   std::vector<Type> types;
   for (const Tensor& tensor : in) types.push_back(tensor.type);
 
@@ -170,7 +171,8 @@ void bench(const BenchCommand& command) {
   const double gflops = median_ms > 0 ? flops / median_ms / 1e6 : 0;
   if (options.json) {
     nlohmann::json inputs = nlohmann::json::object();
-    for (size_t i = 0; i < types.size(); ++i) inputs[session.inputs()[i].name] = cat(types[i]);
+    for (size_t i = 0; i < types.size(); ++i)
+      if (in[i].bytes) inputs[ports[i].name] = cat(types[i]);
     nlohmann::json report{{"model", options.model},
                           {"inputs", inputs},
                           {"load_ms", load_ms},
@@ -202,7 +204,7 @@ void bench(const BenchCommand& command) {
   std::cout << options.model << " on " << session.device() << ", " << session.threads() << " threads, "
             << options.session.precision << '\n';
   for (size_t i = 0; i < types.size(); ++i)
-    std::cout << "  input " << session.inputs()[i].name << ": " << types[i] << '\n';
+    if (in[i].bytes) std::cout << "  input " << ports[i].name << ": " << types[i] << '\n';
   std::cout << "  load " << fixed(load_ms, 1) << " ms, plan " << fixed(plan_ms, 1) << " ms, first run "
             << fixed(first_run_ms, 1) << " ms\n"
             << "  run: median " << fixed(median_ms, 3) << " ms, least " << fixed(min_ms, 3) << " ms of " << command.runs

@@ -14,6 +14,7 @@
 #include <nlohmann/json.hpp>
 
 #include "runtime/onnx/load.h"
+#include "tools/inputs.h"
 #include "tools/options.h"
 
 namespace tessera::tools {
@@ -59,6 +60,22 @@ std::vector<fs::path> data_sets(const fs::path& folder) {
   return sets;
 }
 
+// The files of a set follow the inputs as the model declares them: all, or those that have no default.
+std::vector<Datum> load_inputs(const Session& session, const fs::path& set) {
+  const size_t needed = session.inputs().size(), all = needed + session.optional_inputs().size();
+  size_t files = 0;
+  while (fs::exists(set / cat("input_", files, ".pb"))) ++files;
+  if (files != needed && files != all)
+    fail(Error::Kind::usage, set.filename().string(), " has ", files, " inputs, but the model has ", needed,
+         all > needed ? cat(" and ", all - needed, " optional ones") : "");
+  std::vector<Datum> in;
+  for (const Port& port : all_inputs(session)) {
+    if (in.size() == files) break;
+    in.push_back(load_datum(set / cat("input_", files == needed ? in.size() : port.place, ".pb"), port.kind));
+  }
+  return in;
+}
+
 std::string compare_outputs(const Session& session, const std::vector<Datum>& out, const fs::path& set,
                             const std::string& prefix) {
   for (size_t i = 0; i < out.size(); ++i) {
@@ -82,9 +99,7 @@ std::string run_data(const Session& session, const ConformanceCase& one) {
     return compare_outputs(session, out, one.model.parent_path(), one.name + "_output_");
   }
   for (const fs::path& set : data_sets(one.model.parent_path())) {
-    std::vector<Datum> in;
-    for (size_t i = 0; i < session.inputs().size(); ++i)
-      in.push_back(load_datum(set / cat("input_", i, ".pb"), session.inputs()[i].kind));
+    const std::vector<Datum> in = load_inputs(session, set);
     const auto out = session.run(List<Datum>(in));
     const std::string found = compare_outputs(session, out, set, "output_");
     if (!found.empty()) return cat(set.filename().string(), ": ", found);

@@ -10,11 +10,13 @@ namespace tessera::tools {
 
 namespace {
 
-// Splits NAME=VALUE at the last '=', as names may contain one. With one input the name may be missing.
+// Splits NAME=VALUE at the last '=', as names may contain one. With one input that has to be given, which is the
+// first, the name may be missing.
 std::pair<size_t, Text> split(List<Port> inputs, Text option) {
   const size_t equals = option.rfind('=');
   if (equals == Text::npos) {
-    if (inputs.size() == 1) return {0, option};
+    const auto needed = std::count_if(inputs.begin(), inputs.end(), [](const Port& port) { return !port.optional; });
+    if (needed == 1) return {0, option};
     fail(Error::Kind::usage, "\"", option, "\": write NAME=VALUE, the model has ", inputs.size(), " inputs");
   }
   const Text name = option.substr(0, equals);
@@ -61,6 +63,10 @@ std::vector<Type> types_with_files(List<Port> inputs, const InputOptions& option
   std::vector<Type> types;
   for (size_t i = 0; i < inputs.size(); ++i) {
     const Port& port = inputs[i];
+    if (port.optional && !given[i]) {
+      types.emplace_back();
+      continue;
+    }
     Type type{port.type.dtype == DType::undefined ? DType::float32 : port.type.dtype, {}, Layout::row_major};
     if (given[i]) {
       type.shape = *given[i];
@@ -96,6 +102,12 @@ Shape parse_shape(Text text) {
     at = more ? next + 1 : next;
   }
   return shape;
+}
+
+std::vector<Port> all_inputs(const Session& session) {
+  std::vector<Port> ports(session.inputs().begin(), session.inputs().end());
+  ports.insert(ports.end(), session.optional_inputs().begin(), session.optional_inputs().end());
+  return ports;
 }
 
 std::vector<Type> input_types(List<Port> inputs, const InputOptions& options) {
@@ -145,7 +157,7 @@ std::vector<Tensor> make_inputs(List<Port> inputs, const InputOptions& options) 
   }
   const std::vector<Type> types = types_with_files(inputs, options, tensors);
   for (size_t i = 0; i < inputs.size(); ++i) {
-    if (tensors[i].bytes) continue;
+    if (tensors[i].bytes || types[i].dtype == DType::undefined) continue;
     if (inputs[i].kind != Kind::tensor)
       fail(Error::Kind::usage, "input \"", inputs[i].name, "\" is not a tensor, and only tensors can be given");
     tensors[i] = random_input(types[i], options.seed + i * 0x9e3779b9u);

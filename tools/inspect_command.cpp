@@ -43,12 +43,11 @@ nlohmann::json ports_json(const Graph& graph, const std::vector<ValueId>& ids) {
   return all;
 }
 
+void print_port(const Port& port) { std::cout << "  " << port.name << ": " << describe(port) << '\n'; }
+
 void print_ports(const char* title, const Graph& graph, const std::vector<ValueId>& ids) {
   std::cout << title << '\n';
-  for (const ValueId id : ids) {
-    const Port port = port_of(graph.values[id]);
-    std::cout << "  " << port.name << ": " << describe(port) << '\n';
-  }
+  for (const ValueId id : ids) print_port(port_of(graph.values[id]));
 }
 
 std::string types_text(const std::vector<Type>& types) {
@@ -111,6 +110,8 @@ void inspect(const ModelOptions& options) {
       std::cout << ' ' << (domain.empty() ? "ai.onnx" : domain) << ' ' << version;
     std::cout << "\nparameters: " << contents.parameters << " (" << bytes_text(model.weight_bytes) << ")\n";
     print_ports("inputs:", model.graph, model.graph.inputs);
+    if (!loaded.optional_inputs.empty()) std::cout << "optional inputs, which have a default:\n";
+    for (const onnx::OptionalInput& input : loaded.optional_inputs) print_port(port_of(input.declared));
     print_ports("outputs:", model.graph, model.graph.outputs);
     std::cout << "operators: " << contents.nodes << " nodes";
     if (contents.subgraphs) std::cout << " with those of " << contents.subgraphs << " subgraphs";
@@ -131,6 +132,9 @@ void inspect(const ModelOptions& options) {
                         {"unsupported", loaded.unsupported},
                         {"inputs", ports_json(model.graph, model.graph.inputs)},
                         {"outputs", ports_json(model.graph, model.graph.outputs)}};
+  report["optional_inputs"] = nlohmann::json::array();
+  for (const onnx::OptionalInput& input : loaded.optional_inputs)
+    report["optional_inputs"].push_back(json_of(port_of(input.declared)));
   report["opsets"] = nlohmann::json::object();
   for (const auto& [domain, version] : model.opsets) report["opsets"][domain.empty() ? "ai.onnx" : domain] = version;
   report["metadata"] = nlohmann::json::object();
@@ -138,7 +142,7 @@ void inspect(const ModelOptions& options) {
 
   if (!options.input.shapes.empty()) {
     const Session session(options.model, options.session_options());
-    const std::vector<Type> types = input_types(session.inputs(), options.input);
+    const std::vector<Type> types = input_types(all_inputs(session), options.input);
     const std::vector<StepInfo> steps = session.steps(types);
     const Memory memory = session.forecast(types);
     const int64_t peak = forecast_rss_bytes(session, types);

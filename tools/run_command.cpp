@@ -102,7 +102,7 @@ void run(const RunCommand& command) {
   const ModelOptions& options = command.options;
   const Session session(options.model, options.session_options());
   print_device_note(session);
-  const std::vector<Tensor> tensors = make_inputs(session.inputs(), options.input);
+  const std::vector<Tensor> tensors = make_inputs(all_inputs(session), options.input);
   std::vector<Datum> in(tensors.size());
   for (size_t i = 0; i < in.size(); ++i) in[i].tensor = tensors[i];
   RunOptions run_options;
@@ -135,7 +135,8 @@ void add_run(CLI::App& app, int&) {
   add_session(*sub, command->options);
   add_json(*sub, command->options);
   sub->footer(R"(
-Inputs that are not given are random: floats from 0 to 1, integers 0 or 1, booleans alternate.
+Inputs that are not given are random: floats from 0 to 1, integers 0 or 1, booleans alternate. Optional inputs
+(see inspect) have their default then; one that is given by --shape alone is random.
 Types that NumPy lacks are written wider: bfloat16 and 8-bit floats as float32, 4-bit integers as 8-bit.
 
 Examples:

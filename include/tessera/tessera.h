@@ -148,7 +148,12 @@ typedef struct tessera_port {
   const int64_t* dims; /* -1 where the model leaves an extent open */
 } tessera_port;
 TESSERA_API void tessera_port_init(tessera_port* port);
-TESSERA_API size_t tessera_session_input_count(const tessera_session* session);
+TESSERA_API size_t tessera_session_input_count(const tessera_session* session); /* of those that have to be given */
+/* Inputs with a default (initializers of the same name, from IR version 4 on). They are numbered on behind the
+ * others, and a run may give them there. One that is left out has its default: at the end of the list, or as a tensor
+ * whose dtype is TESSERA_UNDEFINED and whose data is NULL. Which of them are given decides what is planned: the first
+ * run that gives other ones than before takes as long as loading. */
+TESSERA_API size_t tessera_session_optional_input_count(const tessera_session* session);
 TESSERA_API size_t tessera_session_output_count(const tessera_session* session);
 TESSERA_API tessera_status* tessera_session_input(const tessera_session* session, size_t index, tessera_port* port);
 TESSERA_API tessera_status* tessera_session_output(const tessera_session* session, size_t index, tessera_port* port);
@@ -163,7 +168,7 @@ TESSERA_API void tessera_cancel_free(tessera_cancel* cancel);
 
 typedef struct tessera_result tessera_result;
 
-/* Runs the model on inputs in the order of its declaration. The result owns the outputs. `cancel` may
+/* Runs the model on inputs in the order of their numbers. The result owns the outputs. `cancel` may
  * be NULL. */
 TESSERA_API tessera_status* tessera_run(const tessera_session* session, const tessera_tensor* inputs,
                                         size_t input_count, const tessera_cancel* cancel, tessera_result** result);

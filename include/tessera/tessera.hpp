@@ -64,6 +64,8 @@ constexpr tessera_dtype dtype_of() {
 /// A tensor in someone else's memory, with its own copy of the shape.
 class Tensor {
  public:
+  /// None: an optional input that is left out.
+  Tensor() : dtype_(TESSERA_UNDEFINED), data_(nullptr), bytes_(0) {}
   template <class T>
   Tensor(std::span<T> data, std::vector<int64_t> dims)
       : dtype_(dtype_of<std::remove_const_t<T>>()),
@@ -142,6 +144,11 @@ class Session {
 
   std::string device() const { return tessera_session_device(session_.get()); }
   std::vector<Port> inputs() const { return ports(tessera_session_input_count(session_.get()), tessera_session_input); }
+  /// Inputs with a default: a run may give them behind the others. One in between is left out as Tensor().
+  std::vector<Port> optional_inputs() const {
+    return ports(tessera_session_optional_input_count(session_.get()), tessera_session_input,
+                 tessera_session_input_count(session_.get()));
+  }
   std::vector<Port> outputs() const {
     return ports(tessera_session_output_count(session_.get()), tessera_session_output);
   }
@@ -166,12 +173,12 @@ class Session {
     return list;
   }
   template <class Get>
-  std::vector<Port> ports(size_t count, Get get) const {
+  std::vector<Port> ports(size_t count, Get get, size_t first = 0) const {
     std::vector<Port> list;
     for (size_t i = 0; i < count; ++i) {
       tessera_port port;
       tessera_port_init(&port);
-      check(get(session_.get(), i, &port));
+      check(get(session_.get(), first + i, &port));
       list.push_back({port.name, port.dtype, port.ranked != 0, {port.dims, port.dims + port.rank}});
     }
     return list;

@@ -114,6 +114,7 @@ class Builder {
   std::unordered_map<std::string, int64_t> calls_;  // of each prefix
   std::vector<Missing> missing_;
   std::map<std::string, size_t> missing_index_;
+  std::vector<OptionalInput> optional_;
   int64_t nodes_ = 0, values_ = 0, weight_bytes_ = 0;
 };
 
@@ -141,6 +142,7 @@ Loaded Builder::build() {
   Context context{scope};
   graph(*model_.graph, context);
   model.weight_bytes = weight_bytes_;
+  loaded.optional_inputs = std::move(optional_);
   for (const Missing& missing : missing_)
     loaded.unsupported.push_back(
         cat(missing.op, ", ", missing.count, missing.count == 1 ? " node" : " nodes", ", first ", missing.first));
@@ -304,9 +306,9 @@ void set_type(Value& value, const proto::Type* type, const Limits& limits) {
 
 void Builder::graph_inputs(const proto::Graph& proto, Context& context) {
   Graph& graph = *context.scope.level->graph;
-  // An initializer of the same name is an input's default. The main graph takes it as a constant;
-  // a body's inputs are given by its operator, except before IR 4, where every initializer had to
-  // be listed among them.
+  // An initializer of the same name is an input's default. The main graph takes it as a constant and keeps
+  // the input as optional; a body's inputs are given by its operator. Before IR 4 every initializer had to be
+  // listed among the inputs, and is a constant.
   const bool constants_win = context.graph_depth == 0 || model_.ir_version < 4;
   std::unordered_set<Text> initialized;
   if (constants_win) {
@@ -316,10 +318,18 @@ void Builder::graph_inputs(const proto::Graph& proto, Context& context) {
   }
   for (const proto::ValueInfo& input : proto.input) {
     if (input.name.empty()) fail(Error::Kind::model, "an input of the graph has no name");
-    if (initialized.contains(input.name)) continue;
-    const ValueId id = declare(input.name, context.scope, context.prefix);
-    graph.inputs.push_back(id);
+    const bool has_default = initialized.contains(input.name);
+    if (has_default && model_.ir_version < 4) continue;
     try {
+      if (has_default) {
+        Value declared;
+        declared.name = std::string(input.name);
+        set_type(declared, input.type.get(), limits_);
+        optional_.push_back({absent, static_cast<size_t>(&input - proto.input.data()), std::move(declared)});
+        continue;
+      }
+      const ValueId id = declare(input.name, context.scope, context.prefix);
+      graph.inputs.push_back(id);
       set_type(graph.values[id], input.type.get(), limits_);
     } catch (const Error& error) {
       throw Error(error.kind(), cat("input \"", shortened(input.name), "\" ", error.what()));
@@ -331,6 +341,14 @@ void Builder::graph_inputs(const proto::Graph& proto, Context& context) {
   for (const proto::SparseTensor& tensor : proto.sparse_initializer) {
     const Text name = tensor.values ? tensor.values->name : Text{};
     if (!is_input(name)) constant(name, weights_.sparse(tensor), context.scope);
+  }
+  if (context.graph_depth > 0) return;
+  for (OptionalInput& input : optional_) {
+    input.id = context.scope.names.at(input.declared.name);
+    DType& dtype = input.declared.type.dtype;
+    if (dtype == DType::undefined) dtype = graph.values[input.id].type.dtype;
+    if (std::any_of(&optional_.front(), &input, [&](const auto& other) { return other.id == input.id; }))
+      fail(Error::Kind::model, "input \"", shortened(input.declared.name), "\" is declared twice");
   }
 }
 
@@ -346,7 +364,7 @@ void Builder::graph(const proto::Graph& proto, Context& context) {
       if (id == absent) fail(Error::Kind::model, "has no name");
       graph.outputs.push_back(id);
       Value& value = graph.values[id];
-      const bool hint = context.graph_depth == 0 && !value.constant && !value.ranked;
+      const bool hint = !value.constant && !value.ranked;
       if (hint && value.type.dtype == DType::undefined) set_type(value, output.type.get(), limits_);
     } catch (const Error& error) {
       throw Error(error.kind(), cat("output \"", shortened(output.name), "\" ", error.what()));

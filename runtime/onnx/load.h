@@ -16,12 +16,20 @@ struct Limits {
   int64_t sparse_bytes = int64_t{512} << 20;  ///< sparse tensors, made dense
 };
 
+/// An input with a default, which is the constant of its value.
+struct OptionalInput {
+  ValueId id = absent;
+  size_t place = 0;  ///< among all inputs as the model declares them
+  Value declared;    ///< what the model says of it
+};
+
 /// Maps the file and builds the graph. Weights alias the mapping. Standard operators that are
 /// unknown to the registry but have a function body in `functions` are inlined, as are the model's
 /// own functions. Nodes whose operator is unknown keep `op` null and are listed in `unsupported`.
 struct Loaded {
   Model model;
-  std::vector<std::string> unsupported;  ///< each unknown operator once, its count and first node
+  std::vector<OptionalInput> optional_inputs;  ///< in the order of their declaration
+  std::vector<std::string> unsupported;        ///< each unknown operator once, its count and first node
 };
 Loaded load(const std::string& path, const Limits& limits = {});
 /// From memory; `name` is for messages. External data is refused. `owner` keeps `bytes` alive.

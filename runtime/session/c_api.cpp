@@ -93,6 +93,9 @@ SessionOptions read(const tessera_options* options) {
   return result;
 }
 
+// An optional input may be left out.
+bool is_left_out(const tessera_tensor& tensor) { return tensor.dtype == TESSERA_UNDEFINED && !tensor.data; }
+
 Type type_of(const tessera_tensor& tensor, const char* what, size_t index) {
   if (tensor.dtype <= TESSERA_UNDEFINED || tensor.dtype >= dtype_count)
     fail(Error::Kind::type, what, " ", index, " has no valid data type");
@@ -127,7 +130,8 @@ struct Views {
   Views(const tessera_tensor* tensors, size_t n, const char* what) : count(n) {
     if (n) require(tensors);
     if (n > few) more.resize(n);
-    for (size_t i = 0; i < n; ++i) (n > few ? more[i] : some[i]) = view_of(tensors[i], what, i);
+    for (size_t i = 0; i < n; ++i)
+      if (!is_left_out(tensors[i])) (n > few ? more[i] : some[i]) = view_of(tensors[i], what, i);
   }
   List<View> list() const { return {count > few ? more.data() : some, count}; }
 };
@@ -212,8 +216,14 @@ size_t tessera_session_input_count(const tessera_session* session) {
 size_t tessera_session_output_count(const tessera_session* session) {
   return session ? session->session.outputs().size() : 0;
 }
+size_t tessera_session_optional_input_count(const tessera_session* session) {
+  return session ? session->session.optional_inputs().size() : 0;
+}
 tessera_status* tessera_session_input(const tessera_session* session, size_t index, tessera_port* port) {
-  return get_port(session ? session->session.inputs() : List<Port>{}, index, port);
+  if (!session) return get_port({}, index, port);
+  const List<Port> inputs = session->session.inputs();
+  if (index < inputs.size()) return get_port(inputs, index, port);
+  return get_port(session->session.optional_inputs(), index - inputs.size(), port);
 }
 tessera_status* tessera_session_output(const tessera_session* session, size_t index, tessera_port* port) {
   return get_port(session ? session->session.outputs() : List<Port>{}, index, port);
@@ -238,7 +248,7 @@ tessera_status* tessera_run(const tessera_session* session, const tessera_tensor
     const Views views(inputs, input_count, "input");
     std::vector<Tensor> in;
     for (const View& view : views.list())
-      in.push_back({view.type, std::shared_ptr<std::byte>(view.data, [](std::byte*) {})});
+      in.push_back({view.type, view.data ? std::shared_ptr<std::byte>(view.data, [](std::byte*) {}) : nullptr});
     auto out = std::make_unique<tessera_result>();
     out->tensors = session->session.run(List<Tensor>(in), run_options(cancel));
     for (const Tensor& tensor : out->tensors)
@@ -270,7 +280,8 @@ tessera_status* tessera_output_type(const tessera_session* session, const tesser
     if (input_count) require(inputs);
     if (capacity) require(dims);
     std::vector<Type> in;
-    for (size_t i = 0; i < input_count; ++i) in.push_back(type_of(inputs[i], "input", i));
+    for (size_t i = 0; i < input_count; ++i)
+      in.push_back(is_left_out(inputs[i]) ? Type{} : type_of(inputs[i], "input", i));
     const std::vector<Type> out = session->session.output_types(in);
     if (index >= out.size()) fail(Error::Kind::usage, "there is no output ", index);
     *dtype = static_cast<tessera_dtype>(out[index].dtype);

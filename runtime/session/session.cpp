@@ -10,6 +10,7 @@
 #include "runtime/base/float_environment.h"
 #include "runtime/base/run_scope.h"
 #include "runtime/onnx/load.h"
+#include "runtime/session/defaults.h"
 #include "runtime/session/executor.h"
 #include "runtime/session/flops.h"
 #ifdef TESSERA_VULKAN
@@ -22,8 +23,12 @@ struct Session::Impl {
   Model model;
   SessionOptions options;
   Engine engine;
-  std::vector<Port> inputs, outputs;
-  std::unique_ptr<Executor> executor;
+  std::vector<Port> inputs, optional_inputs, outputs;
+  std::shared_ptr<const Executor> executor;  // of the model where no optional input is given
+  std::vector<ValueId> default_ids;          // of the optional inputs
+  Graph as_loaded;                           // the graph before it was prepared, if there are optional inputs
+  mutable std::mutex mutex;
+  mutable std::map<std::vector<bool>, std::shared_ptr<const Executor>> with_given;  // by the optional inputs given
   const DeviceBackend* device = nullptr;
   std::string device_note;
 
@@ -42,13 +47,28 @@ struct Session::Impl {
   void start(onnx::Loaded loaded, const SessionOptions& given);
   void choose_device();
   void pack_weights() const;
-  std::vector<Type> checked_types(List<Type> in) const;
+  void prepare(Graph& graph) const;
+  template <class Item>
+  std::shared_ptr<const Executor> select(List<Item>* in, std::vector<Item>* kept) const;
+  std::shared_ptr<const Executor> executor_with(const std::vector<bool>& given) const;
+  std::shared_ptr<const Plan> first_plan(List<Type> in, bool* whole) const;
   void check_input(const Port& port, Kind kind, const Type& type) const;
 };
 
 namespace {
 
 Port port_of(const Value& value) { return {value.name, value.kind, value.type, value.ranked, value.dim_names}; }
+
+// What a caller gives as an input, whatever it is given as.
+bool is_left_out(const Datum& datum) { return datum.kind == Kind::tensor && !datum.tensor.bytes; }
+bool is_left_out(const View& view) { return !view.data; }
+bool is_left_out(const Type& type) { return type.dtype == DType::undefined; }
+Type type_of(const Datum& datum) { return datum.tensor.type; }
+Type type_of(const View& view) { return view.type; }
+Type type_of(const Type& type) { return type; }
+Kind kind_of(const Datum& datum, const Port&) { return datum.kind; }
+Kind kind_of(const View&, const Port&) { return Kind::tensor; }
+Kind kind_of(const Type&, const Port& port) { return port.kind; }
 
 int64_t default_memory_limit() {
   const long pages = sysconf(_SC_PHYS_PAGES), size = sysconf(_SC_PAGE_SIZE);
@@ -128,23 +148,87 @@ void Session::Impl::start(onnx::Loaded loaded, const SessionOptions& given) {
     fail(Error::Kind::usage, "cannot run on ", options.threads, " threads: use 0 (all cores) to 1024");
   choose_device();
   for (const ValueId id : model.graph.inputs) inputs.push_back(port_of(model.graph.values[id]));
+  for (size_t i = 0; i < inputs.size(); ++i) inputs[i].place = i;
+  for (const onnx::OptionalInput& input : loaded.optional_inputs) {
+    optional_inputs.push_back(port_of(input.declared));
+    optional_inputs.back().optional = true;
+    optional_inputs.back().place = input.place;
+    default_ids.push_back(input.id);
+    for (Port& port : inputs)
+      if (port.place >= input.place) ++port.place;
+  }
   for (const ValueId id : model.graph.outputs) outputs.push_back(port_of(model.graph.values[id]));
   engine.threads = std::make_unique<Threads>(options.threads, options.foreign_threads);
   engine.optimize = options.optimize;
   engine.plan.threads = engine.threads->count();
   engine.plan.pool = engine.threads.get();
   engine.plan.memory_limit = options.memory_limit ? options.memory_limit : default_memory_limit();
-  framed([&] {
-    // Quantized weights stay what they are until the rewrites have seen them.
-    if (options.optimize) {
-      fold_constants(model.graph, "DequantizeLinear");
-      optimizer::prepare(model.graph);
-    }
-    fold_constants(model.graph);
-    if (options.optimize) optimizer::prepare(model.graph);
-  });
-  executor = std::make_unique<Executor>(model.graph, engine);
+  if (!optional_inputs.empty()) as_loaded = with_inputs(model.graph, {});
+  framed([&] { prepare(model.graph); });
+  executor = std::make_shared<const Executor>(model.graph, engine);
   if (engine.backends.size() == 1) pack_weights();
+}
+
+void Session::Impl::prepare(Graph& graph) const {
+  // Quantized weights stay what they are until the rewrites have seen them.
+  if (options.optimize) {
+    fold_constants(graph, "DequantizeLinear");
+    optimizer::prepare(graph);
+  }
+  fold_constants(graph);
+  if (options.optimize) optimizer::prepare(graph);
+}
+
+// Which optional inputs are given is part of what is planned: those that are not stay constants.
+std::shared_ptr<const Executor> Session::Impl::executor_with(const std::vector<bool>& given) const {
+  constexpr size_t most = 16;
+  const std::lock_guard lock(mutex);
+  if (const auto known = with_given.find(given); known != with_given.end()) return known->second;
+  std::vector<ValueId> ids;
+  for (size_t i = 0; i < given.size(); ++i)
+    if (given[i]) ids.push_back(default_ids[i]);
+  const auto graph = std::make_shared<Graph>(with_inputs(as_loaded, ids));
+  prepare(*graph);
+  if (with_given.size() >= most) with_given.clear();
+  const std::shared_ptr<const Executor> made(new Executor(*graph, engine), [graph](const Executor* e) { delete e; });
+  return with_given.emplace(given, made).first->second;
+}
+
+// Checks the inputs and finds what runs them. Optional ones that are left out are taken from the list, which is
+// then `kept`.
+template <class Item>
+std::shared_ptr<const Executor> Session::Impl::select(List<Item>* in, std::vector<Item>* kept) const {
+  const size_t needed = inputs.size();
+  if (in->size() < needed || in->size() > needed + optional_inputs.size())
+    fail(Error::Kind::usage, "the model has ", needed, " inputs",
+         optional_inputs.empty() ? "" : cat(" and ", optional_inputs.size(), " optional ones"), ", but ", in->size(),
+         " are given");
+  bool some = false;
+  for (size_t i = 0; i < in->size(); ++i) {
+    const Port& port = i < needed ? inputs[i] : optional_inputs[i - needed];
+    if (port.optional && is_left_out((*in)[i])) continue;
+    some |= port.optional;
+    check_input(port, kind_of((*in)[i], port), type_of((*in)[i]));
+  }
+  if (!some) {
+    *in = in->first(needed);
+    return executor;
+  }
+  std::vector<bool> given(optional_inputs.size());
+  for (size_t i = 0; i < in->size(); ++i) {
+    if (i >= needed && is_left_out((*in)[i])) continue;
+    if (i >= needed) given[i - needed] = true;
+    kept->push_back((*in)[i]);
+  }
+  *in = *kept;
+  return executor_with(given);
+}
+
+std::shared_ptr<const Plan> Session::Impl::first_plan(List<Type> in, bool* whole) const {
+  std::vector<Type> kept;
+  const auto chosen = select(&in, &kept);
+  const std::shared_ptr<const Plan> plan = chosen->first_plan(in, whole);
+  return {plan.get(), [chosen, plan](const Plan*) {}};
 }
 
 // Packs weights while loading and not in the first run, by a plan for likely extents of the inputs: what
@@ -195,6 +279,7 @@ Session::Session(List<std::byte> model, const SessionOptions& options) : impl_(s
 Session::~Session() = default;
 
 List<Port> Session::inputs() const { return impl_->inputs; }
+List<Port> Session::optional_inputs() const { return impl_->optional_inputs; }
 List<Port> Session::outputs() const { return impl_->outputs; }
 const Model& Session::model() const { return impl_->model; }
 const SessionOptions& Session::options() const { return impl_->options; }
@@ -204,13 +289,12 @@ int Session::threads() const { return impl_->engine.threads->count(); }
 const Traffic* Session::traffic() const { return impl_->device ? &impl_->device->traffic : nullptr; }
 
 std::vector<Datum> Session::run(List<Datum> in, const RunOptions& options) const {
-  if (in.size() != impl_->inputs.size())
-    fail(Error::Kind::usage, "the model has ", impl_->inputs.size(), " inputs, but ", in.size(), " are given");
   const Threads::Busy busy(*impl_->engine.threads);
   return impl_->framed([&] {
     const RunScope scope(options.cancel, impl_->engine.plan.memory_limit);
-    for (size_t i = 0; i < in.size(); ++i) impl_->check_input(impl_->inputs[i], in[i].kind, in[i].tensor.type);
-    auto out = impl_->executor->run({in.begin(), in.end()}, {options.profile, options.cancel});
+    std::vector<Datum> kept;
+    const auto executor = impl_->select(&in, &kept);
+    auto out = executor->run({in.begin(), in.end()}, {options.profile, options.cancel});
     // An output that is an input or a constant would alias it.
     for (Datum& datum : out) {
       const bool given = std::any_of(
@@ -234,19 +318,19 @@ std::vector<Tensor> Session::run(List<Tensor> in, const RunOptions& options) con
 }
 
 void Session::run_into(List<View> in, List<View> out, const RunOptions& options) const {
-  if (in.size() != impl_->inputs.size() || out.size() != impl_->outputs.size())
-    fail(Error::Kind::usage, "the model has ", impl_->inputs.size(), " inputs and ", impl_->outputs.size(),
-         " outputs, but ", in.size(), " and ", out.size(), " are given");
+  if (out.size() != impl_->outputs.size())
+    fail(Error::Kind::usage, "the model has ", impl_->outputs.size(), " outputs, but ", out.size(), " are given");
   const Threads::Busy busy(*impl_->engine.threads);
   impl_->framed([&] {
     const RunScope scope(options.cancel, impl_->engine.plan.memory_limit);
-    for (size_t i = 0; i < in.size(); ++i) impl_->check_input(impl_->inputs[i], Kind::tensor, in[i].type);
+    std::vector<View> kept;
+    const auto executor = impl_->select(&in, &kept);
     const RunControl control{options.profile, options.cancel};
-    if (impl_->executor->run_into(in, out, control)) return;
+    if (executor->run_into(in, out, control)) return;
     std::vector<Datum> data(in.size());
     for (size_t i = 0; i < in.size(); ++i)
       data[i].tensor = {in[i].type, std::shared_ptr<std::byte>(in[i].data, [](std::byte*) {})};
-    const auto results = impl_->executor->run(std::move(data), control);
+    const auto results = executor->run(std::move(data), control);
     for (size_t i = 0; i < out.size(); ++i) {
       if (results[i].kind != Kind::tensor || results[i].tensor.type != out[i].type)
         fail(Error::Kind::shape, "output \"", impl_->outputs[i].name, "\" is ", results[i].tensor.type,
@@ -256,17 +340,10 @@ void Session::run_into(List<View> in, List<View> out, const RunOptions& options)
   });
 }
 
-std::vector<Type> Session::Impl::checked_types(List<Type> in) const {
-  if (in.size() != inputs.size())
-    fail(Error::Kind::usage, "the model has ", inputs.size(), " inputs, but ", in.size(), " types are given");
-  for (size_t i = 0; i < in.size(); ++i) check_input(inputs[i], inputs[i].kind, in[i]);
-  return {in.begin(), in.end()};
-}
-
 std::vector<Type> Session::output_types(List<Type> in) const {
   return impl_->framed([&] {
     bool whole = false;
-    const auto plan = impl_->executor->first_plan(impl_->checked_types(in), &whole);
+    const auto plan = impl_->first_plan(in, &whole);
     if (!whole) fail(Error::Kind::unsupported, "the outputs' shapes depend on data and are known only after a run");
     std::vector<Type> types;
     for (const ValueId id : plan->graph().outputs) types.push_back(plan->graph().values[id].type);
@@ -277,9 +354,10 @@ std::vector<Type> Session::output_types(List<Type> in) const {
 Memory Session::forecast(List<Type> in) const {
   return impl_->framed([&] {
     bool whole = false;
-    const auto plan = impl_->executor->first_plan(impl_->checked_types(in), &whole);
+    const auto plan = impl_->first_plan(in, &whole);
     Memory memory{impl_->model.weight_bytes, impl_->engine.packs.bytes(), 0, 0, 0};
-    for (const Type& type : in) memory.ends_bytes += type.bytes();
+    for (const Type& type : in)
+      if (type.dtype != DType::undefined) memory.ends_bytes += type.bytes();
     if (!plan) return memory;
     memory.arena_bytes = plan->arena_bytes();
     memory.scratch_bytes = plan->scratch_bytes();
@@ -291,7 +369,7 @@ Memory Session::forecast(List<Type> in) const {
 std::vector<StepInfo> Session::steps(List<Type> in) const {
   return impl_->framed([&] {
     bool whole = false;
-    const auto plan = impl_->executor->first_plan(impl_->checked_types(in), &whole);
+    const auto plan = impl_->first_plan(in, &whole);
     std::vector<StepInfo> infos;
     if (!plan) return infos;
     for (size_t i = 0; i < plan->steps().size(); ++i) {

@@ -25,6 +25,8 @@ struct Port {
   Type type;            ///< extent -1 where the model leaves it open
   bool ranked = false;  ///< false: the model does not even give the rank
   std::vector<std::string> dim_names;
+  bool optional = false;  ///< an input that has a default
+  size_t place = 0;       ///< of an input: among all that the model declares
 };
 
 struct RunOptions {
@@ -55,7 +57,11 @@ class Session {
   Session(List<std::byte> model, const SessionOptions& options);  ///< the bytes are copied
   ~Session();
 
-  List<Port> inputs() const;
+  List<Port> inputs() const;  ///< those that have to be given
+  /// Inputs with a default (initializers of the same name, from IR version 4 on). A run may give them behind
+  /// inputs(), in this order; one that is left out, or is a tensor without bytes, has its default. Which of them are
+  /// given decides what a session plans: the first run that gives other ones than before takes as long as a load.
+  List<Port> optional_inputs() const;
   List<Port> outputs() const;
   const Model& model() const;
   const SessionOptions& options() const;
@@ -64,7 +70,7 @@ class Session {
   Text device_note() const;
   int threads() const;
 
-  /// Runs the model; `in` follows inputs(). The caller's tensors are only read.
+  /// Runs the model; `in` follows inputs(), then perhaps optional_inputs(). The caller's tensors are only read.
   /// Outputs own their bytes. Safe from many threads at once.
   std::vector<Datum> run(List<Datum> in, const RunOptions& options = {}) const;
   /// Tensors only.
@@ -73,7 +79,8 @@ class Session {
   /// (ask `output_types`). After the first run with these shapes, allocates nothing.
   void run_into(List<View> in, List<View> out, const RunOptions& options = {}) const;
 
-  /// Types of the outputs for these input types; throws Error::unsupported if they depend on data.
+  /// Types of the outputs for these input types (of an input that is not given: undefined); throws Error::unsupported
+  /// if they depend on data.
   std::vector<Type> output_types(List<Type> in) const;
   /// What a run with these input types would do and need.
   Memory forecast(List<Type> in) const;
