@@ -30,7 +30,7 @@ class Assigner {
       graph_.nodes.push_back(node);
       choices_.push_back(choice);
     }
-    for (ValueId& id : graph_.outputs) require_row_major(id);
+    require_row_major_outputs();
     return std::move(choices_);
   }
 
@@ -134,17 +134,24 @@ class Assigner {
   }
 
   // Graph outputs leave in row-major order under their own id: the blocked value gets a new one.
-  void require_row_major(ValueId id) {
-    if (graph_.values[id].type.layout == Layout::row_major) return;
-    Value blocked = graph_.values[id];
-    blocked.name += ":blocked";
-    const ValueId inner = graph_.add_value(std::move(blocked));
-    for (Node& node : graph_.nodes) {
-      std::replace(node.in.begin(), node.in.end(), id, inner);
-      std::replace(node.out.begin(), node.out.end(), id, inner);
+  void require_row_major_outputs() {
+    std::map<ValueId, ValueId> inner;
+    for (const ValueId id : graph_.outputs) {
+      if (graph_.values[id].type.layout == Layout::row_major) continue;
+      Value blocked = graph_.values[id];
+      blocked.name += ":blocked";
+      inner[id] = graph_.add_value(std::move(blocked));
+      graph_.values[id].type.layout = Layout::row_major;
     }
-    graph_.values[id].type.layout = Layout::row_major;
-    append_reorder(inner, id);
+    if (inner.empty()) return;
+    const auto rename = [&](ValueId& id) {
+      if (const auto found = inner.find(id); found != inner.end()) id = found->second;
+    };
+    for (Node& node : graph_.nodes) {
+      std::for_each(node.in.begin(), node.in.end(), rename);
+      std::for_each(node.out.begin(), node.out.end(), rename);
+    }
+    for (const auto& [id, blocked] : inner) append_reorder(blocked, id);
   }
 
   Graph& graph_;

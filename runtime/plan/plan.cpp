@@ -104,9 +104,19 @@ std::vector<DeviceStage> find_stages(const Graph& graph, const std::vector<Choic
       stages.push_back({i, 0, backend, {}, {}});
     ++stages.back().count;
   }
+  // Of each value, its first and last reader; behind all nodes for outputs.
+  std::vector<std::pair<size_t, size_t>> readers(graph.values.size(), {graph.nodes.size(), 0});
+  const auto reads = [&](ValueId id, size_t reader) {
+    if (id == absent) return;
+    readers[id] = {std::min(readers[id].first, reader), std::max(readers[id].second, reader)};
+  };
+  for (size_t i = 0; i < graph.nodes.size(); ++i)
+    for (const ValueId id : graph.nodes[i].in) reads(id, i);
+  for (const ValueId id : graph.outputs) reads(id, graph.nodes.size());
   for (DeviceStage& stage : stages) {
+    const size_t end = stage.first + stage.count;
     std::set<ValueId> made, read;
-    for (size_t i = stage.first; i < stage.first + stage.count; ++i) {
+    for (size_t i = stage.first; i < end; ++i) {
       const Node& node = graph.nodes[i];
       for (const ValueId id : node.in)
         if (id != absent && !made.contains(id) && !graph.values[id].constant && read.insert(id).second)
@@ -114,12 +124,8 @@ std::vector<DeviceStage> find_stages(const Graph& graph, const std::vector<Choic
       for (const ValueId id : node.out)
         if (id != absent) made.insert(id);
     }
-    std::set<ValueId> needed(graph.outputs.begin(), graph.outputs.end());
-    for (size_t i = 0; i < graph.nodes.size(); ++i)
-      if (i < stage.first || i >= stage.first + stage.count)
-        needed.insert(graph.nodes[i].in.begin(), graph.nodes[i].in.end());
     for (const ValueId id : made)
-      if (needed.contains(id)) stage.outputs.push_back(id);
+      if (readers[id].first < stage.first || readers[id].second >= end) stage.outputs.push_back(id);
   }
   return stages;
 }

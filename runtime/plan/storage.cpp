@@ -2,6 +2,8 @@
 
 #include <algorithm>
 
+#include "runtime/plan/fit.h"
+
 namespace tessera {
 namespace {
 
@@ -23,6 +25,8 @@ class Layouter {
         choices_(choices),
         waves_(waves),
         alias_(graph.values.size()),
+        next_range_(graph.values.size(), absent),
+        last_range_(graph.values.size()),
         on_device_(graph.nodes.size()),
         maker_(graph.values.size(), never),
         last_use_(graph.values.size()),
@@ -32,7 +36,7 @@ class Layouter {
     storage_.places.resize(graph.values.size());
     storage_.done.resize(graph.nodes.size());
     storage_.copies.resize(graph.nodes.size() + 1);
-    for (ValueId id = 0; id < alias_.size(); ++id) alias_[id] = {id};
+    for (ValueId id = 0; id < alias_.size(); ++id) alias_[id] = {last_range_[id] = id};
     for (const DeviceStage& stage : stages)
       for (size_t i = stage.first; i < stage.first + stage.count; ++i) on_device_[i] = true;
     for (const DeviceStage& stage : stages) {
@@ -98,8 +102,12 @@ class Layouter {
 
   // Makes `id` a range of `root`; whatever was a range of `id` follows.
   void merge(ValueId id, ValueId root, int64_t offset) {
-    for (Alias& alias : alias_)
-      if (alias.root == id) alias = {root, alias.offset + offset};
+    if (is_root(id)) {
+      for (ValueId range = id; range != absent; range = next_range_[range])
+        alias_[range] = {root, alias_[range].offset + offset};
+      next_range_[last_range_[root]] = id;
+      last_range_[root] = last_range_[id];
+    }
     last_use_[root] = std::max(last_use_[root], last_use_[id]);
     if (maker_[root] == never || (maker_[id] != never && maker_[id] < maker_[root])) maker_[root] = maker_[id];
   }
@@ -261,7 +269,7 @@ class Layouter {
       if (movable)
         merge(root, alias_[out].root, alias_[out].offset + offsets[k]);
       else if (bytes(part))
-        storage_.copies[i].push_back({part, out}), part_offsets_.push_back({i, k, offsets[k]});
+        part_offsets_.push_back({i, storage_.copies[i].size(), offsets[k]}), storage_.copies[i].push_back({part, out});
     }
   }
 
@@ -292,13 +300,6 @@ class Layouter {
     }
   }
 
-  struct Span {
-    ValueId root;
-    int64_t bytes;
-    size_t from, to;
-    int64_t offset = 0;
-  };
-
   void place_all() {
     std::vector<Span> spans;
     for (ValueId id = 0; id < alias_.size(); ++id) {
@@ -311,8 +312,8 @@ class Layouter {
       const int64_t size = (bytes(id) + more_[id] + alignment - 1) / alignment * alignment + alignment;
       spans.push_back({id, size, maker_[id], std::max(maker_[id], last_use_[id])});
     }
-    fit(spans);
-    for (const Span& span : spans) storage_.places[span.root] = {Place::Where::arena, 0, span.offset};
+    storage_.arena_bytes = fit(spans);
+    for (const Span& span : spans) storage_.places[span.id] = {Place::Where::arena, 0, span.offset};
     for (ValueId id = 0; id < alias_.size(); ++id) {
       const Alias& alias = alias_[id];
       if (alias.root == id) continue;
@@ -326,39 +327,14 @@ class Layouter {
     copy_shared_outputs();
   }
 
-  // Largest first, each at the lowest offset where nothing that lives at the same time is.
-  void fit(std::vector<Span>& spans) {
-    std::stable_sort(spans.begin(), spans.end(), [](const Span& a, const Span& b) { return a.bytes > b.bytes; });
-    std::vector<const Span*> placed;  // by offset
-    for (Span& span : spans) {
-      int64_t offset = 0;
-      for (const Span* other : placed) {
-        if (other->to < span.from || span.to < other->from) continue;
-        if (other->offset >= offset + span.bytes) break;
-        offset = std::max(offset, other->offset + other->bytes);
-      }
-      span.offset = offset;
-      if (offset > (int64_t{1} << 50)) fail(Error::Kind::memory, "the plan needs too much memory");
-      storage_.arena_bytes = std::max(storage_.arena_bytes, offset + span.bytes);
-      const auto at = std::upper_bound(placed.begin(), placed.end(), &span,
-                                       [](const Span* a, const Span* b) { return a->offset < b->offset; });
-      placed.insert(at, &span);
-    }
-  }
-
   // A part that could not be written in place is copied: the target is a value of its own.
   void place_concat_copies() {
     for (const PartOffset& part : part_offsets_) {
       const Node& node = graph_.nodes[part.node];
       Place place = storage_.places[node.out[0]];
       place.offset += part.offset;
-      const ValueId target = static_cast<ValueId>(storage_.places.size());
+      storage_.copies[part.node][part.copy].to = static_cast<ValueId>(storage_.places.size());
       storage_.places.push_back(place);
-      for (Copy& copy : storage_.copies[part.node])
-        if (copy.from == node.in[part.part] && copy.to == node.out[0]) {
-          copy.to = target;
-          break;
-        }
     }
   }
 
@@ -374,7 +350,7 @@ class Layouter {
   }
 
   struct PartOffset {
-    size_t node, part;
+    size_t node, copy;
     int64_t offset;
   };
 
@@ -383,6 +359,7 @@ class Layouter {
   const std::vector<Wave>& waves_;
   Storage storage_;
   std::vector<Alias> alias_;
+  std::vector<ValueId> next_range_, last_range_;  // the ranges of each root, itself first, as a list
   std::vector<bool> on_device_;
   std::vector<size_t> maker_, last_use_;
   std::vector<bool> used_, fixed_;
