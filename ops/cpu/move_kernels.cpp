@@ -28,9 +28,10 @@ bool movable(const Problem& problem) {
          problem.out[0].shape.rank() <= max_rank;
 }
 
+// Constants are not in blocks; other types than these are never laid in them.
 bool blocked(const Problem& problem) {
-  return (is_float32(problem.in[0]) || bits_of(problem.in[0].dtype) == 8) && problem.in[0].shape.size() == 4 &&
-         problem.out[0].shape.size() == 4;
+  return (is_float32(problem.in[0]) || bits_of(problem.in[0].dtype) == 8) && !problem.constants[0] &&
+         problem.in[0].shape.size() == 4 && problem.out[0].shape.size() == 4;
 }
 
 int bytes_of(const View& view) { return movable_bytes(view.type.dtype); }
@@ -72,9 +73,11 @@ struct Window {
       int64_t axis = axes.count ? axes[i] : i;
       if (axis < 0) axis += shape.rank();
       const int64_t extent = shape[static_cast<size_t>(axis)];
-      step[axis] = steps.count ? steps[i] : 1;
+      const bool backwards = steps.count && steps[i] < 0;
       start[axis] = starts[i] < 0 ? starts[i] + extent : starts[i];
-      start[axis] = std::clamp<int64_t>(start[axis], 0, step[axis] < 0 ? extent - 1 : extent);
+      start[axis] = std::clamp<int64_t>(start[axis], 0, backwards ? extent - 1 : extent);
+      // A step that is never taken may be of any size.
+      step[axis] = steps.count && args.out[0].shape()[static_cast<size_t>(axis)] > 1 ? steps[i] : 1;
     }
   }
 };
@@ -115,19 +118,18 @@ void blocked_slice(const Args& args, Threads& threads) noexcept {
   const Shape &in = args.in[0].shape(), &out = args.out[0].shape();
   if (out.elements() == 0) return;
   const Window window(args);
-  StridedCopy copy(4);
+  const int bytes = bytes_of(args.in[0]);
+  StridedCopy copy(bytes);
   copy.axis(out[0] * blocks_of(out), in[2] * in[3] * 16, out[2] * out[3] * 16);
   copy.axis(out[2], window.step[2] * in[3] * 16, out[3] * 16);
   copy.axis(out[3], window.step[3] * 16, 16);
   copy.axis(16, 1, 1);
   const int64_t begin = (window.start[2] * in[3] + window.start[3]) * 16;
-  copy.run(args.in[0].data + begin * 4, args.out[0].data, threads);
+  copy.run(args.in[0].data + begin * bytes, args.out[0].data, threads);
 }
 
 bool accepts_crop(const Problem& problem) { return movable(problem) && problem.in[0].shape.size() == 4; }
-bool accepts_blocked_crop(const Problem& problem) {
-  return accepts_crop(problem) && blocked(problem) && !problem.constants[0];
-}
+bool accepts_blocked_crop(const Problem& problem) { return accepts_crop(problem) && blocked(problem); }
 
 // The part of a tensor that Split and Concat move as one: everything before `axis` times the rest.
 struct Parts {
