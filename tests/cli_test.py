@@ -84,11 +84,29 @@ class Command(unittest.TestCase):
             self.assertIn("Examples:", text)
             self.assertIn("tessera", text)
 
+    def test_no_words_at_all_give_help(self):
+        self.assertEqual(self.run_it().stdout, self.run_it("--help").stdout)
+
+    def test_foreign_files_are_named(self):
+        for begin, what in [(b"7767517\n75 83\n", "ncnn"), (b"\x47\x6b\x30\x01", "ncnn"), (b"\x1f\x8b\x08", "gzip"),
+                            (b"\x40\0\0\0\0\0\0\0{\"a\"", "safetensors"), (b"\x1c\0\0\0ORTM", "ORT"),
+                            (b"\x1c\0\0\0TFL3", "TensorFlow Lite"), (b"PK\x03\x04", "PyTorch"),
+                            (b"\x80\x02\x8a\x0al\xfc", "PyTorch"), (b"\0\0\0\0", "weights"), (b"\x89PNG", "picture")]:
+            (self.path / "model").write_bytes(begin + b"\x77" * 40)
+            error = self.run_it("run", "model", code=1).stderr
+            self.assertRegex(error, f"^tessera: .*model: this is .*{what}.*(reads ONNX|unpack)", begin)
+
+    def test_numbers_out_of_range_are_told_plainly(self):
+        for words in [("-t", "-1"), ("-t", "1.5"), ("-t", "9" * 30), ("--memory", "0"), ("--max-pixels", "-5"),
+                      ("-s", "0"), ("-s", "nan"), ("-s", "x")]:
+            error = self.run_it("upscale", "a.png", "-o", "b.png", *words, code=2).stderr
+            self.assertRegex(error, r"^--[a-z-]+: give a (whole )?number from [0-9.]+ to [0-9]+, not ")
+
     def test_version(self):
         self.assertRegex(self.run_it("--version").stdout, r"^tessera \d+\.\d+\.\d+\n$")
 
     def test_usage_errors(self):
-        for words in [[], ["fly"], ["run"], ["run", "add.onnx", "--wings"], ["run", "add.onnx", "--threads", "many"],
+        for words in [["fly"], ["run"], ["run", "add.onnx", "--wings"], ["run", "add.onnx", "--threads", "many"],
                       ["run", "add.onnx", "--shape", "z=1"], ["run", "add.onnx", "--shape", "x=1xx2"],
                       ["run", "add.onnx", "--device", "abacus"], ["run", "add.onnx", "--precision", "fp8"],
                       ["run", "add.onnx", "--precision", "int8"], ["test", "."]]:
@@ -225,7 +243,7 @@ class Command(unittest.TestCase):
         except subprocess.TimeoutExpired:
             process.send_signal(signal.SIGINT)
         out, err = process.communicate(timeout=30)
-        self.assertEqual((process.returncode, out, err), (1, "", "tessera: interrupted\n"))
+        self.assertEqual((process.returncode, out, err), (-signal.SIGINT, "", "tessera: interrupted\n"))
 
     def test_model_that_gets_shorter_is_named(self):
         model_file = self.path / "large.onnx"

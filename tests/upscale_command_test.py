@@ -4,10 +4,12 @@ import json
 import os
 import pathlib
 import shutil
+import signal
 import struct
 import subprocess
 import sys
 import tempfile
+import time
 import unittest
 import zlib
 
@@ -122,6 +124,33 @@ class Upscale(unittest.TestCase):
             (self.path / "in/a.png").chmod(mode)
             self.run_it("in", "-o", "out", "--overwrite")
             self.assertEqual((self.path / "out/a.png").stat().st_mode & 0o777, mode)
+
+    def stopped(self, number, seconds):
+        """Starts a batch over old results, sends a signal, and gives what each result is then."""
+        for i in range(30):
+            self.make(f"many/{i:02}.png", png(150, 120))
+            self.make(f"out/{i:02}.png", b"old")
+        process = subprocess.Popen([TESSERA, "upscale", "many", "-o", "out", "-q"], cwd=self.path)
+        time.sleep(seconds)
+        process.send_signal(number)
+        code = process.wait(60)
+        states = []
+        for name in self.results():
+            data = (self.path / "out" / name.decode()).read_bytes()
+            self.assertTrue(data == b"old" or data.endswith(chunk(b"IEND")), name)
+            states.append(data != b"old")
+        self.assertEqual(len(states), 30, "something else is left")
+        return code, sum(states)
+
+    def test_signals_leave_old_results_or_whole_ones(self):
+        done = set()
+        for number in (signal.SIGINT, signal.SIGTERM, signal.SIGKILL):
+            for seconds in (0.05, 0.15, 0.4):
+                code, count = self.stopped(number, seconds)
+                if count < 30:
+                    self.assertEqual(code, -number)
+                done.add(count)
+        self.assertGreater(len(done), 1, "no batch was stopped on its way")
 
     @unittest.skipUnless(os.geteuid() == 0, "needs the superuser")
     def test_without_proc(self):

@@ -20,6 +20,9 @@ void add_upscale(CLI::App& app, int& exit_code);
 /// Set by SIGINT and SIGTERM: long work stops at the next step, removes what is half done, and throws
 /// Error::cancelled. A second signal ends the process at once.
 const std::atomic<bool>& interrupted();
+/// Ends the process by the signal that came, as if nothing had caught it, so that shells see what happened;
+/// gives `code` back if none came.
+int end_by_signal(int code);
 /// Lets those signals set it, and turns the SIGBUS of a model file that gets shorter into a message and
 /// an exit code; called once, by main.
 void catch_signals();

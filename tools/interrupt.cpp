@@ -14,8 +14,12 @@ namespace {
 
 std::atomic<bool> stop{false};
 
-extern "C" void on_signal(int) {
-  if (stop.exchange(true)) _exit(exit_failed);
+volatile std::sig_atomic_t came = 0;
+
+// The second signal finds the default action.
+extern "C" void on_signal(int number) {
+  came = number;
+  stop = true;
 }
 
 void say(const char* text, size_t size) { static_cast<void>(!::write(STDERR_FILENO, text, size)); }
@@ -84,11 +88,20 @@ void catch_signals() {
   sigaction(SIGBUS, &bus, nullptr);
   struct sigaction action {};
   action.sa_handler = on_signal;
+  action.sa_flags = static_cast<int>(SA_RESETHAND);
   sigemptyset(&action.sa_mask);
   sigaction(SIGINT, &action, nullptr);
   sigaction(SIGTERM, &action, nullptr);
 }
 
 const std::atomic<bool>& interrupted() { return stop; }
+
+int end_by_signal(int code) {
+  if (came) {
+    std::signal(came, SIG_DFL);
+    std::raise(came);
+  }
+  return code;
+}
 
 }  // namespace tessera::tools

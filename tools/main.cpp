@@ -53,6 +53,7 @@ int run_command(int count, char** words) {
   add_check(app, exit_code);
   add_devices(app, exit_code);
   try {
+    if (count == 1) throw CLI::CallForHelp();
     app.parse(count, words);
   } catch (const CLI::ParseError& error) {
     return app.exit(error) == 0 ? exit_done : exit_usage;
@@ -68,7 +69,7 @@ int main_of_command(int count, char** words) {
   try {
     code = run_command(count, words);
   } catch (const Error& error) {
-    if (error.kind() == Error::Kind::cancelled) return report("interrupted", exit_failed);
+    if (error.kind() == Error::Kind::cancelled) return end_by_signal(report("interrupted", exit_failed));
     return report(error.what(), exit_code_of(error.kind()));
   } catch (const std::bad_alloc&) {
     return report("out of memory", exit_failed);

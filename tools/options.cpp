@@ -2,7 +2,9 @@
 #include "tools/options.h"
 
 #include <algorithm>
+#include <cmath>
 #include <cstdio>
+#include <cstdlib>
 #include <iostream>
 
 namespace tessera::tools {
@@ -34,6 +36,21 @@ void add_session(CLI::App& app, ModelOptions& options) {
   app.add_option("--device", options.session.device, "auto (default), cpu, vulkan or vulkan:N")->type_name("DEVICE");
   add_precision(app, options.session.precision);
   app.add_flag("--no-optimize", options.no_optimize, "Run the graph as the model has it");
+}
+
+CLI::Validator number(double low, double high, bool whole) {
+  const auto text_of_number = [](double value) {
+    return value == std::floor(value) ? std::to_string(static_cast<int64_t>(value)) : cat(value);
+  };
+  const auto check = [=](std::string& text) -> std::string {
+    char* end = nullptr;
+    const double value = std::strtod(text.c_str(), &end);
+    if (end != text.c_str() && *end == 0 && value >= low && value <= high && (!whole || value == std::floor(value)))
+      return "";
+    return cat("give a ", whole ? "whole " : "", "number from ", text_of_number(low), " to ", text_of_number(high),
+               ", not ", text);
+  };
+  return CLI::Validator(check, "");
 }
 
 void add_precision(CLI::App& app, std::string& precision) {

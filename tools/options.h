@@ -22,6 +22,8 @@ void add_model(CLI::App& app, ModelOptions& options);
 void add_shapes(CLI::App& app, ModelOptions& options);   ///< --shape, --default-dim
 void add_session(CLI::App& app, ModelOptions& options);  ///< --threads, --device, --precision, --no-optimize
 void add_json(CLI::App& app, ModelOptions& options);
+/// Accepts numbers from `low` to `high`; `whole` ones alone.
+CLI::Validator number(double low, double high, bool whole = false);
 void add_precision(CLI::App& app, std::string& precision);
 
 /// Prints why a session does not run where it was asked to, if so, on stderr.

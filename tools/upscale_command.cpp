@@ -269,10 +269,10 @@ void add_options(CLI::App& sub, UpscaleCommand& c) {
   sub.add_option("-n,--name", c.name, "Name of a model in the folder of -m (models)")->type_name("NAME");
   sub.add_option("-s,--scale", c.engine.scale, "Size of the result; any positive number (the model's own)")
       ->type_name("SCALE")
-      ->check(CLI::Range(0.001, 64.0));
+      ->check(number(0.001, 64));
   sub.add_option("-t,--tile", c.engine.tile, "Input pixels a side of a tile, 32 or more; 0 is automatic (0)")
       ->type_name("TILE")
-      ->check(CLI::NonNegativeNumber);
+      ->check(number(0, 1e9, true));
   sub.add_option("-g,--device", c.devices, "auto, cpu or -1, vulkan:N or N; several joined by commas (auto)")
       ->type_name("DEVICE")
       ->allow_extra_args(false);
@@ -300,10 +300,10 @@ void add_options(CLI::App& sub, UpscaleCommand& c) {
       ->check(CLI::IsMember({1, 255}));
   sub.add_option("--memory", c.memory, "MiB that one tile may need (a third of what is free, at most 1024)")
       ->type_name("MIB")
-      ->check(CLI::PositiveNumber);
+      ->check(number(1, 1e9));
   sub.add_option("--max-pixels", c.pipeline.limits.pixels, "Refuse pictures that declare more (268435456)")
       ->type_name("N")
-      ->check(CLI::PositiveNumber);
+      ->check(number(1, 1e15, true));
   sub.add_option("--threads", c.threads, "Threads that compute (one per core)")
       ->type_name("N")
       ->check(CLI::Range(0, 1024));

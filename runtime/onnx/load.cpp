@@ -25,15 +25,44 @@ auto named(const std::string& name, F&& body) {
   }
 }
 
+// What other files begin with, from `at` on, and what to do. None is how an ONNX model begins.
+struct KindOfFile {
+  size_t at;
+  Text magic, what;
+};
+constexpr Text convert = ": tessera reads ONNX; export or convert the model to it";
+constexpr KindOfFile foreign_kinds[] = {
+    {0, "version https://git-lfs", "a Git LFS pointer, not the model: fetch the model with \"git lfs pull\""},
+    {0, "<!DOCTYPE", "a web page, not a model: download the file itself"},
+    {0, "<html", "a web page, not a model: download the file itself"},
+    {0, "<?xml", "an XML file, as OpenVINO's"},
+    {0, "PK\x03\x04", "a ZIP archive or a PyTorch checkpoint (.pth, .pt)"},
+    {0, "\x80\x02\x8a\x0a", "a Python pickle, as old PyTorch checkpoints (.pth, .pt)"},
+    {0, "7767517\n", "an ncnn model (.param)"},
+    {0, "7767517\r", "an ncnn model (.param)"},
+    {0, "\x47\x6b\x30\x01", "the weights of an ncnn model (.bin)"},
+    {0, Text("\0\0\0\0", 4), "plain numbers, as the weights of ncnn or OpenVINO models (.bin)"},
+    {2, Text("\0\0ORTM", 6), "an ORT model (.ort)"},
+    {2, Text("\0\0TFL3", 6), "a TensorFlow Lite model (.tflite)"},
+    {4, Text("\0\0\0\0{\"", 6), "a safetensors file, which has weights and no graph"},
+    {0, "GGUF", "a GGUF file, which has weights and no graph"},
+    {0, "\x89HDF\r\n", "an HDF5 file, as Keras models (.h5)"},
+    {0, "\x93NUMPY", "a NumPy array (.npy)"},
+    {0, "\x1f\x8b", "compressed with gzip: unpack it first"},
+    {1, "7zXZ", "compressed with xz: unpack it first"},
+    {0, "\x28\xb5\x2f\xfd", "compressed with zstd: unpack it first"},
+    {0, "BZh", "compressed with bzip2: unpack it first"},
+    {0, "7z\xbc\xaf", "a 7z archive: unpack it first"},
+    {0, "\x89PNG", "a picture"},
+    {0, "\xff\xd8\xff", "a picture"},
+};
+
 // Common things that are mistaken for a model.
 void check_kind_of_file(Text bytes) {
   if (bytes.empty()) fail(Error::Kind::model, "the file is empty: download it again");
-  if (bytes.starts_with("version https://git-lfs"))
-    fail(Error::Kind::model, "this is a Git LFS pointer, not the model: fetch the model with \"git lfs pull\"");
-  if (bytes.starts_with("<!DOCTYPE") || bytes.starts_with("<html"))
-    fail(Error::Kind::model, "this is a web page, not a model: download the file itself");
-  if (bytes.starts_with("PK\x03\x04"))
-    fail(Error::Kind::model, "this is a ZIP archive or a PyTorch checkpoint, not an ONNX model");
+  for (const KindOfFile& kind : foreign_kinds)
+    if (bytes.size() > kind.at && bytes.substr(kind.at).starts_with(kind.magic))
+      fail(Error::Kind::model, "this is ", kind.what, kind.what.find(':') == Text::npos ? convert : "");
 }
 
 Loaded load_from(Source source, List<std::byte> bytes, const Limits& limits) {
