@@ -51,4 +51,11 @@ flags=$(PKG_CONFIG_PATH=$lib_dir/pkgconfig pkg-config --cflags --libs tessera)
 # shellcheck disable=SC2086
 cc -std=c99 -Wall -Wextra -Wpedantic -Werror "$source_dir/examples/run.c" $flags -o "$work/run_pc"
 LD_LIBRARY_PATH=$lib_dir "$work/run_pc" "$model" >/dev/null
+
+# 4. And as the README says.
+line=$(sed -n 's/^    \(cc examples.*\)$/\1/p' "$source_dir/README.md")
+[[ -n $line ]] || fail "the README has no line that compiles an example"
+cp -r "$source_dir/examples" "$source_dir/models" "$work"
+(cd "$work" && export PKG_CONFIG_PATH=$lib_dir/pkgconfig LD_LIBRARY_PATH=$lib_dir && eval "$line") >"$work/run.out"
+grep -q '^output 0: \[1,3,32,32\]' "$work/run.out" || fail "the README's example: wrong output"
 echo "the installed tree works"
