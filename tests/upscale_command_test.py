@@ -125,6 +125,16 @@ class Upscale(unittest.TestCase):
             self.run_it("in", "-o", "out", "--overwrite")
             self.assertEqual((self.path / "out/a.png").stat().st_mode & 0o777, mode)
 
+    def test_progress_moves_within_a_window_and_grows_with_the_work(self):
+        self.make("large.png", png(250, 200))
+        lines = self.run_it("large.png", "-o", "large.jpg", "-x", "-s", "8", "--threads", "1").stderr.decode().splitlines()
+        parts = [float(line.split("%")[0]) for line in lines if "%" in line]
+        self.assertGreater(len(parts), 1, lines)
+        self.assertEqual(parts, sorted(parts))
+        # Three rounds, of which the last has 16 of 21 parts of the work.
+        self.assertLess(parts[0], 33, lines)
+        self.assertFalse([line for line in lines if "100.00%" in line and "left" in line])
+
     def stopped(self, number, seconds):
         """Starts a batch over old results, sends a signal, and gives what each result is then."""
         for i in range(30):

@@ -6,13 +6,17 @@
 #include <algorithm>
 #include <cmath>
 #include <cstdio>
+#include <system_error>
 
 namespace tessera::upscale {
 namespace {
 
 constexpr auto redraw_after = std::chrono::milliseconds(100);
 constexpr auto line_after = std::chrono::seconds(2);
+/// The same line again, where nothing moved.
+constexpr auto again_after = std::chrono::seconds(10);
 constexpr int bar_width = 30;
+constexpr size_t name_width = 40;
 
 void put(const std::string& text) {
   std::fputs(text.c_str(), stderr);
@@ -22,9 +26,27 @@ void put(const std::string& text) {
 }  // namespace
 
 Console::Console(int64_t pictures, bool quiet)
-    : pictures_(pictures), quiet_(quiet), terminal_(isatty(STDERR_FILENO) == 1), drawn_(start_) {}
+    : pictures_(pictures), quiet_(quiet), terminal_(isatty(STDERR_FILENO) == 1), drawn_(start_) {
+  if (quiet_) return;
+  try {
+    beat_ = std::jthread([this] { beat(); });
+  } catch (const std::system_error&) {  // then without one
+  }
+}
 
-Console::~Console() { erase(); }
+Console::~Console() {
+  {
+    const std::lock_guard lock(mutex_);
+    ended_ = true;
+    erase();
+  }
+  end_.notify_all();
+}
+
+void Console::beat() {
+  std::unique_lock lock(mutex_);
+  while (!end_.wait_for(lock, std::chrono::seconds(1), [&] { return ended_; })) draw();
+}
 
 void Console::message(const std::string& line) {
   const std::lock_guard lock(mutex_);
@@ -32,15 +54,15 @@ void Console::message(const std::string& line) {
   put(line + "\n");
 }
 
-void Console::progress(const std::string& name, double part) {
+void Console::progress(size_t id, const std::string& name, double part) {
   const std::lock_guard lock(mutex_);
-  parts_[name] = part;
+  parts_[id] = {name, part};
   draw();
 }
 
-void Console::finished(const std::string& name) {
+void Console::finished(size_t id) {
   const std::lock_guard lock(mutex_);
-  parts_.erase(name);
+  parts_.erase(id);
   ++finished_;
   if (finished_ == pictures_) erase();
 }
@@ -50,42 +72,50 @@ void Console::erase() {
   bar_ = false;
 }
 
-std::string Console::estimate() const {
+std::string Console::time(bool only_encoding) const {
   double done = static_cast<double>(finished_);
-  for (const auto& [name, part] : parts_) done += part;
+  for (const auto& [id, part] : parts_) done += part.done;
   const double elapsed = std::chrono::duration<double>(Clock::now() - start_).count();
-  if (done <= 0 || elapsed < 1) return "";
-  const double left = elapsed * (static_cast<double>(pictures_) - done) / done;
-  const auto seconds = static_cast<int64_t>(std::ceil(std::max(left, 0.0)));
+  if (elapsed < 1) return "";
+  // How long encoding takes is not known, and nothing is before something is done.
+  const bool known = done > 0 && !only_encoding;
+  const double shown = known ? elapsed * (static_cast<double>(pictures_) - done) / done : elapsed;
+  const auto seconds = static_cast<long long>(std::ceil(std::max(shown, 0.0)));
   char text[64];
   if (seconds >= 3600)
-    std::snprintf(text, sizeof text, ", %lld h %02lld min left", static_cast<long long>(seconds / 3600),
-                  static_cast<long long>(seconds / 60 % 60));
+    std::snprintf(text, sizeof text, ", %lld h %02lld min ", seconds / 3600, seconds / 60 % 60);
   else if (seconds >= 60)
-    std::snprintf(text, sizeof text, ", %lld min %02lld s left", static_cast<long long>(seconds / 60),
-                  static_cast<long long>(seconds % 60));
+    std::snprintf(text, sizeof text, ", %lld min %02lld s ", seconds / 60, seconds % 60);
   else
-    std::snprintf(text, sizeof text, ", %lld s left", static_cast<long long>(seconds));
-  return text;
+    std::snprintf(text, sizeof text, ", %lld s ", seconds);
+  return cat(text, known ? "left" : "so far");
 }
 
 void Console::draw() {
   if (quiet_ || parts_.empty()) return;
   const Clock::time_point now = Clock::now();
-  if (now - drawn_ < (terminal_ ? Clock::duration(redraw_after) : Clock::duration(line_after))) return;
-  drawn_ = now;
-  const auto& [name, part] = *parts_.begin();
+  const auto since = now - drawn_;
+  if (since < (terminal_ ? Clock::duration(redraw_after) : Clock::duration(line_after))) return;
+  // What the model works at comes first.
+  const auto at = std::find_if(parts_.begin(), parts_.end(), [](const auto& part) { return !part.second.modelled(); });
+  const bool only_encoding = at == parts_.end();
+  const Part& part = only_encoding ? parts_.begin()->second : at->second;
   char percent[16];
-  std::snprintf(percent, sizeof percent, "%6.2f%%", part * 100);
-  std::string line;
+  std::snprintf(percent, sizeof percent, "%6.2f%%", part.done * 100);
+  std::string line = percent;
+  if (pictures_ > 1) line += cat("  ", std::min(finished_ + 1, pictures_), "/", pictures_);
+  const bool cut = part.name.size() > name_width;
+  line += cat("  ", cut ? "..." : "", cut ? part.name.substr(part.name.size() - name_width) : part.name,
+              part.modelled() ? ", encoding" : "");
+  if (!terminal_ && line == last_ && since < again_after) return;
+  drawn_ = now;
+  last_ = line;
+  line += time(only_encoding);
   if (terminal_) {
-    const int filled = static_cast<int>(part * bar_width);
+    const int filled = static_cast<int>(part.done * bar_width);
     line = "\r\x1b[K[" + std::string(static_cast<size_t>(filled), '#') +
-           std::string(static_cast<size_t>(bar_width - filled), '.') + "] ";
+           std::string(static_cast<size_t>(bar_width - filled), '.') + "] " + line;
   }
-  line += percent;
-  if (pictures_ > 1) line += cat("  ", finished_ + 1, "/", pictures_);
-  line += cat("  ", name, estimate());
   put(terminal_ ? line : line + "\n");
   bar_ = terminal_;
 }

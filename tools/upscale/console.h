@@ -2,15 +2,17 @@
 #pragma once
 
 #include <chrono>
+#include <condition_variable>
 #include <map>
 #include <mutex>
+#include <thread>
 
 #include "runtime/base/base.h"
 
 namespace tessera::upscale {
 
-/// On a terminal one bar that is redrawn; elsewhere a plain line now and then. Messages never
-/// break into the bar.
+/// On a terminal one bar that is redrawn; elsewhere a plain line now and then, also where nothing moves, so that
+/// nobody takes long work for none. Messages never break into the bar.
 class Console {
  public:
   /// `quiet`: messages only.
@@ -18,25 +20,35 @@ class Console {
   ~Console();
 
   void message(const std::string& line);
-  /// Finished part, 0..1, of the picture of that name.
-  void progress(const std::string& name, double part);
-  void finished(const std::string& name);
+  /// Finished part, 0..1, of what the model has to do for a picture; then it is encoded and written. `id` tells
+  /// pictures of one name apart.
+  void progress(size_t id, const std::string& name, double part);
+  void finished(size_t id);
 
  private:
   using Clock = std::chrono::steady_clock;
+  struct Part {
+    std::string name;
+    double done = 0;
+    bool modelled() const { return done >= 1; }
+  };
 
+  void beat();
   void draw();
   void erase();
-  std::string estimate() const;
+  std::string time(bool only_encoding) const;
 
   std::mutex mutex_;
   const int64_t pictures_;
   const bool quiet_, terminal_;
   const Clock::time_point start_ = Clock::now();
   Clock::time_point drawn_{};
-  std::map<std::string, double> parts_;
+  std::map<size_t, Part> parts_;
   int64_t finished_ = 0;
-  bool bar_ = false;
+  bool bar_ = false, ended_ = false;
+  std::string last_;  ///< the plain line printed last
+  std::condition_variable end_;
+  std::jthread beat_;
 };
 
 }  // namespace tessera::upscale

@@ -157,9 +157,13 @@ Picture Engine::upscale(const Picture& picture, Report& report, const Progress& 
   const bool resized = std::abs(std::pow(own, rounds) - wanted) > 1e-9;
   Picture current = picture;
   fill_hidden_colors(current);
+  // Work grows with the pixels of each round's input.
+  const auto work_before = [&](int round) { return own > 1 ? std::pow(own, 2 * round) - 1 : round; };
   for (int round = 0; round < rounds; ++round) {
     const Progress part = [&](double done) {
-      if (progress) progress((round + done) / rounds);
+      if (!progress) return;
+      const double before = work_before(round), after = work_before(round + 1);
+      progress((before + (after - before) * done) / work_before(rounds));
     };
     const bool last = round + 1 == rounds;
     current = once(current, last && !resized ? picture.bits : 16, report, part);
@@ -264,7 +268,7 @@ void Engine::run_pass(const Picture& picture, Pass pass, const Windows& windows,
       in.resize(static_cast<size_t>(convention_.channels * x.size * y.size));
       fetch(picture, pass, {x.start, y.start, x.size, y.size}, in.data());
       const auto start = std::chrono::steady_clock::now();
-      run_window(in.data(), x.size, y.size, out);
+      run_window(in.data(), x.size, y.size, out, [&](double part) { progress((done + part) / total); });
       report.model_seconds += std::chrono::duration<double>(std::chrono::steady_clock::now() - start).count();
       // Result pixel (0, 0) of the window is output pixel start * scale + lost of the picture.
       const int64_t width = x.size * scale - across.lost_before - across.lost_after;
@@ -279,7 +283,7 @@ void Engine::run_pass(const Picture& picture, Pass pass, const Windows& windows,
                       kept.data() + (c * region.height + row) * region.width);
       require_finite(kept);
       sink(kept, region);
-      progress(++done / total);
+      ++done;
     }
 }
 

@@ -72,7 +72,8 @@ class Engine {
              const Region& out, Picture& result) const;
   double verify(const Picture& picture, const Windows& windows, Report& report) const;
   /// Planes in, planes out: whole window results, cropped to `lost` output pixels at every side.
-  void run_window(const float* planes, int64_t width, int64_t height, std::vector<float>& out) const;
+  void run_window(const float* planes, int64_t width, int64_t height, std::vector<float>& out,
+                  const Progress& progress) const;
   void run_model(const float* planes, int64_t width, int64_t height, std::vector<float>& out) const;
 
   const Upsampler& model_;

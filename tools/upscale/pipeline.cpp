@@ -123,7 +123,8 @@ void Pipeline::load(Item& item) const {
 
 void Pipeline::process(Item& item) const {
   const std::string name = item.job->in.filename().string();
-  const Progress progress = [&](double part) { console_.progress(name, part); };
+  const Progress progress = [&](double part) { console_.progress(item.index, name, part); };
+  progress(0);
   const auto upscale = [&](const Engine& engine) {
     *item.picture = engine.upscale(*item.picture, item.result->report, progress);
   };
@@ -213,7 +214,7 @@ std::vector<Result> Pipeline::run(const std::vector<Job>& jobs,
         for (std::vector<Item> items = written.pop_all(); !items.empty(); items = written.pop_all()) {
           publish(items);
           for (const Item& item : items) {
-            console_.finished(item.job->in.filename().string());
+            console_.finished(item.index);
             if (on_result) on_result(*item.job, *item.result);
           }
         }

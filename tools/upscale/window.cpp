@@ -85,8 +85,12 @@ void Engine::run_model(const float* planes, int64_t width, int64_t height, std::
   });
 }
 
-void Engine::run_window(const float* planes, int64_t width, int64_t height, std::vector<float>& out) const {
-  if (!options_.test_time_augmentation) return run_model(planes, width, height, out);
+void Engine::run_window(const float* planes, int64_t width, int64_t height, std::vector<float>& out,
+                        const Progress& progress) const {
+  if (!options_.test_time_augmentation) {
+    run_model(planes, width, height, out);
+    return progress(1);
+  }
   const int64_t channels = convention_.channels, scale = convention_.scale;
   const int64_t lost = std::max(convention_.lost_before, convention_.lost_after);
   const int64_t crop = lost - convention_.lost_before;
@@ -111,6 +115,7 @@ void Engine::run_window(const float* planes, int64_t width, int64_t height, std:
                     cropped.data() + (c * to_height + y) * to_width);
     turn(cropped.data(), channels, to_width, to_height, inverse(symmetry), back.data());
     for (size_t i = 0; i < out.size(); ++i) out[i] += back[i] / static_cast<float>(symmetries);
+    progress((symmetry + 1.0) / symmetries);
   }
 }
 
