@@ -7,6 +7,7 @@
 
 #include "tests/allocations.h"
 #include "tests/graph_builder.h"
+#include "tests/support.h"
 
 namespace tessera::test {
 namespace {
@@ -172,6 +173,84 @@ TEST(Executor, CutsAtDataDependentShapes) {
     if (in.as<float>()[i] > 0) expected.push_back(in.as<float>()[i]);
   const Tensor out = run_graph(b.graph, {in}, true)[0];
   EXPECT_EQ(std::vector<float>(out.as<float>(), out.as<float>() + out.type.shape.elements()), expected);
+}
+
+// The k-th cut: how many elements of the last value are not zero decides the next shape.
+Graph many_cuts(int cuts) {
+  GraphBuilder b;
+  ValueId x = b.input("x", {DType::float32, {-1}});
+  const ValueId kept = b.node("Neg", {x});
+  for (int i = 0; i < cuts; ++i) {
+    const ValueId indices = b.node("Cast", {b.node("NonZero", {x})}, {{"to", int64_t{1}}});
+    x = b.node("Reshape", {b.node("Add", {indices, indices}), b.constant({-1})});
+  }
+  b.output(x);
+  b.output(kept);
+  return b.graph;
+}
+
+TEST(Executor, SegmentsTakeMemoryInProportionToTheirNodes) {
+  const auto kept_by = [](int cuts) {
+    const Graph graph = many_cuts(cuts);
+    const auto engine = cpu_engine(true);
+    const int64_t before = living_allocations;
+    const Executor executor(graph, *engine);
+    const Tensor in = floats({5}, {1, 2, 3, 4, 5});
+    for (int round = 0; round < 2; ++round) {
+      std::vector<Datum> data(1);
+      data[0].tensor = in;
+      const auto out = executor.run(std::move(data), {});
+      EXPECT_EQ(out[0].tensor.type.shape[0], std::max<int64_t>(0, 6 - cuts));
+      EXPECT_EQ(out[1].tensor.as<float>()[4], -5);
+    }
+    return living_allocations - before;
+  };
+  const int64_t few = kept_by(50), many = kept_by(200);
+  EXPECT_LT(many, 5 * few);
+}
+
+// Each run has shapes of its own, after two cuts, and a constant of its own that is packed for a product.
+TEST(Executor, ForgetsThePlansOfShapesThatDoNotComeAgain) {
+  GraphBuilder b;
+  const ValueId x = b.input("x", {DType::float32, {-1}});
+  const ValueId first = b.input("first", {DType::int64, {1}}), second = b.input("second", {DType::int64, {2}});
+  const ValueId sum = b.node("Add", {b.node("ConstantOfShape", {first}), x});
+  const ValueId row = b.node("Unsqueeze", {b.node("Add", {sum, x}), b.constant({0})});
+  b.output(b.node("MatMul", {row, b.node("ConstantOfShape", {second})}));
+  Graph graph = b.graph;
+  optimizer::prepare(graph);
+  const auto engine = cpu_engine(true);
+  const Executor executor(graph, *engine);
+  const auto run = [&](int64_t from, int64_t to) {
+    for (int64_t i = from; i < to; ++i) {
+      const int64_t rows = 1 + i % 40, columns = 1 + i / 40;
+      std::vector<Datum> data(3);
+      data[0].tensor = Tensor::make({DType::float32, {rows}});
+      data[1].tensor = Tensor::of(std::array{rows});
+      data[2].tensor = Tensor::of(std::array{rows, columns});
+      EXPECT_EQ(executor.run(std::move(data), {})[0].tensor.type.shape, (Shape{1, columns}));
+    }
+    return living_allocations.load();
+  };
+  const int64_t early = run(0, 2000), late = run(2000, 4000);
+  EXPECT_LT(late - early, early / 4);
+}
+
+TEST(Executor, PlansTakeTurnsInOneArena) {
+  Arenas arenas;
+  const std::byte* memory = nullptr;
+  {
+    const Arenas::Loan first(arenas, 1 << 20);
+    memory = first.data();
+    const Arenas::Loan second(arenas, 1 << 20);
+    EXPECT_NE(second.data(), memory);
+  }
+  {
+    const Arenas::Loan small(arenas, 1 << 10);
+    EXPECT_EQ(small.data(), memory) << "the one used last";
+  }
+  const Arenas::Loan large(arenas, 8 << 20), rest(arenas, 1 << 20);
+  std::fill_n(large.data(), 8 << 20, std::byte(1));
 }
 
 TEST(Executor, LoopsRunTheirBodyWithCapturedValues) {

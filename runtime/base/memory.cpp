@@ -102,7 +102,8 @@ struct Recycler::Kept {
 
   void give(size_t bytes, std::shared_ptr<std::byte> memory) {
     const std::lock_guard lock(mutex);
-    if (buffers.size() < buffers.capacity()) buffers.emplace_back(bytes, std::move(memory));
+    if (buffers.size() == buffers.capacity()) buffers.erase(buffers.begin());  // the one that nobody took for longest
+    buffers.emplace_back(bytes, std::move(memory));
   }
 };
 

@@ -49,6 +49,7 @@ std::shared_ptr<const Packed> PackCache::get(const HostBackend& backend, const O
   if (!entry.packed) return nullptr;
   for (const auto& source : entry.sources) source->drop_pages();
   const std::lock_guard lock(mutex_);
+  sweep();
   return entries_.emplace(key, std::move(entry)).first->second.packed;
 }
 
@@ -57,10 +58,25 @@ std::shared_ptr<const Tensor> PackCache::aligned(const std::shared_ptr<const Ten
   const auto found = aligned_.find(constant->bytes.get());
   if (found != aligned_.end() && found->second.copy->type == constant->type) return found->second.copy;
   if (!make) return nullptr;
+  sweep();
   auto copy = std::make_shared<const Tensor>(constant->clone());
   constant->drop_pages();
   aligned_.insert_or_assign(constant->bytes.get(), Aligned{constant, copy});
   return copy;
+}
+
+// Constants that a plan found on its way go with the last plan that knows them; those of the model stay.
+void PackCache::sweep() {
+  if (entries_.size() + aligned_.size() < sweep_at_) return;
+  std::erase_if(entries_, [](const auto& item) {
+    const Entry& entry = item.second;
+    return entry.packed.use_count() == 1 && std::any_of(entry.sources.begin(), entry.sources.end(),
+                                                        [](const auto& source) { return source.use_count() == 1; });
+  });
+  std::erase_if(aligned_, [](const auto& item) {
+    return item.second.copy.use_count() == 1 && item.second.source.use_count() == 1;
+  });
+  sweep_at_ = std::max<size_t>(64, 2 * (entries_.size() + aligned_.size()));
 }
 
 int64_t PackCache::bytes() const {
@@ -70,6 +86,38 @@ int64_t PackCache::bytes() const {
   for (const auto& [key, entry] : entries_)
     for (const Tensor& tensor : entry.packed->tensors) total += tensor.type.bytes();
   return total;
+}
+
+// --- Arenas ----------------------------------------------------------------------------------
+
+Arenas::Loan::Loan(Arenas& arenas, size_t bytes) : arenas_(arenas) {
+  {
+    const std::lock_guard lock(arenas.mutex_);
+    auto& free = arenas.free_;
+    const auto smaller = [](const Arena& a, const Arena& b) { return a.bytes < b.bytes; };
+    auto best = free.end();
+    for (auto it = free.begin(); it != free.end(); ++it)
+      if (it->bytes >= bytes && (best == free.end() || it->bytes <= best->bytes)) best = it;
+    if (best != free.end()) {
+      arena_ = std::move(*best);
+      free.erase(best);
+      return;
+    }
+    // The largest is too small: the new one takes its place.
+    if (!free.empty()) free.erase(std::max_element(free.begin(), free.end(), smaller));
+  }
+  // A little more than planned: vector code may read past the last element.
+  arena_ = {bytes, allocate_lasting(bytes + 4096)};
+  if (!arena_.memory)
+    fail(Error::Kind::memory, "no memory for ", bytes >> 20, " MiB: use a smaller input or smaller tiles");
+}
+
+Arenas::Loan::~Loan() {
+  const std::lock_guard lock(arenas_.mutex_);
+  try {
+    arenas_.free_.push_back(std::move(arena_));
+  } catch (const std::bad_alloc&) {  // then it is not kept
+  }
 }
 
 // --- Plan ------------------------------------------------------------------------------------
@@ -82,7 +130,7 @@ struct Plan::Instruction {
 };
 
 struct Plan::Context {
-  std::shared_ptr<std::byte> arena;
+  std::byte* arena = nullptr;  // on loan for one run
   std::vector<View> views;
   std::vector<Tensor> strings;
 };
@@ -273,23 +321,20 @@ std::unique_ptr<Plan::Context> Plan::take_context() const {
     }
   }
   auto context = std::make_unique<Context>();
-  // A little more than planned: vector code may read past the last element.
-  context->arena = allocate_lasting(static_cast<size_t>(arena_bytes_) + 4096);
-  if (!context->arena)
-    fail(Error::Kind::memory, "no memory for ", arena_bytes_ >> 20, " MiB: use a smaller input or smaller tiles");
   for (const Type& type : storage_.strings) context->strings.push_back(Tensor::make(type));
   for (size_t i = 0; i < view_types_.size(); ++i)
     context->views.push_back({view_types_[i], nullptr, view_places_[i].plane_rows});
   return context;
 }
 
-void Plan::bind(Context& context, List<View> in, List<View> out) const {
+void Plan::bind(Context& context, std::byte* arena, List<View> in, List<View> out) const {
+  context.arena = arena;
   for (size_t i = 0; i < view_places_.size(); ++i) {
     const Place& place = view_places_[i];
     std::byte* base = nullptr;
     switch (place.where) {
       case Place::Where::nowhere: break;
-      case Place::Where::arena: base = context.arena.get(); break;
+      case Place::Where::arena: base = arena; break;
       case Place::Where::constant: base = graph_.values[place.index].constant->bytes.get(); break;
       case Place::Where::input: base = in[place.index].data; break;
       case Place::Where::output: base = out[place.index].data; break;
@@ -305,8 +350,8 @@ void Plan::run_step(const Instruction& instruction, Context& context, Threads& t
   Args args(*step.node, List<View>(first, instruction.inputs),
             List<View>(first + instruction.inputs, instruction.outputs));
   args.packed = step.packed.get();
-  args.scratch = context.arena.get() + scratch_offset_;
-  args.kept = context.arena.get() + kept_offset_ + step.kept_offset;
+  args.scratch = context.arena + scratch_offset_;
+  args.kept = context.arena + kept_offset_ + step.kept_offset;
   args.rows = rows;
   const auto& backend = *backends_[static_cast<size_t>(choices_[instruction.index].backend)];
   try {
@@ -347,9 +392,10 @@ void Plan::run_wave(const Instruction& instruction, Context& context, Threads& t
 
 void Plan::run(List<View> in, List<View> out, Threads& threads, const RunControl& control) const {
   const HeldCharge charge(arena_bytes_);
+  const Arenas::Loan arena(*options_.arenas, static_cast<size_t>(arena_bytes_));
   auto context = take_context();
-  if (options_.poison) std::memset(context->arena.get(), 0xff, static_cast<size_t>(arena_bytes_));
-  bind(*context, in, out);
+  if (options_.poison) std::memset(arena.data(), 0xff, static_cast<size_t>(arena_bytes_));
+  bind(*context, arena.data(), in, out);
   for (size_t i = 0; i < instructions_.size(); ++i) {
     control.check();
     const Instruction& instruction = instructions_[i];

@@ -27,7 +27,9 @@ class PackCache {
     std::shared_ptr<const Packed> packed;
     std::vector<std::shared_ptr<const Tensor>> sources;  // kept, so that their addresses stay theirs
   };
+  void sweep();
   mutable std::mutex mutex_;
+  size_t sweep_at_ = 64;  // entries at which those of forgotten constants are looked for
   std::map<std::string, Entry> entries_;
   struct Aligned {
     std::shared_ptr<const Tensor> source, copy;
@@ -35,12 +37,40 @@ class PackCache {
   std::map<const void*, Aligned> aligned_;
 };
 
+/// Arenas that no run uses now, for whatever plan runs next.
+class Arenas {
+ public:
+  /// An arena on loan; goes back when it is no longer needed.
+  class Loan {
+   public:
+    Loan(Arenas& arenas, size_t bytes);
+    ~Loan();
+    Loan(const Loan&) = delete;
+    Loan& operator=(const Loan&) = delete;
+    std::byte* data() const { return arena_.memory.get(); }
+
+   private:
+    friend class Arenas;
+    struct Arena {
+      size_t bytes = 0;
+      std::shared_ptr<std::byte> memory;
+    };
+    Arenas& arenas_;
+    Arena arena_;
+  };
+
+ private:
+  std::mutex mutex_;
+  std::vector<Loan::Arena> free_;  // the last one used is the last
+};
+
 struct PlanOptions {
-  int threads = 1;           ///< of a run
-  Threads* pool = nullptr;   ///< packs weights while planning; null: the calling thread does
-  int64_t memory_limit = 0;  ///< bytes of one run's arena; 0: no limit
-  bool poison = false;       ///< fill the arena with NaNs before each run (tests)
-  bool waves = true;         ///< run stretches depth first where that keeps values in near caches
+  int threads = 1;          ///< of a run
+  Threads* pool = nullptr;  ///< packs weights while planning; null: the calling thread does
+  std::shared_ptr<Arenas> arenas = std::make_shared<Arenas>();  ///< shared by copies of the options
+  int64_t memory_limit = 0;                                     ///< bytes of one run's arena; 0: no limit
+  bool poison = false;                                          ///< fill the arena with NaNs before each run (tests)
+  bool waves = true;  ///< run stretches depth first where that keeps values in near caches
 };
 
 /// What a run may be told.
@@ -82,7 +112,7 @@ class Plan {
   void place_scratch();
   void make_instructions();
   std::unique_ptr<Context> take_context() const;
-  void bind(Context& context, List<View> in, List<View> out) const;
+  void bind(Context& context, std::byte* arena, List<View> in, List<View> out) const;
   void execute(const Instruction& instruction, Context& context, Threads& threads, Profile* profile) const;
   void run_step(const Instruction& instruction, Context& context, Threads& threads, Rows rows) const;
   void run_wave(const Instruction& instruction, Context& context, Threads& threads, const RunControl& control) const;

@@ -8,10 +8,19 @@ namespace tessera {
 
 namespace {
 
-// Cached plans per graph and per cut; beyond it the oldest knowledge is forgotten.
-constexpr size_t cache_limit = 64;
+// Segments kept per graph; beyond it the one that was not used for longest is forgotten.
+constexpr size_t most_segments = 1024;
+// Nodes that are looked at for the next cut, at first.
+constexpr size_t first_look = 64;
+constexpr size_t never = ~size_t{0};
 
 void append_bytes(std::string& key, const void* data, size_t size) { key.append(static_cast<const char*>(data), size); }
+
+// Every key begins with the segment that comes before, 0 for none.
+void start_key(std::string& key, uint64_t before) {
+  key.clear();
+  append_bytes(key, &before, sizeof before);
+}
 
 void append_type(std::string& key, const Type& type) {
   key.push_back(static_cast<char>(type.dtype));
@@ -59,17 +68,18 @@ Datum datum_of(const Tensor& tensor) {
 
 // A stretch of the graph that one plan runs, and the node that the stretch ends before.
 struct Executor::Segment {
-  Graph rest;                  // the nodes after the stretch; types of all values known so far
-  std::unique_ptr<Plan> plan;  // null if the stretch is empty
+  uint64_t number = 0;
+  size_t next = 0;  // the node after the stretch
+  int needs = -1;   // its input whose value is needed; -1: it has `execute`
+  Known known;      // what is known of values that are read after the stretch: types, and values found on the way
+  std::unique_ptr<Plan> plan;            // null if the stretch is empty
+  std::vector<ValueId> inputs, outputs;  // the plan's, as ids of the whole graph
   // Where the plan uses a device: the stretch as it was before layouts were chosen, which is planned
   // for the CPU alone when the device fails.
   std::optional<Graph> head;
   mutable std::once_flag replan;
   mutable std::unique_ptr<Plan> cpu_plan;
   mutable std::atomic<const Plan*> current{nullptr};  // the plan to run: `plan`, then `cpu_plan`
-  int needs = -1;  // the input of rest.nodes[0] whose value is needed; -1: it has `execute`
-  std::map<std::string, std::shared_ptr<Segment>> next;
-  Recycler results{4};  // what the stretch gives
 };
 
 // What inference tells of the body's outputs for inputs like these; undefined where it does not get there.
@@ -121,7 +131,16 @@ class Executor::NodeFrame final : public Frame {
   const RunControl& control_;
 };
 
-Executor::Executor(const Graph& graph, const Engine& engine) : graph_(graph), engine_(engine) {}
+Executor::Executor(const Graph& graph, const Engine& engine)
+    : graph_(graph), engine_(engine), maker_(graph.values.size(), never), last_reader_(graph.values.size()) {
+  for (size_t i = 0; i < graph.nodes.size(); ++i) {
+    for (const ValueId id : reads(graph.nodes[i])) last_reader_[id] = i;
+    for (const ValueId id : graph.nodes[i].out)
+      if (id != absent) maker_[id] = i;
+  }
+  for (const ValueId id : graph.outputs) last_reader_[id] = graph.nodes.size();
+}
+
 Executor::~Executor() = default;
 
 const Executor& Executor::subgraph(const Graph& graph) const {
@@ -132,49 +151,101 @@ const Executor& Executor::subgraph(const Graph& graph) const {
 }
 
 Datum Executor::value_of(const Segment& segment, const std::vector<Datum>& values, ValueId id) const {
-  const Value& value = segment.rest.values[id];
-  return value.constant ? datum_of(value.constant->aligned()) : values[id];
+  const auto known = segment.known.find(id);
+  const auto& constant = known == segment.known.end() ? graph_.values[id].constant : known->second.constant;
+  return constant ? datum_of(constant->aligned()) : values[id];
 }
 
-// Infers as far as it goes, plans that stretch, and keeps the rest.
-std::shared_ptr<Executor::Segment> Executor::build(Graph rest, bool first) const {
-  auto segment = std::make_shared<Segment>();
-  const Stop stop = infer_types(rest);
-  segment->needs = stop.needs;
+// The graph's inputs, then its captures.
+ValueId Executor::input(size_t i) const {
+  return i < graph_.inputs.size() ? graph_.inputs[i] : graph_.captures[i - graph_.inputs.size()].second;
+}
 
-  Graph head = rest;
-  head.nodes.resize(stop.node);
-  rest.nodes.erase(rest.nodes.begin(), rest.nodes.begin() + static_cast<ptrdiff_t>(stop.node));
+bool Executor::is_whole(const Segment& segment) const { return segment.next == graph_.nodes.size(); }
 
-  std::set<ValueId> made, read, needed(rest.outputs.begin(), rest.outputs.end());
-  for (const Node& node : rest.nodes)
-    for (const ValueId id : reads(node)) needed.insert(id);
-  head.inputs.clear();
-  head.outputs.clear();
-  for (const Node& node : head.nodes) {
-    for (const ValueId id : node.in)
-      if (id != absent && !made.contains(id) && !head.values[id].constant && read.insert(id).second)
-        head.inputs.push_back(id);
-    made.insert(node.out.begin(), node.out.end());
+// Nodes [begin, end) as a graph of their own, of whose values `ids` are the ids in the whole graph. From the first
+// node on it is the whole graph, ids and all.
+Graph Executor::cut_out(size_t begin, size_t end, const Known& known, std::vector<ValueId>& ids) const {
+  ids.clear();
+  if (begin == 0) {
+    Graph whole = graph_;
+    for (const auto& [id, value] : known) whole.values[id] = value;
+    for (ValueId id = 0; id < whole.values.size(); ++id) ids.push_back(id);
+    return whole;
   }
-  for (const ValueId id : made)
-    if (needed.contains(id)) head.outputs.push_back(id);
+  Graph part;
+  std::unordered_map<ValueId, ValueId> own;
+  const auto take = [&](ValueId& id) {
+    if (id == absent) return;
+    const auto [place, added] = own.try_emplace(id, static_cast<ValueId>(ids.size()));
+    if (added) {
+      const auto found = known.find(id);
+      part.add_value(found == known.end() ? graph_.values[id] : found->second);
+      ids.push_back(id);
+    }
+    id = place->second;
+  };
+  for (size_t i = begin; i < end; ++i) {
+    Node& node = part.nodes.emplace_back(graph_.nodes[i]);
+    std::for_each(node.in.begin(), node.in.end(), take);
+    std::for_each(node.out.begin(), node.out.end(), take);
+  }
+  return part;
+}
 
-  if (first && rest.nodes.empty()) {
+// Infers as far as it goes, plans that stretch, and keeps what is known for the rest.
+std::shared_ptr<Executor::Segment> Executor::build(size_t begin, Known known) const {
+  const size_t all = graph_.nodes.size();
+  size_t end = begin ? std::min(all, begin + first_look) : all;
+  std::vector<ValueId> ids;
+  Graph stretch = cut_out(begin, end, known, ids);
+  Stop stop = infer_types(stretch);
+  while (end < all && stop.node == stretch.nodes.size()) {
+    end = std::min(all, begin + 2 * (end - begin));
+    stretch = cut_out(begin, end, known, ids);
+    stop = infer_types(stretch);
+  }
+  auto segment = std::make_shared<Segment>();
+  segment->next = end - (stretch.nodes.size() - stop.node);
+  segment->needs = stop.needs;
+  for (size_t i = 0; i < ids.size(); ++i) {
+    const ValueId id = ids[i];
+    const bool made = maker_[id] != never && maker_[id] >= begin && maker_[id] < segment->next;
+    if (made || known.contains(id)) known[id] = stretch.values[i];
+  }
+  std::erase_if(known, [&](const auto& value) { return last_reader_[value.first] < segment->next; });
+  segment->known = std::move(known);
+  take_stretch(*segment, begin, std::move(stretch), stop.node, ids);
+  return segment;
+}
+
+// Plans the first nodes of a stretch that was cut out.
+void Executor::take_stretch(Segment& segment, size_t begin, Graph head, size_t nodes, List<ValueId> ids) const {
+  head.nodes.resize(nodes);
+  if (begin == 0 && is_whole(segment)) {
     // No cut: inputs and outputs are the graph's own, in its order, so that a caller's
     // buffers can be bound directly.
-    head.inputs = rest.inputs;
-    for (const auto& [outer, inner] : rest.captures) head.inputs.push_back(inner);
-    head.outputs = rest.outputs;
+    for (const auto& [outer, inner] : head.captures) head.inputs.push_back(inner);
+  } else {
+    if (head.nodes.empty()) return;
+    std::set<ValueId> made, read;
+    head.inputs.clear();
+    head.outputs.clear();
+    for (const Node& node : head.nodes) {
+      for (const ValueId id : node.in)
+        if (id != absent && !made.contains(id) && !head.values[id].constant && read.insert(id).second)
+          head.inputs.push_back(id);
+      made.insert(node.out.begin(), node.out.end());
+    }
+    for (const ValueId id : made)
+      if (id != absent && last_reader_[ids[id]] >= segment.next) head.outputs.push_back(id);
   }
-  if (!head.nodes.empty() || rest.nodes.empty()) {
-    if (engine_.backends.size() > 1) segment->head = head;
-    segment->plan = plan(std::move(head), false);
-    if (!segment->plan->uses_device()) segment->head.reset();
-    segment->current = segment->plan.get();
-  }
-  segment->rest = std::move(rest);
-  return segment;
+  for (const ValueId id : head.inputs) segment.inputs.push_back(ids[id]);
+  for (const ValueId id : head.outputs) segment.outputs.push_back(ids[id]);
+  if (engine_.backends.size() > 1) segment.head = head;
+  segment.plan = plan(std::move(head), false);
+  if (!segment.plan->uses_device()) segment.head.reset();
+  segment.current = segment.plan.get();
 }
 
 // The CPU takes over where a device cannot run the stretch as it is.
@@ -207,45 +278,48 @@ std::unique_ptr<Plan> Executor::plan(Graph head, bool cpu_only) const {
 
 std::shared_ptr<Executor::Segment> Executor::find_segment(const std::string& key) const {
   const std::lock_guard lock(mutex_);
-  const auto found = segments_.find(key);
-  return found == segments_.end() ? nullptr : found->second;
+  const auto found = by_key_.find(key);
+  if (found == by_key_.end()) return nullptr;
+  kept_.splice(kept_.begin(), kept_, found->second);
+  return found->second->segment;
+}
+
+// Another thread may have been first.
+std::shared_ptr<Executor::Segment> Executor::keep_segment(const std::string& key,
+                                                          std::shared_ptr<Segment> segment) const {
+  Kept forgotten;  // is destroyed outside the lock
+  const std::lock_guard lock(mutex_);
+  if (const auto found = by_key_.find(key); found != by_key_.end()) return found->second->segment;
+  segment->number = ++segments_;
+  kept_.push_front({key, segment});
+  by_key_.emplace(kept_.front().key, kept_.begin());
+  if (kept_.size() > most_segments) {
+    by_key_.erase(kept_.back().key);
+    forgotten = std::move(kept_.back());
+    kept_.pop_back();
+  }
+  return segment;
 }
 
 std::shared_ptr<Executor::Segment> Executor::first_segment(List<Type> in, List<Kind> kinds) const {
   std::string key;
+  start_key(key, 0);
   for (size_t i = 0; i < in.size(); ++i) {
     key.push_back(static_cast<char>(kinds.empty() ? Kind::tensor : kinds[i]));
     append_type(key, in[i]);
   }
   if (auto known = find_segment(key)) return known;
-  Graph graph = graph_;
+  Known known;
   for (size_t i = 0; i < in.size(); ++i) {
-    const ValueId id = i < graph.inputs.size() ? graph.inputs[i] : graph.captures[i - graph.inputs.size()].second;
-    set_type(graph.values[id], kinds.empty() ? Kind::tensor : kinds[i], in[i]);
+    Value& value = known[input(i)] = graph_.values[input(i)];
+    set_type(value, kinds.empty() ? Kind::tensor : kinds[i], in[i]);
   }
-  auto segment = build(std::move(graph), true);
-  const std::lock_guard lock(mutex_);
-  if (segments_.size() >= cache_limit) segments_.clear();
-  return segments_.emplace(key, std::move(segment)).first->second;
-}
-
-std::shared_ptr<Executor::Segment> Executor::next_segment(Segment& from, const std::string& key,
-                                                          const std::function<void(Graph&)>& learn) const {
-  {
-    const std::lock_guard lock(mutex_);
-    if (const auto found = from.next.find(key); found != from.next.end()) return found->second;
-  }
-  Graph rest = from.rest;
-  learn(rest);
-  auto segment = build(std::move(rest), false);
-  const std::lock_guard lock(mutex_);
-  if (from.next.size() >= cache_limit) from.next.clear();
-  return from.next.emplace(key, std::move(segment)).first->second;
+  return keep_segment(key, build(0, std::move(known)));
 }
 
 std::shared_ptr<const Plan> Executor::first_plan(List<Type> in, bool* whole) const {
   auto segment = first_segment(in, {});
-  *whole = segment->rest.nodes.empty();
+  *whole = is_whole(*segment);
   const Plan* plan = segment->plan.get();
   return {std::move(segment), plan};
 }
@@ -269,20 +343,29 @@ void Executor::run_stretch(const Segment& segment, std::vector<Datum>& values, c
   if (!segment.plan) return;
   const Graph& graph = segment.plan->graph();
   std::vector<View> in, out;
-  for (const ValueId id : graph.inputs)
-    in.push_back(graph.values[id].constant ? graph.values[id].constant->view() : values[id].tensor.view());
+  for (size_t i = 0; i < segment.inputs.size(); ++i) {
+    const auto& constant = graph.values[graph.inputs[i]].constant;
+    in.push_back(constant ? constant->view() : values[segment.inputs[i]].tensor.view());
+  }
   std::vector<Tensor> results;
   for (const ValueId id : graph.outputs) {
-    results.push_back(Tensor::make_from(segment.results, graph.values[id].type));
+    results.push_back(Tensor::make_from(engine_.results, graph.values[id].type));
     out.push_back(results.back().view());
   }
   run_plan(segment, in, out, control);
-  for (size_t i = 0; i < results.size(); ++i) values[graph.outputs[i]] = datum_of(results[i]);
+  for (size_t i = 0; i < results.size(); ++i) values[segment.outputs[i]] = datum_of(results[i]);
+  let_go(segment.inputs, segment.next, values);
+}
+
+// Drops the values that nobody reads from node `next` on.
+void Executor::let_go(List<ValueId> ids, size_t next, std::vector<Datum>& values) const {
+  for (const ValueId id : ids)
+    if (id != absent && last_reader_[id] < next) values[id] = {};
 }
 
 bool Executor::run_into(List<View> in, List<View> out, const RunControl& control) const {
   thread_local std::string key;
-  key.clear();
+  start_key(key, 0);
   for (const View& view : in) {
     key.push_back(static_cast<char>(Kind::tensor));
     append_type(key, view.type);
@@ -293,7 +376,7 @@ bool Executor::run_into(List<View> in, List<View> out, const RunControl& control
     for (const View& view : in) types.push_back(view.type);
     segment = first_segment(types, {});
   }
-  if (!segment->rest.nodes.empty()) return false;
+  if (!is_whole(*segment)) return false;
   const Graph& graph = segment->plan->graph();
   for (size_t i = 0; i < out.size(); ++i)
     if (out[i].type != graph.values[graph.outputs[i]].type)
@@ -312,35 +395,49 @@ std::vector<Datum> Executor::run_node(const Segment& segment, const Node& node, 
     node.op->execute(frame);
   } catch (const Error& error) {
     if (error.kind() == Error::Kind::cancelled) throw;
-    fail_in_node(error, segment.rest, node);
+    fail_at(segment, error);
   }
   return std::move(frame.out);
 }
 
-// Runs the node that the segment ended before, or learns the value that it needs.
-std::shared_ptr<Executor::Segment> Executor::pass_cut(Segment& segment, std::vector<Datum>& values,
+// Adds the node that the segment ended before, and what is known of its inputs.
+void Executor::fail_at(const Segment& segment, const Error& error) const {
+  Graph graph = graph_;
+  for (const auto& [id, value] : segment.known) graph.values[id] = value;
+  fail_in_node(error, graph, graph.nodes[segment.next]);
+}
+
+// Runs the node that the segment ended before, or learns the value that it needs; what comes next depends on that.
+std::shared_ptr<Executor::Segment> Executor::pass_cut(const Segment& segment, std::vector<Datum>& values,
                                                       const RunControl& control) const {
-  const Node& node = segment.rest.nodes.front();
+  const Node& node = graph_.nodes[segment.next];
   std::string key;
+  start_key(key, segment.number);
   if (segment.needs >= 0 && !node.op->execute) {
     const ValueId id = node.in[static_cast<size_t>(segment.needs)];
     const Tensor value = values[id].tensor.clone();
-    if (value.type.dtype == DType::string) fail(Error::Kind::unsupported, "a shape that depends on strings");
+    if (value.type.dtype == DType::string)
+      fail_at(segment, Error(Error::Kind::unsupported, "a shape that depends on strings"));
     append_bytes(key, value.bytes.get(), static_cast<size_t>(value.type.bytes()));
-    return next_segment(segment, key,
-                        [&](Graph& rest) { rest.values[id].constant = std::make_shared<const Tensor>(value); });
+    if (auto next = find_segment(key)) return next;
+    Known known = segment.known;
+    known.at(id).constant = std::make_shared<const Tensor>(value);
+    return keep_segment(key, build(segment.next, std::move(known)));
   }
-  if (!node.op->execute) fail_in_node(Error(Error::Kind::type, "an input is not a tensor"), segment.rest, node);
+  if (!node.op->execute) fail_at(segment, Error(Error::Kind::type, "an input is not a tensor"));
   std::vector<Datum> results = run_node(segment, node, values, control);
   for (const Datum& datum : results) append_datum_type(key, datum);
-  const std::vector<ValueId> out = node.out;
-  for (size_t i = 0; i < out.size(); ++i)
-    if (out[i] != absent) values[out[i]] = results[i];
-  return next_segment(segment, key, [&](Graph& rest) {
-    rest.nodes.erase(rest.nodes.begin());
-    for (size_t i = 0; i < out.size(); ++i)
-      if (out[i] != absent) set_type(rest.values[out[i]], results[i].kind, results[i].tensor.type);
-  });
+  for (size_t i = 0; i < results.size(); ++i)
+    if (node.out[i] != absent) values[node.out[i]] = results[i];
+  let_go(reads(node), segment.next + 1, values);
+  if (auto next = find_segment(key)) return next;
+  Known known = segment.known;
+  for (size_t i = 0; i < results.size(); ++i) {
+    if (node.out[i] == absent) continue;
+    Value& value = known[node.out[i]] = graph_.values[node.out[i]];
+    set_type(value, results[i].kind, results[i].tensor.type);
+  }
+  return keep_segment(key, build(segment.next + 1, std::move(known)));
 }
 
 std::vector<Datum> Executor::run(std::vector<Datum> in, const RunControl& control) const {
@@ -351,15 +448,11 @@ std::vector<Datum> Executor::run(std::vector<Datum> in, const RunControl& contro
     kinds.push_back(datum.kind);
   }
   auto segment = first_segment(types, kinds);
-  std::vector<Datum> values(segment->rest.values.size());
-  for (size_t i = 0; i < in.size(); ++i) {
-    const ValueId id = i < graph_.inputs.size() ? graph_.inputs[i] : graph_.captures[i - graph_.inputs.size()].second;
-    values[id] = std::move(in[i]);
-  }
+  std::vector<Datum> values(graph_.values.size());
+  for (size_t i = 0; i < in.size(); ++i) values[input(i)] = std::move(in[i]);
   run_stretch(*segment, values, control);
-  while (!segment->rest.nodes.empty()) {
+  while (!is_whole(*segment)) {
     segment = pass_cut(*segment, values, control);
-    values.resize(std::max(values.size(), segment->rest.values.size()));
     run_stretch(*segment, values, control);
   }
   std::vector<Datum> out;

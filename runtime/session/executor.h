@@ -1,9 +1,12 @@
 // Executor: runs one graph, whatever it needs. A graph whose shapes follow from its inputs' shapes
 // is one Plan. Where a shape depends on data, or an operator is control flow, the graph is cut
-// into segments, each with its Plan; what was learned at a cut selects the next segment.
+// into segments, each with its Plan; what was learned at a cut selects the next segment. What a
+// segment takes, in memory and in time to plan, is in proportion to its own nodes.
 #pragma once
 
-#include <functional>
+#include <list>
+#include <string_view>
+#include <unordered_map>
 
 #include "optimizer/optimizer.h"
 #include "runtime/plan/plan.h"
@@ -16,6 +19,7 @@ struct Engine {
   std::unique_ptr<Threads> threads;
   mutable PackCache packs;
   PlanOptions plan;
+  Recycler results{8};  ///< what the runs' stretches give
   bool optimize = true;
   bool whole_on_device = false;  ///< use a device only for graphs that it can run from end to end
 };
@@ -40,24 +44,41 @@ class Executor {
  private:
   struct Segment;
   class NodeFrame;
-  std::shared_ptr<Segment> build(Graph rest, bool first) const;
+  using Known = std::map<ValueId, Value>;
+  std::shared_ptr<Segment> build(size_t begin, Known known) const;
+  Graph cut_out(size_t begin, size_t end, const Known& known, std::vector<ValueId>& ids) const;
+  void take_stretch(Segment& segment, size_t begin, Graph stretch, size_t nodes, List<ValueId> ids) const;
   std::unique_ptr<Plan> plan(Graph head, bool cpu_only) const;
   std::shared_ptr<Segment> first_segment(List<Type> in, List<Kind> kinds) const;
   std::shared_ptr<Segment> find_segment(const std::string& key) const;
+  std::shared_ptr<Segment> keep_segment(const std::string& key, std::shared_ptr<Segment> segment) const;
   void run_plan(const Segment& segment, List<View> in, List<View> out, const RunControl& control) const;
-  std::shared_ptr<Segment> next_segment(Segment& from, const std::string& key,
-                                        const std::function<void(Graph&)>& learn) const;
   void run_stretch(const Segment& segment, std::vector<Datum>& values, const RunControl& control) const;
-  std::shared_ptr<Segment> pass_cut(Segment& segment, std::vector<Datum>& values, const RunControl& control) const;
+  std::shared_ptr<Segment> pass_cut(const Segment& segment, std::vector<Datum>& values,
+                                    const RunControl& control) const;
   std::vector<Datum> run_node(const Segment& segment, const Node& node, const std::vector<Datum>& values,
                               const RunControl& control) const;
+  [[noreturn]] void fail_at(const Segment& segment, const Error& error) const;
+  void let_go(List<ValueId> ids, size_t next, std::vector<Datum>& values) const;
   const Executor& subgraph(const Graph& graph) const;
   Datum value_of(const Segment& segment, const std::vector<Datum>& values, ValueId id) const;
+  ValueId input(size_t i) const;
+  bool is_whole(const Segment& segment) const;
 
   const Graph& graph_;
   const Engine& engine_;
+  /// Of each value: the node that makes it, and the last one that reads it; behind all nodes for an output. No node
+  /// for inputs and constants.
+  std::vector<size_t> maker_, last_reader_;
   mutable std::mutex mutex_;
-  mutable std::map<std::string, std::shared_ptr<Segment>> segments_;
+  // Plans made so far, the one used last first, by what was known before.
+  struct Kept {
+    std::string key;
+    std::shared_ptr<Segment> segment;
+  };
+  mutable std::list<Kept> kept_;
+  mutable std::unordered_map<std::string_view, std::list<Kept>::iterator> by_key_;
+  mutable uint64_t segments_ = 0;
   mutable std::map<const Graph*, std::unique_ptr<Executor>> subgraphs_;
 };
 

@@ -189,6 +189,7 @@ std::shared_ptr<const Executor> Session::Impl::executor_with(const std::vector<b
     if (given[i]) ids.push_back(default_ids[i]);
   const auto graph = std::make_shared<Graph>(with_inputs(as_loaded, ids));
   prepare(*graph);
+  check_cancelled();  // then not all is prepared
   if (with_given.size() >= most) with_given.clear();
   const std::shared_ptr<const Executor> made(new Executor(*graph, engine), [graph](const Executor* e) { delete e; });
   return with_given.emplace(given, made).first->second;
