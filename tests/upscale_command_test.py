@@ -119,6 +119,30 @@ class Upscale(unittest.TestCase):
         self.assertIn(b"out: cannot be written to: Permission denied", done.stderr)
         self.assertNotIn(b"model", done.stderr, "a model was opened before")
 
+    def test_one_reason_for_all_is_told_once(self):
+        self.make("in/b.png")
+        (self.path / "out").mkdir()
+        (self.path / "out").chmod(0o555)
+        self.assertEqual(self.run_closed("in", "-o", "out", code=1).stderr.count(b"Permission denied"), 1)
+
+    def test_a_redirected_source_is_not_replaced(self):
+        with open(self.path / "in/a.png", "rb") as source:
+            self.assertIn(b"--overwrite", self.run_it("-", "-o", "in/a.png", code=2, stdin=source).stderr)
+
+    def test_what_is_said_beside_pixels_is_kept_or_told(self):
+        chunks = [(b"cICP", bytes([9, 16, 0, 1])), (b"pHYs", struct.pack(">IIB", 11811, 11811, 1)),
+                  (b"tEXt", b"parameters\0a prompt"), (b"iTXt", b"XML:com.adobe.xmp\0\0\0\0\0<x:xmpmeta/>")]
+        self.make("in/a.png", png(before=b"".join(chunk(*c) for c in chunks)))
+        self.assertEqual(self.run_it("in/a.png", "-o", "o.png", "-q").stderr, b"")
+        result = (self.path / "o.png").read_bytes()
+        for c in chunks:
+            self.assertIn(chunk(*c), result)
+        error = self.run_it("in/a.png", "-o", "o.jpg", "-q").stderr
+        self.assertIn(b"cICP", error)
+        result = (self.path / "o.jpg").read_bytes()
+        for part in [b"JFIF\0\1\1\1\1\x2c\1\x2c", b"parameters: a prompt", b"http://ns.adobe.com/xap/1.0/\0<x:xmpmeta/>"]:
+            self.assertIn(part, result)
+
     def test_permissions_are_kept(self):
         for mode in [0o600, 0o640, 0o444]:
             (self.path / "in/a.png").chmod(mode)
@@ -140,7 +164,8 @@ class Upscale(unittest.TestCase):
         for i in range(30):
             self.make(f"many/{i:02}.png", png(150, 120))
             self.make(f"out/{i:02}.png", b"old")
-        process = subprocess.Popen([TESSERA, "upscale", "many", "-o", "out", "-q"], cwd=self.path)
+        process = subprocess.Popen([TESSERA, "upscale", "many", "-o", "out", "-q"], cwd=self.path,
+                                   stderr=subprocess.DEVNULL)
         time.sleep(seconds)
         process.send_signal(number)
         code = process.wait(60)

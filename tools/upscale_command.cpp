@@ -286,7 +286,7 @@ void add_options(CLI::App& sub, UpscaleCommand& c) {
   sub.add_flag("--full-names", c.job.full_names, "In folders a.jpg becomes a.jpg.png, not a.png");
   sub.add_flag("--resume", c.job.resume, "Leave out results that are there already");
   sub.add_flag("--overwrite", c.job.overwrite, "A result may replace its own source");
-  sub.add_option("--quality", c.pipeline.encode.quality, "0..100 for JPEG (95) and WebP (lossless)")
+  sub.add_option("--quality", c.pipeline.encode.quality, "0..100 for JPEG (95) and WebP (lossless, which takes longer)")
       ->type_name("Q")
       ->check(CLI::Range(0, 100));
   sub.add_option("--alpha", c.alpha, "Transparency by the model or bicubic (model)")

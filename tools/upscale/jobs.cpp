@@ -26,6 +26,12 @@ struct File {
     else if (::stat(path.c_str(), &status) != 0)
       error = errno;
   }
+  /// What a job reads, which for "-" may be a file as well.
+  static File source(const fs::path& path) {
+    File file(path);
+    if (path == standard_stream && ::fstat(STDIN_FILENO, &file.status) == 0) file.error = 0;
+    return file;
+  }
   std::pair<dev_t, ino_t> identity() const { return {status.st_dev, status.st_ino}; }
   bool exists() const { return error == 0; }
   bool regular() const { return exists() && S_ISREG(status.st_mode); }
@@ -66,6 +72,12 @@ class Lister {
     forbid_shared_results();
     forbid_lost_sources();
     for (Job& job : jobs_) keep(std::move(job));
+    // One reason for all is told once.
+    const auto& failures = list_.failures;
+    const auto same = [&](const Failure& failure) { return failure.error == failures[0].error; };
+    if (failures.size() > 1 && list_.jobs.empty() && !list_.present &&
+        std::all_of(failures.begin(), failures.end(), same))
+      fail(Error::Kind::file, failures[0].error);
     return std::move(list_);
   }
 
@@ -135,7 +147,7 @@ void Lister::forbid_shared_results() {
     fs::path real = fs::weakly_canonical(job.out, error);
     const auto [at, is_new] = by_path.emplace(error ? job.out : std::move(real), &job);
     if (!is_new) {
-      const File first(at->second->in), second(job.in);
+      const File first = File::source(at->second->in), second = File::source(job.in);
       // One source given twice is made once.
       again[i] = first.exists() && second.exists() && first.identity() == second.identity();
       if (!again[i]) clash(*at->second, job);
@@ -154,13 +166,13 @@ void Lister::forbid_shared_results() {
 void Lister::forbid_lost_sources() const {
   std::map<std::pair<dev_t, ino_t>, const Job*> sources;
   for (const Job& job : jobs_)
-    if (const File file(job.in); file.regular()) sources.emplace(file.identity(), &job);
+    if (const File file = File::source(job.in); file.regular()) sources.emplace(file.identity(), &job);
   for (const Job& job : jobs_) {
     const File file(job.out);
     if (!file.regular()) continue;
     const auto found = sources.find(file.identity());
     if (found == sources.end()) continue;
-    const File own(job.in);
+    const File own = File::source(job.in);
     if (!own.exists() || own.identity() != file.identity())
       fail(Error::Kind::usage, found->second->in.string(), " would be replaced by the result of ", job.in.string(),
            ": nothing was done; choose another output");
@@ -187,7 +199,7 @@ void Lister::keep(Job job) {
     if (!obstacle.empty()) return fail_at(job.in, obstacle);
   }
   job.write.replace = something_is_at(job.out);
-  if (const File source(job.in); source.regular()) job.write.mode = source.status.st_mode & 0777;
+  if (const File source = File::source(job.in); source.regular()) job.write.mode = source.status.st_mode & 0777;
   list_.jobs.push_back(std::move(job));
 }
 
