@@ -205,6 +205,16 @@ TEST_F(UpscaleFiles, what_cannot_be_written_is_known_at_once) {
   }
 }
 
+TEST_F(UpscaleFiles, links_to_nothing_fail_where_they_look_like_pictures) {
+  make(in / "a.png");
+  fs::create_symlink("nothing", in / "b.png");
+  fs::create_symlink("nothing", in / "lock");
+  const JobList list = list_jobs({in}, out, {});
+  EXPECT_EQ(list.jobs.size(), 1u);
+  EXPECT_EQ(list.failures.size(), 1u);
+  EXPECT_EQ(list.notes.size(), 1u);
+}
+
 TEST_F(UpscaleFiles, closed_folders_are_known_at_once) {
   if (::geteuid() == 0) GTEST_SKIP() << "skipped: no folder is closed to the superuser";
   make(in / "a.png");

@@ -135,7 +135,7 @@ void cmyk_to_rgb(Picture& picture, bool inverted) {
         out[3 * i + c] = static_cast<uint8_t>((color * black + 127) / 255);
       }
   }
-  static_cast<Metadata&>(rgb) = std::move(picture);
+  static_cast<Metadata&>(rgb) = picture;
   rgb.icc.clear();
   rgb.notes = std::move(picture.notes);
   rgb.notes.push_back(managed ? "CMYK was converted to sRGB through its own profile"

@@ -113,7 +113,8 @@ void Lister::walk(const fs::path& in, const fs::path& out) {
   for (const fs::path& path : entries) {
     if (path.filename().string().starts_with('.')) continue;
     const File file(path);
-    if (!file.exists()) {
+    const bool picture = format_of(path.extension().string()).has_value();
+    if (!file.exists() && (picture || file.error == EACCES)) {
       fail_at(path, cat(path.string(), ": cannot be opened: ", std::strerror(file.error)));
     } else if (file.folder()) {
       if (!options_.recursive) continue;
@@ -121,7 +122,7 @@ void Lister::walk(const fs::path& in, const fs::path& out) {
         list_.notes.push_back(cat(path.string(), ": skipped, a link to a folder"));
       else if (!fs::equivalent(path, out_, error))  // the results may lie inside of the sources; they are not sources
         walk(path, out / path.filename());
-    } else if (!file.regular() || !format_of(path.extension().string())) {
+    } else if (!file.regular() || !picture) {
       list_.notes.push_back(cat(path.string(), ": skipped, not a PNG, JPEG or WebP file"));
     } else {
       add_picture(path, out);
@@ -144,8 +145,8 @@ void Lister::forbid_shared_results() {
     const Job& job = jobs_[i];
     if (job.out == standard_stream) continue;
     std::error_code error;
-    fs::path real = fs::weakly_canonical(job.out, error);
-    const auto [at, is_new] = by_path.emplace(error ? job.out : std::move(real), &job);
+    const fs::path real = fs::weakly_canonical(job.out, error);
+    const auto [at, is_new] = by_path.emplace(error ? job.out : real, &job);
     if (!is_new) {
       const File first = File::source(at->second->in), second = File::source(job.in);
       // One source given twice is made once.
