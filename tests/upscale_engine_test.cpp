@@ -36,7 +36,8 @@ struct Blur : Upsampler {
   List<Port> outputs() const override { return ports; }
   int64_t extent(int64_t in) const { return in * scale - 2 * lost - lost_end; }
 
-  Type output_type(const Type& input) const override {
+  std::vector<Type> output_types(const Type& input) const override { return {output_type(input)}; }
+  virtual Type output_type(const Type& input) const {
     const int64_t height = input.shape[packed ? 1 : 2], width = input.shape[packed ? 2 : 3];
     if (input.shape[packed ? 3 : 1] != channels) fail(Error::Kind::shape, "wrong channels");
     if (width % multiple || height % multiple) fail(Error::Kind::shape, "not a multiple of ", multiple);
@@ -47,7 +48,7 @@ struct Blur : Upsampler {
         Layout::row_major};
   }
 
-  Tensor run(const Tensor& input) const override {
+  std::vector<Tensor> run(const Tensor& input) const override {
     ++runs;
     const Type type = output_type(input.type);
     seen.push_back(input.type.shape);
@@ -57,6 +58,7 @@ struct Blur : Upsampler {
       if (runs % 2) throw std::bad_alloc();
       fail(Error::Kind::memory, "a run needs too much");
     }
+    const std::vector<double> samples = test::elements(input);
     const auto index = [&](int64_t c, int64_t y, int64_t x, int64_t h, int64_t w) {
       return packed ? (y * w + x) * channels + c : (c * h + y) * w + x;
     };
@@ -68,7 +70,7 @@ struct Blur : Upsampler {
           for (int64_t dy = -radius; dy <= radius; ++dy)
             for (int64_t dx = -radius; dx <= radius; ++dx) {
               if (y + dy < 0 || y + dy >= height || x + dx < 0 || x + dx >= width) continue;
-              sum += static_cast<float>(element_as_double(input.view(), index(c, y + dy, x + dx, height, width)));
+              sum += static_cast<float>(samples[static_cast<size_t>(index(c, y + dy, x + dx, height, width))]);
             }
           const float phase = 1.0f + 0.01f * static_cast<float>((ox + lost) % scale);
           float result = sum * in_factor * factor * phase / static_cast<float>((2 * radius + 1) * (2 * radius + 1));
@@ -76,7 +78,7 @@ struct Blur : Upsampler {
           set_element(output.view(), index(c, oy, ox, extent(height), extent(width)), result);
         }
     if (spoil != 0) set_element(output.view(), 0, spoil);
-    return output;
+    return {output};
   }
   int64_t run_bytes(const Type& input) const override { return input.bytes() * 100; }
 };
@@ -145,13 +147,14 @@ TEST(UpscaleEngine, tiles_and_the_whole_have_the_same_bits) {
       model.lost = lost;
       const Picture picture = noise(151, 97, 3, 16);
       const Picture whole = upscale_with(model, picture);
-      model.seen.clear();
-      const Picture tiled = upscale_with(model, picture, tiles(32, 5));
+      Report report;
+      const Picture tiled = Engine(model, tiles(32, 5)).upscale(picture, report);
       EXPECT_EQ(whole.samples, tiled.samples);
       EXPECT_EQ(whole.width, 302);
       EXPECT_EQ(whole.height, 194);
-      for (size_t i = 2; i < model.seen.size(); ++i) EXPECT_EQ(model.seen[i], model.seen[1]);
-      EXPECT_GT(model.seen.size(), 6u);
+      EXPECT_GT(report.windows, 6);
+      for (int64_t i = 1; i < report.windows; ++i)
+        EXPECT_EQ(model.seen[model.seen.size() - static_cast<size_t>(i)], model.seen.back());
     }
 }
 
@@ -185,7 +188,7 @@ TEST(UpscaleConvention, is_found_from_the_model) {
           EXPECT_EQ(found.channels, channels);
           EXPECT_EQ(found.in.channel, packed ? 3 : 1);
           EXPECT_EQ(found.multiple, multiple);
-          EXPECT_EQ(found.out_top, 1);
+          EXPECT_EQ(found.out_levels[0].white, 1);
         }
 }
 
@@ -212,20 +215,199 @@ TEST(UpscaleConvention, sees_lost_borders_and_fixed_sizes) {
 TEST(UpscaleConvention, sees_where_white_is) {
   Blur model;
   model.factor = 255;
-  EXPECT_EQ(discover(model).out_top, 255);
+  EXPECT_EQ(discover(model).out_levels[0].white, 255);
   model.in_factor = 1.0f / 255;
   model.factor = 1;
-  EXPECT_EQ(discover(model).in_top, 255);
-  EXPECT_EQ(discover(model).out_top, 1);
+  EXPECT_EQ(discover(model).in_levels[0].white, 255);
+  EXPECT_EQ(discover(model).out_levels[0].white, 1);
   model.in_factor = 1;
   model.steps = 4;  // a quantised model of 0..255 sees nothing of 0..1
-  EXPECT_EQ(discover(model).in_top, 255);
-  EXPECT_EQ(discover(model).out_top, 255);
+  EXPECT_EQ(discover(model).in_levels[0].white, 255);
+  EXPECT_EQ(discover(model).out_levels[0].white, 255);
   model.steps = 0;
   model.dtype = DType::uint8;
-  EXPECT_EQ(discover(model).in_top, 255);
-  EXPECT_EQ(discover(model).out_top, 255);
-  EXPECT_EQ(discover(model, 1).in_top, 1);
+  EXPECT_EQ(discover(model).in_levels[0].white, 255);
+  EXPECT_EQ(discover(model).out_levels[0].white, 255);
+  EXPECT_EQ(discover(model, {.in = {{0, 1}}}).in_levels[0].white, 1);
+}
+
+/// Answers by a formula for each sample, at twice the size.
+struct Formula : Blur {
+  std::function<float(float sample, int channel)> of;
+  int64_t surplus = 0;   ///< pixels that the result has more at each border
+  int64_t least = 1;     ///< sides that it takes
+  int out_channels = 0;  ///< 0: as many as it takes
+  Model file = {};
+  Formula() { radius = 0; }
+  const Model* model() const override { return file.metadata.empty() ? nullptr : &file; }
+  Type output_type(const Type& input) const override {
+    Type type = Blur::output_type(input);
+    if (std::min(input.shape[2], input.shape[3]) < least) fail(Error::Kind::shape, "a pool does not fit");
+    type.shape[2] += 2 * surplus;
+    type.shape[3] += 2 * surplus;
+    if (out_channels) type.shape[1] = out_channels;
+    return type;
+  }
+  std::vector<Tensor> run(const Tensor& input) const override {
+    const Tensor output = Tensor::make(output_type(input.type));
+    const Shape& to = output.type.shape;
+    const int64_t height = input.type.shape[2], width = input.type.shape[3];
+    for (int64_t i = 0; i < to.elements(); ++i) {
+      const int64_t x = std::clamp<int64_t>((i % to[3] - surplus) / 2, 0, width - 1);
+      const int64_t y = std::clamp<int64_t>((i / to[3] % to[2] - surplus) / 2, 0, height - 1);
+      const int64_t c = i / (to[2] * to[3]), from = std::min<int64_t>(c, channels - 1);
+      const double sample = element_as_double(input.view(), (from * height + y) * width + x);
+      set_element(output.view(), i, static_cast<double>(of(static_cast<float>(sample), static_cast<int>(c))));
+    }
+    return {output};
+  }
+};
+
+TEST(UpscaleConvention, is_found_by_the_answer_to_a_picture) {
+  struct Range {
+    const char* what;
+    Levels in, out;
+    std::function<float(float)> of;
+  };
+  const Range ranges[] = {
+      {"a third of a level too bright", {0, 255}, {0, 255}, [](float v) { return v + 0.3f; }},
+      {"a third of a level too dark", {0, 255}, {0, 255}, [](float v) { return v - 0.3f; }},
+      {"clipped to 0..255", {0, 255}, {0, 255}, [](float v) { return std::clamp(std::round(v), 0.0f, 255.0f); }},
+      {"16 levels of -1..1", {-1, 1}, {-1, 1}, [](float v) { return std::round(v * 7.5f) / 7.5f; }},
+      {"the identity", {0, 1}, {0, 1}, [](float v) { return v; }},
+      {"clipped to 0..1", {0, 1}, {0, 1}, [](float v) { return std::clamp(v, 0.0f, 1.0f); }},
+      {"from 0..1 to 0..255", {0, 1}, {0, 255}, [](float v) { return 255 * v; }},
+      {"from 0..1 to -1..1", {0, 1}, {-1, 1}, [](float v) { return 2 * std::clamp(v, 0.0f, 1.0f) - 1; }},
+  };
+  for (const Range& range : ranges) {
+    Formula model;
+    model.of = [&](float v, int) { return range.of(v); };
+    const Convention found = discover(model);
+    EXPECT_EQ(found.in_levels[0], range.in) << range.what;
+    EXPECT_EQ(found.out_levels[0], range.out) << range.what;
+  }
+}
+
+TEST(UpscaleConvention, asks_where_the_answer_does_not_tell) {
+  Formula model;
+  model.of = [](float v, int) { return 128 + 100 * std::sin(v * 40); };
+  try {
+    discover(model);
+    FAIL();
+  } catch (const Error& error) {
+    EXPECT_EQ(error.kind(), Error::Kind::unsupported);
+    EXPECT_NE(Text(error.what()).find("--range"), Text::npos) << error.what();
+  }
+  const Convention told = discover(model, {.in = parse_levels("0:255")});
+  EXPECT_EQ(told.out_levels[2].white, 255);
+  model.of = [](float, int) { return 0.0f; };
+  try {
+    discover(model);
+    FAIL();
+  } catch (const Error& error) {
+    EXPECT_EQ(error.kind(), Error::Kind::device);
+  }
+}
+
+TEST(UpscaleConvention, reads_ranges) {
+  EXPECT_EQ(parse_levels("-1:1"), (std::vector<Levels>{{-1, 1}}));
+  EXPECT_EQ(parse_levels("-2.1:2.2,0:1,0:255").size(), 3u);
+  for (const char* bad : {"", "1", "0:1,0:1", "0:x", "1:1", "0:1,", "0:nan", "0:1,0:1,0:1,0:1,0:1"})
+    EXPECT_THROW(parse_levels(bad), Error) << bad;
+}
+
+TEST(UpscaleConvention, is_read_from_the_file) {
+  Formula model;
+  model.of = [](float v, int c) { return c == 0 ? 0 : v; };  // the first color is lost
+  model.file.metadata = {{"Image.BitmapPixelFormat", "Bgr8"}, {"Image.NominalPixelRange", "NominalRange_0_255"}};
+  const Convention found = discover(model);
+  EXPECT_TRUE(found.bgr);
+  EXPECT_EQ(found.in_levels[0].white, 255);
+  EXPECT_FALSE(discover(model, {.order_known = true}).bgr);
+  const Picture result = upscale_with(model, noise(20, 20, 3));
+  const auto [low, high] = result.range(2);
+  EXPECT_EQ(high, 0);  // blue
+  EXPECT_GT(result.range(0).second, 0);
+}
+
+TEST(UpscaleEngine, light_is_linear_where_the_file_says_so) {
+  Formula model;
+  model.of = [](float v, int) { return v / 2; };  // half the light
+  model.file.metadata = {{"Image.ColorSpaceGamma", "Linear"}, {"Image.NominalPixelRange", "NominalRange_0_1"}};
+  Picture picture = noise(9, 9, 3);
+  std::fill(picture.samples.begin(), picture.samples.end(), std::byte{188});  // half of white's light
+  picture.samples[0] = std::byte{180};
+  const Picture result = upscale_with(model, picture);
+  EXPECT_EQ(std::to_integer<int>(result.row(5)[5]), 137);  // a quarter of it
+}
+
+TEST(UpscaleEngine, a_larger_result_is_cropped_where_it_belongs) {
+  Formula model;
+  model.of = [](float v, int) { return v; };
+  const Picture picture = noise(31, 23, 3), expected = upscale_with(model, picture);
+  for (const int64_t surplus : {1, 3}) {
+    model.surplus = surplus;
+    for (const int64_t tile : {0, 32})
+      EXPECT_EQ(upscale_with(model, picture, tiles(tile, 4)).samples, expected.samples);
+  }
+}
+
+TEST(UpscaleEngine, small_pictures_are_continued_to_what_the_model_takes) {
+  Formula model;
+  model.of = [](float v, int) { return v; };
+  model.least = 15;
+  for (const int64_t width : {1, 3, 14, 40}) {
+    const Picture result = upscale_with(model, noise(width, 5, 3));
+    EXPECT_EQ(result.width, 2 * width);
+    EXPECT_EQ(result.height, 10);
+  }
+}
+
+TEST(UpscaleEngine, colors_may_come_from_gray) {
+  Formula model;
+  model.channels = 1;
+  model.out_channels = 3;
+  model.of = [](float v, int c) { return v * static_cast<float>(10 - c) / 10; };
+  for (const int channels : {1, 2, 3, 4}) {
+    const Picture result = upscale_with(model, noise(20, 20, channels));
+    EXPECT_EQ(result.channels, channels % 2 ? 3 : 4);
+    EXPECT_GT(result.range(0).second, result.range(2).second);
+  }
+}
+
+TEST(UpscaleEngine, black_for_what_is_not_black_is_an_error) {
+  const auto even = [](int value, int other) {
+    Picture picture = noise(16, 16, 3);
+    std::fill(picture.samples.begin(), picture.samples.end(), static_cast<std::byte>(value));
+    picture.samples[100] = static_cast<std::byte>(other);
+    return picture;
+  };
+  bool failed = false;
+  Formula model;
+  model.of = [&](float v, int) { return failed ? 0 : v; };
+  const Engine engine(model, {});
+  Report report;
+  for (const auto& [value, other] : {std::pair{100, 120}, {100, 100}, {0, 0}, {255, 255}}) {
+    failed = false;
+    EXPECT_EQ(engine.upscale(even(value, other), report).width, 32);
+    failed = true;
+    if (value)
+      EXPECT_THROW(engine.upscale(even(value, other), report), Error) << value << " " << other;
+    else
+      EXPECT_EQ(engine.upscale(even(value, other), report).width, 32);
+  }
+}
+
+TEST(UpscaleEngine, seams_are_measured_and_told) {
+  Blur model;
+  model.radius = 14;
+  const Picture picture = noise(96, 70, 3);
+  for (const int64_t overlap : {2, 14}) {
+    Report report;
+    Engine(model, tiles(32, overlap)).upscale(picture, report);
+    EXPECT_EQ(report.seam > 1.0f / 255, overlap == 2) << report.seam;
+    EXPECT_EQ(report.notes.size(), overlap == 2 ? 1u : 0u);
+  }
 }
 
 TEST(UpscaleConvention, refuses_what_is_no_upscaler) {
@@ -341,8 +523,11 @@ TEST(UpscaleEngine, too_little_memory_makes_windows_smaller) {
     ASSERT_FALSE(report.notes.empty());
     EXPECT_NE(report.notes[0].find("not enough memory for windows of"), std::string::npos) << report.notes[0];
   }
-  model.most_pixels = 1100;  // fewer than a window with its overlap has
-  EXPECT_THROW(upscale_with(model, picture, tiles(0, 4)), Error);
+  model.most_pixels = 0;
+  const Engine engine(model, tiles(0, 4));
+  model.most_pixels = 500;  // fewer than a window with its overlap has
+  Report report;
+  EXPECT_THROW(engine.upscale(picture, report), Error);
 }
 
 TEST(UpscaleEngine, hidden_colors_do_not_bleed) {

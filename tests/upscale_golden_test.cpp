@@ -68,7 +68,7 @@ TEST_F(Bundled, its_convention_is_as_documented) {
   EXPECT_EQ(engine.convention().scale, 2);
   EXPECT_EQ(engine.convention().channels, 3);
   EXPECT_EQ(engine.convention().multiple, 1);
-  EXPECT_TRUE(engine.reach().exact);
+  EXPECT_TRUE(engine.reach().followed);
   EXPECT_FALSE(engine.reach().global);
   EXPECT_EQ(engine.reach().radius, 11);
 }

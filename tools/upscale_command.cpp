@@ -20,7 +20,9 @@ struct UpscaleCommand {
   JobOptions job;
   PipelineOptions pipeline;
   int threads = 0;
-  double memory = 0;
+  double memory = 0, white = 0;
+  std::string range, range_out, channel_order = "found";
+  std::vector<std::string> inputs;
   bool verbose = false, quiet = false, json = false;
 };
 
@@ -91,6 +93,13 @@ void check(UpscaleCommand& command) {
     fail(Error::Kind::usage, "-t ", command.engine.tile, ": give 0 for automatic, or at least 32");
   if (command.job.resume && command.job.overwrite)
     fail(Error::Kind::usage, "--resume and --overwrite exclude each other");
+  if (command.white > 0 && !command.range.empty()) fail(Error::Kind::usage, "--white and --range exclude each other");
+  ConventionOptions& convention = command.engine.convention;
+  if (command.white > 0) convention.in = {{0, static_cast<float>(command.white)}};
+  if (!command.range.empty()) convention.in = parse_levels(command.range);
+  if (!command.range_out.empty()) convention.out = parse_levels(command.range_out);
+  convention.order_known = command.channel_order != "found";
+  convention.bgr = command.channel_order == "bgr";
   command.engine.alpha_by_model = command.alpha == "model";
   command.engine.memory = static_cast<int64_t>(command.memory * 1024 * 1024);
   command.pipeline.stages = parse_stages(command.jobs);
@@ -132,13 +141,15 @@ class Engines {
                         c.channels == 1   ? "luma"
                         : c.channels == 3 ? "RGB"
                                           : "RGBA",
-                        " ", name_of(c.dtype), " ", c.in.channel < c.in.x ? "NCHW" : "NHWC", " 0..", c.in_top, ", ",
-                        sizes));
+                        " ", name_of(c.dtype), " ", c.in.channel < c.in.x ? "NCHW" : "NHWC", " ", c.in_levels[0].black,
+                        "..", c.in_levels[0].white, c.bgr ? " BGR" : "", c.linear ? " linear" : "", ", ", sizes));
     const Reach& reach = engine.reach();
-    console.message(
-        cat("receptive field ", reach.radius, reach.exact ? "" : " or more", " pixels",
-            reach.reason.empty() ? "" : cat(" (", reach.reason, reach.global ? " sees all)" : " is not followed)"),
-            ", tiles overlap by ", engine.overlap()));
+    if (!reach.followed)
+      console.message(cat(reach.reason, " is not followed: what tiles need is measured when there are any"));
+    else
+      console.message(cat("receptive field ", reach.radius, " pixels",
+                          reach.global ? cat(" (", reach.reason, " sees all)") : "", ", on a lattice of ",
+                          reach.lattice, ", tiles overlap by ", engine.overlap()));
     for (const auto& opened : all_) console.message("device " + opened.device);
   }
 
@@ -156,7 +167,7 @@ class Engines {
     options.precision = command_.precision;
     Opened opened;
     opened.device = device;
-    opened.model = open_upsampler(path_, options, &interrupted(), note, opened.device);
+    opened.model = open_upsampler(path_, options, &interrupted(), note, opened.device, command_.inputs);
     try {
       opened.engine = std::make_unique<Engine>(*opened.model, command_.engine, &interrupted());
     } catch (const Error& error) {
@@ -295,9 +306,16 @@ void add_options(CLI::App& sub, UpscaleCommand& c) {
   sub.add_option("--overlap", c.engine.overlap, "Pixels by which tiles overlap (the receptive field, at most 48)")
       ->type_name("N")
       ->check(CLI::Range(0, 4096));
-  sub.add_option("--white", c.engine.white, "The model's value of white, 1 or 255 (found out)")
-      ->type_name("W")
-      ->check(CLI::IsMember({1, 255}));
+  sub.add_option("--white", c.white, "Short for --range 0:W (found out)")->type_name("W")->check(CLI::PositiveNumber);
+  sub.add_option("--range", c.range, "The model's BLACK:WHITE, one or, joined by commas, for each channel (found out)")
+      ->type_name("RANGE");
+  sub.add_option("--range-out", c.range_out, "Those of its results, where they differ (as --range)")
+      ->type_name("RANGE");
+  sub.add_option("--channels", c.channel_order, "The model's first color: rgb or bgr (as its file says, else rgb)")
+      ->type_name("ORDER")
+      ->check(CLI::IsMember({"rgb", "bgr"}));
+  sub.add_option("--set", c.inputs, "NAME=NUMBER for a model's input beside the picture; may be repeated")
+      ->type_name("VALUE");
   sub.add_option("--memory", c.memory, "MiB that one tile may need (a third of what is free, at most 1024)")
       ->type_name("MIB")
       ->check(number(1, 1e9));

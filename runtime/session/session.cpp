@@ -277,6 +277,10 @@ Session::Session(List<std::byte> model, const SessionOptions& options) : impl_(s
   impl_->start(onnx::load({copy.get(), model.size()}, copy, "model in memory"), options);
 }
 
+Session::Session(onnx::Loaded model, const SessionOptions& options) : impl_(std::make_unique<Impl>()) {
+  impl_->start(std::move(model), options);
+}
+
 Session::~Session() = default;
 
 List<Port> Session::inputs() const { return impl_->inputs; }

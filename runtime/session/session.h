@@ -9,6 +9,10 @@
 
 namespace tessera {
 
+namespace onnx {
+struct Loaded;
+}
+
 struct SessionOptions {
   int threads = 0;                 ///< 0: one per core that this process may use
   ForeignThreads foreign_threads;  ///< the caller's own, to be used instead of new ones
@@ -55,6 +59,7 @@ class Session {
   /// Loads and checks a model. Throws Error; unsupported operators are listed all at once.
   Session(const std::string& path, const SessionOptions& options);
   Session(List<std::byte> model, const SessionOptions& options);  ///< the bytes are copied
+  Session(onnx::Loaded model, const SessionOptions& options);     ///< loaded before, perhaps changed since
   ~Session();
 
   List<Port> inputs() const;  ///< those that have to be given

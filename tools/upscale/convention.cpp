@@ -1,9 +1,11 @@
-// Finding a model's convention by asking its shape inference about sizes.
+// Finding a model's convention: its declarations, metadata, and its shape inference over a few sizes.
 #include "tools/upscale/convention.h"
 
 #include <algorithm>
-#include <array>
+#include <charconv>
 #include <cmath>
+
+#include "runtime/base/rounding.h"
 
 namespace tessera::upscale {
 namespace {
@@ -46,17 +48,22 @@ std::vector<Convention> readings(const Port& port) {
   return found;
 }
 
+/// Pixels by which a result may be larger than a whole multiple, in units of the scale.
+constexpr int64_t most_surplus = 8;
+
 /// Scale and loss along one axis from two input and output extents; false if no whole scale fits.
 bool solve(int64_t in_a, int64_t out_a, int64_t in_b, int64_t out_b, int64_t& scale, int64_t& lost) {
   if (in_a == in_b) {
     if (out_a != out_b) return false;
-    scale = (out_a + in_a - 1) / in_a;
+    // A square window alone: the model loses borders, or it has a few pixels more.
+    scale = std::max<int64_t>(1, (out_a + in_a - 1) / in_a);
+    if (out_a - (scale - 1) * in_a <= most_surplus && scale > 1) --scale;
   } else {
     if ((out_a - out_b) % (in_a - in_b) != 0) return false;
     scale = (out_a - out_b) / (in_a - in_b);
   }
   lost = scale * in_a - out_a;
-  return scale >= 1 && lost >= 0 && out_a > 0 && out_b > 0 && scale * in_b - out_b == lost;
+  return scale >= 1 && lost >= -most_surplus * scale && out_a > 0 && out_b > 0 && scale * in_b - out_b == lost;
 }
 
 /// Fills in what the output's shape for that input says; false if it says nothing sensible.
@@ -68,94 +75,137 @@ bool match_output(const Type& output, int64_t width, int64_t height, Convention&
   const Axes planar{first ? 0 : -1, first, first + 1, first + 2};
   const Axes packed{first ? 0 : -1, first + 2, first, first + 1};
   for (const Axes& axes : {planar, packed}) {
-    if (shape[static_cast<size_t>(axes.channel)] != reading.channels) continue;
+    const int64_t channels = shape[static_cast<size_t>(axes.channel)];
+    if (channels != reading.channels && !(reading.channels == 1 && channels == 3)) continue;
     int64_t scale = 0, lost = 0;
     if (!solve(height, shape[static_cast<size_t>(axes.y)], width, shape[static_cast<size_t>(axes.x)], scale, lost))
       continue;
     reading.out = axes;
+    reading.out_channels = static_cast<int>(channels);
     reading.scale = scale;
-    reading.lost_before = lost / 2;
-    reading.lost_after = lost - lost / 2;
+    reading.lost_before = floor_div(lost, 2);
+    reading.lost_after = lost - reading.lost_before;
     return true;
   }
   return false;
 }
 
+/// Why a model is refused: the first thing that was in the way, in words that hold for any picture.
+struct Refusal {
+  std::string text;
+  void add(const std::string& reason) {
+    if (!text.empty()) return;
+    // Of a node that does not fit, its name; the extents in the message are those of a trial.
+    const size_t node = reason.find("node \""), end = reason.find("): ", node);
+    text = node != std::string::npos && end != std::string::npos
+               ? cat(reason.substr(node, end + 1 - node), " fits no size of picture that was tried")
+               : reason.substr(0, reason.find('\n'));
+  }
+};
+
 /// Tries one size; the reason of a refusal goes to `refusal`.
-bool probe(const Upsampler& model, Convention& reading, int64_t width, int64_t height, std::string& refusal) {
+bool probe(const Upsampler& model, Convention& reading, int64_t width, int64_t height, Refusal& refusal) {
   try {
-    const Type output = model.output_type(reading.input(width, height));
-    if (match_output(output, width, height, reading)) return true;
-    refusal = cat(reading.input(width, height), " gives ", output, ", which is no whole multiple of it");
+    const std::vector<Type> outputs = model.output_types(reading.input(width, height));
+    for (size_t i = 0; i < outputs.size(); ++i)
+      if (match_output(outputs[i], width, height, reading)) {
+        reading.output = static_cast<int>(i);
+        return true;
+      }
+    // Where sizes are open, the extents of this trial would only confuse.
+    const Port& declared = model.outputs()[0];
+    const bool open = declared.ranked && outputs[0].shape.rank() > 2;
+    refusal.add(cat("its output \"", declared.name, "\", ", open ? declared.type : outputs[0],
+                    ", is no whole multiple of a picture's size"));
   } catch (const Error& error) {
     if (error.kind() == Error::Kind::cancelled || error.kind() == Error::Kind::device) throw;
-    refusal = error.what();
+    refusal.add(error.what());
   }
   return false;
+}
+
+/// Sizes that a model may want multiples of, the usual ones first.
+std::vector<int64_t> units() {
+  std::vector<int64_t> all{1, 2, 4, 8, 16, 32, 64, 3, 6, 12, 24, 128};
+  for (int64_t unit = 5; unit <= 256; ++unit)
+    if (std::find(all.begin(), all.end(), unit) == all.end()) all.push_back(unit);
+  return all;
+}
+
+bool fits(const Upsampler& model, Convention& reading, int64_t unit, Refusal& refusal) {
+  // Odd counts of the unit, unequal, and large enough for models that lose 18 pixels a side.
+  const int64_t count = (72 / unit) | 1;
+  const int64_t width = reading.fixed_width ? reading.fixed_width : unit * count;
+  const int64_t height = reading.fixed_height ? reading.fixed_height : unit * (count + 2);
+  Convention first = reading, second = reading;
+  if (!probe(model, first, width, height, refusal)) return false;
+  const int64_t other_width = reading.fixed_width ? width : width + 4 * unit;
+  const int64_t other_height = reading.fixed_height ? height : height + 8 * unit;
+  if (!probe(model, second, other_width, other_height, refusal)) return false;
+  if (first.scale != second.scale || first.lost_before != second.lost_before || first.lost_after != second.lost_after ||
+      first.output != second.output)
+    return false;
+  reading = first;
+  reading.multiple = unit;
+  return true;
+}
+
+/// The least multiple that the model takes, where it takes the larger ones: halvings must leave something.
+void find_smallest(const Upsampler& model, Convention& reading) {
+  const auto takes = [&](int64_t count) {
+    Convention trial = reading;
+    Refusal ignored;
+    const int64_t size = count * reading.multiple;
+    return probe(model, trial, reading.fixed_width ? reading.fixed_width : size,
+                 reading.fixed_height ? reading.fixed_height : size, ignored) &&
+           trial.scale == reading.scale && trial.lost_before == reading.lost_before && trial.output == reading.output;
+  };
+  int64_t bad = 0, good = (72 / reading.multiple) | 1;
+  if (takes(1)) good = 1;
+  while (good - bad > 1) (takes((bad + good) / 2) ? good : bad) = (bad + good) / 2;
+  reading.smallest = good * reading.multiple;
 }
 
 /// Finds `multiple`: the smallest unit whose odd multiples the model takes with one scale.
-bool fit_sizes(const Upsampler& model, Convention& reading, std::string& refusal) {
+bool fit_sizes(const Upsampler& model, Convention& reading, Refusal& refusal) {
   if (reading.fixed_width && reading.fixed_height)
     return probe(model, reading, reading.fixed_width, reading.fixed_height, refusal);
-  static constexpr std::array<int64_t, 15> units = {1, 2, 4, 8, 16, 32, 64, 3, 5, 6, 7, 10, 12, 14, 24};
-  for (const int64_t unit : units) {
-    // Odd counts of the unit, unequal, and large enough for models that lose 18 pixels a side.
-    const int64_t count = (72 / unit) | 1;
-    const int64_t width = reading.fixed_width ? reading.fixed_width : unit * count;
-    const int64_t height = reading.fixed_height ? reading.fixed_height : unit * (count + 2);
-    Convention first = reading, second = reading;
-    if (!probe(model, first, width, height, refusal)) continue;
-    const int64_t other_width = reading.fixed_width ? width : width + 4 * unit;
-    const int64_t other_height = reading.fixed_height ? height : height + 8 * unit;
-    if (!probe(model, second, other_width, other_height, refusal)) continue;
-    if (first.scale != second.scale || first.lost_before != second.lost_before || first.lost_after != second.lost_after)
-      continue;
-    reading = first;
-    reading.multiple = unit;
-    return true;
-  }
+  for (const int64_t unit : units())
+    if (fits(model, reading, unit, refusal)) {
+      find_smallest(model, reading);
+      return true;
+    }
   return false;
 }
 
-/// What the model makes of an even gray.
-double answer_to_gray(const Upsampler& model, const Convention& convention, int64_t width, int64_t height,
-                      double gray) {
-  const Tensor input = Tensor::make(convention.input(width, height));
-  const View view = input.view();
-  for (int64_t i = 0; i < view.elements(); ++i) set_element(view, i, gray);
-  const Tensor output = model.run(input);
-  const View result = output.view();
-  double sum = 0;
-  const int64_t count = result.elements();
-  for (int64_t i = 0; i < count; ++i) sum += element_as_double(result, i);
-  return sum / static_cast<double>(count);
-}
-
-/// White is 1 for floats, unless an even gray comes back clearly on another scale.
-void find_range(const Upsampler& model, Convention& convention) {
-  const bool whole = !is_float(convention.dtype);
-  convention.in_top = whole ? (convention.dtype == DType::uint16 ? 65535.0f : 255.0f) : 1.0f;
-  int64_t width = convention.fixed_width, height = convention.fixed_height;
-  const int64_t context = (convention.lost_before + convention.lost_after) / convention.scale + 1;
-  const int64_t unit = convention.multiple;
-  if (!width) width = (16 + 2 * context + unit - 1) / unit * unit;
-  if (!height) height = (16 + 2 * context + unit - 1) / unit * unit;
-  const Type out = model.output_type(convention.input(width, height));
-  convention.out_top = out.dtype == DType::uint8 ? 255.0f : out.dtype == DType::uint16 ? 65535.0f : 1.0f;
-  // A model of one large size says too little for the cost of asking.
-  if (!is_float(out.dtype) || width * height > 256 * 256) return;
-  const double answer = answer_to_gray(model, convention, width, height, convention.in_top / 2);
-  if (answer > 32 && answer < 255) convention.out_top = 255.0f;
-  if (whole || (answer > 0.15 && answer < 0.85) || convention.out_top > 1) return;
-  // Gray comes back as no gray: perhaps the model wants 0..255, if gray of that comes back as such.
-  const double second = answer_to_gray(model, convention, width, height, 127.5);
-  const bool one = second > 0.25 && second<0.75, wide = second> 64 && second < 192;
-  if (one || wide) convention.in_top = 255.0f;
-  if (wide) convention.out_top = 255.0f;
+Levels parse_level(const std::string& text, const std::string& whole) {
+  Levels levels;
+  const auto number = [&](const char* begin, const char* end, float& value) {
+    const auto [stop, error] = std::from_chars(begin, end, value);
+    return stop == end && error == std::errc() && std::isfinite(value);
+  };
+  const size_t colon = text.find(':');
+  const char *begin = text.data(), *end = begin + text.size();
+  if (colon == std::string::npos || !number(begin, begin + colon, levels.black) ||
+      !number(begin + colon + 1, end, levels.white) || levels.black == levels.white)
+    fail(Error::Kind::usage, "--range ", whole,
+         ": give BLACK:WHITE, such as 0:255 or -1:1, or one of them per channel");
+  return levels;
 }
 
 }  // namespace
+
+std::vector<Levels> parse_levels(const std::string& text) {
+  std::vector<Levels> all;
+  for (size_t begin = 0; begin <= text.size();) {
+    const size_t end = std::min(text.find(',', begin), text.size());
+    all.push_back(parse_level(text.substr(begin, end - begin), text));
+    begin = end + 1;
+  }
+  if (all.size() == 2 || all.size() > 4)
+    fail(Error::Kind::usage, "--range ", text, ": give one range, or one for each of 3 or 4 channels");
+  return all;
+}
 
 Type Convention::input(int64_t width, int64_t height) const {
   Type type{dtype, Shape(static_cast<size_t>(rank), 1), Layout::row_major};
@@ -166,7 +216,7 @@ Type Convention::input(int64_t width, int64_t height) const {
   return type;
 }
 
-Convention discover(const Upsampler& model, float top) {
+Convention discover(const Upsampler& model, const ConventionOptions& options) {
   const auto refuse = [](const auto&... parts) {
     fail(Error::Kind::unsupported, "not an upscaler of pictures: ", parts...);
   };
@@ -176,15 +226,14 @@ Convention discover(const Upsampler& model, float top) {
   if (port.kind != Kind::tensor || !is_sample_type(port.type.dtype))
     refuse("its input \"", port.name, "\" is ", port.type, ", not a tensor of samples");
   if (model.outputs().empty()) refuse("it has no outputs");
-  std::string refusal =
-      cat("its input \"", port.name, "\" is ", port.type, ", not 1, 3 or 4 channels of rows and columns");
+  Refusal refusal;
   for (Convention reading : readings(port)) {
     if (!fit_sizes(model, reading, refusal)) continue;
-    find_range(model, reading);
-    if (top > 0) reading.in_top = reading.out_top = top;
+    find_levels(model, options, reading);
     return reading;
   }
-  refuse(refusal);
+  refusal.add(cat("its input \"", port.name, "\" is ", port.type, ", not 1, 3 or 4 channels of rows and columns"));
+  refuse(refusal.text);
   return {};
 }
 

@@ -7,12 +7,18 @@
 #include <fstream>
 #include <numeric>
 
+#include "runtime/base/rounding.h"
+#include "tools/upscale/seams.h"
+
 namespace tessera::upscale {
 namespace {
 
 // BT.601 over the full range, as JPEG and the luma models have it.
 constexpr float luma_red = 0.299f, luma_green = 0.587f, luma_blue = 0.114f;
 constexpr float blue_span = 1.772f, red_span = 1.402f;
+
+/// Where a lattice and the kernels' blocks have a larger common multiple, the lattice alone counts.
+constexpr int64_t most_aligned = 96;
 
 /// Windows larger than this gain little over their overlap and cost memory.
 constexpr int64_t comfortable_bytes = int64_t{1} << 30;
@@ -57,13 +63,26 @@ void require_finite(const std::vector<float>& values) {
       fail(Error::Kind::device, "the model gave values that are not numbers; nothing was written");
 }
 
-float spread(const Picture& picture) {
-  float widest = 0;
+/// The widest range of a channel, and the brightest sample.
+std::pair<float, float> spread_and_top(const Picture& picture) {
+  float widest = 0, top = 0;
   for (int c = 0; c < picture.color_channels(); ++c) {
     const auto [low, high] = picture.range(c);
     widest = std::max(widest, high - low);
+    top = std::max(top, high);
   }
-  return widest;
+  return {widest, top};
+}
+
+/// One even color is the mark of a device that failed, unless the picture was as even: a little noise may
+/// go, but nothing turns black.
+void require_picture(const Picture& before, const Picture& after) {
+  constexpr float noise = 4.0f / 255;
+  const auto [wide, bright] = spread_and_top(before);
+  const auto [left, top] = spread_and_top(after);
+  if (left > 0 || (wide <= noise && (top > 0 || bright <= noise))) return;
+  fail(Error::Kind::device, "the model gave ", top > 0 ? "one even color" : "nothing but black", " for a picture that ",
+       wide > noise ? "has many colors" : "is not black", "; nothing was written");
 }
 
 }  // namespace
@@ -78,51 +97,57 @@ int64_t available_memory() {
 }
 
 Engine::Engine(const Upsampler& model, const EngineOptions& options, const std::atomic<bool>* cancel)
-    : model_(model), options_(options), convention_(discover(model, options.white)), cancel_(cancel) {
+    : model_(model), options_(options), convention_(discover(model, options.convention)), cancel_(cancel) {
   if (const Model* graph = model.model())
-    reach_ = receptive_field(*graph);
+    reach_ = follow(*graph, convention_);
   else
-    reach_.exact = false;
-  if (options.overlap >= 0)
-    overlap_ = options.overlap;
-  else if (reach_.exact)
-    overlap_ = std::min(reach_.radius, overlap_cap);
-  else
-    overlap_ = std::clamp(reach_.radius, overlap_guess, overlap_cap);
+    reach_.followed = false;
+}
+
+const Reach& Engine::settled_reach() const {
+  if (reach_.followed) return reach_;
+  std::call_once(measure_, [&] { measured_ = measure(model_, convention_); });
+  return measured_;
+}
+
+int64_t Engine::overlap_of(const Reach& reach) const {
+  return options_.overlap >= 0 ? options_.overlap : std::min(reach.radius, overlap_cap);
 }
 
 int64_t Engine::scaled(int64_t extent) const {
   return std::max<int64_t>(1, std::llround(static_cast<double>(extent) * scale()));
 }
 
-AxisRules Engine::rules(bool horizontal) const {
+AxisRules Engine::rules(bool horizontal, bool tiles) const {
   AxisRules axis;
   axis.scale = convention_.scale;
   axis.lost_before = convention_.lost_before;
   axis.lost_after = convention_.lost_after;
   if (options_.test_time_augmentation) axis.lost_before = axis.lost_after = std::max(axis.lost_before, axis.lost_after);
-  axis.multiple = convention_.multiple;
-  // Kernels compute blocks of 4 or 6 pixels, whose phase decides the last bit; a graph that is not
-  // understood may divide its input into larger blocks of its own.
-  axis.align = std::lcm<int64_t>(axis.multiple, reach_.exact || options_.overlap >= 0 ? 12 : 16);
+  axis.multiple = std::lcm(convention_.multiple, reach_.multiple);
+  axis.smallest_window = round_up(convention_.smallest, axis.multiple);
   axis.fixed = horizontal ? convention_.fixed_width : convention_.fixed_height;
-  axis.overlap = (overlap_ + axis.align - 1) / axis.align * axis.align;
+  if (!tiles) return axis;
+  const Reach& reach = settled_reach();
+  // One more than is needed, so that neighbours can be compared where they meet.
+  axis.overlap = overlap_of(reach) > 0 ? overlap_of(reach) + 1 : 0;
+  axis.lattice = std::lcm(axis.multiple, reach.lattice);
+  // Kernels compute blocks of 4 or 6 pixels, whose phase decides the last bit.
+  axis.align = std::lcm<int64_t>(axis.lattice, 12);
+  if (axis.align > most_aligned) axis.align = axis.lattice;
   return axis;
 }
 
-int64_t Engine::largest_area(int64_t width, int64_t height) const {
-  const AxisRules across = rules(true), down = rules(false);
+int64_t Engine::largest_area(int64_t width, int64_t height, int64_t budget) const {
+  const AxisRules across = rules(true, false), down = rules(false, false);
   const int64_t whole_width = across.padded(width), whole_height = down.padded(height);
   if (across.fixed && down.fixed) return whole_width * whole_height;
-  int64_t budget = options_.memory;
-  if (budget <= 0) {
-    budget = available_memory() / 3;
-    if (!reach_.global) budget = std::min(budget, comfortable_bytes);
-  }
   for (int64_t extent = 256;; extent /= 2) {
-    const int64_t side = std::max<int64_t>(extent / across.multiple, 1) * across.multiple;
-    const int64_t sample_width = across.fixed ? across.fixed : std::min(whole_width, side);
-    const int64_t sample_height = down.fixed ? down.fixed : std::min(whole_height, side);
+    const auto side = [&](const AxisRules& axis, int64_t whole) {
+      const int64_t wanted = std::max(extent / axis.multiple * axis.multiple, axis.smallest_window);
+      return axis.fixed ? axis.fixed : std::min(whole, wanted);
+    };
+    const int64_t sample_width = side(across, whole_width), sample_height = side(down, whole_height);
     try {
       const double each = static_cast<double>(model_.run_bytes(convention_.input(sample_width, sample_height))) /
                           static_cast<double>(sample_width * sample_height);
@@ -134,17 +159,36 @@ int64_t Engine::largest_area(int64_t width, int64_t height) const {
 }
 
 Engine::Windows Engine::plan(int64_t width, int64_t height, int64_t area) const {
-  const AxisRules across = rules(true), down = rules(false);
-  const int64_t whole_width = across.padded(width), whole_height = down.padded(height);
-  if (options_.tile > 0 && !area)
+  const AxisRules whole_across = rules(true, false), whole_down = rules(false, false);
+  const int64_t whole_width = whole_across.padded(width), whole_height = whole_down.padded(height);
+  const auto whole = [&] {
+    return Windows{divide(width, whole_width, whole_across), divide(height, whole_height, whole_down)};
+  };
+  const bool by_tile = options_.tile > 0 && !area;
+  if (by_tile && whole_width <= options_.tile && whole_height <= options_.tile) return whole();
+  if (!by_tile) {
+    const int64_t available = available_memory() / 3;
+    const bool limited = area > 0;
+    if (!limited)
+      area =
+          largest_area(width, height, options_.memory > 0 ? options_.memory : std::min(available, comfortable_bytes));
+    const auto fits = [&] { return whole_width <= area / whole_height; };
+    const bool fixed = whole_across.fixed && whole_down.fixed;
+    if (fits() && (!fixed || (whole_width == whole_across.fixed && whole_height == whole_down.fixed))) return whole();
+    // What sees all of a picture is better off with windows as large as can be.
+    if (!fixed && options_.memory <= 0 && available > comfortable_bytes && !limited && settled_reach().global) {
+      area = largest_area(width, height, available);
+      if (fits()) return whole();
+    }
+  }
+  const AxisRules across = rules(true, true), down = rules(false, true);
+  if (by_tile)
     return {divide(width, options_.tile + 2 * across.overlap, across),
             divide(height, options_.tile + 2 * down.overlap, down)};
-  if (!area) area = largest_area(width, height);
-  if (whole_width <= area / whole_height)
-    return {divide(width, whole_width, across), divide(height, whole_height, down)};
   const auto side = static_cast<int64_t>(std::sqrt(static_cast<double>(area)));
   int64_t window_height = std::clamp(side, down.smallest(), std::max(down.smallest(), whole_height));
-  int64_t window_width = std::clamp(area / window_height, across.smallest(), std::max(across.smallest(), whole_width));
+  const int64_t window_width =
+      std::clamp(area / window_height, across.smallest(), std::max(across.smallest(), whole_width));
   window_height = std::clamp(area / window_width, down.smallest(), std::max(down.smallest(), whole_height));
   return {divide(width, window_width, across), divide(height, window_height, down)};
 }
@@ -171,6 +215,7 @@ Picture Engine::upscale(const Picture& picture, Report& report, const Progress& 
   if (resized) current = resize(current, width, height, Filter::lanczos3);
   if (picture.bits == 8) reduce_to_8_bits(current);
   static_cast<Metadata&>(current) = picture;
+  if (current.color_channels() != picture.color_channels()) current.icc.clear();
   renew_metadata(current);
   return current;
 }
@@ -180,6 +225,7 @@ Picture Engine::once(const Picture& picture, int bits, Report& report, const Pro
   result.width = picture.width * convention_.scale;
   result.height = picture.height * convention_.scale;
   result.channels = picture.channels;
+  if (gives_colors() && picture.color_channels() == 1) result.channels += 2;
   result.bits = bits;
   const int64_t bytes = result.height * result.row_bytes();
   if (bytes > available_memory())
@@ -197,6 +243,7 @@ Picture Engine::once(const Picture& picture, int bits, Report& report, const Pro
     std::string reason;
     try {
       run_passes(picture, windows, result, report, progress);
+      note_seams(picture, windows, report);
       break;
     } catch (const std::bad_alloc&) {
       reason = "out of memory";
@@ -210,12 +257,70 @@ Picture Engine::once(const Picture& picture, int bits, Report& report, const Pro
     report.notes.push_back(cat("not enough memory for windows of ", width, "x", height, "; again with ",
                                smaller.x[0].size, "x", smaller.y[0].size));
   }
-  if (report.windows > 1 && reach_.global)
-    report.notes.push_back(cat("the model looks at the whole picture (", reach_.reason,
-                               "): tiles may differ slightly; a larger --tile or --memory avoids them"));
-  if (spread(result) == 0 && spread(picture) > 0.1f)
-    fail(Error::Kind::device, "the model gave one even color for a picture that has many; nothing was written");
+  require_picture(picture, result);
   return result;
+}
+
+float Engine::sample_difference(const Picture& picture, const Windows& windows) const {
+  const AxisRules across = rules(true, true), down = rules(false, true);
+  // A window in the middle, and one of up to twice its sides around it.
+  const auto larger = [](const Span& span, int64_t extent, const AxisRules& axis) {
+    Span wide = span;
+    if (axis.fixed) return wide;
+    const int64_t whole = axis.padded(extent), begin = span.start + axis.before();
+    const int64_t start = std::max<int64_t>(0, begin - round_up(span.size / 2, axis.lattice));
+    wide.start = start - axis.before();
+    wide.size = std::min(whole - start, begin - start + span.size + round_up(span.size / 2, axis.lattice));
+    return wide;
+  };
+  const Span &x = windows.x[windows.x.size() / 2], &y = windows.y[windows.y.size() / 2];
+  const auto part = [&](const Span& column, const Span& row) {
+    std::vector<float> kept;
+    Report ignored;
+    run_pass(
+        picture, Pass::color, {{column}, {row}},
+        [&](const std::vector<float>& planes, const Region&) { kept = planes; }, ignored, [](double) {});
+    return kept;
+  };
+  const std::vector<float> tile = part(x, y);
+  const std::vector<float> wide = part(larger(x, picture.width, across), larger(y, picture.height, down));
+  float worst = 0;
+  for (size_t i = 0; i < tile.size(); ++i)
+    worst = std::max(worst, std::abs(std::clamp(tile[i], 0.0f, 1.0f) - std::clamp(wide[i], 0.0f, 1.0f)));
+  return worst;
+}
+
+void Engine::note_seams(const Picture& picture, const Windows& windows, Report& report) const {
+  constexpr float level = 1.0f / 255;
+  if (report.windows < 2) return;
+  const Reach& reach = settled_reach();
+  const auto levels = [](float difference) {
+    char text[32];
+    std::snprintf(text, sizeof text, "%.1f", static_cast<double>(difference / level));
+    return std::string(text);
+  };
+  std::string note;
+  if (reach.global) {
+    float sampled = 0;
+    try {
+      sampled = sample_difference(picture, windows);
+    } catch (const std::bad_alloc&) {
+    } catch (const Error& error) {
+      if (error.kind() != Error::Kind::memory) throw;
+    }
+    if (sampled <= level && report.seam <= level) return;
+    note =
+        cat(reach_.followed ? cat(reach_.reason, " looks at the whole picture")
+                            : cat("what the model makes of a pixel depends on the whole picture, or on its place"),
+            ": in the middle a tile differs by up to ", levels(sampled),
+            " of 255 levels from one of twice the size, and tiles by up to ", levels(report.seam), " where they meet");
+  } else {
+    if (report.seam <= level) return;
+    note = cat("tiles differ by up to ", levels(report.seam), " of 255 levels where they meet: they overlap by ",
+               overlap_of(reach), " of the ", reach.radius, " pixels that the model looks at; a larger --overlap");
+  }
+  report.notes.push_back(note +
+                         (reach.global ? "; larger tiles (--tile, --memory) lessen it" : " or larger tiles lessen it"));
 }
 
 void Engine::run_passes(const Picture& picture, const Windows& windows, Picture& result, Report& report,
@@ -227,7 +332,7 @@ void Engine::run_passes(const Picture& picture, const Windows& windows, Picture&
   const auto [low, high] = alpha ? picture.range(picture.channels - 1) : std::pair{1.0f, 1.0f};
   const bool flat = low == high, modelled = alpha && !flat && options_.alpha_by_model;
   const std::unique_ptr<Resampler> smooth =
-      convention_.channels == 1 || alpha
+      convention_.out_channels == 1 || alpha
           ? std::make_unique<Resampler>(picture.width, picture.height, result.width, result.height, Filter::bicubic)
           : nullptr;
   for (const Pass pass : {Pass::color, Pass::alpha}) {
@@ -250,7 +355,7 @@ void Engine::run_passes(const Picture& picture, const Windows& windows, Picture&
       for (int64_t r = 0; r < from.height; ++r)
         picture.load(from.x, from.y + r, from.width, picture.channels - 1, in.data() + r * from.width);
       smooth->run(in.data(), out, row.data());
-      result.store(0, y, result.width, picture.channels - 1, row.data());
+      result.store(0, y, result.width, result.channels - 1, row.data());
     }
   }
 }
@@ -258,12 +363,15 @@ void Engine::run_passes(const Picture& picture, const Windows& windows, Picture&
 void Engine::run_pass(const Picture& picture, Pass pass, const Windows& windows, const Sink& sink, Report& report,
                       const Progress& progress) const {
   const int64_t scale = convention_.scale;
-  const AxisRules across = rules(true), down = rules(false);
+  const AxisRules across = rules(true, false), down = rules(false, false);
+  const int64_t channels = convention_.out_channels;
   std::vector<float> in, out, kept;
+  Seams seams(windows.x.size());
   double done = 0;
   const auto total = static_cast<double>(windows.x.size() * windows.y.size());
   for (const Span& y : windows.y)
-    for (const Span& x : windows.x) {
+    for (size_t column = 0; column < windows.x.size(); ++column) {
+      const Span& x = windows.x[column];
       if (cancel_ && *cancel_) fail(Error::Kind::cancelled, "interrupted");
       in.resize(static_cast<size_t>(convention_.channels * x.size * y.size));
       fetch(picture, pass, {x.start, y.start, x.size, y.size}, in.data());
@@ -276,15 +384,17 @@ void Engine::run_pass(const Picture& picture, Pass pass, const Windows& windows,
       const Region region{x.keep * scale, y.keep * scale, x.kept * scale, y.kept * scale};
       const int64_t left = region.x - x.start * scale - across.lost_before;
       const int64_t top = region.y - y.start * scale - down.lost_before;
-      kept.resize(static_cast<size_t>(convention_.channels * region.width * region.height));
-      for (int64_t c = 0; c < convention_.channels; ++c)
+      kept.resize(static_cast<size_t>(channels * region.width * region.height));
+      for (int64_t c = 0; c < channels; ++c)
         for (int64_t row = 0; row < region.height; ++row)
           std::copy_n(out.data() + (c * height + top + row) * width + left, region.width,
                       kept.data() + (c * region.height + row) * region.width);
       require_finite(kept);
+      if (total > 1) seams.add(column, out.data(), channels, width, height, {left, top, region.width, region.height});
       sink(kept, region);
       ++done;
     }
+  report.seam = std::max(report.seam, seams.largest());
 }
 
 void Engine::fetch(const Picture& picture, Pass pass, const Region& window, float* planes) const {
@@ -320,9 +430,9 @@ void Engine::fetch(const Picture& picture, Pass pass, const Region& window, floa
 
 void Engine::store(const Picture& picture, Pass pass, const Resampler* chroma, const std::vector<float>& planes,
                    const Region& out, Picture& result) const {
-  const int channels = convention_.channels;
+  const int channels = convention_.out_channels;
   const int64_t plane = out.width * out.height;
-  const bool gray = pass == Pass::alpha || picture.color_channels() == 1;
+  const bool gray = pass == Pass::alpha || result.color_channels() == 1;
   const int target = pass == Pass::alpha ? result.channels - 1 : 0;
   std::vector<float> blue, red, small_blue, small_red;
   if (!gray && channels == 1) {
@@ -361,7 +471,7 @@ void Engine::store(const Picture& picture, Pass pass, const Resampler* chroma, c
 }
 
 double Engine::verify(const Picture& picture, const Windows& windows, Report& report) const {
-  const AxisRules across = rules(true), down = rules(false);
+  const AxisRules across = rules(true, false), down = rules(false, false);
   const Windows whole{divide(picture.width, across.padded(picture.width), across),
                       divide(picture.height, down.padded(picture.height), down)};
   if (whole.x.size() * whole.y.size() > 1) {
@@ -378,7 +488,7 @@ double Engine::verify(const Picture& picture, const Windows& windows, Report& re
   run_pass(
       picture, Pass::color, windows,
       [&](const std::vector<float>& planes, const Region& out) {
-        for (int64_t c = 0; c < convention_.channels; ++c)
+        for (int64_t c = 0; c < convention_.out_channels; ++c)
           for (int64_t y = 0; y < out.height; ++y)
             for (int64_t x = 0; x < out.width; ++x) {
               const float tiled = planes[static_cast<size_t>((c * out.height + y) * out.width + x)];

@@ -2,8 +2,10 @@
 #pragma once
 
 #include <functional>
+#include <mutex>
 
 #include "tools/upscale/picture.h"
+#include "tools/upscale/reach.h"
 #include "tools/upscale/resample.h"
 #include "tools/upscale/tiling.h"
 
@@ -17,7 +19,7 @@ struct EngineOptions {
   bool test_time_augmentation = false;  ///< mean over the 8 turned and mirrored versions
   bool alpha_by_model = true;           ///< false: bicubic
   bool verify_tiles = false;            ///< also run the whole picture and compare
-  float white = 0;                      ///< the model's value of white: 1 or 255; 0: found out
+  ConventionOptions convention;         ///< what is known of the model
 };
 
 /// What was done to one picture.
@@ -25,6 +27,7 @@ struct Report {
   int64_t windows = 0, window_width = 0, window_height = 0;
   double model_seconds = 0;
   double tile_difference = -1;  ///< max |tiled - whole| in 0..1; -1: not asked for
+  float seam = 0;               ///< max difference, in 0..1, of two tiles where they meet
   std::vector<std::string> notes;
 };
 
@@ -40,8 +43,9 @@ class Engine {
   Engine(const Upsampler& model, const EngineOptions& options, const std::atomic<bool>* cancel = nullptr);
 
   const Convention& convention() const { return convention_; }
+  /// What is known before there is anything to divide.
   const Reach& reach() const { return reach_; }
-  int64_t overlap() const { return overlap_; }
+  int64_t overlap() const { return overlap_of(reach_); }
   double scale() const { return options_.scale > 0 ? options_.scale : static_cast<double>(convention_.scale); }
   /// Extent of the result along an axis.
   int64_t scaled(int64_t extent) const;
@@ -58,10 +62,20 @@ class Engine {
   };
   using Sink = std::function<void(const std::vector<float>& planes, const Region& out)>;
 
-  AxisRules rules(bool horizontal) const;
+  /// The reach to divide pictures by: measured at its first use where the graph does not tell.
+  const Reach& settled_reach() const;
+  int64_t overlap_of(const Reach& reach) const;
+  /// For the whole picture at once, `tiles` for parts of it.
+  AxisRules rules(bool horizontal, bool tiles) const;
   /// Windows of about `area` pixels; 0: as the options say, and the memory there is.
   Windows plan(int64_t width, int64_t height, int64_t area) const;
-  int64_t largest_area(int64_t width, int64_t height) const;
+  /// Pixels of the largest window that `budget` bytes allow.
+  int64_t largest_area(int64_t width, int64_t height, int64_t budget) const;
+  bool gives_colors() const { return convention_.channels == 1 && convention_.out_channels == 3; }
+  /// Tells of tiles that differ visibly where they meet, or from what larger ones give.
+  void note_seams(const Picture& picture, const Windows& windows, Report& report) const;
+  /// The largest difference, in 0..1, of a tile in the middle from a larger one around it.
+  float sample_difference(const Picture& picture, const Windows& windows) const;
   Picture once(const Picture& picture, int bits, Report& report, const Progress& progress) const;
   void run_passes(const Picture& picture, const Windows& windows, Picture& result, Report& report,
                   const Progress& progress) const;
@@ -80,7 +94,8 @@ class Engine {
   EngineOptions options_;
   Convention convention_;
   Reach reach_;
-  int64_t overlap_ = 0;
+  mutable Reach measured_;
+  mutable std::once_flag measure_;
   const std::atomic<bool>* cancel_;
 };
 

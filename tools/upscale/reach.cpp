@@ -1,211 +1,175 @@
-// The receptive field of a graph: how far, in input pixels, each value looks.
+// The walk over a graph, for sizes that show what depends on the size.
+#include "tools/upscale/reach.h"
+
 #include <algorithm>
 #include <cmath>
+#include <numeric>
 #include <unordered_map>
 
-#include "runtime/graph/op.h"
-#include "tools/upscale/convention.h"
+#include "runtime/plan/fold.h"
+#include "tools/upscale/reach_rows.h"
 
 namespace tessera::upscale {
 namespace {
 
-/// Of one value: the radius of input pixels that an element sees, and the input pixels between
-/// two elements. `spatial` false: it does not depend on the picture.
-struct Field {
-  bool spatial = false;
-  double radius = 0, step = 1;
+struct Walked {
+  bool followed = true, global = false;
+  std::string reason;
+  Ratio low[2], high[2], lattice[2] = {1, 1};
 };
 
-/// What an operator does to the fields of its inputs.
-enum class Effect { pointwise, convolve, transposed, pool, resize, to_space, to_depth, global, unknown };
-
-struct Row {
-  Text op;
-  Effect effect;
-};
-
-// Operators that keep every pixel's neighbourhood are pointwise. Shape arithmetic never holds
-// samples, so what it does is of no matter.
-constexpr Row rows[] = {
-    {"Conv", Effect::convolve},
-    {"FusedConv", Effect::convolve},
-    {"ConvInteger", Effect::convolve},
-    {"QLinearConv", Effect::convolve},
-    {"ConvTranspose", Effect::transposed},
-    {"MaxPool", Effect::pool},
-    {"AveragePool", Effect::pool},
-    {"LpPool", Effect::pool},
-    {"Resize", Effect::resize},
-    {"Upsample", Effect::resize},
-    {"DepthToSpace", Effect::to_space},
-    {"SpaceToDepth", Effect::to_depth},
-    {"GlobalAveragePool", Effect::global},
-    {"GlobalMaxPool", Effect::global},
-    {"InstanceNormalization", Effect::global},
-    {"GroupNormalization", Effect::global},
-    {"ReduceMean", Effect::global},
-    {"ReduceMax", Effect::global},
-    {"ReduceSum", Effect::global},
-    {"ReduceL2", Effect::global},
-    {"ReduceMin", Effect::global},
-    {"Reshape", Effect::unknown},
-    {"MatMul", Effect::unknown},
-    {"Gemm", Effect::unknown},
-    {"Einsum", Effect::unknown},
-    {"Attention", Effect::unknown},
-    {"GridSample", Effect::unknown},
-    {"Gather", Effect::unknown},
-    {"GatherElements", Effect::unknown},
-    {"GatherND", Effect::unknown},
-    {"ScatterND", Effect::unknown},
-    {"If", Effect::unknown},
-    {"Loop", Effect::unknown},
-    {"Scan", Effect::unknown},
-    {"DFT", Effect::unknown},
-    {"DeformConv", Effect::unknown},
-    {"Flatten", Effect::unknown},
-    {"TopK", Effect::unknown},
-    {"RoiAlign", Effect::unknown},
-};
-
+/// One walk with concrete shapes.
 class Walk {
  public:
-  explicit Walk(const Graph& graph) : graph_(graph) {}
+  Walk(const Graph& graph, const Convention& convention, int64_t width, int64_t height)
+      : graph_(graph), convention_(convention), whole_{height, width} {}
 
-  Reach run() {
-    for (const ValueId input : graph_.inputs) {
-      const Value& value = graph_.values[input];
-      if (!value.constant) fields_[input] = {true, 0, 1};
+  Walked run() {
+    const ValueId input = graph_.inputs[0];
+    const Type type = convention_.input(whole_[columns], whole_[rows]);
+    graph_.values[input].type = type;
+    graph_.values[input].ranked = true;
+    const size_t known = infer_types(graph_).node;
+    Field field = plain_field(type.shape);
+    for (const int side : {rows, columns})
+      field.axes[static_cast<size_t>(side == rows ? convention_.in.y : convention_.in.x)] = {{side, whole_[side], 1}};
+    fields_[input] = field;
+    for (size_t i = 0; i < graph_.nodes.size() && walked_.followed; ++i) {
+      if (i < known)
+        visit(graph_.nodes[i]);
+      else if (reads_picture(graph_.nodes[i]))
+        stop(graph_.nodes[i]);
     }
-    for (const Node& node : graph_.nodes) visit(node);
-    double radius = 0;
-    if (!graph_.outputs.empty()) radius = fields_[graph_.outputs[0]].radius;
-    // One pixel more: half-pixel centres of even kernels fall between two.
-    reach_.radius = radius > 0 ? static_cast<int64_t>(std::ceil(radius - 1e-9)) + 1 : 0;
-    return reach_;
+    if (walked_.followed) finish();
+    return walked_;
   }
 
  private:
-  const Tensor* constant(const Node& node, size_t i) const {
-    if (i >= node.in.size() || node.in[i] == absent) return nullptr;
-    if (const auto& value = graph_.values[node.in[i]].constant) return value.get();
-    const auto made = constants_.find(node.in[i]);
-    return made == constants_.end() ? nullptr : made->second;
+  bool reads_picture(const Node& node) const {
+    return std::any_of(node.in.begin(), node.in.end(), [&](ValueId id) { return fields_.contains(id); });
   }
 
-  void note(bool& flag, bool value, Text op) {
-    // What sees the whole picture is worse than what is not followed.
-    if (flag != value && (reach_.reason.empty() || &flag == &reach_.global)) reach_.reason = op;
-    flag = value;
-  }
-
-  /// Extents of the kernel along rows and columns, dilated; empty when they are not known.
-  std::vector<double> kernel(const Node& node, const AttrReader& attrs, size_t weights) const {
-    std::vector<double> extents;
-    const List<int64_t> given = attrs.integers("kernel_shape");
-    extents.assign(given.begin(), given.end());
-    if (extents.empty())
-      if (const Tensor* tensor = constant(node, weights))
-        for (size_t i = 2; i < tensor->type.shape.size(); ++i)
-          extents.push_back(static_cast<double>(tensor->type.shape[i]));
-    const List<int64_t> dilations = attrs.integers("dilations");
-    for (size_t i = 0; i < extents.size(); ++i)
-      extents[i] = (extents[i] - 1) * static_cast<double>(i < dilations.size() ? dilations[i] : 1) + 1;
-    return extents;
-  }
-
-  static double largest(List<int64_t> values) {
-    return values.empty() ? 1.0 : static_cast<double>(*std::max_element(values.begin(), values.end()));
-  }
-
-  void window(const Node& node, const AttrReader& attrs, Effect effect, Field& field) {
-    const size_t weights = node.op->name == "QLinearConv" ? 3 : 1;
-    const std::vector<double> extents = kernel(node, attrs, weights);
-    if (extents.empty()) return note(reach_.exact, false, node.op->name);
-    const double taps = *std::max_element(extents.begin(), extents.end()), stride = largest(attrs.integers("strides"));
-    if (effect == Effect::transposed) {
-      field.radius += std::ceil((taps - 1) / (2 * stride)) * field.step;
-      field.step /= stride;
-    } else {
-      field.radius += std::ceil((taps - 1) / 2) * field.step;
-      field.step *= stride;
-    }
-  }
-
-  void resize(const Node& node, const AttrReader& attrs, Field& field) {
-    const Text mode = attrs.has("mode") ? attrs.text("mode") : Text("nearest");
-    field.radius += field.step * (mode == "cubic" ? 2 : 1);
-    // Its factors: input 2 of Resize (input 1 before opset 11), input 1 of Upsample.
-    for (const size_t i : {size_t{2}, size_t{1}}) {
-      const Tensor* factors = constant(node, i);
-      if (!factors || factors->type.dtype != DType::float32 || factors->type.shape.elements() < 3) continue;
-      const int64_t count = factors->type.shape.elements();
-      const double factor = element_as_double(factors->view(), count - 1);
-      if (factor > 0) {
-        field.step /= factor;
-        return;
-      }
-    }
-    if (attrs.has("scales")) {
-      const List<float> factors = attrs.reals("scales");
-      if (!factors.empty() && factors.back() > 0) {
-        field.step /= static_cast<double>(factors.back());
-        return;
-      }
-    }
-    note(reach_.exact, false, node.op->name);
+  void stop(const Node& node) {
+    walked_.followed = false;
+    walked_.reason = node.op->name;
   }
 
   void visit(const Node& node) {
-    if (!node.op) return note(reach_.exact, false, "an unknown operator");
-    if (node.op->name == "Constant" && node.attrs && !node.out.empty())
-      if (const Attr* attr = find_attr(*node.attrs, "value"))
-        if (const Tensor* tensor = std::get_if<Tensor>(attr)) constants_[node.out[0]] = tensor;
-    if (node.op->name == "Shape" || node.op->name == "Size") return;
-    Field field;
-    for (const ValueId in : node.in) {
-      const auto found = fields_.find(in);
-      if (in == absent || found == fields_.end() || !found->second.spatial) continue;
-      if (!field.spatial) field = found->second;
-      field.radius = std::max(field.radius, found->second.radius);
+    if (!reads_picture(node)) return;
+    const NodeTypes types(graph_, node);
+    ReachStep step(node);
+    step.in_types = types.in;
+    step.out_types = types.out;
+    step.constants = types.constants;
+    for (size_t i = 0; i < node.in.size(); ++i) {
+      const auto known = fields_.find(node.in[i]);
+      step.in.push_back(known != fields_.end() ? known->second : plain_field(types.in[i].shape));
     }
-    if (!field.spatial) return;
-    apply(node, field);
-    for (const ValueId out : node.out)
-      if (out != absent) fields_[out] = field;
-  }
-
-  void apply(const Node& node, Field& field) {
-    const Row* row =
-        std::find_if(std::begin(rows), std::end(rows), [&](const Row& r) { return r.op == node.op->name; });
-    const AttrReader attrs(node);
-    switch (row == std::end(rows) ? Effect::pointwise : row->effect) {
-      case Effect::pointwise: return;
-      case Effect::convolve:
-      case Effect::transposed:
-      case Effect::pool: return window(node, attrs, row->effect, field);
-      case Effect::resize: return resize(node, attrs, field);
-      case Effect::to_space: field.step /= static_cast<double>(attrs.integer("blocksize")); return;
-      case Effect::to_depth:
-        field.radius += field.step * static_cast<double>(attrs.integer("blocksize") - 1);
-        field.step *= static_cast<double>(attrs.integer("blocksize"));
-        return;
-      case Effect::global:
-        // A mean over the channels alone looks at no neighbour.
-        if (const List<int64_t> axes = attrs.integers("axes"); axes.size() == 1 && axes[0] == 1) return;
-        return note(reach_.global, true, node.op->name);
-      case Effect::unknown: return note(reach_.exact, false, node.op->name);
+    std::copy(std::begin(whole_), std::end(whole_), std::begin(step.whole));
+    const ReachRow row = find_reach_row(node.op->name);
+    bool followed = false;
+    try {
+      followed = row && !node.op->execute && row(step);
+    } catch (const Error&) {
+      // Positions that are no simple fractions of the picture's.
+    }
+    if (!followed) return stop(node);
+    if (step.global && !walked_.global) {
+      walked_.global = true;
+      walked_.reason = node.op->name;
+    }
+    for (size_t i = 0; i < node.out.size(); ++i) {
+      if (node.out[i] == absent) continue;
+      for (const Digits& digits : step.out[i].axes)
+        for (const Digit& digit : digits)
+          if (digit.side != none)
+            walked_.lattice[digit.side] = common_multiple(walked_.lattice[digit.side], digit.step);
+      fields_[node.out[i]] = std::move(step.out[i]);
     }
   }
 
-  const Graph& graph_;
+  /// The result must be a picture whose pixels lie where the convention says.
+  void finish() {
+    const auto found = fields_.find(graph_.outputs[static_cast<size_t>(convention_.output)]);
+    bool good = found != fields_.end() && found->second.axes.size() > 2;
+    for (const int side : {rows, columns}) {
+      if (!good) break;
+      Field& field = found->second;
+      const auto axis = static_cast<size_t>(side == rows ? convention_.out.y : convention_.out.x);
+      good = axis < field.axes.size() && settle(field, axis) && field.axes[axis].size() == 1 &&
+             field.axes[axis][0].side == side && field.axes[axis][0].step == Ratio(1, convention_.scale);
+      walked_.low[side] = field.low[side];
+      walked_.high[side] = field.high[side];
+    }
+    if (good) return;
+    walked_.followed = false;
+    walked_.reason = "its result";
+  }
+
+  Graph graph_;
+  const Convention& convention_;
   std::unordered_map<ValueId, Field> fields_;
-  std::unordered_map<ValueId, const Tensor*> constants_;
-  Reach reach_;
+  int64_t whole_[2];
+  Walked walked_;
 };
+
+bool same(const Walked& a, const Walked& b) {
+  return a.followed == b.followed && a.global == b.global && std::equal(a.low, a.low + 2, b.low) &&
+         std::equal(a.high, a.high + 2, b.high);
+}
 
 }  // namespace
 
-Reach receptive_field(const Model& model) { return Walk(model.graph).run(); }
+bool has_reach_row(Text, Text op) { return find_reach_row(op) != nullptr; }
+
+Reach follow(const Model& model, const Convention& convention) {
+  Reach reach;
+  Graph graph = model.graph;
+  reach.followed = graph.inputs.size() == 1 && !graph.outputs.empty();
+  if (!reach.followed) return reach;
+  fold_constants(graph);
+  const auto walk = [&](int64_t width, int64_t height) { return Walk(graph, convention, width, height).run(); };
+  // A size with many factors first, then others: one pixel more, and a lattice more.
+  const int64_t unit = convention.multiple, round = (192 + unit - 1) / unit * unit;
+  const int64_t width = convention.fixed_width ? convention.fixed_width : round;
+  const int64_t height = convention.fixed_height ? convention.fixed_height : round;
+  Walked first;
+  try {
+    first = walk(width, height);
+  } catch (const Error&) {
+    first.followed = false;
+    first.reason = "a shape";
+  }
+  reach.followed = first.followed;
+  reach.global = first.global;
+  reach.reason = first.reason;
+  if (!reach.followed) return reach;
+  const Ratio lattice = common_multiple(common_multiple(first.lattice[0], first.lattice[1]), Ratio(unit));
+  reach.lattice = lattice.num;
+  double radius = 0;
+  const Ratio lost(convention.lost_before, convention.scale), last(convention.scale - 1, convention.scale);
+  for (const int side : {rows, columns})
+    radius = std::max({radius, (lost - first.low[side]).real(), (first.high[side] - lost + last).real()});
+  reach.radius = std::max<int64_t>(0, static_cast<int64_t>(std::ceil(radius)));
+  if (convention.fixed_width && convention.fixed_height) return reach;
+  // What depends on the size is no neighbourhood; sizes of whole lattices may agree where others do not.
+  const auto at = [&](int64_t more) {
+    return walk(convention.fixed_width ? width : width + more, convention.fixed_height ? height : height + more);
+  };
+  const auto agree = [&](const Walked& a, const Walked& b) {
+    if (reach.reason.empty()) reach.reason = !a.followed ? a.reason : b.reason;
+    return a.followed && same(a, b);
+  };
+  try {
+    if (!agree(at(reach.lattice), first))
+      reach.followed = false;
+    else if (reach.lattice > unit && !agree(at(unit), at(unit + reach.lattice)))
+      reach.multiple = reach.lattice;
+  } catch (const Error&) {
+    reach.followed = false;
+  }
+  if (reach.followed && !reach.global) reach.reason.clear();
+  return reach;
+}
 
 }  // namespace tessera::upscale

@@ -1,4 +1,11 @@
 // Session as an Upsampler.
+#include <algorithm>
+#include <charconv>
+#include <cstring>
+#include <iterator>
+
+#include "runtime/onnx/load.h"
+#include "runtime/session/defaults.h"
 #include "tools/upscale/upsampler.h"
 
 namespace tessera::upscale {
@@ -6,53 +13,116 @@ namespace {
 
 class SessionUpsampler : public Upsampler {
  public:
-  SessionUpsampler(std::unique_ptr<Session> session, const std::atomic<bool>* cancel)
-      : session_(std::move(session)), inputs_(copy(session_->inputs())), outputs_(copy(session_->outputs())) {
+  SessionUpsampler(onnx::Loaded loaded, const SessionOptions& options, const std::atomic<bool>* cancel)
+      : model_(loaded.model),
+        session_(std::move(loaded), options),
+        inputs_(copy(session_.inputs())),
+        outputs_(copy(session_.outputs())) {
     options_.cancel = cancel;
   }
 
   List<Port> inputs() const override { return inputs_; }
   List<Port> outputs() const override { return outputs_; }
-  const Model* model() const override { return &session_->model(); }
+  const Model* model() const override { return &model_; }
+  const Session& session() const { return session_; }
 
-  Type output_type(const Type& input) const override {
+  std::vector<Type> output_types(const Type& input) const override {
     const Type types[] = {input};
     try {
-      return session_->output_types(types).at(0);
+      return session_.output_types(types);
     } catch (const Error& error) {
       if (error.kind() != Error::Kind::unsupported) throw;
     }
-    // The shape depends on data: only a run tells.
-    return run(Tensor::make(input)).type;
+    // The shapes depend on data: only a run tells.
+    std::vector<Type> found;
+    for (const Tensor& tensor : run(Tensor::make(input))) found.push_back(tensor.type);
+    return found;
   }
 
-  Tensor run(const Tensor& input) const override {
+  std::vector<Tensor> run(const Tensor& input) const override {
     const Tensor inputs[] = {input};
-    return session_->run(List<Tensor>(inputs), options_).at(0);
+    return session_.run(List<Tensor>(inputs), options_);
   }
 
   int64_t run_bytes(const Type& input) const override {
     const Type types[] = {input};
-    return session_->forecast(types).arena_bytes;
+    return session_.forecast(types).arena_bytes;
   }
 
  private:
   static std::vector<Port> copy(List<Port> ports) { return {ports.begin(), ports.end()}; }
 
-  std::unique_ptr<Session> session_;
+  Model model_;
+  Session session_;
   std::vector<Port> inputs_, outputs_;
   RunOptions options_;
 };
 
+onnx::Loaded load_bundled() {
+  const List<std::byte> bytes = bundled_model();
+  std::shared_ptr<std::byte[]> copy(new std::byte[bytes.size() + 1]);
+  std::memcpy(copy.get(), bytes.data(), bytes.size());
+  return onnx::load({copy.get(), bytes.size()}, copy, std::string(bundled_model_name));
+}
+
+/// Makes a constant of the input that `word` (NAME=NUMBER) gives a number.
+void settle_input(onnx::Loaded& loaded, const std::string& word) {
+  Graph& graph = loaded.model.graph;
+  const auto wrong = [&](const auto&... parts) { fail(Error::Kind::usage, "--set ", word, ": ", parts...); };
+  const size_t equals = word.rfind('=');
+  const std::string name = word.substr(0, equals);
+  double number = 0;
+  const char *begin = word.data() + equals + 1, *end = word.data() + word.size();
+  if (equals == std::string::npos || equals == 0 || begin == end || std::from_chars(begin, end, number).ptr != end)
+    wrong("give NAME=NUMBER");
+  const auto named = [&](ValueId id) { return graph.values[id].name == name; };
+  auto input = std::find_if(graph.inputs.begin(), graph.inputs.end(), named);
+  Type type = input == graph.inputs.end() ? Type{} : graph.values[*input].type;
+  const auto with_default = std::find_if(loaded.optional_inputs.begin(), loaded.optional_inputs.end(),
+                                         [&](const onnx::OptionalInput& optional) { return named(optional.id); });
+  if (with_default != loaded.optional_inputs.end()) {
+    const ValueId id = with_default->id;
+    type = graph.values[id].constant->type;
+    graph = with_inputs(graph, List<ValueId>(&id, 1));
+    loaded.optional_inputs.erase(with_default);
+    input = std::prev(graph.inputs.end());
+  }
+  if (input == graph.inputs.end()) wrong("the model has no input \"", name, "\"");
+  Value& value = graph.values[*input];
+  for (int64_t& extent : type.shape) extent = std::max<int64_t>(extent, 1);
+  if (value.kind != Kind::tensor || type.dtype == DType::string || type.dtype == DType::undefined)
+    wrong("input \"", name, "\" is no tensor of numbers");
+  auto tensor = std::make_shared<Tensor>(Tensor::make(type));
+  for (int64_t i = 0, count = type.shape.elements(); i < count; ++i) set_element(tensor->view(), i, number);
+  value.type = type;
+  value.ranked = true;
+  value.constant = std::move(tensor);
+  graph.inputs.erase(input);
+}
+
+/// All inputs but the picture become constants: those that `given` has numbers for, and those with a default.
+void settle_inputs(onnx::Loaded& loaded, const std::vector<std::string>& given) {
+  for (const std::string& word : given) settle_input(loaded, word);
+  const Graph& graph = loaded.model.graph;
+  if (graph.inputs.size() < 2) return;
+  std::string names;
+  for (const ValueId id : graph.inputs)
+    names += cat(names.empty() ? "" : ", ", graph.values[id].name, " ", graph.values[id].type);
+  fail(Error::Kind::unsupported, "the model has ", graph.inputs.size(), " inputs (", names,
+       "): give all but the picture a number with --set NAME=NUMBER");
+}
+
 }  // namespace
 
 std::unique_ptr<Upsampler> open_upsampler(const std::string& path, const SessionOptions& options,
-                                          const std::atomic<bool>* cancel, std::string& note, std::string& device) {
-  auto session =
-      path.empty() ? std::make_unique<Session>(bundled_model(), options) : std::make_unique<Session>(path, options);
-  note = session->device_note();
-  device = session->device();
-  return std::make_unique<SessionUpsampler>(std::move(session), cancel);
+                                          const std::atomic<bool>* cancel, std::string& note, std::string& device,
+                                          const std::vector<std::string>& given) {
+  onnx::Loaded loaded = path.empty() ? load_bundled() : onnx::load(path);
+  if (loaded.unsupported.empty()) settle_inputs(loaded, given);
+  auto upsampler = std::make_unique<SessionUpsampler>(std::move(loaded), options, cancel);
+  note = upsampler->session().device_note();
+  device = upsampler->session().device();
+  return upsampler;
 }
 
 }  // namespace tessera::upscale

@@ -1,5 +1,6 @@
 // One window through the model: planes of floats to the tensor that the model wants, and back.
 #include <algorithm>
+#include <cmath>
 
 #include "tools/upscale/engine.h"
 
@@ -19,10 +20,11 @@ struct Strides {
 };
 
 template <class T>
-void write_plane(T* out, const Strides& strides, const float* in, int64_t width, int64_t height, float top) {
+void write_plane(T* out, const Strides& strides, const float* in, int64_t width, int64_t height, const Levels& levels) {
+  const float span = levels.white - levels.black;
   for (int64_t y = 0; y < height; ++y)
     for (int64_t x = 0; x < width; ++x) {
-      const float value = in[y * width + x] * top;
+      const float value = in[y * width + x] * span + levels.black;
       T& to = out[y * strides.y + x * strides.x];
       if constexpr (std::is_integral_v<T>)
         to = static_cast<T>(std::clamp(value, 0.0f, static_cast<float>(std::numeric_limits<T>::max())) + 0.5f);
@@ -32,11 +34,11 @@ void write_plane(T* out, const Strides& strides, const float* in, int64_t width,
 }
 
 template <class T>
-void read_plane(const T* in, const Strides& strides, float* out, int64_t width, int64_t height, float top) {
-  const float unit = 1 / top;
+void read_plane(const T* in, const Strides& strides, float* out, int64_t width, int64_t height, const Levels& levels) {
+  const float unit = 1 / (levels.white - levels.black);
   for (int64_t y = 0; y < height; ++y)
     for (int64_t x = 0; x < width; ++x)
-      out[y * width + x] = static_cast<float>(in[y * strides.y + x * strides.x]) * unit;
+      out[y * width + x] = (static_cast<float>(in[y * strides.y + x * strides.x]) - levels.black) * unit;
 }
 
 /// The 8 symmetries of a square: bit 0 mirrors left and right, bit 1 top and bottom, bit 2 exchanges
@@ -58,31 +60,50 @@ int inverse(int symmetry) {
   return 4 | (symmetry & 1) << 1 | (symmetry & 2) >> 1;
 }
 
+/// From gamma-coded samples (sRGB) to numbers proportional to light, and back.
+void to_light(std::vector<float>& samples) {
+  for (float& v : samples) v = v <= 0.04045f ? v / 12.92f : std::pow((v + 0.055f) / 1.055f, 2.4f);
+}
+void from_light(std::vector<float>& samples) {
+  for (float& v : samples) v = v <= 0.0031308f ? v * 12.92f : 1.055f * std::pow(v, 1 / 2.4f) - 0.055f;
+}
+
 }  // namespace
 
 void Engine::run_model(const float* planes, int64_t width, int64_t height, std::vector<float>& out) const {
   const Tensor input = Tensor::make(convention_.input(width, height));
   const Strides in(input.type.shape, convention_.in);
+  std::vector<float> light;
+  if (convention_.linear) {
+    light.assign(planes, planes + convention_.channels * width * height);
+    to_light(light);
+    planes = light.data();
+  }
+  // The model's channel for a channel of ours.
+  const auto place = [&](int64_t c) { return convention_.bgr && c < 3 ? 2 - c : c; };
   visit(input.type.dtype, [&]<class T>() {
     if constexpr (!std::is_same_v<T, bool>)
       for (int64_t c = 0; c < convention_.channels; ++c)
-        write_plane(input.as<T>() + c * in.channel, in, planes + c * width * height, width, height, convention_.in_top);
+        write_plane(input.as<T>() + (convention_.channels == 1 ? 0 : place(c)) * in.channel, in,
+                    planes + c * width * height, width, height, convention_.in_levels[static_cast<size_t>(c)]);
   });
-  const Tensor output = model_.run(input);
+  const Tensor output = std::move(model_.run(input)[static_cast<size_t>(convention_.output)]);
   const Shape& shape = output.type.shape;
   const auto extent = [&](int axis) { return axis < shape.rank() ? shape[static_cast<size_t>(axis)] : int64_t{0}; };
   const int64_t lost = convention_.lost_before + convention_.lost_after;
   const int64_t out_width = width * convention_.scale - lost, out_height = height * convention_.scale - lost;
-  if (extent(convention_.out.channel) != convention_.channels || extent(convention_.out.y) != out_height ||
+  if (extent(convention_.out.channel) != convention_.out_channels || extent(convention_.out.y) != out_height ||
       extent(convention_.out.x) != out_width)
     fail(Error::Kind::shape, "the model gave ", output.type, " for a window of ", width, "x", height);
   const Strides strides(shape, convention_.out);
-  out.resize(static_cast<size_t>(convention_.channels * out_width * out_height));
+  out.resize(static_cast<size_t>(convention_.out_channels * out_width * out_height));
   visit(output.type.dtype, [&]<class T>() {
-    for (int64_t c = 0; c < convention_.channels; ++c)
-      read_plane(output.as<T>() + c * strides.channel, strides, out.data() + c * out_width * out_height, out_width,
-                 out_height, convention_.out_top);
+    for (int64_t c = 0; c < convention_.out_channels; ++c)
+      read_plane(output.as<T>() + (convention_.out_channels == 1 ? 0 : place(c)) * strides.channel, strides,
+                 out.data() + c * out_width * out_height, out_width, out_height,
+                 convention_.out_levels[static_cast<size_t>(c)]);
   });
+  if (convention_.linear) from_light(out);
 }
 
 void Engine::run_window(const float* planes, int64_t width, int64_t height, std::vector<float>& out,
@@ -91,13 +112,13 @@ void Engine::run_window(const float* planes, int64_t width, int64_t height, std:
     run_model(planes, width, height, out);
     return progress(1);
   }
-  const int64_t channels = convention_.channels, scale = convention_.scale;
+  const int64_t channels = convention_.out_channels, scale = convention_.scale;
   const int64_t lost = std::max(convention_.lost_before, convention_.lost_after);
   const int64_t crop = lost - convention_.lost_before;
   const int64_t whole_width = width * scale - convention_.lost_before - convention_.lost_after;
   const int64_t whole_height = height * scale - convention_.lost_before - convention_.lost_after;
   const int64_t out_width = width * scale - 2 * lost, out_height = height * scale - 2 * lost;
-  std::vector<float> turned(static_cast<size_t>(channels * width * height)), result, cropped, back;
+  std::vector<float> turned(static_cast<size_t>(convention_.channels * width * height)), result, cropped, back;
   out.assign(static_cast<size_t>(channels * out_width * out_height), 0.0f);
   cropped.resize(out.size());
   back.resize(out.size());
@@ -105,7 +126,7 @@ void Engine::run_window(const float* planes, int64_t width, int64_t height, std:
   const int symmetries = square ? 8 : 4;
   for (int symmetry = 0; symmetry < symmetries; ++symmetry) {
     const bool swap = symmetry & 4;
-    turn(planes, channels, width, height, symmetry, turned.data());
+    turn(planes, convention_.channels, width, height, symmetry, turned.data());
     run_model(turned.data(), swap ? height : width, swap ? width : height, result);
     const int64_t from_width = swap ? whole_height : whole_width, from_height = swap ? whole_width : whole_height;
     const int64_t to_width = swap ? out_height : out_width, to_height = swap ? out_width : out_height;
