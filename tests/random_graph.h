@@ -306,25 +306,51 @@ class RandomGraph : public GraphBuilder {
     return stored(node(sum ? "Add" : "Mul", {real(p), real(q)}), p.shape, most);
   }
 
+  // What a convolution does along one axis.
+  struct Axis {
+    int64_t kernel, stride, dilation, begin, end;
+    int64_t reach() const { return (kernel - 1) * dilation + 1; }
+  };
+  Axis along(int64_t extent) {
+    Axis axis{pick({1, 3, 3, 3, 2, 5}), pick({1, 1, 1, 2, 3}), pick({1, 1, 1, 2}), 0, 0};
+    if (axis.reach() > extent + 2) axis.kernel = axis.dilation = 1;
+    const bool usual = below(3) != 0;
+    axis.begin = usual ? axis.reach() / 2 : below(axis.reach());
+    axis.end = usual ? axis.reach() / 2 : below(axis.reach());
+    while (extent + axis.begin + axis.end < axis.reach()) ++axis.end;
+    return axis;
+  }
+  int64_t groups_of(int64_t from, int64_t to) {
+    const int64_t groups = pick({1, 1, 1, 2, 3, 4, 8});
+    return from % groups == 0 && to % groups == 0 ? groups : 1;
+  }
+  static Attrs attrs_of(const Axis& h, const Axis& w, int64_t group) {
+    return {{"pads", std::vector<int64_t>{h.begin, w.begin, h.end, w.end}},
+            {"strides", std::vector<int64_t>{h.stride, w.stride}},
+            {"dilations", std::vector<int64_t>{h.dilation, w.dilation}},
+            {"group", group}};
+  }
+
   Piece convolved(const Piece& p) {
     const Shape& s = p.shape;
     if (quantized() && !is_bytes(p)) return stored(p.id, s, most_of(p));
-    const int64_t side = s[2] >= 3 && s[3] >= 3 ? pick({1, 3, 3}) : 1, to = channels(), stride = pick({1, 1, 1, 2});
+    Axis h = along(s[2]), w = along(s[3]);
+    if (below(2)) h = {h.kernel, 1, 1, h.kernel / 2, (h.kernel - 1) / 2}, w = {h.kernel, 1, 1, h.begin, h.end};
     const bool depthwise = s[1] > 1 && below(4) == 0;
-    const int64_t group = depthwise ? s[1] : 1, out = depthwise ? s[1] : to, per = s[1] / group;
-    if (per * side * side > 480) return p;
-    const int64_t pad = side / 2;
-    const double size = 1.0 / std::sqrt(static_cast<double>(per * side * side)), most = most_of(p);
-    const Shape shape{s[0], out, (s[2] - 1) / stride + 1, (s[3] - 1) / stride + 1}, w{out, per, side, side};
-    const Attrs attrs{{"pads", std::vector<int64_t>{pad, pad, pad, pad}},
-                      {"strides", std::vector<int64_t>{stride, stride}},
-                      {"group", group}};
+    const int64_t out = depthwise ? s[1] : channels(), group = depthwise ? s[1] : groups_of(s[1], out);
+    const int64_t per = s[1] / group, taps = per * h.kernel * w.kernel;
+    const auto extent = [](int64_t in, const Axis& a) { return (in + a.begin + a.end - a.reach()) / a.stride + 1; };
+    const Shape shape{s[0], out, extent(s[2], h), extent(s[3], w)}, kernel{out, per, h.kernel, w.kernel};
+    if (taps > 480 || shape[2] < 1 || shape[3] < 1) return p;
+    const double size = 1.0 / std::sqrt(static_cast<double>(taps)), most = most_of(p);
+    const Attrs attrs = attrs_of(h, w, group);
     if (quantized() && below(3) == 0) {
       // Per tensor or per channel, by the operator that has it all.
       Piece result = bytes_like(shape, most);
       result.type = p.type;
       const bool several = below(2);
-      const Tensor values = tessera::test::random_tensor(DType::int8, w, static_cast<uint32_t>(random_()), -63, 63);
+      const Tensor values =
+          tessera::test::random_tensor(DType::int8, kernel, static_cast<uint32_t>(random_()), -63, 63);
       const Tensor scales = tensor(DType::float32, several ? Shape{out} : Shape{}, {scale_for(2 * size)});
       const Tensor zeros = tensor(DType::int8, several ? Shape{out} : Shape{}, {0});
       if (p.type == DType::int8) result.zero = 0;
@@ -343,11 +369,61 @@ class RandomGraph : public GraphBuilder {
       result.id = node("QLinearConv", in, attrs);
       return result;
     }
-    std::vector<ValueId> in{real(p), weights(w, size, 0)};
+    std::vector<ValueId> in{real(p), weights(kernel, size, 0)};
     if (!quantized() && below(2)) in.push_back(numbers({out}, -1, 1));
     ValueId y = node("Conv", in, attrs);
+    if (!quantized() && below(3) == 0) y = normalized(y, out);
+    if (!quantized() && below(3) == 0) {
+      // Two that read the same and are added, and one pixel's behind another.
+      y = node("Add", {y, node("Conv", {in[0], weights(kernel, size, 0)}, attrs)});
+      if (group == 1) y = node("Conv", {y, weights({out, out, 1, 1}, 1.0 / std::sqrt(static_cast<double>(out)), 0)});
+    }
     if (below(3) == 0) y = node("Relu", {y});
     return stored(y, shape, most);
+  }
+
+  ValueId normalized(ValueId y, int64_t channels) {
+    const auto each = [&](double low, double high) { return numbers({channels}, low, high); };
+    if (below(2)) return node("BatchNormalization", {y, each(-1, 1), each(-1, 1), each(-1, 1), each(0.5, 2)});
+    y = node("Mul", {y, numbers({channels, 1, 1}, -1, 1)});
+    return node("Add", {numbers({1, channels, 1, 1}, -1, 1), y});
+  }
+
+  Piece spread(const Piece& p) {
+    const Shape& s = p.shape;
+    if (s[2] * s[3] > 100) return p;
+    if (quantized() && !is_bytes(p)) return stored(p.id, s, most_of(p));
+    const int64_t out = pick({1, 2, 4, 16}), group = groups_of(s[1], out), kernel = pick({2, 3, 4}),
+                  stride = pick({1, 2, 2});
+    const int64_t pad = below(2), more = stride == 2 ? below(2) : 0;
+    if (s[1] / group * kernel * kernel > 480) return p;
+    const auto extent = [&](int64_t in) { return (in - 1) * stride + kernel - 2 * pad + more; };
+    if (extent(s[2]) < 1 || extent(s[3]) < 1) return p;
+    const double size = static_cast<double>(stride) / std::sqrt(static_cast<double>(s[1] / group * kernel * kernel));
+    Attrs attrs = attrs_of({kernel, stride, 1, pad, pad}, {kernel, stride, 1, pad, pad}, group);
+    attrs.emplace_back("output_padding", std::vector<int64_t>{more, more});
+    const ValueId w = weights({s[1], out / group, kernel, kernel}, size, 1);
+    return stored(node("ConvTranspose", {real(p), w}, attrs), {s[0], out, extent(s[2]), extent(s[3])}, most_of(p));
+  }
+
+  // Operators of numbers that have no quantized form.
+  Piece weighed(const Piece& p) {
+    if (quantized()) return p;
+    const ValueId x = p.id;
+    const Shape& s = p.shape;
+    Piece result = p;
+    switch (below(6)) {
+      case 0: result.id = node("Softmax", {x}, {{"axis", pick({1, 3, -1})}}); break;
+      case 1: result.id = node("Mul", {x, node("Sigmoid", {x})}); break;
+      case 2:
+        result.id = node(
+            "Mul", {node("Add", {x, numbers(s, -1, 1)}), node("Sub", {node("Sigmoid", {x}), number(p.type, 0.5)})});
+        break;
+      case 3: result.id = node("Div", {x, numbers({1, 1, s[3]}, 0.5, 2)}); break;
+      case 4: result.id = node("Max", {x, numbers({s[1], 1, 1}, -1, 1)}); break;
+      default: result.id = node("Mul", {x, node("Sigmoid", {node("GlobalAveragePool", {x})})}); break;
+    }
+    return result;
   }
 
   Piece multiplied(const Piece& p) {
@@ -361,7 +437,7 @@ class RandomGraph : public GraphBuilder {
   void step() {
     const Piece p = below(4) ? pool_.back() : pool_[static_cast<size_t>(below(static_cast<int64_t>(pool_.size())))];
     const auto make = [&]() -> Piece {
-      switch (below(15)) {
+      switch (below(17)) {
         case 0: return sliced(p);
         case 1: return padded(p);
         case 2: return joined(p);
@@ -374,6 +450,8 @@ class RandomGraph : public GraphBuilder {
         case 9: return activated(p);
         case 10: return paired(p);
         case 11: return multiplied(p);
+        case 12: return spread(p);
+        case 13: return weighed(p);
         default: return convolved(p);
       }
     };

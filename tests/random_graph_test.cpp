@@ -10,13 +10,17 @@ int graphs(int usual) {
   return wanted ? std::atoi(wanted) : usual;
 }
 
-// The share of elements that differ by more than `limit`, but for three; all of them if the types differ.
+// The share of elements that differ by more than `limit` (times the largest number, if that is more than 1), but for
+// three; all of them if the types differ.
 double share_beyond(const Tensor& a, const Tensor& b, double limit) {
   if (a.type != b.type) return 1;
+  double most = 1;
   const int64_t count = a.type.shape.elements();
+  if (is_float(a.type.dtype))
+    for (const double value : elements(a)) most = std::max(most, std::abs(value));
   int64_t beyond = 0;
   for (int64_t i = 0; i < count; ++i)
-    beyond += !(std::abs(element_as_double(a.view(), i) - element_as_double(b.view(), i)) <= limit);
+    beyond += !(std::abs(element_as_double(a.view(), i) - element_as_double(b.view(), i)) <= limit * most);
   return static_cast<double>(limit > 0 ? std::max<int64_t>(beyond - 3, 0) : beyond) /
          static_cast<double>(std::max<int64_t>(count, 1));
 }
