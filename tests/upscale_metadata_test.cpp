@@ -192,6 +192,24 @@ TEST(UpscaleMetadata, density_texts_xmp_and_iptc_go_everywhere_they_can) {
   }
 }
 
+TEST(UpscaleMetadata, names_that_png_does_not_allow_are_changed) {
+  std::vector<std::string> notes;
+  Picture picture = plain();
+  const std::pair<std::string, std::string> names[] = {{"  a  b ", "a b"},
+                                                       {"", "Comment"},
+                                                       {"\x01", "Comment"},
+                                                       {"\xe2\x82\xac", "Comment"},
+                                                       {std::string(90, 'x'), std::string(79, 'x')},
+                                                       {std::string(78, 'x') + " y", std::string(78, 'x')}};
+  for (const auto& [name, allowed] : names) {
+    picture.texts = {{name, "text", "", "", false}, {name, "\xe2\x82\xac", "no language", "\x01", true}};
+    const Picture back = through(picture, Format::png, notes);
+    ASSERT_EQ(back.texts.size(), 2u) << name;
+    EXPECT_EQ(back.texts[0].key, allowed);
+    EXPECT_EQ(back.texts[1].text, "\xe2\x82\xac");
+  }
+}
+
 TEST(UpscaleMetadata, what_a_marker_cannot_hold_is_told) {
   std::vector<std::string> notes;
   Picture picture = plain();

@@ -199,7 +199,7 @@ void read_metadata(const Reader& reader, Picture& picture) {
   int compression = 0, unit = 0;
   if (png_get_iCCP(reader.png, reader.info, &name, &compression, &data, &size))
     picture.icc = bytes_of(data, size);
-  else if (reader.state.bad_icc[0])
+  else if (reader.state.bad_icc[0] && !png_get_valid(reader.png, reader.info, PNG_INFO_sRGB))
     picture.notes.push_back(cat("its color profile was dropped (", reader.state.bad_icc, ")"));
   if (png_get_eXIf_1(reader.png, reader.info, &size, &data)) picture.exif = bytes_of(data, size);
   if (png_get_pHYs(reader.png, reader.info, &x, &y, &unit) && x && y)
@@ -218,14 +218,27 @@ void read_metadata(const Reader& reader, Picture& picture) {
   }
 }
 
+/// A name as PNG allows it: up to 79 printable Latin-1 characters, words apart by one space.
+std::string keyword_of(Text name) {
+  std::string key;
+  for (const char c : latin1_of(name).value_or("")) {
+    const auto byte = static_cast<uint8_t>(c);
+    const bool printable = (byte > 32 && byte < 127) || byte > 160;
+    if (printable || (!key.empty() && key.back() != ' ')) key += printable ? c : ' ';
+    if (key.size() == 79) break;
+  }
+  if (!key.empty() && key.back() == ' ') key.pop_back();
+  return key.empty() ? "Comment" : key;
+}
+
 /// Text chunks in libpng's words, and the memory behind them.
 class TextChunks {
  public:
   explicit TextChunks(const Picture& picture) {
     for (const TextEntry& entry : picture.texts) {
-      const std::optional<std::string> key = latin1_of(entry.key), text = latin1_of(entry.text);
+      const std::optional<std::string> text = latin1_of(entry.text);
       const bool international = !text || !entry.language.empty() || !entry.translated_key.empty();
-      add({key.value_or("Comment"), international ? entry.text : *text, entry.language, entry.translated_key,
+      add({keyword_of(entry.key), international ? entry.text : *text, entry.language, entry.translated_key,
            entry.compressed},
           international);
     }
