@@ -215,7 +215,6 @@ Picture Engine::upscale(const Picture& picture, Report& report, const Progress& 
   if (resized) current = resize(current, width, height, Filter::lanczos3);
   if (picture.bits == 8) reduce_to_8_bits(current);
   static_cast<Metadata&>(current) = picture;
-  if (current.color_channels() != picture.color_channels()) current.icc.clear();
   renew_metadata(current);
   return current;
 }
