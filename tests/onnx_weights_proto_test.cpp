@@ -361,6 +361,7 @@ TEST_F(OnnxExternal, LinksOfAModelThatIsALinkMayLeadWhereItLeads) {
   for (const char* name : {"deeper.bin", "out.bin", "near.bin", "twice.bin", "folder/def"})
     EXPECT_THAT(load_snapshot(name), HasSubstr("symbolic link")) << name;
   EXPECT_THAT(load_snapshot("../onnx/w.bin"), HasSubstr("leaves the model's folder"));
+  EXPECT_THAT(load_snapshot("missing.bin"), HasSubstr("blobs/: name it there, or link its data too"));
   fs::remove(root / "blobs/def");
   EXPECT_THAT(load_snapshot("w.bin"), HasSubstr("cannot open external data \"w.bin\""));
 }

@@ -185,7 +185,10 @@ std::shared_ptr<const MappedFile> MappedFile::open_beneath(const std::string& di
            "refused unless the model is a link too and both lead into one folder: put the file itself into the model's "
            "folder");
     fail(Error::Kind::file, "cannot open external data \"", relative,
-         "\" in the model's folder: ", std::strerror(reason));
+         "\" in the model's folder: ", std::strerror(reason),
+         reason == ENOENT && !linked.empty()
+             ? "; the model is a link to " + linked + ": name it there, or link its data too"
+             : "");
   }
   const struct stat status = status_of(file.number(), name);
   if (!S_ISREG(status.st_mode)) fail(Error::Kind::model, "external data \"", relative, "\" is not a regular file");
