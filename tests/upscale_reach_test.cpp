@@ -11,6 +11,7 @@
 #include "runtime/base/rounding.h"
 #include "tests/graph_builder.h"
 #include "tests/support.h"
+#include "tools/upscale/engine.h"
 
 namespace tessera::upscale {
 namespace {
@@ -289,15 +290,32 @@ const Case cases[] = {
 
 struct GraphUpsampler : Upsampler {
   Model model_;
-  std::vector<Port> none;
-  explicit GraphUpsampler(const Case& c) {
+  std::vector<Port> ports;
+  explicit GraphUpsampler(Graph graph) {
+    model_.graph = std::move(graph);
+    Port port;
+    port.name = "x";
+    port.type = {DType::float32, {1, channels, -1, -1}, Layout::row_major};
+    port.ranked = true;
+    ports = {port};
+  }
+  explicit GraphUpsampler(const Case& c) : GraphUpsampler(graph_of(c)) {}
+  static Graph graph_of(const Case& c) {
     GraphBuilder g;
     const ValueId x = g.input("x", {DType::float32, {1, channels, -1, -1}});
     g.output(c.build(g, x));
-    model_.graph = std::move(g.graph);
+    return std::move(g.graph);
   }
-  List<Port> inputs() const override { return none; }
-  List<Port> outputs() const override { return none; }
+  List<Port> inputs() const override { return ports; }
+  List<Port> outputs() const override { return ports; }
+  std::unique_ptr<Upsampler> part(List<ValueId> given, List<Type> types, List<ValueId> wanted) const override {
+    return std::make_unique<GraphUpsampler>(part_of(model_.graph, given, types, wanted));
+  }
+  std::vector<Tensor> run_part(const Tensor& input, List<Tensor> given) const override {
+    std::vector<Tensor> inputs{input};
+    inputs.insert(inputs.end(), given.begin(), given.end());
+    return test::run_graph(model_.graph, inputs, false);
+  }
   const Model* model() const override { return &model_; }
   std::vector<Type> output_types(const Type& input) const override { return {run(Tensor::make(input))[0].type}; }
   std::vector<Tensor> run(const Tensor& input) const override { return test::run_graph(model_.graph, {input}, false); }
@@ -337,8 +355,9 @@ TEST_P(Reaching, is_what_changing_a_pixel_shows) {
   const Reach reach = follow(*model.model(), convention);
   EXPECT_EQ(reach.followed, c.kind != Kind::not_followed) << reach.reason;
   if (c.kind == Kind::not_followed) return;
-  EXPECT_EQ(reach.global, c.kind == Kind::global) << reach.reason;
-  EXPECT_EQ(reach.global, !reach.reason.empty());
+  const bool whole = reach.global || !reach.pools.empty();
+  EXPECT_EQ(whole, c.kind == Kind::global) << reach.reason;
+  EXPECT_EQ(whole, !reach.reason.empty());
   constexpr int64_t size = 48;
   int64_t seen = 0;
   for (int64_t phase = 0; phase < 5; ++phase) seen = std::max(seen, seen_from(model, c, size, 22 + phase, 21 + phase));
@@ -383,7 +402,7 @@ TEST_P(Reaching, is_what_measuring_finds) {
   convention.multiple = c.lattice;
   const Reach walked = follow(*model.model(), convention), measured = measure(model, convention);
   EXPECT_TRUE(measured.measured);
-  if (!walked.followed || walked.global) return;
+  if (!walked.followed || walked.global || !walked.pools.empty()) return;
   EXPECT_FALSE(measured.global);
   EXPECT_LE(measured.radius, walked.radius);
   EXPECT_EQ(walked.lattice % measured.lattice, 0) << measured.lattice;
@@ -395,6 +414,48 @@ INSTANTIATE_TEST_SUITE_P(UpscaleReach, Reaching, testing::ValuesIn(cases), [](co
     if (!std::isalnum(static_cast<unsigned char>(letter))) letter = '_';
   return name;
 });
+
+/// Squeeze and excitation: channels weighted by means over the picture, which tiles take together first.
+TEST(UpscaleReach, means_of_the_whole_picture_are_taken_over_all_tiles) {
+  GraphBuilder g;
+  const ValueId x = g.input("x", {DType::float32, {1, channels, -1, -1}});
+  const auto weigh = [&](ValueId value, ValueId pooled) {
+    const ValueId squeezed = g.node("Reshape", {pooled, g.constant({1, channels, 1, 1})});
+    return g.node("Mul", {value, g.node("Sigmoid", {conv(g, squeezed, 1)})});
+  };
+  const ValueId wide = g.node("Pad", {x, g.constant({0, 0, 5, 5, 0, 0, 5, 5})}, {{"mode", std::string("reflect")}});
+  const ValueId first = conv(g, wide, 5, {{"pads", numbers({0, 0, 0, 0})}});
+  const ValueId second = weigh(first, g.node("GlobalAveragePool", {first}));
+  const ValueId half = conv(g, second, 2, {{"strides", numbers({2, 2})}});
+  const ValueId third = weigh(half, g.node("ReduceMean", {half, g.constant({2, 3})}, {{"keepdims", int64_t{0}}}));
+  const ValueId back =
+      g.node("ConvTranspose", {third, weights(g, {channels, channels, 2, 2})}, {{"strides", numbers({2, 2})}});
+  const ValueId fourth = weigh(back, g.node("GlobalMaxPool", {back}));
+  const ValueId valid = conv(g, fourth, 7, {{"pads", numbers({0, 0, 0, 0})}});
+  g.output(resize(g, valid, 2, {{"mode", std::string("linear")}}));
+  const GraphUpsampler model(std::move(g.graph));
+  for (const auto& [width, height] : {std::pair{90, 70}, {64, 101}}) {
+    Picture picture;
+    picture.width = width + width % 2;
+    picture.height = height;
+    picture.channels = 4;
+    picture.allocate();
+    std::mt19937 engine(1);
+    for (std::byte& sample : picture.samples) sample = static_cast<std::byte>(engine());
+    EngineOptions options;
+    options.convention.in = {{0, 1}};
+    options.tile = 32;
+    options.verify_tiles = true;
+    Report report;
+    const Engine tiles(model, options);
+    EXPECT_EQ(tiles.reach().pools.size(), 3u) << tiles.reach().reason;
+    tiles.upscale(picture, report);
+    EXPECT_GT(report.windows, 3);
+    EXPECT_GE(report.tile_difference, 0);
+    EXPECT_LT(report.tile_difference, 1e-4);  // 0.03 levels; its numbers leave 0..1 by far
+    EXPECT_TRUE(report.notes.empty());
+  }
+}
 
 TEST(UpscaleReach, knows_every_operator) {
   std::string missing;

@@ -6,6 +6,9 @@
 
 #include "tools/options.h"
 #include "tools/upscale/pipeline.h"
+#ifdef TESSERA_VULKAN
+#include "ops/vulkan/vulkan.h"
+#endif
 
 namespace tessera::tools {
 
@@ -44,15 +47,38 @@ std::string find_model(const UpscaleCommand& command) {
   fail(Error::Kind::file, (folder / (command.name + ".onnx")).string(), ": no such model file");
 }
 
+/// The N-th GPU of the machine; software renderers do not count. Without it the CPU, and a note.
+std::string numbered_device(const std::string& number, std::vector<std::string>& notes) {
+  std::string renderers;
+  size_t gpus = 0;
+#ifdef TESSERA_VULKAN
+  const size_t wanted = number.size() < 6 ? static_cast<size_t>(std::stoi(number)) : SIZE_MAX;
+  for (const vulkan::DeviceInfo& info : vulkan::devices(nullptr)) {
+    const std::string device = cat("vulkan:", info.index);
+    if (info.cpu_type)
+      renderers += cat(renderers.empty() ? "" : ", ", device, " (", info.name, ")");
+    else if (gpus++ == wanted)
+      return device;
+  }
+#endif
+  notes.push_back(cat("-g ", number, ": this machine has ",
+                      gpus == 0   ? std::string("no GPU")
+                      : gpus == 1 ? std::string("one GPU, 0")
+                                  : cat("the GPUs 0 to ", gpus - 1),
+                      "; running on the CPU",
+                      renderers.empty() ? "" : cat(". Software renderers are used when named: ", renderers)));
+  return "cpu";
+}
+
 /// "auto", "cpu", "-1", "0", "0,1", "vulkan:1" as the session names devices.
-std::vector<std::string> parse_devices(const std::string& text) {
+std::vector<std::string> parse_devices(const std::string& text, std::vector<std::string>& notes) {
   std::vector<std::string> devices;
   std::stringstream words(text);
   for (std::string word; std::getline(words, word, ',');) {
     if (word == "-1")
       word = "cpu";
     else if (!word.empty() && word.find_first_not_of("0123456789") == std::string::npos)
-      word = "vulkan:" + word;
+      word = numbered_device(word, notes);
     if (word != "auto" && word != "cpu" && word != "vulkan" && !word.starts_with("vulkan:"))
       fail(Error::Kind::usage, "-g ", text,
            ": give auto, cpu, vulkan, vulkan:N or N (-1 is the CPU), joined by commas");
@@ -111,7 +137,10 @@ void check(UpscaleCommand& command) {
 class Engines {
  public:
   Engines(const UpscaleCommand& command, Console& console) : command_(command), path_(find_model(command)) {
-    for (const std::string& device : parse_devices(command.devices)) {
+    std::vector<std::string> notes;
+    const std::vector<std::string> devices = parse_devices(command.devices, notes);
+    for (const std::string& note : notes) console.message("tessera: " + note);
+    for (const std::string& device : devices) {
       std::string note;
       all_.push_back(open(device, note));
       if (!note.empty()) console.message("tessera: " + note);
@@ -284,7 +313,8 @@ void add_options(CLI::App& sub, UpscaleCommand& c) {
   sub.add_option("-t,--tile", c.engine.tile, "Input pixels a side of a tile, 32 or more; 0 is automatic (0)")
       ->type_name("TILE")
       ->check(number(0, 1e9, true));
-  sub.add_option("-g,--device", c.devices, "auto, cpu or -1, vulkan:N or N; several joined by commas (auto)")
+  sub.add_option("-g,--device", c.devices,
+                 "auto, cpu or -1, vulkan:N, or N for the N-th GPU; several joined by commas (auto)")
       ->type_name("DEVICE")
       ->allow_extra_args(false);
   sub.add_option("-j,--jobs", c.jobs, "Pictures at once: N, or threads as load:proc:save (1:1:2)")->type_name("N");

@@ -139,8 +139,8 @@ bool fits(const Upsampler& model, Convention& reading, int64_t unit, Refusal& re
   const int64_t height = reading.fixed_height ? reading.fixed_height : unit * (count + 2);
   Convention first = reading, second = reading;
   if (!probe(model, first, width, height, refusal)) return false;
-  const int64_t other_width = reading.fixed_width ? width : width + 4 * unit;
-  const int64_t other_height = reading.fixed_height ? height : height + 8 * unit;
+  const int64_t other_width = reading.fixed_width ? width : width + 5 * unit;  // an even count too
+  const int64_t other_height = reading.fixed_height ? height : height + (reading.fixed_width ? 5 : 8) * unit;
   if (!probe(model, second, other_width, other_height, refusal)) return false;
   if (first.scale != second.scale || first.lost_before != second.lost_before || first.lost_after != second.lost_after ||
       first.output != second.output)

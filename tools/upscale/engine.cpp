@@ -176,7 +176,8 @@ Engine::Windows Engine::plan(int64_t width, int64_t height, int64_t area) const 
     const bool fixed = whole_across.fixed && whole_down.fixed;
     if (fits() && (!fixed || (whole_width == whole_across.fixed && whole_height == whole_down.fixed))) return whole();
     // What sees all of a picture is better off with windows as large as can be.
-    if (!fixed && options_.memory <= 0 && available > comfortable_bytes && !limited && settled_reach().global) {
+    if (!fixed && options_.memory <= 0 && available > comfortable_bytes && !limited &&
+        (sees_all() || pools_over_tiles())) {
       area = largest_area(width, height, available);
       if (fits()) return whole();
     }
@@ -196,8 +197,9 @@ Engine::Windows Engine::plan(int64_t width, int64_t height, int64_t area) const 
 Picture Engine::upscale(const Picture& picture, Report& report, const Progress& progress) const {
   const int64_t width = scaled(picture.width), height = scaled(picture.height);
   const double wanted = scale(), own = static_cast<double>(convention_.scale);
-  int rounds = 1;
-  for (double reached = own; own > 1 && reached < wanted * 0.9999 && rounds < 16; reached *= own) ++rounds;
+  // Each round costs the model's scale squared as much as the last. What is left to enlarge or to shrink by filter
+  // is less than the root of its scale: there a further round would show little.
+  const int rounds = own > 1 ? std::clamp(static_cast<int>(std::lround(std::log(wanted) / std::log(own))), 1, 16) : 1;
   const bool resized = std::abs(std::pow(own, rounds) - wanted) > 1e-9;
   Picture current = picture;
   fill_hidden_colors(current);
@@ -293,13 +295,14 @@ void Engine::note_seams(const Picture& picture, const Windows& windows, Report& 
   constexpr float level = 1.0f / 255;
   if (report.windows < 2) return;
   const Reach& reach = settled_reach();
+  const bool all = sees_all();
   const auto levels = [](float difference) {
     char text[32];
     std::snprintf(text, sizeof text, "%.1f", static_cast<double>(difference / level));
     return std::string(text);
   };
   std::string note;
-  if (reach.global) {
+  if (all) {
     float sampled = 0;
     try {
       sampled = sample_difference(picture, windows);
@@ -318,8 +321,7 @@ void Engine::note_seams(const Picture& picture, const Windows& windows, Report& 
     note = cat("tiles differ by up to ", levels(report.seam), " of 255 levels where they meet: they overlap by ",
                overlap_of(reach), " of the ", reach.radius, " pixels that the model looks at; a larger --overlap");
   }
-  report.notes.push_back(note +
-                         (reach.global ? "; larger tiles (--tile, --memory) lessen it" : " or larger tiles lessen it"));
+  report.notes.push_back(note + (all ? "; larger tiles (--tile, --memory) lessen it" : " or larger tiles lessen it"));
 }
 
 void Engine::run_passes(const Picture& picture, const Windows& windows, Picture& result, Report& report,
@@ -366,8 +368,15 @@ void Engine::run_pass(const Picture& picture, Pass pass, const Windows& windows,
   const int64_t channels = convention_.out_channels;
   std::vector<float> in, out, kept;
   Seams seams(windows.x.size());
-  double done = 0;
-  const auto total = static_cast<double>(windows.x.size() * windows.y.size());
+  const auto count = static_cast<double>(windows.x.size() * windows.y.size());
+  Pooled pooled;
+  double done = 0, total = count;
+  if (count > 1 && pools_over_tiles()) {
+    const auto passes = static_cast<double>(parts().stages.size() + 1);
+    pooled = pool_over(picture, pass, windows, report, [&](double part) { progress(part * (passes - 1) / passes); });
+    done = count * (passes - 1);
+    total = count * passes;
+  }
   for (const Span& y : windows.y)
     for (size_t column = 0; column < windows.x.size(); ++column) {
       const Span& x = windows.x[column];
@@ -375,7 +384,8 @@ void Engine::run_pass(const Picture& picture, Pass pass, const Windows& windows,
       in.resize(static_cast<size_t>(convention_.channels * x.size * y.size));
       fetch(picture, pass, {x.start, y.start, x.size, y.size}, in.data());
       const auto start = std::chrono::steady_clock::now();
-      run_window(in.data(), x.size, y.size, out, [&](double part) { progress((done + part) / total); });
+      run_window(in.data(), x.size, y.size, pooled.last ? &pooled : nullptr, out,
+                 [&](double part) { progress((done + part) / total); });
       report.model_seconds += std::chrono::duration<double>(std::chrono::steady_clock::now() - start).count();
       // Result pixel (0, 0) of the window is output pixel start * scale + lost of the picture.
       const int64_t width = x.size * scale - across.lost_before - across.lost_after;
@@ -389,7 +399,7 @@ void Engine::run_pass(const Picture& picture, Pass pass, const Windows& windows,
           std::copy_n(out.data() + (c * height + top + row) * width + left, region.width,
                       kept.data() + (c * region.height + row) * region.width);
       require_finite(kept);
-      if (total > 1) seams.add(column, out.data(), channels, width, height, {left, top, region.width, region.height});
+      if (count > 1) seams.add(column, out.data(), channels, width, height, {left, top, region.width, region.height});
       sink(kept, region);
       ++done;
     }

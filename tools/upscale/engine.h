@@ -60,6 +60,16 @@ class Engine {
   struct Windows {
     std::vector<Span> x, y;
   };
+  /// Means over the whole picture, and the rest of the model that starts from them.
+  struct Pooled {
+    const Upsampler* last = nullptr;
+    std::vector<Tensor> values;
+  };
+  /// The model cut at its pools: one part up to each stage of them, and the last one.
+  struct Parts {
+    std::vector<std::unique_ptr<Upsampler>> stages;
+    std::unique_ptr<Upsampler> last;
+  };
   using Sink = std::function<void(const std::vector<float>& planes, const Region& out)>;
 
   /// The reach to divide pictures by: measured at its first use where the graph does not tell.
@@ -86,16 +96,29 @@ class Engine {
              const Region& out, Picture& result) const;
   double verify(const Picture& picture, const Windows& windows, Report& report) const;
   /// Planes in, planes out: whole window results, cropped to `lost` output pixels at every side.
-  void run_window(const float* planes, int64_t width, int64_t height, std::vector<float>& out,
+  void run_window(const float* planes, int64_t width, int64_t height, const Pooled* pooled, std::vector<float>& out,
                   const Progress& progress) const;
-  void run_model(const float* planes, int64_t width, int64_t height, std::vector<float>& out) const;
+  void run_model(const float* planes, int64_t width, int64_t height, const Pooled* pooled,
+                 std::vector<float>& out) const;
+  Tensor model_input(const float* planes, int64_t width, int64_t height) const;
+  /// The model's channel for one of ours.
+  int64_t place(int64_t channel, int64_t channels) const;
+
+  /// May tiles agree because the means are taken over all of them first?
+  bool pools_over_tiles() const { return !reach_.pools.empty() && !options_.test_time_augmentation; }
+  bool sees_all() const { return settled_reach().global || (!reach_.pools.empty() && !pools_over_tiles()); }
+  const Parts& parts() const;
+  /// Runs every window once for each stage of pools.
+  Pooled pool_over(const Picture& picture, Pass pass, const Windows& windows, Report& report,
+                   const Progress& progress) const;
 
   const Upsampler& model_;
   EngineOptions options_;
   Convention convention_;
   Reach reach_;
   mutable Reach measured_;
-  mutable std::once_flag measure_;
+  mutable std::once_flag measure_, cut_;
+  mutable Parts parts_;
   const std::atomic<bool>* cancel_;
 };
 

@@ -112,7 +112,7 @@ void Pipeline::load(Item& item) const {
   item.result->in_width = picture.width;
   item.result->in_height = picture.height;
   item.result->report.notes = std::move(picture.notes);
-  const Engine& engine = *engines_[item.index % engines_.size()];
+  const Engine& engine = *engines_[0];  // all give the same size
   item.result->out_width = engine.scaled(picture.width);
   item.result->out_height = engine.scaled(picture.height);
   const int64_t largest = largest_extent(item.job->format);
@@ -121,7 +121,7 @@ void Pipeline::load(Item& item) const {
          " pixels does not fit into a ", extension_of(item.job->format), " file (", largest, " a side); choose png");
 }
 
-void Pipeline::process(Item& item) const {
+void Pipeline::process(Item& item, const Engine& own) const {
   const std::string name = item.job->in.filename().string();
   const Progress progress = [&](double part) { console_.progress(item.index, name, part); };
   progress(0);
@@ -129,7 +129,7 @@ void Pipeline::process(Item& item) const {
     *item.picture = engine.upscale(*item.picture, item.result->report, progress);
   };
   try {
-    upscale(*engines_[item.index % engines_.size()]);
+    upscale(own);
   } catch (const Error& error) {
     const Engine* other = error.kind() == Error::Kind::device ? fallback_() : nullptr;
     if (!other) throw;
@@ -169,10 +169,12 @@ void Pipeline::publish(std::vector<Item>& items) {
 std::vector<Result> Pipeline::run(const std::vector<Job>& jobs,
                                   const std::function<void(const Job&, const Result&)>& on_result) {
   std::vector<Result> results(jobs.size());
-  Queue<Item> loaded(2, options_.stages.load), processed(2, options_.stages.process);
+  // Every device has a thread of its own at least; whichever is free takes the next picture.
+  const int devices = static_cast<int>(engines_.size()), workers = std::max(options_.stages.process, devices);
+  Queue<Item> loaded(static_cast<size_t>(std::max(2, devices)), options_.stages.load), processed(2, workers);
   // Written files wait for their names here: what came while a flush ran shares the next one.
   Queue<Item> written(64, options_.stages.save);
-  std::atomic<size_t> next{0};
+  std::atomic<size_t> next{0}, worker{0};
   std::atomic<bool> stopped{false};
   Crew crew([&] {
     stopped = true;
@@ -191,10 +193,11 @@ std::vector<Result> Pipeline::run(const std::vector<Job>& jobs,
       },
       [&] { loaded.leave(); });
   crew.start(
-      options_.stages.process,
+      workers,
       [&] {
+        const Engine& engine = *engines_[worker++ % engines_.size()];
         for (Item item; loaded.pop(item);) {
-          item.attempt([&] { process(item); }, item.result->process_seconds);
+          item.attempt([&] { process(item, engine); }, item.result->process_seconds);
           processed.push(std::move(item));
         }
       },

@@ -31,7 +31,7 @@ struct Result {
 
 class Pipeline {
  public:
-  /// Picture i goes to engine i modulo their number. `fallback` gives an engine for pictures whose
+  /// A picture goes to the engine that is free first. `fallback` gives an engine for pictures whose
   /// device failed, or null.
   Pipeline(std::vector<const Engine*> engines, std::function<const Engine*()> fallback, PipelineOptions options,
            Console& console, const std::atomic<bool>& cancel)
@@ -48,7 +48,7 @@ class Pipeline {
  private:
   struct Item;
   void load(Item& item) const;
-  void process(Item& item) const;
+  void process(Item& item, const Engine& own) const;
   void save(Item& item) const;
   static void publish(std::vector<Item>& items);
 

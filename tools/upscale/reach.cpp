@@ -16,6 +16,7 @@ struct Walked {
   bool followed = true, global = false;
   std::string reason;
   Ratio low[2], high[2], lattice[2] = {1, 1};
+  std::vector<Pool> pools;
 };
 
 /// One walk with concrete shapes.
@@ -74,10 +75,14 @@ class Walk {
       // Positions that are no simple fractions of the picture's.
     }
     if (!followed) return stop(node);
-    if (step.global && !walked_.global) {
-      walked_.global = true;
-      walked_.reason = node.op->name;
-    }
+    int stage = 0;
+    for (const ValueId in : node.in)
+      if (const auto known = stages_.find(in); known != stages_.end()) stage = std::max(stage, known->second);
+    if (step.global && walked_.reason.empty()) walked_.reason = node.op->name;
+    if (step.global && add_pool(step, stage))
+      ++stage;
+    else
+      walked_.global = walked_.global || step.global;
     for (size_t i = 0; i < node.out.size(); ++i) {
       if (node.out[i] == absent) continue;
       for (const Digits& digits : step.out[i].axes)
@@ -85,7 +90,35 @@ class Walk {
           if (digit.side != none)
             walked_.lattice[digit.side] = common_multiple(walked_.lattice[digit.side], digit.step);
       fields_[node.out[i]] = std::move(step.out[i]);
+      stages_[node.out[i]] = stage;
     }
+  }
+
+  /// Notes a node whose one result is a mean or maximum over rows and columns.
+  bool add_pool(const ReachStep& step, int stage) {
+    const Node& node = step.node();
+    const Text op = node.op->name;
+    Pool pool{node.in[0], node.out[0], step.out_types[0], op.ends_with("Max") || op == "GlobalMaxPool", stage};
+    if (op != "GlobalAveragePool" && op != "GlobalMaxPool" && op != "ReduceMean" && op != "ReduceMax") return false;
+    if (node.out.size() != 1 || step.out[0].on_picture() || !is_float(pool.type.dtype)) return false;
+    bool found[2] = {};
+    Field field = step.in[0];
+    for (size_t axis = 0; axis < field.axes.size(); ++axis) {
+      if (!on_picture(field.axes[axis])) continue;
+      if (!settle(field, axis)) return false;
+      const Digit& digit = field.axes[axis][0];
+      if (std::exchange(found[digit.side], true)) return false;
+      pool.axis[digit.side] = static_cast<int>(axis);
+      pool.step[digit.side] = digit.step.real();
+    }
+    // Extents along which nothing runs must not be summed up either: an output element is one of theirs.
+    int64_t others = 1;
+    for (size_t axis = 0; axis < field.axes.size(); ++axis)
+      if (!on_picture(field.axes[axis])) others *= step.in_types[0].shape[axis];
+    if (!found[rows] || !found[columns] || others != pool.type.shape.elements()) return false;
+    for (const int side : {rows, columns}) pool.middle[side] = (field.low[side].real() + field.high[side].real()) / 2;
+    walked_.pools.push_back(pool);
+    return true;
   }
 
   /// The result must be a picture whose pixels lie where the convention says.
@@ -109,13 +142,14 @@ class Walk {
   Graph graph_;
   const Convention& convention_;
   std::unordered_map<ValueId, Field> fields_;
+  std::unordered_map<ValueId, int> stages_;  ///< pools on the way to a value
   int64_t whole_[2];
   Walked walked_;
 };
 
 bool same(const Walked& a, const Walked& b) {
-  return a.followed == b.followed && a.global == b.global && std::equal(a.low, a.low + 2, b.low) &&
-         std::equal(a.high, a.high + 2, b.high);
+  return a.followed == b.followed && a.global == b.global && a.pools.size() == b.pools.size() &&
+         std::equal(a.low, a.low + 2, b.low) && std::equal(a.high, a.high + 2, b.high);
 }
 
 }  // namespace
@@ -143,6 +177,7 @@ Reach follow(const Model& model, const Convention& convention) {
   reach.followed = first.followed;
   reach.global = first.global;
   reach.reason = first.reason;
+  if (!reach.global) reach.pools = first.pools;
   if (!reach.followed) return reach;
   const Ratio lattice = common_multiple(common_multiple(first.lattice[0], first.lattice[1]), Ratio(unit));
   reach.lattice = lattice.num;
@@ -168,7 +203,7 @@ Reach follow(const Model& model, const Convention& convention) {
   } catch (const Error&) {
     reach.followed = false;
   }
-  if (reach.followed && !reach.global) reach.reason.clear();
+  if (reach.followed && !reach.global && reach.pools.empty()) reach.reason.clear();
   return reach;
 }
 

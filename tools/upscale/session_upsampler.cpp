@@ -39,8 +39,18 @@ class SessionUpsampler : public Upsampler {
     return found;
   }
 
-  std::vector<Tensor> run(const Tensor& input) const override {
-    const Tensor inputs[] = {input};
+  std::vector<Tensor> run(const Tensor& input) const override { return run_part(input, {}); }
+
+  std::unique_ptr<Upsampler> part(List<ValueId> given, List<Type> types, List<ValueId> wanted) const override {
+    onnx::Loaded loaded;
+    loaded.model = model_;
+    loaded.model.graph = part_of(model_.graph, given, types, wanted);
+    return std::make_unique<SessionUpsampler>(std::move(loaded), session_.options(), options_.cancel);
+  }
+
+  std::vector<Tensor> run_part(const Tensor& input, List<Tensor> given) const override {
+    std::vector<Tensor> inputs{input};
+    inputs.insert(inputs.end(), given.begin(), given.end());
     return session_.run(List<Tensor>(inputs), options_);
   }
 
@@ -113,6 +123,31 @@ void settle_inputs(onnx::Loaded& loaded, const std::vector<std::string>& given) 
 }
 
 }  // namespace
+
+Graph part_of(const Graph& graph, List<ValueId> given, List<Type> types, List<ValueId> wanted) {
+  Graph part = graph;
+  const auto is_given = [&](ValueId id) { return std::find(given.begin(), given.end(), id) != given.end(); };
+  for (size_t i = 0; i < given.size(); ++i) {
+    part.values[given[i]].type = types[i];
+    part.values[given[i]].ranked = true;
+    part.inputs.push_back(given[i]);
+  }
+  if (!wanted.empty()) part.outputs.assign(wanted.begin(), wanted.end());
+  // Nodes that nothing asks for any more, from the end on.
+  std::vector<bool> needed(part.values.size());
+  for (const ValueId id : part.outputs) needed[id] = true;
+  std::vector<Node> kept;
+  for (auto node = part.nodes.rbegin(); node != part.nodes.rend(); ++node) {
+    const bool used = std::any_of(node->out.begin(), node->out.end(),
+                                  [&](ValueId id) { return id != absent && needed[id] && !is_given(id); });
+    if (!used) continue;
+    for (const ValueId id : node->in)
+      if (id != absent) needed[id] = true;
+    kept.push_back(std::move(*node));
+  }
+  part.nodes.assign(std::make_move_iterator(kept.rbegin()), std::make_move_iterator(kept.rend()));
+  return part;
+}
 
 std::unique_ptr<Upsampler> open_upsampler(const std::string& path, const SessionOptions& options,
                                           const std::atomic<bool>* cancel, std::string& note, std::string& device,

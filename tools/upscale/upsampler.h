@@ -17,11 +17,25 @@ struct Upsampler {
   virtual std::vector<Type> output_types(const Type& input) const = 0;
   /// All outputs.
   virtual std::vector<Tensor> run(const Tensor& input) const = 0;
+  /// Part of the model: from the picture and the values `given`, of these types, to the values `wanted`, or to all
+  /// outputs where none are named. Null: there is no graph to take parts of.
+  virtual std::unique_ptr<Upsampler> part(List<ValueId> given, List<Type> types, List<ValueId> wanted) const {
+    static_cast<void>(given), static_cast<void>(types), static_cast<void>(wanted);
+    return nullptr;
+  }
+  /// A run of a part: the picture, then what is given.
+  virtual std::vector<Tensor> run_part(const Tensor& input, List<Tensor> given) const {
+    static_cast<void>(given);
+    return run(input);
+  }
   /// Bytes that one run needs beside weights.
   virtual int64_t run_bytes(const Type& input) const = 0;
   /// The graph as it was loaded, and what the file says of it; null if there is none to look at.
   virtual const Model* model() const { return nullptr; }
 };
+
+/// The graph from its input and the values `given` to the values `wanted`, or to its outputs where none are named.
+Graph part_of(const Graph& graph, List<ValueId> given, List<Type> types, List<ValueId> wanted);
 
 /// A model file on a device; an empty path is the bundled model. Runs stop at `cancel`. `device`
 /// becomes where it runs, `note` why not where it was asked to, if so. `given`: values for inputs

@@ -70,7 +70,11 @@ void from_light(std::vector<float>& samples) {
 
 }  // namespace
 
-void Engine::run_model(const float* planes, int64_t width, int64_t height, std::vector<float>& out) const {
+int64_t Engine::place(int64_t channel, int64_t channels) const {
+  return convention_.bgr && channels > 1 && channel < 3 ? 2 - channel : channel;
+}
+
+Tensor Engine::model_input(const float* planes, int64_t width, int64_t height) const {
   const Tensor input = Tensor::make(convention_.input(width, height));
   const Strides in(input.type.shape, convention_.in);
   std::vector<float> light;
@@ -79,15 +83,20 @@ void Engine::run_model(const float* planes, int64_t width, int64_t height, std::
     to_light(light);
     planes = light.data();
   }
-  // The model's channel for a channel of ours.
-  const auto place = [&](int64_t c) { return convention_.bgr && c < 3 ? 2 - c : c; };
   visit(input.type.dtype, [&]<class T>() {
     if constexpr (!std::is_same_v<T, bool>)
       for (int64_t c = 0; c < convention_.channels; ++c)
-        write_plane(input.as<T>() + (convention_.channels == 1 ? 0 : place(c)) * in.channel, in,
-                    planes + c * width * height, width, height, convention_.in_levels[static_cast<size_t>(c)]);
+        write_plane(input.as<T>() + place(c, convention_.channels) * in.channel, in, planes + c * width * height, width,
+                    height, convention_.in_levels[static_cast<size_t>(c)]);
   });
-  const Tensor output = std::move(model_.run(input)[static_cast<size_t>(convention_.output)]);
+  return input;
+}
+
+void Engine::run_model(const float* planes, int64_t width, int64_t height, const Pooled* pooled,
+                       std::vector<float>& out) const {
+  const Tensor input = model_input(planes, width, height);
+  const std::vector<Tensor> results = pooled ? pooled->last->run_part(input, pooled->values) : model_.run(input);
+  const Tensor& output = results[static_cast<size_t>(convention_.output)];
   const Shape& shape = output.type.shape;
   const auto extent = [&](int axis) { return axis < shape.rank() ? shape[static_cast<size_t>(axis)] : int64_t{0}; };
   const int64_t lost = convention_.lost_before + convention_.lost_after;
@@ -99,17 +108,17 @@ void Engine::run_model(const float* planes, int64_t width, int64_t height, std::
   out.resize(static_cast<size_t>(convention_.out_channels * out_width * out_height));
   visit(output.type.dtype, [&]<class T>() {
     for (int64_t c = 0; c < convention_.out_channels; ++c)
-      read_plane(output.as<T>() + (convention_.out_channels == 1 ? 0 : place(c)) * strides.channel, strides,
+      read_plane(output.as<T>() + place(c, convention_.out_channels) * strides.channel, strides,
                  out.data() + c * out_width * out_height, out_width, out_height,
                  convention_.out_levels[static_cast<size_t>(c)]);
   });
   if (convention_.linear) from_light(out);
 }
 
-void Engine::run_window(const float* planes, int64_t width, int64_t height, std::vector<float>& out,
-                        const Progress& progress) const {
+void Engine::run_window(const float* planes, int64_t width, int64_t height, const Pooled* pooled,
+                        std::vector<float>& out, const Progress& progress) const {
   if (!options_.test_time_augmentation) {
-    run_model(planes, width, height, out);
+    run_model(planes, width, height, pooled, out);
     return progress(1);
   }
   const int64_t channels = convention_.out_channels, scale = convention_.scale;
@@ -127,7 +136,7 @@ void Engine::run_window(const float* planes, int64_t width, int64_t height, std:
   for (int symmetry = 0; symmetry < symmetries; ++symmetry) {
     const bool swap = symmetry & 4;
     turn(planes, convention_.channels, width, height, symmetry, turned.data());
-    run_model(turned.data(), swap ? height : width, swap ? width : height, result);
+    run_model(turned.data(), swap ? height : width, swap ? width : height, nullptr, result);
     const int64_t from_width = swap ? whole_height : whole_width, from_height = swap ? whole_width : whole_height;
     const int64_t to_width = swap ? out_height : out_width, to_height = swap ? out_width : out_height;
     for (int64_t c = 0; c < channels; ++c)
