@@ -9,6 +9,8 @@ endif()
 if(TESSERA_VULKAN)
   target_compile_definitions(tessera_flags INTERFACE TESSERA_VULKAN)
 endif()
+# References hold every element that they ask for against the tensor's size.
+target_compile_definitions(tessera_flags INTERFACE $<$<OR:$<CONFIG:Debug>,$<BOOL:${TESSERA_SANITIZE}>>:TESSERA_CHECKED>)
 if(TESSERA_SANITIZE)
   list(JOIN TESSERA_SANITIZE "," sanitizers)
   target_compile_options(tessera_flags INTERFACE -fsanitize=${sanitizers} -fno-omit-frame-pointer

@@ -41,7 +41,7 @@ void run_arg(const Args& args) {
   });
 }
 
-inline constexpr AttrDef arg_attrs[] = {{"axis", 0}, {"keepdims", 1}, {"select_last_index", 0}};
+inline constexpr AttrDef arg_attrs[] = {{"axis", 0}, {"keepdims", 1}, {.name = "select_last_index", .since = 12}};
 inline constexpr Text arg_types = "T=numeric : T -> int64";
 
 }  // namespace tessera::ops

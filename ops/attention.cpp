@@ -63,6 +63,7 @@ Shape full_mask(Shape mask, int64_t keys) {
 void infer_attention(Infer& n) {
   const Operands o = operands_of(n, [&](int i) { return n.has_input(i) ? &n.shape(i) : nullptr; });
   const Shape scores{o.q.batch, o.q.heads, o.q.sequence, o.keys()};
+  if (n.has_input(mask_in) && n.rank(mask_in) == 0) fail(Error::Kind::shape, "the mask is a scalar");
   if (n.has_input(mask_in)) check_broadcast(full_mask(n.shape(mask_in), o.keys()), scores);
   if (n.has_input(lengths_in) && !(n.shape(lengths_in) == Shape{o.q.batch}))
     fail(Error::Kind::shape, "nonpad_kv_seqlen is ", n.shape(lengths_in));
@@ -172,7 +173,9 @@ void attention_reference(const Args& a) {
   store(a, 3, watched);
 }
 
-constexpr AttrDef attrs[] = {{"is_causal", 0}, {"softcap", 0}, {"qk_matmul_output_mode", 0}, {"softmax_precision", 0}};
+constexpr AttrDef attrs[] = {
+    {"is_causal", 0}, {"softcap", 0}, {"qk_matmul_output_mode", 0}, {"softmax_precision", 0}, {"kv_num_heads"},
+    {"q_num_heads"},  {"scale"}};
 const OpDef rows[] = {{.name = "Attention",
                        .since = 23,
                        .in = {3, 7},

@@ -28,10 +28,18 @@ void average_pool_reference(const Args& a) {
   });
 }
 
+constexpr AttrDef attrs[] = {{"auto_pad"},
+                             {"kernel_shape"},
+                             {"pads"},
+                             {"strides"},
+                             {.name = "ceil_mode", .since = 10},
+                             {.name = "count_include_pad", .since = 7},
+                             {.name = "dilations", .since = 19}};
 const OpDef rows[] = {{.name = "AveragePool",
                        .since = 1,
                        .in = {1, 1},
                        .types = "T=float : T -> T",
+                       .attrs = attrs,
                        .infer = infer_pool,
                        .reference = average_pool_reference}};
 

@@ -81,7 +81,8 @@ void batch_1(const Args& a) {
 
 void batch_14(const Args& a) { batch(a, a.integer("training_mode") != 0); }
 
-constexpr AttrDef attrs[] = {{"epsilon", 1e-5}, {"momentum", 0.9}, {"training_mode", 0}};
+constexpr AttrDef attrs[] = {
+    {"epsilon", 1e-5}, {"momentum", 0.9}, {"spatial", 1, {}, false, 1, 8}, {.name = "training_mode", .since = 14}};
 const OpDef rows[] = {{.name = "BatchNormalization",
                        .since = 1,
                        .in = {5, 5},

@@ -12,10 +12,12 @@ void bernoulli_reference(const Args& a) {
   for (int64_t i = 0; i < x.size(); ++i) set_element(a.out[0], i, random.uniform() < x[i] ? 1 : 0);
 }
 
+constexpr AttrDef attrs[] = {{"dtype"}, {"seed"}};
 const OpDef rows[] = {{.name = "Bernoulli",
                        .since = 15,
                        .in = {1, 1},
                        .types = "T=float : T",
+                       .attrs = attrs,
                        .infer = infer_bernoulli,
                        .reference = bernoulli_reference,
                        .folds = false}};

@@ -41,10 +41,12 @@ void center_reference(const Args& a) {
   });
 }
 
+constexpr AttrDef attrs[] = {{"axes"}};
 const OpDef rows[] = {{.name = "CenterCropPad",
                        .since = 18,
                        .in = {2, 2},
                        .types = "T=all; I=int32|int64 : T, I -> T",
+                       .attrs = attrs,
                        .infer = infer_center,
                        .reference = center_reference}};
 

@@ -74,10 +74,12 @@ void columns_reference(const Args& a) {
   }
 }
 
+constexpr AttrDef attrs[] = {{"dilations"}, {"pads"}, {"strides"}};
 const OpDef rows[] = {{.name = "Col2Im",
                        .since = 18,
                        .in = {3, 3},
                        .types = "T=numeric|boolean : T, int64, int64 -> T",
+                       .attrs = attrs,
                        .infer = infer_columns,
                        .reference = columns_reference}};
 

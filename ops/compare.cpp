@@ -32,7 +32,8 @@ void old_reference(const Args& args) {
 
 template <class Relation>
 constexpr OpDef old_row(Text name) {
-  return {name, "", 1, {2, 2}, {1, 1}, "T=all : T, T -> boolean", {}, infer_old_pair, old_reference<Relation>};
+  return {
+      name, "", 1, {2, 2}, {1, 1}, "T=all : T, T -> boolean", old_pair_attrs, infer_old_pair, old_reference<Relation>};
 }
 template <class Relation>
 constexpr OpDef row(Text name, int since) {

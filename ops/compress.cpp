@@ -30,7 +30,8 @@ std::vector<Tensor> chosen(const AttrReader& attrs, List<View> in) {
   return {out};
 }
 
-const OpDef rows[] = {by_value<chosen>("Compress", 9, {2, 2}, {1, 1}, "T=all : T, boolean -> T")};
+constexpr AttrDef attrs[] = {{"axis"}};
+const OpDef rows[] = {by_value<chosen>("Compress", 9, {2, 2}, {1, 1}, "T=all : T, boolean -> T", attrs)};
 
 }  // namespace
 const OpFile compress{rows};

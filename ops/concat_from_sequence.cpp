@@ -10,8 +10,14 @@ void run(Frame& f) {
   f.out[0] = datum_of(join(parts, f.integer("axis"), f.integer("new_axis") != 0));
 }
 
-const OpDef rows[] = {
-    {.name = "ConcatFromSequence", .since = 11, .in = {1, 1}, .out = {1, 1}, .types = {}, .execute = run}};
+constexpr AttrDef attrs[] = {{.name = "axis", .required = true}, {"new_axis"}};
+const OpDef rows[] = {{.name = "ConcatFromSequence",
+                       .since = 11,
+                       .in = {1, 1},
+                       .out = {1, 1},
+                       .types = {},
+                       .attrs = attrs,
+                       .execute = run}};
 
 }  // namespace
 

@@ -34,7 +34,9 @@ void infer_constant(Infer& infer) { infer.set_value(0, value_of(infer)); }
 
 void reference(const Args& args) { copy_elements(value_of(args).view(), args.out[0]); }
 
-const OpDef rows[] = {{"Constant", "", 1, {0, 0}, {1, 1}, "", {}, infer_constant, reference}};
+constexpr AttrDef attrs[] = {{"value"},     {"sparse_value"}, {"value_float"},  {"value_floats"},
+                             {"value_int"}, {"value_ints"},   {"value_string"}, {"value_strings"}};
+const OpDef rows[] = {{"Constant", "", 1, {0, 0}, {1, 1}, "", attrs, infer_constant, reference}};
 
 }  // namespace
 const OpFile constant{rows};

@@ -20,7 +20,8 @@ void reference(const Args& args) {
     std::memset(args.out[0].data, 0, static_cast<size_t>(bytes));
 }
 
-const OpDef rows[] = {{"ConstantOfShape", "", 9, {1, 1}, {1, 1}, "int64", {}, infer_constant_of_shape, reference}};
+constexpr AttrDef attrs[] = {{"value"}};
+const OpDef rows[] = {{"ConstantOfShape", "", 9, {1, 1}, {1, 1}, "int64", attrs, infer_constant_of_shape, reference}};
 
 }  // namespace
 const OpFile constant_of_shape{rows};

@@ -26,7 +26,7 @@ void conv_reference(const Args& a) {
   });
 }
 
-constexpr AttrDef attrs[] = {{"group", 1}};
+constexpr AttrDef attrs[] = {{"group", 1}, {"auto_pad"}, {"dilations"}, {"kernel_shape"}, {"pads"}, {"strides"}};
 const OpDef rows[] = {{.name = "Conv",
                        .since = 1,
                        .in = {2, 3},

@@ -22,7 +22,7 @@ void integer_reference(const Args& a) {
                     [&](int64_t, int64_t at, const int32_t* sums) { std::copy_n(sums, g.window.axis[2].out, y + at); });
 }
 
-constexpr AttrDef attrs[] = {{"group", 1}};
+constexpr AttrDef attrs[] = {{"group", 1}, {"auto_pad"}, {"dilations"}, {"kernel_shape"}, {"pads"}, {"strides"}};
 const OpDef rows[] = {{.name = "ConvInteger",
                        .since = 10,
                        .in = {2, 4},

@@ -61,7 +61,8 @@ void conv_transpose_reference(const Args& a) {
   });
 }
 
-constexpr AttrDef attrs[] = {{"group", 1}};
+constexpr AttrDef attrs[] = {{"group", 1}, {"auto_pad"}, {"dilations"},      {"kernel_shape"},
+                             {"pads"},     {"strides"},  {"output_padding"}, {"output_shape"}};
 const OpDef rows[] = {{.name = "ConvTranspose",
                        .since = 1,
                        .in = {2, 3},

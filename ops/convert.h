@@ -227,6 +227,7 @@ inline Rounding rounding_of(const AttrReader& attrs) {
   return {attrs.integer("saturate") != 0, mode};
 }
 
-inline constexpr AttrDef rounding_attrs[] = {{"saturate", 1}, {"round_mode", 0, "up"}};
+inline constexpr AttrDef rounding_attrs[] = {
+    {"to"}, {"saturate", 1, {}, false, 19}, {"round_mode", 0, "up", false, 24}};
 
 }  // namespace tessera::ops

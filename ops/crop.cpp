@@ -26,10 +26,12 @@ void crop_reference(const Args& a) {
   copy_strided(a.in[0], border[1] * strides[2] + border[0] * strides[3], strides, a.out[0]);
 }
 
+constexpr AttrDef attrs[] = {{.name = "border", .required = true}, {"scale"}};
 const OpDef rows[] = {{.name = "Crop",
                        .since = 1,
                        .in = {1, 1},
                        .types = "T=all : T -> T",
+                       .attrs = attrs,
                        .infer = infer_crop,
                        .reference = crop_reference}};
 

@@ -7,7 +7,7 @@ namespace {
 
 void reference(const Args& args) { cumulate<std::multiplies<>>(args, 1); }
 
-const OpDef rows[] = {{"CumProd", "", 26, {2, 2}, {1, 1}, cumulate_types, {}, infer_cumulate, reference}};
+const OpDef rows[] = {{"CumProd", "", 26, {2, 2}, {1, 1}, cumulate_types, cumulate_attrs, infer_cumulate, reference}};
 
 }  // namespace
 const OpFile cum_prod{rows};

@@ -7,7 +7,7 @@ namespace {
 
 void reference(const Args& args) { cumulate<std::plus<>>(args, 0); }
 
-const OpDef rows[] = {{"CumSum", "", 11, {2, 2}, {1, 1}, cumulate_types, {}, infer_cumulate, reference}};
+const OpDef rows[] = {{"CumSum", "", 11, {2, 2}, {1, 1}, cumulate_types, cumulate_attrs, infer_cumulate, reference}};
 
 }  // namespace
 const OpFile cum_sum{rows};

@@ -42,4 +42,6 @@ void cumulate(const Args& args, int start) {
 
 inline constexpr Text cumulate_types = "T=numeric; I=int32|int64 : T, I -> T";
 
+inline constexpr AttrDef cumulate_attrs[] = {{"exclusive"}, {"reverse"}};
+
 }  // namespace tessera::ops

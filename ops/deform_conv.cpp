@@ -73,7 +73,7 @@ void deform_reference(const Args& a) {
   });
 }
 
-constexpr AttrDef attrs[] = {{"group", 1}, {"offset_group", 1}};
+constexpr AttrDef attrs[] = {{"group", 1}, {"offset_group", 1}, {"dilations"}, {"kernel_shape"}, {"pads"}, {"strides"}};
 const OpDef rows[] = {{.name = "DeformConv",
                        .since = 19,
                        .in = {3, 5},

@@ -11,7 +11,7 @@ void infer_depth_to_space(Infer& infer) {
   if (in.size() != 4) fail(Error::Kind::shape, "needs four axes, got ", in);
   if (block < 1 || block > 1 << 20 || in[1] % (block * block) != 0)
     fail(Error::Kind::shape, in[1], " channels do not make blocks of ", block);
-  infer.set(0, {in[0], in[1] / (block * block), in[2] * block, in[3] * block});
+  infer.set(0, {in[0], in[1] / (block * block), checked_product(in[2], block), checked_product(in[3], block)});
 }
 
 // [n, c, block, block, h, w] read as [n, c, h, block, w, block]; in mode DCR the blocks come before c.
@@ -24,7 +24,7 @@ void reference(const Args& args) {
   copy_strided(args.in[0], 0, strides, {{args.out[0].type.dtype, {in[0], c, in[2], b, in[3], b}}, args.out[0].data});
 }
 
-constexpr AttrDef attrs[] = {{.name = "blocksize", .required = true}, {"mode", 0, "DCR"}};
+constexpr AttrDef attrs[] = {{.name = "blocksize", .required = true}, {"mode", 0, "DCR", false, 11}};
 const OpDef rows[] = {
     {"DepthToSpace", "", 1, {1, 1}, {1, 1}, "T=all : T -> T", attrs, infer_depth_to_space, reference}};
 

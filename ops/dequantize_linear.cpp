@@ -30,7 +30,9 @@ void dequantize_reference(const Args& a) {
   }
 }
 
-constexpr AttrDef attrs[] = {{"axis", 1}, {"block_size", 0}, {"output_dtype", 0}};
+constexpr AttrDef attrs[] = {
+    {"axis", 1, {}, false, 13}, {.name = "block_size", .since = 21}, {.name = "output_dtype", .since = 23}};
+constexpr AttrDef contrib_attrs[] = {{"axis", 1}, {"block_size"}};
 const OpDef rows[] = {{.name = "DequantizeLinear",
                        .since = 10,
                        .in = {2, 3},
@@ -43,7 +45,7 @@ const OpDef rows[] = {{.name = "DequantizeLinear",
                        .since = 1,
                        .in = {2, 3},
                        .types = "T=fixed; S=float : T, S, T",
-                       .attrs = attrs,
+                       .attrs = contrib_attrs,
                        .infer = infer_dequantize,
                        .reference = dequantize_reference}};
 

@@ -21,7 +21,7 @@ struct Plan {
     if (axis == x.rank() - 1) fail(Error::Kind::shape, "axis ", axis, " is that of the complex parts");
     const auto at = static_cast<size_t>(axis);
     length = named_length > 0 ? named_length : inverse && onesided ? 2 * (x[at] - 1) : x[at];
-    if (named_length < 0 || length < 1) fail(Error::Kind::shape, "a transform of length ", length);
+    if (named_length < 0 || length < 1 || length > 1 << 28) fail(Error::Kind::shape, "a transform of length ", length);
     bins = onesided && !inverse ? length / 2 + 1 : length;
     out[at] = bins;
     out[out.size() - 1] = inverse && onesided ? 1 : 2;
@@ -30,11 +30,11 @@ struct Plan {
 
 Plan plan_17(const AttrReader& n, const Shape& x, int64_t length) { return {n, x, n.integer("axis"), length}; }
 
-void infer_17(Infer& n) { n.set(0, plan_17(n, n.shape(0), n.has_input(1) ? n.integers_of(1)[0] : 0).out); }
+void infer_17(Infer& n) { n.set(0, plan_17(n, n.shape(0), n.has_input(1) ? n.integer_of(1) : 0).out); }
 
 void infer_20(Infer& n) {
-  const int64_t axis = n.has_input(2) ? n.integers_of(2)[0] : -2;
-  n.set(0, Plan(n, n.shape(0), axis, n.has_input(1) ? n.integers_of(1)[0] : 0).out);
+  const int64_t axis = n.has_input(2) ? n.integer_of(2) : -2;
+  n.set(0, Plan(n, n.shape(0), axis, n.has_input(1) ? n.integer_of(1) : 0).out);
 }
 
 void run(const Args& a, const Plan& plan) {
@@ -77,7 +77,7 @@ void dft_20(const Args& a) {
   run(a, Plan(a, a.in[0].shape(), axis, length));
 }
 
-constexpr AttrDef attrs[] = {{"axis", 1}, {"inverse", 0}, {"onesided", 0}};
+constexpr AttrDef attrs[] = {{"axis", 1, {}, false, 17, 19}, {"inverse", 0}, {"onesided", 0}};
 const OpDef rows[] = {{.name = "DFT",
                        .since = 17,
                        .in = {1, 2},

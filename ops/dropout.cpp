@@ -40,10 +40,11 @@ void reference(const Args& args) {
 }
 
 constexpr Text with_ratio = "T=all; R=float : T, R, boolean -> T";
+constexpr AttrDef attrs[] = {{"seed"}};
 const OpDef rows[] = {
     {"Dropout", "", 1, {1, 1}, {1, 2}, "T=all : T -> T", {}, infer_old, pass},
     {"Dropout", "", 10, {1, 1}, {1, 2}, "T=all : T -> T", {}, infer_dropout, pass},
-    {"Dropout", "", 12, {1, 3}, {1, 2}, with_ratio, {}, infer_dropout, reference},
+    {"Dropout", "", 12, {1, 3}, {1, 2}, with_ratio, attrs, infer_dropout, reference},
 };
 
 }  // namespace

@@ -93,8 +93,10 @@ void infer_einsum(Infer& n) {
   std::vector<Shape> shapes;
   for (int i = 0; i < n.inputs(); ++i) shapes.push_back(n.shape(i));
   const Equation e = read_equation(equation_text(n), shapes);
-  Shape out;
-  for (size_t i = 0; i < e.out.size(); ++i) out.push_back(e.extents[i].second);
+  Shape out, sums;
+  for (size_t i = 0; i < e.extents.size(); ++i) (i < e.out.size() ? out : sums).push_back(e.extents[i].second);
+  constexpr int64_t most = int64_t{1} << 28;  // their offsets are listed
+  if (sums.elements() > most) fail(Error::Kind::memory, "each result is a sum of ", sums.elements(), " products");
   n.set(0, out);
 }
 

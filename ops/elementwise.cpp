@@ -381,6 +381,7 @@ constexpr AttrDef alpha_1[] = {{"alpha", 1.0}};
 constexpr AttrDef hard_sigmoid_attrs[] = {{"alpha", 0.2}, {"beta", 0.5}};
 constexpr AttrDef old_selu_attrs[] = {{"alpha", 1.6732}, {"gamma", 1.0507}};
 constexpr AttrDef selu_attrs[] = {{"alpha", 1.67326319217681884765625}, {"gamma", 1.05070102214813232421875}};
+constexpr AttrDef clip_attrs[] = {{"min"}, {"max"}};
 constexpr AttrDef affine_attrs[] = {{"alpha", 1.0}, {"beta", 0.0}};
 constexpr AttrDef shrink_attrs[] = {{"bias", 0.0}, {"lambd", 0.5}};
 constexpr AttrDef gelu_attrs[] = {{"approximate", 0, "none"}};
@@ -391,7 +392,7 @@ constexpr OpDef one_to_one(Text name, int since, Text types, List<AttrDef> attrs
 }
 template <uint16_t Row>
 constexpr OpDef old_two(Text name, Text types) {
-  return {name, "", 1, {2, 2}, {1, 1}, types, {}, infer_old_pair, old_binary<Row>};
+  return {name, "", 1, {2, 2}, {1, 1}, types, old_pair_attrs, infer_old_pair, old_binary<Row>};
 }
 template <uint16_t Row>
 constexpr OpDef two(Text name, Text types) {
@@ -407,7 +408,7 @@ const OpDef rows[] = {
     one_to_one<row::LeakyRelu>("LeakyRelu", 1, floats, alpha_001),
     one_to_one<row::Sigmoid>("Sigmoid", 1, floats),
     one_to_one<row::Tanh>("Tanh", 1, floats),
-    {"Clip", "", 1, {1, 1}, {1, 1}, floats, {}, infer_same, clip_attributes},
+    {"Clip", "", 1, {1, 1}, {1, 1}, floats, clip_attrs, infer_same, clip_attributes},
     {"Clip", "", 11, {1, 3}, {1, 1}, "T=numeric : T, T, T -> T", {}, infer_clip, clip},
     one_to_one<row::HardSigmoid>("HardSigmoid", 1, floats, hard_sigmoid_attrs),
     one_to_one<row::HardSwish>("HardSwish", 14, floats),

@@ -25,8 +25,10 @@ void infer_embed(Infer& n) {
   n.set(2, n.in(words_in).dtype, {ids[0], ids[1], hidden});
 }
 
-const float* row_of(const Read<float>& table, int64_t index, int64_t hidden) {
-  return table.data() + checked_index(index, table.size() / hidden) * hidden;
+// Row `index` of input `table`.
+const float* row_of(const Args& a, In table, const Read<float>& values, int64_t index) {
+  const Shape& shape = a.in[table].shape();
+  return values.data() + checked_index(index, shape[0]) * shape[1];
 }
 
 void store_mask_index(const Args& a, int64_t batch, int64_t sequence) {
@@ -52,10 +54,10 @@ void embed_reference(const Args& a) {
   Write<float> y(a.out[0]), total(a.out.size() > 2 ? a.out[2] : View{});
   std::vector<double> row(static_cast<size_t>(hidden));
   for (int64_t i = 0; i < batch * sequence; ++i) {
-    const float* word = row_of(words, ids[i], hidden);
+    const float* word = row_of(a, words_in, words, ids[i]);
     const int64_t place = !places ? i % sequence : places[places.size() == ids.size() ? i : i % sequence];
-    const float* position = row_of(positions, place, hidden);
-    const float* kind = segments && kinds ? row_of(kinds, segments[i], hidden) : nullptr;
+    const float* position = row_of(a, positions_in, positions, place);
+    const float* kind = segments && kinds ? row_of(a, segment_table_in, kinds, segments[i]) : nullptr;
     for (int64_t d = 0; d < hidden; ++d) {
       const float sum = word[d] + position[d] + (kind ? kind[d] : 0.0f);
       row[static_cast<size_t>(d)] = static_cast<double>(sum);
@@ -69,7 +71,7 @@ void embed_reference(const Args& a) {
   store_mask_index(a, batch, sequence);
 }
 
-constexpr AttrDef attrs[] = {{"epsilon", 1e-12}};
+constexpr AttrDef attrs[] = {{"epsilon", 1e-12}, {"mask_index_type"}};
 const OpDef rows[] = {{.name = "EmbedLayerNormalization",
                        .domain = "com.microsoft",
                        .since = 1,

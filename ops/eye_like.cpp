@@ -26,7 +26,8 @@ void reference(const Args& args) {
     set_element(out, row * width + row + k, 1);
 }
 
-const OpDef rows[] = {{"EyeLike", "", 9, {1, 1}, {1, 1}, "T=numeric|boolean : T", {}, infer_eye_like, reference}};
+constexpr AttrDef attrs[] = {{"dtype"}, {"k"}};
+const OpDef rows[] = {{"EyeLike", "", 9, {1, 1}, {1, 1}, "T=numeric|boolean : T", attrs, infer_eye_like, reference}};
 
 }  // namespace
 const OpFile eye_like{rows};

@@ -67,8 +67,14 @@ void run_flex(Frame& f) {
   f.out[0] = datum_of(std::move(y));
 }
 
-const OpDef rows[] = {
-    {.name = "FlexAttention", .domain = "ai.onnx.preview", .since = 1, .in = {3, 3}, .types = {}, .execute = run_flex}};
+constexpr AttrDef attrs[] = {{"scale"}, {"score_mod"}, {"prob_mod"}};
+const OpDef rows[] = {{.name = "FlexAttention",
+                       .domain = "ai.onnx.preview",
+                       .since = 1,
+                       .in = {3, 3},
+                       .types = {},
+                       .attrs = attrs,
+                       .execute = run_flex}};
 
 }  // namespace
 

@@ -57,7 +57,8 @@ void fused_reference(const Args& a) {
   });
 }
 
-constexpr AttrDef attrs[] = {{"group", 1}};
+constexpr AttrDef attrs[] = {{"group", 1}, {"auto_pad"}, {"dilations"},  {"kernel_shape"},
+                             {"pads"},     {"strides"},  {"activation"}, {"activation_params"}};
 const OpDef rows[] = {{.name = "FusedConv",
                        .domain = "com.microsoft",
                        .since = 1,

@@ -32,8 +32,9 @@ void reference(const Args& args) {
   });
 }
 
+constexpr AttrDef attrs[] = {{"axis"}};
 const OpDef rows[] = {
-    {"Gather", "", 1, {2, 2}, {1, 1}, "T=all; I=int32|int64 : T, I -> T", {}, infer_gather, reference}};
+    {"Gather", "", 1, {2, 2}, {1, 1}, "T=all; I=int32|int64 : T, I -> T", attrs, infer_gather, reference}};
 
 }  // namespace
 const OpFile gather{rows};

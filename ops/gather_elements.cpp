@@ -31,13 +31,14 @@ void reference(const Args& args) {
   });
 }
 
+constexpr AttrDef attrs[] = {{"axis"}};
 const OpDef rows[] = {{"GatherElements",
                        "",
                        11,
                        {2, 2},
                        {1, 1},
                        "T=all; I=int32|int64 : T, I -> T",
-                       {},
+                       attrs,
                        infer_gather_elements,
                        reference}};
 

@@ -45,7 +45,8 @@ void reference(const Args& args) {
   });
 }
 
-const OpDef rows[] = {{"GatherND", "", 11, {2, 2}, {1, 1}, "T=all : T, int64 -> T", {}, infer_gather_nd, reference}};
+constexpr AttrDef attrs[] = {{.name = "batch_dims", .since = 12}};
+const OpDef rows[] = {{"GatherND", "", 11, {2, 2}, {1, 1}, "T=all : T, int64 -> T", attrs, infer_gather_nd, reference}};
 
 }  // namespace
 const OpFile gather_nd{rows};

@@ -76,7 +76,7 @@ void gemm_reference(const Args& a) {
   visit_real(a.in[0].type.dtype, [&]<class T>() { run<T>(a); });
 }
 
-constexpr AttrDef attrs[] = {{"alpha", 1}, {"beta", 1}, {"transA", 0}, {"transB", 0}};
+constexpr AttrDef attrs[] = {{"alpha", 1}, {"beta", 1}, {"transA", 0}, {"transB", 0}, {.name = "broadcast", .last = 6}};
 const OpDef rows[] = {{.name = "Gemm",
                        .since = 1,
                        .in = {2, 3},

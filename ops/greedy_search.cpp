@@ -172,8 +172,15 @@ void run_search(Frame& f) {
   f.out[0] = datum_of(std::move(sequences));
 }
 
-constexpr AttrDef attrs[] = {{"decoder", 0, {}, true}, {"model_type", 0},   {"no_repeat_ngram_size", 0},
-                             {"eos_token_id", -1},     {"pad_token_id", 0}, {"vocab_size", -1}};
+constexpr AttrDef attrs[] = {{"decoder", 0, {}, true},
+                             {"model_type", 0},
+                             {"no_repeat_ngram_size", 0},
+                             {"eos_token_id", -1},
+                             {"pad_token_id", 0},
+                             {"vocab_size", -1},
+                             {"encoder"},
+                             {"init_decoder"},
+                             {"decoder_start_token_id"}};
 const OpDef rows[] = {{.name = "GreedySearch",
                        .domain = "com.microsoft",
                        .since = 1,

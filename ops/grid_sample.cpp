@@ -124,7 +124,10 @@ void sample_reference(const Args& a) {
   const size_t dims = shape.size() - 2;
   const int64_t plane = shape.elements(2, shape.size());
   const int64_t points = a.out[0].shape().elements(2, shape.size());
-  if (!plane) return;
+  if (!plane) {
+    for (int64_t i = 0; i < a.out[0].elements(); ++i) set_element(a.out[0], i, 0);
+    return;
+  }
   std::vector<int64_t> strides(dims, 1);
   for (size_t i = dims; i-- > 1;) strides[i - 1] = strides[i] * shape[i + 2];
   const Read<double> grid(a.in[1]);

@@ -21,7 +21,7 @@ void group_reference(const Args& a) {
   normalize_groups(a, a.integer("num_groups"), static_cast<double>(a.real("epsilon")), PerGroup);
 }
 
-constexpr AttrDef attrs[] = {{"epsilon", 1e-5}, {"num_groups", 0, {}, true}, {"stash_type", 1}};
+constexpr AttrDef attrs[] = {{"epsilon", 1e-5}, {"num_groups", 0, {}, true}, {"stash_type", 1, {}, false, 21}};
 const OpDef rows[] = {{.name = "GroupNormalization",
                        .since = 18,
                        .in = {3, 3},

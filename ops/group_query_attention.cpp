@@ -37,9 +37,9 @@ struct Sizes {
     if (heads < 1 || kv_heads < 1 || heads % kv_heads || !q || q->rank() != 3)
       fail(Error::Kind::shape, "a query for ", heads, " heads and ", kv_heads, " key heads");
     batch = (*q)[0], sequence = (*q)[1];
-    const int64_t units = packed ? heads + 2 * kv_heads : heads;
+    const int64_t units = packed ? checked_sum(heads, kv_heads, kv_heads) : heads;
     depth = (*q)[2] / units;
-    const Shape kv{batch, sequence, kv_heads * depth};
+    const Shape kv{batch, sequence, checked_product(kv_heads, depth)};
     if ((*q)[2] % units || (!packed && (!v || !(*k == kv) || !(*v == kv))))
       fail(Error::Kind::shape, "query ", *q, " does not split into ", heads, " heads, or its keys do not fit");
     if (const Shape* old = shape(past_k_in)) {
@@ -56,7 +56,7 @@ struct Sizes {
 
 void infer_gqa(Infer& n) {
   const Sizes s(
-      n, [&](int i) { return n.has_input(i) ? &n.shape(i) : nullptr; }, n.integers_of(total_in).at(0));
+      n, [&](int i) { return n.has_input(i) ? &n.shape(i) : nullptr; }, n.integer_of(total_in));
   if (n.has_input(sink_in) || n.integer("smooth_softmax") > 0)
     fail(Error::Kind::unsupported, "GroupQueryAttention with a smooth softmax");
   if (n.has("k_quant_type") && n.text("k_quant_type") != "NONE")
@@ -175,7 +175,12 @@ void gqa_reference(const Args& a) {
       unwatched);
 }
 
-constexpr AttrDef attrs[] = {{"num_heads", 0, {}, true}, {"kv_num_heads", 0, {}, true}, {"local_window_size", -1}};
+constexpr AttrDef attrs[] = {{"num_heads", 0, {}, true}, {"kv_num_heads", 0, {}, true},
+                             {"local_window_size", -1},  {"do_rotary"},
+                             {"k_quant_type"},           {"v_quant_type"},
+                             {"rotary_interleaved"},     {"scale"},
+                             {"smooth_softmax"},         {"softcap"},
+                             {"kv_cache_bit_width"},     {"qk_output"}};
 const OpDef rows[] = {{.name = "GroupQueryAttention",
                        .domain = "com.microsoft",
                        .since = 1,

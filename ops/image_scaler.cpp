@@ -25,7 +25,7 @@ void scaler_reference(const Args& a) {
   });
 }
 
-constexpr AttrDef attrs[] = {{"scale", 1}};
+constexpr AttrDef attrs[] = {{"scale", 1}, {"bias"}};
 const OpDef rows[] = {{.name = "ImageScaler",
                        .since = 1,
                        .in = {1, 1},

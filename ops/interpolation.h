@@ -107,7 +107,7 @@ inline Taps resample_taps(const ResampleRule& rule, const ResampleAxis& a) {
     double* weight = taps.weight.data() + o * taps.count;
     const double x =
         nearest ? static_cast<double>(source_coordinate<float>(rule, a, o)) : source_coordinate<double>(rule, a, o);
-    if (rule.coordinates == Coordinates::crop && (x < 0 || x > static_cast<double>(a.in - 1))) {
+    if (rule.coordinates == Coordinates::crop && !(x >= 0 && x <= static_cast<double>(a.in - 1))) {
       std::fill_n(index, taps.count, -1);
       continue;
     }

@@ -52,6 +52,7 @@ void infer_encoder(Infer& n) {
   const Tensor keys = side(n, "keys"), values = side(n, "values");
   if (keys.type.dtype != n.in(0).dtype || keys.type.shape.elements() != values.type.shape.elements())
     fail(Error::Kind::type, "keys ", keys.type, " and values ", values.type, " for ", n.in(0));
+  if (bits_of(values.type.dtype) < 8) fail(Error::Kind::type, "values ", values.type);
   n.set(0, values.type.dtype, n.shape(0));
 }
 
@@ -88,7 +89,19 @@ void encoder_1(const Args& a) {
   }
 }
 
-constexpr AttrDef attrs[] = {{"default_int64", -1}, {"default_string", 0, "_Unused"}, {"default_float", -0.0}};
+constexpr AttrDef attrs[] = {{"default_int64", -1},
+                             {"default_string", 0, "_Unused"},
+                             {"default_float", -0.0},
+                             {.name = "classes_strings", .last = 1},
+                             {.name = "keys_strings", .since = 2},
+                             {.name = "keys_int64s", .since = 2},
+                             {.name = "keys_floats", .since = 2},
+                             {.name = "keys_tensor", .since = 4},
+                             {.name = "values_strings", .since = 2},
+                             {.name = "values_int64s", .since = 2},
+                             {.name = "values_floats", .since = 2},
+                             {.name = "values_tensor", .since = 4},
+                             {.name = "default_tensor", .since = 4}};
 const OpDef rows[] = {{.name = "LabelEncoder",
                        .domain = "ai.onnx.ml",
                        .since = 1,

@@ -95,8 +95,11 @@ void linear_reference(const Args& a) {
     }
 }
 
-constexpr AttrDef attrs[] = {
-    {"q_num_heads", 0, {}, true}, {"kv_num_heads", 0, {}, true}, {"update_rule", 0, "gated_delta"}};
+constexpr AttrDef attrs[] = {{"q_num_heads", 0, {}, true},
+                             {"kv_num_heads", 0, {}, true},
+                             {"update_rule", 0, "gated_delta"},
+                             {"scale"},
+                             {"chunk_size"}};
 const OpDef rows[] = {{.name = "LinearAttention",
                        .since = 27,
                        .in = {3, 6},

@@ -29,7 +29,7 @@ constexpr Text two = "boolean, boolean -> boolean";
 
 template <class F>
 constexpr OpDef old_row(Text name) {
-  return {name, "", 1, {2, 2}, {1, 1}, two, {}, infer_old_pair, old_reference<F>};
+  return {name, "", 1, {2, 2}, {1, 1}, two, old_pair_attrs, infer_old_pair, old_reference<F>};
 }
 template <class F>
 constexpr OpDef row(Text name) {

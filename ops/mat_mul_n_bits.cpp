@@ -14,7 +14,7 @@ struct Packing {
     const bool power = block >= 16 && block <= 1 << 20 && (block & (block - 1)) == 0;
     if (k < 1 || n < 1 || (bits != 2 && bits != 4 && bits != 8) || !power)
       fail(Error::Kind::model, "weights of ", k, " x ", n, " in ", bits, " bits and blocks of ", block);
-    blocks = (k + block - 1) / block;
+    blocks = (k - 1) / block + 1;
     bytes = block * bits / 8;
   }
   int64_t field(const uint8_t* row, int64_t i) const {
@@ -28,7 +28,8 @@ void infer_bits(Infer& n) {
   Shape y = n.shape(a_in);
   if (y.empty() || y.back() != p.k) fail(Error::Kind::shape, "input ", y, " for weights of ", p.k, " rows");
   if (n.has_input(order_in)) fail(Error::Kind::unsupported, "MatMulNBits with a group index");
-  if (n.shape(b_in).elements() != p.n * p.blocks * p.bytes || n.shape(scales_in).elements() != p.n * p.blocks)
+  const int64_t scales = checked_product(p.n, p.blocks);
+  if (n.shape(b_in).elements() != checked_product(scales, p.bytes) || n.shape(scales_in).elements() != scales)
     fail(Error::Kind::shape, "weights ", n.shape(b_in), " and scales ", n.shape(scales_in), " for ", p.n,
          " columns in ", p.blocks, " blocks");
   if (n.has_input(zeros_in)) {
@@ -67,7 +68,8 @@ void bits_reference(const Args& a) {
   }
 }
 
-constexpr AttrDef attrs[] = {{"bits", 4}, {"block_size", 0, {}, true}, {"K", 0, {}, true}, {"N", 0, {}, true}};
+constexpr AttrDef attrs[] = {{"bits", 4},        {"block_size", 0, {}, true}, {"K", 0, {}, true},
+                             {"N", 0, {}, true}, {"accuracy_level"},          {"weight_prepacked"}};
 const OpDef rows[] = {{.name = "MatMulNBits",
                        .domain = "com.microsoft",
                        .since = 1,

@@ -46,11 +46,19 @@ void max_pool_reference(const Args& a) {
   });
 }
 
+constexpr AttrDef attrs[] = {{"auto_pad"},
+                             {"kernel_shape"},
+                             {"pads"},
+                             {"strides"},
+                             {.name = "ceil_mode", .since = 10},
+                             {.name = "dilations", .since = 10},
+                             {.name = "storage_order", .since = 8}};
 const OpDef rows[] = {{.name = "MaxPool",
                        .since = 1,
                        .in = {1, 1},
                        .out = {1, 2},
                        .types = "T=float|int8|uint8 : T -> T, int64",
+                       .attrs = attrs,
                        .infer = infer_max_pool,
                        .reference = max_pool_reference}};
 

@@ -21,6 +21,7 @@ Shape natural_shape(const AttrReader& n, const Shape& x) {
 
 void infer_unpool(Infer& n) {
   const Shape natural = natural_shape(n, n.shape(0));
+  natural.elements();  // throws where indices into it would not fit
   if (!(n.shape(0) == n.shape(1))) fail(Error::Kind::shape, n.shape(0), " with indices ", n.shape(1));
   if (!n.has_input(2)) return n.set(0, natural);
   const auto wanted = n.integers_of(2);
@@ -48,10 +49,12 @@ void unpool_reference(const Args& a) {
   });
 }
 
+constexpr AttrDef attrs[] = {{.name = "kernel_shape", .required = true}, {"pads"}, {"strides"}};
 const OpDef rows[] = {{.name = "MaxUnpool",
                        .since = 9,
                        .in = {2, 3},
                        .types = "T=float : T, int64, int64 -> T",
+                       .attrs = attrs,
                        .infer = infer_unpool,
                        .reference = unpool_reference}};
 

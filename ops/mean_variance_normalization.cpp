@@ -46,10 +46,12 @@ void mvn_reference(const Args& a) {
   });
 }
 
+constexpr AttrDef attrs[] = {{"axes"}};
 const OpDef rows[] = {{.name = "MeanVarianceNormalization",
                        .since = 9,
                        .in = {1, 1},
                        .types = "T=float : T -> T",
+                       .attrs = attrs,
                        .infer = infer_mvn,
                        .reference = mvn_reference}};
 

@@ -9,7 +9,7 @@ namespace {
 enum In { mels_in, length_in, rate_in, low_in, high_in };
 
 void infer_mel(Infer& n) {
-  const int64_t mels = n.integers_of(mels_in)[0], length = n.integers_of(length_in)[0];
+  const int64_t mels = n.integer_of(mels_in), length = n.integer_of(length_in);
   const int64_t dtype = n.integer("output_datatype");
   if (mels < 1 || length < 1) fail(Error::Kind::shape, mels, " mel bins over a transform of ", length);
   if (dtype < 1 || dtype >= dtype_count) fail(Error::Kind::type, "data type ", dtype, " is unknown");
@@ -24,7 +24,8 @@ void mel_reference(const Args& a) {
   const double step = (high - low) / static_cast<double>(mels + 2);
   const auto edge = [&](int64_t i) {
     const double hertz = 700 * (std::pow(10, (static_cast<double>(i) * step + low) / 2595) - 1);
-    return static_cast<int64_t>(std::clamp(std::floor((length + 1) * hertz / rate), 0.0, static_cast<double>(bins)));
+    const double bin = std::floor((length + 1) * hertz / rate);
+    return bin > 0 ? static_cast<int64_t>(std::min(bin, static_cast<double>(bins))) : 0;  // NaN is 0
   };
   const auto set = [&](int64_t bin, int64_t m, double value) {
     if (bin < bins) set_element(a.out[0], bin * mels + m, value);

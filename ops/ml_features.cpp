@@ -113,9 +113,12 @@ void mapper(const Args& a) {
   }
 }
 
-constexpr AttrDef imputer_attrs[] = {{"replaced_value_float", 0}, {"replaced_value_int64", 0}};
-constexpr AttrDef one_hot_attrs[] = {{"zeros", 1}};
-constexpr AttrDef mapper_attrs[] = {{"default_int64", -1}, {"default_string", 0, "_Unused"}};
+constexpr AttrDef imputer_attrs[] = {
+    {"replaced_value_float", 0}, {"replaced_value_int64", 0}, {"imputed_value_floats"}, {"imputed_value_int64s"}};
+constexpr AttrDef one_hot_attrs[] = {{"zeros", 1}, {"cats_strings"}, {"cats_int64s"}};
+constexpr AttrDef vectorizer_attrs[] = {{"inputdimensions"}};
+constexpr AttrDef mapper_attrs[] = {
+    {"default_int64", -1}, {"default_string", 0, "_Unused"}, {"cats_strings"}, {"cats_int64s"}};
 constexpr OpDef row(Text name, Arity in, Text types, List<AttrDef> attrs, void (*infer)(Infer&),
                     void (*reference)(const Args&)) {
   return {.name = name,
@@ -130,7 +133,8 @@ constexpr OpDef row(Text name, Arity in, Text types, List<AttrDef> attrs, void (
 const OpDef rows[] = {
     row("Imputer", {1, 1}, "T=float32|float64|int32|int64 : T", imputer_attrs, infer_same_type, imputer),
     row("OneHotEncoder", {1, 1}, "T=float32|float64|int32|int64|string : T", one_hot_attrs, infer_one_hot, one_hot),
-    row("FeatureVectorizer", {1, many}, "T=float32|float64|int32|int64 : T...", {}, infer_vectorizer, vectorizer),
+    row("FeatureVectorizer", {1, many}, "T=float32|float64|int32|int64 : T...", vectorizer_attrs, infer_vectorizer,
+        vectorizer),
     row("CategoryMapper", {1, 1}, "T=string|int64 : T", mapper_attrs, infer_mapper, mapper),
 };
 

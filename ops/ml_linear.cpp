@@ -68,7 +68,8 @@ void classifier(const Args& a) {
   }
 }
 
-constexpr AttrDef attrs[] = {{"targets", 1}, {"post_transform", 0, "NONE"}};
+constexpr AttrDef attrs[] = {{"targets", 1},          {"post_transform", 0, "NONE"}, {"coefficients"}, {"intercepts"},
+                             {"classlabels_strings"}, {"classlabels_ints"},          {"multi_class"}};
 constexpr Text domain = "ai.onnx.ml", types = "T=float32|float64|int32|int64 : T";
 const OpDef rows[] = {{.name = "LinearRegressor",
                        .domain = domain,

@@ -45,6 +45,7 @@ void normalizer(const Args& a) {
 }
 
 constexpr AttrDef binarizer_attrs[] = {{"threshold", 0}};
+constexpr AttrDef scaler_attrs[] = {{"offset"}, {"scale"}};
 constexpr AttrDef normalizer_attrs[] = {{"norm", 0, "MAX"}};
 constexpr Text domain = "ai.onnx.ml", types = "T=float32|float64|int32|int64 : T";
 const OpDef rows[] = {{.name = "Binarizer",
@@ -60,6 +61,7 @@ const OpDef rows[] = {{.name = "Binarizer",
                        .since = 1,
                        .in = {1, 1},
                        .types = types,
+                       .attrs = scaler_attrs,
                        .infer = infer_floats,
                        .reference = scaler},
                       {.name = "Normalizer",

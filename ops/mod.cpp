@@ -35,7 +35,8 @@ void reference(const Args& args) {
   });
 }
 
-const OpDef rows[] = {{"Mod", "", 10, {2, 2}, {1, 1}, "T=numeric : T, T -> T", {}, infer_mod, reference}};
+constexpr AttrDef attrs[] = {{"fmod"}};
+const OpDef rows[] = {{"Mod", "", 10, {2, 2}, {1, 1}, "T=numeric : T, T -> T", attrs, infer_mod, reference}};
 
 }  // namespace
 const OpFile mod{rows};

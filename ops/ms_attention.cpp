@@ -22,8 +22,8 @@ struct Sizes {
     q_hidden = sizes.empty() ? w[1] / 3 : sizes[0];
     k_hidden = sizes.empty() ? w[1] / 3 : sizes[1];
     v_hidden = sizes.empty() ? w[1] / 3 : sizes[2];
-    if (heads < 1 || q_hidden != k_hidden || q_hidden + k_hidden + v_hidden != w[1] || q_hidden % heads ||
-        v_hidden % heads)
+    if (heads < 1 || q_hidden < 0 || v_hidden < 0 || q_hidden != k_hidden ||
+        checked_sum(q_hidden, k_hidden, v_hidden) != w[1] || q_hidden % heads || v_hidden % heads)
       fail(Error::Kind::shape, "weights ", w, " do not split into q, k, v of ", heads, " heads");
     past = 0;
     if (!past_shape.empty()) {
@@ -39,6 +39,14 @@ struct Sizes {
 void infer_attention(Infer& n) {
   if (n.integer("do_rotary")) fail(Error::Kind::unsupported, "rotary embedding inside Attention");
   const Sizes s(n, n.shape(x_in), n.shape(weights_in), n.has_input(past_in) ? n.shape(past_in) : Shape{});
+  if (n.has_input(bias_in) && !(n.shape(bias_in) == Shape{n.shape(weights_in)[1]}))
+    fail(Error::Kind::shape, "bias ", n.shape(bias_in), " for weights ", n.shape(weights_in));
+  if (n.has_input(scores_in)) {
+    const Shape& added = n.shape(scores_in);
+    if (added.rank() != 4 || (added[0] != 1 && added[0] != s.batch) || (added[1] != 1 && added[1] != s.heads) ||
+        added[2] != s.sequence || added[3] != s.total)
+      fail(Error::Kind::shape, "attention bias ", added, " for scores ", Shape{s.batch, s.heads, s.sequence, s.total});
+  }
   n.set(0, {s.batch, s.sequence, s.v_hidden});
   n.set(1, {2, s.batch, s.heads, s.total, s.q_hidden / s.heads});
 }
@@ -55,7 +63,7 @@ class KeyMask {
     if (rank_ == 1 && (shape[0] == b || shape[0] == 2 * b || shape[0] == 3 * b + 2)) return;
     if (rank_ == 2 && shape == Shape{b, s.total}) return;
     if (rank_ == 3 && shape == Shape{b, s.sequence, s.total}) return;
-    if (rank_ == 4 && shape[0] == b && shape[2] == shape[3] && shape[2] >= s.total) {
+    if (rank_ == 4 && shape[0] == b && shape[1] == 1 && shape[2] == shape[3] && shape[2] >= s.total) {
       extent_ = shape[3];
       return;
     }
@@ -157,8 +165,9 @@ void attention_reference(const Args& a) {
       unwatched);
 }
 
-constexpr AttrDef attrs[] = {
-    {"num_heads", 0, {}, true}, {"unidirectional", 0}, {"do_rotary", 0}, {"mask_filter_value", -10000}};
+constexpr AttrDef attrs[] = {{"num_heads", 0, {}, true},    {"unidirectional", 0},   {"do_rotary", 0},
+                             {"mask_filter_value", -10000}, {"qkv_hidden_sizes"},    {"scale"},
+                             {"past_present_share_buffer"}, {"rotary_embedding_dim"}};
 const OpDef rows[] = {{.name = "Attention",
                        .domain = "com.microsoft",
                        .since = 1,

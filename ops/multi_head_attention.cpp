@@ -159,7 +159,8 @@ void mha_reference(const Args& a) {
       unwatched);
 }
 
-constexpr AttrDef attrs[] = {{"num_heads", 0, {}, true}, {"unidirectional", 0}, {"mask_filter_value", -10000}};
+constexpr AttrDef attrs[] = {
+    {"num_heads", 0, {}, true}, {"unidirectional", 0}, {"mask_filter_value", -10000}, {"scale"}};
 const OpDef rows[] = {{.name = "MultiHeadAttention",
                        .domain = "com.microsoft",
                        .since = 1,

@@ -32,7 +32,7 @@ void multinomial_reference(const Args& a) {
   }
 }
 
-constexpr AttrDef attrs[] = {{"sample_size", 1}};
+constexpr AttrDef attrs[] = {{"sample_size", 1}, {"dtype"}, {"seed"}};
 const OpDef rows[] = {{.name = "Multinomial",
                        .since = 7,
                        .in = {1, 1},

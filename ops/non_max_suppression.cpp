@@ -38,7 +38,7 @@ void run_suppression(Frame& f) {
   if (bs.rank() != 3 || bs[2] != 4 || ss.rank() != 3 || ss[0] != bs[0] || ss[2] != bs[1])
     fail(Error::Kind::shape, "boxes ", bs, " and scores ", ss, " do not fit");
   const Read<double> boxes(boxes_tensor), scores(scores_tensor);
-  const auto most = static_cast<size_t>(std::max(0.0, number(f, count_in, 0)));
+  const auto most = static_cast<size_t>(std::clamp(number(f, count_in, 0), 0.0, 1e18));
   const double most_overlap = number(f, overlap_in, 0);
   const double least_score = number(f, score_in, -std::numeric_limits<double>::infinity());
   const bool centred = f.integer("center_point_box") != 0;

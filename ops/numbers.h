@@ -3,10 +3,27 @@
 #pragma once
 
 #include <cmath>
+#include <cstdio>
+#include <cstdlib>
 
 #include "runtime/graph/op.h"
 
 namespace tessera::ops {
+
+/// What a reference relies on: the tensor is there, and has that element. Builds for finding faults (debug and
+/// sanitizers) end the process where it is not so.
+inline void check_place(const void* data, int64_t i, int64_t count) {
+#ifdef TESSERA_CHECKED
+  if (!data || i < 0 || i >= count) {
+    std::fprintf(stderr, "element %lld of %lld is asked for\n", static_cast<long long>(i),
+                 static_cast<long long>(count));
+    std::abort();
+  }
+#else
+  (void)i, (void)count;
+  if (!data) __builtin_unreachable();  // who reads an optional tensor has asked whether it is there
+#endif
+}
 
 /// A tensor's elements as T: the tensor's own bytes where they are T already, else a converted copy.
 template <class T>
@@ -27,7 +44,7 @@ class Read {
   int64_t size() const { return count_; }
   const T* data() const { return data_; }
   T operator[](int64_t i) const {
-    if (!data_) __builtin_unreachable();  // who reads an optional tensor has asked whether it is there
+    check_place(data_, i, count_);
     return data_[i];
   }
 
@@ -83,11 +100,12 @@ class Write {
  public:
   explicit Write(const View& view) : view_(view) {
     if (!view.data) return;
+    count_ = view.elements();
     visit(view.type.dtype, [&]<class S>() {
       if constexpr (std::is_same_v<S, T>) {
         data_ = view.as<S>();
       } else {
-        own_.resize(static_cast<size_t>(view.elements()) + 1);
+        own_.resize(static_cast<size_t>(count_) + 1);
         data_ = own_.data();
       }
     });
@@ -99,17 +117,16 @@ class Write {
   explicit operator bool() const { return data_ != nullptr; }
   T* data() { return data_; }
   T& operator[](int64_t i) {
-    if (!data_) __builtin_unreachable();
+    check_place(data_, i, count_);
     return data_[i];
   }
 
  private:
   void store() {
     if (own_.empty()) return;
-    const int64_t count = view_.elements();
     visit(view_.type.dtype, [&]<class S>() {
       S* to = view_.as<S>();
-      for (int64_t i = 0; i < count; ++i) {
+      for (int64_t i = 0; i < count_; ++i) {
         if constexpr (std::is_arithmetic_v<S>)
           to[i] = static_cast<S>(own_[static_cast<size_t>(i)]);
         else
@@ -121,6 +138,7 @@ class Write {
   View view_;
   std::vector<T> own_;
   T* data_ = nullptr;
+  int64_t count_ = 0;
 };
 
 /// Calls f with double for float64, else with float: what operators over real numbers compute in.

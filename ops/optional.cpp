@@ -9,7 +9,9 @@ void run(Frame& f) {
   if (!f.in.empty() && (f.in[0].kind != Kind::tensor || f.in[0].tensor.bytes)) f.out[0].items.push_back(f.in[0]);
 }
 
-const OpDef rows[] = {{.name = "Optional", .since = 15, .in = {0, 1}, .out = {1, 1}, .types = {}, .execute = run}};
+constexpr AttrDef attrs[] = {{"type"}};
+const OpDef rows[] = {
+    {.name = "Optional", .since = 15, .in = {0, 1}, .out = {1, 1}, .types = {}, .attrs = attrs, .execute = run}};
 
 }  // namespace
 

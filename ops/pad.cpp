@@ -14,8 +14,8 @@ struct Amounts {
 Amounts amounts_of(int rank, List<int64_t> pads, const std::vector<int64_t>* axes) {
   Amounts amounts{Shape(static_cast<size_t>(rank), 0), Shape(static_cast<size_t>(rank), 0)};
   const size_t count = axes ? axes->size() : static_cast<size_t>(rank);
-  if (pads.size() != 2 * count)
-    fail(Error::Kind::shape, pads.size(), " pads given, but ", count, " axes need ", 2 * count);
+  if (pads.size() != 2 * count || count > static_cast<size_t>(rank))
+    fail(Error::Kind::shape, pads.size(), " pads given, but ", count, " axes of ", rank, " need ", 2 * count);
   for (size_t i = 0; i < count; ++i) {
     const auto axis = static_cast<size_t>(axes ? normalize_axis((*axes)[i], rank) : static_cast<int>(i));
     amounts.before[axis] = pads[i];
@@ -29,8 +29,9 @@ void set_padded(Infer& infer, const Amounts& amounts) {
   const Text mode = infer.text("mode");
   for (size_t i = 0; i < shape.size(); ++i) {
     const int64_t before = amounts.before[i], after = amounts.after[i], extent = shape[i];
-    if (__builtin_add_overflow(shape[i], before, &shape[i]) || __builtin_add_overflow(shape[i], after, &shape[i]) ||
-        shape[i] < 0)
+    constexpr int64_t most = int64_t{1} << 56;  // as many elements as a tensor may have
+    shape[i] = checked_sum(extent, before, after);
+    if (shape[i] < 0 || before < -most || after < -most)
       fail(Error::Kind::shape, "pads ", before, " and ", after, " do not fit an extent of ", extent);
     if (mode != "constant" && extent == 0 && shape[i] > 0)
       fail(Error::Kind::shape, "cannot pad an empty axis by its own elements");
@@ -116,7 +117,10 @@ void run_inputs(const Args& args) {
       args.has_in(2) && args.in[2].elements() ? args.in[2] : View{});
 }
 
-constexpr AttrDef attrs[] = {{"mode", 0, "constant"}};
+constexpr AttrDef attrs[] = {{"mode", 0, "constant"},
+                             {.name = "paddings", .last = 1},
+                             {.name = "pads", .since = 2, .last = 10},
+                             {.name = "value", .last = 10}};
 constexpr Text types = "T=all; I=int32|int64 : T, int64, T, I -> T";
 const OpDef rows[] = {
     {"Pad", "", 1, {1, 1}, {1, 1}, "T=float : T -> T", attrs, infer_attributes, run_attributes},

@@ -43,4 +43,7 @@ inline View old_operand(const Args& args) {
   return y;
 }
 
+/// Before opset 7, a second operand could lie along named axes of the first.
+inline constexpr AttrDef old_pair_attrs[] = {{"axis"}, {"broadcast"}};
+
 }  // namespace tessera::ops

@@ -43,7 +43,7 @@ void quantized_reference(const Args& a) {
   });
 }
 
-constexpr AttrDef attrs[] = {{"group", 1}};
+constexpr AttrDef attrs[] = {{"group", 1}, {"auto_pad"}, {"dilations"}, {"kernel_shape"}, {"pads"}, {"strides"}};
 const OpDef rows[] = {{.name = "QLinearConv",
                        .since = 10,
                        .in = {8, 9},

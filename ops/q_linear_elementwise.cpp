@@ -156,6 +156,7 @@ void softmax_scaled(const Args& a) {
 }
 
 constexpr AttrDef leaky_attrs[] = {{"alpha", 0.01}};
+constexpr AttrDef global_attrs[] = {{"channels_last"}}, concat_attrs[] = {{.name = "axis", .required = true}};
 constexpr AttrDef softmax_attrs[] = {{"axis", -1}, {"opset", 13}};
 constexpr Text one_types = "T=int8|uint8 : T, float32, T, float32, T -> T";
 constexpr Text two_types = "T=int8|uint8 : T, float32, T, T, float32, T, float32, T -> T";
@@ -176,9 +177,9 @@ const OpDef rows[] = {
     row("QLinearMul", {1, 8}, two_types, infer_two, multiply_elements),
     row("QLinearSigmoid", {1, 5}, one_types, infer_one, sigmoid),
     row("QLinearLeakyRelu", {1, 5}, one_types, infer_one, leaky, leaky_attrs),
-    row("QLinearGlobalAveragePool", {1, 5}, one_types, infer_global, global_mean),
+    row("QLinearGlobalAveragePool", {1, 5}, one_types, infer_global, global_mean, global_attrs),
     row("QLinearSoftmax", {1, 5}, one_types, infer_one, softmax_scaled, softmax_attrs),
-    row("QLinearConcat", {5, many}, {}, infer_concat, concat_scaled),
+    row("QLinearConcat", {5, many}, {}, infer_concat, concat_scaled, concat_attrs),
 };
 
 }  // namespace

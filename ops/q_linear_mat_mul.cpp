@@ -12,6 +12,9 @@ void infer_quantized(Infer& n) {
   const Product p(a, b);
   for (const In i : {a_scale, a_zero}) check_operand(a, n.shape(i), true);
   for (const In i : {b_scale, b_zero}) check_operand(b, n.shape(i), false);
+  const int64_t scales = n.shape(y_scale).elements(), zeros = n.shape(y_zero).elements();
+  if ((scales != 1 && scales != p.n && scales != p.m) || !scales || (zeros != 1 && zeros != scales))
+    fail(Error::Kind::shape, "scale ", n.shape(y_scale), " and zero point ", n.shape(y_zero), " for ", p.out);
   n.set(0, n.in(y_zero).dtype, p.out);
 }
 

@@ -28,7 +28,7 @@ class ScaleMap {
     if (scale.size() != x.size()) fail(Error::Kind::shape, "blocked scales ", scale, " for a tensor ", x);
     block_ = block ? block : scale[along] ? (extent_ + scale[along] - 1) / scale[along] : 1;
     if (block_ < 1) fail(Error::Kind::model, "attribute \"block_size\" is ", block_);
-    blocks_ = wanted[along] = (extent_ + block_ - 1) / block_;
+    blocks_ = wanted[along] = extent_ / block_ + (extent_ % block_ != 0);
     if (!(wanted == scale))
       fail(Error::Kind::shape, "scales ", scale, " for a tensor ", x, " in blocks of ", block_, " along axis ", at);
   }

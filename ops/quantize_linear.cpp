@@ -44,7 +44,12 @@ void quantize_reference(const Args& a) {
   }
 }
 
-constexpr AttrDef attrs[] = {{"axis", 1}, {"saturate", 1}, {"block_size", 0}, {"output_dtype", 0}, {"precision", 0}};
+constexpr AttrDef attrs[] = {{"axis", 1, {}, false, 13},
+                             {"saturate", 1, {}, false, 19},
+                             {.name = "block_size", .since = 21},
+                             {.name = "output_dtype", .since = 21},
+                             {.name = "precision", .since = 23}};
+constexpr AttrDef contrib_attrs[] = {{"axis", 1}, {"saturate", 1, {}, false, 19}, {"block_size"}};
 const OpDef rows[] = {{.name = "QuantizeLinear",
                        .since = 10,
                        .in = {2, 3},
@@ -57,7 +62,7 @@ const OpDef rows[] = {{.name = "QuantizeLinear",
                        .since = 1,
                        .in = {2, 3},
                        .types = "T=float; S=float; Z=fixed : T, S, Z",
-                       .attrs = attrs,
+                       .attrs = contrib_attrs,
                        .infer = infer_quantize,
                        .reference = quantize_reference}};
 

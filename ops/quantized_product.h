@@ -19,7 +19,7 @@ inline void check_operand(const Shape& x, const Shape& parameter, bool rows) {
   const int64_t count = parameter.elements();
   if (count == 1) return;
   const int64_t lines = rows ? (x.rank() > 1 ? x[x.size() - 2] : 1) : x.back();
-  if (!count || (count != lines && (count % lines || count > x.elements())))
+  if (!count || (count != lines && (!lines || count % lines || count > x.elements())))
     fail(Error::Kind::shape, "zero point or scale ", parameter, " for a matrix ", x);
 }
 

@@ -69,7 +69,7 @@ inline void fill_uniform(const Args& a) {
   for (int64_t i = 0; i < a.out[0].elements(); ++i) y[i] = low + (high - low) * random.uniform();
 }
 
-inline constexpr AttrDef normal_attrs[] = {{"mean", 0}, {"scale", 1}};
-inline constexpr AttrDef uniform_attrs[] = {{"low", 0}, {"high", 1}};
+inline constexpr AttrDef normal_attrs[] = {{"mean", 0}, {"scale", 1}, {"dtype"}, {"seed"}, {"shape"}};
+inline constexpr AttrDef uniform_attrs[] = {{"low", 0}, {"high", 1}, {"dtype"}, {"seed"}, {"shape"}};
 
 }  // namespace tessera::ops

@@ -50,6 +50,10 @@ inline void infer_recurrent(Infer& n, int gates, bool cell) {
     if (n.has_input(i) && !(n.shape(i) == wanted))
       fail(Error::Kind::shape, "input ", i, " is ", n.shape(i), ", not ", wanted);
   };
+  const size_t activations = n.texts("activations").size(), each = gates == 1 ? 1 : cell ? 3 : 2;
+  if (activations && activations != each * static_cast<size_t>(s.directions))
+    fail(Error::Kind::model, activations, " activations, but ", each, " for each of ", s.directions,
+         " directions are needed");
   expect(rnn_b, {s.directions, 2 * gates * s.hidden});
   expect(rnn_lengths, {s.batch});
   expect(rnn_h0, s.state());
@@ -215,7 +219,14 @@ class Recurrence {
   double clip_;
 };
 
-inline constexpr AttrDef recurrent_attrs[] = {
-    {"direction", 0, "forward"}, {"layout", 0}, {"input_forget", 0}, {"linear_before_reset", 0}};
+inline constexpr AttrDef recurrent_attrs[] = {{"direction", 0, "forward"},
+                                              {.name = "layout", .since = 14},
+                                              {"input_forget"},
+                                              {.name = "linear_before_reset", .since = 3},
+                                              {"activation_alpha"},
+                                              {"activation_beta"},
+                                              {"activations"},
+                                              {"clip"},
+                                              {"hidden_size"}};
 
 }  // namespace tessera::ops

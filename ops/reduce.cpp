@@ -24,6 +24,8 @@ Axes axes_of(const AttrReader& attrs, List<int64_t> named, int rank) {
 }
 
 void set_reduced(Infer& infer, List<int64_t> named) {
+  if (named.size() > infer.shape(0).size())
+    fail(Error::Kind::shape, named.size(), " axes of a tensor ", infer.shape(0));
   const Axes axes = axes_of(infer, named, infer.rank(0));
   Shape shape;
   for (size_t i = 0; i < axes.reduced.size(); ++i) {
@@ -284,11 +286,11 @@ void log_sum_exp(const Args& args) {
 
 // --- Rows -------------------------------------------------------------------------------------
 
-constexpr AttrDef attrs[] = {{"keepdims", 1}, {"noop_with_empty_axes", 0}};
+constexpr AttrDef old_attrs[] = {{"keepdims", 1}, {"axes"}}, attrs[] = {{"keepdims", 1}, {"noop_with_empty_axes", 0}};
 constexpr Text types = "T=numeric|boolean : T, int64 -> T";
 
 constexpr OpDef by_attribute(Text name, void (*run)(const Args&)) {
-  return {name, "", 1, {1, 1}, {1, 1}, types, attrs, infer_attribute, run};
+  return {name, "", 1, {1, 1}, {1, 1}, types, old_attrs, infer_attribute, run};
 }
 constexpr OpDef by_input(Text name, void (*run)(const Args&), int since = 18) {
   return {name, "", since, {1, 2}, {1, 1}, types, attrs, infer_input, run};

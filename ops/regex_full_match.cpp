@@ -17,7 +17,8 @@ void reference(const Args& args) {
     args.out[0].as<bool>()[i] = regex.matches(args.in[0].as<std::string>()[i]);
 }
 
-const OpDef rows[] = {{"RegexFullMatch", "", 20, {1, 1}, {1, 1}, "string -> boolean", {}, infer_regex, reference}};
+constexpr AttrDef attrs[] = {{"pattern"}};
+const OpDef rows[] = {{"RegexFullMatch", "", 20, {1, 1}, {1, 1}, "string -> boolean", attrs, infer_regex, reference}};
 
 }  // namespace
 const OpFile regex_full_match{rows};

@@ -35,10 +35,12 @@ void infer_attribute(Infer& infer) { set_shape(infer, infer.integers("shape"), t
 
 void infer_input(Infer& infer) { set_shape(infer, infer.integers_of(1), infer.integer("allowzero") == 0); }
 
+constexpr AttrDef old_attrs[] = {{"shape"}}, attrs[] = {{.name = "allowzero", .since = 14}};
 const OpDef rows[] = {
     {.name = "Reshape",
      .in = {1, 1},
      .types = "T=all : T -> T",
+     .attrs = old_attrs,
      .infer = infer_attribute,
      .reference = copy_input,
      .view = true},
@@ -46,6 +48,7 @@ const OpDef rows[] = {
      .since = 5,
      .in = {2, 2},
      .types = "T=all : T, int64 -> T",
+     .attrs = attrs,
      .infer = infer_input,
      .reference = copy_input,
      .view = true},

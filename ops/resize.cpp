@@ -156,15 +156,16 @@ void resize_11(const Args& a) {
   resample(a, rule, resolve(a, a.in[0].shape(), rule, wish));
 }
 
-constexpr AttrDef attrs_10[] = {{"mode", 0, "nearest"}, {"keep_aspect_ratio_policy", 0, "stretch"}};
+constexpr AttrDef attrs_10[] = {{"mode", 0, "nearest"}, {"keep_aspect_ratio_policy", 0, "stretch", false, 18}};
 constexpr AttrDef attrs[] = {{"mode", 0, "nearest"},
                              {"coordinate_transformation_mode", 0, "half_pixel"},
                              {"nearest_mode", 0, "round_prefer_floor"},
                              {"cubic_coeff_a", -0.75},
                              {"exclude_outside", 0},
                              {"extrapolation_value", 0},
-                             {"antialias", 0},
-                             {"keep_aspect_ratio_policy", 0, "stretch"}};
+                             {.name = "antialias", .since = 18},
+                             {.name = "axes", .since = 18},
+                             {"keep_aspect_ratio_policy", 0, "stretch", false, 18}};
 constexpr Text types = "T=all; R=float : T, R, float32, int64 -> T";
 const OpDef rows[] = {{.name = "Resize",
                        .since = 10,

@@ -103,7 +103,7 @@ void align_16(const Args& a) {
 
 constexpr AttrDef attrs[] = {{"mode", 0, "avg"},   {"output_height", 1},
                              {"output_width", 1},  {"sampling_ratio", 0},
-                             {"spatial_scale", 1}, {"coordinate_transformation_mode", 0, "half_pixel"}};
+                             {"spatial_scale", 1}, {"coordinate_transformation_mode", 0, "half_pixel", false, 16}};
 constexpr Text types = "T=float : T, T, int64 -> T";
 const OpDef rows[] = {{.name = "RoiAlign",
                        .since = 10,

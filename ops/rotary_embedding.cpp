@@ -45,6 +45,10 @@ void infer_rotary(Infer& n) {
   if (cos.rank() != (by_position ? 2 : 3)) fail(Error::Kind::shape, "tables ", cos);
   if (!by_position && (cos[0] != s.batch || cos[1] != s.sequence))
     fail(Error::Kind::shape, "tables ", cos, " for batch ", s.batch, " and ", s.sequence, " positions");
+  if (by_position && n.shape(O.positions).elements() != 1 &&
+      n.shape(O.positions).elements() != checked_product(s.batch, s.sequence))
+    fail(Error::Kind::shape, "position ids ", n.shape(O.positions), " for batch ", s.batch, " and ", s.sequence,
+         " positions");
   n.set(0, n.shape(0));
 }
 
@@ -62,7 +66,8 @@ void rotary_reference(const Args& a) {
       for (int64_t t = 0; t < s.sequence; ++t) {
         int64_t row = b * s.sequence + t;
         if (positions) {
-          row = positions.size() == 1 ? positions[0] + t : positions[row];
+          const int64_t first = positions[positions.size() == 1 ? 0 : row];
+          row = first < 0 || first >= tables[0] ? -1 : positions.size() == 1 ? first + t : first;
           if (row < 0 || row >= tables[0]) fail(Error::Kind::shape, "position ", row, " in tables ", tables);
         }
         for (int64_t h = 0; h < s.heads; ++h) {
@@ -82,6 +87,8 @@ void rotary_reference(const Args& a) {
 }
 
 constexpr AttrDef attrs[] = {{"interleaved", 0}, {"num_heads", 0}, {"rotary_embedding_dim", 0}};
+constexpr AttrDef contrib_attrs[] = {
+    {"interleaved", 0}, {"num_heads", 0}, {"rotary_embedding_dim", 0}, {"scale"}, {"is_packed_batching"}};
 const OpDef rows[] = {{.name = "RotaryEmbedding",
                        .since = 23,
                        .in = {3, 4},
@@ -94,7 +101,7 @@ const OpDef rows[] = {{.name = "RotaryEmbedding",
                        .since = 1,
                        .in = {4, 4},
                        .types = "T=float : T, int64, T, T -> T",
-                       .attrs = attrs,
+                       .attrs = contrib_attrs,
                        .infer = infer_rotary<contrib>,
                        .reference = rotary_reference<contrib>}};
 

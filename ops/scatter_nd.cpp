@@ -37,8 +37,9 @@ void reference(const Args& args) {
   });
 }
 
+constexpr AttrDef attrs[] = {{.name = "reduction", .since = 16}};
 const OpDef rows[] = {
-    {"ScatterND", "", 11, {3, 3}, {1, 1}, "T=all : T, int64, T -> T", {}, infer_scatter_nd, reference}};
+    {"ScatterND", "", 11, {3, 3}, {1, 1}, "T=all : T, int64, T -> T", attrs, infer_scatter_nd, reference}};
 
 }  // namespace
 const OpFile scatter_nd{rows};

@@ -10,7 +10,9 @@ void run(Frame& f) {
   f.out[0] = sequence_of({}, static_cast<DType>(dtype));
 }
 
-const OpDef rows[] = {{.name = "SequenceEmpty", .since = 11, .in = {0, 0}, .out = {1, 1}, .types = {}, .execute = run}};
+constexpr AttrDef attrs[] = {{"dtype"}};
+const OpDef rows[] = {
+    {.name = "SequenceEmpty", .since = 11, .in = {0, 0}, .out = {1, 1}, .types = {}, .attrs = attrs, .execute = run}};
 
 }  // namespace
 

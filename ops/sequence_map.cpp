@@ -25,8 +25,14 @@ void run(Frame& f) {
   }
 }
 
-const OpDef rows[] = {
-    {.name = "SequenceMap", .since = 17, .in = {1, many}, .out = {1, many}, .types = {}, .execute = run}};
+constexpr AttrDef attrs[] = {{.name = "body", .required = true}};
+const OpDef rows[] = {{.name = "SequenceMap",
+                       .since = 17,
+                       .in = {1, many},
+                       .out = {1, many},
+                       .types = {},
+                       .attrs = attrs,
+                       .execute = run}};
 
 }  // namespace
 

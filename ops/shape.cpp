@@ -22,7 +22,8 @@ void infer_shape(Infer& infer) { infer.set_value(0, extents(infer, infer.shape(0
 
 void reference(const Args& args) { copy_elements(extents(args, args.in[0].shape()).view(), args.out[0]); }
 
-const OpDef rows[] = {{"Shape", "", 1, {1, 1}, {1, 1}, "T=all : T -> int64", {}, infer_shape, reference}};
+constexpr AttrDef attrs[] = {{.name = "start", .since = 15}, {.name = "end", .since = 15}};
+const OpDef rows[] = {{"Shape", "", 1, {1, 1}, {1, 1}, "T=all : T -> int64", attrs, infer_shape, reference}};
 
 }  // namespace
 const OpFile shape{rows};

@@ -83,8 +83,9 @@ void run_inputs(const Args& args) {
 }
 
 constexpr Text bounds = "T=all; I=int32|int64 : T, I, I, I, I -> T";
+constexpr AttrDef attrs[] = {{"axes"}, {"ends"}, {"starts"}};
 const OpDef rows[] = {
-    {"Slice", "", 1, {1, 1}, {1, 1}, "T=all : T -> T", {}, infer_attributes, run_attributes},
+    {"Slice", "", 1, {1, 1}, {1, 1}, "T=all : T -> T", attrs, infer_attributes, run_attributes},
     {"Slice", "", 10, {3, 5}, {1, 1}, bounds, {}, infer_inputs, run_inputs},
 };
 

@@ -11,7 +11,7 @@ void infer_space_to_depth(Infer& infer) {
   if (in.size() != 4) fail(Error::Kind::shape, "needs four axes, got ", in);
   if (block < 1 || block > 1 << 20 || in[2] % block || in[3] % block)
     fail(Error::Kind::shape, in, " does not make blocks of ", block);
-  infer.set(0, {in[0], in[1] * block * block, in[2] / block, in[3] / block});
+  infer.set(0, {in[0], checked_product(in[1], block, block), in[2] / block, in[3] / block});
 }
 
 // [n, c, h, block, w, block] read as [n, block, block, c, h, w].

@@ -22,9 +22,10 @@ void set_parts(Infer& infer, List<int64_t> given, int64_t count) {
     fail(Error::Kind::model, "splits into ", count, " parts, but has ", infer.outputs(), " outputs");
   const auto parts = given.empty() ? equal_parts(shape[axis], count) : std::vector(given.begin(), given.end());
   int64_t sum = 0;
-  for (const int64_t part : parts)
-    if (part < 0 || __builtin_add_overflow(sum, part, &sum))
-      fail(Error::Kind::shape, "part ", part, " is not a length");
+  for (const int64_t part : parts) {
+    if (part < 0) fail(Error::Kind::shape, "part ", part, " is not a length");
+    sum = checked_sum(sum, part);
+  }
   if (sum != shape[axis] || parts.size() != static_cast<size_t>(infer.outputs()))
     fail(Error::Kind::shape, parts.size(), " parts of ", sum, " do not fit axis ", axis, " of ", infer.shape(0));
   for (size_t i = 0; i < parts.size(); ++i) {
@@ -62,10 +63,11 @@ void reference(const Args& args) {
 }
 
 constexpr Text lengths_too = "T=all : T, T -> T...", lengths = "T=all : T, int64 -> T...", plain = "T=all : T -> T...";
+constexpr AttrDef attrs[] = {{"axis"}, {.name = "num_outputs", .since = 18}, {.name = "split", .last = 12}};
 const OpDef rows[] = {
-    {"Split", "", 1, {1, 2}, {1, many}, lengths_too, {}, infer_split, reference},
-    {"Split", "", 2, {1, 1}, {1, many}, plain, {}, infer_split, reference},
-    {"Split", "", 13, {1, 2}, {1, many}, lengths, {}, infer_split, reference},
+    {"Split", "", 1, {1, 2}, {1, many}, lengths_too, attrs, infer_split, reference},
+    {"Split", "", 2, {1, 1}, {1, many}, plain, attrs, infer_split, reference},
+    {"Split", "", 13, {1, 2}, {1, many}, lengths, attrs, infer_split, reference},
 };
 
 }  // namespace

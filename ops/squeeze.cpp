@@ -26,10 +26,12 @@ void infer_input(Infer& infer) {
   set_squeezed(infer, infer.integers_of(1), false);
 }
 
+constexpr AttrDef attrs[] = {{"axes"}};
 const OpDef rows[] = {
     {.name = "Squeeze",
      .in = {1, 1},
      .types = "T=all : T -> T",
+     .attrs = attrs,
      .infer = infer_attribute,
      .reference = copy_input,
      .view = true},

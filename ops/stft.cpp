@@ -21,8 +21,9 @@ struct Frames {
 
 void infer_stft(Infer& n) {
   const int64_t window = n.has_input(window_in) ? n.shape(window_in).elements() : 0;
-  const int64_t length = n.has_input(length_in) ? n.integers_of(length_in)[0] : 0;
-  const Frames f(n, n.shape(signal_in), n.integers_of(step_in)[0], window, length);
+  const int64_t length = n.has_input(length_in) ? n.integer_of(length_in) : 0;
+  if (n.has_input(window_in) && window == 0) fail(Error::Kind::shape, "the window is ", n.shape(window_in));
+  const Frames f(n, n.shape(signal_in), n.integer_of(step_in), window, length);
   n.set(0, {n.shape(signal_in)[0], f.count, f.bins, 2});
 }
 

@@ -3,6 +3,7 @@
 // transpositions around them become strides.
 #include "ops/strided_attention.h"
 
+#include <algorithm>
 #include <cmath>
 
 namespace tessera::ops {
@@ -14,9 +15,39 @@ StridedHeads heads_of(const AttrReader& n, Text name) {
   return {s[0], s[1], s[2], s[3], s[4]};
 }
 
+// Fails unless every place lies within `elements`: the first is at `offset`, the last a stride per count further.
+void check_places(Text name, int64_t elements, int64_t offset,
+                  std::initializer_list<std::pair<int64_t, int64_t>> axes) {
+  int64_t last = offset;
+  bool sound = offset >= 0, empty = false;
+  for (const auto& [count, stride] : axes) {
+    empty |= count == 0;
+    sound &= count >= 0 && stride >= 0;
+    if (sound && count > 0) last = checked_sum(last, checked_product(count - 1, stride));
+  }
+  if (!sound || (!empty && last >= elements))
+    fail(Error::Kind::shape, name, " reaches to element ", last, " of ", elements);
+}
+
 void infer_attention(Infer& n) {
   const StridedAttention a(n);
-  n.set(0, Shape(n.integers("shape")));
+  const Shape out(n.integers("shape"));
+  const auto check = [&](Text name, int64_t elements, const StridedHeads& s, int64_t positions, int64_t channels) {
+    check_places(name, elements, s.offset,
+                 {{a.batch, s.batch}, {a.heads, s.head}, {positions, s.position}, {channels, s.channel}});
+  };
+  check("q", n.shape(0).elements(), a.q, a.queries, a.depth);
+  check("k", n.shape(1).elements(), a.k, a.keys, a.depth);
+  check("v", n.shape(2).elements(), a.v, a.keys, a.value_depth);
+  check("y", out.elements(), a.y, a.queries, a.value_depth);
+  for (int i = 0; i < StridedAttention::max_biases; ++i) {
+    const StridedBias& b = a.bias[i];
+    if (b.period < 1) fail(Error::Kind::shape, "a bias repeats every ", b.period, " batches");
+    if (const int in = StridedAttention::first_bias + i; n.has_input(in))
+      check_places("a bias", n.shape(in).elements(), 0,
+                   {{std::min(a.batch, b.period), b.batch}, {a.heads, b.head}, {a.queries, b.query}, {a.keys, b.key}});
+  }
+  n.set(0, out);
 }
 
 void attention_reference(const Args& args) {
@@ -51,7 +82,7 @@ void attention_reference(const Args& args) {
       }
 }
 
-constexpr AttrDef attrs[] = {{"scale", 1}};
+constexpr AttrDef attrs[] = {{"scale", 1}, {"biases"}, {"k"}, {"q"}, {"shape"}, {"sizes"}, {"v"}, {"y"}};
 const OpDef rows[] = {{.name = "StridedAttention",
                        .domain = "tessera",
                        .in = {3, 5},

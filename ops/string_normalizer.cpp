@@ -71,7 +71,7 @@ std::vector<Tensor> normalized(const AttrReader& attrs, List<View> in) {
   return {result};
 }
 
-constexpr AttrDef attrs[] = {{"case_change_action", 0, "NONE"}, {"is_case_sensitive", 0}};
+constexpr AttrDef attrs[] = {{"case_change_action", 0, "NONE"}, {"is_case_sensitive", 0}, {"locale"}, {"stopwords"}};
 const OpDef rows[] = {by_value<normalized>("StringNormalizer", 10, {1, 1}, {1, 1}, "string -> string", attrs)};
 
 }  // namespace

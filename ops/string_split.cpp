@@ -55,7 +55,8 @@ std::vector<Tensor> split_all(const AttrReader& attrs, List<View> in) {
   return {parts, counts};
 }
 
-const OpDef rows[] = {by_value<split_all>("StringSplit", 20, {1, 1}, {1, 2}, "string -> string, int64")};
+constexpr AttrDef attrs[] = {{"delimiter"}, {"maxsplit"}};
+const OpDef rows[] = {by_value<split_all>("StringSplit", 20, {1, 1}, {1, 2}, "string -> string, int64", attrs)};
 
 }  // namespace
 const OpFile string_split{rows};

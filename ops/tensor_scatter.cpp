@@ -29,11 +29,10 @@ void reference(const Args& args) {
   visit_bits(out.type.dtype, [&]<class T>() {
     for (int64_t o = 0; o < from.outer; ++o) {
       const int64_t start = args.has_in(2) ? args.in[2].as<int64_t>()[o / per_batch] : 0;
+      if (from.extent && (start < 0 || (!circular && start > to.extent - from.extent)))
+        fail(Error::Kind::shape, "write index ", start, " is outside the cache's ", to.extent);
       for (int64_t i = 0; i < from.extent; ++i) {
-        int64_t place = start + i;
-        if (circular && place >= 0) place %= to.extent;
-        if (place < 0 || place >= to.extent)
-          fail(Error::Kind::shape, "write index ", place, " is outside the cache's ", to.extent);
+        const int64_t place = (start % to.extent + i) % to.extent;
         std::copy_n(update.as<T>() + (o * from.extent + i) * from.inner, from.inner,
                     out.as<T>() + (o * to.extent + place) * to.inner);
       }

@@ -112,7 +112,12 @@ void reference(const Args& args) {
 constexpr AttrDef attrs[] = {{.name = "max_gram_length", .required = true},
                              {.name = "max_skip_count", .required = true},
                              {.name = "min_gram_length", .required = true},
-                             {.name = "mode", .required = true}};
+                             {.name = "mode", .required = true},
+                             {"ngram_counts"},
+                             {"ngram_indexes"},
+                             {"pool_int64s"},
+                             {"pool_strings"},
+                             {"weights"}};
 const OpDef rows[] = {{"TfIdfVectorizer",
                        "",
                        9,

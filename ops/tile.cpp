@@ -10,8 +10,8 @@ void infer_axis(Infer& infer) {
   const auto repeats = whole_numbers(infer.value(1).view()), axes = whole_numbers(infer.value(2).view());
   if (repeats.size() != 1 || axes.size() != 1) fail(Error::Kind::shape, "tiles and axis must be scalars");
   int64_t& extent = shape[static_cast<size_t>(normalize_axis(axes[0], infer.rank(0)))];
-  if (repeats[0] < 0 || __builtin_mul_overflow(extent, repeats[0], &extent))
-    fail(Error::Kind::shape, "cannot repeat ", infer.shape(0), " ", repeats[0], " times");
+  if (repeats[0] < 0) fail(Error::Kind::shape, "cannot repeat ", infer.shape(0), " ", repeats[0], " times");
+  extent = checked_product(extent, repeats[0]);
   infer.set(0, shape);
 }
 
@@ -20,9 +20,11 @@ void infer_repeats(Infer& infer) {
   const auto repeats = infer.integers_of(1);
   if (repeats.size() != shape.size())
     fail(Error::Kind::shape, repeats.size(), " repeats for a tensor of rank ", shape.size());
-  for (size_t i = 0; i < shape.size(); ++i)
-    if (repeats[i] < 0 || __builtin_mul_overflow(shape[i], repeats[i], &shape[i]))
+  for (size_t i = 0; i < shape.size(); ++i) {
+    if (repeats[i] < 0)
       fail(Error::Kind::shape, "cannot repeat ", infer.shape(0), " ", repeats[i], " times along axis ", i);
+    shape[i] = checked_product(shape[i], repeats[i]);
+  }
   infer.set(0, shape);
 }
 

@@ -39,6 +39,7 @@ void pick(const Args& args, bool largest) {
   const Around around(in.shape(), axis);
   const View& some = values ? values : places;
   const int64_t k = some ? some.shape()[static_cast<size_t>(axis)] : 0;
+  if (around.outer * around.inner == 0) return;  // and the axis as long as it likes
   std::vector<int64_t> order(static_cast<size_t>(around.extent));
   for (int64_t o = 0; o < around.outer; ++o)
     for (int64_t i = 0; i < around.inner; ++i) {
@@ -64,7 +65,8 @@ void reference(const Args& args) {
   visit(args.in[0].type.dtype, [&]<class T>() { pick<T>(args, args.integer("largest") != 0); });
 }
 
-constexpr AttrDef attrs[] = {{"axis", -1}, {"largest", 1}, {"sorted", 1}};
+constexpr AttrDef attrs[] = {
+    {"axis", -1}, {.name = "k", .last = 9}, {"largest", 1, {}, false, 11}, {"sorted", 1, {}, false, 11}};
 constexpr Text types = "T=numeric : T, int64 -> T, int64";
 const OpDef rows[] = {
     {"TopK", "", 1, {1, 1}, {2, 2}, "T=numeric : T -> T, int64", attrs, infer_attribute, reference},

@@ -14,25 +14,34 @@ Shape permutation(const AttrReader& attrs, size_t rank) {
   return perm;
 }
 
+// Kernels and rewrites take an axis as it stands.
+bool is_permutation(const Shape& perm) {
+  Shape sorted = perm;
+  std::sort(sorted.begin(), sorted.end());
+  for (size_t i = 0; i < sorted.size(); ++i)
+    if (sorted[i] != static_cast<int64_t>(i)) return false;
+  return true;
+}
+
 void infer_transpose(Infer& infer) {
   const Shape& from = infer.shape(0);
   const Shape perm = permutation(infer, from.size());
-  if (perm.size() != from.size()) fail(Error::Kind::shape, "permutation ", perm, " does not fit ", from);
-  const Shape axes = normalized_axes(perm, infer.rank(0));
+  if (perm.size() != from.size() || !is_permutation(perm))
+    fail(Error::Kind::shape, "perm ", cat(perm), " is no permutation of the axes of ", from);
   Shape shape;
-  for (const int64_t axis : axes) shape.push_back(from[static_cast<size_t>(axis)]);
+  for (const int64_t axis : perm) shape.push_back(from[static_cast<size_t>(axis)]);
   infer.set(0, shape);
 }
 
 void reference(const Args& args) {
   const Shape from = strides_of(args.in[0].shape());
   Shape strides;
-  for (const int64_t axis : permutation(args, from.size()))
-    strides.push_back(from[static_cast<size_t>(normalize_axis(axis, from.rank()))]);
+  for (const int64_t axis : permutation(args, from.size())) strides.push_back(from[static_cast<size_t>(axis)]);
   copy_strided(args.in[0], 0, strides, args.out[0]);
 }
 
-const OpDef rows[] = {{"Transpose", "", 1, {1, 1}, {1, 1}, "T=all : T -> T", {}, infer_transpose, reference}};
+constexpr AttrDef attrs[] = {{"perm"}};
+const OpDef rows[] = {{"Transpose", "", 1, {1, 1}, {1, 1}, "T=all : T -> T", attrs, infer_transpose, reference}};
 
 }  // namespace
 const OpFile transpose{rows};

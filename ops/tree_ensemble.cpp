@@ -35,10 +35,9 @@ struct Forest {
   Aggregate aggregate = Aggregate::sum;
   std::vector<double> base;
 
-  const std::vector<Vote>& walk(std::pair<size_t, bool> at, const double* x, int64_t width) const {
+  const std::vector<Vote>& walk(std::pair<size_t, bool> at, const double* x) const {
     while (!at.second) {
       const Branch& b = branches[at.first];
-      if (b.feature < 0 || b.feature >= width) fail(Error::Kind::shape, "feature ", b.feature, " of ", width);
       const bool yes = holds(b, x[b.feature]);
       at = {b.next[yes], b.leaf[yes]};
     }
@@ -60,11 +59,11 @@ struct Forest {
     return std::find(members.begin() + static_cast<ptrdiff_t>(b.members_begin), end, x) != end;
   }
 
-  std::vector<double> scores(const double* x, int64_t width) const {
+  std::vector<double> scores(const double* x) const {
     std::vector<double> sums(static_cast<size_t>(targets), 0);
     std::vector<bool> seen(sums.size(), false);
     for (const auto& root : roots)
-      for (const Vote& vote : walk(root, x, width)) {
+      for (const Vote& vote : walk(root, x)) {
         const auto t = static_cast<size_t>(vote.target);
         if (aggregate == Aggregate::least)
           sums[t] = seen[t] ? std::min(sums[t], vote.weight) : vote.weight;
@@ -140,7 +139,7 @@ Forest read_forest_5(const AttrReader& n) {
     const auto at = static_cast<int64_t>(i);
     Branch b;
     b.feature = features[i];
-    if (modes[at] < 0 || modes[at] > 6) fail(Error::Kind::model, "a node's mode is ", modes[at]);
+    if (!(modes[at] >= 0 && modes[at] <= 6)) fail(Error::Kind::model, "a node's mode is ", modes[at]);
     b.test = static_cast<Test>(static_cast<int>(modes[at]));
     b.split = splits[at];
     b.missing_is_true = i < missing.size() && missing[i] != 0;
@@ -162,8 +161,9 @@ Forest read_forest_5(const AttrReader& n) {
   for (size_t i = 0; i < targets.size(); ++i) f.leaves.push_back({{targets[i], weights[static_cast<int64_t>(i)]}});
   for (const int64_t root : n.integers("tree_roots")) f.roots.emplace_back(static_cast<size_t>(root), false);
   f.targets = n.integer("n_targets");
-  f.aggregate = static_cast<Aggregate>(n.integer("aggregate_function"));
-  if (f.targets < 1 || f.targets > 1 << 24) fail(Error::Kind::model, "n_targets is ", f.targets);
+  const int64_t aggregate = n.integer("aggregate_function");
+  if (aggregate < 0 || aggregate > 3) fail(Error::Kind::model, "aggregate_function is ", aggregate);
+  f.aggregate = static_cast<Aggregate>(aggregate);
   f.check();
   return f;
 }
@@ -233,6 +233,7 @@ Forest read_forest_1(const AttrReader& n, const std::string& votes, int64_t targ
   for (const size_t size : {vote_nodes.size(), vote_ids.size(), weights.size()})
     expect_size(size, vote_trees.size(), votes);
   for (size_t i = 0; i < vote_trees.size(); ++i) {
+    if (vote_ids[i] < 0 || vote_ids[i] >= targets) fail(Error::Kind::model, votes, " ", vote_ids[i], " of ", targets);
     const auto place = find(vote_trees[i], vote_nodes[i]);
     if (place.second) f.leaves[place.first].push_back({vote_ids[i], weights[i]});
   }
@@ -247,15 +248,43 @@ Aggregate aggregate_named(Text name) {
   return Aggregate::sum;
 }
 
-void infer_ensemble(Infer& n) { n.set(0, n.in(0).dtype, {Rows(n.shape(0)).count, n.integer("n_targets")}); }
+// A walk asks for the features that branches name; leaves name none.
+void check_features(Infer& n) {
+  const int64_t width = Rows(n.shape(0)).width;
+  const auto features = n.integers("nodes_featureids");
+  const auto modes = n.node().op->name == "TreeEnsemble" ? List<std::string>{} : n.texts("nodes_modes");
+  for (size_t i = 0; i < features.size(); ++i)
+    if ((features[i] < 0 || features[i] >= width) && !(i < modes.size() && modes[i] == "LEAF"))
+      fail(Error::Kind::shape, "feature ", features[i], " of ", width);
+}
 
-void infer_regressor(Infer& n) { n.set(0, DType::float32, {Rows(n.shape(0)).count, n.integer("n_targets")}); }
+void infer_targets(Infer& n, DType type) {
+  check_features(n);
+  const int64_t targets = n.integer("n_targets");
+  if (targets < 1 || targets > 1 << 24) fail(Error::Kind::model, "n_targets is ", targets);
+  n.set(0, type, {Rows(n.shape(0)).count, targets});
+}
+
+void infer_ensemble(Infer& n) { infer_targets(n, n.in(0).dtype); }
+void infer_regressor(Infer& n) { infer_targets(n, DType::float32); }
+
+// The trees of a plan's step, or read from its node.
+template <Forest (*read)(const AttrReader&)>
+std::shared_ptr<const void> prepare(const AttrReader& n) {
+  return std::make_shared<const Forest>(read(n));
+}
+
+template <Forest (*read)(const AttrReader&)>
+std::shared_ptr<const Forest> forest_of(const Args& a) {
+  const auto made = a.packed && a.packed->object ? a.packed->object : prepare<read>(a);
+  return std::static_pointer_cast<const Forest>(made);
+}
 
 void store_scores(const Args& a, const Forest& f, ScoreTransform transform) {
   const Rows rows(a.in[0].shape());
   const Read<double> x(a.in[0]);
   for (int64_t r = 0; r < rows.count; ++r) {
-    std::vector<double> scores = f.scores(x.data() + r * rows.width, rows.width);
+    std::vector<double> scores = f.scores(x.data() + r * rows.width);
     transform_scores(transform, scores);
     for (size_t t = 0; t < scores.size(); ++t)
       set_element(a.out[0], r * f.targets + static_cast<int64_t>(t), scores[t]);
@@ -265,18 +294,29 @@ void store_scores(const Args& a, const Forest& f, ScoreTransform transform) {
 void ensemble_reference(const Args& a) {
   const int64_t transform = a.integer("post_transform");
   if (transform < 0 || transform > 4) fail(Error::Kind::model, "attribute \"post_transform\" is ", transform);
-  store_scores(a, read_forest_5(a), static_cast<ScoreTransform>(transform));
+  store_scores(a, *forest_of<read_forest_5>(a), static_cast<ScoreTransform>(transform));
+}
+
+Forest read_regressor(const AttrReader& n) {
+  Forest f = read_forest_1(n, "target", n.integer("n_targets"));
+  f.aggregate = aggregate_named(n.text("aggregate_function"));
+  return f;
 }
 
 void regressor_reference(const Args& a) {
-  Forest f = read_forest_1(a, "target", a.integer("n_targets"));
-  f.aggregate = aggregate_named(a.text("aggregate_function"));
-  store_scores(a, f, score_transform(a.text("post_transform")));
+  store_scores(a, *forest_of<read_regressor>(a), score_transform(a.text("post_transform")));
+}
+
+int64_t classes_of(const Labels& labels) { return static_cast<int64_t>(std::max<size_t>(labels.size(), 1)); }
+
+Forest read_classifier(const AttrReader& n) {
+  return read_forest_1(n, "class", classes_of(Labels(n, "classlabels_strings", "classlabels_int64s")));
 }
 
 void infer_classifier(Infer& n) {
+  check_features(n);
   const Labels labels(n, "classlabels_strings", "classlabels_int64s");
-  const int64_t rows = Rows(n.shape(0)).count, classes = static_cast<int64_t>(std::max<size_t>(labels.size(), 1));
+  const int64_t rows = Rows(n.shape(0)).count, classes = classes_of(labels);
   n.set(0, labels.type(), {rows});
   n.set(1, DType::float32, {rows, classes});
 }
@@ -296,8 +336,9 @@ size_t split_binary(bool positive, ScoreTransform transform, std::vector<double>
 
 void classifier_reference(const Args& a) {
   const Labels labels(a, "classlabels_strings", "classlabels_int64s");
-  const auto classes = static_cast<int64_t>(std::max<size_t>(labels.size(), 1));
-  const Forest f = read_forest_1(a, "class", classes);
+  const int64_t classes = classes_of(labels);
+  const auto forest = forest_of<read_classifier>(a);
+  const Forest& f = *forest;
   const ScoreTransform transform = score_transform(a.text("post_transform"));
   const auto ids = a.integers("class_ids");
   const bool binary =
@@ -307,7 +348,7 @@ void classifier_reference(const Args& a) {
   const Rows rows(a.in[0].shape());
   const Read<double> x(a.in[0]);
   for (int64_t r = 0; r < rows.count; ++r) {
-    std::vector<double> scores = f.scores(x.data() + r * rows.width, rows.width);
+    std::vector<double> scores = f.scores(x.data() + r * rows.width);
     size_t best;
     if (binary) {
       if (f.base.size() == 1 && ids[0] == 1) scores[1] += f.base[0];
@@ -324,8 +365,48 @@ void classifier_reference(const Args& a) {
   }
 }
 
-constexpr AttrDef attrs_5[] = {{"aggregate_function", 1}, {"post_transform", 0}, {"n_targets", 1}};
-constexpr AttrDef attrs_1[] = {{"aggregate_function", 0, "SUM"}, {"post_transform", 0, "NONE"}, {"n_targets", 1}};
+constexpr AttrDef attrs_5[] = {{"aggregate_function", 1},
+                               {"post_transform", 0},
+                               {"n_targets", 1},
+                               {"leaf_targetids"},
+                               {"leaf_weights"},
+                               {"membership_values"},
+                               {"nodes_falseleafs"},
+                               {"nodes_falsenodeids"},
+                               {"nodes_featureids"},
+                               {"nodes_hitrates"},
+                               {"nodes_missing_value_tracks_true"},
+                               {"nodes_modes"},
+                               {"nodes_splits"},
+                               {"nodes_trueleafs"},
+                               {"nodes_truenodeids"},
+                               {"tree_roots"}};
+constexpr AttrDef attrs_1[] = {{"aggregate_function", 0, "SUM"},
+                               {"post_transform", 0, "NONE"},
+                               {"n_targets", 1},
+                               {"base_values"},
+                               {.name = "base_values_as_tensor", .since = 3},
+                               {"class_ids"},
+                               {"class_nodeids"},
+                               {"class_treeids"},
+                               {"class_weights"},
+                               {.name = "class_weights_as_tensor", .since = 3},
+                               {"classlabels_int64s"},
+                               {"classlabels_strings"},
+                               {"nodes_falsenodeids"},
+                               {"nodes_featureids"},
+                               {"nodes_missing_value_tracks_true"},
+                               {"nodes_modes"},
+                               {"nodes_nodeids"},
+                               {"nodes_treeids"},
+                               {"nodes_truenodeids"},
+                               {"nodes_values"},
+                               {.name = "nodes_values_as_tensor", .since = 3},
+                               {"target_ids"},
+                               {"target_nodeids"},
+                               {"target_treeids"},
+                               {"target_weights"},
+                               {.name = "target_weights_as_tensor", .since = 3}};
 constexpr Text domain = "ai.onnx.ml", types = "T=float32|float64|int32|int64|float16 : T";
 const OpDef rows[] = {{.name = "TreeEnsemble",
                        .domain = domain,
@@ -334,7 +415,8 @@ const OpDef rows[] = {{.name = "TreeEnsemble",
                        .types = types,
                        .attrs = attrs_5,
                        .infer = infer_ensemble,
-                       .reference = ensemble_reference},
+                       .reference = ensemble_reference,
+                       .prepare = prepare<read_forest_5>},
                       {.name = "TreeEnsembleRegressor",
                        .domain = domain,
                        .since = 1,
@@ -342,7 +424,8 @@ const OpDef rows[] = {{.name = "TreeEnsemble",
                        .types = types,
                        .attrs = attrs_1,
                        .infer = infer_regressor,
-                       .reference = regressor_reference},
+                       .reference = regressor_reference,
+                       .prepare = prepare<read_regressor>},
                       {.name = "TreeEnsembleClassifier",
                        .domain = domain,
                        .since = 1,
@@ -351,7 +434,8 @@ const OpDef rows[] = {{.name = "TreeEnsemble",
                        .types = types,
                        .attrs = attrs_1,
                        .infer = infer_classifier,
-                       .reference = classifier_reference}};
+                       .reference = classifier_reference,
+                       .prepare = prepare<read_classifier>}};
 
 }  // namespace
 

@@ -25,6 +25,7 @@ struct Groups {
 // Items 0..n-1 in groups of equal ones; compare(i, j) orders two of them.
 template <class Order>
 Groups group(int64_t n, bool sorted, const Order& compare) {
+  if (n > 1 << 28) fail(Error::Kind::memory, n, " elements to be sorted");
   std::vector<int64_t> items(static_cast<size_t>(n));
   std::iota(items.begin(), items.end(), int64_t{0});
   std::stable_sort(items.begin(), items.end(), [&](int64_t i, int64_t j) { return compare(i, j) < 0; });
@@ -80,7 +81,7 @@ std::vector<Tensor> different(const AttrReader& attrs, List<View> in) {
   return visit(in[0].type.dtype, [&]<class T>() { return unique_of<T>(attrs, in[0]); });
 }
 
-constexpr AttrDef attrs[] = {{"sorted", 1}};
+constexpr AttrDef attrs[] = {{"sorted", 1}, {"axis"}};
 const OpDef rows[] = {
     by_value<different>("Unique", 11, {1, 1}, {1, 4}, "T=numeric|boolean|string : T -> T, int64, int64, int64", attrs)};
 

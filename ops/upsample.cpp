@@ -50,7 +50,10 @@ void infer_input(Infer& n) {
 void reference_attributes(const Args& a) { run(a, attribute_scales(a)); }
 void reference_input(const Args& a) { run(a, input_scales(a.in[1])); }
 
-constexpr AttrDef attrs[] = {{"mode", 0, "nearest"}};
+constexpr AttrDef attrs[] = {{"mode", 0, "nearest"},
+                             {.name = "height_scale", .last = 6},
+                             {.name = "width_scale", .last = 6},
+                             {.name = "scales", .last = 8}};
 const OpDef rows[] = {{.name = "Upsample",
                        .since = 1,
                        .in = {1, 1},

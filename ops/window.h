@@ -92,10 +92,12 @@ inline Window read(const AttrReader& n, const Shape& in, List<int64_t> kernel) {
     fail(Error::Kind::shape, "a window of ", kernel.size(), " axes over an input ", in);
   const auto strides = n.integers("strides"), dilations = n.integers("dilations"), pads = n.integers("pads");
   const bool explicit_pads = auto_pad(n) == Auto::none;
+  int64_t taps = 1;
   for (int i = 0; i < w.rank; ++i) {
     WindowAxis& a = w.spatial(i);
     a.in = bounded(in[static_cast<size_t>(i) + 2], 0, "an extent");
     a.kernel = bounded(kernel[static_cast<size_t>(i)], 1, "a kernel extent");
+    taps = bounded(taps * a.kernel, 1, "a kernel's size");
     a.stride = bounded(at(strides, i, w.rank, 1, "strides"), 1, "a stride");
     a.dilation = bounded(at(dilations, i, w.rank, 1, "dilations"), 1, "a dilation");
     if (explicit_pads) {
@@ -177,8 +179,7 @@ inline ConvGeometry conv_geometry(const AttrReader& n, const Shape& x, const Sha
   g.batch = x[0];
   g.in_channels = x[1];
   g.out_channels = w[0];
-  int64_t wanted;
-  if (__builtin_mul_overflow(w[1], g.groups, &wanted) || wanted != g.in_channels)
+  if (checked_product(w[1], g.groups) != g.in_channels)
     fail(Error::Kind::shape, "input has ", g.in_channels, " channels, but the weights ", w, " with ", g.groups,
          " groups take ", w[1], " each");
   if (g.out_channels % g.groups)
@@ -199,7 +200,7 @@ inline ConvGeometry transposed_geometry(const AttrReader& n, const Shape& x, con
     fail(Error::Kind::shape, "input has ", g.in_channels, " channels, but the weights take ", w[0]);
   if (g.in_channels % g.groups)
     fail(Error::Kind::shape, g.in_channels, " input channels do not split into ", g.groups, " groups");
-  if (__builtin_mul_overflow(w[1], g.groups, &g.out_channels)) fail(Error::Kind::shape, "too many output channels");
+  g.out_channels = checked_product(w[1], g.groups);
   g.window = resolve_transposed_window(n, x, List<int64_t>(w).subspan(2));
   return g;
 }

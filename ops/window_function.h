@@ -8,7 +8,7 @@ namespace tessera::ops {
 inline void infer_window(Infer& n) {
   const Shape& shape = n.shape(0);
   if (shape.elements() != 1) fail(Error::Kind::shape, "the window's size is ", shape);
-  const int64_t size = n.integers_of(0)[0], dtype = n.integer("output_datatype");
+  const int64_t size = n.integer_of(0), dtype = n.integer("output_datatype");
   if (size < 0 || size > int64_t{1} << 40) fail(Error::Kind::shape, "a window of ", size);
   if (dtype < 1 || dtype >= dtype_count) fail(Error::Kind::type, "data type ", dtype, " is unknown");
   n.set(0, static_cast<DType>(dtype), {size});

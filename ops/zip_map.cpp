@@ -36,12 +36,14 @@ void run_zip(Frame& f) {
   f.out[0] = sequence_of(std::move(maps), DType::undefined);
 }
 
+constexpr AttrDef attrs[] = {{"classlabels_int64s"}, {"classlabels_strings"}};
 const OpDef rows[] = {{.name = "ZipMap",
                        .domain = "ai.onnx.ml",
                        .since = 1,
                        .in = {1, 1},
                        .out = {1, 1},
                        .types = {},
+                       .attrs = attrs,
                        .execute = run_zip}};
 
 }  // namespace

@@ -59,6 +59,8 @@ bool read_bias(Edit& edit, ValueId id, int64_t count, const Tensor& x_scale, con
   const bool has_zero = node->in.size() > 2 && node->in[2] != absent;
   const Tensor* zero = has_zero ? edit.constant(node->in[2]) : nullptr;
   if (!values || !scale || (has_zero && !zero) || !is_per_output(*values, count)) return false;
+  for (const Tensor* parameter : {scale, zero})
+    if (parameter && parameter->type.shape.elements() != 1 && parameter->type.shape.elements() != count) return false;
   const auto at = [](const Tensor& t, int64_t i) {
     return element_as_double(t.view(), t.type.shape.elements() == 1 ? 0 : i);
   };

@@ -97,7 +97,9 @@ void run_reference(const Args& args) {
   const auto shuffle =
       std::find_if(epilogue.begin(), epilogue.end(), [](const Fused& f) { return f.row == Fused::depth_to_space; });
   if (shuffle == epilogue.end()) {
-    op.reference(Args(args.node(), in, args.out));
+    Args own(args.node(), in, args.out);
+    own.packed = args.packed;
+    op.reference(own);
     for (const Fused& row : epilogue) apply(row, args, args.out[0]);
     return;
   }
@@ -140,7 +142,9 @@ class Cpu final : public HostBackend {
 
   std::shared_ptr<const Packed> pack(const Offer& offer, const Problem& problem) const override {
     const auto* kernel = static_cast<const CpuKernel*>(offer.kernel);
-    return kernel && kernel->pack ? kernel->pack(problem) : nullptr;
+    if (kernel) return kernel->pack ? kernel->pack(problem) : nullptr;
+    const auto prepare = problem.node.op->prepare;
+    return prepare ? std::make_shared<const Packed>(Packed{{}, prepare(AttrReader(problem.node))}) : nullptr;
   }
 
   int64_t scratch_bytes(const Offer& offer, const Problem& problem, int threads) const override {

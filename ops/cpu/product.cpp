@@ -345,6 +345,7 @@ int64_t packed_floats(const Product& p) {
 }
 
 void pack_right(const Product& p, const float* b, float* out, Threads* threads) {
+  if (p.right_count == 0) return;
   const GemmSimd& simd = gemm_simd(level());
   const bool cells = p.precision != Precision::fp32;
   const int64_t panels = cells ? round_up(p.n, cell_columns) / cell_columns : round_up(p.n, simd.nr) / simd.nr;
@@ -380,6 +381,7 @@ int64_t product_scratch(const Product& p, bool packed, int threads) {
 
 void multiply_erased(const Product& p, const ProductData& data, const BatchOffsets& offsets, Threads& threads,
                      Pieces pieces, const void* object, FinishCall finish) {
+  if (p.batch == 0 || p.m == 0 || p.n == 0) return;
   if (p.precision != Precision::fp32)
     CellMultiplier(p, data, offsets, pieces, object, finish).run(threads);
   else

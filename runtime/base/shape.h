@@ -49,16 +49,21 @@ class Shape {
     std::rotate(begin() + at, end() - 1, end());
   }
 
-  /// The product of all extents; 1 for a scalar. Throws Error::shape beyond 2^62.
+  /// The product of all extents; 1 for a scalar. Throws Error::shape where the product of those that are not 0
+  /// is 2^56 or more: then strides and small multiples of extents fit into 64 bits, those of empty tensors too.
   int64_t elements() const { return elements(0, size_); }
 
   /// The product of extents [from, to).
   int64_t elements(size_t from, size_t to) const {
     int64_t product = 1;
-    for (size_t i = from; i < to; ++i)
-      if (__builtin_mul_overflow(product, (*this)[i], &product) || product > (int64_t{1} << 62))
+    bool empty = false;
+    for (size_t i = from; i < to; ++i) {
+      const int64_t extent = (*this)[i];
+      empty |= extent == 0;
+      if (extent != 0 && (__builtin_mul_overflow(product, extent, &product) || product >= (int64_t{1} << 56)))
         fail(Error::Kind::shape, "shape ", *this, " has too many elements");
-    return product;
+    }
+    return empty ? 0 : product;
   }
 
   friend bool operator==(const Shape& a, const Shape& b) { return std::equal(a.begin(), a.end(), b.begin(), b.end()); }

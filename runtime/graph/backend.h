@@ -34,11 +34,6 @@ struct Offer {
   int row_step = 0, row_reach = 1;
 };
 
-/// What a kernel made of its constant inputs, once per session.
-struct Packed {
-  std::vector<Tensor> tensors;
-};
-
 /// One step of a plan: a node, the kernel chosen for it, and where its values are.
 struct Step {
   const Node* node = nullptr;

@@ -172,6 +172,12 @@ const Tensor& Infer::value(int i) const {
 
 std::vector<int64_t> Infer::integers_of(int i) const { return as_integers(value(i).view()); }
 
+int64_t Infer::integer_of(int i) const {
+  const std::vector<int64_t> values = integers_of(i);
+  if (values.size() != 1) fail(Error::Kind::shape, "input ", i, " is ", in(i), ", but must be one number");
+  return values[0];
+}
+
 void Infer::set(int i, const Shape& shape) {
   if (static_cast<size_t>(i) < out.size()) out[static_cast<size_t>(i)].type.shape = shape;
 }

@@ -5,26 +5,31 @@
 #include <functional>
 #include <limits>
 
+#include "runtime/base/checked.h"
 #include "runtime/graph/graph.h"
 
 namespace tessera {
 
 class Threads;
 
+/// The domain of operators that the optimizer and the planner make. No file may name it.
+inline constexpr Text internal_domain = "tessera";
+
 struct Arity {
   int min = 1, max = 1;  ///< max -1: variadic
 };
 inline constexpr int many = -1;
 
-/// An attribute's default. Attributes without a default are listed with `required`, or not at all
-/// when their absence means something of its own (ask Infer::has).
+/// An attribute and its default. Where absence means something of its own, ask Infer::has.
 struct AttrDef {
   Text name;
   double number = 0;  ///< default of an integer or float
   Text text = {};     ///< default of a string
   bool required = false;
+  int since = 1, last = std::numeric_limits<int>::max();  ///< the opsets that have it
 };
 
+class AttrReader;
 class Infer;
 struct Args;
 class Frame;
@@ -39,6 +44,8 @@ struct OpDef {
   /// word per input and output, a variable or a dtype; `...` after the last word repeats it.
   /// An output whose word is a variable bound by an input gets its dtype from here.
   Text types;
+  /// All attributes. The loader drops what a node has beyond those of its opset, so that no kernel and no
+  /// rewrite meets what was left over from another.
   List<AttrDef> attrs = {};
   /// Sets the shape of every output. Mandatory unless `execute` is given.
   void (*infer)(Infer&) = nullptr;
@@ -47,6 +54,8 @@ struct OpDef {
   /// Instead of both: outputs whose shape depends on data, control flow. Beside both: for inputs that
   /// are containers (Identity of a sequence).
   void (*execute)(Frame&) = nullptr;
+  /// What `reference` makes of the attributes alone, where that is much work: Args::packed has it as `object`.
+  std::shared_ptr<const void> (*prepare)(const AttrReader&) = nullptr;
   bool view = false;  ///< output 0 is input 0's bytes under another shape: never runs
   bool folds = true;  ///< false: a fresh result each run (random operators)
 };
@@ -113,6 +122,7 @@ class Infer : public AttrReader {
   /// Input i's value; throws NeedsValue if it is not known before the run.
   const Tensor& value(int i) const;
   std::vector<int64_t> integers_of(int i) const;  ///< elements of value(i)
+  int64_t integer_of(int i) const;                ///< value(i), which must be one number
   int axis(Text attr, int rank) const { return normalize_axis(integer(attr), rank); }
 
   /// Output i gets this shape, and its dtype from OpDef::types.
@@ -135,17 +145,22 @@ class Infer : public AttrReader {
 /// Runs OpDef::types' checks and OpDef::infer. Throws Error (without the node's name) or NeedsValue.
 void infer(Infer& problem);
 
-/// What a kernel or a reference computes with. Absent inputs and outputs have no data.
-struct Packed;
+/// What a kernel made of its constant inputs, or a reference of its attributes, once for all runs of a plan.
+struct Packed {
+  std::vector<Tensor> tensors;
+  std::shared_ptr<const void> object;  ///< of OpDef::prepare
+};
+
 /// Rows of a 4-D output.
 struct Rows {
   int64_t begin = 0, end = std::numeric_limits<int64_t>::max();
 };
 
+/// What a kernel or a reference computes with. Absent inputs and outputs have no data.
 struct Args : AttrReader {
   Args(const Node& node, List<View> in, List<View> out) : AttrReader(node), in(in), out(out) {}
   List<View> in, out;
-  const Packed* packed = nullptr;  ///< what the kernel's `pack` made
+  const Packed* packed = nullptr;  ///< what the kernel's `pack` or OpDef::prepare made
   std::byte* scratch = nullptr;    ///< as many bytes as the kernel's `scratch` asked for, 64-aligned
   std::byte* kept = nullptr;       ///< as many as its `kept` did: as they were left while a run computes rows apart
   Rows rows;                       ///< what to compute; all, unless the kernel's offer has a row_step

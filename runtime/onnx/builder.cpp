@@ -87,7 +87,7 @@ class Builder {
   std::shared_ptr<Graph> subgraph(const proto::Graph& proto, const Context& written, const Context& used);
 
   std::vector<Bound> bind(const proto::Node& proto, const Context& context) const;
-  std::shared_ptr<const Attrs> attributes(const proto::Node& proto, const OpDef* op, const Context& context);
+  std::shared_ptr<const Attrs> attributes(const proto::Node& proto, const OpDef* op, int opset, const Context& context);
   std::vector<ValueId> inputs(const proto::Node& proto, const Context& context);
   void note_unsupported(const proto::Node& proto, const Context& context);
 
@@ -149,18 +149,26 @@ Loaded Builder::build() {
   return loaded;
 }
 
+// Operators of that domain rely on what the optimizer found out about their operands.
+void check_domain(Text domain) {
+  if (domain == internal_domain)
+    fail(Error::Kind::model, "uses domain \"", internal_domain,
+         "\", which is tessera's own and has no operators for files: the domain needs another name");
+}
+
 void Builder::check_versions() {
   if (!model_.graph) fail(Error::Kind::model, "has no graph: this is not an ONNX model");
   if (model_.ir_version < 1 || model_.ir_version > newest_ir_version)
     fail(Error::Kind::model, "has IR version ", model_.ir_version, "; known are 1 to ", newest_ir_version,
          ": export it again with a current onnx");
-  std::unordered_set<Text> domains;
+  std::unordered_map<Text, int64_t> versions;
   for (const proto::OperatorSet& set : model_.opset_import) {
+    check_domain(set.domain);
     if (set.version < 1 || set.version > newest_opset)
       fail(Error::Kind::model, "imports opset ", set.version, " of domain \"", shortened(set.domain),
            "\", which does not exist");
-    if (!domains.insert(canonical(set.domain)).second)
-      fail(Error::Kind::model, "imports domain \"", shortened(set.domain), "\" twice");
+    if (versions.emplace(canonical(set.domain), set.version).first->second != set.version)
+      fail(Error::Kind::model, "imports domain \"", shortened(set.domain), "\" in two versions");
   }
 }
 
@@ -168,6 +176,7 @@ void Builder::index_functions() {
   if (model_.functions.size() > max_functions)
     fail(Error::Kind::model, "has ", model_.functions.size(), " functions; the limit is ", max_functions);
   for (const proto::Function& function : model_.functions) {
+    check_domain(function.domain);
     if (!functions_.emplace(function_key(function.domain, function.name, function.overload), &function).second)
       fail(Error::Kind::model, "defines function \"", shortened(function.name), "\" twice");
   }
@@ -438,6 +447,7 @@ void trim(std::vector<ValueId>& ids, int min) {
 
 void Builder::node(const proto::Node& proto, Context& context) {
   if (++nodes_ > limits_.nodes) fail(Error::Kind::memory, "the model has more than ", limits_.nodes, " nodes");
+  check_domain(proto.domain);
   if (const proto::Function* function = find_function(proto.domain, proto.op_type, proto.overload)) {
     inline_call(proto, *function, context);
     return;
@@ -451,7 +461,7 @@ void Builder::node(const proto::Node& proto, Context& context) {
   made.op = find_op(canonical(proto.domain), proto.op_type, made.opset);
   made.name = proto.name.empty() ? std::string() : context.prefix + std::string(proto.name);
   made.in = inputs(proto, context);
-  made.attrs = attributes(proto, made.op, context);
+  made.attrs = attributes(proto, made.op, made.opset, context);
   for (const Text name : proto.output) made.out.push_back(declare(name, context.scope, context.prefix));
   if (made.op) {
     trim(made.in, made.op->in.min);
@@ -525,11 +535,20 @@ std::vector<Bound> Builder::bind(const proto::Node& proto, const Context& contex
   return bound;
 }
 
-std::shared_ptr<const Attrs> Builder::attributes(const proto::Node& proto, const OpDef* op, const Context& context) {
+// Whether `op` has that attribute in `opset`. Of operators that tessera does not have, all are kept.
+bool has_attr(const OpDef* op, Text name, int opset) {
+  return !op || std::any_of(op->attrs.begin(), op->attrs.end(), [&](const AttrDef& def) {
+    return def.name == name && def.since <= opset && opset <= def.last;
+  });
+}
+
+std::shared_ptr<const Attrs> Builder::attributes(const proto::Node& proto, const OpDef* op, int opset,
+                                                 const Context& context) {
   static const auto none = std::make_shared<const Attrs>();
   if (proto.attribute.empty()) return none;
   auto made = std::make_shared<Attrs>();
   for (const Bound& bound : bind(proto, context)) {
+    if (!has_attr(op, bound.name, opset)) continue;
     const AttrType type = type_of(*bound.attribute);
     if (op && op->domain.empty()) check_standard_type(bound.name, *bound.attribute, type);
     if (type == AttrType::graph) {

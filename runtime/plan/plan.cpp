@@ -227,7 +227,8 @@ void Plan::make_steps(PackCache& packs) {
   for (size_t i = 0; i < steps_.size(); ++i) {
     const HostBackend* host = host_of(i);
     if (!host) continue;
-    if (!steps_[i].packed) align_constants(graph_.nodes[i], true);  // the kernel reads them as they are
+    if (!steps_[i].packed || !steps_[i].offer.kernel)
+      align_constants(graph_.nodes[i], true);  // the kernel reads them as they are
     const NodeTypes types(graph_, graph_.nodes[i]);
     const Problem problem = types.problem(graph_.nodes[i]);
     steps_[i].scratch_bytes = host->scratch_bytes(steps_[i].offer, problem, options_.threads);
@@ -239,6 +240,14 @@ void Plan::make_steps(PackCache& packs) {
 void Plan::pack(PackCache& packs) {
   std::mutex mutex;
   std::exception_ptr error;
+  const auto note = [&](const auto& raise) {
+    try {
+      raise();
+    } catch (...) {
+      const std::lock_guard lock(mutex);
+      if (!error) error = std::current_exception();
+    }
+  };
   const auto body = [&](int64_t begin, int64_t end, int) {
     for (auto i = static_cast<size_t>(begin); i < static_cast<size_t>(end); ++i) {
       const auto* host = dynamic_cast<const HostBackend*>(backends_[static_cast<size_t>(choices_[i].backend)].get());
@@ -246,9 +255,10 @@ void Plan::pack(PackCache& packs) {
       try {
         steps_[i].packed =
             packs.get(*host, steps_[i].offer, NodeTypes(graph_, graph_.nodes[i]).problem(graph_.nodes[i]), graph_);
+      } catch (const Error& own) {
+        note([&] { fail_in_node(own, graph_, graph_.nodes[i]); });
       } catch (...) {
-        const std::lock_guard lock(mutex);
-        if (!error) error = std::current_exception();
+        note([] { throw; });
       }
     }
   };
