@@ -71,30 +71,49 @@ TEST(CpuKernels, Moves) {
   check({.op = "SpaceToDepth", .in = {random({2, 3, 6, 8})}, .attrs = {attr("blocksize", int64_t{2})}});
 }
 
+// Elements of every size; those of float32 and of bytes in blocks too.
 TEST(CpuKernels, BlockedMoves) {
-  check({.op = "Slice",
-         .in = {random({2, 20, 9, 10}), integers({1, 8}), integers({7, -11}), integers({2, 3}), integers({2, -1})}});
-  check({.op = "Slice",
-         .in = {random({2, 20, 9, 10}), integers({1, 2}), integers({7, 9}), integers({2, 3})},
-         .least = 2});
-  check({.op = "Crop",
-         .opset = 7,
-         .in = {random({2, 20, 9, 10})},
-         .attrs = {attr("border", list({1, 2, 3, 1}))},
-         .least = 2});
-  check({.op = "Concat",
-         .in = {random({2, 32, 3, 4}), random({2, 16, 3, 4}), random({2, 5, 3, 4})},
-         .attrs = {attr("axis", int64_t{1})},
-         .least = 2});
-  check({.op = "Concat",
-         .in = {random({2, 5, 3, 4}), random({2, 5, 2, 4})},
-         .attrs = {attr("axis", int64_t{2})},
-         .least = 2});
-  check({.op = "Split",
-         .in = {random({2, 37, 3, 4}), integers({16, 16, 5})},
-         .attrs = {attr("axis", int64_t{1})},
-         .outputs = 3,
-         .least = 2});
+  for (const DType dtype : {DType::float32, DType::uint8, DType::int8, DType::float16, DType::int64}) {
+    const int least = dtype == DType::float32 || bits_of(dtype) == 8 ? 2 : 1;
+    const auto made = [&](const Shape& shape) { return random(shape, 0, 99, dtype); };
+    check({.op = "Slice",
+           .in = {made({2, 20, 9, 10}), integers({1, 8}), integers({7, -11}), integers({2, 3}), integers({2, -1})}});
+    check({.op = "Slice",
+           .in = {made({2, 20, 9, 10}), integers({1, 2}), integers({7, 9}), integers({2, 3})},
+           .least = least});
+    check({.op = "Slice",
+           .in = {made({1, 33, 9, 10}), integers({1, 8}), integers({9, 9}), integers({2, 3}),
+                  integers({3, std::numeric_limits<int64_t>::max()})},
+           .least = least});
+    check({.op = "Crop",
+           .opset = 7,
+           .in = {made({2, 20, 9, 10})},
+           .attrs = {attr("border", list({1, 2, 3, 1}))},
+           .least = least});
+    check({.op = "Concat",
+           .in = {made({2, 32, 3, 4}), made({2, 16, 3, 4}), made({2, 5, 3, 4})},
+           .attrs = {attr("axis", int64_t{1})},
+           .least = least});
+    check({.op = "Concat",
+           .in = {made({2, 5, 3, 4}), made({2, 5, 2, 4})},
+           .attrs = {attr("axis", int64_t{2})},
+           .least = least});
+    check({.op = "Split",
+           .in = {made({2, 37, 3, 4}), integers({16, 16, 5})},
+           .attrs = {attr("axis", int64_t{1})},
+           .outputs = 3,
+           .least = least});
+    check({.op = "Split",
+           .in = {made({2, 5, 7, 4}), integers({3, 4})},
+           .attrs = {attr("axis", int64_t{2})},
+           .outputs = 2,
+           .least = least});
+    check({.op = "DepthToSpace",
+           .in = {made({2, 20, 4, 37})},
+           .attrs = {attr("blocksize", int64_t{2}), attr("mode", std::string("DCR"))},
+           .least = bits_of(dtype) == 8 ? 2 : 1});
+    check({.op = "Pad", .in = {made({1, 16, 5, 6}), integers({0, 0, 2, 1, 0, 0, 1, 3})}});
+  }
 }
 
 TEST(CpuKernels, Resize) {

@@ -354,6 +354,33 @@ TEST(QuantizedRewrite, MatricesWithTheirColumnsOutermost) {
   EXPECT_EQ(expect_same(b.graph, input, 0.05), (Steps{"QuantizeLinear", "QuantizedGemm"}));
 }
 
+// What moves bytes between two convolutions moves no more than there are.
+TEST(QuantizedRewrite, MovesBetweenConvolutionsStayInBytes) {
+  const auto cut = [](Qdq& b, ValueId x) {
+    return b.node("Slice", {x, b.constant({1, 2}), b.constant({9, 17}), b.constant({2, 3}), b.constant({1, 2})});
+  };
+  const auto padded = [](Qdq& b, ValueId x) { return b.node("Pad", {x, b.constant({0, 0, 1, 2, 0, 0, 2, 1})}); };
+  const auto joined = [](Qdq& b, ValueId x) { return b.node("Concat", {x, x}, {{"axis", int64_t{2}}}); };
+  const auto turned = [](Qdq& b, ValueId x) {
+    return b.node("Transpose", {x}, {{"perm", std::vector<int64_t>{0, 1, 3, 2}}});
+  };
+  const auto parted = [](Qdq& b, ValueId x) {
+    const auto parts = b.nodes("Split", {x, b.constant({4, 6})}, 2, {{"axis", int64_t{2}}});
+    return b.node("Concat", {parts[1], parts[0]}, {{"axis", int64_t{2}}});
+  };
+  using Move = std::function<ValueId(Qdq&, ValueId)>;
+  for (const Move& move : {Move(cut), Move(padded), Move(joined), Move(turned), Move(parted)})
+    for (const int64_t channels : {16, 24, 40}) {
+      Qdq b;
+      ValueId x = b.around(b.input("x", {DType::float32, {1, 3, 10, 18}}), 0.02, 128);
+      x = b.around(b.conv(x, 3, channels, 0.02), 0.05, 120);
+      x = b.around(move(b, x), 0.05, 120);
+      b.output(b.around(b.conv(x, channels, 8, 0.05), 0.3, 128));
+      const Tensor input = test::random_tensor(DType::float32, {1, 3, 10, 18}, 3, -2, 2);
+      expect_same(b.graph, input, 0.3);
+    }
+}
+
 TEST(QuantizedRewrite, WhatNoKernelTakesIsFloatsAgain) {
   Qdq b;
   ValueId x = b.around(b.input("x", {DType::float32, {1, 12, 9, 9}}), 0.02, 128);
