@@ -19,9 +19,10 @@ bool join_transposes(Edit& edit, Node& second) {
     composed.push_back(p[static_cast<size_t>(axis)]);
   }
   if (std::is_sorted(composed.begin(), composed.end())) return edit.bypass(second, first->in[0]);
-  second.attrs = std::make_shared<const Attrs>(Attrs{{"perm", std::move(composed)}});
-  second.in[0] = first->in[0];
-  edit.refresh();
+  Node joined = second;
+  joined.attrs = std::make_shared<const Attrs>(Attrs{{"perm", std::move(composed)}});
+  joined.in[0] = first->in[0];
+  edit.replace(second, std::move(joined));
   return true;
 }
 
@@ -38,8 +39,9 @@ bool join_views(Edit& edit, Node& second) {
   const bool first_is_view =
       is(first, "Reshape") || is(first, "Flatten") || is(first, "Squeeze") || is(first, "Unsqueeze");
   if (!first_is_view || second.in.size() < 2 || !absolute(edit.constant(second.in[1]))) return false;
-  second.in[0] = first->in[0];
-  edit.refresh();
+  Node joined = second;
+  joined.in[0] = first->in[0];
+  edit.replace(second, std::move(joined));
   return true;
 }
 

@@ -25,11 +25,12 @@ ValueId partner(const Node& node, ValueId id) { return node.in[0] == id ? node.i
 
 bool become(Edit& edit, Node& node, Text op, int opset, ValueId x) {
   if (edit.value(node.out[0]).type != edit.value(x).type) return false;
-  node.op = find_op("", op, opset);
-  node.opset = opset;
-  node.attrs = nullptr;
-  node.in = {x};
-  edit.refresh();
+  Node made = node;
+  made.op = find_op("", op, opset);
+  made.opset = opset;
+  made.attrs = nullptr;
+  made.in = {x};
+  edit.replace(node, std::move(made));
   return true;
 }
 
@@ -76,11 +77,12 @@ bool find_gate(Edit& edit, Node& mul) {
     if (sum->in[0] != x && sum->in[1] != x) continue;
     const ValueId y = partner(*sum, x);
     if (edit.value(mul.out[0]).type != edit.value(sum->out[0]).type) continue;
-    mul.op = find_op("tessera", "Gate", 1);
-    mul.opset = 7;
-    mul.attrs = nullptr;
-    mul.in = {x, y};
-    edit.refresh();
+    Node gate = mul;
+    gate.op = find_op("tessera", "Gate", 1);
+    gate.opset = 7;
+    gate.attrs = nullptr;
+    gate.in = {x, y};
+    edit.replace(mul, std::move(gate));
     return true;
   }
   return false;

@@ -27,14 +27,15 @@ bool rewrite(Edit& edit, Node& last) {
   const int64_t block = split[crd ? 2 : 1], channels = split[crd ? 1 : 3];
   if (split[crd ? 3 : 2] != block || split[4] != in[2] || split[5] != in[3]) return false;
   if (out != Shape{in[0], channels, in[2] * block, in[3] * block}) return false;
-  const ValueId source = first->in[0];
-  last.op = find_op("", "DepthToSpace", 13);
-  last.opset = 13;
-  last.attrs = std::make_shared<const Attrs>(Attrs{{"blocksize", block}, {"mode", std::string(crd ? "CRD" : "DCR")}});
-  last.in = {source};
+  Node shuffle = last;
+  shuffle.op = find_op("", "DepthToSpace", 13);
+  shuffle.opset = 13;
+  shuffle.attrs =
+      std::make_shared<const Attrs>(Attrs{{"blocksize", block}, {"mode", std::string(crd ? "CRD" : "DCR")}});
+  shuffle.in = {first->in[0]};
+  edit.replace(last, std::move(shuffle));
   edit.remove(*turn);
   edit.remove(*first);
-  edit.refresh();
   return true;
 }
 

@@ -62,12 +62,12 @@ bool rewrite(Edit& edit, Node& divide) {
   const ValueId scale = vector_operand(edit, scaled, divide.out[0], type.shape.back());
   const ValueId bias = vector_operand(edit, shifted, scaled->out[0], type.shape.back());
   if (scale == absent || bias == absent || edit.value(shifted->out[0]).type != type) return false;
-  shifted->op = find_op("", "LayerNormalization", 17);
-  shifted->opset = 17;
-  shifted->attrs =
-      std::make_shared<const Attrs>(Attrs{{"axis", int64_t{-1}}, {"epsilon", static_cast<float>(epsilon)}});
-  shifted->in = {x, scale, bias};
-  edit.refresh();
+  Node norm = *shifted;
+  norm.op = find_op("", "LayerNormalization", 17);
+  norm.opset = 17;
+  norm.attrs = std::make_shared<const Attrs>(Attrs{{"axis", int64_t{-1}}, {"epsilon", static_cast<float>(epsilon)}});
+  norm.in = {x, scale, bias};
+  edit.replace(*shifted, std::move(norm));
   return true;
 }
 
