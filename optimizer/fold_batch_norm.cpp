@@ -81,13 +81,14 @@ bool fold_into(Edit& edit, Node& conv) {
     for (int64_t k = 0; k < per_channel; ++k) row[k] = static_cast<float>(row[k] * scale);
     new_bias.as<float>()[c] = static_cast<float>((bias ? bias->as<float>()[c] : 0.0) * scale + shift);
   }
-  conv.in.resize(3, absent);
+  Node folded = conv;
+  folded.in.resize(3, absent);
   const std::string name = edit.value(conv.in[1]).name;
-  conv.in[1] = edit.add_constant(name + ":folded", std::move(new_weights));
-  conv.in[2] = edit.add_constant(name + ":folded bias", std::move(new_bias));
-  conv.out[0] = affine->out[0];
+  folded.in[1] = edit.add_constant(name + ":folded", std::move(new_weights));
+  folded.in[2] = edit.add_constant(name + ":folded bias", std::move(new_bias));
+  folded.out[0] = affine->out[0];
   edit.remove(*affine);
-  edit.refresh();
+  edit.replace(conv, std::move(folded));
   return true;
 }
 

@@ -46,10 +46,11 @@ bool rewrite(Edit& edit, Node& conv) {
   Attrs changed = conv.attrs ? *conv.attrs : Attrs{};
   std::erase_if(changed, [](const auto& attr) { return attr.first == "pads" || attr.first == "auto_pad"; });
   changed.emplace_back("pads", std::move(sum));
-  conv.attrs = std::make_shared<const Attrs>(std::move(changed));
-  conv.in[0] = pad->in[0];
+  Node padded = conv;
+  padded.attrs = std::make_shared<const Attrs>(std::move(changed));
+  padded.in[0] = pad->in[0];
+  edit.replace(conv, std::move(padded));
   edit.remove(*pad);
-  edit.refresh();
   return true;
 }
 

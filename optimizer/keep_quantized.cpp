@@ -39,9 +39,8 @@ bool move_integers(Edit& edit, Node& node, const Fits& fits) {
   moved.in[0] = from.values;
   moved.out[0] = quantize->out[0];
   if (!node.op->view && !fits(edit.graph(), moved)) return false;
-  node = std::move(moved);
   edit.remove(*quantize);
-  edit.refresh();
+  edit.replace(node, std::move(moved));
   return true;
 }
 
@@ -59,9 +58,8 @@ bool average_integers(Edit& edit, Node& node, const Fits& fits) {
   average.in = {from.values, from.scale_id, from.zero_id, to.scale_id, to.zero_id};
   average.out[0] = quantize->out[0];
   if (!average.op || !fits(edit.graph(), average)) return false;
-  node = std::move(average);
   edit.remove(*quantize);
-  edit.refresh();
+  edit.replace(node, std::move(average));
   return true;
 }
 

@@ -124,12 +124,12 @@ bool merge_chain(Edit& edit, Node& node) {
           for (int64_t u = 0; u < first.taps; ++u) sum.weight(m, c, t + u) += factor * first.weight(k, c, u);
       }
   }
-  const Shape shape = kernel_of(behind ? first : second, second.out, first.in);
-  if (behind) node.attrs = first.node->attrs;
-  sum.store(edit, node, shape);
-  node.in[0] = first.node->in[0];
+  Node joined = node;
+  if (behind) joined.attrs = first.node->attrs;
+  sum.store(edit, joined, kernel_of(behind ? first : second, second.out, first.in));
+  joined.in[0] = first.node->in[0];
+  edit.replace(node, std::move(joined));
   edit.remove(*first.node);
-  edit.refresh();
   return true;
 }
 
@@ -208,9 +208,8 @@ bool merge_sum(Edit& edit, Node& add) {
   merged.attrs = std::make_shared<const Attrs>(std::move(attrs));
   sum.store(edit, merged, shape);
   merged.out = add.out;
-  add = std::move(merged);
+  edit.replace(add, std::move(merged));
   for (const Linear& part : parts) edit.remove(*part.node);
-  edit.refresh();
   return true;
 }
 
