@@ -31,9 +31,6 @@ struct Report {
   std::vector<std::string> notes;
 };
 
-/// Called with the finished part of a picture, 0..1, from the thread that upscales it.
-using Progress = std::function<void(double)>;
-
 class Engine {
  public:
   static constexpr int64_t overlap_cap = 48;    ///< where the exact one would cost too much
@@ -98,8 +95,8 @@ class Engine {
   /// Planes in, planes out: whole window results, cropped to `lost` output pixels at every side.
   void run_window(const float* planes, int64_t width, int64_t height, const Pooled* pooled, std::vector<float>& out,
                   const Progress& progress) const;
-  void run_model(const float* planes, int64_t width, int64_t height, const Pooled* pooled,
-                 std::vector<float>& out) const;
+  void run_model(const float* planes, int64_t width, int64_t height, const Pooled* pooled, std::vector<float>& out,
+                 const Progress& progress) const;
   Tensor model_input(const float* planes, int64_t width, int64_t height) const;
   /// The model's channel for one of ours.
   int64_t place(int64_t channel, int64_t channels) const;

@@ -1,8 +1,10 @@
 // Session as an Upsampler.
 #include <algorithm>
 #include <charconv>
+#include <chrono>
 #include <cstring>
 #include <iterator>
+#include <mutex>
 
 #include "runtime/onnx/load.h"
 #include "runtime/session/defaults.h"
@@ -10,6 +12,29 @@
 
 namespace tessera::upscale {
 namespace {
+
+/// Counts a run's steps by their arithmetic.
+class Watch : public Profile {
+ public:
+  Watch(const std::vector<double>& work, const Progress& progress) : work_(work), progress_(progress) {}
+  void step(const Node&, Text, double) override {
+    if (next_ == work_.size()) return;
+    done_ += work_[next_++];
+    const Clock::time_point now = Clock::now();
+    if (now - told_ < told_after) return;
+    told_ = now;
+    progress_(std::min(done_, 1.0));
+  }
+
+ private:
+  using Clock = std::chrono::steady_clock;
+  static constexpr auto told_after = std::chrono::milliseconds(50);
+  const std::vector<double>& work_;
+  const Progress& progress_;
+  Clock::time_point told_ = Clock::now();
+  size_t next_ = 0;
+  double done_ = 0;
+};
 
 class SessionUpsampler : public Upsampler {
  public:
@@ -54,18 +79,55 @@ class SessionUpsampler : public Upsampler {
     return session_.run(List<Tensor>(inputs), options_);
   }
 
+  std::vector<Tensor> run_watched(const Tensor& input, const Progress& progress) const override {
+    // A device would be timed for it.
+    if (session_.device() != "cpu") return run(input);
+    const std::vector<double> work = work_of(input.type);
+    Watch watch(work, progress);
+    RunOptions options = options_;
+    options.profile = &watch;
+    const Tensor inputs[] = {input};
+    return session_.run(List<Tensor>(inputs), options);
+  }
+
   int64_t run_bytes(const Type& input) const override {
     const Type types[] = {input};
     return session_.forecast(types).arena_bytes;
   }
 
  private:
+  /// The part of the whole of each step that is told of; none where the steps depend on data.
+  std::vector<double> work_of(const Type& input) const {
+    const std::lock_guard lock(mutex_);
+    if (input.shape == watched_) return work_;
+    const Type types[] = {input};
+    double all = 0;
+    work_.clear();
+    std::vector<StepInfo> steps;
+    try {
+      steps = session_.steps(types);
+    } catch (const Error& error) {
+      if (error.kind() != Error::Kind::unsupported) throw;
+    }
+    for (const StepInfo& step : steps) {
+      if (step.kernel == "in place") continue;
+      work_.push_back(step.flops + 1);
+      all += work_.back();
+    }
+    for (double& part : work_) part /= all;
+    watched_ = input.shape;
+    return work_;
+  }
+
   static std::vector<Port> copy(List<Port> ports) { return {ports.begin(), ports.end()}; }
 
   Model model_;
   Session session_;
   std::vector<Port> inputs_, outputs_;
   RunOptions options_;
+  mutable std::mutex mutex_;
+  mutable Shape watched_;  ///< what `work_` is for
+  mutable std::vector<double> work_;
 };
 
 onnx::Loaded load_bundled() {

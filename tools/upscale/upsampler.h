@@ -3,11 +3,15 @@
 #pragma once
 
 #include <atomic>
+#include <functional>
 #include <memory>
 
 #include "runtime/session/session.h"
 
 namespace tessera::upscale {
+
+/// Called with the finished part of some work, 0..1, from the thread that does it.
+using Progress = std::function<void(double)>;
 
 struct Upsampler {
   virtual ~Upsampler() = default;
@@ -26,6 +30,11 @@ struct Upsampler {
   /// A run of a part: the picture, then what is given.
   virtual std::vector<Tensor> run_part(const Tensor& input, List<Tensor> given) const {
     static_cast<void>(given);
+    return run(input);
+  }
+  /// As run(); tells `progress` from time to time which part of the work is finished, 0..1.
+  virtual std::vector<Tensor> run_watched(const Tensor& input, const Progress& progress) const {
+    static_cast<void>(progress);
     return run(input);
   }
   /// Bytes that one run needs beside weights.

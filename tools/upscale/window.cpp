@@ -93,9 +93,10 @@ Tensor Engine::model_input(const float* planes, int64_t width, int64_t height) c
 }
 
 void Engine::run_model(const float* planes, int64_t width, int64_t height, const Pooled* pooled,
-                       std::vector<float>& out) const {
+                       std::vector<float>& out, const Progress& progress) const {
   const Tensor input = model_input(planes, width, height);
-  const std::vector<Tensor> results = pooled ? pooled->last->run_part(input, pooled->values) : model_.run(input);
+  const std::vector<Tensor> results =
+      pooled ? pooled->last->run_part(input, pooled->values) : model_.run_watched(input, progress);
   const Tensor& output = results[static_cast<size_t>(convention_.output)];
   const Shape& shape = output.type.shape;
   const auto extent = [&](int axis) { return axis < shape.rank() ? shape[static_cast<size_t>(axis)] : int64_t{0}; };
@@ -118,7 +119,7 @@ void Engine::run_model(const float* planes, int64_t width, int64_t height, const
 void Engine::run_window(const float* planes, int64_t width, int64_t height, const Pooled* pooled,
                         std::vector<float>& out, const Progress& progress) const {
   if (!options_.test_time_augmentation) {
-    run_model(planes, width, height, pooled, out);
+    run_model(planes, width, height, pooled, out, progress);
     return progress(1);
   }
   const int64_t channels = convention_.out_channels, scale = convention_.scale;
@@ -136,7 +137,8 @@ void Engine::run_window(const float* planes, int64_t width, int64_t height, cons
   for (int symmetry = 0; symmetry < symmetries; ++symmetry) {
     const bool swap = symmetry & 4;
     turn(planes, convention_.channels, width, height, symmetry, turned.data());
-    run_model(turned.data(), swap ? height : width, swap ? width : height, nullptr, result);
+    run_model(turned.data(), swap ? height : width, swap ? width : height, nullptr, result,
+              [&](double part) { progress((symmetry + part) / symmetries); });
     const int64_t from_width = swap ? whole_height : whole_width, from_height = swap ? whole_width : whole_height;
     const int64_t to_width = swap ? out_height : out_width, to_height = swap ? out_width : out_height;
     for (int64_t c = 0; c < channels; ++c)
