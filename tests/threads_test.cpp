@@ -13,6 +13,7 @@
 #include <vector>
 
 #include "runtime/base/cores.h"
+#include "runtime/base/machine_memory.h"
 
 namespace tessera {
 namespace {
@@ -153,6 +154,46 @@ TEST_F(Cores, VersionOneWithAndWithoutANamespace) {
   EXPECT_EQ(cgroup_cores(root_), 0);
   file("/sys/fs/cgroup/cpu,cpuacct/cpu.cfs_quota_us", "250000");
   EXPECT_EQ(cgroup_cores(root_), 3);
+}
+
+using MachineMemory = Cores;
+
+TEST_F(MachineMemory, OfTheMachineWhereNoGroupLimitsIt) {
+  EXPECT_GT(total_memory(root_), 0) << "without /proc";
+  EXPECT_GT(available_memory(root_), 0);
+  file("/proc/meminfo", "MemTotal:  8000000 kB\nMemFree: 1000 kB\nMemAvailable:  3000000 kB");
+  EXPECT_EQ(total_memory(root_), int64_t{8000000} * 1024);
+  EXPECT_EQ(available_memory(root_), int64_t{3000000} * 1024);
+}
+
+TEST_F(MachineMemory, OfTheSmallestGroup) {
+  file("/proc/meminfo", "MemTotal:  8000000 kB\nMemAvailable:  3000000 kB");
+  file("/proc/self/mountinfo", "30 23 0:26 / /sys/fs/cgroup rw,nosuid - cgroup2 cgroup2 rw,nsdelegate");
+  file("/proc/self/cgroup", "0::/user.slice/app.scope");
+  file("/sys/fs/cgroup/user.slice/app.scope/memory.max", "max");
+  EXPECT_EQ(total_memory(root_), int64_t{8000000} * 1024);
+  file("/sys/fs/cgroup/user.slice/memory.max", "1000000000");
+  file("/sys/fs/cgroup/user.slice/memory.current", "700000000");
+  file("/sys/fs/cgroup/user.slice/memory.stat", "anon 300000000\ninactive_file 300000000\nactive_file 50000000");
+  EXPECT_EQ(total_memory(root_), 1000000000);
+  EXPECT_EQ(available_memory(root_), 650000000);
+  file("/sys/fs/cgroup/user.slice/app.scope/memory.high", "200000000");
+  file("/sys/fs/cgroup/user.slice/app.scope/memory.current", "300000000");
+  EXPECT_EQ(total_memory(root_), 200000000);
+  EXPECT_EQ(available_memory(root_), 0);
+}
+
+TEST_F(MachineMemory, VersionOne) {
+  file("/proc/meminfo", "MemTotal:  8000000 kB\nMemAvailable:  3000000 kB");
+  file("/proc/self/mountinfo", "32 31 0:29 /docker/abc /sys/fs/cgroup/memory rw shared:9 - cgroup cgroup rw,memory");
+  file("/proc/self/cgroup", "4:cpu:/docker/abc\n3:memory:/docker/abc\n0::/");
+  file("/sys/fs/cgroup/memory/memory.limit_in_bytes", "9223372036854771712");
+  EXPECT_EQ(total_memory(root_), int64_t{8000000} * 1024);
+  file("/sys/fs/cgroup/memory/memory.limit_in_bytes", "500000000");
+  file("/sys/fs/cgroup/memory/memory.usage_in_bytes", "400000000");
+  file("/sys/fs/cgroup/memory/memory.stat", "inactive_file 1\ntotal_inactive_file 100000000\ntotal_active_file 0");
+  EXPECT_EQ(total_memory(root_), 500000000);
+  EXPECT_EQ(available_memory(root_), 200000000);
 }
 
 }  // namespace

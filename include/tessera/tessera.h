@@ -109,7 +109,8 @@ typedef struct tessera_options {
                             products (about 5 digits). "int8": as fp32, for quantized models only, whose integers
                             stay integers at any precision */
   int optimize;          /* 1; 0 runs the graph as it is written */
-  int64_t memory_limit;  /* bytes of working memory per run; 0: three quarters of the machine's */
+  int64_t memory_limit;  /* bytes that a run may take for its work and results; 0: three quarters of the
+                            machine's, or of what the process's cgroup may have */
   /* NULL: the session starts threads - 1 threads of its own. Otherwise it starts none, and runs call this with
    * `count` = `threads`, on the thread that called tessera_run and by one thread at a time (a run that finds
    * it taken by another run of the session goes on alone). It may be shared by sessions if it may be called by many

@@ -1,13 +1,12 @@
 #include "runtime/session/session.h"
 
-#include <unistd.h>
-
 #include <algorithm>
 #include <charconv>
 #include <cstring>
 
 #include "ops/cpu/kernel.h"
 #include "runtime/base/float_environment.h"
+#include "runtime/base/machine_memory.h"
 #include "runtime/base/run_scope.h"
 #include "runtime/onnx/load.h"
 #include "runtime/session/defaults.h"
@@ -69,11 +68,6 @@ Type type_of(const Type& type) { return type; }
 Kind kind_of(const Datum& datum, const Port&) { return datum.kind; }
 Kind kind_of(const View&, const Port&) { return Kind::tensor; }
 Kind kind_of(const Type&, const Port& port) { return port.kind; }
-
-int64_t default_memory_limit() {
-  const long pages = sysconf(_SC_PHYS_PAGES), size = sysconf(_SC_PAGE_SIZE);
-  return pages > 0 && size > 0 ? static_cast<int64_t>(pages) * size / 4 * 3 : 0;
-}
 
 [[noreturn]] void fail_unsupported(const std::string& path, const std::vector<std::string>& operators) {
   std::string text =
@@ -162,7 +156,7 @@ void Session::Impl::start(onnx::Loaded loaded, const SessionOptions& given) {
   engine.optimize = options.optimize;
   engine.plan.threads = engine.threads->count();
   engine.plan.pool = engine.threads.get();
-  engine.plan.memory_limit = options.memory_limit ? options.memory_limit : default_memory_limit();
+  engine.plan.memory_limit = options.memory_limit ? options.memory_limit : total_memory() / 4 * 3;
   if (!optional_inputs.empty()) as_loaded = with_inputs(model.graph, {});
   framed([&] { prepare(model.graph); });
   executor = std::make_shared<const Executor>(model.graph, engine);

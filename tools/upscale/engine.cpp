@@ -4,9 +4,9 @@
 #include <algorithm>
 #include <chrono>
 #include <cmath>
-#include <fstream>
 #include <numeric>
 
+#include "runtime/base/machine_memory.h"
 #include "runtime/base/rounding.h"
 #include "tools/upscale/seams.h"
 
@@ -86,15 +86,6 @@ void require_picture(const Picture& before, const Picture& after) {
 }
 
 }  // namespace
-
-int64_t available_memory() {
-  std::ifstream info("/proc/meminfo");
-  std::string word;
-  int64_t kilobytes = 0;
-  while (info >> word)
-    if (word == "MemAvailable:" && info >> kilobytes) return kilobytes * 1024;
-  return int64_t{2} << 30;
-}
 
 Engine::Engine(const Upsampler& model, const EngineOptions& options, const std::atomic<bool>* cancel)
     : model_(model), options_(options), convention_(discover(model, options.convention)), cancel_(cancel) {

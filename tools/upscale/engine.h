@@ -119,7 +119,4 @@ class Engine {
   const std::atomic<bool>* cancel_;
 };
 
-/// Bytes of memory that the system says are free for use.
-int64_t available_memory();
-
 }  // namespace tessera::upscale
