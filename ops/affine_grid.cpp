@@ -1,5 +1,6 @@
 // AffineGrid: a grid of normalized coordinates moved by an affine map, for GridSample.
 #include "ops/numbers.h"
+#include "ops/steps.h"
 
 namespace tessera::ops {
 namespace {
@@ -23,7 +24,7 @@ void grid_reference(const Args& a) {
   const Read<double> theta(a.in[0]);
   Write<double> y(a.out[0]);
   for (int64_t b = 0; b < shape[0]; ++b)
-    for (int64_t p = 0; p < points; ++p) {
+    for (const int64_t p : Steps(points)) {
       double at[4];  // x first, the last one is 1
       int64_t rest = p;
       for (int64_t d = 0; d < dims; ++d) {

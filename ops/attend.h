@@ -4,6 +4,7 @@
 #include <algorithm>
 
 #include "ops/numbers.h"
+#include "ops/steps.h"
 
 namespace tessera::ops {
 
@@ -34,7 +35,7 @@ void attend(const AttentionShape& s, const Heads& q, const Heads& k, const Heads
   for (int64_t b = 0; b < s.batch; ++b)
     for (int64_t h = 0; h < s.heads; ++h) {
       const int64_t kv = h * s.kv_heads / s.heads;
-      for (int64_t i = 0; i < s.queries; ++i) {
+      for (const int64_t i : Steps(s.queries)) {
         const double* query = q.at(b, h, i);
         for (int64_t j = 0; j < s.keys; ++j) {
           const double* key = k.at(b, kv, j);

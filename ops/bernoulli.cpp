@@ -1,5 +1,6 @@
 // Bernoulli: ones with the probabilities that the input gives.
 #include "ops/random.h"
+#include "ops/steps.h"
 
 namespace tessera::ops {
 namespace {
@@ -9,7 +10,7 @@ void infer_bernoulli(Infer& n) { n.set(0, named_dtype(n, n.in(0).dtype), n.shape
 void bernoulli_reference(const Args& a) {
   Random random(a);
   const Read<double> x(a.in[0]);
-  for (int64_t i = 0; i < x.size(); ++i) set_element(a.out[0], i, random.uniform() < x[i] ? 1 : 0);
+  for (const int64_t i : Steps(x.size())) set_element(a.out[0], i, random.uniform() < x[i] ? 1 : 0);
 }
 
 constexpr AttrDef attrs[] = {{"dtype"}, {"seed"}};

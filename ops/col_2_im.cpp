@@ -2,6 +2,7 @@
 #include <algorithm>
 
 #include "ops/numbers.h"
+#include "ops/steps.h"
 #include "ops/window.h"
 
 namespace tessera::ops {
@@ -65,7 +66,7 @@ void columns_reference(const Args& a) {
   std::vector<double> sums(static_cast<size_t>(c.pixels));
   for (int64_t plane = 0; plane < shape[0] * shape[1]; ++plane) {
     std::fill(sums.begin(), sums.end(), 0);
-    for (int64_t tap = 0; tap < c.taps; ++tap)
+    for (const int64_t tap : Steps(c.taps))
       for (int64_t block = 0; block < c.blocks; ++block) {
         const int64_t pixel = c.pixel(tap, block);
         if (pixel >= 0) sums[static_cast<size_t>(pixel)] += x[(plane * c.taps + tap) * c.blocks + block];

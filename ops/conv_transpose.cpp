@@ -3,6 +3,7 @@
 
 #include "ops/convolution.h"
 #include "ops/numbers.h"
+#include "ops/steps.h"
 
 namespace tessera::ops {
 namespace {
@@ -19,7 +20,7 @@ template <class T>
 void spread(const Window& win, const T* plane, const T* kernel, double* sums) {
   const auto& [depth, height, width] = win.axis;
   for (int64_t d = 0; d < depth.in; ++d)
-    for (int64_t h = 0; h < height.in; ++h)
+    for (const int64_t h : Steps(height.in))
       for (int64_t kd = 0; kd < depth.kernel; ++kd)
         for (int64_t kh = 0; kh < height.kernel; ++kh) {
           const int64_t od = depth.at(d, kd), oh = height.at(h, kh);

@@ -3,6 +3,7 @@
 
 #include <algorithm>
 
+#include "ops/steps.h"
 #include "ops/window.h"
 
 namespace tessera::ops {
@@ -41,7 +42,7 @@ void convolve(const ConvGeometry& g, const X* x, const X* w, Emit emit) {
   for (int64_t n = 0; n < g.batch; ++n)
     for (int64_t m = 0; m < g.out_channels; ++m)
       for (int64_t od = 0; od < depth.out; ++od)
-        for (int64_t oh = 0; oh < height.out; ++oh) {
+        for (const int64_t oh : Steps(height.out)) {
           std::fill(acc.begin(), acc.end(), Acc(0));
           for (int64_t c = 0; c < in_group; ++c) {
             const X* plane = x + (n * g.in_channels + m / out_group * in_group + c) * win.in_elements();

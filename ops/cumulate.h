@@ -3,6 +3,7 @@
 
 #include "ops/elementwise_math.h"
 #include "ops/move.h"
+#include "ops/steps.h"
 
 namespace tessera::ops {
 
@@ -27,7 +28,7 @@ void cumulate(const Args& args, int start) {
         return T(n);
     };
     for (int64_t o = 0; o < around.outer; ++o)
-      for (int64_t i = 0; i < around.inner; ++i) {
+      for (const int64_t i : Steps(around.inner)) {
         N sum(start);
         for (int64_t k = 0; k < around.extent; ++k) {
           const int64_t place = reverse ? around.extent - 1 - k : k;

@@ -1,5 +1,6 @@
 // DeformConv: a 2-D convolution whose taps are moved by learned offsets and weighted by a mask.
 #include "ops/numbers.h"
+#include "ops/steps.h"
 #include "ops/window.h"
 
 namespace tessera::ops {
@@ -50,7 +51,7 @@ void deform_reference(const Args& a) {
     Write<T> y(a.out[0]);
     std::vector<double> column(static_cast<size_t>(g.in_channels * taps));
     for (int64_t n = 0; n < g.batch; ++n)
-      for (int64_t p = 0; p < points; ++p) {
+      for (const int64_t p : Steps(points)) {
         for (int64_t c = 0; c < g.in_channels; ++c)
           for (int64_t k = 0; k < taps; ++k) {
             const int64_t tap = (n * groups + c * groups / g.in_channels) * taps + k;

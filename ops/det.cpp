@@ -2,6 +2,7 @@
 #include <algorithm>
 
 #include "ops/numbers.h"
+#include "ops/steps.h"
 
 namespace tessera::ops {
 namespace {
@@ -15,7 +16,7 @@ void infer_det(Infer& n) {
 double determinant(std::vector<double>& m, int64_t n) {
   const auto at = [&](int64_t r, int64_t c) -> double& { return m[static_cast<size_t>(r * n + c)]; };
   double det = 1;
-  for (int64_t k = 0; k < n; ++k) {
+  for (const int64_t k : Steps(n)) {
     int64_t pivot = k;
     for (int64_t r = k + 1; r < n; ++r)
       if (std::abs(at(r, k)) > std::abs(at(pivot, k))) pivot = r;

@@ -2,6 +2,7 @@
 // last axis holds the real part, or the real and the imaginary part.
 #include "ops/fourier.h"
 #include "ops/move.h"
+#include "ops/steps.h"
 
 namespace tessera::ops {
 namespace {
@@ -48,7 +49,7 @@ void run(const Args& a, const Plan& plan) {
   std::vector<Complex> in(static_cast<size_t>(plan.length)), out(in.size());
   const double scale = plan.inverse ? 1 / static_cast<double>(plan.length) : 1;
   for (int64_t o = 0; o < around.outer; ++o)
-    for (int64_t i = 0; i < inner; ++i) {
+    for (const int64_t i : Steps(inner)) {
       for (int64_t k = 0; k < plan.length; ++k) {
         // The other half of a one-sided spectrum is its mirror image.
         const bool mirrored = plan.inverse && plan.onesided && k > plan.length / 2;

@@ -3,6 +3,7 @@
 
 #include "ops/indices.h"
 #include "ops/numbers.h"
+#include "ops/steps.h"
 
 namespace tessera::ops {
 namespace {
@@ -126,7 +127,7 @@ void contract(const Args& a, const Equation& e) {
     for_each_offset(inner, inner_strides[k], [&](int64_t, int64_t o) { steps[k].push_back(o); });
   }
   const auto rounds = static_cast<size_t>(inner.elements());
-  for (int64_t i = 0; i < outer.elements(); ++i) {
+  for (const int64_t i : Steps(outer.elements())) {
     std::conditional_t<std::is_floating_point_v<T>, double, T> sum = 0;
     for (size_t j = 0; j < rounds; ++j) {
       decltype(sum) product = 1;

@@ -3,6 +3,7 @@
 
 #include "ops/attend.h"
 #include "ops/containers.h"
+#include "ops/steps.h"
 
 namespace tessera::ops {
 namespace {
@@ -35,7 +36,7 @@ void run_flex(Frame& f) {
   Tensor scores = Tensor::make({wanted, {qs[0], heads, queries, keys}});
   const int64_t rows = qs[0] * heads * queries;
   const auto plane_of = [&](int64_t row) { return row / queries / heads * ks[1] + row / queries % heads / group; };
-  for (int64_t row = 0; row < rows; ++row)
+  for (const int64_t row : Steps(rows))
     for (int64_t j = 0; j < keys; ++j) {
       double dot = 0;
       for (int64_t d = 0; d < depth; ++d) dot += qv[row * depth + d] * kv[(plane_of(row) * keys + j) * depth + d];
@@ -46,7 +47,7 @@ void run_flex(Frame& f) {
   {
     const Read<double> from(scores);
     Write<double> to(chances.view());
-    for (int64_t row = 0; row < rows; ++row) {
+    for (const int64_t row : Steps(rows)) {
       const double* x = from.data() + row * keys;
       double largest = -std::numeric_limits<double>::infinity(), sum = 0;
       for (int64_t j = 0; j < keys; ++j) largest = std::max(largest, x[j]);
@@ -58,7 +59,7 @@ void run_flex(Frame& f) {
   chances = modified(f, "prob_mod", std::move(chances));
   const Read<double> weights(chances);
   Tensor y = Tensor::make({q.type.dtype, {qs[0], heads, queries, width}});
-  for (int64_t row = 0; row < rows; ++row)
+  for (const int64_t row : Steps(rows))
     for (int64_t d = 0; d < width; ++d) {
       double sum = 0;
       for (int64_t j = 0; j < keys; ++j) sum += weights[row * keys + j] * vv[(plane_of(row) * keys + j) * width + d];

@@ -2,6 +2,7 @@
 #include <algorithm>
 
 #include "ops/numbers.h"
+#include "ops/steps.h"
 
 namespace tessera::ops {
 namespace {
@@ -134,7 +135,7 @@ void sample_reference(const Args& a) {
   const auto run = [&]<class T>(const Read<T>& x, auto store) {
     std::vector<AxisTaps> axes(dims);
     for (int64_t b = 0; b < shape[0]; ++b)
-      for (int64_t p = 0; p < points; ++p) {
+      for (const int64_t p : Steps(points)) {
         // The grid names the last axis first.
         for (size_t d = 0; d < dims; ++d)
           axes[d] =

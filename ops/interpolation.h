@@ -6,6 +6,7 @@
 
 #include "ops/indices.h"
 #include "ops/numbers.h"
+#include "ops/steps.h"
 
 namespace tessera::ops {
 
@@ -131,7 +132,7 @@ inline Taps resample_taps(const ResampleRule& rule, const ResampleAxis& a) {
 template <class T>
 void pick_axis(const Around& to, int64_t in, const Taps& taps, const T* x, T* y, T outside) {
   for (int64_t o = 0; o < to.outer; ++o)
-    for (int64_t i = 0; i < to.extent; ++i) {
+    for (const int64_t i : Steps(to.extent)) {
       T* row = y + (o * to.extent + i) * to.inner;
       const int64_t from = taps.index[static_cast<size_t>(i)];
       if (from < 0)
@@ -145,7 +146,7 @@ template <class T>
 void blend_axis(const Around& to, int64_t in, const Taps& taps, const T* x, T* y, double outside) {
   std::vector<double> sums(static_cast<size_t>(to.inner));
   for (int64_t o = 0; o < to.outer; ++o)
-    for (int64_t i = 0; i < to.extent; ++i) {
+    for (const int64_t i : Steps(to.extent)) {
       const int64_t* index = taps.index.data() + i * taps.count;
       const double* weight = taps.weight.data() + i * taps.count;
       std::fill(sums.begin(), sums.end(), index[0] < 0 ? outside : 0);

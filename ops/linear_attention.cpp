@@ -3,6 +3,7 @@
 
 #include "ops/indices.h"
 #include "ops/numbers.h"
+#include "ops/steps.h"
 
 namespace tessera::ops {
 namespace {
@@ -61,7 +62,7 @@ void linear_reference(const Args& a) {
     for (int64_t h = 0; h < s.kv_heads; ++h) {
       for (int64_t i = 0; i < cells; ++i)
         state[static_cast<size_t>(i)] = past ? past[(b * s.kv_heads + h) * cells + i] : 0;
-      for (int64_t t = 0; t < s.sequence; ++t) {
+      for (const int64_t t : Steps(s.sequence)) {
         const int64_t at = b * s.sequence + t;
         const double* key = k.data() + (at * s.kv_heads + h) * s.depth;
         const double* value = v.data() + (at * s.kv_heads + h) * s.value_depth;

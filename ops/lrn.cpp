@@ -3,6 +3,7 @@
 
 #include "ops/indices.h"
 #include "ops/numbers.h"
+#include "ops/steps.h"
 
 namespace tessera::ops {
 namespace {
@@ -22,7 +23,7 @@ void lrn_reference(const Args& a) {
     const Read<T> x(a.in[0]);
     Write<T> y(a.out[0]);
     for (int64_t o = 0; o < s.outer; ++o)
-      for (int64_t c = 0; c < s.extent; ++c)
+      for (const int64_t c : Steps(s.extent))
         for (int64_t i = 0; i < s.inner; ++i) {
           double sum = 0;
           const int64_t last = std::min(s.extent - 1, c + after);

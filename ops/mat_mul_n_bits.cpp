@@ -1,5 +1,6 @@
 // com.microsoft MatMulNBits: floats times weights of 2, 4 or 8 bits with a scale per block of a row.
 #include "ops/numbers.h"
+#include "ops/steps.h"
 
 namespace tessera::ops {
 namespace {
@@ -51,7 +52,7 @@ void bits_reference(const Args& a) {
   const int64_t zero_row = (p.blocks * p.bits + 7) / 8, rows = a.in[a_in].elements() / p.k;
   Write<float> y(a.out[0]);
   std::vector<double> column(static_cast<size_t>(p.k));
-  for (int64_t c = 0; c < p.n; ++c) {
+  for (const int64_t c : Steps(p.n)) {
     for (int64_t i = 0; i < p.k; ++i) {
       const int64_t block = i / p.block, at = c * p.blocks + block;
       double zero = static_cast<double>(int64_t{1} << (p.bits - 1));

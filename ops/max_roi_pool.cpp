@@ -2,6 +2,7 @@
 #include <algorithm>
 
 #include "ops/numbers.h"
+#include "ops/steps.h"
 
 namespace tessera::ops {
 namespace {
@@ -37,7 +38,7 @@ void roi_reference(const Args& a) {
   visit_real(a.in[0].type.dtype, [&]<class T>() {
     const Read<T> x(a.in[0]);
     Write<T> y(a.out[0]);
-    for (int64_t i = 0; i < a.out[0].elements(); ++i) {
+    for (const int64_t i : Steps(a.out[0].elements())) {
       const int64_t pw = i % y_shape[3], ph = i / y_shape[3] % y_shape[2], c = i / y_shape[3] / y_shape[2] % y_shape[1];
       const int64_t roi = i / y_shape[3] / y_shape[2] / y_shape[1];
       const double picture = rois[roi * 5];

@@ -2,6 +2,7 @@
 #include <algorithm>
 
 #include "ops/move.h"
+#include "ops/steps.h"
 #include "ops/window.h"
 
 namespace tessera::ops {
@@ -36,7 +37,7 @@ void unpool_reference(const Args& a) {
   const int64_t* indices = a.in[1].as<const int64_t>();
   visit_bits(a.in[0].type.dtype, [&]<class T>() {
     std::fill_n(a.out[0].as<T>(), a.out[0].elements(), T{});
-    for (int64_t i = 0; i < a.in[0].elements(); ++i) {
+    for (const int64_t i : Steps(a.in[0].elements())) {
       int64_t rest = checked_index(indices[i], natural.elements()), at = 0;
       bool inside = true;
       for (size_t d = 0; d < natural.size(); ++d) {

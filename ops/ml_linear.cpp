@@ -2,6 +2,7 @@
 #include <algorithm>
 
 #include "ops/ml_scores.h"
+#include "ops/steps.h"
 
 namespace tessera::ops {
 namespace {
@@ -27,7 +28,7 @@ void regressor(const Args& a) {
   const Read<double> x(a.in[0]);
   const ScoreTransform transform = score_transform(a.text("post_transform"));
   const int64_t targets = a.integer("targets");
-  for (int64_t r = 0; r < rows.count; ++r) {
+  for (const int64_t r : Steps(rows.count)) {
     std::vector<double> sums = products(a, x.data() + r * rows.width, rows.width, targets);
     transform_scores(transform, sums);
     for (int64_t t = 0; t < targets; ++t) set_element(a.out[0], r * targets + t, sums[static_cast<size_t>(t)]);
@@ -56,7 +57,7 @@ void classifier(const Args& a) {
   const Rows rows(a.in[0].shape());
   const Read<double> x(a.in[0]);
   const ScoreTransform transform = score_transform(a.text("post_transform"));
-  for (int64_t r = 0; r < rows.count; ++r) {
+  for (const int64_t r : Steps(rows.count)) {
     std::vector<double> scores = products(a, x.data() + r * rows.width, rows.width, c.scored);
     if (c.shown == 2 && c.scored == 1) scores = {-scores[0], scores[0]};
     const auto best = static_cast<size_t>(std::max_element(scores.begin(), scores.end()) - scores.begin());

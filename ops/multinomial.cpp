@@ -2,6 +2,7 @@
 #include <algorithm>
 
 #include "ops/random.h"
+#include "ops/steps.h"
 
 namespace tessera::ops {
 namespace {
@@ -25,7 +26,7 @@ void multinomial_reference(const Args& a) {
     const double largest = *std::max_element(scores, scores + classes);
     double sum = 0;
     for (int64_t c = 0; c < classes; ++c) sums[static_cast<size_t>(c)] = sum += std::exp(scores[c] - largest);
-    for (int64_t d = 0; d < draws; ++d) {
+    for (const int64_t d : Steps(draws)) {
       const auto at = std::upper_bound(sums.begin(), sums.end() - 1, random.uniform() * sum);
       set_element(a.out[0], row * draws + d, static_cast<double>(at - sums.begin()));
     }

@@ -53,6 +53,7 @@ void run_suppression(Frame& f) {
       std::stable_sort(order.begin(), order.end(), [&](int64_t p, int64_t q) { return row[p] > row[q]; });
       std::vector<Box> kept;
       for (const int64_t i : order) {
+        f.check_cancelled();
         if (kept.size() >= most) break;
         const Box box = box_of(boxes, b * bs[1] + i, centred);
         if (std::any_of(kept.begin(), kept.end(), [&](const Box& k) { return overlap(k, box) > most_overlap; }))

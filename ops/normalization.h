@@ -3,6 +3,7 @@
 
 #include "ops/indices.h"
 #include "ops/numbers.h"
+#include "ops/steps.h"
 
 namespace tessera::ops {
 
@@ -69,7 +70,7 @@ inline void normalize_rows(const Args& a, const RowNorm& norm) {
   visit_real(a.in[0].type.dtype, [&]<class T>() {
     const Read<T> x(a.in[0]);
     Write<T> y(a.out[0]);
-    for (int64_t r = 0; r < rows; ++r) {
+    for (const int64_t r : Steps(rows)) {
       Moments m = moments(x.data() + r * row, row);
       if (!norm.centred) {
         m.variance += m.mean * m.mean;
@@ -114,7 +115,7 @@ inline void normalize_groups(const Args& a, int64_t groups, double epsilon, bool
   visit_real(a.in[0].type.dtype, [&]<class T>() {
     const Read<T> x(a.in[0]);
     Write<T> y(a.out[0]);
-    for (int64_t g = 0; g < shape[0] * groups; ++g) {
+    for (const int64_t g : Steps(shape[0] * groups)) {
       const Moments m = moments(x.data() + g * each * plane, each * plane);
       const double inverse = 1 / std::sqrt(m.variance + epsilon);
       for (int64_t c = 0; c < each; ++c) {

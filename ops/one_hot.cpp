@@ -2,6 +2,7 @@
 #include <algorithm>
 
 #include "ops/move.h"
+#include "ops/steps.h"
 
 namespace tessera::ops {
 extern const OpFile one_hot;
@@ -27,7 +28,7 @@ void reference(const Args& args) {
     T* to = out.as<T>();
     std::fill_n(to, out.elements(), off);
     for (int64_t o = 0; o < around.outer; ++o)
-      for (int64_t i = 0; i < around.inner; ++i) {
+      for (const int64_t i : Steps(around.inner)) {
         double index = std::trunc(element_as_double(indices, o * around.inner + i));
         if (index < 0) index += depth;
         if (index >= 0 && index < depth) to[(o * around.extent + static_cast<int64_t>(index)) * around.inner + i] = on;

@@ -2,6 +2,7 @@
 #pragma once
 
 #include "ops/numbers.h"
+#include "ops/steps.h"
 #include "ops/window.h"
 
 namespace tessera::ops {
@@ -25,23 +26,21 @@ inline void infer_pool(Infer& n) {
 template <class Tap>
 int64_t for_taps(const Window& w, int64_t od, int64_t oh, int64_t ow, Tap tap) {
   const auto& [depth, height, width] = w.axis;
-  const auto padded = [](const WindowAxis& a, int64_t i) { return i >= -a.pad_begin && i < a.in + a.pad_end; };
-  int64_t count = 0;
-  for (int64_t kd = 0; kd < depth.kernel; ++kd) {
-    const int64_t d = depth.at(od, kd);
-    if (!padded(depth, d)) continue;
-    for (int64_t kh = 0; kh < height.kernel; ++kh) {
-      const int64_t h = height.at(oh, kh);
-      if (!padded(height, h)) continue;
-      const bool row = d >= 0 && d < depth.in && h >= 0 && h < height.in;
-      for (int64_t kw = 0; kw < width.kernel; ++kw) {
-        const int64_t i = width.at(ow, kw);
-        if (!padded(width, i)) continue;
-        ++count;
-        if (row && i >= 0 && i < width.in) tap((d * height.in + h) * width.in + i);
-      }
+  int64_t count = 1;
+  const auto inside = [&](const WindowAxis& a, int64_t o) {
+    const int64_t start = a.at(o, 0), room = std::max<int64_t>(0, a.in + a.pad_end - start);
+    const int64_t padded = std::min(a.kernel, ceil_div(room, a.dilation));
+    count *= padded;
+    Rows taps = a.within(start, a.dilation, a.kernel);
+    taps.end = std::min(taps.end, padded);
+    return taps;
+  };
+  const Rows planes = inside(depth, od), rows = inside(height, oh), columns = inside(width, ow);
+  for (int64_t kd = planes.begin; kd < planes.end; ++kd)
+    for (int64_t kh = rows.begin; kh < rows.end; ++kh) {
+      const int64_t row = (depth.at(od, kd) * height.in + height.at(oh, kh)) * width.in;
+      for (int64_t kw = columns.begin; kw < columns.end; ++kw) tap(row + width.at(ow, kw));
     }
-  }
   return count;
 }
 
@@ -50,7 +49,7 @@ template <class Body>
 void for_windows(const Window& w, Body body) {
   int64_t at = 0;
   for (int64_t od = 0; od < w.axis[0].out; ++od)
-    for (int64_t oh = 0; oh < w.axis[1].out; ++oh)
+    for (const int64_t oh : Steps(w.axis[1].out))
       for (int64_t ow = 0; ow < w.axis[2].out; ++ow) body(at++, od, oh, ow);
 }
 
@@ -70,7 +69,7 @@ void global_pool(const Args& a, Reduce reduce) {
   visit_real(a.in[0].type.dtype, [&]<class T>() {
     const Read<T> x(a.in[0]);
     Write<T> y(a.out[0]);
-    for (int64_t i = 0; i < planes; ++i) y[i] = static_cast<T>(reduce(x.data() + i * size, size));
+    for (const int64_t i : Steps(planes)) y[i] = static_cast<T>(reduce(x.data() + i * size, size));
   });
 }
 

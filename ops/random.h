@@ -5,6 +5,7 @@
 #include <bit>
 
 #include "ops/numbers.h"
+#include "ops/steps.h"
 
 namespace tessera::ops {
 
@@ -59,14 +60,14 @@ inline void fill_normal(const Args& a) {
   Random random(a);
   const double mean = static_cast<double>(a.real("mean")), scale = static_cast<double>(a.real("scale"));
   Write<double> y(a.out[0]);
-  for (int64_t i = 0; i < a.out[0].elements(); ++i) y[i] = mean + scale * random.normal();
+  for (const int64_t i : Steps(a.out[0].elements())) y[i] = mean + scale * random.normal();
 }
 
 inline void fill_uniform(const Args& a) {
   Random random(a);
   const double low = static_cast<double>(a.real("low")), high = static_cast<double>(a.real("high"));
   Write<double> y(a.out[0]);
-  for (int64_t i = 0; i < a.out[0].elements(); ++i) y[i] = low + (high - low) * random.uniform();
+  for (const int64_t i : Steps(a.out[0].elements())) y[i] = low + (high - low) * random.uniform();
 }
 
 inline constexpr AttrDef normal_attrs[] = {{"mean", 0}, {"scale", 1}, {"dtype"}, {"seed"}, {"shape"}};

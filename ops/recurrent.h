@@ -4,6 +4,7 @@
 #include <algorithm>
 
 #include "ops/numbers.h"
+#include "ops/steps.h"
 
 namespace tessera::ops {
 
@@ -174,7 +175,7 @@ class Recurrence {
         }
         const int64_t length = length_of(b);
         const bool backwards = shape_.reverse || d == 1;
-        for (int64_t s = 0; s < length; ++s) {
+        for (const int64_t s : Steps(length)) {
           const int64_t t = backwards ? length - 1 - s : s;
           project(d, t, b, pre);
           step(state, pre);

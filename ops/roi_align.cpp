@@ -2,6 +2,7 @@
 #include <algorithm>
 
 #include "ops/numbers.h"
+#include "ops/steps.h"
 
 namespace tessera::ops {
 namespace {
@@ -68,7 +69,7 @@ void pool_regions(const Args& a, bool half_pixel) {
       if (rows > most_samples || columns > most_samples / std::max<int64_t>(rows, 1))
         fail(Error::Kind::shape, "region ", roi, " needs ", rows, " x ", columns, " samples in each bin");
       for (int64_t ph = 0; ph < ys[2]; ++ph)
-        for (int64_t pw = 0; pw < ys[3]; ++pw) {
+        for (const int64_t pw : Steps(ys[3])) {
           samples.clear();
           for (int64_t i = 0; i < rows; ++i)
             for (int64_t j = 0; j < columns; ++j) {

@@ -6,6 +6,7 @@
 
 #include "ops/indices.h"
 #include "ops/numbers.h"
+#include "ops/steps.h"
 
 namespace tessera::ops {
 
@@ -43,7 +44,7 @@ void for_softmax_vectors(const Args& a, bool flat, Vector vector) {
     const Read<T> x(a.in[0]);
     Write<T> y(a.out[0]);
     for (int64_t o = 0; o < s.outer; ++o)
-      for (int64_t i = 0; i < s.inner; ++i) {
+      for (const int64_t i : Steps(s.inner)) {
         const int64_t at = o * s.extent * s.inner + i;
         vector(x.data() + at, y.data() + at, s.extent, s.inner);
       }

@@ -1,5 +1,6 @@
 // STFT: Fourier transforms of windowed, overlapping frames of a signal.
 #include "ops/fourier.h"
+#include "ops/steps.h"
 
 namespace tessera::ops {
 namespace {
@@ -37,7 +38,7 @@ void stft_reference(const Args& a) {
   std::vector<Complex> in(static_cast<size_t>(f.length)), out(in.size());
   Write<double> y(a.out[0]);
   for (int64_t b = 0; b < shape[0]; ++b)
-    for (int64_t frame = 0; frame < f.count; ++frame) {
+    for (const int64_t frame : Steps(f.count)) {
       for (int64_t i = 0; i < f.length; ++i) {
         const int64_t at = (b * shape[1] + frame * f.step + i) * parts;
         const double weight = window ? window[i] : 1;

@@ -2,6 +2,7 @@
 // and y written by strides. What exporters spell out in a dozen nodes becomes this one, and the
 // transpositions around them become strides.
 #include "ops/strided_attention.h"
+#include "ops/steps.h"
 
 #include <algorithm>
 #include <cmath>
@@ -57,7 +58,7 @@ void attention_reference(const Args& args) {
   std::vector<double> row(static_cast<size_t>(a.keys));
   for (int64_t b = 0; b < a.batch; ++b)
     for (int64_t h = 0; h < a.heads; ++h)
-      for (int64_t i = 0; i < a.queries; ++i) {
+      for (const int64_t i : Steps(a.queries)) {
         double largest = -INFINITY, total = 0;
         for (int64_t j = 0; j < a.keys; ++j) {
           double score = 0;

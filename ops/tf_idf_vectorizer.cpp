@@ -2,6 +2,7 @@
 #include <algorithm>
 #include <map>
 
+#include "ops/steps.h"
 #include "runtime/graph/op.h"
 
 namespace tessera::ops {
@@ -74,7 +75,7 @@ void vectorize(const Args& args, const Pool<T>& pool, const Item& item) {
   const auto weights = args.reals("weights");
   const Text mode = args.text("mode");
   std::vector<int64_t> counts(indexes.size());
-  for (int64_t r = 0; r < rows; ++r) {
+  for (const int64_t r : Steps(rows)) {
     std::vector<T> row;
     for (int64_t c = 0; c < columns; ++c) row.push_back(item(r * columns + c));
     std::fill(counts.begin(), counts.end(), 0);

@@ -3,6 +3,7 @@
 #include <numeric>
 
 #include "ops/move.h"
+#include "ops/steps.h"
 
 namespace tessera::ops {
 extern const OpFile top_k;
@@ -42,7 +43,7 @@ void pick(const Args& args, bool largest) {
   if (around.outer * around.inner == 0) return;  // and the axis as long as it likes
   std::vector<int64_t> order(static_cast<size_t>(around.extent));
   for (int64_t o = 0; o < around.outer; ++o)
-    for (int64_t i = 0; i < around.inner; ++i) {
+    for (const int64_t i : Steps(around.inner)) {
       const T* from = in.as<T>() + o * around.extent * around.inner + i;
       // Of equal elements the first comes first.
       const auto before = [&](int64_t a, int64_t b) {

@@ -4,6 +4,7 @@
 #include <map>
 
 #include "ops/ml_scores.h"
+#include "ops/steps.h"
 
 namespace tessera::ops {
 namespace {
@@ -283,7 +284,7 @@ std::shared_ptr<const Forest> forest_of(const Args& a) {
 void store_scores(const Args& a, const Forest& f, ScoreTransform transform) {
   const Rows rows(a.in[0].shape());
   const Read<double> x(a.in[0]);
-  for (int64_t r = 0; r < rows.count; ++r) {
+  for (const int64_t r : Steps(rows.count)) {
     std::vector<double> scores = f.scores(x.data() + r * rows.width);
     transform_scores(transform, scores);
     for (size_t t = 0; t < scores.size(); ++t)
@@ -347,7 +348,7 @@ void classifier_reference(const Args& a) {
   const bool positive = std::all_of(weights.begin(), weights.end(), [](double w) { return w >= 0; });
   const Rows rows(a.in[0].shape());
   const Read<double> x(a.in[0]);
-  for (int64_t r = 0; r < rows.count; ++r) {
+  for (const int64_t r : Steps(rows.count)) {
     std::vector<double> scores = f.scores(x.data() + r * rows.width);
     size_t best;
     if (binary) {

@@ -2,6 +2,7 @@
 #include <algorithm>
 
 #include "ops/move.h"
+#include "ops/steps.h"
 
 namespace tessera::ops {
 extern const OpFile trilu;
@@ -22,7 +23,7 @@ void reference(const Args& args) {
   // Beyond the matrix all diagonals are alike.
   const int64_t k = args.has_in(1) ? std::clamp(*args.in[1].as<int64_t>(), -height, width) : 0;
   visit_bits(in.type.dtype, [&]<class T>() {
-    for (int64_t row = 0; row < rows; ++row) {
+    for (const int64_t row : Steps(rows)) {
       // The first column on or above the diagonal, and the first one above it.
       const int64_t diagonal = row % height + k;
       const int64_t from = std::clamp<int64_t>(upper ? diagonal : 0, 0, width);
