@@ -17,6 +17,7 @@ constexpr Pass list[] = {
     {"mark_quantized", false, mark_quantized},
     {"fold_batch_norm", false, fold_batch_norm},
     {"merge_convs", false, merge_convs},
+    {"mark_first", false, mark_first},
     {"widen_groups", false, widen_groups},
     {"find_activations", true, find_activations},
     {"remove_no_ops", true, remove_no_ops},

@@ -61,8 +61,8 @@ Tensor as_doubles(const Tensor& tensor) {
 // shape that the row sees), 1 for a tensor of the output's shape, 2 for a single number.
 class Setup {
  public:
-  /// Rounded: to numbers that bfloat16 holds, whose products are exact.
-  explicit Setup(const Case& c, bool rounded = false) {
+  /// Rounded: to numbers that bfloat16 holds, whose products are exact. Weights lie between `low` and 0.2.
+  explicit Setup(const Case& c, bool rounded = false, double low = -0.2) {
     node_.op = find_op("", c.op, 18);
     node_.opset = 18;
     node_.name = "conv";
@@ -72,7 +72,7 @@ class Setup {
     const bool transposed = node_.op->name == "ConvTranspose";
     const int64_t outputs = transposed ? c.w[1] * c.group : c.w[0];
     add(random_tensor(DType::float32, c.x, 1), false);
-    add(random_tensor(DType::float32, c.w, 2, -0.2, 0.2), true);
+    add(random_tensor(DType::float32, c.w, 2, low, 0.2), true);
     for (Tensor& tensor : tensors_)
       for (int64_t i = 0; rounded && i < tensor.type.shape.elements(); ++i)
         tensor.as<float>()[i] = bfloat16(tensor.as<float>()[i]);
@@ -220,13 +220,43 @@ int check(const Case& c, Precision precision) {
   return count;
 }
 
+// Nothing that an exact session runs transforms its input.
+void check_exact(const Case& c) {
+  std::vector<Offer> offers;
+  cpu::make_backend(Precision::exact)->offers(Setup(c).problem(), offers);
+  EXPECT_EQ(offers.front().name.find("winograd"), Text::npos) << c.x << " by " << c.w;
+}
+
 int check(const Case& c) {
-  int count = check(c, Precision::fp32);
+  check_exact(c);
+  int count = check(c, Precision::fp32) + check(c, Precision::exact);
   if (cpu::level() < cpu::Level::avx512bf16) return count;
   const int pairs = check(c, Precision::bf16);
   EXPECT_EQ(check(c, Precision::bf16x3), pairs);
   EXPECT_GE(pairs, c.group == 1 && c.x[1] >= 16 && c.x.rank() == 4 ? 1 : 0);
   return count + pairs;
+}
+
+// Of positive weights, whose sums grow long.
+double error_of(const Case& c, Precision precision, Text kernel) {
+  const auto cpu = cpu::make_backend(precision);
+  const Setup setup(c, false, 0.0);
+  std::vector<Offer> offers;
+  cpu->offers(setup.problem(), offers);
+  for (const Offer& offer : offers)
+    if (offer.name == kernel) return error(row_major(setup.with(*cpu, offer, 1)), setup.expected(*cpu));
+  ADD_FAILURE() << "no kernel " << kernel;
+  return 0;
+}
+
+TEST(CpuConv, ExactSumsAreShort) {
+  const Case cases[] = {{.x = {1, 256, 12, 20}, .w = {32, 256, 3, 3}},
+                        {.x = {1, 1000, 9, 11}, .w = {24, 1000, 1, 1}, .pads = {0, 0, 0, 0}}};
+  for (const Case& c : cases) {
+    const double exact = error_of(c, Precision::exact, "conv exact");
+    EXPECT_LT(exact, 3e-7);
+    EXPECT_LT(2 * exact, error_of(c, Precision::fp32, "conv blocked"));
+  }
 }
 
 TEST(CpuConv, ThreeByThree) {

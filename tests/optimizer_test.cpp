@@ -242,6 +242,28 @@ TEST(Optimizer, PadsMoveIntoTheConvolution) {
   EXPECT_EQ(expect_same(b.graph, {random_tensor({1, 3, 8, 8}, 3)}, 5e-6), 1u);
 }
 
+// Winograd's tiles are smaller in the first convolution of many channels on every way from the input.
+TEST(Optimizer, FirstConvolutionsTakeSmallTiles) {
+  GraphBuilder b;
+  const ValueId x = b.input("x", {DType::float32, {1, 3, 48, 48}});
+  const ValueId few = b.node("Relu", {conv(b, x, 3, 16, 1)});
+  const ValueId first = b.node("Relu", {conv(b, few, 16, 16, 3)});
+  const ValueId beside = b.node("Tanh", {conv(b, few, 16, 16, 5)});
+  const ValueId second = b.node("Relu", {conv(b, b.node("Mul", {first, beside}), 16, 16, 7)});
+  b.output(conv(b, b.node("Sub", {few, second}), 16, 16, 9));
+  optimizer::prepare(b.graph);
+  const auto engine = cpu_engine(true);
+  const Executor executor(b.graph, *engine);
+  bool whole = false;
+  const Type type{DType::float32, {1, 3, 48, 48}};
+  std::vector<std::string> kernels;
+  for (const Step& step : executor.first_plan(List<Type>(&type, 1), &whole)->steps())
+    if (step.node->op->name == "Conv") kernels.emplace_back(step.offer.name);
+  ASSERT_EQ(kernels.size(), 5u);
+  for (size_t i = 1; i < 5; ++i)
+    EXPECT_EQ(kernels[i].rfind(i < 3 ? "conv winograd 4" : "conv winograd 6", 0), 0u) << kernels[i];
+}
+
 TEST(Optimizer, ConstantsFoldAndDeadNodesGo) {
   GraphBuilder b;
   const ValueId x = b.input("x", {DType::float32, {2, 6}});

@@ -172,7 +172,7 @@ int run(int count, char** words) {
   CLI::App app("Times tessera and ONNX Runtime side by side.", "peers");
   app.add_option("MODEL", options.models, "Models; the shared upscalers if none is given");
   app.add_option("--ort", options.library, "libonnxruntime.so.1 (else TESSERA_ORT)");
-  app.add_option("--precision", options.precision, "Of tessera: fp32 (default), bf16x3, bf16");
+  app.add_option("--precision", options.precision, "Of tessera: fp32 (default), exact, bf16x3, bf16");
   app.add_option("--threads", options.threads, "Numbers of threads (1 2)")->delimiter(',')->allow_extra_args(false);
   app.add_option("--runs", options.runs, "Runs of each (7)")->check(CLI::PositiveNumber);
   app.add_option("--seconds", options.seconds, "Time for one model after which three runs are enough (20)");

@@ -181,7 +181,7 @@ class Cpu final : public HostBackend {
 }  // namespace
 
 bool gains_from(Precision precision) {
-  return precision == Precision::fp32 || level() >= (precision == Precision::bf16 ? Level::avx512bf16 : Level::amx);
+  return precision <= Precision::exact || level() >= (precision == Precision::bf16 ? Level::avx512bf16 : Level::amx);
 }
 
 std::unique_ptr<HostBackend> make_backend(Precision precision) {

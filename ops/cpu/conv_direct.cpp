@@ -19,6 +19,9 @@ constexpr int64_t near_bytes = 4 << 20;
 constexpr int64_t pixels_ahead = 16;
 // No strip narrower than this is worth its halo.
 constexpr int64_t narrow = 28;
+// Taps and blocks of input channels of a short sum, multiplied: a row of a 3x3 kernel over one block. Longer sums
+// lose digits, shorter ones time.
+constexpr int short_sum = 3;
 
 }  // namespace
 
@@ -164,8 +167,9 @@ namespace {
 /// One run of a direct convolution: what all bands share.
 class Direct {
  public:
-  Direct(const Args& args, const DirectShape& shape, float* operands)
+  Direct(const Args& args, const DirectShape& shape, bool short_sums, float* operands)
       : s_(shape),
+        short_sums_(short_sums),
         conv_(conv_simd(level())),
         bf16_(has_cells(shape.form) ? bf16_simd(level()) : nullptr),
         map_(map_simd(level())),
@@ -180,7 +184,7 @@ class Direct {
     epilogue_.start(args, s_.out, s_.geometry.out_channels, s_.form != ConvForm::few && !ragged, operands);
     store_ = {&epilogue_, args.out[0], s_.geometry.out_channels, p.group_out};
     const bool tiles = s_.form != ConvForm::depthwise && s_.form != ConvForm::few;
-    ends_ = tiles && epilogue_.ends(end_);
+    ends_ = tiles && !short_sums && epilogue_.ends(end_);
     streams_ = s_.form == ConvForm::blocked && !s_.copies && p.taps == 1 &&
                args.in[0].type.bytes() + args.out[0].type.bytes() > near_bytes;
   }
@@ -208,6 +212,7 @@ class Direct {
   void run_unit(const Band& band, int64_t group, int64_t unit) const;
   int collect(const Band& band, int64_t y, int64_t first, const float* input, const float* weights,
               int64_t tap_floats) const;
+  void run_short_sums(ConvTile tile, ConvTap* taps, int64_t count, int64_t first_block, int blocks) const;
   void run_class(ConvTile& tile, int64_t count, int64_t first_block, int blocks) const;
   int widest(int blocks) const { return bf16_ ? bf16_->pixels[blocks] : conv_.pixels[blocks]; }
   void shuffle_row(const Band& band, int64_t y) const;
@@ -215,6 +220,7 @@ class Direct {
   int64_t output_block() const;
 
   const DirectShape& s_;
+  const bool short_sums_;
   const ConvSimd& conv_;
   const Bf16Simd* bf16_;  // of forms with cells
   const MapSimd& map_;
@@ -360,6 +366,30 @@ int Direct::collect(const Band& band, int64_t y, int64_t first, const float* inp
   return count;
 }
 
+// A run of output pixels by short sums, each over some input blocks of some taps. Moves the taps along.
+void Direct::run_short_sums(ConvTile tile, ConvTap* taps, int64_t count, int64_t first_block, int blocks) const {
+  const int all_blocks = tile.blocks, all_taps = tile.tap_count, last = tile.last;
+  const int some_taps = std::clamp(all_taps, 1, short_sum), some_blocks = std::max(1, short_sum / some_taps);
+  float* out = tile.out;
+  for (int block = 0; block < all_blocks; block += some_blocks) {
+    tile.blocks = std::min(some_blocks, all_blocks - block);
+    tile.last = block + tile.blocks < all_blocks ? 16 : last;
+    for (int tap = 0; tap == 0 || tap < all_taps; tap += some_taps) {
+      tile.taps = taps + tap;
+      tile.tap_count = std::min(some_taps, all_taps - tap);
+      tile.out = out;
+      run_class(tile, count, first_block, blocks);
+      tile.bias = nullptr;
+      tile.end.add = out;  // the sum so far
+      tile.end.add_block = tile.out_block;
+    }
+    for (int i = 0; i < all_taps; ++i) {
+      taps[i].in += some_blocks * tile.block_stride;
+      taps[i].weights += int64_t{some_blocks} * 16 * 16 * blocks;
+    }
+  }
+}
+
 // A run of output pixels in tiles of nearly equal width.
 void Direct::run_class(ConvTile& tile, int64_t count, int64_t first_block, int blocks) const {
   const auto& kernels = s_.form == ConvForm::planar ? conv_.planar[blocks] : conv_.blocked[blocks];
@@ -371,7 +401,10 @@ void Direct::run_class(ConvTile& tile, int64_t count, int64_t first_block, int b
     tile.at = begin * s_.pixel;
     tile.out = out + begin * tile.out_pixel;
     if (tile.fetch_jump) tile.fetch = tile.taps->in + tile.at + pixels_ahead * 16;
-    if (end_.add) tile.end.add = end_.add + (tile.out - y_) + add_more;
+    if (end_.add)
+      tile.end.add = end_.add + (tile.out - y_) + add_more;
+    else if (tile.end.add)
+      tile.end.add = tile.out;
     if (bf16_)
       bf16_->tile(tile, blocks, static_cast<int>(end - begin));
     else
@@ -456,6 +489,8 @@ void Direct::run_unit(const Band& band, int64_t group, int64_t unit) const {
         conv_.depthwise(tile, count);
       else if (s_.form == ConvForm::few)
         conv_.few(tile, count, static_cast<int>(p.group_out));
+      else if (short_sums_)
+        run_short_sums(tile, band.taps, count, block, blocks);
       else
         run_class(tile, count, block, blocks);
     };
@@ -510,10 +545,10 @@ int64_t direct_scratch(const Problem& problem, int threads, ConvForm form, Layou
          threads * shape.worker_bytes();
 }
 
-void run_direct(const Args& args, Threads& threads, ConvForm form, Layout out) {
+void run_direct(const Args& args, Threads& threads, ConvForm form, Layout out, bool short_sums) {
   const DirectShape shape(args.node(), args.in[0].shape(), args.in[1].shape(), form, out, args.rows);
   if (args.out[0].elements() == 0) return;
-  const Direct direct(args, shape, reinterpret_cast<float*>(args.scratch));
+  const Direct direct(args, shape, short_sums, reinterpret_cast<float*>(args.scratch));
   std::byte* workers =
       args.scratch + round_up(Epilogue::scratch_floats(args.node(), shape.geometry.out_channels) * 4, 64);
   const int64_t bytes = shape.worker_bytes();

@@ -50,7 +50,9 @@ struct DirectShape {
 };
 
 int64_t direct_scratch(const Problem& problem, int threads, ConvForm form, Layout out);
-void run_direct(const Args& args, Threads& threads, ConvForm form, Layout out);
+/// With `short_sums`, which only the blocked form has, a long sum is made of parts that are added at last: the
+/// rounding of a sum grows with its length.
+void run_direct(const Args& args, Threads& threads, ConvForm form, Layout out, bool short_sums = false);
 
 /// Turns a blocked result into row-major output rows and applies what is left of the epilogue; or into
 /// blocked rows by way of a DepthToSpace, for which pack_conv has ordered the channels (see output_order).

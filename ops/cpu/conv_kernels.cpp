@@ -43,7 +43,7 @@ const ConvGeometry& geometry_of(const Problem& problem) {
   return last.geometry;
 }
 
-// Fewer input channels than this are read faster from planes than from blocks with idle lanes.
+// So few input channels are read faster from planes than from blocks with idle lanes; from so many on, transforms pay.
 constexpr int64_t few_inputs = 8;
 
 bool is_depthwise(const ConvGeometry& g) {
@@ -51,10 +51,10 @@ bool is_depthwise(const ConvGeometry& g) {
 }
 
 // By shape alone, so that the arithmetic of a layer is the same wherever and however often it runs.
-// Transforms pay from eight inputs on (few outputs may have a better kernel, of higher rank); weights beyond
-// the second-level cache, which are read once per group of tiles, want many tiles.
+// Few outputs may have a better kernel, of higher rank; weights beyond the second-level cache, which are read once per
+// group of tiles, want many tiles.
 bool prefers_winograd(const ConvGeometry& g) {
-  if (!winograd_fits(g) || g.in_channels < 8) return false;
+  if (!winograd_fits(g) || g.in_channels < few_inputs) return false;
   const int64_t tiles = ((g.window.axis[1].out + 3) / 4) * ((g.window.axis[2].out + 3) / 4);
   const int64_t weight_bytes = 36 * 4 * g.in_channels * g.out_channels;
   return tiles >= (weight_bytes > (int64_t{1} << 20) ? 64 : 4);
@@ -121,10 +121,20 @@ bool accepts_epilogue(const Problem& problem) {
          !(form == ConvForm::planar && is_depthwise(g));
 }
 
-// Outputs of a tile. Larger tiles need a fifth fewer multiplications and are as exact in the end, but
-// their transformed weights are nearly twice as large: beyond the second-level cache they want many tiles,
-// and a small picture wastes too much of them.
-int winograd_step(const ConvGeometry& g) {
+// Wherever sums are long or others would transform, but not before sums along the lanes, which are sixteen short ones.
+template <Layout out>
+bool accepts_exact(const Problem& problem) {
+  if (!accepts_direct<ConvForm::blocked, out>(problem) || geometry_of(problem).in_channels < few_inputs) return false;
+  return !accepts_direct<ConvForm::few, Layout::row_major>(problem) ||
+         !(problem.node.epilogue.empty() || accepts_epilogue<ConvForm::few, Layout::row_major>(problem));
+}
+
+// Outputs of a tile. Larger tiles need a fifth fewer multiplications, but their rounding is four times as large, which
+// the first layers do not bear (optimizer/mark_first.cpp), and their transformed weights are nearly twice as large:
+// beyond the second-level cache they want many tiles, and a small picture wastes too much of them.
+int winograd_step(const Problem& problem) {
+  if (AttrReader(problem.node).has("first")) return 4;
+  const ConvGeometry& g = geometry_of(problem);
   constexpr int64_t near_bytes = 2 << 20, most_bytes = 8 << 20;
   const int64_t weight_bytes = 64 * 4 * g.in_channels * g.out_channels;
   const int64_t extent = std::min(g.window.axis[1].out, g.window.axis[2].out);
@@ -149,7 +159,7 @@ template <int step, bool taps>
 bool accepts_winograd(const Problem& problem) {
   if (!may_transform(problem)) return false;
   const ConvGeometry& g = geometry_of(problem);
-  return prefers_winograd(g) && winograd_step(g) == step && transforms_often(g, step) == taps;
+  return prefers_winograd(g) && winograd_step(problem) == step && transforms_often(g, step) == taps;
 }
 
 bool accepts_small_winograd(const Problem& problem) {
@@ -166,9 +176,9 @@ int64_t scratch(const Problem& problem, int threads) {
   return direct_scratch(problem, threads, form, out);
 }
 
-template <ConvForm form, Layout out>
+template <ConvForm form, Layout out, bool short_sums = false>
 void run(const Args& args, Threads& threads) noexcept {
-  run_direct(args, threads, form, out);
+  run_direct(args, threads, form, out, short_sums);
 }
 
 // Of one picture whose height stays as it is.
@@ -225,6 +235,16 @@ template <Layout out>
 constexpr CpuKernel first(Text op, Text name, int rank) {
   CpuKernel kernel = direct<ConvForm::planar, out>(op, name, rank);
   kernel.accepts = accepts_first<out>;
+  return kernel;
+}
+
+// Before all that is faster.
+template <Layout out>
+constexpr CpuKernel exact(Text op, Text name) {
+  CpuKernel kernel = direct<ConvForm::blocked, out>(op, name, 7);
+  kernel.precision = Precision::exact;
+  kernel.accepts = accepts_exact<out>;
+  kernel.run = run<ConvForm::blocked, out, true>;
   return kernel;
 }
 
@@ -293,6 +313,8 @@ const CpuKernel rows[] = {
     by_cells<ConvForm::pairs, planes>("Conv", "conv bf16 to planes"),
     by_cells<ConvForm::split, blocks>("Conv", "conv bf16x3"),
     by_cells<ConvForm::split, planes>("Conv", "conv bf16x3 to planes"),
+    exact<blocks>("Conv", "conv exact"),
+    exact<planes>("Conv", "conv exact to planes"),
     direct<ConvForm::blocked, blocks>("Conv", "conv blocked", 4),
     direct<ConvForm::blocked, planes>("Conv", "conv blocked to planes", 4),
     first<blocks>("Conv", "conv first", 4),
@@ -305,6 +327,8 @@ const CpuKernel rows[] = {
     by_cells<ConvForm::pairs, planes>("ConvTranspose", "transposed conv bf16 to planes"),
     by_cells<ConvForm::split, blocks>("ConvTranspose", "transposed conv bf16x3"),
     by_cells<ConvForm::split, planes>("ConvTranspose", "transposed conv bf16x3 to planes"),
+    exact<blocks>("ConvTranspose", "transposed conv exact"),
+    exact<planes>("ConvTranspose", "transposed conv exact to planes"),
     direct<ConvForm::blocked, blocks>("ConvTranspose", "transposed conv blocked", 4),
     direct<ConvForm::blocked, planes>("ConvTranspose", "transposed conv blocked to planes", 4),
     first<blocks>("ConvTranspose", "transposed conv first", 4),

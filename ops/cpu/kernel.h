@@ -41,7 +41,7 @@ struct KernelFile {
   List<CpuKernel> rows;
 };
 
-/// Whether this machine computes anything faster in that precision than in float32.
+/// Whether this machine has kernels of that precision that are worth asking for.
 bool gains_from(Precision precision);
 
 /// The CPU as a backend. Offers every kernel whose level this machine has, then the reference.

@@ -8,10 +8,11 @@
 
 namespace tessera {
 
-/// What the products of float32 operators may be computed in. bf16: rounded to bfloat16 and summed in float32;
-/// bf16x3: by three such products of each number's halves, which is nearly float32. Where that is not faster
-/// than float32 on this machine, float32 it is.
-enum class Precision : uint8_t { fp32, bf16x3, bf16 };
+/// What the products of float32 operators may be computed in. exact: float32, every product as the operator defines
+/// it, in short sums that are then added. bf16: rounded to bfloat16 and summed in float32; bf16x3: by three such
+/// products of each number's halves, which is nearly float32. Where these two are not faster than float32 on this
+/// machine, float32 it is.
+enum class Precision : uint8_t { fp32, exact, bf16x3, bf16 };
 
 /// A node with its concrete types: what a backend decides on.
 struct Problem {

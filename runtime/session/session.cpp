@@ -79,9 +79,10 @@ Kind kind_of(const Type&, const Port& port) { return port.kind; }
 // Quantized operators compute with integers, whatever the precision.
 Precision precision_of(const std::string& name) {
   if (name == "fp32" || name == "int8") return Precision::fp32;
+  if (name == "exact") return Precision::exact;
   if (name == "bf16x3") return Precision::bf16x3;
   if (name == "bf16") return Precision::bf16;
-  fail(Error::Kind::usage, "precision \"", name, "\" is not known: use fp32, bf16x3, bf16 or int8");
+  fail(Error::Kind::usage, "precision \"", name, "\" is not known: use fp32, exact, bf16x3, bf16 or int8");
 }
 
 bool is_quantized(const Graph& graph) {
