@@ -170,14 +170,14 @@ def pairs_of(photo, scale, reductions):
         yield numpy.asarray(high), numpy.asarray(low)
 
 
-def degrade(low, rng):
-    """Three of five pictures stay as they are; the others are JPEGs, noisy, or both."""
-    kind = rng.random()
-    if kind >= 0.9:
-        noise = rng.standard_normal(low.shape) * rng.uniform(1, 8)
+def degrade(low, rng, clean):
+    """A share of the pictures stays as it is; the others are JPEGs, more of them of low quality, noisy, or both."""
+    kind = (rng.random() - clean) / (1 - clean)
+    if kind >= 0.8:
+        noise = rng.standard_normal(low.shape) * rng.uniform(3, 8)
         low = (low + noise).round().clip(0, 255).astype(numpy.uint8)
-    if 0.6 <= kind < 0.95:
-        low = jpeg(low, int(rng.integers(20, 96)), "4:2:0" if rng.random() < 0.7 else "4:4:4")
+    if 0 <= kind < 0.9:
+        low = jpeg(low, int(20 + 76 * rng.random() ** 2), "4:2:0" if rng.random() < 0.7 else "4:4:4")
     return low
 
 
@@ -199,12 +199,12 @@ def window(pair, rng, size, scale):
     return [numpy.ascontiguousarray(part[:, ::-1] if mirror else part) for part in parts]
 
 
-def batch_of(pairs, rng, count, patch, scale):
+def batch_of(pairs, rng, count, patch, scale, clean):
     """`count` aligned patches. JPEG's blocks begin anywhere: more is degraded than is kept."""
     lows, highs = [], []
     for index in rng.integers(len(pairs), size=count):
         high, low = window(pairs[index], rng, patch + 16, scale)
-        low = degrade(low, rng)
+        low = degrade(low, rng, clean)
         y, x = (int(v) for v in rng.integers(0, 17, size=2))
         lows.append(low[y:y + patch, x:x + patch])
         highs.append(high[y * scale:(y + patch) * scale, x * scale:(x + patch) * scale])
@@ -215,11 +215,11 @@ def to_tensor(pictures):
     return torch.tensor(pictures).permute(0, 3, 1, 2).float() / 255
 
 
-def loss_of(out, high, power):
+def loss_of(out, high):
     """Errors of RGB and of luma count alike."""
     error = out - high
     weights = torch.tensor(LUMA, dtype=error.dtype, device=error.device).view(1, 3, 1, 1)
-    return error.abs().pow(power).mean() + (error * weights).sum(1).abs().pow(power).mean()
+    return error.abs().mean() + (error * weights).sum(1).abs().mean()
 
 
 def psnr_y(a, b, shave):
@@ -283,17 +283,19 @@ def write_card(path, options, parameters, set5, photos, seconds, log):
         "", "| training | |", "|---|---|",
         f"| data | {log['photos']} photos, each at {len(options.reductions)} sizes; bicubic reduction; of two places "
         "drawn the one with more detail |",
-        "| degradation | none for three of five; JPEG of quality 20 to 95, 4:2:0 or 4:4:4; noise of sigma 1 to 8 of 255; both |",
+        f"| degradation | {100 * options.clean:.0f} % none; JPEG of quality 20 to 95, 4:2:0 or 4:4:4; noise of sigma 3 "
+        "to 8 of 255; both |",
         f"| steps, batch, patch | {options.steps}, {options.batch}, {options.patch} px (low side) |",
-        *([f"| begins with | {options.start}, the version before |"] if options.start else []),
-        f"| loss | RGB and luma; absolute errors, from step {squares_from(options)} their squares |",
-        f"| optimizer | Adam, {options.rate}, from step {decay_from(options)} falling to 0 by a cosine; "
+        *([f"| begins with | the mean of {', '.join(options.start)} |"] if options.start else []),
+        "| loss | L1 of RGB and of luma |",
+        f"| optimizer | Adam, {options.rate}, from step {options.decay_from} falling to 0 by a cosine; "
         f"weight average {options.average} |",
         f"| seed, PyTorch, device | {options.seed}, {torch.__version__}, {log['device']} |",
         f"| time | {seconds / 60:.0f} min |", "",
         "Command: `tools/train/train.py --photos PHOTOS --set5 SET5 --judge KODAK "
-        + (f"--start {options.start} " if options.start else "")
-        + f"--out {options.out} --steps {options.steps} --seed {options.seed} --threads {options.threads}`", "",
+        + (f"--start {' '.join(options.start)} " if options.start else "")
+        + f"--out {options.out} --steps {options.steps} --decay-from {options.decay_from} --rate {options.rate} "
+        f"--clean {options.clean} --seed {options.seed} --threads {options.threads}`", "",
         "The last two columns: dB above bicubic, every fourth photo.", "",
         "| step | loss | Set5 dB | JPEG 75 | JPEG 30 |", "|---|---|---|---|---|",
     ]
@@ -308,11 +310,14 @@ def parse():
     parser.add_argument("--set5", required=True, help="folder of *_HR.png and *_LR.png to judge by")
     parser.add_argument("--judge", required=True, help="folder of PNG photos to judge JPEGs by")
     parser.add_argument("--out", default="models/photo-x2", help="path without extension")
-    parser.add_argument("--start", help="an earlier network of the same size to begin with")
+    parser.add_argument("--start", nargs="+", default=[],
+                        help="earlier networks of the same size: the mean of them is the beginning")
+    parser.add_argument("--clean", type=float, default=0.7, help="share of pictures without JPEG and noise")
     parser.add_argument("--scale", type=int, default=2)
     parser.add_argument("--features", type=int, default=32)
     parser.add_argument("--body", type=int, default=8)
     parser.add_argument("--steps", type=int, default=10000)
+    parser.add_argument("--decay-from", type=int, help="the step from which the rate falls (a fifth of all)")
     parser.add_argument("--batch", type=int, default=8)
     parser.add_argument("--patch", type=int, default=40)
     parser.add_argument("--rate", type=float, default=4e-4)
@@ -321,20 +326,14 @@ def parse():
     parser.add_argument("--seed", type=int, default=7)
     parser.add_argument("--threads", type=int, default=1)
     parser.add_argument("--report", type=int, default=500, help="steps between log lines and checkpoints")
-    return parser.parse_args()
-
-
-def decay_from(options):
-    """Until here nothing depends on --steps: a run may be made longer while it lasts."""
-    return options.steps // 5
-
-
-def squares_from(options):
-    return options.steps * 3 // 4
+    options = parser.parse_args()
+    # Until then nothing depends on --steps: a run may be made longer or shorter.
+    options.decay_from = options.decay_from or options.steps // 5
+    return options
 
 
 def rate_at(step, options):
-    progress = max(0, step - decay_from(options)) / (options.steps - decay_from(options))
+    progress = max(0, step - options.decay_from) / (options.steps - options.decay_from)
     return options.rate * min(1.0, (step + 1) / 300) * 0.5 * (1 + math.cos(math.pi * progress))
 
 
@@ -353,7 +352,8 @@ def main():
 
     learner = Learner(options.features, options.body, options.scale)
     if options.start:
-        learner.start_from(parameters_of(options.start))
+        earlier = [parameters_of(path) for path in options.start]
+        learner.start_from([sum(values) / len(values) for values in zip(*earlier)])
     learner.to(device)
     average = Compact(options.features, options.body, options.scale).to(device).requires_grad_(False)
     for kept, new in zip(average.parameters(), learner.plain()):
@@ -375,8 +375,8 @@ def main():
         rng = numpy.random.default_rng((options.seed, step))
         for group in optimizer.param_groups:
             group["lr"] = rate_at(step, options)
-        low, high = batch_of(pairs, rng, options.batch, options.patch, options.scale)
-        loss = loss_of(learner(low.to(device)), high.to(device), 2 if step >= squares_from(options) else 1)
+        low, high = batch_of(pairs, rng, options.batch, options.patch, options.scale, options.clean)
+        loss = loss_of(learner(low.to(device)), high.to(device))
         optimizer.zero_grad()
         loss.backward()
         nn.utils.clip_grad_norm_(learner.parameters(), 0.5)
