@@ -48,10 +48,11 @@ void conv_transpose_reference(const Args& a) {
     const Read<double> bias(a.node().op_inputs() > 2 && a.has_in(2) ? a.in[2] : View{});
     Write<T> y(a.out[0]);
     std::vector<double> sums(static_cast<size_t>(plane));
+    const bool empty = plane == 0 || win.in_elements() == 0;
     for (int64_t n = 0; n < g.batch; ++n)
       for (int64_t m = 0; m < g.out_channels; ++m) {
         std::fill(sums.begin(), sums.end(), bias ? bias[m] : 0);
-        for (int64_t c = 0; c < in_group; ++c) {
+        for (int64_t c = 0; c < in_group && !empty; ++c) {
           const int64_t channel = m / out_group * in_group + c;
           spread(win, x.data() + (n * g.in_channels + channel) * win.in_elements(),
                  w.data() + (channel * out_group + m % out_group) * win.taps(), sums.data());

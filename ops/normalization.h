@@ -110,6 +110,7 @@ inline DType statistics_type(const AttrReader& n) {
 inline void normalize_groups(const Args& a, int64_t groups, double epsilon, bool operands_per_group) {
   const Shape& shape = a.in[0].shape();
   const int64_t channels = shape[1], plane = shape.elements(2, shape.size());
+  if (groups == 0) return;  // there are no channels
   const int64_t each = channels / groups;
   const Read<double> scale(a.in[1]), bias(a.in[2]);
   visit_real(a.in[0].type.dtype, [&]<class T>() {

@@ -143,8 +143,10 @@ class Cpu final : public HostBackend {
   std::shared_ptr<const Packed> pack(const Offer& offer, const Problem& problem) const override {
     const auto* kernel = static_cast<const CpuKernel*>(offer.kernel);
     if (kernel) return kernel->pack ? kernel->pack(problem) : nullptr;
-    const auto prepare = problem.node.op->prepare;
-    return prepare ? std::make_shared<const Packed>(Packed{{}, prepare(AttrReader(problem.node))}) : nullptr;
+    if (!problem.node.op->prepare) return nullptr;
+    auto packed = std::make_shared<Packed>();
+    packed->object = problem.node.op->prepare(AttrReader(problem.node));
+    return packed;
   }
 
   int64_t scratch_bytes(const Offer& offer, const Problem& problem, int threads) const override {
