@@ -457,6 +457,49 @@ TEST(UpscaleReach, means_of_the_whole_picture_are_taken_over_all_tiles) {
   }
 }
 
+/// The walk's numbers for real upscalers are no smaller than what trying them shows.
+TEST(UpscaleReach, of_real_upscalers_holds_against_trying) {
+  TESSERA_REQUIRE_SHARED(data);
+  int local = 0;
+  for (const auto& entry : std::filesystem::directory_iterator(data / "models" / "upscale")) {
+    const std::string name = entry.path().filename().string();
+    if (entry.path().extension() != ".onnx" || name.find("util") != std::string::npos ||
+        name.find("pre_post") != std::string::npos || entry.file_size() > 1'800'000)
+      continue;
+    SessionOptions session;
+    session.device = "cpu";
+    std::string note, device;
+    const auto model = open_upsampler(entry.path().string(), session, nullptr, note, device);
+    const Convention convention = discover(*model);
+    if (convention.fixed_width > 256 || convention.fixed_height > 256) continue;
+    const Reach walked = follow(*model->model(), convention);
+    if (!walked.followed || walked.global || !walked.pools.empty()) continue;
+    ++local;
+    const Reach measured = measure(*model, convention);
+    EXPECT_FALSE(measured.global) << name;
+    EXPECT_LE(measured.radius, walked.radius) << name;
+    EXPECT_EQ(walked.lattice % measured.lattice, 0) << name;
+  }
+  EXPECT_GE(local, 8);
+}
+
+/// The cases that were found by use, as their files say.
+TEST(UpscaleReach, of_cases_found_by_use) {
+  TESSERA_REQUIRE_SHARED(data);
+  const auto cases_folder = data.parent_path() / "cases" / "upscale";
+  if (!std::filesystem::exists(cases_folder)) GTEST_SKIP() << "skipped: the cases are not on this machine";
+  const auto reach_of = [&](const std::filesystem::path& path) {
+    SessionOptions session;
+    session.device = "cpu";
+    std::string note, device;
+    const auto model = open_upsampler((cases_folder / path).string(), session, nullptr, note, device);
+    return Engine(*model, {}).reach();
+  };
+  EXPECT_EQ(reach_of("models/qdq_dyn.onnx").radius, 5);
+  EXPECT_TRUE(reach_of("models/softmax_space.onnx").global);
+  EXPECT_EQ(reach_of("tiles-last-window-phase/model.onnx").lattice, 2);
+}
+
 TEST(UpscaleReach, knows_every_operator) {
   std::string missing;
   for (const OpDef* op : all_ops())

@@ -177,8 +177,11 @@ class Engines {
       console.message(cat(reach.reason, " is not followed: what tiles need is measured when there are any"));
     else
       console.message(cat("receptive field ", reach.radius, " pixels",
-                          reach.global ? cat(" (", reach.reason, " sees all)") : "", ", on a lattice of ",
-                          reach.lattice, ", tiles overlap by ", engine.overlap()));
+                          reach.global           ? cat(" (", reach.reason, " sees all)")
+                          : !reach.pools.empty() ? cat(" (", reach.pools.size(), " means over the picture, ",
+                                                       reach.reason, ", are taken over all tiles)")
+                                                 : "",
+                          ", on a lattice of ", reach.lattice, ", tiles overlap by ", engine.overlap()));
     for (const auto& opened : all_) console.message("device " + opened.device);
   }
 

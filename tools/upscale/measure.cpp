@@ -31,7 +31,7 @@ class Trial {
           set_element(view,
                       c * strides[at(convention_.in.channel)] + row * strides[at(convention_.in.y)] +
                           column * strides[at(convention_.in.x)],
-                      level(convention_.in_levels[at(c)], noise(column + x, row + y, c, inner)));
+                      level(convention_.in_levels[at(c)], 0.25f + noise(column + x, row + y, c, inner) / 2));
       }
     return model_.run(input)[at(convention_.output)];
   }
@@ -52,11 +52,10 @@ class Trial {
         for (int c = 0; c < convention_.out_channels; ++c) {
           const auto value = [&](const Tensor& from, int64_t back) {
             const Levels& levels = convention_.out_levels[at(c)];
-            return static_cast<float>(
-                       element_as_double(from.view(), c * strides[at(convention_.out.channel)] +
-                                                          (row - back) * strides[at(convention_.out.y)] +
-                                                          (column - back) * strides[at(convention_.out.x)])) /
-                   (levels.white - levels.black);
+            const auto number = static_cast<float>(element_as_double(
+                from.view(), c * strides[at(convention_.out.channel)] + (row - back) * strides[at(convention_.out.y)] +
+                                 (column - back) * strides[at(convention_.out.x)]));
+            return std::clamp((number - levels.black) / (levels.white - levels.black), 0.0f, 1.0f);  // as it is stored
           };
           difference = std::max(difference, std::abs(value(a, 0) - value(b, shift * scale)));
         }
@@ -108,14 +107,17 @@ Reach measure_at(const Upsampler& model, const Convention& convention, int64_t w
     reach.radius = border;
     return reach;
   }
-  // By how much may a window move?
+  // By how much may a window move, so that it differs near its borders only? How near says more of the radius:
+  // a border may change more than other pixels behind it do.
   for (const int64_t step : {1, 2, 3, 4, 5, 6, 7, 8, 10, 12, 14, 16, 20, 24, 32, 48, 64}) {
-    if (step % convention.multiple || smaller - step - 2 * reach.radius < 8) continue;
-    float worst = 0;
+    const int64_t inside = (smaller - step) / 2 - 4;
+    if (step % convention.multiple || inside < reach.radius) continue;
+    int64_t near = 0;
     trial.compare(plain, trial.answer(step, step), step, [&](int64_t from_border, float difference) {
-      if (from_border >= reach.radius) worst = std::max(worst, difference);
+      if (difference > threshold) near = std::max(near, from_border + 1);
     });
-    if (worst > threshold) continue;
+    if (near > std::min(inside, 2 * reach.radius + 8)) continue;
+    reach.radius = std::max(reach.radius, near);
     reach.lattice = step;
     return reach;
   }

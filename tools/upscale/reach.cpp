@@ -154,6 +154,19 @@ bool same(const Walked& a, const Walked& b) {
 
 }  // namespace
 
+bool ReachStep::integers_of(size_t i, Text attribute, std::vector<int64_t>& values) const {
+  values.clear();
+  if (!has_input(i)) {
+    if (!attribute.empty())
+      for (const int64_t value : integers(attribute)) values.push_back(value);
+    return true;
+  }
+  if (!constants[i]) return false;
+  const View view = constants[i]->view();
+  for (int64_t k = 0; k < view.elements(); ++k) values.push_back(static_cast<int64_t>(element_as_double(view, k)));
+  return true;
+}
+
 bool has_reach_row(Text, Text op) { return find_reach_row(op) != nullptr; }
 
 Reach follow(const Model& model, const Convention& convention) {

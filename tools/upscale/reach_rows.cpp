@@ -2,7 +2,6 @@
 #include "tools/upscale/reach_rows.h"
 
 #include <algorithm>
-#include <cmath>
 #include <map>
 #include <numeric>
 
@@ -223,101 +222,6 @@ bool pool(ReachStep& s) {
   Field field = s.in[0];
   const bool ceil_mode = s.has("ceil_mode") && s.integer("ceil_mode");
   if (!slide(field, ops::resolve_window(s, s.in_types[0].shape, kernel, ceil_mode))) return false;
-  s.out = {field};
-  return true;
-}
-
-// --- Resizing --------------------------------------------------------------------------------
-
-/// A factor as the fraction that it was before it became a float.
-bool exact_factor(double factor, Ratio& ratio) {
-  for (int64_t den = 1; den <= 64; ++den) {
-    const auto num = static_cast<int64_t>(std::llround(factor * static_cast<double>(den)));
-    if (num > 0 && std::abs(factor - static_cast<double>(num) / static_cast<double>(den)) < 1e-6 * factor) {
-      ratio = Ratio(num, den);
-      return true;
-    }
-  }
-  return false;
-}
-
-/// The factor that axis `axis` is resized by: scales if they are given, else by the sizes.
-bool factor_of(const ReachStep& s, size_t axis, Ratio& factor) {
-  const Shape &in = s.in_types[0].shape, &out = s.out_types[0].shape;
-  std::vector<double> scales;
-  for (const Text name : {"height_scale", "width_scale"})
-    if (s.has(name)) scales.push_back(static_cast<double>(s.real(name)));
-  if (!scales.empty()) scales.insert(scales.begin(), {1, 1});
-  if (s.has("scales"))
-    for (const float scale : s.reals("scales")) scales.push_back(static_cast<double>(scale));
-  // Input 2 since opset 11, input 1 before.
-  const size_t input = s.node().op->since >= 11 ? 2 : 1;
-  if (s.has_input(input) && s.in_types[input].shape.elements()) {
-    if (!s.constants[input]) return false;
-    const View view = s.constants[input]->view();
-    for (int64_t i = 0; i < view.elements(); ++i) scales.push_back(element_as_double(view, i));
-  }
-  if (scales.empty()) {
-    factor = Ratio(out[axis], in[axis]);
-    return true;
-  }
-  size_t index = axis;
-  if (const auto axes = s.integers("axes"); !axes.empty()) {
-    index = axes.size();
-    for (size_t i = 0; i < axes.size(); ++i)
-      if (static_cast<size_t>(normalize_axis(axes[i], in.rank())) == axis) index = i;
-    if (index == axes.size()) {
-      factor = 1;
-      return true;
-    }
-  }
-  return index < scales.size() && exact_factor(scales[index], factor);
-}
-
-/// Indices around the coordinate that are read.
-void taps_of(const ReachStep& s, Ratio factor, Ratio& before, Ratio& after) {
-  const Text mode = s.text("mode");
-  if (mode == "nearest") {
-    before = after = 1;
-    return;
-  }
-  before = after = mode == "cubic" ? 2 : 1;
-  if (s.has("antialias") && s.integer("antialias") && factor < Ratio(1)) before = after = after / factor;
-}
-
-bool resize(ReachStep& s) {
-  for (size_t i = 1; i < s.in.size(); ++i)
-    if (s.in[i].on_picture()) return false;
-  Field field = s.in[0];
-  const Text rule = s.node().op->name == "Upsample" || s.node().op->since < 11
-                        ? Text("asymmetric")
-                        : s.text("coordinate_transformation_mode");
-  for (size_t axis = 0; axis < field.axes.size(); ++axis) {
-    Ratio factor;
-    if (!factor_of(s, axis, factor)) return false;
-    const int64_t extent = s.out_types[0].shape[axis];
-    if (factor == Ratio(1) && extent == s.in_types[0].shape[axis] && rule != "tf_crop_and_resize") continue;
-    if (!settle(field, axis)) return false;
-    if (!on_picture(field.axes[axis])) {
-      if (!field.axes[axis].empty()) field.axes[axis] = {{none, extent, 0}};
-      continue;
-    }
-    Ratio shift;
-    if (rule == "half_pixel" || rule == "pytorch_half_pixel")
-      shift = Ratio(1) / (factor * Ratio(2)) - Ratio(1, 2);
-    else if (rule == "tf_half_pixel_for_nn")
-      shift = Ratio(1) / (factor * Ratio(2));
-    else if (rule == "align_corners")
-      s.global = true;  // the grid is stretched from corner to corner
-    else if (rule != "asymmetric")
-      return false;
-    Ratio before, after;
-    taps_of(s, factor, before, after);
-    Digit& digit = field.axes[axis][0];
-    field.low[digit.side] = field.low[digit.side] + digit.step * (shift - before);
-    field.high[digit.side] = field.high[digit.side] + digit.step * (shift + after);
-    digit = {digit.side, extent, digit.step / factor};
-  }
   s.out = {field};
   return true;
 }
@@ -638,245 +542,98 @@ bool mat_mul_n_bits(ReachStep& s) {
 // --- The table -------------------------------------------------------------------------------
 
 struct Entry {
-  Text op;
   ReachRow row;
+  Text ops;  ///< names, with spaces between
 };
 
-constexpr Entry table[] = {
-#define TESSERA_UNARY(id, Op, CLASS, expression) {#Op, pointwise},
-#define TESSERA_BINARY(id, Op, CLASS, expression) {#Op, pointwise},
+constexpr Text elementwise =
+#define TESSERA_UNARY(id, Op, CLASS, expression) #Op " "
+#define TESSERA_BINARY(id, Op, CLASS, expression) #Op " "
 #include "ops/elementwise.def"
 #undef TESSERA_UNARY
 #undef TESSERA_BINARY
-    // Element by element.
-    {"And", pointwise},
-    {"BiasGelu", pointwise},
-    {"BitShift", pointwise},
-    {"BitwiseAnd", pointwise},
-    {"BitwiseNot", pointwise},
-    {"BitwiseOr", pointwise},
-    {"BitwiseXor", pointwise},
-    {"Equal", pointwise},
-    {"FastGelu", pointwise},
-    {"Greater", pointwise},
-    {"GreaterOrEqual", pointwise},
-    {"IsInf", along},
-    {"IsNaN", along},
-    {"Less", pointwise},
-    {"LessOrEqual", pointwise},
-    {"Mean", pointwise},
-    {"Mod", pointwise},
-    {"Not", pointwise},
-    {"Or", pointwise},
-    {"QLinearAdd", pointwise},
-    {"QLinearLeakyRelu", pointwise},
-    {"QLinearMul", pointwise},
-    {"QLinearSigmoid", pointwise},
-    {"QuickGelu", pointwise},
-    {"Sum", pointwise},
-    {"Where", pointwise},
-    {"Xor", pointwise},
-    {"BatchNormalization", along},
-    {"Binarizer", along},
-    {"Cast", along},
-    {"CastLike", pointwise},
-    {"DequantizeLinear", along},
-    {"Dropout", along},
-    {"Identity", along},
-    {"ImageScaler", along},
-    {"ParametricSoftplus", along},
-    {"QuantizeLinear", along},
-    {"ScaledTanh", along},
-    {"Expand", expand},
-    // The same bytes, or the same elements elsewhere.
-    {"Flatten", view},
-    {"Reshape", view},
-    {"Squeeze", view},
-    {"Unsqueeze", view},
-    {"Transpose", transpose},
-    {"DepthToSpace", depth_to_space},
-    {"SpaceToDepth", space_to_depth},
-    {"Slice", slice},
-    {"Crop", crop},
-    {"Pad", pad},
-    {"Concat", concat},
-    {"QLinearConcat", q_linear_concat},
-    {"Split", split},
-    {"Gather", gather},
-    // A neighbourhood.
-    {"Conv", conv},
-    {"ConvInteger", conv},
-    {"FusedConv", fused_conv},
-    {"QLinearConv", q_linear_conv},
-    {"ConvTranspose", conv_transpose},
-    {"AveragePool", pool},
-    {"LpPool", pool},
-    {"MaxPool", pool},
-    {"Resize", resize},
-    {"Upsample", resize},
-    // All of some axes: channels, blocks, or the whole picture.
-    {"ArgMax", arg},
-    {"ArgMin", arg},
-    {"CumProd", cumulate},
-    {"CumSum", cumulate},
-    {"GlobalAveragePool", global_pool},
-    {"GlobalLpPool", global_pool},
-    {"GlobalMaxPool", global_pool},
-    {"GroupNormalization", group_normalization},
-    {"Hardmax", softmax},
-    {"InstanceNormalization", instance_normalization},
-    {"LRN", lrn},
-    {"LayerNormalization", layer_normalization},
-    {"LogSoftmax", softmax},
-    {"LpNormalization", lp_normalization},
-    {"MatMul", mat_mul},
-    {"MatMulInteger", mat_mul},
-    {"MatMulNBits", mat_mul_n_bits},
-    {"MeanVarianceNormalization", mean_variance_normalization},
-    {"QLinearGlobalAveragePool", q_linear_global_pool},
-    {"QLinearMatMul", q_linear_mat_mul},
-    {"QLinearSoftmax", q_linear_softmax},
-    {"RMSNormalization", layer_normalization},
-    {"ReduceL1", reduce},
-    {"ReduceL2", reduce},
-    {"ReduceLogSum", reduce},
-    {"ReduceLogSumExp", reduce},
-    {"ReduceMax", reduce},
-    {"ReduceMean", reduce},
-    {"ReduceMin", reduce},
-    {"ReduceProd", reduce},
-    {"ReduceSum", reduce},
-    {"ReduceSumSquare", reduce},
-    {"SimplifiedLayerNormalization", layer_normalization},
-    {"SkipLayerNormalization", skip_layer_normalization},
-    {"SkipSimplifiedLayerNormalization", skip_layer_normalization},
-    {"Softmax", softmax},
-    {"TopK", top_k},
-    {"DynamicQuantizeLinear", dynamic_quantize},
-    // Of shapes alone, or of chance.
-    {"Bernoulli", random},
-    {"Constant", source},
-    {"ConstantOfShape", source},
-    {"EyeLike", source},
-    {"RandomNormal", source},
-    {"RandomNormalLike", source},
-    {"RandomUniform", source},
-    {"RandomUniformLike", source},
-    {"Shape", source},
-    {"Size", source},
-    // Not followed.
-    {"Adagrad", not_followed},
-    {"Adam", not_followed},
-    {"AffineGrid", not_followed},
-    {"ArrayFeatureExtractor", not_followed},
-    {"Attention", not_followed},
-    {"BitCast", not_followed},
-    {"BlackmanWindow", not_followed},
-    {"CategoryMapper", not_followed},
-    {"CausalConvWithState", not_followed},
-    {"CenterCropPad", not_followed},
-    {"Col2Im", not_followed},
-    {"Compress", not_followed},
-    {"ConcatFromSequence", not_followed},
-    {"DFT", not_followed},
-    {"DeformConv", not_followed},
-    {"Det", not_followed},
-    {"DynamicQuantizeMatMul", not_followed},
-    {"Einsum", not_followed},
-    {"EmbedLayerNormalization", not_followed},
-    {"FeatureVectorizer", not_followed},
-    {"FlexAttention", not_followed},
-    {"FusedMatMul", not_followed},
-    {"GRU", not_followed},
-    {"GatherElements", not_followed},
-    {"GatherND", not_followed},
-    {"Gemm", not_followed},
-    {"GreedySearch", not_followed},
-    {"GridSample", not_followed},
-    {"GroupQueryAttention", not_followed},
-    {"HammingWindow", not_followed},
-    {"HannWindow", not_followed},
-    {"If", not_followed},
-    {"Imputer", not_followed},
-    {"LSTM", not_followed},
-    {"LabelEncoder", not_followed},
-    {"LinearAttention", not_followed},
-    {"LinearClassifier", not_followed},
-    {"LinearRegressor", not_followed},
-    {"Loop", not_followed},
-    {"MatMulIntegerToFloat", not_followed},
-    {"MaxRoiPool", not_followed},
-    {"MaxUnpool", not_followed},
-    {"MelWeightMatrix", not_followed},
-    {"Momentum", not_followed},
-    {"MultiHeadAttention", not_followed},
-    {"Multinomial", not_followed},
-    {"NegativeLogLikelihoodLoss", not_followed},
-    {"NonMaxSuppression", not_followed},
-    {"NonZero", not_followed},
-    {"Normalizer", not_followed},
-    {"OneHot", not_followed},
-    {"OneHotEncoder", not_followed},
-    {"Optional", not_followed},
-    {"OptionalGetElement", not_followed},
-    {"OptionalHasElement", not_followed},
-    {"QGemm", not_followed},
-    {"RNN", not_followed},
-    {"Range", not_followed},
-    {"RegexFullMatch", not_followed},
-    {"ReverseSequence", not_followed},
-    {"RoiAlign", not_followed},
-    {"RotaryEmbedding", not_followed},
-    {"STFT", not_followed},
-    {"Scaler", not_followed},
-    {"Scan", not_followed},
-    {"Scatter", not_followed},
-    {"ScatterElements", not_followed},
-    {"ScatterND", not_followed},
-    {"SequenceAt", not_followed},
-    {"SequenceConstruct", not_followed},
-    {"SequenceEmpty", not_followed},
-    {"SequenceErase", not_followed},
-    {"SequenceInsert", not_followed},
-    {"SequenceLength", not_followed},
-    {"SequenceMap", not_followed},
-    {"SoftmaxCrossEntropyLoss", not_followed},
-    {"SplitToSequence", not_followed},
-    {"StringConcat", not_followed},
-    {"StringNormalizer", not_followed},
-    {"StringSplit", not_followed},
-    {"SwiGLU", not_followed},
-    {"TensorScatter", not_followed},
-    {"TfIdfVectorizer", not_followed},
-    {"Tile", not_followed},
-    {"TransposeMatMul", not_followed},
-    {"TreeEnsemble", not_followed},
-    {"TreeEnsembleClassifier", not_followed},
-    {"TreeEnsembleRegressor", not_followed},
-    {"Trilu", not_followed},
-    {"Unique", not_followed},
-    {"ZipMap", not_followed},
+    "";
+
+constexpr Entry table[] = {
+    {pointwise, elementwise},
+    {pointwise,
+     "And BiasGelu BitShift BitwiseAnd BitwiseNot BitwiseOr BitwiseXor Equal FastGelu Greater "
+     "GreaterOrEqual Less LessOrEqual Mean Mod Not Or QLinearAdd QLinearLeakyRelu QLinearMul "
+     "QLinearSigmoid QuickGelu Sum Where Xor CastLike"},
+    {along,
+     "IsInf IsNaN BatchNormalization Binarizer Cast DequantizeLinear Dropout Identity ImageScaler "
+     "ParametricSoftplus QuantizeLinear ScaledTanh"},
+    {expand, "Expand"},
+    {view, "Flatten Reshape Squeeze Unsqueeze"},
+    {transpose, "Transpose"},
+    {depth_to_space, "DepthToSpace"},
+    {space_to_depth, "SpaceToDepth"},
+    {slice, "Slice"},
+    {crop, "Crop"},
+    {pad, "Pad"},
+    {concat, "Concat"},
+    {q_linear_concat, "QLinearConcat"},
+    {split, "Split"},
+    {gather, "Gather"},
+    {conv, "Conv ConvInteger"},
+    {fused_conv, "FusedConv"},
+    {q_linear_conv, "QLinearConv"},
+    {conv_transpose, "ConvTranspose"},
+    {pool, "AveragePool LpPool MaxPool"},
+    {follow_resize, "Resize Upsample"},
+    {reduce,
+     "ReduceL1 ReduceL2 ReduceLogSum ReduceLogSumExp ReduceMax ReduceMean ReduceMin ReduceProd "
+     "ReduceSum ReduceSumSquare"},
+    {arg, "ArgMax ArgMin"},
+    {global_pool, "GlobalAveragePool GlobalLpPool GlobalMaxPool"},
+    {q_linear_global_pool, "QLinearGlobalAveragePool"},
+    {softmax, "Hardmax LogSoftmax Softmax"},
+    {q_linear_softmax, "QLinearSoftmax"},
+    {lp_normalization, "LpNormalization"},
+    {layer_normalization, "LayerNormalization RMSNormalization SimplifiedLayerNormalization"},
+    {skip_layer_normalization, "SkipLayerNormalization SkipSimplifiedLayerNormalization"},
+    {instance_normalization, "InstanceNormalization"},
+    {group_normalization, "GroupNormalization"},
+    {mean_variance_normalization, "MeanVarianceNormalization"},
+    {lrn, "LRN"},
+    {cumulate, "CumProd CumSum"},
+    {top_k, "TopK"},
+    {dynamic_quantize, "DynamicQuantizeLinear"},
+    {mat_mul, "MatMul MatMulInteger"},
+    {q_linear_mat_mul, "QLinearMatMul"},
+    {mat_mul_n_bits, "MatMulNBits"},
+    {source,
+     "Constant ConstantOfShape EyeLike RandomNormal RandomNormalLike RandomUniform "
+     "RandomUniformLike Shape Size"},
+    {random, "Bernoulli"},
+    {not_followed,
+     "Adagrad Adam AffineGrid ArrayFeatureExtractor Attention BitCast BlackmanWindow "
+     "CategoryMapper CausalConvWithState CenterCropPad Col2Im Compress ConcatFromSequence DFT "
+     "DeformConv Det DynamicQuantizeMatMul Einsum EmbedLayerNormalization FeatureVectorizer "
+     "FlexAttention FusedMatMul GRU GatherElements GatherND Gemm GreedySearch GridSample "
+     "GroupQueryAttention HammingWindow HannWindow If Imputer LSTM LabelEncoder LinearAttention "
+     "LinearClassifier LinearRegressor Loop MatMulIntegerToFloat MaxRoiPool MaxUnpool "
+     "MelWeightMatrix Momentum MultiHeadAttention Multinomial NegativeLogLikelihoodLoss "
+     "NonMaxSuppression NonZero Normalizer OneHot OneHotEncoder Optional OptionalGetElement "
+     "OptionalHasElement QGemm RNN Range RegexFullMatch ReverseSequence RoiAlign RotaryEmbedding "
+     "STFT Scaler Scan Scatter ScatterElements ScatterND SequenceAt SequenceConstruct "
+     "SequenceEmpty SequenceErase SequenceInsert SequenceLength SequenceMap "
+     "SoftmaxCrossEntropyLoss SplitToSequence StringConcat StringNormalizer StringSplit SwiGLU "
+     "TensorScatter TfIdfVectorizer Tile TransposeMatMul TreeEnsemble TreeEnsembleClassifier "
+     "TreeEnsembleRegressor Trilu Unique ZipMap"},
 };
 
 }  // namespace
 
-bool ReachStep::integers_of(size_t i, Text attribute, std::vector<int64_t>& values) const {
-  values.clear();
-  if (!has_input(i)) {
-    if (!attribute.empty())
-      for (const int64_t value : integers(attribute)) values.push_back(value);
-    return true;
-  }
-  if (!constants[i]) return false;
-  const View view = constants[i]->view();
-  for (int64_t k = 0; k < view.elements(); ++k) values.push_back(static_cast<int64_t>(element_as_double(view, k)));
-  return true;
-}
-
 ReachRow find_reach_row(Text op) {
   static const std::map<Text, ReachRow> found = [] {
     std::map<Text, ReachRow> all;
-    for (const Entry& entry : table) all.emplace(entry.op, entry.row);
+    for (const Entry& entry : table)
+      for (size_t begin = 0; begin < entry.ops.size();) {
+        const size_t end = std::min(entry.ops.find(' ', begin), entry.ops.size());
+        if (end > begin) all.emplace(entry.ops.substr(begin, end - begin), entry.row);
+        begin = end + 1;
+      }
     return all;
   }();
   const auto row = found.find(op);

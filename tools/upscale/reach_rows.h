@@ -22,6 +22,8 @@ struct ReachStep : AttrReader {
 
 /// Fills `out`; false where the operator, or this use of it, is not followed.
 using ReachRow = bool (*)(ReachStep&);
+/// The row of Resize and Upsample.
+bool follow_resize(ReachStep& step);
 /// Null: there is no row for that operator.
 ReachRow find_reach_row(Text op);
 
