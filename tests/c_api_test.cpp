@@ -167,7 +167,8 @@ TEST(CApi, TakesAPrecision) {
   }
   tessera_session* session = nullptr;
   options.precision = "fp8";
-  expect_failure(tessera_session_load(model, &options, &session), TESSERA_USAGE, "use fp32, exact, bf16x3, bf16 or int8");
+  expect_failure(tessera_session_load(model, &options, &session), TESSERA_USAGE,
+                 "use fp32, exact, bf16x3, bf16 or int8");
   options.precision = "int8";
   expect_failure(tessera_session_load(model, &options, &session), TESSERA_USAGE, "nothing in this model is quantized");
   EXPECT_EQ(session, nullptr);

@@ -17,7 +17,7 @@ struct SessionOptions {
   int threads = 0;                 ///< 0: one per core that this process may use
   ForeignThreads foreign_threads;  ///< the caller's own, to be used instead of new ones
   std::string device = "auto";     ///< "auto", "cpu", "vulkan", "vulkan:N"
-  std::string precision = "fp32";  ///< "fp32", "exact", "bf16x3", "bf16", "int8" (quantized models, which run so anyway)
+  std::string precision = "fp32";  ///< "fp32", "exact", "bf16x3", "bf16", "int8" (of quantized models alone)
   bool optimize = true;
   int64_t memory_limit = 0;  ///< bytes that one run may allocate; 0: three quarters of the machine's
 };
