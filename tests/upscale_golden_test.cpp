@@ -109,13 +109,13 @@ TEST_F(Bundled, is_a_decibel_better_than_bicubic_on_set5) {
     bicubic += decibels(twice(low), high) / 5;
   }
   EXPECT_GT(ours, bicubic + 1);
-  EXPECT_NEAR(ours, 37.01, 0.02);
+  EXPECT_NEAR(ours, 36.96, 0.02);
 }
 
-// What a photo loses as a JPEG is not enlarged too: at quality 30 it is as good as bicubic, above it is better.
+// What a photo loses as a JPEG is not enlarged too.
 TEST_F(Bundled, is_better_than_bicubic_on_jpegs) {
   TESSERA_REQUIRE_SHARED(data);
-  for (const auto& [quality, gain] : {std::pair(90, 1.0), {75, 0.4}, {50, 0.1}, {30, -0.03}}) {
+  for (const auto& [quality, gain] : {std::pair(90, 1.0), {75, 0.5}, {50, 0.4}, {30, 0.3}}) {
     double ours = 0, bicubic = 0;
     for (const char* name : {"1.png", "7.png", "13.png", "19.png"}) {
       const Picture high = decode(read_file(data / "images" / "kodak" / name));
