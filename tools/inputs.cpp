@@ -160,7 +160,11 @@ std::vector<Tensor> make_inputs(List<Port> inputs, const InputOptions& options) 
     if (tensors[i].bytes || types[i].dtype == DType::undefined) continue;
     if (inputs[i].kind != Kind::tensor)
       fail(Error::Kind::usage, "input \"", inputs[i].name, "\" is not a tensor, and only tensors can be given");
-    tensors[i] = random_input(types[i], options.seed + i * 0x9e3779b9u);
+    try {
+      tensors[i] = random_input(types[i], options.seed + i * 0x9e3779b9u);
+    } catch (const Error& error) {
+      throw Error(error.kind(), cat("input \"", inputs[i].name, "\": ", error.what()));
+    }
   }
   return tensors;
 }
