@@ -70,16 +70,19 @@ inline std::unique_ptr<Engine> cpu_engine(bool optimize, int threads = 1, Precis
   return engine;
 }
 
-/// Runs a graph on the CPU. With `optimize`, all rewrites are made first.
-inline std::vector<Tensor> run_graph(Graph graph, std::vector<Tensor> inputs, bool optimize, int threads = 1) {
-  const auto engine = cpu_engine(optimize, threads);
-  if (optimize) optimizer::prepare(graph);
-  const Executor executor(graph, *engine);
+/// Runs a graph. Where the engine optimizes, all rewrites are made first.
+inline std::vector<Tensor> run_on(const Engine& engine, Graph graph, const std::vector<Tensor>& inputs) {
+  if (engine.optimize) optimizer::prepare(graph);
+  const Executor executor(graph, engine);
   std::vector<Datum> in(inputs.size());
   for (size_t i = 0; i < inputs.size(); ++i) in[i].tensor = inputs[i];
   std::vector<Tensor> out;
   for (Datum& datum : executor.run(std::move(in), {})) out.push_back(std::move(datum.tensor));
   return out;
+}
+
+inline std::vector<Tensor> run_graph(Graph graph, const std::vector<Tensor>& inputs, bool optimize, int threads = 1) {
+  return run_on(*cpu_engine(optimize, threads), std::move(graph), inputs);
 }
 
 /// The largest |a - b| over the range of a.

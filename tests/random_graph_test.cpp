@@ -50,12 +50,7 @@ class References final : public HostBackend {
 std::vector<Tensor> run_references(const Graph& graph, const std::vector<Tensor>& inputs) {
   const auto engine = cpu_engine(false);
   engine->backends = {std::make_shared<References>()};
-  const Executor executor(graph, *engine);
-  std::vector<Datum> in(inputs.size());
-  for (size_t i = 0; i < in.size(); ++i) in[i].tensor = inputs[i];
-  std::vector<Tensor> out;
-  for (Datum& datum : executor.run(std::move(in), {})) out.push_back(std::move(datum.tensor));
-  return out;
+  return run_on(*engine, graph, inputs);
 }
 
 // `quanta` and `share` bound how many elements may be further away than a number of steps of the output.

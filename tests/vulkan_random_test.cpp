@@ -5,17 +5,11 @@
 namespace tessera::test {
 namespace {
 
-std::vector<Tensor> run_on(const std::shared_ptr<DeviceBackend>& device, Graph graph,
-                           const std::vector<Tensor>& inputs) {
+std::vector<Tensor> run_with(const std::shared_ptr<DeviceBackend>& device, const Graph& graph,
+                             const std::vector<Tensor>& inputs) {
   const auto engine = cpu_engine(true);
   engine->backends.insert(engine->backends.begin(), device);
-  optimizer::prepare(graph);
-  const Executor executor(graph, *engine);
-  std::vector<Datum> in(inputs.size());
-  for (size_t i = 0; i < in.size(); ++i) in[i].tensor = inputs[i];
-  std::vector<Tensor> out;
-  for (Datum& datum : executor.run(std::move(in), {})) out.push_back(std::move(datum.tensor));
-  return out;
+  return run_on(*engine, graph, inputs);
 }
 
 // Numbers may differ by as much, times the largest of them.
@@ -30,7 +24,7 @@ void compare(Numbers numbers, double limit) {
     SCOPED_TRACE(cat("seed ", seed));
     const RandomGraph random(static_cast<uint32_t>(seed), numbers);
     const auto expected = run_graph(random.graph, random.inputs, false);
-    const auto actual = run_on(device, random.graph, random.inputs);
+    const auto actual = run_with(device, random.graph, random.inputs);
     for (size_t i = 0; i < expected.size(); ++i) {
       double most = 1;
       for (const double value : elements(expected[i])) most = std::max(most, std::abs(value));
