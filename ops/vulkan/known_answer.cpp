@@ -93,10 +93,11 @@ Answers answer(const std::shared_ptr<Device>& device, const Question& question, 
 }
 
 std::string ask(const std::shared_ptr<Device>& device, const Shader& shader) {
+  bool asked = false;
   for (const Question& question : questions()) {
     if (question.shader != shader.file) continue;
+    asked = true;
     const OpDef* op = find_op("", question.op, question.opset);
-    if (!op) continue;
     double worst = 0;
     try {
       const Answers answers = answer(device, question, *op);
@@ -112,7 +113,7 @@ std::string ask(const std::shared_ptr<Device>& device, const Shader& shader) {
       return cat("shader ", shader.file, " (", shader.variant, ") is switched off: on ", device->info().name,
                  " its known answer is wrong by ", worst);
   }
-  return {};
+  return asked ? std::string() : cat("shader ", shader.file, " (", shader.variant, ") has no known answer");
 }
 
 std::string key_of(const Device& device, const Shader& shader) {

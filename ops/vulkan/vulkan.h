@@ -32,9 +32,9 @@ bool gpu_may_be_there();
 /// others. Null, and one line in `why_not`, if there is none.
 std::unique_ptr<DeviceBackend> make_backend(int index, std::string* why_not);
 
-/// What such a backend has to say for reports: one line per shader variant that failed its
-/// known-answer test and is switched off.
-std::vector<std::string> notes(const DeviceBackend& backend);
+/// Asks every variant of every shader for its known answer. One line for each that fails, or that has none: such a
+/// variant is switched off.
+std::vector<std::string> ask_every_variant(const DeviceBackend& backend);
 
 /// With TESSERA_VULKAN_VALIDATION=1 in the environment when the first device is opened, the
 /// validation layer watches every call. Its messages so far; the list is emptied.
