@@ -29,10 +29,10 @@ void execute_by_value(Frame& frame) {
   for (size_t i = 0; i < frame.out.size(); ++i) frame.out[i].tensor = values.at(i);
 }
 
-/// The row of such an operator.
+/// The definition of such an operator.
 template <Compute compute>
 constexpr OpDef by_value(Text name, int since, Arity in, Arity out, Text types, List<AttrDef> attrs = {}) {
-  return {name, "", since, in, out, types, attrs, infer_by_value<compute>, nullptr, execute_by_value<compute>};
+  return {name, "", since, in, out, types, attrs, infer_by_value<compute>, nullptr, nullptr, execute_by_value<compute>};
 }
 
 }  // namespace tessera::ops

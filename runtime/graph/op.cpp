@@ -17,14 +17,14 @@ namespace {
 Text canonical(Text domain) { return domain == "ai.onnx" ? Text{} : domain; }
 
 struct Registry {
-  std::vector<const OpDef*> rows;
+  std::vector<const OpDef*> definitions;
   std::unordered_multimap<Text, const OpDef*> by_name;
 
   Registry() {
     for (int i = 0; i < ops::op_file_count; ++i)
-      for (const OpDef& row : ops::op_files[i]->rows) {
-        rows.push_back(&row);
-        by_name.emplace(row.name, &row);
+      for (const OpDef& op : ops::op_files[i]->definitions) {
+        definitions.push_back(&op);
+        by_name.emplace(op.name, &op);
       }
   }
 };
@@ -40,14 +40,14 @@ const OpDef* find_op(Text domain, Text name, int opset) {
   const OpDef* best = nullptr;
   const auto [begin, end] = registry().by_name.equal_range(name);
   for (auto it = begin; it != end; ++it) {
-    const OpDef* row = it->second;
-    if (canonical(row->domain) != canonical(domain) || row->since > opset) continue;
-    if (!best || row->since > best->since) best = row;
+    const OpDef* op = it->second;
+    if (canonical(op->domain) != canonical(domain) || op->since > opset) continue;
+    if (!best || op->since > best->since) best = op;
   }
   return best;
 }
 
-const std::vector<const OpDef*>& all_ops() { return registry().rows; }
+const std::vector<const OpDef*>& all_ops() { return registry().definitions; }
 
 const Attr* find_attr(const Attrs& attrs, Text name) {
   for (const auto& [key, value] : attrs)

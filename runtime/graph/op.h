@@ -1,4 +1,4 @@
-// OpDef: what one operator is. One row per behaviour; `since` is the opset that brought it.
+// OpDef: what one operator is. One definition per behaviour; `since` is the opset that brought it.
 // Infer and Args are all that an operator's two functions see; Frame is for control flow.
 #pragma once
 
@@ -11,6 +11,9 @@
 namespace tessera {
 
 class Threads;
+namespace reach {
+struct Step;
+}
 
 /// The domain of operators that the optimizer and the planner make. No file may name it.
 inline constexpr Text internal_domain = "tessera";
@@ -51,25 +54,31 @@ struct OpDef {
   void (*infer)(Infer&) = nullptr;
   /// Computes the outputs, for every dtype in `types`. Mandatory unless `execute` is given.
   void (*reference)(const Args&) = nullptr;
-  /// Instead of both: outputs whose shape depends on data, control flow. Beside both: for inputs that
+  /// How far an element of an output looks in each input: fills reach::Step::out. False where this use of the
+  /// operator is not followed. Null: not known.
+  bool (*reach)(reach::Step&) = nullptr;
+  /// Instead of infer and reference: outputs whose shape depends on data, control flow. Beside both: for inputs that
   /// are containers (Identity of a sequence).
   void (*execute)(Frame&) = nullptr;
   /// What `reference` makes of the attributes alone, where that is much work: Args::packed has it as `object`.
   std::shared_ptr<const void> (*prepare)(const AttrReader&) = nullptr;
   bool view = false;  ///< output 0 is input 0's bytes under another shape: never runs
   bool folds = true;  ///< false: a fresh result each run (random operators)
+  /// How much work it does, a multiply-add counted as two; null: not worth counting, or not known.
+  double (*work)(const AttrReader& attrs, List<Type> in, List<Type> out) = nullptr;
+  bool quantized = false;  ///< makes quantized numbers, or computes with them as integers
 };
 
-/// One operator file: its rows, in any order. CMake collects every `extern const OpFile` named
+/// One operator file: its definitions, in any order. CMake collects every `extern const OpFile` named
 /// after a file in ops/ into one list.
 struct OpFile {
-  List<OpDef> rows;
+  List<OpDef> definitions;
 };
 
-/// The row for `name` in `domain` ("" and "ai.onnx" are the same) at `opset`: the one with the
+/// The definition of `name` in `domain` ("" and "ai.onnx" are the same) at `opset`: the one with the
 /// largest `since` that is not above it. Null if there is none.
 const OpDef* find_op(Text domain, Text name, int opset);
-/// Every row of every operator.
+/// Every definition of every operator.
 const std::vector<const OpDef*>& all_ops();
 
 /// Read access to a node's attributes, with the defaults of its OpDef.
