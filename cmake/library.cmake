@@ -13,7 +13,7 @@ set(tessera_private_libraries Threads::Threads ${CMAKE_DL_LIBS} ${TESSERA_OPENBL
 
 add_library(tessera_static STATIC ${room_objects})
 set_target_properties(tessera_static PROPERTIES OUTPUT_NAME tessera EXPORT_NAME static)
-target_link_libraries(tessera_static PUBLIC $<BUILD_INTERFACE:tessera_flags> ${tessera_private_libraries})
+target_link_libraries(tessera_static PUBLIC $<BUILD_INTERFACE:tessera_flags> $<BUILD_INTERFACE:tessera_tree> ${tessera_private_libraries})
 target_include_directories(tessera_static INTERFACE $<INSTALL_INTERFACE:${CMAKE_INSTALL_INCLUDEDIR}>)
 
 add_library(tessera_shared SHARED ${room_objects})

@@ -1,7 +1,7 @@
-# A room is a folder of sources and one CMake target. What it may include is what it links.
+# A room is a folder of sources and one CMake target. It is compiled against a view of the tree, a folder of links
+# to the headers that it may include, and finds no others.
 
 add_library(tessera_flags INTERFACE)
-target_include_directories(tessera_flags INTERFACE ${PROJECT_SOURCE_DIR} ${PROJECT_SOURCE_DIR}/include)
 target_compile_options(tessera_flags INTERFACE -Wall -Wextra -Wpedantic)
 if(TESSERA_WERROR)
   target_compile_options(tessera_flags INTERFACE -Werror)
@@ -18,9 +18,41 @@ if(TESSERA_SANITIZE)
   target_link_options(tessera_flags INTERFACE -fsanitize=${sanitizers})
 endif()
 
-# tessera_room(NAME [DIR dir] [LINKS room...]): every .cpp of the folder, as object library tessera_NAME.
+# The whole tree, for what stands outside the rooms: tools, tests, benchmarks.
+add_library(tessera_tree INTERFACE)
+target_include_directories(tessera_tree INTERFACE ${PROJECT_SOURCE_DIR} ${PROJECT_SOURCE_DIR}/include)
+
+# tessera_view(NAME DIR dir SEES what...): the headers of a folder, and what it sees: rooms, with all that they see, or
+# single headers. The result is the folder of links TESSERA_VIEW_NAME.
+function(tessera_view name)
+  cmake_parse_arguments(VIEW "" "DIR" "SEES" ${ARGN})
+  file(GLOB headers CONFIGURE_DEPENDS RELATIVE ${PROJECT_SOURCE_DIR} ${VIEW_DIR}/*.h ${VIEW_DIR}/*.hpp ${VIEW_DIR}/*.def)
+  foreach(seen ${VIEW_SEES})
+    if(seen MATCHES "/")
+      list(APPEND headers ${seen})
+    else()
+      get_property(theirs GLOBAL PROPERTY TESSERA_HEADERS_${seen})
+      if(NOT theirs)
+        message(FATAL_ERROR "room ${name} sees room ${seen}, which is not there yet")
+      endif()
+      list(APPEND headers ${theirs})
+    endif()
+  endforeach()
+  list(REMOVE_DUPLICATES headers)
+  set_property(GLOBAL PROPERTY TESSERA_HEADERS_${name} ${headers})
+  set(view ${PROJECT_BINARY_DIR}/sees/${name})
+  file(REMOVE_RECURSE ${view})
+  foreach(header ${headers})
+    get_filename_component(folder ${view}/${header} DIRECTORY)
+    file(MAKE_DIRECTORY ${folder})
+    file(CREATE_LINK ${PROJECT_SOURCE_DIR}/${header} ${view}/${header} SYMBOLIC)
+  endforeach()
+  set(TESSERA_VIEW_${name} ${view} PARENT_SCOPE)
+endfunction()
+
+# tessera_room(NAME [DIR dir] [SEES what...]): every .cpp of the folder, as object library tessera_NAME.
 function(tessera_room name)
-  cmake_parse_arguments(ROOM "" "DIR" "LINKS" ${ARGN})
+  cmake_parse_arguments(ROOM "" "DIR" "SEES" ${ARGN})
   if(NOT ROOM_DIR)
     set(ROOM_DIR ${CMAKE_CURRENT_SOURCE_DIR}/${name})
   endif()
@@ -30,8 +62,7 @@ function(tessera_room name)
   endif()
   add_library(tessera_${name} OBJECT ${sources})
   target_link_libraries(tessera_${name} PUBLIC tessera_flags)
-  foreach(link ${ROOM_LINKS})
-    target_link_libraries(tessera_${name} PUBLIC tessera_${link})
-  endforeach()
+  tessera_view(${name} DIR ${ROOM_DIR} SEES ${ROOM_SEES})
+  target_include_directories(tessera_${name} PRIVATE ${TESSERA_VIEW_${name}})
   set_property(GLOBAL APPEND PROPERTY TESSERA_ROOMS tessera_${name})
 endfunction()

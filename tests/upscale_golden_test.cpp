@@ -3,8 +3,8 @@
 #include <cmath>
 
 #include "tests/support.h"
-#include "tools/upscale/engine.h"
 #include "tools/upscale/files.h"
+#include "tools/upscale/tiler.h"
 
 namespace tessera::upscale {
 namespace {
@@ -62,9 +62,9 @@ struct Bundled : testing::Test {
     session.device = "cpu";
     model = open_upsampler("", session, nullptr, note, device);
   }
-  Picture upscale(const Picture& picture, const EngineOptions& options) {
+  Picture upscale(const Picture& picture, const TilerOptions& options) {
     Report report;
-    return Engine(*model, options).upscale(picture, report);
+    return Tiler(*model, options).upscale(picture, report);
   }
 };
 
@@ -73,28 +73,28 @@ TEST_F(Bundled, demo_looks_as_documented) {
 }
 
 TEST_F(Bundled, tiles_agree_with_the_whole) {
-  EngineOptions options;
+  TilerOptions options;
   options.tile = 32;
   options.verify_tiles = true;
   Report report;
-  Engine(*model, options).upscale(load("examples/demo.png"), report);
+  Tiler(*model, options).upscale(load("examples/demo.png"), report);
   EXPECT_GT(report.windows, 4);
   EXPECT_GE(report.tile_difference, 0);
   EXPECT_LE(report.tile_difference, 2e-6);
   // With an overlap that covers the blocks of every kernel on the way, they agree to the last bit.
   options.overlap = 48;
-  Engine(*model, options).upscale(load("examples/demo.png"), report);
+  Tiler(*model, options).upscale(load("examples/demo.png"), report);
   EXPECT_EQ(report.tile_difference, 0);
 }
 
 TEST_F(Bundled, its_convention_is_as_documented) {
-  const Engine engine(*model, {});
-  EXPECT_EQ(engine.convention().scale, 2);
-  EXPECT_EQ(engine.convention().channels, 3);
-  EXPECT_EQ(engine.convention().multiple, 1);
-  EXPECT_TRUE(engine.reach().followed);
-  EXPECT_FALSE(engine.reach().global);
-  EXPECT_EQ(engine.reach().radius, 11);
+  const Tiler tiler(*model, {});
+  EXPECT_EQ(tiler.convention().scale, 2);
+  EXPECT_EQ(tiler.convention().channels, 3);
+  EXPECT_EQ(tiler.convention().multiple, 1);
+  EXPECT_TRUE(tiler.reach().followed);
+  EXPECT_FALSE(tiler.reach().global);
+  EXPECT_EQ(tiler.reach().radius, 11);
 }
 
 TEST_F(Bundled, is_a_decibel_better_than_bicubic_on_set5) {

@@ -11,7 +11,7 @@
 #include "runtime/base/rounding.h"
 #include "tests/graph_builder.h"
 #include "tests/support.h"
-#include "tools/upscale/engine.h"
+#include "tools/upscale/tiler.h"
 
 namespace tessera::upscale {
 namespace {
@@ -442,12 +442,12 @@ TEST(UpscaleReach, means_of_the_whole_picture_are_taken_over_all_tiles) {
     picture.allocate();
     std::mt19937 engine(1);
     for (std::byte& sample : picture.samples) sample = static_cast<std::byte>(engine());
-    EngineOptions options;
+    TilerOptions options;
     options.convention.in = {{0, 1}};
     options.tile = 32;
     options.verify_tiles = true;
     Report report;
-    const Engine tiles(model, options);
+    const Tiler tiles(model, options);
     EXPECT_EQ(tiles.reach().pools.size(), 3u) << tiles.reach().reason;
     tiles.upscale(picture, report);
     EXPECT_GT(report.windows, 3);
@@ -493,7 +493,7 @@ TEST(UpscaleReach, of_cases_found_by_use) {
     session.device = "cpu";
     std::string note, device;
     const auto model = open_upsampler((cases_folder / path).string(), session, nullptr, note, device);
-    return Engine(*model, {}).reach();
+    return Tiler(*model, {}).reach();
   };
   EXPECT_EQ(reach_of("models/qdq_dyn.onnx").radius, 5);
   EXPECT_TRUE(reach_of("models/softmax_space.onnx").global);

@@ -19,7 +19,7 @@ using namespace upscale;
 struct UpscaleCommand {
   std::vector<std::string> in;
   std::string out, model, name, format, devices = "auto", jobs = "1:1:2", alpha = "model", precision = "fp32";
-  EngineOptions engine;
+  TilerOptions tiler;
   JobOptions job;
   PipelineOptions pipeline;
   int threads = 0;
@@ -115,28 +115,28 @@ void check(UpscaleCommand& command) {
     command.job.format = format_of(command.format);
     if (!command.job.format) fail(Error::Kind::usage, "-f ", command.format, ": give png, jpg or webp");
   }
-  if (command.engine.tile != 0 && command.engine.tile < 32)
-    fail(Error::Kind::usage, "-t ", command.engine.tile, ": give 0 for automatic, or at least 32");
+  if (command.tiler.tile != 0 && command.tiler.tile < 32)
+    fail(Error::Kind::usage, "-t ", command.tiler.tile, ": give 0 for automatic, or at least 32");
   if (command.job.resume && command.job.overwrite)
     fail(Error::Kind::usage, "--resume and --overwrite exclude each other");
   if (command.white > 0 && !command.range.empty()) fail(Error::Kind::usage, "--white and --range exclude each other");
-  ConventionOptions& convention = command.engine.convention;
+  ConventionOptions& convention = command.tiler.convention;
   if (command.white > 0) convention.in = {{0, static_cast<float>(command.white)}};
   if (!command.range.empty()) convention.in = parse_levels(command.range);
   if (!command.range_out.empty()) convention.out = parse_levels(command.range_out);
   convention.order_known = command.channel_order != "found";
   convention.bgr = command.channel_order == "bgr";
-  command.engine.alpha_by_model = command.alpha == "model";
-  command.engine.memory = static_cast<int64_t>(command.memory * 1024 * 1024);
+  command.tiler.alpha_by_model = command.alpha == "model";
+  command.tiler.memory = static_cast<int64_t>(command.memory * 1024 * 1024);
   command.pipeline.stages = parse_stages(command.jobs);
   command.pipeline.encode.threads = command.threads;
   command.pipeline.verbose = command.verbose;
 }
 
 /// The opened models, one per device, and the CPU one for when a device fails.
-class Engines {
+class Tilers {
  public:
-  Engines(const UpscaleCommand& command, Console& console) : command_(command), path_(find_model(command)) {
+  Tilers(const UpscaleCommand& command, Console& console) : command_(command), path_(find_model(command)) {
     std::vector<std::string> notes;
     const std::vector<std::string> devices = parse_devices(command.devices, notes);
     for (const std::string& note : notes) console.message("tessera: " + note);
@@ -147,23 +147,23 @@ class Engines {
     }
   }
 
-  std::vector<const Engine*> all() const {
-    std::vector<const Engine*> engines;
-    for (const auto& opened : all_) engines.push_back(opened.engine.get());
-    return engines;
+  std::vector<const Tiler*> all() const {
+    std::vector<const Tiler*> tilers;
+    for (const auto& opened : all_) tilers.push_back(opened.tiler.get());
+    return tilers;
   }
 
-  const Engine* fallback() {
+  const Tiler* fallback() {
     const std::lock_guard lock(mutex_);
     if (command_.devices == "cpu" || command_.devices == "-1") return nullptr;
     std::string note;
-    if (!cpu_.engine) cpu_ = open("cpu", note);
-    return cpu_.engine.get();
+    if (!cpu_.tiler) cpu_ = open("cpu", note);
+    return cpu_.tiler.get();
   }
 
   void describe(Console& console) const {
-    const Engine& engine = *all_[0].engine;
-    const Convention& c = engine.convention();
+    const Tiler& tiler = *all_[0].tiler;
+    const Convention& c = tiler.convention();
     std::string sizes = c.fixed_width ? cat("windows of ", c.fixed_width, "x", c.fixed_height)
                                       : cat("any multiple of ", c.multiple, c.multiple == 1 ? " pixel" : " pixels");
     console.message(cat("model ", path_.empty() ? std::string(bundled_model_name) : path_, ": x", c.scale, ", ",
@@ -172,7 +172,7 @@ class Engines {
                                           : "RGBA",
                         " ", name_of(c.dtype), " ", c.in.channel < c.in.x ? "NCHW" : "NHWC", " ", c.in_levels[0].black,
                         "..", c.in_levels[0].white, c.bgr ? " BGR" : "", c.linear ? " linear" : "", ", ", sizes));
-    const Reach& reach = engine.reach();
+    const Reach& reach = tiler.reach();
     if (!reach.followed)
       console.message(cat(reach.reason, " is not followed: what tiles need is measured when there are any"));
     else
@@ -181,14 +181,14 @@ class Engines {
                           : !reach.pools.empty() ? cat(" (", reach.pools.size(), " means over the picture, ",
                                                        reach.reason, ", are taken over all tiles)")
                                                  : "",
-                          ", on a lattice of ", reach.lattice, ", tiles overlap by ", engine.overlap()));
+                          ", on a lattice of ", reach.lattice, ", tiles overlap by ", tiler.overlap()));
     for (const auto& opened : all_) console.message("device " + opened.device);
   }
 
  private:
   struct Opened {
     std::unique_ptr<Upsampler> model;
-    std::unique_ptr<Engine> engine;
+    std::unique_ptr<Tiler> tiler;
     std::string device;
   };
 
@@ -201,7 +201,7 @@ class Engines {
     opened.device = device;
     opened.model = open_upsampler(path_, options, &interrupted(), note, opened.device, command_.inputs);
     try {
-      opened.engine = std::make_unique<Engine>(*opened.model, command_.engine, &interrupted());
+      opened.tiler = std::make_unique<Tiler>(*opened.model, command_.tiler, &interrupted());
     } catch (const Error& error) {
       if (path_.empty() || Text(error.what()).starts_with(path_)) throw;
       fail(error.kind(), path_, ": ", error.what());
@@ -287,10 +287,10 @@ int run(UpscaleCommand command) {
     fail(Error::Kind::file, command.in[0], ": no PNG, JPEG or WebP files in it");
   size_t failed = list.failures.size();
   if (!list.jobs.empty()) {
-    Engines engines(command, console);
-    if (command.verbose) engines.describe(console);
+    Tilers tilers(command, console);
+    if (command.verbose) tilers.describe(console);
     Pipeline pipeline(
-        engines.all(), [&] { return engines.fallback(); }, command.pipeline, console, interrupted());
+        tilers.all(), [&] { return tilers.fallback(); }, command.pipeline, console, interrupted());
     for (const Result& result :
          pipeline.run(list.jobs, [&](const Job&job, const Result&result) { report(command, console, job, result); }))
       failed += !result.done;
@@ -310,10 +310,10 @@ void add_options(CLI::App& sub, UpscaleCommand& c) {
   sub.add_option("-m,--model", c.model, "An ONNX upscaler, or with -n the folder it is in (bundled: photo-x2)")
       ->type_name("MODEL");
   sub.add_option("-n,--name", c.name, "Name of a model in the folder of -m (models)")->type_name("NAME");
-  sub.add_option("-s,--scale", c.engine.scale, "Size of the result; any positive number (the model's own)")
+  sub.add_option("-s,--scale", c.tiler.scale, "Size of the result; any positive number (the model's own)")
       ->type_name("SCALE")
       ->check(number(0.001, 64));
-  sub.add_option("-t,--tile", c.engine.tile, "Input pixels a side of a tile, 32 or more; 0 is automatic (0)")
+  sub.add_option("-t,--tile", c.tiler.tile, "Input pixels a side of a tile, 32 or more; 0 is automatic (0)")
       ->type_name("TILE")
       ->check(number(0, 1e9, true));
   sub.add_option("-g,--device", c.devices,
@@ -323,7 +323,7 @@ void add_options(CLI::App& sub, UpscaleCommand& c) {
   sub.add_option("-j,--jobs", c.jobs, "Pictures at once: N, or threads as load:proc:save (1:1:2)")->type_name("N");
   sub.add_option("-f,--format", c.format, "Format of the results: png, jpg or webp (by OUT's ending, else png)")
       ->type_name("EXT");
-  sub.add_flag("-x,--tta", c.engine.test_time_augmentation, "Mean over 8 turned and mirrored versions: 8 times slower");
+  sub.add_flag("-x,--tta", c.tiler.test_time_augmentation, "Mean over 8 turned and mirrored versions: 8 times slower");
   sub.add_flag("-v,--verbose", c.verbose, "Tell what the model is, and where the time goes");
   sub.add_flag("-q,--quiet", c.quiet, "Errors and notes only");
   sub.add_flag("-r,--recursive", c.job.recursive, "Folders in folders too; the output keeps their structure");
@@ -336,7 +336,7 @@ void add_options(CLI::App& sub, UpscaleCommand& c) {
   sub.add_option("--alpha", c.alpha, "Transparency by the model or bicubic (model)")
       ->type_name("HOW")
       ->check(CLI::IsMember({"model", "bicubic"}));
-  sub.add_option("--overlap", c.engine.overlap, "Pixels by which tiles overlap (the receptive field, at most 48)")
+  sub.add_option("--overlap", c.tiler.overlap, "Pixels by which tiles overlap (the receptive field, at most 48)")
       ->type_name("N")
       ->check(CLI::Range(0, 4096));
   sub.add_option("--white", c.white, "Short for --range 0:W (found out)")->type_name("W")->check(CLI::PositiveNumber);
@@ -359,7 +359,7 @@ void add_options(CLI::App& sub, UpscaleCommand& c) {
       ->type_name("N")
       ->check(CLI::Range(0, 1024));
   add_precision(sub, c.precision);
-  sub.add_flag("--verify-tiles", c.engine.verify_tiles, "Also run whole pictures, and print max |tiled - whole|");
+  sub.add_flag("--verify-tiles", c.tiler.verify_tiles, "Also run whole pictures, and print max |tiled - whole|");
   sub.add_flag("--json", c.json, "One JSON object per picture on standard output");
 }
 

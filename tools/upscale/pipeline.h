@@ -2,8 +2,8 @@
 #pragma once
 
 #include "tools/upscale/console.h"
-#include "tools/upscale/engine.h"
 #include "tools/upscale/jobs.h"
+#include "tools/upscale/tiler.h"
 
 namespace tessera::upscale {
 
@@ -31,11 +31,11 @@ struct Result {
 
 class Pipeline {
  public:
-  /// A picture goes to the engine that is free first. `fallback` gives an engine for pictures whose
+  /// A picture goes to the tiler that is free first. `fallback` gives an tiler for pictures whose
   /// device failed, or null.
-  Pipeline(std::vector<const Engine*> engines, std::function<const Engine*()> fallback, PipelineOptions options,
+  Pipeline(std::vector<const Tiler*> tilers, std::function<const Tiler*()> fallback, PipelineOptions options,
            Console& console, const std::atomic<bool>& cancel)
-      : engines_(std::move(engines)),
+      : tilers_(std::move(tilers)),
         fallback_(std::move(fallback)),
         options_(options),
         console_(console),
@@ -48,12 +48,12 @@ class Pipeline {
  private:
   struct Item;
   void load(Item& item) const;
-  void process(Item& item, const Engine& own) const;
+  void process(Item& item, const Tiler& own) const;
   void save(Item& item) const;
   static void publish(std::vector<Item>& items);
 
-  std::vector<const Engine*> engines_;
-  std::function<const Engine*()> fallback_;
+  std::vector<const Tiler*> tilers_;
+  std::function<const Tiler*()> fallback_;
   PipelineOptions options_;
   Console& console_;
   const std::atomic<bool>& cancel_;

@@ -4,7 +4,7 @@
 #include <cmath>
 #include <limits>
 
-#include "tools/upscale/engine.h"
+#include "tools/upscale/tiler.h"
 
 namespace tessera::upscale {
 namespace {
@@ -55,7 +55,7 @@ void gather(const Pool& pool, const Tensor& features, const Span& y, const Span&
 
 }  // namespace
 
-const Engine::Parts& Engine::parts() const {
+const Tiler::Parts& Tiler::parts() const {
   std::call_once(cut_, [&] {
     std::vector<ValueId> given;
     std::vector<Type> types;
@@ -73,8 +73,8 @@ const Engine::Parts& Engine::parts() const {
   return parts_;
 }
 
-Engine::Pooled Engine::pool_over(const Picture& picture, Pass pass, const Windows& windows, Report& report,
-                                 const Progress& progress) const {
+Tiler::Pooled Tiler::pool_over(const Picture& picture, Group group, const Windows& windows, Report& report,
+                               const Progress& progress) const {
   const AxisRules across = rules(true, true), down = rules(false, true);
   Pooled pooled{parts().last.get(), {}};
   const auto total = static_cast<double>(parts().stages.size() * windows.x.size() * windows.y.size());
@@ -94,7 +94,7 @@ Engine::Pooled Engine::pool_over(const Picture& picture, Pass pass, const Window
         if (cancel_ && *cancel_) fail(Error::Kind::cancelled, "interrupted");
         const Span &x = windows.x[column], &y = windows.y[row];
         in.resize(static_cast<size_t>(convention_.channels * x.size * y.size));
-        fetch(picture, pass, {x.start, y.start, x.size, y.size}, in.data());
+        fetch(picture, group, {x.start, y.start, x.size, y.size}, in.data());
         const auto start = std::chrono::steady_clock::now();
         const std::vector<Tensor> features =
             parts().stages[stage]->run_part(model_input(in.data(), x.size, y.size), pooled.values);

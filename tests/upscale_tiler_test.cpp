@@ -4,7 +4,7 @@
 #include <functional>
 
 #include "tests/support.h"
-#include "tools/upscale/engine.h"
+#include "tools/upscale/tiler.h"
 
 namespace tessera::upscale {
 namespace {
@@ -95,16 +95,16 @@ Picture noise(int64_t width, int64_t height, int channels, int bits = 8, uint32_
   return picture;
 }
 
-EngineOptions tiles(int64_t tile, int64_t overlap) {
-  EngineOptions options;
+TilerOptions tiles(int64_t tile, int64_t overlap) {
+  TilerOptions options;
   options.tile = tile;
   options.overlap = overlap;
   return options;
 }
 
-Picture upscale_with(const Upsampler& model, const Picture& picture, const EngineOptions& options = {}) {
+Picture upscale_with(const Upsampler& model, const Picture& picture, const TilerOptions& options = {}) {
   Report report;
-  return Engine(model, options).upscale(picture, report);
+  return Tiler(model, options).upscale(picture, report);
 }
 
 TEST(UpscaleTiling, covers_every_pixel_once_with_windows_of_one_size) {
@@ -138,7 +138,7 @@ TEST(UpscaleTiling, covers_every_pixel_once_with_windows_of_one_size) {
         }
 }
 
-TEST(UpscaleEngine, tiles_and_the_whole_have_the_same_bits) {
+TEST(UpscaleTiler, tiles_and_the_whole_have_the_same_bits) {
   for (const int64_t multiple : {1, 4})
     for (const int64_t lost : {0, 6}) {
       Blur model;
@@ -148,7 +148,7 @@ TEST(UpscaleEngine, tiles_and_the_whole_have_the_same_bits) {
       const Picture picture = noise(151, 97, 3, 16);
       const Picture whole = upscale_with(model, picture);
       Report report;
-      const Picture tiled = Engine(model, tiles(32, 5)).upscale(picture, report);
+      const Picture tiled = Tiler(model, tiles(32, 5)).upscale(picture, report);
       EXPECT_EQ(whole.samples, tiled.samples);
       EXPECT_EQ(whole.width, 302);
       EXPECT_EQ(whole.height, 194);
@@ -158,15 +158,15 @@ TEST(UpscaleEngine, tiles_and_the_whole_have_the_same_bits) {
     }
 }
 
-TEST(UpscaleEngine, verify_tiles_measures_seams) {
+TEST(UpscaleTiler, verify_tiles_measures_seams) {
   Blur model;
   model.radius = 14;
   const Picture picture = noise(96, 70, 3);
   for (const int64_t overlap : {2, 14}) {
-    EngineOptions options = tiles(32, overlap);
+    TilerOptions options = tiles(32, overlap);
     options.verify_tiles = true;
     Report report;
-    Engine(model, options).upscale(picture, report);
+    Tiler(model, options).upscale(picture, report);
     EXPECT_EQ(report.tile_difference > 0.0001, overlap < 14);
     EXPECT_TRUE(overlap < 14 || report.tile_difference == 0);
   }
@@ -330,7 +330,7 @@ TEST(UpscaleConvention, is_read_from_the_file) {
   EXPECT_GT(result.range(0).second, 0);
 }
 
-TEST(UpscaleEngine, light_is_linear_where_the_file_says_so) {
+TEST(UpscaleTiler, light_is_linear_where_the_file_says_so) {
   Formula model;
   model.of = [](float v, int) { return v / 2; };  // half the light
   model.file.metadata = {{"Image.ColorSpaceGamma", "Linear"}, {"Image.NominalPixelRange", "NominalRange_0_1"}};
@@ -341,7 +341,7 @@ TEST(UpscaleEngine, light_is_linear_where_the_file_says_so) {
   EXPECT_EQ(std::to_integer<int>(result.row(5)[5]), 137);  // a quarter of it
 }
 
-TEST(UpscaleEngine, a_larger_result_is_cropped_where_it_belongs) {
+TEST(UpscaleTiler, a_larger_result_is_cropped_where_it_belongs) {
   Formula model;
   model.of = [](float v, int) { return v; };
   const Picture picture = noise(31, 23, 3), expected = upscale_with(model, picture);
@@ -352,7 +352,7 @@ TEST(UpscaleEngine, a_larger_result_is_cropped_where_it_belongs) {
   }
 }
 
-TEST(UpscaleEngine, small_pictures_are_continued_to_what_the_model_takes) {
+TEST(UpscaleTiler, small_pictures_are_continued_to_what_the_model_takes) {
   Formula model;
   model.of = [](float v, int) { return v; };
   model.least = 15;
@@ -363,7 +363,7 @@ TEST(UpscaleEngine, small_pictures_are_continued_to_what_the_model_takes) {
   }
 }
 
-TEST(UpscaleEngine, colors_may_come_from_gray) {
+TEST(UpscaleTiler, colors_may_come_from_gray) {
   Formula model;
   model.channels = 1;
   model.out_channels = 3;
@@ -375,7 +375,7 @@ TEST(UpscaleEngine, colors_may_come_from_gray) {
   }
 }
 
-TEST(UpscaleEngine, black_for_what_is_not_black_is_an_error) {
+TEST(UpscaleTiler, black_for_what_is_not_black_is_an_error) {
   const auto even = [](int value, int other) {
     Picture picture = noise(16, 16, 3);
     std::fill(picture.samples.begin(), picture.samples.end(), static_cast<std::byte>(value));
@@ -385,26 +385,26 @@ TEST(UpscaleEngine, black_for_what_is_not_black_is_an_error) {
   bool failed = false;
   Formula model;
   model.of = [&](float v, int) { return failed ? 0 : v; };
-  const Engine engine(model, {});
+  const Tiler tiler(model, {});
   Report report;
   for (const auto& [value, other] : {std::pair{100, 120}, {100, 100}, {0, 0}, {255, 255}}) {
     failed = false;
-    EXPECT_EQ(engine.upscale(even(value, other), report).width, 32);
+    EXPECT_EQ(tiler.upscale(even(value, other), report).width, 32);
     failed = true;
     if (value)
-      EXPECT_THROW(engine.upscale(even(value, other), report), Error) << value << " " << other;
+      EXPECT_THROW(tiler.upscale(even(value, other), report), Error) << value << " " << other;
     else
-      EXPECT_EQ(engine.upscale(even(value, other), report).width, 32);
+      EXPECT_EQ(tiler.upscale(even(value, other), report).width, 32);
   }
 }
 
-TEST(UpscaleEngine, seams_are_measured_and_told) {
+TEST(UpscaleTiler, seams_are_measured_and_told) {
   Blur model;
   model.radius = 14;
   const Picture picture = noise(96, 70, 3);
   for (const int64_t overlap : {2, 14}) {
     Report report;
-    Engine(model, tiles(32, overlap)).upscale(picture, report);
+    Tiler(model, tiles(32, overlap)).upscale(picture, report);
     EXPECT_EQ(report.seam > 1.0f / 255, overlap == 2) << report.seam;
     EXPECT_EQ(report.notes.size(), overlap == 2 ? 1u : 0u);
   }
@@ -423,7 +423,7 @@ TEST(UpscaleConvention, refuses_what_is_no_upscaler) {
   }
 }
 
-TEST(UpscaleEngine, fixed_windows_are_padded_and_cropped) {
+TEST(UpscaleTiler, fixed_windows_are_padded_and_cropped) {
   for (const int64_t size : {20, 64, 150}) {
     Blur open, fixed;
     open.radius = fixed.radius = 3;
@@ -438,7 +438,7 @@ TEST(UpscaleEngine, fixed_windows_are_padded_and_cropped) {
   }
 }
 
-TEST(UpscaleEngine, every_kind_of_picture_keeps_its_kind) {
+TEST(UpscaleTiler, every_kind_of_picture_keeps_its_kind) {
   for (const int channels : {1, 2, 3, 4})
     for (const int bits : {8, 16})
       for (const int model_channels : {1, 3, 4}) {
@@ -467,12 +467,12 @@ TEST(UpscaleEngine, every_kind_of_picture_keeps_its_kind) {
       }
 }
 
-TEST(UpscaleEngine, other_scales_are_resampled) {
+TEST(UpscaleTiler, other_scales_are_resampled) {
   Blur model;
   model.radius = 0;
   const Picture picture = noise(50, 40, 3);
   for (const double scale : {0.5, 1.0, 1.4, 1.5, 2.0, 2.5, 3.0, 4.0, 5.0, 6.0}) {
-    EngineOptions options;
+    TilerOptions options;
     options.scale = scale;
     model.runs = 0;
     const Picture result = upscale_with(model, picture, options);
@@ -483,12 +483,12 @@ TEST(UpscaleEngine, other_scales_are_resampled) {
   }
 }
 
-TEST(UpscaleEngine, augmentation_of_a_symmetric_model_changes_nothing) {
+TEST(UpscaleTiler, augmentation_of_a_symmetric_model_changes_nothing) {
   Blur model;
   model.scale = 1;
   model.radius = 2;
   const Picture picture = noise(37, 23, 3, 16);
-  EngineOptions options;
+  TilerOptions options;
   options.test_time_augmentation = true;
   const Picture plain = upscale_with(model, picture), mean = upscale_with(model, picture, options);
   for (size_t i = 0; i < plain.samples.size() / 2; ++i)
@@ -496,7 +496,7 @@ TEST(UpscaleEngine, augmentation_of_a_symmetric_model_changes_nothing) {
                 reinterpret_cast<const uint16_t*>(mean.samples.data())[i], 1);
 }
 
-TEST(UpscaleEngine, bad_results_are_errors) {
+TEST(UpscaleTiler, bad_results_are_errors) {
   Blur model;
   model.spoil = std::nanf("");
   const Picture picture = noise(16, 16, 3);
@@ -511,13 +511,13 @@ TEST(UpscaleEngine, bad_results_are_errors) {
   }
 }
 
-TEST(UpscaleEngine, too_little_memory_makes_windows_smaller) {
+TEST(UpscaleTiler, too_little_memory_makes_windows_smaller) {
   Blur model;
   const Picture picture = noise(150, 90, 3), whole = upscale_with(model, picture);
   model.most_pixels = 4000;
   for (const int64_t tile : {0, 128}) {
     Report report;
-    const Picture result = Engine(model, tiles(tile, 4)).upscale(picture, report);
+    const Picture result = Tiler(model, tiles(tile, 4)).upscale(picture, report);
     EXPECT_EQ(result.samples, whole.samples);
     EXPECT_GT(report.windows, 1);
     EXPECT_LE(report.window_width * report.window_height, model.most_pixels);
@@ -525,13 +525,13 @@ TEST(UpscaleEngine, too_little_memory_makes_windows_smaller) {
     EXPECT_NE(report.notes[0].find("not enough memory for windows of"), std::string::npos) << report.notes[0];
   }
   model.most_pixels = 0;
-  const Engine engine(model, tiles(0, 4));
+  const Tiler tiler(model, tiles(0, 4));
   model.most_pixels = 500;  // fewer than a window with its overlap has
   Report report;
-  EXPECT_THROW(engine.upscale(picture, report), Error);
+  EXPECT_THROW(tiler.upscale(picture, report), Error);
 }
 
-TEST(UpscaleEngine, hidden_colors_do_not_bleed) {
+TEST(UpscaleTiler, hidden_colors_do_not_bleed) {
   Blur model;
   model.radius = 1;
   for (const int hidden : {0, 1, 2}) {  // the surround's alpha
@@ -554,7 +554,7 @@ TEST(UpscaleEngine, hidden_colors_do_not_bleed) {
   }
 }
 
-TEST(UpscaleEngine, colors_that_show_are_not_touched) {
+TEST(UpscaleTiler, colors_that_show_are_not_touched) {
   Picture picture = noise(32, 32, 4);
   for (int64_t i = 0; i < 32 * 32; ++i)
     picture.samples[static_cast<size_t>(4 * i + 3)] = static_cast<std::byte>(i % 3 ? 16 + i % 240 : 0);

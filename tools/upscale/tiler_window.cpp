@@ -2,7 +2,7 @@
 #include <algorithm>
 #include <cmath>
 
-#include "tools/upscale/engine.h"
+#include "tools/upscale/tiler.h"
 
 namespace tessera::upscale {
 namespace {
@@ -70,11 +70,11 @@ void from_light(std::vector<float>& samples) {
 
 }  // namespace
 
-int64_t Engine::place(int64_t channel, int64_t channels) const {
+int64_t Tiler::place(int64_t channel, int64_t channels) const {
   return convention_.bgr && channels > 1 && channel < 3 ? 2 - channel : channel;
 }
 
-Tensor Engine::model_input(const float* planes, int64_t width, int64_t height) const {
+Tensor Tiler::model_input(const float* planes, int64_t width, int64_t height) const {
   const Tensor input = Tensor::make(convention_.input(width, height));
   const Strides in(input.type.shape, convention_.in);
   std::vector<float> light;
@@ -92,8 +92,8 @@ Tensor Engine::model_input(const float* planes, int64_t width, int64_t height) c
   return input;
 }
 
-void Engine::run_model(const float* planes, int64_t width, int64_t height, const Pooled* pooled,
-                       std::vector<float>& out, const Progress& progress) const {
+void Tiler::run_model(const float* planes, int64_t width, int64_t height, const Pooled* pooled, std::vector<float>& out,
+                      const Progress& progress) const {
   const Tensor input = model_input(planes, width, height);
   const std::vector<Tensor> results =
       pooled ? pooled->last->run_part(input, pooled->values) : model_.run_watched(input, progress);
@@ -116,8 +116,8 @@ void Engine::run_model(const float* planes, int64_t width, int64_t height, const
   if (convention_.linear) from_light(out);
 }
 
-void Engine::run_window(const float* planes, int64_t width, int64_t height, const Pooled* pooled,
-                        std::vector<float>& out, const Progress& progress) const {
+void Tiler::run_window(const float* planes, int64_t width, int64_t height, const Pooled* pooled,
+                       std::vector<float>& out, const Progress& progress) const {
   if (!options_.test_time_augmentation) {
     run_model(planes, width, height, pooled, out, progress);
     return progress(1);

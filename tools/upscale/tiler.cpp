@@ -1,5 +1,5 @@
-// Engine: sizes, passes, colors.
-#include "tools/upscale/engine.h"
+// Tiler: sizes, groups of channels, colors.
+#include "tools/upscale/tiler.h"
 
 #include <algorithm>
 #include <chrono>
@@ -87,7 +87,7 @@ void require_picture(const Picture& before, const Picture& after) {
 
 }  // namespace
 
-Engine::Engine(const Upsampler& model, const EngineOptions& options, const std::atomic<bool>* cancel)
+Tiler::Tiler(const Upsampler& model, const TilerOptions& options, const std::atomic<bool>* cancel)
     : model_(model), options_(options), convention_(discover(model, options.convention)), cancel_(cancel) {
   if (const Model* graph = model.model())
     reach_ = follow(*graph, convention_);
@@ -95,21 +95,21 @@ Engine::Engine(const Upsampler& model, const EngineOptions& options, const std::
     reach_.followed = false;
 }
 
-const Reach& Engine::settled_reach() const {
+const Reach& Tiler::settled_reach() const {
   if (reach_.followed) return reach_;
   std::call_once(measure_, [&] { measured_ = measure(model_, convention_); });
   return measured_;
 }
 
-int64_t Engine::overlap_of(const Reach& reach) const {
+int64_t Tiler::overlap_of(const Reach& reach) const {
   return options_.overlap >= 0 ? options_.overlap : std::min(reach.radius, overlap_cap);
 }
 
-int64_t Engine::scaled(int64_t extent) const {
+int64_t Tiler::scaled(int64_t extent) const {
   return std::max<int64_t>(1, std::llround(static_cast<double>(extent) * scale()));
 }
 
-AxisRules Engine::rules(bool horizontal, bool tiles) const {
+AxisRules Tiler::rules(bool horizontal, bool tiles) const {
   AxisRules axis;
   axis.scale = convention_.scale;
   axis.lost_before = convention_.lost_before;
@@ -129,7 +129,7 @@ AxisRules Engine::rules(bool horizontal, bool tiles) const {
   return axis;
 }
 
-int64_t Engine::largest_area(int64_t width, int64_t height, int64_t budget) const {
+int64_t Tiler::largest_area(int64_t width, int64_t height, int64_t budget) const {
   const AxisRules across = rules(true, false), down = rules(false, false);
   const int64_t whole_width = across.padded(width), whole_height = down.padded(height);
   if (across.fixed && down.fixed) return whole_width * whole_height;
@@ -149,7 +149,7 @@ int64_t Engine::largest_area(int64_t width, int64_t height, int64_t budget) cons
   }
 }
 
-Engine::Windows Engine::plan(int64_t width, int64_t height, int64_t area) const {
+Tiler::Windows Tiler::plan(int64_t width, int64_t height, int64_t area) const {
   const AxisRules whole_across = rules(true, false), whole_down = rules(false, false);
   const int64_t whole_width = whole_across.padded(width), whole_height = whole_down.padded(height);
   const auto whole = [&] {
@@ -185,7 +185,7 @@ Engine::Windows Engine::plan(int64_t width, int64_t height, int64_t area) const 
   return {divide(width, window_width, across), divide(height, window_height, down)};
 }
 
-Picture Engine::upscale(const Picture& picture, Report& report, const Progress& progress) const {
+Picture Tiler::upscale(const Picture& picture, Report& report, const Progress& progress) const {
   const int64_t width = scaled(picture.width), height = scaled(picture.height);
   const double wanted = scale(), own = static_cast<double>(convention_.scale);
   // Each round costs the model's scale squared as much as the last. What is left to enlarge or to shrink by filter
@@ -212,7 +212,7 @@ Picture Engine::upscale(const Picture& picture, Report& report, const Progress& 
   return current;
 }
 
-Picture Engine::once(const Picture& picture, int bits, Report& report, const Progress& progress) const {
+Picture Tiler::once(const Picture& picture, int bits, Report& report, const Progress& progress) const {
   Picture result;
   result.width = picture.width * convention_.scale;
   result.height = picture.height * convention_.scale;
@@ -234,7 +234,7 @@ Picture Engine::once(const Picture& picture, int bits, Report& report, const Pro
     report.window_height = height;
     std::string reason;
     try {
-      run_passes(picture, windows, result, report, progress);
+      run_groups(picture, windows, result, report, progress);
       note_seams(picture, windows, report);
       break;
     } catch (const std::bad_alloc&) {
@@ -253,7 +253,7 @@ Picture Engine::once(const Picture& picture, int bits, Report& report, const Pro
   return result;
 }
 
-float Engine::sample_difference(const Picture& picture, const Windows& windows) const {
+float Tiler::sample_difference(const Picture& picture, const Windows& windows) const {
   const AxisRules across = rules(true, true), down = rules(false, true);
   // A window in the middle, and one of up to twice its sides around it.
   const auto larger = [](const Span& span, int64_t extent, const AxisRules& axis) {
@@ -269,8 +269,8 @@ float Engine::sample_difference(const Picture& picture, const Windows& windows) 
   const auto part = [&](const Span& column, const Span& row) {
     std::vector<float> kept;
     Report ignored;
-    run_pass(
-        picture, Pass::color, {{column}, {row}},
+    run_group(
+        picture, Group::color, {{column}, {row}},
         [&](const std::vector<float>& planes, const Region&) { kept = planes; }, ignored, [](double) {});
     return kept;
   };
@@ -282,7 +282,7 @@ float Engine::sample_difference(const Picture& picture, const Windows& windows) 
   return worst;
 }
 
-void Engine::note_seams(const Picture& picture, const Windows& windows, Report& report) const {
+void Tiler::note_seams(const Picture& picture, const Windows& windows, Report& report) const {
   constexpr float level = 1.0f / 255;
   if (report.windows < 2) return;
   const Reach& reach = settled_reach();
@@ -315,8 +315,8 @@ void Engine::note_seams(const Picture& picture, const Windows& windows, Report& 
   report.notes.push_back(note + (all ? "; larger tiles (--tile, --memory) lessen it" : " or larger tiles lessen it"));
 }
 
-void Engine::run_passes(const Picture& picture, const Windows& windows, Picture& result, Report& report,
-                        const Progress& progress) const {
+void Tiler::run_groups(const Picture& picture, const Windows& windows, Picture& result, Report& report,
+                       const Progress& progress) const {
   if (options_.verify_tiles) report.tile_difference = verify(picture, windows, report);
 
   const bool fourth = convention_.channels == 4;
@@ -327,16 +327,16 @@ void Engine::run_passes(const Picture& picture, const Windows& windows, Picture&
       convention_.out_channels == 1 || alpha
           ? std::make_unique<Resampler>(picture.width, picture.height, result.width, result.height, Filter::bicubic)
           : nullptr;
-  for (const Pass pass : {Pass::color, Pass::alpha}) {
-    if (pass == Pass::alpha && !modelled) break;
-    run_pass(
-        picture, pass, windows,
+  for (const Group group : {Group::color, Group::alpha}) {
+    if (group == Group::alpha && !modelled) break;
+    run_group(
+        picture, group, windows,
         [&](const std::vector<float>& planes, const Region& out) {
-          store(picture, pass, smooth.get(), planes, out, result);
+          store(picture, group, smooth.get(), planes, out, result);
         },
         report,
         [&](double done) {
-          if (progress) progress(modelled ? (done + (pass == Pass::alpha ? 1 : 0)) / 2 : done);
+          if (progress) progress(modelled ? (done + (group == Group::alpha ? 1 : 0)) / 2 : done);
         });
   }
   if (alpha && !modelled) {
@@ -352,7 +352,7 @@ void Engine::run_passes(const Picture& picture, const Windows& windows, Picture&
   }
 }
 
-void Engine::run_pass(const Picture& picture, Pass pass, const Windows& windows, const Sink& sink, Report& report,
+void Tiler::run_group(const Picture& picture, Group group, const Windows& windows, const Sink& sink, Report& report,
                       const Progress& progress) const {
   const int64_t scale = convention_.scale;
   const AxisRules across = rules(true, false), down = rules(false, false);
@@ -363,17 +363,17 @@ void Engine::run_pass(const Picture& picture, Pass pass, const Windows& windows,
   Pooled pooled;
   double done = 0, total = count;
   if (count > 1 && pools_over_tiles()) {
-    const auto passes = static_cast<double>(parts().stages.size() + 1);
-    pooled = pool_over(picture, pass, windows, report, [&](double part) { progress(part * (passes - 1) / passes); });
-    done = count * (passes - 1);
-    total = count * passes;
+    const auto rounds = static_cast<double>(parts().stages.size() + 1);
+    pooled = pool_over(picture, group, windows, report, [&](double part) { progress(part * (rounds - 1) / rounds); });
+    done = count * (rounds - 1);
+    total = count * rounds;
   }
   for (const Span& y : windows.y)
     for (size_t column = 0; column < windows.x.size(); ++column) {
       const Span& x = windows.x[column];
       if (cancel_ && *cancel_) fail(Error::Kind::cancelled, "interrupted");
       in.resize(static_cast<size_t>(convention_.channels * x.size * y.size));
-      fetch(picture, pass, {x.start, y.start, x.size, y.size}, in.data());
+      fetch(picture, group, {x.start, y.start, x.size, y.size}, in.data());
       const auto start = std::chrono::steady_clock::now();
       run_window(in.data(), x.size, y.size, pooled.last ? &pooled : nullptr, out,
                  [&](double part) { progress((done + part) / total); });
@@ -397,10 +397,10 @@ void Engine::run_pass(const Picture& picture, Pass pass, const Windows& windows,
   report.seam = std::max(report.seam, seams.largest());
 }
 
-void Engine::fetch(const Picture& picture, Pass pass, const Region& window, float* planes) const {
+void Tiler::fetch(const Picture& picture, Group group, const Region& window, float* planes) const {
   const int channels = convention_.channels;
   const int64_t plane = window.width * window.height;
-  const bool gray = pass == Pass::alpha || picture.color_channels() == 1;
+  const bool gray = group == Group::alpha || picture.color_channels() == 1;
   const int alpha = picture.channels - 1;
   RowBuffer r(window.width), g(window.width), b(window.width);
   for (int64_t row = 0; row < window.height; ++row) {
@@ -408,7 +408,7 @@ void Engine::fetch(const Picture& picture, Pass pass, const Region& window, floa
     float* to = planes + row * window.width;
     const auto load = [&](int channel, float* out) { load_clamped(picture, window.x, y, window.width, channel, out); };
     if (gray) {
-      load(pass == Pass::alpha ? alpha : 0, to);
+      load(group == Group::alpha ? alpha : 0, to);
       for (int c = 1; c < std::min(channels, 3); ++c) std::copy_n(to, window.width, to + c * plane);
     } else if (channels == 1) {
       load(0, r.data());
@@ -428,12 +428,12 @@ void Engine::fetch(const Picture& picture, Pass pass, const Region& window, floa
   }
 }
 
-void Engine::store(const Picture& picture, Pass pass, const Resampler* chroma, const std::vector<float>& planes,
-                   const Region& out, Picture& result) const {
+void Tiler::store(const Picture& picture, Group group, const Resampler* chroma, const std::vector<float>& planes,
+                  const Region& out, Picture& result) const {
   const int channels = convention_.out_channels;
   const int64_t plane = out.width * out.height;
-  const bool gray = pass == Pass::alpha || result.color_channels() == 1;
-  const int target = pass == Pass::alpha ? result.channels - 1 : 0;
+  const bool gray = group == Group::alpha || result.color_channels() == 1;
+  const int target = group == Group::alpha ? result.channels - 1 : 0;
   std::vector<float> blue, red, small_blue, small_red;
   if (!gray && channels == 1) {
     load_chroma(picture, chroma->source(out), small_blue, small_red);
@@ -470,7 +470,7 @@ void Engine::store(const Picture& picture, Pass pass, const Resampler* chroma, c
   }
 }
 
-double Engine::verify(const Picture& picture, const Windows& windows, Report& report) const {
+double Tiler::verify(const Picture& picture, const Windows& windows, Report& report) const {
   const AxisRules across = rules(true, false), down = rules(false, false);
   const Windows whole{divide(picture.width, across.padded(picture.width), across),
                       divide(picture.height, down.padded(picture.height), down)};
@@ -481,12 +481,12 @@ double Engine::verify(const Picture& picture, const Windows& windows, Report& re
   const int64_t width = picture.width * convention_.scale, height = picture.height * convention_.scale;
   std::vector<float> expected;
   Report ignored;
-  run_pass(
-      picture, Pass::color, whole, [&](const std::vector<float>& planes, const Region&) { expected = planes; }, ignored,
-      [](double) {});
+  run_group(
+      picture, Group::color, whole, [&](const std::vector<float>& planes, const Region&) { expected = planes; },
+      ignored, [](double) {});
   double difference = 0;
-  run_pass(
-      picture, Pass::color, windows,
+  run_group(
+      picture, Group::color, windows,
       [&](const std::vector<float>& planes, const Region& out) {
         for (int64_t c = 0; c < convention_.out_channels; ++c)
           for (int64_t y = 0; y < out.height; ++y)

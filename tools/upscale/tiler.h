@@ -1,4 +1,4 @@
-// Engine: a picture through a model, window by window.
+// Tiler: a picture through a model, window by window.
 #pragma once
 
 #include <functional>
@@ -11,7 +11,7 @@
 
 namespace tessera::upscale {
 
-struct EngineOptions {
+struct TilerOptions {
   double scale = 0;                     ///< of the result; 0: the model's own
   int64_t tile = 0;                     ///< input pixels a side that a window adds; 0: as memory allows
   int64_t overlap = -1;                 ///< -1: the receptive field, up to `overlap_cap`
@@ -31,13 +31,13 @@ struct Report {
   std::vector<std::string> notes;
 };
 
-class Engine {
+class Tiler {
  public:
   static constexpr int64_t overlap_cap = 48;    ///< where the exact one would cost too much
   static constexpr int64_t overlap_guess = 32;  ///< where the graph does not tell
 
   /// Asks the model for its convention. Throws Error::unsupported if it is no upscaler.
-  Engine(const Upsampler& model, const EngineOptions& options, const std::atomic<bool>* cancel = nullptr);
+  Tiler(const Upsampler& model, const TilerOptions& options, const std::atomic<bool>* cancel = nullptr);
 
   const Convention& convention() const { return convention_; }
   /// What is known before there is anything to divide.
@@ -53,7 +53,7 @@ class Engine {
 
  private:
   /// Which of a picture's channels go through the model together.
-  enum class Pass { color, alpha };
+  enum class Group { color, alpha };
   struct Windows {
     std::vector<Span> x, y;
   };
@@ -84,12 +84,12 @@ class Engine {
   /// The largest difference, in 0..1, of a tile in the middle from a larger one around it.
   float sample_difference(const Picture& picture, const Windows& windows) const;
   Picture once(const Picture& picture, int bits, Report& report, const Progress& progress) const;
-  void run_passes(const Picture& picture, const Windows& windows, Picture& result, Report& report,
+  void run_groups(const Picture& picture, const Windows& windows, Picture& result, Report& report,
                   const Progress& progress) const;
-  void run_pass(const Picture& picture, Pass pass, const Windows& windows, const Sink& sink, Report& report,
-                const Progress& progress) const;
-  void fetch(const Picture& picture, Pass pass, const Region& window, float* planes) const;
-  void store(const Picture& picture, Pass pass, const Resampler* chroma, const std::vector<float>& planes,
+  void run_group(const Picture& picture, Group group, const Windows& windows, const Sink& sink, Report& report,
+                 const Progress& progress) const;
+  void fetch(const Picture& picture, Group group, const Region& window, float* planes) const;
+  void store(const Picture& picture, Group group, const Resampler* chroma, const std::vector<float>& planes,
              const Region& out, Picture& result) const;
   double verify(const Picture& picture, const Windows& windows, Report& report) const;
   /// Planes in, planes out: whole window results, cropped to `lost` output pixels at every side.
@@ -106,11 +106,11 @@ class Engine {
   bool sees_all() const { return settled_reach().global || (!reach_.pools.empty() && !pools_over_tiles()); }
   const Parts& parts() const;
   /// Runs every window once for each stage of pools.
-  Pooled pool_over(const Picture& picture, Pass pass, const Windows& windows, Report& report,
+  Pooled pool_over(const Picture& picture, Group group, const Windows& windows, Report& report,
                    const Progress& progress) const;
 
   const Upsampler& model_;
-  EngineOptions options_;
+  TilerOptions options_;
   Convention convention_;
   Reach reach_;
   mutable Reach measured_;
