@@ -15,7 +15,7 @@ struct Layer {
   const char* op;
   Shape x, w;
   int64_t stride, pad, group;
-  float shuffle;  ///< block size of a fused DepthToSpace; 0: none, then a PRelu is fused
+  int64_t shuffle;  ///< block size of a fused DepthToSpace; 0: none, then a PRelu is fused
 };
 
 const Layer layers[] = {
@@ -73,8 +73,8 @@ struct Bench {
       node.epilogue = {{elementwise::PRelu, 3}};
       return;
     }
-    const auto block = static_cast<int64_t>(layer.shuffle);
-    node.epilogue = {{elementwise::PRelu, 3}, {Fused::depth_to_space, -1, false, layer.shuffle, 1}};
+    const int64_t block = layer.shuffle;
+    node.epilogue = {{elementwise::PRelu, 3}, Fused::depth_to_space(block, true)};
     out.shape = Shape{1, out.shape[1] / block / block, out.shape[2] * block, out.shape[3] * block};
   }
 

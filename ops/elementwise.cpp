@@ -12,16 +12,16 @@ namespace tessera::elementwise {
 namespace math {
 namespace {
 
-// One struct per row; `of` is its expression for a number type T.
+// One struct per function; `of` is its expression for a number type T.
 #define TESSERA_UNARY(id, Op, CLASS, expression)                   \
-  struct Op##Row {                                                 \
+  struct Op##Function {                                            \
     template <class T>                                             \
     static T of(T x, [[maybe_unused]] T a, [[maybe_unused]] T b) { \
       return expression;                                           \
     }                                                              \
   };
 #define TESSERA_BINARY(id, Op, CLASS, expression) \
-  struct Op##Row {                                \
+  struct Op##Function {                           \
     template <class T>                            \
     static T of(T x, T y) {                       \
       return expression;                          \
@@ -36,7 +36,7 @@ namespace {
 
 namespace {
 
-constexpr int unary_rows = 64, binary_rows = 64;
+constexpr int unary_functions = 64, binary_functions = 64;
 constexpr bool NUMERIC = true, FLOAT = false;
 
 // The number type that an expression is evaluated in, for elements of type S.
@@ -56,29 +56,29 @@ using Unary = void (*)(const S* x, S* out, int64_t n, float a, float b);
 template <class S>
 using Binary = void (*)(const S* x, int64_t x_step, const S* y, int64_t y_step, S* out, int64_t n);
 
-template <class Row, class S>
+template <class Function, class S>
 void run_unary(const S* x, S* out, int64_t n, float a, float b) {
   using T = Number<S>;
-  for (int64_t i = 0; i < n; ++i) out[i] = plain<S>(Row::of(T(x[i]), T(a), T(b)));
+  for (int64_t i = 0; i < n; ++i) out[i] = plain<S>(Function::of(T(x[i]), T(a), T(b)));
 }
 
-template <class Row, class S>
+template <class Function, class S>
 void run_binary(const S* x, int64_t x_step, const S* y, int64_t y_step, S* out, int64_t n) {
   using T = Number<S>;
-  for (int64_t i = 0; i < n; ++i) out[i] = plain<S>(Row::of(T(x[i * x_step]), T(y[i * y_step])));
+  for (int64_t i = 0; i < n; ++i) out[i] = plain<S>(Function::of(T(x[i * x_step]), T(y[i * y_step])));
 }
 
-// The rows as loops over elements of type S; null where a row is for floats only.
+// The functions as loops over elements of type S; null where one is for floats only.
 template <class S>
 struct Loops {
-  Unary<S> unary[unary_rows] = {};
-  Binary<S> binary[binary_rows] = {};
+  Unary<S> unary[unary_functions] = {};
+  Binary<S> binary[binary_functions] = {};
 
   constexpr Loops() {
 #define TESSERA_UNARY(id, Op, CLASS, expression) \
-  if constexpr (CLASS || std::is_floating_point_v<S>) unary[id] = run_unary<math::Op##Row, S>;
+  if constexpr (CLASS || std::is_floating_point_v<S>) unary[id] = run_unary<math::Op##Function, S>;
 #define TESSERA_BINARY(id, Op, CLASS, expression) \
-  if constexpr (CLASS || std::is_floating_point_v<S>) binary[id - unary_rows] = run_binary<math::Op##Row, S>;
+  if constexpr (CLASS || std::is_floating_point_v<S>) binary[id - unary_functions] = run_binary<math::Op##Function, S>;
 #include "ops/elementwise.def"
 #undef TESSERA_UNARY
 #undef TESSERA_BINARY
@@ -92,17 +92,17 @@ constexpr bool is_half = std::is_same_v<S, float16> || std::is_same_v<S, bfloat1
 
 constexpr int64_t chunk = 256;  // halves are widened this many at a time
 
-[[noreturn]] void fail_row(uint16_t row, DType dtype) {
-  fail(Error::Kind::type, "elementwise row ", row, " has no implementation for ", name_of(dtype));
+[[noreturn]] void fail_function(uint16_t function, DType dtype) {
+  fail(Error::Kind::type, "elementwise function ", function, " has no implementation for ", name_of(dtype));
 }
 
 template <class S>
-void unary_of(uint16_t row, float a, float b, const View& in, const View& out) {
+void unary_of(uint16_t function, float a, float b, const View& in, const View& out) {
   const int64_t n = out.elements();
   const S* x = in.as<S>();
   S* result = out.as<S>();
   if constexpr (is_half<S>) {
-    const Unary<float> loop = loops<float>.unary[row];
+    const Unary<float> loop = loops<float>.unary[function];
     float wide[chunk];
     for (int64_t i = 0; i < n; i += chunk) {
       const int64_t count = std::min(chunk, n - i);
@@ -111,14 +111,14 @@ void unary_of(uint16_t row, float a, float b, const View& in, const View& out) {
       for (int64_t k = 0; k < count; ++k) result[i + k] = S(wide[k]);
     }
   } else {
-    const Unary<S> loop = loops<S>.unary[row];
-    if (!loop) fail_row(row, in.type.dtype);
+    const Unary<S> loop = loops<S>.unary[function];
+    if (!loop) fail_function(function, in.type.dtype);
     loop(x, result, n, a, b);
   }
 }
 
 template <class S>
-void binary_of(uint16_t row, const View& x, const View& y, const View& out) {
+void binary_of(uint16_t function, const View& x, const View& y, const View& out) {
   S* result = out.as<S>();
   const auto strides =
       std::array{ops::broadcast_strides(x.shape(), out.shape()), ops::broadcast_strides(y.shape(), out.shape())};
@@ -130,12 +130,12 @@ void binary_of(uint16_t row, const View& x, const View& y, const View& out) {
       for (int64_t i = 0; i < n; i += chunk) {
         const int64_t count = std::min(chunk, n - i);
         for (int64_t k = 0; k < count; ++k) wide_x[k] = px[(i + k) * step[0]], wide_y[k] = py[(i + k) * step[1]];
-        loops<float>.binary[row - unary_rows](wide_x, 1, wide_y, 1, wide_x, count);
+        loops<float>.binary[function - unary_functions](wide_x, 1, wide_y, 1, wide_x, count);
         for (int64_t k = 0; k < count; ++k) result[i + k] = S(wide_x[k]);
       }
     } else {
-      const Binary<S> loop = loops<S>.binary[row - unary_rows];
-      if (!loop) fail_row(row, x.type.dtype);
+      const Binary<S> loop = loops<S>.binary[function - unary_functions];
+      if (!loop) fail_function(function, x.type.dtype);
       loop(px, step[0], py, step[1], result, n);
     }
     result += n;
@@ -144,26 +144,26 @@ void binary_of(uint16_t row, const View& x, const View& y, const View& out) {
 
 }  // namespace
 
-void apply_unary(uint16_t row, float a, float b, const View& in, const View& out) {
+void apply_unary(uint16_t function, float a, float b, const View& in, const View& out) {
   visit(in.type.dtype, [&]<class S>() {
     if constexpr (!std::is_same_v<S, bool>)
-      unary_of<S>(row, a, b, in, out);
+      unary_of<S>(function, a, b, in, out);
     else
-      fail_row(row, in.type.dtype);
+      fail_function(function, in.type.dtype);
   });
 }
 
-void apply_binary(uint16_t row, const View& x, const View& y, const View& out) {
+void apply_binary(uint16_t function, const View& x, const View& y, const View& out) {
   visit(x.type.dtype, [&]<class S>() {
     if constexpr (!std::is_same_v<S, bool>)
-      binary_of<S>(row, x, y, out);
+      binary_of<S>(function, x, y, out);
     else
-      fail_row(row, x.type.dtype);
+      fail_function(function, x.type.dtype);
   });
 }
 
-void read_parameters(const AttrReader& attrs, uint16_t row, float* a, float* b) {
-  switch (row) {
+void read_parameters(const AttrReader& attrs, uint16_t function, float* a, float* b) {
+  switch (function) {
     case LeakyRelu:
     case Elu:
     case Celu:
@@ -185,25 +185,25 @@ extern const OpFile elementwise;
 
 namespace {
 
-namespace row = tessera::elementwise;
+namespace function = tessera::elementwise;
 
 void infer_same(Infer& infer) { infer.set(0, infer.shape(0)); }
 
-template <uint16_t Row>
+template <uint16_t Function>
 void unary(const Args& args) {
   float a = 0, b = 0;
-  row::read_parameters(args, Row, &a, &b);
-  row::apply_unary(Row, a, b, args.in[0], args.out[0]);
+  function::read_parameters(args, Function, &a, &b);
+  function::apply_unary(Function, a, b, args.in[0], args.out[0]);
 }
 
 void gelu(const Args& args) {
   const bool tanh = args.text("approximate") == "tanh";
-  row::apply_unary(tanh ? row::GeluTanh : row::Gelu, 0, 0, args.in[0], args.out[0]);
+  function::apply_unary(tanh ? function::GeluTanh : function::Gelu, 0, 0, args.in[0], args.out[0]);
 }
 
 // An integer is shrunk as a number, not modulo its range.
 void shrink(const Args& args) {
-  if (is_float(args.in[0].type.dtype)) return unary<row::Shrink>(args);
+  if (is_float(args.in[0].type.dtype)) return unary<function::Shrink>(args);
   const double lambd = args.real("lambd"), bias = args.real("bias");
   for (int64_t i = 0, n = args.out[0].elements(); i < n; ++i) {
     const double x = element_as_double(args.in[0], i);
@@ -247,14 +247,14 @@ void infer_clip(Infer& infer) {
 
 // --- Binary operators -------------------------------------------------------------------------
 
-template <uint16_t Row>
+template <uint16_t Function>
 void binary(const Args& args) {
-  row::apply_binary(Row, args.in[0], args.in[1], args.out[0]);
+  function::apply_binary(Function, args.in[0], args.in[1], args.out[0]);
 }
 
-template <uint16_t Row>
+template <uint16_t Function>
 void old_binary(const Args& args) {
-  row::apply_binary(Row, args.in[0], old_operand(args), args.out[0]);
+  function::apply_binary(Function, args.in[0], old_operand(args), args.out[0]);
 }
 
 // PRelu's slope: one number or one per channel before opset 7, unidirectional broadcasting since.
@@ -275,7 +275,7 @@ void infer_old_prelu(Infer& infer) {
 void old_prelu(const Args& args) {
   View slope = args.in[1];
   slope.type.shape = old_slope(args.in[0].shape(), slope.shape());
-  row::apply_binary(row::PRelu, args.in[0], slope, args.out[0]);
+  function::apply_binary(function::PRelu, args.in[0], slope, args.out[0]);
 }
 
 void infer_prelu(Infer& infer) {
@@ -288,7 +288,7 @@ void infer_prelu(Infer& infer) {
 
 template <class S>
 S integer_power(S base, int64_t exponent) {
-  using T = row::math::Int<S>;
+  using T = function::math::Int<S>;
   T x(base), result(1);
   if (exponent < 0) {
     const T inverse = T(1) / x;  // 1 and -1 have one; of anything else only 0 is left
@@ -310,7 +310,7 @@ void power_of(const View& x, const View& y, const View& out) {
       if constexpr (std::is_integral_v<S> && std::is_integral_v<E>)
         *result = integer_power(*px, static_cast<int64_t>(*py));
       else if constexpr (std::is_integral_v<S>)
-        *result = row::math::truncated<S>(std::pow(static_cast<double>(*px), static_cast<double>(*py)));
+        *result = function::math::truncated<S>(std::pow(static_cast<double>(*px), static_cast<double>(*py)));
       else
         *result = S(static_cast<float>(std::pow(static_cast<double>(*px), static_cast<double>(*py))));
     }
@@ -319,7 +319,7 @@ void power_of(const View& x, const View& y, const View& out) {
 
 void power(const Args& args) {
   const View &x = args.in[0], &y = args.in[1], &out = args.out[0];
-  if (x.type.dtype == y.type.dtype && is_float(x.type.dtype)) return row::apply_binary(row::Pow, x, y, out);
+  if (x.type.dtype == y.type.dtype && is_float(x.type.dtype)) return function::apply_binary(function::Pow, x, y, out);
   if (x.type.dtype == DType::float64) {
     const auto strides =
         std::array{broadcast_strides(x.shape(), out.shape()), broadcast_strides(y.shape(), out.shape())};
@@ -348,7 +348,7 @@ void infer_variadic(Infer& infer) {
   infer.set(0, shape);
 }
 
-template <uint16_t Row>
+template <uint16_t Function>
 void variadic(const Args& args) {
   const View& out = args.out[0];
   const View& first = args.in[0];
@@ -359,11 +359,11 @@ void variadic(const Args& args) {
            for (int64_t i = 0; i < n; ++i) *result++ = first.as<S>()[at[0] + i * step[0]];
          });
   });
-  for (size_t i = 1; i < args.in.size(); ++i) row::apply_binary(Row, out, args.in[i], out);
+  for (size_t i = 1; i < args.in.size(); ++i) function::apply_binary(Function, out, args.in[i], out);
 }
 
 void mean(const Args& args) {
-  variadic<row::Add>(args);
+  variadic<function::Add>(args);
   const View& out = args.out[0];
   const auto count = static_cast<float>(args.in.size());
   visit(out.type.dtype, [&]<class S>() {
@@ -371,7 +371,7 @@ void mean(const Args& args) {
   });
 }
 
-// --- Rows -------------------------------------------------------------------------------------
+// --- Definitions ------------------------------------------------------------------------------
 
 constexpr Text floats = "T=float : T -> T", numbers = "T=numeric : T -> T";
 constexpr Text two_floats = "T=float : T, T -> T", two_numbers = "T=numeric : T, T -> T";
@@ -386,90 +386,90 @@ constexpr AttrDef affine_attrs[] = {{"alpha", 1.0}, {"beta", 0.0}};
 constexpr AttrDef shrink_attrs[] = {{"bias", 0.0}, {"lambd", 0.5}};
 constexpr AttrDef gelu_attrs[] = {{"approximate", 0, "none"}};
 
-template <uint16_t Row>
+template <uint16_t Function>
 constexpr OpDef one_to_one(Text name, int since, Text types, List<AttrDef> attrs = {}) {
-  return {name, "", since, {1, 1}, {1, 1}, types, attrs, infer_same, unary<Row>};
+  return {name, "", since, {1, 1}, {1, 1}, types, attrs, infer_same, unary<Function>};
 }
-template <uint16_t Row>
+template <uint16_t Function>
 constexpr OpDef old_two(Text name, Text types) {
-  return {name, "", 1, {2, 2}, {1, 1}, types, old_pair_attrs, infer_old_pair, old_binary<Row>};
+  return {name, "", 1, {2, 2}, {1, 1}, types, old_pair_attrs, infer_old_pair, old_binary<Function>};
 }
-template <uint16_t Row>
+template <uint16_t Function>
 constexpr OpDef two(Text name, Text types) {
-  return {name, "", 7, {2, 2}, {1, 1}, types, {}, infer_pair, binary<Row>};
+  return {name, "", 7, {2, 2}, {1, 1}, types, {}, infer_pair, binary<Function>};
 }
-template <uint16_t Row>
+template <uint16_t Function>
 constexpr OpDef several(Text name, Text types) {
-  return {name, "", 1, {1, many}, {1, 1}, types, {}, infer_variadic, variadic<Row>};
+  return {name, "", 1, {1, many}, {1, 1}, types, {}, infer_variadic, variadic<Function>};
 }
 
-const OpDef rows[] = {
-    one_to_one<row::Relu>("Relu", 1, numbers),
-    one_to_one<row::LeakyRelu>("LeakyRelu", 1, floats, alpha_001),
-    one_to_one<row::Sigmoid>("Sigmoid", 1, floats),
-    one_to_one<row::Tanh>("Tanh", 1, floats),
+const OpDef definitions[] = {
+    one_to_one<function::Relu>("Relu", 1, numbers),
+    one_to_one<function::LeakyRelu>("LeakyRelu", 1, floats, alpha_001),
+    one_to_one<function::Sigmoid>("Sigmoid", 1, floats),
+    one_to_one<function::Tanh>("Tanh", 1, floats),
     {"Clip", "", 1, {1, 1}, {1, 1}, floats, clip_attrs, infer_same, clip_attributes},
     {"Clip", "", 11, {1, 3}, {1, 1}, "T=numeric : T, T, T -> T", {}, infer_clip, clip},
-    one_to_one<row::HardSigmoid>("HardSigmoid", 1, floats, hard_sigmoid_attrs),
-    one_to_one<row::HardSwish>("HardSwish", 14, floats),
-    one_to_one<row::Elu>("Elu", 1, floats, alpha_1),
-    one_to_one<row::Celu>("Celu", 12, floats, alpha_1),
-    one_to_one<row::Selu>("Selu", 1, floats, old_selu_attrs),
-    one_to_one<row::Selu>("Selu", 6, floats, selu_attrs),
-    one_to_one<row::Softplus>("Softplus", 1, floats),
-    one_to_one<row::Softsign>("Softsign", 1, floats),
-    one_to_one<row::Erf>("Erf", 9, floats),
-    one_to_one<row::Exp>("Exp", 1, floats),
-    one_to_one<row::Log>("Log", 1, floats),
-    one_to_one<row::Sqrt>("Sqrt", 1, floats),
-    one_to_one<row::Reciprocal>("Reciprocal", 1, floats),
-    one_to_one<row::Abs>("Abs", 1, numbers),
-    one_to_one<row::Neg>("Neg", 1, numbers),
-    one_to_one<row::Floor>("Floor", 1, floats),
-    one_to_one<row::Ceil>("Ceil", 1, floats),
-    one_to_one<row::Round>("Round", 11, floats),
-    one_to_one<row::Sign>("Sign", 9, numbers),
-    one_to_one<row::ThresholdedRelu>("ThresholdedRelu", 1, floats, alpha_1),
+    one_to_one<function::HardSigmoid>("HardSigmoid", 1, floats, hard_sigmoid_attrs),
+    one_to_one<function::HardSwish>("HardSwish", 14, floats),
+    one_to_one<function::Elu>("Elu", 1, floats, alpha_1),
+    one_to_one<function::Celu>("Celu", 12, floats, alpha_1),
+    one_to_one<function::Selu>("Selu", 1, floats, old_selu_attrs),
+    one_to_one<function::Selu>("Selu", 6, floats, selu_attrs),
+    one_to_one<function::Softplus>("Softplus", 1, floats),
+    one_to_one<function::Softsign>("Softsign", 1, floats),
+    one_to_one<function::Erf>("Erf", 9, floats),
+    one_to_one<function::Exp>("Exp", 1, floats),
+    one_to_one<function::Log>("Log", 1, floats),
+    one_to_one<function::Sqrt>("Sqrt", 1, floats),
+    one_to_one<function::Reciprocal>("Reciprocal", 1, floats),
+    one_to_one<function::Abs>("Abs", 1, numbers),
+    one_to_one<function::Neg>("Neg", 1, numbers),
+    one_to_one<function::Floor>("Floor", 1, floats),
+    one_to_one<function::Ceil>("Ceil", 1, floats),
+    one_to_one<function::Round>("Round", 11, floats),
+    one_to_one<function::Sign>("Sign", 9, numbers),
+    one_to_one<function::ThresholdedRelu>("ThresholdedRelu", 1, floats, alpha_1),
     // An experimental operator that old exporters wrote, and ours of the same meaning.
-    one_to_one<row::Affine>("Affine", 1, floats, affine_attrs),
-    {"Affine", "tessera", 1, {1, 1}, {1, 1}, floats, affine_attrs, infer_same, unary<row::Affine>},
+    one_to_one<function::Affine>("Affine", 1, floats, affine_attrs),
+    {"Affine", "tessera", 1, {1, 1}, {1, 1}, floats, affine_attrs, infer_same, unary<function::Affine>},
     {"Shrink", "", 9, {1, 1}, {1, 1}, numbers, shrink_attrs, infer_same, shrink},
-    one_to_one<row::Swish>("Swish", 24, floats, alpha_1),
-    one_to_one<row::Mish>("Mish", 18, floats),
+    one_to_one<function::Swish>("Swish", 24, floats, alpha_1),
+    one_to_one<function::Mish>("Mish", 18, floats),
     {"Gelu", "", 20, {1, 1}, {1, 1}, floats, gelu_attrs, infer_same, gelu},
-    one_to_one<row::Sin>("Sin", 7, floats),
-    one_to_one<row::Cos>("Cos", 7, floats),
-    one_to_one<row::Tan>("Tan", 7, floats),
-    one_to_one<row::Asin>("Asin", 7, floats),
-    one_to_one<row::Acos>("Acos", 7, floats),
-    one_to_one<row::Atan>("Atan", 7, floats),
-    one_to_one<row::Sinh>("Sinh", 9, floats),
-    one_to_one<row::Cosh>("Cosh", 9, floats),
-    one_to_one<row::Asinh>("Asinh", 9, floats),
-    one_to_one<row::Acosh>("Acosh", 9, floats),
-    one_to_one<row::Atanh>("Atanh", 9, floats),
-    old_two<row::Add>("Add", two_numbers),
-    two<row::Add>("Add", two_numbers),
-    old_two<row::Sub>("Sub", two_numbers),
-    two<row::Sub>("Sub", two_numbers),
-    old_two<row::Mul>("Mul", two_numbers),
-    two<row::Mul>("Mul", two_numbers),
-    old_two<row::Div>("Div", two_numbers),
-    two<row::Div>("Div", two_numbers),
-    old_two<row::Pow>("Pow", two_floats),
+    one_to_one<function::Sin>("Sin", 7, floats),
+    one_to_one<function::Cos>("Cos", 7, floats),
+    one_to_one<function::Tan>("Tan", 7, floats),
+    one_to_one<function::Asin>("Asin", 7, floats),
+    one_to_one<function::Acos>("Acos", 7, floats),
+    one_to_one<function::Atan>("Atan", 7, floats),
+    one_to_one<function::Sinh>("Sinh", 9, floats),
+    one_to_one<function::Cosh>("Cosh", 9, floats),
+    one_to_one<function::Asinh>("Asinh", 9, floats),
+    one_to_one<function::Acosh>("Acosh", 9, floats),
+    one_to_one<function::Atanh>("Atanh", 9, floats),
+    old_two<function::Add>("Add", two_numbers),
+    two<function::Add>("Add", two_numbers),
+    old_two<function::Sub>("Sub", two_numbers),
+    two<function::Sub>("Sub", two_numbers),
+    old_two<function::Mul>("Mul", two_numbers),
+    two<function::Mul>("Mul", two_numbers),
+    old_two<function::Div>("Div", two_numbers),
+    two<function::Div>("Div", two_numbers),
+    old_two<function::Pow>("Pow", two_floats),
     {"Pow", "", 7, {2, 2}, {1, 1}, "T=numeric; U=numeric : T, U -> T", {}, infer_pair, power},
     {"PRelu", "", 1, {2, 2}, {1, 1}, two_floats, {}, infer_old_prelu, old_prelu},
-    {"PRelu", "", 7, {2, 2}, {1, 1}, two_numbers, {}, infer_prelu, binary<row::PRelu>},
+    {"PRelu", "", 7, {2, 2}, {1, 1}, two_numbers, {}, infer_prelu, binary<function::PRelu>},
     // The parameter-free attention of SPAN: what comes in is added to what a block made, and weighted by it.
-    {"Gate", "tessera", 1, {2, 2}, {1, 1}, two_floats, {}, infer_pair, binary<row::Gate>},
-    several<row::Min>("Min", "T=numeric : T... -> T"),
-    several<row::Max>("Max", "T=numeric : T... -> T"),
-    several<row::Add>("Sum", "T=float : T... -> T"),
+    {"Gate", "tessera", 1, {2, 2}, {1, 1}, two_floats, {}, infer_pair, binary<function::Gate>},
+    several<function::Min>("Min", "T=numeric : T... -> T"),
+    several<function::Max>("Max", "T=numeric : T... -> T"),
+    several<function::Add>("Sum", "T=float : T... -> T"),
     {"Mean", "", 1, {1, many}, {1, 1}, "T=float : T... -> T", {}, infer_variadic, mean},
 };
 
 }  // namespace
 
-const OpFile elementwise{rows};
+const OpFile elementwise{definitions};
 
 }  // namespace tessera::ops

@@ -1,11 +1,11 @@
-// The ids of ops/elementwise.def as C++ names, and the reference of a single row.
+// The ids of ops/elementwise.def as C++ names, and the reference of a single function.
 #pragma once
 
 #include "runtime/graph/op.h"
 
 namespace tessera::elementwise {
 
-enum Row : uint16_t {
+enum Function : uint16_t {
 #define TESSERA_UNARY(id, Op, CLASS, expression) Op = id,
 #define TESSERA_BINARY(id, Op, CLASS, expression) Op = id,
 #include "ops/elementwise.def"
@@ -13,15 +13,15 @@ enum Row : uint16_t {
 #undef TESSERA_BINARY
 };
 
-constexpr bool is_binary(uint16_t row) { return row >= 64; }
+constexpr bool is_binary(uint16_t function) { return function >= 64; }
 
-/// The parameters a and b of a unary row, from the attributes of the operator of that name. Clip is
+/// The parameters a and b of a unary function, from the attributes of the operator of that name. Clip is
 /// not among them: its bounds may be inputs.
-void read_parameters(const AttrReader& attrs, uint16_t row, float* a, float* b);
+void read_parameters(const AttrReader& attrs, uint16_t function, float* a, float* b);
 
-/// out = row(in) elementwise, by the reference; same type, may be the same memory.
-void apply_unary(uint16_t row, float a, float b, const View& in, const View& out);
-/// out = row(x, y) with broadcasting to out's shape, by the reference; out may be x's memory.
-void apply_binary(uint16_t row, const View& x, const View& y, const View& out);
+/// out = function(in) elementwise, by the reference; same type, may be the same memory.
+void apply_unary(uint16_t function, float a, float b, const View& in, const View& out);
+/// out = function(x, y) with broadcasting to out's shape, by the reference; out may be x's memory.
+void apply_binary(uint16_t function, const View& x, const View& y, const View& out);
 
 }  // namespace tessera::elementwise

@@ -7,15 +7,15 @@
 namespace tessera::optimizer {
 namespace {
 
-// What a row of the epilogue makes of a type.
-Type after(const Fused& row, const Graph& graph, const Node& node, Type type) {
-  if (row.row == Fused::quantize_u8) type.dtype = DType::uint8;
-  if (row.row == Fused::quantize_s8) type.dtype = DType::int8;
-  if (row.row == Fused::dequantize) type.dtype = DType::float32;
-  if (row.operand >= 0)
-    type.shape = broadcast(type.shape, graph.values[node.in[static_cast<size_t>(row.operand)]].type.shape);
-  if (row.row == Fused::depth_to_space && type.shape.size() == 4) {
-    const auto block = static_cast<int64_t>(row.a);
+// What an entry of the epilogue makes of a type.
+Type after(const Fused& fused, const Graph& graph, const Node& node, Type type) {
+  if (fused.kind == Fused::Kind::quantize_u8) type.dtype = DType::uint8;
+  if (fused.kind == Fused::Kind::quantize_s8) type.dtype = DType::int8;
+  if (fused.dequantizes()) type.dtype = DType::float32;
+  if (fused.operand >= 0)
+    type.shape = broadcast(type.shape, graph.values[node.in[static_cast<size_t>(fused.operand)]].type.shape);
+  if (fused.shuffles() && type.shape.size() == 4) {
+    const auto block = static_cast<int64_t>(fused.a);
     type.shape[1] /= block * block;
     type.shape[2] *= block;
     type.shape[3] *= block;
@@ -39,7 +39,7 @@ void check_node(const Graph& graph, const Node& node) {
     if (node.out[i] == absent) continue;
     Type type = problem.out[i].type;
     if (i == 0)
-      for (const Fused& row : node.epilogue) type = after(row, graph, node, type);
+      for (const Fused& fused : node.epilogue) type = after(fused, graph, node, type);
     const Value& value = graph.values[node.out[i]];
     if (type != value.type)
       fail(Error::Kind::type, node.op->name, " makes \"", value.name, "\" ", type, ", not ", value.type);

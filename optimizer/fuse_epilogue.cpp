@@ -10,12 +10,12 @@
 namespace tessera::optimizer {
 namespace {
 
-struct RowName {
+struct FunctionName {
   Text op;
-  uint16_t row;
+  uint16_t id;
   bool binary;
 };
-constexpr RowName rows[] = {
+constexpr FunctionName functions[] = {
 #define TESSERA_UNARY(id, Op, CLASS, expression) {#Op, id, false},
 #define TESSERA_BINARY(id, Op, CLASS, expression) {#Op, id, true},
 #include "ops/elementwise.def"
@@ -23,10 +23,10 @@ constexpr RowName rows[] = {
 #undef TESSERA_BINARY
 };
 
-const RowName* row_of(const Node& node) {
+const FunctionName* function_of(const Node& node) {
   if (!node.op->domain.empty() && node.op->domain != "tessera") return nullptr;
-  for (const RowName& row : rows)
-    if (row.op == node.op->name) return &row;
+  for (const FunctionName& function : functions)
+    if (function.op == node.op->name) return &function;
   return nullptr;
 }
 
@@ -44,18 +44,18 @@ bool read_bound(Edit& edit, const Node& node, size_t input, Text attr, float mis
   return true;
 }
 
-// The parameters of a unary row, as its operator's attributes give them.
+// The parameters of a unary function, as its operator's attributes give them.
 bool read_parameters(Edit& edit, const Node& node, Fused* fused) {
   using namespace elementwise;
   const AttrReader attrs(node);
-  switch (fused->row) {
+  switch (fused->function) {
     case Clip:
       return read_bound(edit, node, 1, "min", -std::numeric_limits<float>::infinity(), &fused->a) &&
              read_bound(edit, node, 2, "max", std::numeric_limits<float>::infinity(), &fused->b);
     case Gelu:
-      if (attrs.text("approximate") == "tanh") fused->row = GeluTanh;
+      if (attrs.text("approximate") == "tanh") fused->function = GeluTanh;
       return true;
-    default: elementwise::read_parameters(attrs, fused->row, &fused->a, &fused->b); return true;
+    default: elementwise::read_parameters(attrs, fused->function, &fused->a, &fused->b); return true;
   }
 }
 
@@ -78,24 +78,25 @@ bool quantize_product(Edit& edit, const Node& maker, const Node& user, Node* res
   return true;
 }
 
-// Rows between a step from integers and the next one to integers, as far as they scale with their
+// Entries between a step from integers and the next one to integers, as far as they scale with their
 // input, work in units of the result: then the step to integers has no factor of its own.
 void scale_to_unit(Edit& edit, Node& node) {
   using namespace elementwise;
   Fused& last = node.epilogue.back();
-  if ((last.row != Fused::quantize_u8 && last.row != Fused::quantize_s8) || last.a == 1.0f) return;
+  if (!last.quantizes() || last.a == 1.0f) return;
   const float factor = 1.0f / last.a;
   std::vector<Fused> scaled = node.epilogue;
   for (size_t i = scaled.size() - 1; i-- > 0;) {
-    Fused& row = scaled[i];
-    const bool integers = row.operand >= 0 && is_byte(edit.value(node.in[static_cast<size_t>(row.operand)]).type.dtype);
-    if (row.row == Clip)
-      row.b *= factor;
-    else if (row.row != Fused::dequantize && !(row.row == Add && integers) && row.row != Relu && row.row != LeakyRelu &&
-             !(row.row == PRelu && !row.swapped))
+    Fused& fused = scaled[i];
+    const bool integers =
+        fused.operand >= 0 && is_byte(edit.value(node.in[static_cast<size_t>(fused.operand)]).type.dtype);
+    if (fused.is(Clip))
+      fused.b *= factor;
+    else if (!fused.dequantizes() && !(fused.is(Add) && integers) && !fused.is(Relu) && !fused.is(LeakyRelu) &&
+             !(fused.is(PRelu) && !fused.swapped))
       return;
-    if (row.row == Clip || row.row == Add || row.row == Fused::dequantize) row.a *= factor;
-    if (row.row != Fused::dequantize) continue;
+    if (fused.is(Clip) || fused.is(Add) || fused.dequantizes()) fused.a *= factor;
+    if (!fused.dequantizes()) continue;
     scaled.back().a = 1.0f;
     node.epilogue = std::move(scaled);
     return;
@@ -106,9 +107,9 @@ void scale_to_unit(Edit& edit, Node& node) {
 bool read_step(Edit& edit, const Node& user, Fused* fused) {
   PerTensor step;
   if (read_quantize(edit, &user, &step))
-    fused->row = step.type == DType::int8 ? Fused::quantize_s8 : Fused::quantize_u8;
+    fused->kind = step.type == DType::int8 ? Fused::Kind::quantize_s8 : Fused::Kind::quantize_u8;
   else if (read_dequantize(edit, &user, &step))
-    fused->row = Fused::dequantize;
+    fused->kind = Fused::Kind::dequantize;
   else
     return false;
   fused->a = step.scale;
@@ -116,7 +117,7 @@ bool read_step(Edit& edit, const Node& user, Fused* fused) {
   return true;
 }
 
-// The node as it would be with `user` as its next epilogue row; false if `user` is no such row. An
+// The node as it would be with `user` as its next epilogue entry; false if `user` is no such entry. An
 // operand that is dequantized is taken as integers if `integers` says so.
 bool extend(Edit& edit, const Node& maker, const Node& user, bool integers, Node* result) {
   Fused fused;
@@ -124,13 +125,12 @@ bool extend(Edit& edit, const Node& maker, const Node& user, bool integers, Node
   if (integers && quantize_product(edit, maker, user, result)) return true;
   if (is(&user, "DepthToSpace")) {
     const AttrReader attrs(user);
-    fused = {Fused::depth_to_space, -1, false, static_cast<float>(attrs.integer("blocksize")),
-             attrs.text("mode") == "CRD" ? 1.0f : 0.0f};
+    fused = Fused::depth_to_space(attrs.integer("blocksize"), attrs.text("mode") == "CRD");
   } else if (!read_step(edit, user, &fused)) {
-    const RowName* row = row_of(user);
-    if (!row || !user.epilogue.empty()) return false;
-    fused.row = row->row;
-    if (row->binary) {
+    const FunctionName* function = function_of(user);
+    if (!function || !user.epilogue.empty()) return false;
+    fused.function = function->id;
+    if (function->binary) {
       if (user.in.size() != 2 || user.opset < 7 || user.in[0] == user.in[1]) return false;
       fused.swapped = user.in[1] == maker.out[0];
       operand = user.in[fused.swapped ? 0 : 1];

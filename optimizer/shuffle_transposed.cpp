@@ -81,7 +81,7 @@ bool rewrite(Edit& edit, Node& node, const Fits& fits) {
   const std::string name = edit.value(node.in[1]).name;
   conv.in[1] = edit.add_constant(name + ":phases", std::move(wide));
   conv.in[2] = edit.add_constant(name + ":phases bias", std::move(repeated));
-  conv.epilogue = {{Fused::depth_to_space, -1, false, static_cast<float>(stride), 1.0f}};
+  conv.epilogue = {Fused::depth_to_space(stride, true)};
   if (!fits(edit.graph(), conv)) return false;
   node = std::move(conv);
   edit.refresh();

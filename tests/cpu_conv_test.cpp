@@ -91,7 +91,7 @@ class Setup {
   /// The result by the reference: in double precision where it can.
   Tensor expected(const HostBackend& cpu) const {
     bool shuffled = false;
-    for (const Fused& fused : node_.epilogue) shuffled |= fused.row == Fused::depth_to_space;
+    for (const Fused& fused : node_.epilogue) shuffled |= fused.shuffles();
     std::vector<Tensor> inputs;
     for (const Tensor& tensor : tensors_) inputs.push_back(shuffled ? tensor : as_doubles(tensor));
     Type type = out_;
@@ -130,7 +130,7 @@ class Setup {
     if (c.epilogue.empty()) return;
     node_.own_inputs = 3;
     for (Fused fused : c.epilogue) {
-      if (fused.row == Fused::depth_to_space) {
+      if (fused.shuffles()) {
         const auto block = static_cast<int64_t>(fused.a);
         out_.shape = Shape{out_.shape[0], out_.shape[1] / block / block, out_.shape[2] * block, out_.shape[3] * block};
       } else if (fused.operand >= 0) {
@@ -390,11 +390,11 @@ TEST(CpuConv, Epilogues) {
 
 TEST(CpuConv, DepthToSpace) {
   const Fused slopes{PRelu, 0}, add{Add, 1}, clip{Clip, -1, false, -2.0f, 3.0f}, bias{Add, 0};
-  for (const float block : {2.0f, 3.0f, 4.0f})
-    for (const float crd : {0.0f, 1.0f})
+  for (const int64_t block : {2, 3, 4})
+    for (const bool crd : {false, true})
       for (const int64_t colours : {1, 3, 16}) {
-        const Fused shuffle{Fused::depth_to_space, -1, false, block, crd};
-        const int64_t out = colours * static_cast<int64_t>(block * block);
+        const Fused shuffle = Fused::depth_to_space(block, crd);
+        const int64_t out = colours * block * block;
         for (const int64_t in : {3, 32}) {
           Case c{.x = {1, in, 11, 18}, .w = {out, in, 3, 3}, .epilogue = {slopes, shuffle, bias, add, clip}};
           EXPECT_GE(check(c), 1);
@@ -408,11 +408,11 @@ TEST(CpuConv, DepthToSpace) {
 
 TEST(CpuConv, DepthToSpaceOfFewOutputs) {
   const Fused slope{PRelu, 2}, add{Add, 1}, clip{Clip, -1, false, -2.0f, 3.0f};
-  for (const float crd : {0.0f, 1.0f})
+  for (const bool crd : {false, true})
     for (const int64_t size : {1, 5}) {
       Case c{.x = {2, 70, 11, 75}, .w = {4, 70, size, size}};
       c.pads = {size / 2, size / 2, size / 2, size / 2};
-      c.epilogue = {{Fused::depth_to_space, -1, false, 2, crd}, add, slope, clip};
+      c.epilogue = {Fused::depth_to_space(2, crd), add, slope, clip};
       EXPECT_GE(check(c), 3);
     }
 }
@@ -420,9 +420,9 @@ TEST(CpuConv, DepthToSpaceOfFewOutputs) {
 // Whole blocks of channels stay blocked on their way through the shuffle.
 TEST(CpuConv, DepthToSpaceInBlocks) {
   const Fused slope{PRelu, 2}, clip{Clip, -1, false, -3.0f, 4.0f};
-  for (const float crd : {0.0f, 1.0f})
+  for (const bool crd : {false, true})
     for (const int64_t colours : {16, 32, 48}) {
-      const Fused shuffle{Fused::depth_to_space, -1, false, 2, crd};
+      const Fused shuffle = Fused::depth_to_space(2, crd);
       for (const int64_t size : {3, 1}) {
         Case c{.x = {2, 20, 26, 37}, .w = {4 * colours, 20, size, size}, .epilogue = {slope, shuffle, clip}};
         c.pads = {size / 2, size / 2, size / 2, size / 2};
@@ -434,7 +434,7 @@ TEST(CpuConv, DepthToSpaceInBlocks) {
          .w = {20, 64, 2, 2},
          .strides = {2, 2},
          .pads = {0, 0, 0, 0},
-         .epilogue = {slope, {Fused::depth_to_space, -1, false, 2, 1}}});
+         .epilogue = {slope, Fused::depth_to_space(2, true)}});
 }
 
 // The level is chosen once per process, so the other levels run in processes of their own.

@@ -144,9 +144,9 @@ TEST(Quantized, GemmOfRows) {
 TEST(Quantized, EpiloguesOfRealNumbersAndIntegers) {
   using namespace elementwise;
   const Shape x{1, 24, 9, 23}, w{40, 24, 3, 3}, y{1, 40, 9, 23};
-  const Fused quantize{Fused::quantize_u8, -1, false, 0.31f, 11},
-      quantize_signed{Fused::quantize_s8, -1, false, 0.7f, -9};
-  const Fused back{Fused::dequantize, -1, false, 0.47f, 120};
+  const Fused quantize{.a = 0.31f, .b = 11, .kind = Fused::Kind::quantize_u8},
+      quantize_signed{.a = 0.7f, .b = -9, .kind = Fused::Kind::quantize_s8};
+  const Fused back{.a = 0.47f, .b = 120, .kind = Fused::Kind::dequantize};
   const Attrs attrs = window({1, 1, 1, 1});
   // Quantized, an activation, quantized again, as in models that quantize around each operator.
   check_layer({.x = x,

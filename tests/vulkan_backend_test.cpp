@@ -151,8 +151,7 @@ TEST_F(VulkanBackend, CompactModelIsOneProgram) {
   }
 }
 
-TEST_F(VulkanBackend, ElementwiseRows) {
-  using elementwise::Row;
+TEST_F(VulkanBackend, ElementwiseFunctions) {
   const struct {
     const char* op;
     int opset;
@@ -181,7 +180,7 @@ TEST_F(VulkanBackend, ElementwiseRows) {
   }
 }
 
-TEST_F(VulkanBackend, BinaryRowsBroadcast) {
+TEST_F(VulkanBackend, BinaryFunctionsBroadcast) {
   const Shape shapes[][2] = {{{2, 3, 4, 5}, {2, 3, 4, 5}}, {{2, 3, 4, 5}, {3, 1, 1}}, {{2, 3, 4, 5}, {}},
                              {{1, 1, 5}, {2, 3, 4, 1}},    {{4, 1}, {1, 6}},          {{2, 1, 2, 1, 2, 2}, {1}}};
   for (const char* op : {"Add", "Sub", "Mul", "Div", "Pow", "Min", "Max"})

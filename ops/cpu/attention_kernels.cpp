@@ -162,16 +162,16 @@ void run(const Args& args, Threads& threads) noexcept {
   });
 }
 
-constexpr CpuKernel rows[] = {{.op = "StridedAttention",
-                               .name = "attention",
-                               .domain = "tessera",
-                               .accepts = accepts,
-                               .scratch = scratch,
-                               .run = run}};
+constexpr CpuKernel kernels[] = {{.op = "StridedAttention",
+                                  .name = "attention",
+                                  .domain = "tessera",
+                                  .accepts = accepts,
+                                  .scratch = scratch,
+                                  .run = run}};
 
 }  // namespace
 
 extern const KernelFile attention_kernels;
-const KernelFile attention_kernels{rows};
+const KernelFile attention_kernels{kernels};
 
 }  // namespace tessera::cpu

@@ -2,6 +2,7 @@
 
 #include <algorithm>
 #include <cmath>
+#include <numeric>
 #include <unordered_map>
 
 #include "ops/cpu/kernel.h"
@@ -17,7 +18,7 @@ namespace {
 
 constexpr Text reference_name = "reference";
 
-// What depth_to_space does to a tensor [N,C,H,W]; b of the row: 0 = DCR, 1 = CRD.
+// What depth_to_space does to a tensor [N,C,H,W]; crd: in its mode CRD, else DCR.
 void depth_to_space(const View& in, const View& out, int64_t block, bool crd) {
   const Shape& from = in.shape();
   const int64_t channels = from[1] / (block * block), height = from[2], width = from[3];
@@ -42,31 +43,31 @@ Tensor as_floats(const View& view, float scale, float zero) {
   return tensor;
 }
 
-void quantize(const Fused& row, const View& value) {
-  const bool is_signed = row.row == Fused::quantize_s8;
-  const float low = (is_signed ? -128.0f : 0.0f) - row.b, high = (is_signed ? 127.0f : 255.0f) - row.b;
+void quantize(const Fused& fused, const View& value) {
+  const bool is_signed = fused.kind == Fused::Kind::quantize_s8;
+  const float low = (is_signed ? -128.0f : 0.0f) - fused.b, high = (is_signed ? 127.0f : 255.0f) - fused.b;
   float* x = value.as<float>();
   for (int64_t i = 0; i < value.elements(); ++i)
-    x[i] = std::nearbyint(std::min(std::max(x[i] * (1.0f / row.a), low), high)) + row.b;
+    x[i] = std::nearbyint(std::min(std::max(x[i] * (1.0f / fused.a), low), high)) + fused.b;
 }
 
-void apply(const Fused& row, const Args& args, const View& value) {
-  if (row.row == Fused::quantize_u8 || row.row == Fused::quantize_s8) return quantize(row, value);
-  if (row.row == Fused::dequantize) {
-    for (int64_t i = 0; i < value.elements(); ++i) value.as<float>()[i] = (value.as<float>()[i] - row.b) * row.a;
+void apply(const Fused& fused, const Args& args, const View& value) {
+  if (fused.quantizes()) return quantize(fused, value);
+  if (fused.dequantizes()) {
+    for (int64_t i = 0; i < value.elements(); ++i) value.as<float>()[i] = (value.as<float>()[i] - fused.b) * fused.a;
     return;
   }
-  if (row.operand < 0) return elementwise::apply_unary(row.row, row.a, row.b, value, value);
+  if (fused.operand < 0) return elementwise::apply_unary(fused.function, fused.a, fused.b, value, value);
   Tensor real;
-  View operand = args.in[static_cast<size_t>(row.operand)];
+  View operand = args.in[static_cast<size_t>(fused.operand)];
   if (is_integer(operand)) {
-    real = as_floats(operand, row.a, row.b);
+    real = as_floats(operand, fused.a, fused.b);
     operand = real.view();
   }
-  if (row.swapped)
-    elementwise::apply_binary(row.row, operand, value, value);
+  if (fused.swapped)
+    elementwise::apply_binary(fused.function, operand, value, value);
   else
-    elementwise::apply_binary(row.row, value, operand, value);
+    elementwise::apply_binary(fused.function, value, operand, value);
 }
 
 // Where values are quantized on the way, they lie in a temporary as floats, integers or not.
@@ -80,27 +81,26 @@ void run_quantized_reference(const Args& args, List<View> in) {
   const View view = result.view();
   node.op->reference(Args(node, in, List<View>(&view, 1)));
   if (is_integer(view)) result = as_floats(view, 1, 0);
-  for (const Fused& row : node.epilogue) apply(row, args, result.view());
+  for (const Fused& fused : node.epilogue) apply(fused, args, result.view());
   for (int64_t i = 0; i < args.out[0].elements(); ++i)
     set_element(args.out[0], i, static_cast<double>(result.as<float>()[i]));
 }
 
-bool quantizes(const Fused& row) { return row.row <= Fused::quantize_u8 && row.row >= Fused::dequantize; }
+bool is_quantized(const Fused& fused) { return fused.quantizes() || fused.dequantizes(); }
 
-// The operator's reference, then its epilogue row by row. Before a depth_to_space row the values
+// The operator's reference, then its epilogue entry by entry. Before a DepthToSpace the values
 // lie in a temporary of the operator's own shape.
 void run_reference(const Args& args) {
   const OpDef& op = *args.node().op;
   const auto& epilogue = args.node().epilogue;
   const List<View> in = args.in.first(args.node().op_inputs());
-  if (std::any_of(epilogue.begin(), epilogue.end(), quantizes)) return run_quantized_reference(args, in);
-  const auto shuffle =
-      std::find_if(epilogue.begin(), epilogue.end(), [](const Fused& f) { return f.row == Fused::depth_to_space; });
+  if (std::any_of(epilogue.begin(), epilogue.end(), is_quantized)) return run_quantized_reference(args, in);
+  const auto shuffle = std::find_if(epilogue.begin(), epilogue.end(), [](const Fused& f) { return f.shuffles(); });
   if (shuffle == epilogue.end()) {
     Args own(args.node(), in, args.out);
     own.packed = args.packed;
     op.reference(own);
-    for (const Fused& row : epilogue) apply(row, args, args.out[0]);
+    for (const Fused& fused : epilogue) apply(fused, args, args.out[0]);
     return;
   }
   const auto block = static_cast<int64_t>(shuffle->a);
@@ -111,20 +111,24 @@ void run_reference(const Args& args) {
   const Tensor before = Tensor::make(type);
   const View view = before.view();
   op.reference(Args(args.node(), in, List<View>(&view, 1)));
-  for (auto row = epilogue.begin(); row != shuffle; ++row) apply(*row, args, view);
+  for (auto fused = epilogue.begin(); fused != shuffle; ++fused) apply(*fused, args, view);
   depth_to_space(view, args.out[0], block, shuffle->b != 0);
-  for (auto row = shuffle + 1; row != epilogue.end(); ++row) apply(*row, args, args.out[0]);
+  for (auto fused = shuffle + 1; fused != epilogue.end(); ++fused) apply(*fused, args, args.out[0]);
 }
 
 class Cpu final : public HostBackend {
  public:
   explicit Cpu(Precision precision) {
     for (int i = 0; i < kernel_file_count; ++i)
-      for (const CpuKernel& kernel : kernel_files[i]->rows)
-        if (kernel.precision == Precision::fp32 || kernel.precision == precision) by_op_[kernel.op].push_back(&kernel);
+      for (const CpuKernel& kernel : kernel_files[i]->kernels)
+        if (kernel.precision == Precision::fp32 || kernel.precision == precision) {
+          by_op_[kernel.op].push_back(&kernel);
+          row_step_ = std::lcm(row_step_, std::max(kernel.row_step, 1));
+        }
   }
 
   Text name() const override { return "cpu"; }
+  int row_step() const override { return row_step_; }
 
   void offers(const Problem& problem, std::vector<Offer>& out) const override {
     const OpDef& op = *problem.node.op;
@@ -178,6 +182,7 @@ class Cpu final : public HostBackend {
   }
 
   std::unordered_map<Text, std::vector<const CpuKernel*>> by_op_;
+  int row_step_ = 1;
 };
 
 }  // namespace

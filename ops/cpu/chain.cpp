@@ -57,15 +57,15 @@ void Chain::append_epilogue(const Args& args, Space* space, size_t first) {
   for (; first < epilogue.size(); ++first) {
     const Fused& fused = epilogue[first];
     ChainStep& step = steps[count++];
-    step = {fused.row, fused.swapped, fused.a, fused.b, fused.operand, -1};
+    step = {fused.function, fused.swapped, fused.a, fused.b, fused.operand, -1};
     if (space && fused.operand >= 0) step.operand = space->add(args.in[static_cast<size_t>(fused.operand)].shape());
   }
 }
 
 void apply(const MapSimd& simd, const ChainStep& step, const float* x, const float* y, Along along, float* out,
            int64_t n) {
-  if (step.row < MapSimd::unary_rows) return simd.unary[step.row](x, out, n, step.a, step.b);
-  const auto binary = simd.binary[step.row - MapSimd::unary_rows][static_cast<int>(along)];
+  if (step.function < MapSimd::unary_functions) return simd.unary[step.function](x, out, n, step.a, step.b);
+  const auto binary = simd.binary[step.function - MapSimd::unary_functions][static_cast<int>(along)];
   if (step.swapped)
     binary(y, x, out, n);
   else
@@ -110,12 +110,14 @@ bool chain_fits_as_stored(const Problem& problem) {
   return true;
 }
 
-bool has_row(uint16_t row) {
+bool has_function(uint16_t id) {
   const MapSimd& simd = map_simd(level());
-  if (row < MapSimd::unary_rows) return simd.unary[row] != nullptr;
-  const int binary = row - MapSimd::unary_rows;
-  return binary < MapSimd::binary_rows && simd.binary[binary][0] != nullptr;
+  if (id < MapSimd::unary_functions) return simd.unary[id] != nullptr;
+  const int binary = id - MapSimd::unary_functions;
+  return binary < MapSimd::binary_functions && simd.binary[binary][0] != nullptr;
 }
+
+bool has_function(const Fused& fused) { return fused.kind == Fused::Kind::function && has_function(fused.function); }
 
 bool broadcasts_to(const Shape& from, const Shape& to) {
   if (from.rank() > to.rank()) return false;
@@ -131,7 +133,7 @@ bool chain_fits(const Problem& problem) {
   const Type& out = problem.out[0];
   if (out.dtype != DType::float32 || out.shape.rank() > Space::max_rank) return false;
   for (const Fused& fused : epilogue) {
-    if (!has_row(fused.row)) return false;
+    if (!has_function(fused)) return false;
     if (fused.operand < 0) continue;
     const Type& operand = problem.in[static_cast<size_t>(fused.operand)];
     if (operand.dtype != DType::float32 || !broadcasts_to(operand.shape, out.shape)) return false;

@@ -1,4 +1,4 @@
-// A chain of rows of ops/elementwise.def over float spans, and the walk over broadcast operands:
+// A chain of functions of ops/elementwise.def over float spans, and the walk over broadcast operands:
 // what elementwise kernels are made of and how the others apply a node's epilogue.
 #pragma once
 
@@ -28,7 +28,7 @@ struct Space {
 };
 
 struct ChainStep {
-  uint16_t row = 0;
+  uint16_t function = 0;
   bool swapped = false;
   float a = 0, b = 0;
   int input = -1;    ///< index into the node's inputs, or -1
@@ -47,7 +47,7 @@ struct Chain {
   void append_epilogue(const Args& args, Space* space, size_t first = 0);
 };
 
-/// out = row(x) or row(x, y) over a span.
+/// out = f(x) or f(x, y) over a span.
 void apply(const MapSimd& simd, const ChainStep& step, const float* x, const float* y, Along along, float* out,
            int64_t n);
 
@@ -58,9 +58,11 @@ Along along(const ChainStep& step, bool one);
 void apply_to_row(const MapSimd& simd, const Chain& chain, const Space& space, List<View> in, int64_t row,
                   int64_t begin, float* values, int64_t n);
 
-/// Whether the epilogue's rows and float32 operands can run by Chain in a row-major kernel.
+/// Whether the epilogue's functions and float32 operands can run by Chain in a row-major kernel.
 bool chain_fits(const Problem& problem);
-bool has_row(uint16_t row);
+/// Whether there is vector code for it.
+bool has_function(uint16_t id);
+bool has_function(const Fused& fused);
 
 /// The same for kernels that finish their output piece by piece as it is stored: every operand has
 /// the output's shape and lies as it does.

@@ -26,21 +26,10 @@ bool fits(const Problem& problem) {
          problem.in[1].shape.elements() > 0;
 }
 
-// Every row of the table asks for the geometry of the same problem: the last one is kept, and its attributes with
-// it, so that their address stays theirs.
+// Every kernel asks for it.
 const ConvGeometry& geometry_of(const Problem& problem) {
-  struct Last {
-    const OpDef* op = nullptr;
-    std::shared_ptr<const Attrs> attrs;
-    Shape x, w;
-    ConvGeometry geometry;
-  };
-  static thread_local Last last;
-  const Node& node = problem.node;
-  const Shape &x = problem.in[0].shape, &w = problem.in[1].shape;
-  if (last.op != node.op || last.attrs != node.attrs || last.x != x || last.w != w)
-    last = {node.op, node.attrs, x, w, conv_geometry(node, x, w)};
-  return last.geometry;
+  if (const auto* known = std::any_cast<ConvGeometry>(&problem.memo)) return *known;
+  return problem.memo.emplace<ConvGeometry>(conv_geometry(problem.node, problem.in[0].shape, problem.in[1].shape));
 }
 
 // So few input channels are read faster from planes than from blocks with idle lanes; from so many on, transforms pay.
@@ -116,7 +105,7 @@ bool accepts_epilogue(const Problem& problem) {
   const ConvGeometry& g = geometry_of(problem);
   if (out == Layout::nchw16c) return g.groups == 1 && form != ConvForm::depthwise && form != ConvForm::few;
   // Sums of few outputs leave in planes, where a DepthToSpace is the first thing that can be done to them.
-  if (form == ConvForm::few) return problem.node.epilogue.front().row == Fused::depth_to_space;
+  if (form == ConvForm::few) return problem.node.epilogue.front().shuffles();
   return (g.groups == 1 || g.out_channels / g.groups % 16 == 0 || is_depthwise(g)) &&
          !(form == ConvForm::planar && is_depthwise(g));
 }
@@ -297,7 +286,7 @@ constexpr CpuKernel by_small_winograd(Text name, int rank) {
 constexpr Layout blocks = Layout::nchw16c, planes = Layout::row_major;
 
 // Of equal ranks the first wins where reorders do not decide.
-const CpuKernel rows[] = {
+const CpuKernel kernels[] = {
     direct<ConvForm::few, planes>("Conv", "conv few outputs", 6),
     by_small_winograd("conv winograd 4, small picture", 6),
     by_winograd<4, blocks, true>("conv winograd 4", 5),
@@ -340,6 +329,6 @@ const CpuKernel rows[] = {
 }  // namespace
 
 extern const KernelFile conv_kernels;
-const KernelFile conv_kernels{rows};
+const KernelFile conv_kernels{kernels};
 
 }  // namespace tessera::cpu

@@ -16,7 +16,7 @@ std::vector<int64_t> output_order(const Problem& problem, int64_t channels, Layo
   std::vector<int64_t> order;
   if (out == Layout::row_major) return order;
   for (const Fused& fused : problem.node.epilogue) {
-    if (fused.row != Fused::depth_to_space || fused.b == 0) continue;
+    if (!fused.shuffles() || fused.b == 0) continue;
     const auto phases = static_cast<int64_t>(fused.a * fused.a);
     for (int64_t i = 0; i < channels; ++i) order.push_back(i % (channels / phases) * phases + i / (channels / phases));
   }

@@ -134,7 +134,7 @@ bool accepts_dequantize_blocks(const Problem& problem) {
 }
 
 constexpr Layout nchw16c = Layout::nchw16c;
-constexpr CpuKernel rows[] = {
+constexpr CpuKernel kernels[] = {
     {.op = "Cast", .name = "cast", .accepts = accepts_cast, .run = run_cast},
     {.op = "QuantizeLinear", .name = "quantize", .accepts = accepts_quantize, .run = run_quantize},
     {.op = "QuantizeLinear",
@@ -155,6 +155,6 @@ constexpr CpuKernel rows[] = {
 }  // namespace
 
 extern const KernelFile convert_kernels;
-const KernelFile convert_kernels{rows};
+const KernelFile convert_kernels{kernels};
 
 }  // namespace tessera::cpu

@@ -1,4 +1,4 @@
-// Every operator of ops/elementwise.def on float32, with the chain of rows in its epilogue, in one
+// Every operator of ops/elementwise.def on float32, with the chain of functions in its epilogue, in one
 // pass over memory; variadic Sum, Mean, Max and Min; Where.
 #include <algorithm>
 
@@ -13,11 +13,11 @@ namespace {
 constexpr int64_t chunk = 1024;  // floats that go through the whole chain at a time
 constexpr int64_t floats_per_task = 1 << 14;
 
-struct RowName {
+struct FunctionName {
   Text op;
-  uint16_t row;
+  uint16_t id;
 };
-constexpr RowName row_names[] = {
+constexpr FunctionName function_names[] = {
 #define TESSERA_UNARY(id, Op, CLASS, expression) {#Op, id},
 #define TESSERA_BINARY(id, Op, CLASS, expression) {#Op, id},
 #include "ops/elementwise.def"
@@ -27,9 +27,9 @@ constexpr RowName row_names[] = {
     {"Mean", elementwise::Add},
 };
 
-uint16_t row_of(Text op) {
-  for (const RowName& name : row_names)
-    if (name.op == op) return name.row;
+uint16_t function_of(Text op) {
+  for (const FunctionName& name : function_names)
+    if (name.op == op) return name.id;
   return 0;
 }
 
@@ -38,13 +38,13 @@ float bound(const Args& args, size_t input, Text attr, float missing) {
   return args.has_in(input) && input < args.node().op_inputs() ? *args.in[input].as<const float>() : missing;
 }
 
-// The row of a unary operator with the parameters that its attributes give.
+// The function of a unary operator with the parameters that its attributes give.
 ChainStep unary_step(const Args& args) {
   using namespace elementwise;
   ChainStep step;
-  step.row = row_of(args.node().op->name);
+  step.function = function_of(args.node().op->name);
   constexpr float infinite = std::numeric_limits<float>::infinity();
-  switch (step.row) {
+  switch (step.function) {
     case LeakyRelu: step.a = real_or(args, "alpha", 0.01f); break;
     case Elu:
     case Celu:
@@ -62,7 +62,7 @@ ChainStep unary_step(const Args& args) {
       step.b = bound(args, 2, "max", infinite);
       break;
     case Gelu:
-      if (text_or(args, "approximate", "none") == "tanh") step.row = GeluTanh;
+      if (text_or(args, "approximate", "none") == "tanh") step.function = GeluTanh;
       break;
     default: break;
   }
@@ -75,22 +75,22 @@ int given_inputs(const Args& args) {
   return count;
 }
 
-// The node as one chain: its own rows, then its epilogue. The value starts as input 0.
+// The node as one chain: its own functions, then its epilogue. The value starts as input 0.
 Chain whole_chain(const Args& args, Space* space) {
   Chain chain;
-  if (!elementwise::is_binary(row_of(args.node().op->name))) {
+  if (!elementwise::is_binary(function_of(args.node().op->name))) {
     chain.steps[chain.count++] = unary_step(args);
   } else {
     const int inputs = given_inputs(args);
     for (int i = 1; i < inputs; ++i) {
       ChainStep& step = chain.steps[chain.count++];
-      step.row = row_of(args.node().op->name);
+      step.function = function_of(args.node().op->name);
       step.input = i;
       if (space) step.operand = space->add(args.in[static_cast<size_t>(i)].shape());
     }
     if (inputs == 1 || args.node().op->name == "Mean") {
       ChainStep& scale = chain.steps[chain.count++];
-      scale.row = elementwise::Affine;
+      scale.function = elementwise::Affine;
       scale.a = 1.0f / static_cast<float>(args.node().op->name == "Mean" ? inputs : 1);
     }
   }
@@ -109,7 +109,7 @@ bool accepts_types(const Problem& problem) {
   if (!is_float32(problem.out[0]) || out.rank() > Space::max_rank) return false;
   for (size_t i = 0; i < problem.node.op_inputs(); ++i)
     if (problem.node.in[i] != absent && !is_float32(problem.in[i])) return false;
-  return has_row(row_of(problem.node.op->name));
+  return has_function(function_of(problem.node.op->name));
 }
 
 bool accepts_unary(const Problem& problem) {
@@ -334,41 +334,41 @@ void run_where(const Args& args, Threads& threads) noexcept {
 }
 
 constexpr Layout nchw16c = Layout::nchw16c;
-// Two rows per operator: plain and blocked.
-#define TESSERA_ROWS(Op, of_domain, takes, takes_blocked) \
-  {.op = Op,                                              \
-   .name = "map",                                         \
-   .domain = of_domain,                                   \
-   .in_place = true,                                      \
-   .accepts = takes,                                      \
-   .accepts_epilogue = chain_fits,                        \
-   .run = run},                                           \
-      {.op = Op,                                          \
-       .name = "map.nchw16c",                             \
-       .domain = of_domain,                               \
-       .in = nchw16c,                                     \
-       .out = nchw16c,                                    \
-       .in_place = true,                                  \
-       .accepts = takes_blocked,                          \
-       .accepts_epilogue = accepts_blocked_epilogue,      \
+// Two kernels per operator: plain and blocked.
+#define TESSERA_KERNELS(Op, of_domain, takes, takes_blocked) \
+  {.op = Op,                                                 \
+   .name = "map",                                            \
+   .domain = of_domain,                                      \
+   .in_place = true,                                         \
+   .accepts = takes,                                         \
+   .accepts_epilogue = chain_fits,                           \
+   .run = run},                                              \
+      {.op = Op,                                             \
+       .name = "map.nchw16c",                                \
+       .domain = of_domain,                                  \
+       .in = nchw16c,                                        \
+       .out = nchw16c,                                       \
+       .in_place = true,                                     \
+       .accepts = takes_blocked,                             \
+       .accepts_epilogue = accepts_blocked_epilogue,         \
        .run = run_blocked},
 
-constexpr CpuKernel rows[] = {
-#define TESSERA_UNARY(id, Op, CLASS, expression) TESSERA_ROWS(#Op, "", accepts_unary, accepts_blocked_unary)
-#define TESSERA_BINARY(id, Op, CLASS, expression)                                                             \
-  TESSERA_ROWS(#Op, "", id == elementwise::Min || id == elementwise::Max ? accepts_variadic : accepts_binary, \
-               accepts_blocked)
+constexpr CpuKernel kernels[] = {
+#define TESSERA_UNARY(id, Op, CLASS, expression) TESSERA_KERNELS(#Op, "", accepts_unary, accepts_blocked_unary)
+#define TESSERA_BINARY(id, Op, CLASS, expression)                                                                \
+  TESSERA_KERNELS(#Op, "", id == elementwise::Min || id == elementwise::Max ? accepts_variadic : accepts_binary, \
+                  accepts_blocked)
 #include "ops/elementwise.def"
 #undef TESSERA_UNARY
 #undef TESSERA_BINARY
-    TESSERA_ROWS("Gate", "tessera", accepts_binary, accepts_blocked) TESSERA_ROWS(
-        "Sum", "", accepts_variadic, accepts_blocked) TESSERA_ROWS("Mean", "", accepts_variadic, accepts_blocked){
+    TESSERA_KERNELS("Gate", "tessera", accepts_binary, accepts_blocked) TESSERA_KERNELS(
+        "Sum", "", accepts_variadic, accepts_blocked) TESSERA_KERNELS("Mean", "", accepts_variadic, accepts_blocked){
         .op = "Where", .name = "where", .accepts = accepts_where, .run = run_where},
 };
 
 }  // namespace
 
 extern const KernelFile elementwise_kernels;
-const KernelFile elementwise_kernels{rows};
+const KernelFile elementwise_kernels{kernels};
 
 }  // namespace tessera::cpu

@@ -3,21 +3,11 @@
 #include <algorithm>
 #include <limits>
 
+#include "ops/cpu/chain.h"
 #include "ops/elementwise.h"
 #include "runtime/base/rounding.h"
 
 namespace tessera::cpu {
-namespace {
-
-bool has_vector_form(uint16_t row) {
-  const MapSimd& simd = map_simd(level());
-  if (row < MapSimd::unary_rows) return simd.unary[row] != nullptr;
-  const int binary = row - MapSimd::unary_rows;
-  return binary < MapSimd::binary_rows && simd.binary[binary][0] != nullptr;
-}
-
-}  // namespace
-
 // Which kind of operand this is for an output of that shape; `none` if it is not taken.
 Epilogue::From Epilogue::operand_kind(const Type& operand, bool constant, const Shape& out) {
   if (operand.dtype != DType::float32) return From::none;
@@ -45,7 +35,7 @@ bool Epilogue::fits(const Problem& problem, Layout out) {
   // Until a DepthToSpace, shapes are those before it.
   bool shuffled = false;
   for (const Fused& fused : epilogue) {
-    if (fused.row != Fused::depth_to_space) continue;
+    if (!fused.shuffles()) continue;
     const auto block = static_cast<int64_t>(fused.a);
     if (shuffled || shape.rank() != 4 || block < 1 || (out != Layout::row_major && shape[1] % 16 != 0)) return false;
     shuffled = true;
@@ -55,12 +45,12 @@ bool Epilogue::fits(const Problem& problem, Layout out) {
   }
   bool before_shuffle = shuffled;
   for (const Fused& fused : epilogue) {
-    if (fused.row == Fused::depth_to_space) {
+    if (fused.shuffles()) {
       shape = problem.out[0].shape;
       before_shuffle = false;
       continue;
     }
-    if (!has_vector_form(fused.row)) return false;
+    if (!has_function(fused)) return false;
     if (fused.operand < 0) continue;
     const auto index = static_cast<size_t>(fused.operand);
     const bool constant = problem.constants[index] != nullptr;
@@ -73,7 +63,7 @@ bool Epilogue::fits(const Problem& problem, Layout out) {
 
 int Epilogue::shuffle_of(const Node& node) {
   for (const Fused& fused : node.epilogue)
-    if (fused.row == Fused::depth_to_space) return static_cast<int>(fused.a);
+    if (fused.shuffles()) return static_cast<int>(fused.a);
   return 1;
 }
 
@@ -86,8 +76,7 @@ void Epilogue::start(const Args& args, Layout out, int64_t channels, bool blocks
   Shape shape = args.out[0].shape();
   if (out == Layout::nchw16c) plane_ = args.out[0].plane();
   const auto& epilogue = args.node().epilogue;
-  const auto shuffle =
-      std::find_if(epilogue.begin(), epilogue.end(), [](const Fused& f) { return f.row == Fused::depth_to_space; });
+  const auto shuffle = std::find_if(epilogue.begin(), epilogue.end(), [](const Fused& f) { return f.shuffles(); });
   if (shuffle != epilogue.end()) {
     shuffle_ = static_cast<int>(shuffle->a);
     crd_ = shuffle->b != 0;
@@ -96,12 +85,12 @@ void Epilogue::start(const Args& args, Layout out, int64_t channels, bool blocks
     shape[3] /= shuffle_;
   }
   for (const Fused& fused : epilogue) {
-    if (fused.row == Fused::depth_to_space) {
+    if (fused.shuffles()) {
       shape = args.out[0].shape();
       rows = out == Layout::row_major;
       continue;
     }
-    Step step{fused.row, fused.swapped, From::none, fused.a, fused.b, nullptr, 0};
+    Step step{fused.function, fused.swapped, From::none, fused.a, fused.b, nullptr, 0};
     if (fused.operand >= 0) {
       const View& operand = args.in[static_cast<size_t>(fused.operand)];
       // A tensor of the output's shape is told from a vector by its extent alone: where both fit,
@@ -124,7 +113,7 @@ void Epilogue::start(const Args& args, Layout out, int64_t channels, bool blocks
   if (out == Layout::nchw16c) find_padding(map_simd(level()), channels);
 }
 
-// Lanes behind the last channel hold zeros; finds out whether the rows would change that.
+// Lanes behind the last channel hold zeros; finds out whether the steps would change that.
 void Epilogue::find_padding(const MapSimd& simd, int64_t channels) {
   if (channels % 16 == 0) return;
   float zeros[16] = {}, values[16] = {};
@@ -139,8 +128,8 @@ void Epilogue::find_padding(const MapSimd& simd, int64_t channels) {
 
 void Epilogue::apply(const MapSimd& simd, const Step& step, float* values, const float* operand, bool lanes,
                      int64_t n) {
-  if (step.from == From::none) return simd.unary[step.row](values, values, n, step.a, step.b);
-  const auto& forms = simd.binary[step.row - MapSimd::unary_rows];
+  if (step.from == From::none) return simd.unary[step.function](values, values, n, step.a, step.b);
+  const auto& forms = simd.binary[step.function - MapSimd::unary_functions];
   Along along = Along::both;
   if (step.from == From::number || (step.from == From::channel && !lanes))
     along = step.swapped ? Along::x_one : Along::y_one;
@@ -159,7 +148,7 @@ bool Epilogue::ends(ConvEnd& result) const {
   ConvEnd end;
   if (last_block_ >= 0) return false;
   int i = 0;
-  if (i < blocked_ && steps_[i].row == Add && steps_[i].from == From::tensor) {
+  if (i < blocked_ && steps_[i].function == Add && steps_[i].from == From::tensor) {
     end.add_block = steps_[i].plane;
     end.add = steps_[i++].operand;
   }
@@ -169,20 +158,20 @@ bool Epilogue::ends(ConvEnd& result) const {
   }
   const Step& step = steps_[i++];
   if (i != blocked_ || step.swapped) return false;
-  if (step.row == Relu) {
+  if (step.function == Relu) {
     end.kind = ConvEnd::Kind::clamp;
     end.high = std::numeric_limits<float>::infinity();
-  } else if (step.row == Clip) {
+  } else if (step.function == Clip) {
     end.kind = ConvEnd::Kind::clamp;
     end.low = step.b < step.a ? step.b : step.a;
     end.high = step.b;
-  } else if (step.row == LeakyRelu) {
+  } else if (step.function == LeakyRelu) {
     end.kind = ConvEnd::Kind::slope;
     end.low = step.a;
-  } else if (step.row == PRelu && step.from == From::number) {
+  } else if (step.function == PRelu && step.from == From::number) {
     end.kind = ConvEnd::Kind::slope;
     end.low = *step.operand;
-  } else if (step.row == PRelu && step.from == From::channel) {
+  } else if (step.function == PRelu && step.from == From::channel) {
     end.kind = ConvEnd::Kind::slopes;
     end.slopes = step.operand;
   } else {

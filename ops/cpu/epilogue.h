@@ -1,4 +1,4 @@
-// A node's epilogue for kernels that make their output in blocks of sixteen channels: its rows up
+// A node's epilogue for kernels that make their output in blocks of sixteen channels: its steps up
 // to a DepthToSpace or a whole-tensor operand are applied to blocked spans, the rest to rows.
 #pragma once
 
@@ -12,9 +12,9 @@ class Epilogue {
  public:
   static constexpr int max_steps = 16;
 
-  /// Whether every row has a vector form and every operand is one number, one number per channel
+  /// Whether every step has a vector form and every operand is one number, one number per channel
   /// (constants, both), or a float32 tensor of the output's shape that comes in the output's layout.
-  /// A blocked output takes a DepthToSpace that gives whole blocks and rows that are the same for all channels.
+  /// A blocked output takes a DepthToSpace that gives whole blocks and steps that are the same for all channels.
   static bool fits(const Problem& problem, Layout out);
   /// Block size of a node's DepthToSpace; 1: none.
   static int shuffle_of(const Node& node);
@@ -42,7 +42,7 @@ class Epilogue {
  private:
   enum class From : uint8_t { none, number, channel, tensor };
   struct Step {
-    uint16_t row;
+    uint16_t function;
     bool swapped;
     From from;
     float a, b;

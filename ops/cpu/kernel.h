@@ -38,7 +38,7 @@ struct CpuKernel {
 /// One file of kernels. CMake collects every `extern const KernelFile` named after a file in
 /// ops/cpu/ that ends in _kernels.cpp into one list.
 struct KernelFile {
-  List<CpuKernel> rows;
+  List<CpuKernel> kernels;
 };
 
 /// Whether this machine has kernels of that precision that are worth asking for.

@@ -156,7 +156,7 @@ void run(const Args& args, Threads& threads) noexcept {
   if (addend && beta == 1 && is_bias(*addend)) {
     bias = addend->as<const float>();
     addend = nullptr;
-  } else if (!addend && !args.node().epilogue.empty() && args.node().epilogue[0].row == elementwise::Add) {
+  } else if (!addend && !args.node().epilogue.empty() && args.node().epilogue[0].is(elementwise::Add)) {
     const View& operand = args.in[static_cast<size_t>(args.node().epilogue[0].operand)];
     if (is_bias(operand)) bias = operand.as<const float>(), first = 1;
   }
@@ -217,7 +217,7 @@ constexpr CpuKernel cells(Text op, Text name) {
 
 constexpr Precision fp32 = Precision::fp32, bf16x3 = Precision::bf16x3, bf16 = Precision::bf16;
 
-constexpr CpuKernel rows[] = {
+constexpr CpuKernel kernels[] = {
     product<fp32>("MatMul", "matmul", accepts_matmul),
     product<fp32>("FusedMatMul", "fused_matmul", accepts_fused),
     product<fp32>("Gemm", "gemm", accepts_gemm),
@@ -232,6 +232,6 @@ constexpr CpuKernel rows[] = {
 }  // namespace
 
 extern const KernelFile matmul_kernels;
-const KernelFile matmul_kernels{rows};
+const KernelFile matmul_kernels{kernels};
 
 }  // namespace tessera::cpu

@@ -272,7 +272,7 @@ void space_to_depth(const Args& args, Threads& threads) noexcept {
 
 constexpr Layout nchw16c = Layout::nchw16c;
 
-constexpr CpuKernel rows[] = {
+constexpr CpuKernel kernels[] = {
     {.op = "Transpose", .name = "transpose", .accepts = movable, .run = transpose},
     {.op = "Slice", .name = "slice", .accepts = accepts_slice, .run = slice},
     {.op = "Slice",
@@ -311,6 +311,6 @@ constexpr CpuKernel rows[] = {
 }  // namespace
 
 extern const KernelFile move_kernels;
-const KernelFile move_kernels{rows};
+const KernelFile move_kernels{kernels};
 
 }  // namespace tessera::cpu

@@ -102,8 +102,8 @@ class Finish {
     constexpr int lane = static_cast<int>(Along::y_lane);
     pieces(n, [&](int64_t i, int64_t count) {
       float* to = out_ + begin + i;
-      simd_.binary[elementwise::Mul - MapSimd::unary_rows][lane](x + i, a, to, count);
-      simd_.binary[elementwise::Add - MapSimd::unary_rows][lane](to, b, to, count);
+      simd_.binary[elementwise::Mul - MapSimd::unary_functions][lane](x + i, a, to, count);
+      simd_.binary[elementwise::Add - MapSimd::unary_functions][lane](to, b, to, count);
       apply_as_stored(simd_, chain_, args_.in, begin + i, to, count);
       if (channels < 16 && chain_.count) clear(to, count, channels);
     });
@@ -232,7 +232,7 @@ void run_blocked_batch(const Args& args, Threads& threads) noexcept {
 
 constexpr Layout nchw16c = Layout::nchw16c;
 
-constexpr CpuKernel rows[] = {
+constexpr CpuKernel kernels[] = {
     {.op = "LayerNormalization", .name = "layer_norm", .in_place = true, .accepts = accepts_layer, .run = run_layer},
     {.op = "InstanceNormalization",
      .name = "instance_norm",
@@ -281,6 +281,6 @@ constexpr CpuKernel rows[] = {
 }  // namespace
 
 extern const KernelFile normalize_kernels;
-const KernelFile normalize_kernels{rows};
+const KernelFile normalize_kernels{kernels};
 
 }  // namespace tessera::cpu

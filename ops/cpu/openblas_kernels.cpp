@@ -95,21 +95,21 @@ void run(const Args& args, Threads& threads) noexcept {
   threads.parallel(p.m, row_block, block);
 }
 
-constexpr CpuKernel blas_rows[] = {
+constexpr CpuKernel blas_kernels[] = {
     {.op = "MatMul", .name = "openblas", .rank = 2, .accepts = accepts, .accepts_epilogue = chain_fits, .run = run},
     {.op = "Gemm", .name = "openblas", .rank = 2, .accepts = accepts, .accepts_epilogue = chain_fits, .run = run},
 };
-constexpr List<CpuKernel> rows{blas_rows};
+constexpr List<CpuKernel> kernels{blas_kernels};
 
 #else
 
-constexpr List<CpuKernel> rows{};
+constexpr List<CpuKernel> kernels{};
 
 #endif
 
 }  // namespace
 
 extern const KernelFile openblas_kernels;
-const KernelFile openblas_kernels{rows};
+const KernelFile openblas_kernels{kernels};
 
 }  // namespace tessera::cpu

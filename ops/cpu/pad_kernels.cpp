@@ -156,7 +156,7 @@ void run_blocked(const Args& args, Threads& threads) noexcept {
   pad(p, args.in[0].data, args.out[0].data, threads);
 }
 
-constexpr CpuKernel rows[] = {
+constexpr CpuKernel kernels[] = {
     {.op = "Pad", .name = "pad", .accepts = accepts, .run = run},
     {.op = "Pad",
      .name = "pad.nchw16c",
@@ -169,6 +169,6 @@ constexpr CpuKernel rows[] = {
 }  // namespace
 
 extern const KernelFile pad_kernels;
-const KernelFile pad_kernels{rows};
+const KernelFile pad_kernels{kernels};
 
 }  // namespace tessera::cpu

@@ -72,11 +72,11 @@ constexpr Layout nchw16c = Layout::nchw16c;
        .accepts = accepts_blocked,                            \
        .run = run_blocked},
 
-constexpr CpuKernel rows[] = {TESSERA_POOL("MaxPool") TESSERA_POOL("AveragePool")};
+constexpr CpuKernel kernels[] = {TESSERA_POOL("MaxPool") TESSERA_POOL("AveragePool")};
 
 }  // namespace
 
 extern const KernelFile pool_kernels;
-const KernelFile pool_kernels{rows};
+const KernelFile pool_kernels{kernels};
 
 }  // namespace tessera::cpu

@@ -445,7 +445,7 @@ constexpr CpuKernel kernel(Text op, Text domain, Text name, bool (*fits)(const P
   return row;
 }
 
-const CpuKernel rows[] = {
+const CpuKernel kernels[] = {
     kernel<Source::blocked>("QLinearConv", "", "quantized conv", accepts_blocked),
     kernel<Source::planes>("QLinearConv", "", "quantized conv first", accepts_planes),
     kernel<Source::blocked>("QuantizedConv", "tessera", "quantized conv", accepts_blocked),
@@ -456,6 +456,6 @@ const CpuKernel rows[] = {
 }  // namespace
 
 extern const KernelFile quantized_conv_kernels;
-const KernelFile quantized_conv_kernels{rows};
+const KernelFile quantized_conv_kernels{kernels};
 
 }  // namespace tessera::cpu

@@ -101,7 +101,7 @@ void run_mean(const Args& args, Threads& threads) noexcept {
   });
 }
 
-const CpuKernel rows[] = {
+const CpuKernel kernels[] = {
     {.op = "MaxPool",
      .name = "pool of bytes",
      .in = Layout::nchw16c,
@@ -119,6 +119,6 @@ const CpuKernel rows[] = {
 }  // namespace
 
 extern const KernelFile quantized_pool_kernels;
-const KernelFile quantized_pool_kernels{rows};
+const KernelFile quantized_pool_kernels{kernels};
 
 }  // namespace tessera::cpu

@@ -31,13 +31,11 @@ bool per_channel(const Shape& operand, const Shape& out, int axis) {
   return true;
 }
 
-// What a row does, with an operand of that kind; whether there is a step for it.
-bool has_step(const Fused& row, const Problem& problem) {
+// Whether there is a step for it, with an operand of that kind.
+bool has_step(const Fused& fused, const Problem& problem) {
   using namespace elementwise;
-  switch (row.row) {
-    case Fused::quantize_u8:
-    case Fused::quantize_s8:
-    case Fused::dequantize:
+  if (fused.kind != Fused::Kind::function) return !fused.shuffles();
+  switch (fused.function) {
     case Relu:
     case LeakyRelu:
     case Clip: return true;
@@ -46,14 +44,14 @@ bool has_step(const Fused& row, const Problem& problem) {
     case PRelu: break;
     default: return false;
   }
-  const auto index = static_cast<size_t>(row.operand);
+  const auto index = static_cast<size_t>(fused.operand);
   const Type& operand = problem.in[index];
   const Shape& out = problem.out[0].shape;
   const bool gemm = problem.node.op->name == "QuantizedGemm";
   if (problem.constants[index])
-    return !(row.swapped && row.row == PRelu) && is_float32(operand) &&
+    return !(fused.swapped && fused.is(PRelu)) && is_float32(operand) &&
            per_channel(operand.shape, out, gemm ? out.rank() - 1 : 1);
-  return row.row == Add && is_bytes(operand.dtype) && operand.shape == out && !gemm;
+  return fused.is(Add) && is_bytes(operand.dtype) && operand.shape == out && !gemm;
 }
 
 }  // namespace
@@ -61,12 +59,12 @@ bool has_step(const Fused& row, const Problem& problem) {
 bool QuantSteps::fits(const Problem& problem) {
   bool integers = has_input(problem, quant::y_zero);
   DType type = integers ? problem.in[quant::y_zero].dtype : DType::float32;
-  for (const Fused& row : problem.node.epilogue) {
-    if (!has_step(row, problem)) return false;
+  for (const Fused& fused : problem.node.epilogue) {
+    if (!has_step(fused, problem)) return false;
     // Only a step from integers follows integers.
-    if (integers != (row.row == Fused::dequantize)) return false;
-    integers = row.row == Fused::quantize_u8 || row.row == Fused::quantize_s8;
-    type = !integers ? DType::float32 : row.row == Fused::quantize_s8 ? DType::int8 : DType::uint8;
+    if (integers != fused.dequantizes()) return false;
+    integers = fused.quantizes();
+    type = !integers ? DType::float32 : fused.kind == Fused::Kind::quantize_s8 ? DType::int8 : DType::uint8;
   }
   return problem.node.epilogue.size() * 3 + 4 <= most && type == problem.out[0].dtype;
 }
@@ -104,37 +102,38 @@ void QuantSteps::start(const Args& args, int64_t channels, const float* scale, c
   const Node& node = args.node();
   if (quant::y_zero < node.op_inputs() && args.has_in(quant::y_zero))
     to_integers(byte_of(args.in[quant::y_zero]), args.in[quant::y_zero].type.dtype == DType::int8);
-  for (const Fused& row : node.epilogue) {
-    switch (row.row) {
-      case Fused::quantize_u8:
-      case Fused::quantize_s8:
-        if (row.a != 1.0f) push(QuantOp::multiply, 1.0f / row.a);
-        to_integers(row.b, row.row == Fused::quantize_s8);
-        break;
-      case Fused::dequantize:
-        push(QuantOp::round, low_of(signed_) - zero_, high_of(signed_) - zero_);
-        if (zero_ != row.b) push(QuantOp::add, zero_ - row.b);
-        if (row.a != 1.0f) push(QuantOp::multiply, row.a);
-        bytes_ = false;
-        break;
+  for (const Fused& fused : node.epilogue) {
+    if (fused.quantizes()) {
+      if (fused.a != 1.0f) push(QuantOp::multiply, 1.0f / fused.a);
+      to_integers(fused.b, fused.kind == Fused::Kind::quantize_s8);
+      continue;
+    }
+    if (fused.dequantizes()) {
+      push(QuantOp::round, low_of(signed_) - zero_, high_of(signed_) - zero_);
+      if (zero_ != fused.b) push(QuantOp::add, zero_ - fused.b);
+      if (fused.a != 1.0f) push(QuantOp::multiply, fused.a);
+      bytes_ = false;
+      continue;
+    }
+    switch (fused.function) {
       case Relu: push(QuantOp::clip, 0.0f, std::numeric_limits<float>::infinity()); break;
-      case Clip: push(QuantOp::clip, std::min(row.a, row.b), row.b); break;
+      case Clip: push(QuantOp::clip, std::min(fused.a, fused.b), fused.b); break;
       case LeakyRelu: {
         float* lanes = scratch;
         scratch += round_up(channels, 16);
-        std::fill_n(lanes, round_up(channels, 16), row.a);
+        std::fill_n(lanes, round_up(channels, 16), fused.a);
         push(QuantOp::slope, 0, 0, lanes);
         break;
       }
       default: {
-        const View& operand = args.in[static_cast<size_t>(row.operand)];
+        const View& operand = args.in[static_cast<size_t>(fused.operand)];
         if (is_bytes(operand.type.dtype)) {
-          push(QuantOp::plus, row.a, row.b);
+          push(QuantOp::plus, fused.a, fused.b);
           steps_[count_ - 1].is_signed = operand.type.dtype == DType::int8;
           steps_[count_ - 1].operand = operand.data;
           break;
         }
-        const QuantOp op = row.row == Add ? QuantOp::shift : row.row == Mul ? QuantOp::scale : QuantOp::slope;
+        const QuantOp op = fused.is(Add) ? QuantOp::shift : fused.is(Mul) ? QuantOp::scale : QuantOp::slope;
         push(op, 0, 0, lanes_of(operand, channels, scratch));
       }
     }

@@ -16,7 +16,7 @@ class QuantSteps {
  public:
   static constexpr int most = 40;
 
-  /// Whether every row of the epilogue has a step, and what comes out fits the node's output. Operands
+  /// Whether every entry of the epilogue has a step, and what comes out fits the node's output. Operands
   /// are numbers, one number per channel (constants, both), or quantized tensors of the output's shape.
   static bool fits(const Problem& problem);
   /// Floats of scratch that `start` needs for `channels`, padded to whole blocks.

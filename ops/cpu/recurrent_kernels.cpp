@@ -139,10 +139,10 @@ class Layer {
   }
 
   void add(const float* y, float* values, int64_t n) const {
-    map_.binary[elementwise::Add - MapSimd::unary_rows][static_cast<int>(Along::both)](values, y, values, n);
+    map_.binary[elementwise::Add - MapSimd::unary_functions][static_cast<int>(Along::both)](values, y, values, n);
   }
   void multiply_by(const float* x, const float* y, float* out, int64_t n) const {
-    map_.binary[elementwise::Mul - MapSimd::unary_rows][static_cast<int>(Along::both)](x, y, out, n);
+    map_.binary[elementwise::Mul - MapSimd::unary_functions][static_cast<int>(Along::both)](x, y, out, n);
   }
   void apply(uint16_t row, float* values, int64_t n) const { map_.unary[row](values, values, n, 0, 0); }
 
@@ -227,7 +227,7 @@ class Layer {
       const float* update = sums_ + b * joint * size;
       add(in + b * 3 * size + 2 * size, value, size);
       apply(elementwise::Tanh, value, size);
-      map_.binary[elementwise::Sub - MapSimd::unary_rows][static_cast<int>(Along::both)](h, value, h, size);
+      map_.binary[elementwise::Sub - MapSimd::unary_functions][static_cast<int>(Along::both)](h, value, h, size);
       multiply_by(update, h, h, size);
       add(value, h, size);
     }
@@ -243,7 +243,7 @@ class Layer {
 
 void run(const Args& args, Threads& threads) noexcept { Layer(args, threads).run(); }
 
-constexpr CpuKernel rows[] = {
+constexpr CpuKernel kernels[] = {
     {.op = "LSTM", .name = "lstm", .accepts = accepts, .pack = pack, .scratch = scratch, .run = run},
     {.op = "GRU", .name = "gru", .accepts = accepts, .pack = pack, .scratch = scratch, .run = run},
 };
@@ -251,6 +251,6 @@ constexpr CpuKernel rows[] = {
 }  // namespace
 
 extern const KernelFile recurrent_kernels;
-const KernelFile recurrent_kernels{rows};
+const KernelFile recurrent_kernels{kernels};
 
 }  // namespace tessera::cpu

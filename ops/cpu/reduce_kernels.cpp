@@ -226,7 +226,7 @@ constexpr Layout nchw16c = Layout::nchw16c;
        .accepts = accepts_blocked,                              \
        .run = run_blocked},
 
-constexpr CpuKernel rows[] = {
+constexpr CpuKernel kernels[] = {
     TESSERA_REDUCE("ReduceSum") TESSERA_REDUCE("ReduceMean") TESSERA_REDUCE("ReduceMax") TESSERA_REDUCE("ReduceMin")
         TESSERA_REDUCE("ReduceProd") TESSERA_REDUCE("ReduceSumSquare") TESSERA_REDUCE("ReduceL1") TESSERA_REDUCE(
             "ReduceL2") TESSERA_REDUCE("ReduceLogSum") TESSERA_REDUCE("GlobalAveragePool")
@@ -238,6 +238,6 @@ constexpr CpuKernel rows[] = {
 }  // namespace
 
 extern const KernelFile reduce_kernels;
-const KernelFile reduce_kernels{rows};
+const KernelFile reduce_kernels{kernels};
 
 }  // namespace tessera::cpu

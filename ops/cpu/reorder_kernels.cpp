@@ -67,7 +67,7 @@ void bytes_to_planes(const Args& args, Threads& threads) noexcept {
   });
 }
 
-const CpuKernel rows[] = {
+const CpuKernel kernels[] = {
     {.op = "Reorder",
      .name = "bytes to nchw16c",
      .domain = "tessera",
@@ -101,6 +101,6 @@ const CpuKernel rows[] = {
 }  // namespace
 
 extern const KernelFile reorder_kernels;
-const KernelFile reorder_kernels{rows};
+const KernelFile reorder_kernels{kernels};
 
 }  // namespace tessera::cpu

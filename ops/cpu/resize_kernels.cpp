@@ -226,11 +226,11 @@ constexpr Layout nchw16c = Layout::nchw16c;
        .scratch = scratch<16>,                                                            \
        .run = run<16>},
 
-constexpr CpuKernel rows[] = {TESSERA_RESIZE("Resize") TESSERA_RESIZE("Upsample")};
+constexpr CpuKernel kernels[] = {TESSERA_RESIZE("Resize") TESSERA_RESIZE("Upsample")};
 
 }  // namespace
 
 extern const KernelFile resize_kernels;
-const KernelFile resize_kernels{rows};
+const KernelFile resize_kernels{kernels};
 
 }  // namespace tessera::cpu

@@ -45,12 +45,12 @@ void run(const Args& args, Threads& threads) noexcept {
   });
 }
 
-const CpuKernel rows[] = {
+const CpuKernel kernels[] = {
     {.op = "DepthToSpace", .name = "depth_to_space of bytes", .in = Layout::nchw16c, .accepts = accepts, .run = run}};
 
 }  // namespace
 
 extern const KernelFile shuffle_kernels;
-const KernelFile shuffle_kernels{rows};
+const KernelFile shuffle_kernels{kernels};
 
 }  // namespace tessera::cpu

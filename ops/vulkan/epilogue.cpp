@@ -9,13 +9,13 @@
 namespace tessera::vulkan {
 namespace {
 
-constexpr uint32_t no_row = 0xfffe;
+constexpr uint32_t no_row = 0xfffe, shuffle_row = 0xffff;
 constexpr uint32_t row_ids = 32, swapped_id = 38, block_id = 39, crd_id = 40;  // specialization constants
 constexpr uint32_t row_params = 8, row_words = 6;
 constexpr uint32_t operand_binding = 2;
 
 // Vulkan promises too little of sin and its like for the precision that is asked of results.
-bool precise_enough(uint16_t row) { return row < elementwise::Sin || row > elementwise::Atanh; }
+bool precise_enough(uint16_t function) { return function < elementwise::Sin || function > elementwise::Atanh; }
 
 // A shape of at most four extents as [N, C, H, W].
 std::array<uint32_t, 4> padded(const Shape& shape) {
@@ -58,7 +58,7 @@ std::array<uint32_t, 4> Loop::strides(const Shape& shape) const {
 Shape shape_before_epilogue(const Problem& problem) {
   Shape shape = problem.out[0].shape;
   for (const Fused& row : problem.node.epilogue)
-    if (row.row == Fused::depth_to_space && shape.size() == 4) {
+    if (row.shuffles() && shape.size() == 4) {
       const auto block = static_cast<int64_t>(row.a);
       shape = {shape[0], shape[1] * block * block, shape[2] / block, shape[3] / block};
     }
@@ -70,14 +70,14 @@ bool epilogue_fits(const Problem& problem, List<Fused> rows, const Shape& before
   Shape shape = before;
   int shuffles = 0;
   for (const Fused& row : rows) {
-    if (row.row == Fused::depth_to_space) {
+    if (row.shuffles()) {
       const auto block = static_cast<int64_t>(row.a);
       if (++shuffles > 1 || shape.size() != 4 || block < 1 || shape[1] % (block * block)) return false;
       shape = shuffled(shape, block);
       continue;
     }
-    if (!precise_enough(row.row)) return false;
-    if (!elementwise::is_binary(row.row)) continue;
+    if (row.kind != Fused::Kind::function || !precise_enough(row.function)) return false;
+    if (!elementwise::is_binary(row.function)) continue;
     const auto operand = static_cast<size_t>(row.operand);
     if (row.operand < 0 || !is_float_input(problem, operand)) return false;
     const Shape& other = problem.in[operand].shape;
@@ -92,7 +92,7 @@ Loop make_loop(const Problem& problem, List<Fused> rows, const Shape& before, co
   Loop loop;
   loop.flat = plain(source);
   for (const Fused& row : rows) {
-    if (row.row == Fused::depth_to_space) loop.flat = false;
+    if (row.shuffles()) loop.flat = false;
     if (row.operand >= 0) loop.flat &= plain(problem.in[static_cast<size_t>(row.operand)].shape);
   }
   loop.flat |= before.size() > 4;
@@ -110,9 +110,9 @@ void add_epilogue(const Problem& problem, List<Fused> rows, const Loop& loop, Di
   uint32_t swapped = 0;
   for (uint32_t i = 0; i < max_rows; ++i) {
     const Fused* row = i < rows.size() ? &rows[i] : nullptr;
-    dispatch.constants[row_ids + i] = row ? row->row : no_row;
+    dispatch.constants[row_ids + i] = !row ? no_row : row->shuffles() ? shuffle_row : row->function;
     if (!row) continue;
-    if (row->row == Fused::depth_to_space) {
+    if (row->shuffles()) {
       const auto block = static_cast<uint32_t>(row->a);
       dispatch.constants[block_id] = block;
       dispatch.constants[crd_id] = row->b != 0;

@@ -14,11 +14,11 @@ using Rows = std::vector<Fused>;
 
 constexpr uint32_t workgroup = 128;
 
-struct RowName {
+struct FunctionName {
   Text op;
-  uint16_t row;
+  uint16_t id;
 };
-constexpr RowName rows[] = {
+constexpr FunctionName functions[] = {
 #define TESSERA_UNARY(id, Op, CLASS, expression) {#Op, id},
 #define TESSERA_BINARY(id, Op, CLASS, expression) {#Op, id},
 #include "ops/elementwise.def"
@@ -40,14 +40,14 @@ std::optional<float> bound(const Problem& problem, size_t input, Text attr, floa
 std::optional<Rows> rows_of(const Problem& problem) {
   using namespace elementwise;
   const Node& node = problem.node;
-  const auto* found =
-      std::find_if(std::begin(rows), std::end(rows), [&](const RowName& r) { return r.op == node.op->name; });
-  if (found == std::end(rows) || !is_float_input(problem, 0)) return std::nullopt;
+  const auto* found = std::find_if(std::begin(functions), std::end(functions),
+                                   [&](const FunctionName& f) { return f.op == node.op->name; });
+  if (found == std::end(functions) || !is_float_input(problem, 0)) return std::nullopt;
   const AttrReader attrs(node);
-  Fused fused{found->row};
+  Fused fused{found->id};
   Rows result;
   const size_t inputs = node.op_inputs();
-  if (is_binary(found->row)) {
+  if (is_binary(found->id)) {
     // Before opset 7 an attribute says how to broadcast.
     if (attrs.has("axis") || attrs.has("broadcast")) return std::nullopt;
     for (size_t i = 1; i < inputs; ++i) {
@@ -56,7 +56,7 @@ std::optional<Rows> rows_of(const Problem& problem) {
     }
     return result;
   }
-  switch (found->row) {
+  switch (found->id) {
     case Clip: {
       const float most = std::numeric_limits<float>::infinity();
       const auto low = bound(problem, 1, "min", -most), high = bound(problem, 2, "max", most);
@@ -65,9 +65,9 @@ std::optional<Rows> rows_of(const Problem& problem) {
       break;
     }
     case Gelu:
-      if (attrs.text("approximate") == "tanh") fused.row = GeluTanh;
+      if (attrs.text("approximate") == "tanh") fused.function = GeluTanh;
       break;
-    default: read_parameters(attrs, fused.row, &fused.a, &fused.b);
+    default: read_parameters(attrs, fused.function, &fused.a, &fused.b);
   }
   result.push_back(fused);
   return result;
@@ -118,8 +118,7 @@ void emit_elementwise(const Problem& problem, std::vector<Dispatch>& out) {
 
 Rows shuffle_rows(const Problem& problem) {
   const AttrReader attrs(problem.node);
-  Rows list{{Fused::depth_to_space, -1, false, static_cast<float>(attrs.integer("blocksize")),
-             attrs.text("mode") == "CRD" ? 1.0f : 0.0f}};
+  Rows list{Fused::depth_to_space(attrs.integer("blocksize"), attrs.text("mode") == "CRD")};
   append_epilogue(problem, list);
   return list;
 }

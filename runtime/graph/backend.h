@@ -2,6 +2,7 @@
 // consecutive steps into a Program. The planner knows nothing else of any device.
 #pragma once
 
+#include <any>
 #include <atomic>
 
 #include "runtime/graph/op.h"
@@ -19,6 +20,8 @@ struct Problem {
   const Node& node;
   List<Type> in, out;             ///< one per Node::in / Node::out; absent ones are undefined
   List<const Tensor*> constants;  ///< one per Node::in; null where the value is not constant
+  /// What the backend that looks at it worked out for one kernel and keeps for the next. One thread looks at a time.
+  mutable std::any memo = {};
 };
 
 /// A kernel that a backend offers for a problem.
@@ -76,6 +79,8 @@ struct Backend {
   virtual Text name() const = 0;  ///< "cpu", "vulkan:0"
   /// The kernels that can run this problem, best first; empty if there is none.
   virtual void offers(const Problem& problem, std::vector<Offer>& out) const = 0;
+  /// A multiple of every Offer::row_step: a picture that is shifted by it, along either axis, is computed alike.
+  virtual int row_step() const { return 1; }
 };
 
 /// A backend that runs steps one by one in host memory, in the plan's own arena.

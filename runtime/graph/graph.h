@@ -24,18 +24,30 @@ using Attrs = std::vector<std::pair<std::string, Attr>>;
 /// The attribute of that name, or null.
 const Attr* find_attr(const Attrs& attrs, Text name);
 
-/// One operation applied to a node's output before it is stored: a row of ops/elementwise.def,
-/// `depth_to_space`, or a step from or to quantized numbers, which are stored as integers only where
+/// One operation applied to a node's output before it is stored: a function of ops/elementwise.def,
+/// DepthToSpace, or a step from or to quantized numbers, which are stored as integers only where
 /// they are the node's result.
 struct Fused {
-  static constexpr uint16_t depth_to_space = 0xffff;  ///< a = block size, b = 0 for DCR, 1 for CRD
-  static constexpr uint16_t quantize_u8 = 0xfffe;     ///< x * (1 / a), rounded to even, + b, clamped
-  static constexpr uint16_t quantize_s8 = 0xfffd;
-  static constexpr uint16_t dequantize = 0xfffc;  ///< (x - b) * a
-  uint16_t row = 0;
-  int16_t operand = -1;  ///< index into Node::in of a binary row's second argument
-  bool swapped = false;  ///< the operand is the first argument (operand - output)
-  float a = 0, b = 0;    ///< a unary row's parameters; scale and zero point of a quantized operand
+  enum class Kind : uint8_t {
+    function,
+    depth_to_space,  ///< a = block size, b = 0 for DCR, 1 for CRD
+    quantize_u8,     ///< x * (1 / a), rounded to even, + b, clamped
+    quantize_s8,
+    dequantize,  ///< (x - b) * a
+  };
+  uint16_t function = 0;  ///< id in ops/elementwise.def, if it is of that kind
+  int16_t operand = -1;   ///< index into Node::in of a binary function's second argument
+  bool swapped = false;   ///< the operand is the first argument (operand - output)
+  float a = 0, b = 0;     ///< a unary function's parameters; scale and zero point of a quantized operand
+  Kind kind = Kind::function;
+
+  static Fused depth_to_space(int64_t block, bool crd) {
+    return {.a = static_cast<float>(block), .b = crd ? 1.0f : 0.0f, .kind = Kind::depth_to_space};
+  }
+  bool is(uint16_t id) const { return kind == Kind::function && function == id; }
+  bool shuffles() const { return kind == Kind::depth_to_space; }
+  bool quantizes() const { return kind == Kind::quantize_u8 || kind == Kind::quantize_s8; }
+  bool dequantizes() const { return kind == Kind::dequantize; }
   friend bool operator==(const Fused&, const Fused&) = default;
 };
 

@@ -30,7 +30,7 @@ std::shared_ptr<const Packed> PackCache::get(const HostBackend& backend, const O
   if (entry.sources.empty()) return backend.pack(offer, problem);
   // Where results are shuffled on their way out, so may be the weights.
   for (const Fused& fused : problem.node.epilogue)
-    if (fused.row == Fused::depth_to_space) key += std::to_string(fused.a) + ' ' + std::to_string(fused.b);
+    if (fused.shuffles()) key += std::to_string(fused.a) + ' ' + std::to_string(fused.b);
   {
     const std::lock_guard lock(mutex_);
     if (const auto found = entries_.find(key); found != entries_.end()) return found->second.packed;
@@ -190,7 +190,7 @@ Plan::Plan(Graph graph, const Backends& backends, PackCache& packs, const PlanOp
     const Region region{&graph_, List<Step>(steps_).subspan(stage.first, stage.count), stage.inputs, stage.outputs};
     programs_.push_back(device.compile(region));
   }
-  if (options_.waves) waves_ = find_waves(graph_, choices_);
+  if (options_.waves) waves_ = find_waves(graph_, choices_, backends_.back()->row_step());
   storage_ = lay_out(graph_, choices_, stages_, waves_);
   place_scratch();
   if (options_.memory_limit && arena_bytes_ > options_.memory_limit)

@@ -14,8 +14,8 @@ constexpr int64_t band_bytes = 1 << 20;
 
 class Finder {
  public:
-  Finder(const Graph& graph, const std::vector<Choice>& choices)
-      : graph_(graph), choices_(choices), last_use_(graph.values.size()) {
+  Finder(const Graph& graph, const std::vector<Choice>& choices, int64_t row_step)
+      : graph_(graph), choices_(choices), row_step_(row_step), last_use_(graph.values.size()) {
     for (size_t i = 0; i < graph.nodes.size(); ++i)
       for (const ValueId id : graph.nodes[i].in)
         if (id != absent) last_use_[id] = i;
@@ -42,10 +42,8 @@ class Finder {
   int64_t height(size_t node) const { return out(node).shape[2]; }
   int64_t row_bytes(size_t node) const { return out(node).bytes() / height(node); }
 
-  // Rows of a band: a multiple of what any step needs.
   int64_t band_rows(size_t first) const {
-    constexpr int64_t multiple = 12;
-    return std::max(multiple, band_bytes / row_bytes(first) / multiple * multiple);
+    return std::max(row_step_, band_bytes / row_bytes(first) / row_step_ * row_step_);
   }
 
   bool follows(size_t node) const {
@@ -157,6 +155,7 @@ class Finder {
 
   const Graph& graph_;
   const std::vector<Choice>& choices_;
+  const int64_t row_step_;
   std::vector<size_t> last_use_;
 };
 
@@ -177,8 +176,8 @@ std::vector<Wave::Band> wave_bands(List<RowNeeds> nodes, int64_t height, int64_t
   return bands;
 }
 
-std::vector<Wave> find_waves(const Graph& graph, const std::vector<Choice>& choices) {
-  return Finder(graph, choices).run();
+std::vector<Wave> find_waves(const Graph& graph, const std::vector<Choice>& choices, int64_t row_step) {
+  return Finder(graph, choices, row_step).run();
 }
 
 }  // namespace tessera

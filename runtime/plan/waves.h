@@ -23,8 +23,9 @@ struct Wave {
   bool in_place = false;  ///< the last result may lie where the first node's input 0 does
 };
 
-/// Stretches that are worth it: of kernels that can work by rows, over values too large for near caches.
-std::vector<Wave> find_waves(const Graph& graph, const std::vector<Choice>& choices);
+/// Stretches that are worth it: of kernels that can work by rows, over values too large for near caches. `row_step`:
+/// a multiple of what any of them needs.
+std::vector<Wave> find_waves(const Graph& graph, const std::vector<Choice>& choices, int64_t row_step);
 
 /// How a node works by rows: see Offer::row_step and Offer::row_reach.
 struct RowNeeds {

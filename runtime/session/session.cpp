@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <charconv>
 #include <cstring>
+#include <numeric>
 
 #include "ops/cpu/kernel.h"
 #include "runtime/base/float_environment.h"
@@ -286,6 +287,11 @@ const SessionOptions& Session::options() const { return impl_->options; }
 Text Session::device() const { return impl_->engine.backends.front()->name(); }
 Text Session::device_note() const { return impl_->device_note; }
 int Session::threads() const { return impl_->engine.threads->count(); }
+int Session::row_step() const {
+  int step = 1;
+  for (const auto& backend : impl_->engine.backends) step = std::lcm(step, backend->row_step());
+  return step;
+}
 const Traffic* Session::traffic() const { return impl_->device ? &impl_->device->traffic : nullptr; }
 
 std::vector<Datum> Session::run(List<Datum> in, const RunOptions& options) const {

@@ -74,6 +74,8 @@ class Session {
   Text device() const;
   Text device_note() const;
   int threads() const;
+  /// A picture that is shifted by a multiple of so many pixels is computed alike, to the last bit.
+  int row_step() const;
 
   /// Runs the model; `in` follows inputs(), then perhaps optional_inputs(). The caller's tensors are only read.
   /// Outputs own their bytes. Safe from many threads at once.

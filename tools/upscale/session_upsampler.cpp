@@ -94,6 +94,7 @@ class SessionUpsampler : public Upsampler {
     const Type types[] = {input};
     return session_.forecast(types).arena_bytes;
   }
+  int row_step() const override { return session_.row_step(); }
 
  private:
   /// The part of the whole of each step that is told of; none where the steps depend on data.

@@ -123,8 +123,7 @@ AxisRules Tiler::rules(bool horizontal, bool tiles) const {
   // One more than is needed, so that neighbours can be compared where they meet.
   axis.overlap = overlap_of(reach) > 0 ? overlap_of(reach) + 1 : 0;
   axis.lattice = std::lcm(axis.multiple, reach.lattice);
-  // Kernels compute blocks of 4 or 6 pixels, whose phase decides the last bit.
-  axis.align = std::lcm<int64_t>(axis.lattice, 12);
+  axis.align = std::lcm<int64_t>(axis.lattice, model_.row_step());
   if (axis.align > most_aligned) axis.align = axis.lattice;
   return axis;
 }

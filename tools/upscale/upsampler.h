@@ -39,6 +39,8 @@ struct Upsampler {
   }
   /// Bytes that one run needs beside weights.
   virtual int64_t run_bytes(const Type& input) const = 0;
+  /// A picture that is shifted by a multiple of so many pixels is computed alike, to the last bit.
+  virtual int row_step() const { return 1; }
   /// The graph as it was loaded, and what the file says of it; null if there is none to look at.
   virtual const Model* model() const { return nullptr; }
 };

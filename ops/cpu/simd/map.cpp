@@ -1,4 +1,4 @@
-// Spans of every row of ops/elementwise.def, made from the one table.
+// Spans of every function of ops/elementwise.def, made from the one table.
 #include "ops/cpu/simd/map.h"
 
 #include "ops/cpu/simd/elementwise_math.h"
@@ -7,8 +7,8 @@
 namespace tessera::cpu::TESSERA_LEVEL {
 namespace {
 
-// The rows as functions of vectors. Names of the table's functions must find ours, not libm's.
-namespace row {
+// The functions over vectors. Names of the table's functions must find ours, not libm's.
+namespace function {
 using T = V;
 #define TESSERA_UNARY(id, Op, CLASS, expression)                                                                    \
   struct Op {                                                                                                       \
@@ -22,14 +22,14 @@ using T = V;
 #include "ops/elementwise.def"
 #undef TESSERA_UNARY
 #undef TESSERA_BINARY
-}  // namespace row
+}  // namespace function
 
-template <class Row>
+template <class Function>
 void unary(const float* x, float* out, int64_t n, float a, float b) {
   const V va(a), vb(b);
   int64_t i = 0;
-  for (; i + lanes <= n; i += lanes) store(out + i, Row::of(load(x + i), va, vb));
-  if (const int rest = static_cast<int>(n - i)) store_part(out + i, Row::of(load_part(x + i, rest), va, vb), rest);
+  for (; i + lanes <= n; i += lanes) store(out + i, Function::of(load(x + i), va, vb));
+  if (const int rest = static_cast<int>(n - i)) store_part(out + i, Function::of(load_part(x + i, rest), va, vb), rest);
 }
 
 // An argument of a span: a vector, or one number.
@@ -51,14 +51,15 @@ struct Lane {
   V part(int64_t i, int n) const { return load_part(p + i % 16, n); }
 };
 
-template <class Row, class X, class Y>
+template <class Function, class X, class Y>
 void binary(const float* px, const float* py, float* out, int64_t n) {
   if (n <= 0) return;
   const X x{px};
   const Y y{py};
   int64_t i = 0;
-  for (; i + lanes <= n; i += lanes) store(out + i, Row::of(x.at(i), y.at(i)));
-  if (const int rest = static_cast<int>(n - i)) store_part(out + i, Row::of(x.part(i, rest), y.part(i, rest)), rest);
+  for (; i + lanes <= n; i += lanes) store(out + i, Function::of(x.at(i), y.at(i)));
+  if (const int rest = static_cast<int>(n - i))
+    store_part(out + i, Function::of(x.part(i, rest), y.part(i, rest)), rest);
 }
 
 void add_scaled(const float* y, bool one, float scale, float* out, int64_t n) {
@@ -92,13 +93,13 @@ void select_span(const uint8_t* c, const float* x, const float* y, const int ste
 
 constexpr MapSimd table() {
   MapSimd t{};
-#define TESSERA_UNARY(id, Op, CLASS, expression) t.unary[id] = unary<row::Op>;
-#define TESSERA_BINARY(id, Op, CLASS, expression)                                            \
-  t.binary[id - MapSimd::unary_rows][int(Along::both)] = binary<row::Op##2, Vector, Vector>; \
-  t.binary[id - MapSimd::unary_rows][int(Along::y_one)] = binary<row::Op##2, Vector, One>;   \
-  t.binary[id - MapSimd::unary_rows][int(Along::x_one)] = binary<row::Op##2, One, Vector>;   \
-  t.binary[id - MapSimd::unary_rows][int(Along::y_lane)] = binary<row::Op##2, Vector, Lane>; \
-  t.binary[id - MapSimd::unary_rows][int(Along::x_lane)] = binary<row::Op##2, Lane, Vector>;
+#define TESSERA_UNARY(id, Op, CLASS, expression) t.unary[id] = unary<function::Op>;
+#define TESSERA_BINARY(id, Op, CLASS, expression)                                                      \
+  t.binary[id - MapSimd::unary_functions][int(Along::both)] = binary<function::Op##2, Vector, Vector>; \
+  t.binary[id - MapSimd::unary_functions][int(Along::y_one)] = binary<function::Op##2, Vector, One>;   \
+  t.binary[id - MapSimd::unary_functions][int(Along::x_one)] = binary<function::Op##2, One, Vector>;   \
+  t.binary[id - MapSimd::unary_functions][int(Along::y_lane)] = binary<function::Op##2, Vector, Lane>; \
+  t.binary[id - MapSimd::unary_functions][int(Along::x_lane)] = binary<function::Op##2, Lane, Vector>;
 #include "ops/elementwise.def"
 #undef TESSERA_UNARY
 #undef TESSERA_BINARY
