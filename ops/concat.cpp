@@ -22,6 +22,17 @@ void infer_concat(Infer& infer) {
   infer.set(0, shape);
 }
 
+std::vector<Part> parts(const Infer& infer) {
+  std::vector<Part> parts;
+  const int axis = infer.axis("axis", infer.rank(0));
+  int64_t begin = 0;
+  for (int i = 0; i < infer.inputs(); ++i) {
+    parts.push_back({static_cast<size_t>(i), 0, axis, begin});
+    begin += infer.shape(i)[static_cast<size_t>(axis)];
+  }
+  return parts;
+}
+
 void reference(const Args& args) {
   const View& out = args.out[0];
   const int axis = normalize_axis(args.integer("axis"), out.shape().rank());
@@ -40,8 +51,21 @@ void reference(const Args& args) {
 constexpr AttrDef old_attrs[] = {{"axis", 1}};
 constexpr AttrDef attrs[] = {{.name = "axis", .required = true}};
 const OpDef rows[] = {
-    {"Concat", "", 1, {1, many}, {1, 1}, "T=all : T... -> T", old_attrs, infer_concat, reference},
-    {"Concat", "", 4, {1, many}, {1, 1}, "T=all : T... -> T", attrs, infer_concat, reference},
+    {.name = "Concat",
+     .in = {1, many},
+     .types = "T=all : T... -> T",
+     .attrs = old_attrs,
+     .infer = infer_concat,
+     .reference = reference,
+     .parts = parts},
+    {.name = "Concat",
+     .since = 4,
+     .in = {1, many},
+     .types = "T=all : T... -> T",
+     .attrs = attrs,
+     .infer = infer_concat,
+     .reference = reference,
+     .parts = parts},
 };
 
 }  // namespace

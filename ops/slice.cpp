@@ -54,14 +54,32 @@ void set_shape(Infer& infer, const std::vector<Range>& ranges) {
   infer.set(0, shape);
 }
 
+// A plain cut of one axis is a part of the input.
+std::vector<Part> part_of(const Shape& shape, const std::vector<Range>& ranges) {
+  std::vector<Part> parts;
+  for (size_t axis = 0; axis < ranges.size(); ++axis) {
+    if (ranges[axis].step != 1) return {};
+    if (ranges[axis].count != shape[axis]) parts.push_back({0, 0, static_cast<int>(axis), ranges[axis].begin});
+  }
+  return parts.size() == 1 ? parts : std::vector<Part>{};
+}
+
 void infer_attributes(Infer& infer) { set_shape(infer, attribute_ranges(infer, infer.shape(0))); }
 
-void infer_inputs(Infer& infer) {
+std::vector<Range> input_ranges(const Infer& infer) {
   const auto list = [&](int i) { return infer.has_input(i) ? infer.integers_of(i) : std::vector<int64_t>{}; };
   const auto starts = list(1), ends = list(2), axes = list(3), steps = list(4);
-  set_shape(infer, ranges_of(infer.shape(0), starts, ends, infer.has_input(3) ? &axes : nullptr,
-                             infer.has_input(4) ? &steps : nullptr));
+  return ranges_of(infer.shape(0), starts, ends, infer.has_input(3) ? &axes : nullptr,
+                   infer.has_input(4) ? &steps : nullptr);
 }
+
+void infer_inputs(Infer& infer) { set_shape(infer, input_ranges(infer)); }
+
+std::vector<Part> parts_by_attributes(const Infer& infer) {
+  return part_of(infer.shape(0), attribute_ranges(infer, infer.shape(0)));
+}
+
+std::vector<Part> parts_by_inputs(const Infer& infer) { return part_of(infer.shape(0), input_ranges(infer)); }
 
 void copy_ranges(const Args& args, const std::vector<Range>& ranges) {
   Shape strides = strides_of(args.in[0].shape());
@@ -85,8 +103,20 @@ void run_inputs(const Args& args) {
 constexpr Text bounds = "T=all; I=int32|int64 : T, I, I, I, I -> T";
 constexpr AttrDef attrs[] = {{"axes"}, {"ends"}, {"starts"}};
 const OpDef rows[] = {
-    {"Slice", "", 1, {1, 1}, {1, 1}, "T=all : T -> T", attrs, infer_attributes, run_attributes},
-    {"Slice", "", 10, {3, 5}, {1, 1}, bounds, {}, infer_inputs, run_inputs},
+    {.name = "Slice",
+     .in = {1, 1},
+     .types = "T=all : T -> T",
+     .attrs = attrs,
+     .infer = infer_attributes,
+     .reference = run_attributes,
+     .parts = parts_by_attributes},
+    {.name = "Slice",
+     .since = 10,
+     .in = {3, 5},
+     .types = bounds,
+     .infer = infer_inputs,
+     .reference = run_inputs,
+     .parts = parts_by_inputs},
 };
 
 }  // namespace

@@ -42,6 +42,18 @@ void infer_split(Infer& infer) {
     set_parts(infer, infer.integers("split"), count);
 }
 
+std::vector<Part> parts(const Infer& infer) {
+  std::vector<Part> parts;
+  const int axis = infer.axis("axis", infer.rank(0));
+  int64_t begin = 0;
+  for (size_t i = 0; i < infer.out.size(); ++i) {
+    if (!infer.wants(static_cast<int>(i))) return {};
+    parts.push_back({0, i, axis, begin});
+    begin += infer.out[i].type.shape[static_cast<size_t>(axis)];
+  }
+  return parts;
+}
+
 int64_t length_of(const Args& args, size_t part, int64_t extent) {
   if (args.has_in(1)) return static_cast<int64_t>(element_as_double(args.in[1], static_cast<int64_t>(part)));
   if (const auto given = args.integers("split"); !given.empty()) return given[part];
@@ -65,9 +77,32 @@ void reference(const Args& args) {
 constexpr Text lengths_too = "T=all : T, T -> T...", lengths = "T=all : T, int64 -> T...", plain = "T=all : T -> T...";
 constexpr AttrDef attrs[] = {{"axis"}, {.name = "num_outputs", .since = 18}, {.name = "split", .last = 12}};
 const OpDef rows[] = {
-    {"Split", "", 1, {1, 2}, {1, many}, lengths_too, attrs, infer_split, reference},
-    {"Split", "", 2, {1, 1}, {1, many}, plain, attrs, infer_split, reference},
-    {"Split", "", 13, {1, 2}, {1, many}, lengths, attrs, infer_split, reference},
+    {.name = "Split",
+     .in = {1, 2},
+     .out = {1, many},
+     .types = lengths_too,
+     .attrs = attrs,
+     .infer = infer_split,
+     .reference = reference,
+     .parts = parts},
+    {.name = "Split",
+     .since = 2,
+     .in = {1, 1},
+     .out = {1, many},
+     .types = plain,
+     .attrs = attrs,
+     .infer = infer_split,
+     .reference = reference,
+     .parts = parts},
+    {.name = "Split",
+     .since = 13,
+     .in = {1, 2},
+     .out = {1, many},
+     .types = lengths,
+     .attrs = attrs,
+     .infer = infer_split,
+     .reference = reference,
+     .parts = parts},
 };
 
 }  // namespace

@@ -4,6 +4,7 @@
 #include <cstdlib>
 
 #include "ops/cpu/kernel.h"
+#include "ops/cpu/layout.h"
 #include "ops/cpu/level.h"
 #include "ops/elementwise.h"
 #include "tests/support.h"
@@ -23,7 +24,7 @@ struct Case {
 };
 
 Type blocked(Type type) {
-  type.layout = Layout::nchw16c;
+  type.layout = cpu::nchw16c;
   return type;
 }
 

@@ -1,5 +1,6 @@
 // Quantized operators: kernels against the reference, integer by integer; rewrites against the graph as
 // written, to one quantum.
+#include "ops/cpu/layout.h"
 #include "tests/graph_builder.h"
 #include "tests/kernel_case.h"
 
@@ -212,7 +213,7 @@ TEST(Quantized, BytesBetweenLayouts) {
       node.in = {0}, node.out = {1};
       Tensor from = bytes(u8, shape).tensor;
       Type blocked = from.type;
-      blocked.layout = Layout::nchw16c;
+      blocked.layout = cpu::nchw16c;
       const Tensor between = Tensor::make(blocked), back = Tensor::make(from.type), expected = Tensor::make(blocked);
       Threads threads(2);
       const auto reorder = [&](const Tensor& in, const Tensor& out) {

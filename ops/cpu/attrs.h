@@ -3,6 +3,7 @@
 
 #include <cstring>
 
+#include "ops/cpu/layout.h"
 #include "runtime/graph/backend.h"
 
 namespace tessera::cpu {

@@ -24,7 +24,7 @@ void run_depthwise(const Args& args, Threads& threads) {
   const ops::ConvGeometry g = conv_geometry(args.node(), args.in[0].shape(), args.in[1].shape());
   if (args.out[0].elements() == 0) return;
   Epilogue epilogue;
-  epilogue.start(args, Layout::nchw16c, g.out_channels, true, reinterpret_cast<float*>(args.scratch));
+  epilogue.start(args, nchw16c, g.out_channels, true, reinterpret_cast<float*>(args.scratch));
   ConvEnd end;
   const bool ends = epilogue.ends(end);
   const DepthwiseAxis y = axis_of(g.window.axis[1]), x = axis_of(g.window.axis[2]);

@@ -130,7 +130,7 @@ void DirectShape::choose_bands() {
     measure_input();
   };
   set_rows(rows);
-  const bool divides = out == Layout::nchw16c && in_place() && form != ConvForm::depthwise;
+  const bool divides = out == nchw16c && in_place() && form != ConvForm::depthwise;
   const int64_t input = geometry.batch * buffer_blocks * pixel * high().in * wide().in * 4;
   const int64_t weights = packing.groups * packing.out_blocks * packing.taps * packing.depth * 64;
   parts = 1;
@@ -176,7 +176,7 @@ class Direct {
         x_(args.in[0].as<const float>()),
         y_(args.out[0].as<float>()),
         in_plane_(s_.form == ConvForm::planar ? s_.high().in * s_.wide().in : args.in[0].plane()),
-        out_plane_(s_.out == Layout::nchw16c ? args.out[0].plane() : 0),
+        out_plane_(s_.out == nchw16c ? args.out[0].plane() : 0),
         weights_(args.packed->tensors[0].as<const float>()),
         bias_(args.packed->tensors[1].as<const float>()) {
     const ConvPacking& p = s_.packing;

@@ -33,7 +33,7 @@ struct DirectShape {
   const ops::WindowAxis& high() const { return geometry.window.axis[1]; }
   const ops::WindowAxis& wide() const { return geometry.window.axis[2]; }
   /// Whether sums are finished where they belong in the output.
-  bool in_place() const { return shuffle == 1 && (form == ConvForm::few || out == Layout::nchw16c); }
+  bool in_place() const { return shuffle == 1 && (form == ConvForm::few || out == nchw16c); }
   int64_t bands() const { return geometry.batch * row_bands * strips; }
   int64_t buffer_floats() const { return buffer_rows * buffer_blocks * phases * positions * pixel; }
   int64_t result_floats() const;

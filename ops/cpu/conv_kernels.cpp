@@ -103,7 +103,7 @@ bool accepts_epilogue(const Problem& problem) {
   if (!Epilogue::fits(problem, out)) return false;
   if (Epilogue::shuffle_of(problem.node) == 1) return true;
   const ConvGeometry& g = geometry_of(problem);
-  if (out == Layout::nchw16c) return g.groups == 1 && form != ConvForm::depthwise && form != ConvForm::few;
+  if (out == nchw16c) return g.groups == 1 && form != ConvForm::depthwise && form != ConvForm::few;
   // Sums of few outputs leave in planes, where a DepthToSpace is the first thing that can be done to them.
   if (form == ConvForm::few) return problem.node.epilogue.front().shuffles();
   return (g.groups == 1 || g.out_channels / g.groups % 16 == 0 || is_depthwise(g)) &&
@@ -206,7 +206,7 @@ template <ConvForm form, Layout out>
 constexpr CpuKernel direct(Text op, Text name, int rank) {
   CpuKernel kernel{.op = op, .name = name};
   kernel.rank = rank;
-  kernel.in = form == ConvForm::planar ? Layout::row_major : Layout::nchw16c;
+  kernel.in = form == ConvForm::planar ? Layout::row_major : nchw16c;
   kernel.out = out;
   kernel.accepts = accepts_direct<form, out>;
   kernel.accepts_epilogue = accepts_epilogue<form, out>;
@@ -241,7 +241,7 @@ template <int step, Layout out, bool taps>
 constexpr CpuKernel by_winograd(Text name, int rank) {
   CpuKernel kernel{.op = "Conv", .name = name};
   kernel.rank = rank;
-  kernel.in = Layout::nchw16c;
+  kernel.in = nchw16c;
   kernel.out = out;
   kernel.accepts = accepts_winograd<step, taps>;
   kernel.accepts_epilogue = accepts_epilogue<ConvForm::blocked, out>;
@@ -266,7 +266,7 @@ constexpr CpuKernel by_cells(Text op, Text name) {
 }
 
 constexpr CpuKernel depthwise(Text name, int rank) {
-  CpuKernel kernel = direct<ConvForm::depthwise, Layout::nchw16c>("Conv", name, rank);
+  CpuKernel kernel = direct<ConvForm::depthwise, nchw16c>("Conv", name, rank);
   kernel.scratch = depthwise_scratch;
   kernel.run = by_channel;
   kernel.row_reach = nullptr;
@@ -274,16 +274,16 @@ constexpr CpuKernel depthwise(Text name, int rank) {
 }
 
 constexpr CpuKernel by_small_winograd(Text name, int rank) {
-  CpuKernel kernel = by_winograd<4, Layout::nchw16c, false>(name, rank);
+  CpuKernel kernel = by_winograd<4, nchw16c, false>(name, rank);
   kernel.accepts = accepts_small_winograd;
-  kernel.accepts_epilogue = accepts_epilogue<ConvForm::depthwise, Layout::nchw16c>;
+  kernel.accepts_epilogue = accepts_epilogue<ConvForm::depthwise, nchw16c>;
   kernel.scratch = small_winograd_scratch;
   kernel.run = small_winograd;
   kernel.row_reach = nullptr;
   return kernel;
 }
 
-constexpr Layout blocks = Layout::nchw16c, planes = Layout::row_major;
+constexpr Layout blocks = nchw16c, planes = Layout::row_major;
 
 // Of equal ranks the first wins where reorders do not decide.
 const CpuKernel kernels[] = {

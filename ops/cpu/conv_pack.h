@@ -4,6 +4,7 @@
 #include <algorithm>
 
 #include "ops/cpu/cells.h"
+#include "ops/cpu/layout.h"
 #include "ops/window.h"
 #include "runtime/graph/backend.h"
 

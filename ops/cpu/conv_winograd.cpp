@@ -47,7 +47,7 @@ WinogradShape::WinogradShape(const Node& node, const Shape& x, const Shape& w, L
       tiles_y(ceil_div(rows.end - rows.begin, step)),
       tiles_x(ceil_div(geometry.window.axis[2].out, step)),
       // Planes are stored from all channels of a pixel.
-      slice(out == Layout::nchw16c ? std::min(most_slice, packing.out_blocks) : packing.out_blocks) {
+      slice(out == nchw16c ? std::min(most_slice, packing.out_blocks) : packing.out_blocks) {
   const int64_t per_tile = points() * (packing.depth + slice * 16) * 4;
   const int64_t tiles = std::clamp<int64_t>(group_bytes / per_tile, least_tiles, most_tiles);
   const int64_t high = std::min(tiles_y, most_rows);

@@ -24,7 +24,7 @@ struct WinogradShape {
   int reach() const { return step + 2; }  ///< inputs of a tile along each axis
   int points() const { return reach() * reach(); }
   /// Whether tiles are finished where they belong in the output.
-  bool in_place() const { return out == Layout::nchw16c && !shuffles; }
+  bool in_place() const { return out == nchw16c && !shuffles; }
   int64_t groups() const { return geometry.batch * groups_y * groups_x; }
   int64_t columns() const { return (tiles_x + groups_x - 1) / groups_x; }  ///< of the largest group
   /// Floats between points of the transformed input, or of the products: a whole number of cache lines

@@ -47,7 +47,7 @@ class SmallWinograd {
         in_blocks_(shape.packing.depth / 16),
         out_blocks_(shape.packing.out_blocks) {
     auto* scratch = reinterpret_cast<float*>(args.scratch);
-    epilogue_.start(args, Layout::nchw16c, s_.geometry.out_channels, true, scratch);
+    epilogue_.start(args, nchw16c, s_.geometry.out_channels, true, scratch);
     input_ = scratch + round_up(Epilogue::scratch_floats(args.node(), s_.geometry.out_channels) * 4, 64) / 4;
     product_ = input_ + points * s_.input_plane();
     ends_ = epilogue_.ends(end_);

@@ -133,7 +133,6 @@ bool accepts_dequantize_blocks(const Problem& problem) {
   return problem.in[0].dtype != DType::int32 && accepts_dequantize(problem) && accepts_blocks(problem);
 }
 
-constexpr Layout nchw16c = Layout::nchw16c;
 constexpr CpuKernel kernels[] = {
     {.op = "Cast", .name = "cast", .accepts = accepts_cast, .run = run_cast},
     {.op = "QuantizeLinear", .name = "quantize", .accepts = accepts_quantize, .run = run_quantize},

@@ -243,7 +243,7 @@ struct BlockOperand {
   float own[16];
 
   void take(const View& view, const Shape& out, int64_t image, int64_t block, int64_t at) {
-    const bool blocked = view.type.layout == Layout::nchw16c;
+    const bool blocked = view.type.layout == nchw16c;
     const BesideView how = beside(view.shape(), blocked, out);
     const float* base = view.as<const float>() + image * how.image_step;
     const int64_t plane = out[2] * out[3] * 16;
@@ -333,7 +333,6 @@ void run_where(const Args& args, Threads& threads) noexcept {
   threads.parallel(space.rows() * pieces, std::max<int64_t>(1, floats_per_task / piece), body);
 }
 
-constexpr Layout nchw16c = Layout::nchw16c;
 // Two kernels per operator: plain and blocked.
 #define TESSERA_KERNELS(Op, of_domain, takes, takes_blocked) \
   {.op = Op,                                                 \

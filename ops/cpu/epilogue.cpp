@@ -74,7 +74,7 @@ int64_t Epilogue::scratch_floats(const Node& node, int64_t channels) {
 void Epilogue::start(const Args& args, Layout out, int64_t channels, bool blocks, float* scratch) {
   bool rows = !blocks;
   Shape shape = args.out[0].shape();
-  if (out == Layout::nchw16c) plane_ = args.out[0].plane();
+  if (out == nchw16c) plane_ = args.out[0].plane();
   const auto& epilogue = args.node().epilogue;
   const auto shuffle = std::find_if(epilogue.begin(), epilogue.end(), [](const Fused& f) { return f.shuffles(); });
   if (shuffle != epilogue.end()) {
@@ -110,7 +110,7 @@ void Epilogue::start(const Args& args, Layout out, int64_t channels, bool blocks
     steps_[count_++] = step;
     if (!rows) blocked_ = count_;
   }
-  if (out == Layout::nchw16c) find_padding(map_simd(level()), channels);
+  if (out == nchw16c) find_padding(map_simd(level()), channels);
 }
 
 // Lanes behind the last channel hold zeros; finds out whether the steps would change that.

@@ -2,6 +2,7 @@
 // to a DepthToSpace or a whole-tensor operand are applied to blocked spans, the rest to rows.
 #pragma once
 
+#include "ops/cpu/layout.h"
 #include "ops/cpu/simd/conv.h"
 #include "ops/cpu/simd/map.h"
 #include "runtime/graph/backend.h"

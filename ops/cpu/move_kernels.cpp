@@ -270,8 +270,6 @@ void space_to_depth(const Args& args, Threads& threads) noexcept {
   copy.run(args.in[0].data, args.out[0].data, threads);
 }
 
-constexpr Layout nchw16c = Layout::nchw16c;
-
 constexpr CpuKernel kernels[] = {
     {.op = "Transpose", .name = "transpose", .accepts = movable, .run = transpose},
     {.op = "Slice", .name = "slice", .accepts = accepts_slice, .run = slice},

@@ -230,8 +230,6 @@ void run_blocked_batch(const Args& args, Threads& threads) noexcept {
   threads.parallel(shape[0] * blocks, std::max<int64_t>(1, floats_per_task / plane), body);
 }
 
-constexpr Layout nchw16c = Layout::nchw16c;
-
 constexpr CpuKernel kernels[] = {
     {.op = "LayerNormalization", .name = "layer_norm", .in_place = true, .accepts = accepts_layer, .run = run_layer},
     {.op = "InstanceNormalization",

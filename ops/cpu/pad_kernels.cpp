@@ -158,12 +158,7 @@ void run_blocked(const Args& args, Threads& threads) noexcept {
 
 constexpr CpuKernel kernels[] = {
     {.op = "Pad", .name = "pad", .accepts = accepts, .run = run},
-    {.op = "Pad",
-     .name = "pad.nchw16c",
-     .in = Layout::nchw16c,
-     .out = Layout::nchw16c,
-     .accepts = accepts_blocked,
-     .run = run_blocked},
+    {.op = "Pad", .name = "pad.nchw16c", .in = nchw16c, .out = nchw16c, .accepts = accepts_blocked, .run = run_blocked},
 };
 
 }  // namespace

@@ -62,7 +62,6 @@ void run_blocked(const Args& args, Threads& threads) noexcept {
                    });
 }
 
-constexpr Layout nchw16c = Layout::nchw16c;
 #define TESSERA_POOL(Op)                                      \
   {.op = Op, .name = "pool", .accepts = accepts, .run = run}, \
       {.op = Op,                                              \

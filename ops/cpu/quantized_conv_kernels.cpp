@@ -435,8 +435,8 @@ void run(const Args& args, Threads& threads) noexcept {
 template <Source source>
 constexpr CpuKernel kernel(Text op, Text domain, Text name, bool (*fits)(const Problem&)) {
   CpuKernel row{.op = op, .name = name, .domain = domain, .rank = 5};
-  row.in = source == Source::blocked ? Layout::nchw16c : Layout::row_major;
-  row.out = source == Source::rows ? Layout::row_major : Layout::nchw16c;
+  row.in = source == Source::blocked ? nchw16c : Layout::row_major;
+  row.out = source == Source::rows ? Layout::row_major : nchw16c;
   row.accepts = fits;
   row.accepts_epilogue = domain.empty() ? nullptr : QuantSteps::fits;
   row.pack = pack_quantized;

@@ -102,16 +102,11 @@ void run_mean(const Args& args, Threads& threads) noexcept {
 }
 
 const CpuKernel kernels[] = {
-    {.op = "MaxPool",
-     .name = "pool of bytes",
-     .in = Layout::nchw16c,
-     .out = Layout::nchw16c,
-     .accepts = accepts_max,
-     .run = run_max},
+    {.op = "MaxPool", .name = "pool of bytes", .in = nchw16c, .out = nchw16c, .accepts = accepts_max, .run = run_max},
     {.op = "QLinearGlobalAveragePool",
      .name = "mean of bytes",
      .domain = "com.microsoft",
-     .in = Layout::nchw16c,
+     .in = nchw16c,
      .accepts = accepts_mean,
      .run = run_mean},
 };

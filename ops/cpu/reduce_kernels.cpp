@@ -216,7 +216,6 @@ void run_softmax(const Args& args, Threads& threads) noexcept {
                    });
 }
 
-constexpr Layout nchw16c = Layout::nchw16c;
 #define TESSERA_REDUCE(Op)                                      \
   {.op = Op, .name = "reduce", .accepts = accepts, .run = run}, \
       {.op = Op,                                                \

@@ -2,6 +2,7 @@
 #include <algorithm>
 
 #include "ops/cpu/kernel.h"
+#include "ops/cpu/layout.h"
 #include "ops/cpu/simd/reorder.h"
 
 namespace tessera::cpu {
@@ -72,13 +73,13 @@ const CpuKernel kernels[] = {
      .name = "bytes to nchw16c",
      .domain = "tessera",
      .in = Layout::row_major,
-     .out = Layout::nchw16c,
+     .out = nchw16c,
      .accepts = accepts_bytes,
      .run = bytes_to_blocks},
     {.op = "Reorder",
      .name = "bytes to row major",
      .domain = "tessera",
-     .in = Layout::nchw16c,
+     .in = nchw16c,
      .out = Layout::row_major,
      .accepts = accepts_bytes,
      .run = bytes_to_planes},
@@ -86,13 +87,13 @@ const CpuKernel kernels[] = {
      .name = "to nchw16c",
      .domain = "tessera",
      .in = Layout::row_major,
-     .out = Layout::nchw16c,
+     .out = nchw16c,
      .accepts = accepts,
      .run = to_blocks},
     {.op = "Reorder",
      .name = "to row major",
      .domain = "tessera",
-     .in = Layout::nchw16c,
+     .in = nchw16c,
      .out = Layout::row_major,
      .accepts = accepts,
      .run = to_planes},

@@ -215,7 +215,6 @@ void run(const Args& args, Threads& threads) noexcept {
   threads.parallel(planes * out[2], std::max<int64_t>(1, floats_per_task / out_row), body);
 }
 
-constexpr Layout nchw16c = Layout::nchw16c;
 #define TESSERA_RESIZE(Op)                                                                \
   {.op = Op, .name = "resize", .accepts = accepts, .scratch = scratch<1>, .run = run<1>}, \
       {.op = Op,                                                                          \

@@ -46,7 +46,7 @@ void run(const Args& args, Threads& threads) noexcept {
 }
 
 const CpuKernel kernels[] = {
-    {.op = "DepthToSpace", .name = "depth_to_space of bytes", .in = Layout::nchw16c, .accepts = accepts, .run = run}};
+    {.op = "DepthToSpace", .name = "depth_to_space of bytes", .in = nchw16c, .accepts = accepts, .run = run}};
 
 }  // namespace
 

@@ -4,6 +4,7 @@
 
 #include <any>
 #include <atomic>
+#include <unordered_map>
 
 #include "runtime/graph/op.h"
 
@@ -29,8 +30,8 @@ struct Offer {
   const void* kernel = nullptr;    ///< the backend's own row; null: the operator's reference
   Text name;                       ///< for reports ("conv3x3.avx512")
   int rank = 0;                    ///< higher is better
-  Layout in = Layout::row_major;   ///< layout of the non-constant 4-D inputs
-  Layout out = Layout::row_major;  ///< layout of the 4-D outputs
+  Layout in = Layout::row_major;   ///< layout of the inputs that are not constant (Layout::of)
+  Layout out = Layout::row_major;  ///< layout of the outputs, and of the epilogue's operands
   bool in_place = false;           ///< output 0 may share the bytes of input 0
   /// A multiple of which the kernel can compute output rows alone (Args::rows; those before a DepthToSpace),
   /// of a picture as high as its input, of whose rows they need `row_reach` more above and below; 0: the
@@ -45,6 +46,33 @@ struct Step {
   std::shared_ptr<const Packed> packed;
   int64_t scratch_bytes = 0, kept_bytes = 0;
   int64_t kept_offset = 0;  ///< behind the scratch of all steps
+  bool done = false;        ///< nothing is left to run: its outputs are where they belong (views, parts of others)
+};
+
+/// What a device's memory asks of the values that lie in it.
+struct MemoryRules {
+  int64_t alignment = 64;                  ///< of where a value begins, parts of other values too
+  int64_t block_bytes = int64_t{1} << 30;  ///< of one block of memory; a larger value has a block of its own
+};
+
+/// Bytes of a device's memory.
+struct DeviceRange {
+  size_t block = 0;
+  int64_t offset = 0, bytes = 0;
+};
+
+/// What has to be copied before a step.
+struct DeviceCopy {
+  size_t step;
+  DeviceRange from, to;
+};
+
+/// Where a region's values lie in a device's memory: its inputs and what its steps make; no constants. Values share
+/// bytes where one is a part of another, or is needed no more.
+struct DeviceStorage {
+  std::unordered_map<ValueId, DeviceRange> places;
+  std::vector<int64_t> block_bytes;  ///< of each block of memory
+  std::vector<DeviceCopy> copies;    ///< in the order of steps
 };
 
 /// A stretch of steps for one backend, with everything that it needs to compile them.
@@ -53,6 +81,7 @@ struct Region {
   List<Step> steps;
   std::vector<ValueId> inputs;   ///< values computed outside that the steps read (no constants)
   std::vector<ValueId> outputs;  ///< values computed here that are needed outside
+  DeviceStorage storage;
 };
 
 /// Counters that a backend keeps for reports and tests.
@@ -94,6 +123,7 @@ struct HostBackend : Backend {
 
 /// A backend with its own memory: takes whole regions.
 struct DeviceBackend : Backend {
+  virtual MemoryRules memory_rules() const { return {}; }
   virtual std::unique_ptr<Program> compile(const Region& region) const = 0;
   Traffic traffic;
 };

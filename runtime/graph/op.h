@@ -37,6 +37,14 @@ class Infer;
 struct Args;
 class Frame;
 
+/// Elements that an input and an output share: the smaller of the two is a stretch of the larger one, along `axis`
+/// from element `begin` on.
+struct Part {
+  size_t input = 0, output = 0;
+  int axis = 0;
+  int64_t begin = 0;
+};
+
 struct OpDef {
   Text name;
   Text domain = "";
@@ -63,6 +71,9 @@ struct OpDef {
   /// What `reference` makes of the attributes alone, where that is much work: Args::packed has it as `object`.
   std::shared_ptr<const void> (*prepare)(const AttrReader&) = nullptr;
   bool view = false;  ///< output 0 is input 0's bytes under another shape: never runs
+  /// The parts that its outputs are of its inputs, or its inputs of its outputs, in order; none at all where one of
+  /// them is something else. Null: outputs have elements of their own.
+  std::vector<Part> (*parts)(const Infer&) = nullptr;
   bool folds = true;  ///< false: a fresh result each run (random operators)
   /// How much work it does, a multiply-add counted as two; null: not worth counting, or not known.
   double (*work)(const AttrReader& attrs, List<Type> in, List<Type> out) = nullptr;

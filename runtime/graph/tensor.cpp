@@ -52,15 +52,15 @@ T from_double(double value) {
 }  // namespace
 
 int64_t Type::stored_elements() const {
-  if (layout == Layout::row_major) return shape.elements();
+  if (layout.block() == 1) return shape.elements();
   Shape stored = shape;
-  stored[1] = round_up(stored[1], 16);
+  stored[1] = round_up(stored[1], layout.block());
   return stored.elements();
 }
 
 int64_t Type::bytes() const {
   const int64_t count = stored_elements();
-  const int bits = bits_of(dtype);
+  const int bits = bits_of(layout.stored(dtype));
   if (bits < 8) return (count * bits + 7) / 8;
   int64_t bytes;
   if (__builtin_mul_overflow(count, static_cast<int64_t>(bits / 8), &bytes) || bytes > (int64_t{1} << 62))

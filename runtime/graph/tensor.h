@@ -1,6 +1,7 @@
 // Type, View and Tensor: what a value is, what a kernel sees of it, and what owns it.
 #pragma once
 
+#include <compare>
 #include <cstring>
 #include <memory>
 
@@ -11,18 +12,35 @@
 
 namespace tessera {
 
-/// How the elements of a 4-D tensor [N,C,H,W] lie in memory. Shape is always the logical one.
-enum class Layout : uint8_t {
-  row_major,  ///< last axis fastest
-  nchw16c,    ///< [N, ceil(C/16), H, W, 16]; channels beyond C are zero
+/// What a layout does to elements. Each backend describes its own layouts, and none of another's.
+struct LayoutForm {
+  Text name;
+  int64_t block = 1;                  ///< [N,C,H,W] lies as [N, ceil(C/block), H, W, block]; channels beyond C are zero
+  DType float32_as = DType::float32;  ///< what float32 elements are stored as
 };
+inline constexpr LayoutForm row_major_form{"row major"};
+
+/// How a tensor's elements lie in memory. Shape and dtype are always the logical ones.
+struct Layout {
+  const LayoutForm* form = &row_major_form;
+
+  static const Layout row_major;  ///< last axis fastest, elements as they are: all backends know it
+  constexpr int64_t block() const { return form->block; }
+  constexpr DType stored(DType dtype) const { return dtype == DType::float32 ? form->float32_as : dtype; }
+  /// This layout, or row_major for tensors to which it does nothing: blocks are for four axes.
+  constexpr Layout of(DType dtype, int rank) const {
+    return (block() > 1 && rank == 4) || (block() == 1 && stored(dtype) != dtype) ? *this : Layout{};
+  }
+  friend constexpr auto operator<=>(const Layout&, const Layout&) = default;
+};
+inline constexpr Layout Layout::row_major{};
 
 struct Type {
   DType dtype = DType::undefined;
   Shape shape;
   Layout layout = Layout::row_major;
 
-  /// Elements as stored: with the padding channels of a blocked layout.
+  /// Elements as stored: with the channels that fill the last block.
   int64_t stored_elements() const;
   /// Bytes as stored; throws Error::shape where that overflows.
   int64_t bytes() const;
@@ -45,7 +63,7 @@ struct View {
   const Shape& shape() const { return type.shape; }
   int64_t elements() const { return type.shape.elements(); }
   /// Elements from one block of channels of a blocked picture to the next.
-  int64_t plane() const { return (plane_rows ? plane_rows : shape()[2]) * shape()[3] * 16; }
+  int64_t plane() const { return (plane_rows ? plane_rows : shape()[2]) * shape()[3] * type.layout.block(); }
   template <class T>
   T* as() const {
     return reinterpret_cast<T*>(data);

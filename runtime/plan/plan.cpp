@@ -187,7 +187,7 @@ Plan::Plan(Graph graph, const Backends& backends, PackCache& packs, const PlanOp
   make_steps(packs);
   for (const DeviceStage& stage : stages_) {
     const auto& device = dynamic_cast<const DeviceBackend&>(*backends_[static_cast<size_t>(stage.backend)]);
-    const Region region{&graph_, List<Step>(steps_).subspan(stage.first, stage.count), stage.inputs, stage.outputs};
+    const Region region{&graph_, List<Step>(steps_).subspan(stage.first, stage.count), stage.inputs, stage.outputs, {}};
     programs_.push_back(device.compile(region));
   }
   if (options_.waves) waves_ = find_waves(graph_, choices_, backends_.back()->row_step());

@@ -118,7 +118,8 @@ class Layouter {
     for (const Wave& wave : waves_) {
       const size_t end = wave.first + wave.count;
       const ValueId last = graph_.nodes[end - 1].out[0], inner = graph_.nodes[end - 2].out[0];
-      const int64_t row = graph_.values[inner].type.shape[3] * 16 * 4;
+      const Type& type = graph_.values[inner].type;
+      const int64_t row = type.bytes() / ((type.shape[1] - 1) / type.layout.block() + 1) / type.shape[2];
       more_[inner] = wave_bytes(wave, inner) - bytes(inner);
       for (size_t i = wave.first; i + 2 < end; ++i) {
         const ValueId id = graph_.nodes[i].out[0];
@@ -196,9 +197,9 @@ class Layouter {
     if (whole.layout != part.layout || whole.dtype == DType::string || bits_of(whole.dtype) < 8) return -1;
     if (whole.shape.elements(0, static_cast<size_t>(axis)) != 1) return -1;
     int64_t inner = whole.shape.elements(static_cast<size_t>(axis) + 1, whole.shape.size());
-    if (whole.layout == Layout::nchw16c) {
+    if (const int64_t block = whole.layout.block(); block > 1) {
       const int64_t end = begin + part.shape[1];
-      if (axis != 1 || begin % 16 || (end % 16 && end != whole.shape[1])) return -1;
+      if (axis != 1 || begin % block || (end % block && end != whole.shape[1])) return -1;
     }
     return begin * inner * (bits_of(whole.dtype) / 8);
   }

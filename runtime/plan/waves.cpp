@@ -54,7 +54,7 @@ class Finder {
   // Whether its result may be one of the wave's inner ones.
   bool begins(size_t node) const {
     const Type& in = graph_.values[graph_.nodes[node].in[0]].type;
-    return out(node).layout == Layout::nchw16c && in.shape[2] == height(node);
+    return out(node).layout.block() > 1 && in.shape[2] == height(node);
   }
 
   // Whether rows of both can share bytes: pictures of one size, whatever their channels.
