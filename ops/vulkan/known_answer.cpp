@@ -86,7 +86,7 @@ Answers answer(const std::shared_ptr<Device>& device, const Question& question, 
   Step step;
   step.node = &node;
   step.offer.kernel = kernel_for(question.op);
-  const Region region{&graph, List<Step>(&step, 1), {node.in[0]}, {node.out[0]}};
+  const Region region{&graph, List<Step>(&step, 1), {node.in[0]}, {node.out[0]}, {}};
   Traffic ignored;
   compile(device, region, &ignored)->run(List<View>(&views[0], 1), List<View>(&given, 1), nullptr);
   return answers;
