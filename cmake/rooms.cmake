@@ -66,3 +66,29 @@ function(tessera_room name)
   target_include_directories(tessera_${name} PRIVATE ${TESSERA_VIEW_${name}})
   set_property(GLOBAL APPEND PROPERTY TESSERA_ROOMS tessera_${name})
 endfunction()
+
+# tessera_list(ROOM WORD TYPE HEADER file...): each NAME.cpp of the files defines `extern const TYPE NAME`; the room gets
+# pointers to them all, as WORD_files and WORD_file_count.
+function(tessera_list room word type header)
+  set(declarations)
+  set(entries)
+  foreach(file ${ARGN})
+    get_filename_component(name ${file} NAME_WE)
+    string(APPEND declarations "extern const ${type} ${name};\n")
+    string(APPEND entries "    &${name},\n")
+  endforeach()
+  set(list ${CMAKE_CURRENT_BINARY_DIR}/${word}_list.cpp)
+  file(CONFIGURE OUTPUT ${list} CONTENT
+"// Written by cmake/rooms.cmake.
+#include \"${header}\"
+namespace tessera::${room} {
+${declarations}
+extern const ${type}* const ${word}_files[];
+extern const int ${word}_file_count;
+const ${type}* const ${word}_files[] = {
+${entries}};
+const int ${word}_file_count = sizeof(${word}_files) / sizeof(*${word}_files);
+}  // namespace tessera::${room}
+")
+  target_sources(tessera_${room} PRIVATE ${list})
+endfunction()

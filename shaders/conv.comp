@@ -1,11 +1,13 @@
-//! variant f32
+//! storage=float32 arithmetic=float32
 // Convolution of [N, C, H, W] as a matrix product: output channels by output pixels, summed over
 // channels and kernel cells, whose columns are gathered from the picture as they are needed.
 // A workgroup makes tile_m channels of tile_n pixels, an invocation each_m by each_n of them.
 #version 450
 #extension GL_EXT_control_flow_attributes : require
-#include "types.glsl"
-#include "epilogue.glsl"
+#include "params/conv.h"
+
+layout(set = 0, binding = 0) readonly buffer Params { ConvParams params; };
+#include "common/epilogue.glsl"
 
 layout(local_size_x_id = 0) in;
 layout(constant_id = 1) const uint tile_m = 32;
@@ -31,15 +33,10 @@ shared int pixel_y[tile_n];
 shared int pixel_x[tile_n];
 shared uint pixel_base[tile_n];
 
-// Own params: C, H, W, output channels, output height and width, pixels in all, k and m padded,
-// strides, dilations, pads at the top and left.
-#define P(i) params[own_params + i]
-
 void main() {
-  uint in_c = P(0u), in_h = P(1u), in_w = P(2u), out_c = P(3u), out_h = P(4u), out_w = P(5u);
-  uint pixels = P(6u), padded_k = P(7u), padded_m = P(8u);
-  uvec2 stride = uvec2(P(9u), P(10u)), dilation = uvec2(P(11u), P(12u));
-  ivec2 pad = ivec2(int(P(13u)), int(P(14u)));
+  uint in_c = params.in_c, in_h = params.in_h, in_w = params.in_w;
+  uint out_c = params.out_c, out_h = params.out_h, out_w = params.out_w;
+  uint pixels = params.pixels, padded_k = params.padded_k, padded_m = params.padded_m;
   uint lane = gl_LocalInvocationID.x, lanes = gl_WorkGroupSize.x;
   uint first_pixel = (gl_WorkGroupID.x + gl_WorkGroupID.z * gl_NumWorkGroups.x) * tile_n;
   uint first_channel = gl_WorkGroupID.y * tile_m;
@@ -48,8 +45,8 @@ void main() {
   for (uint i = lane; i < tile_n; i += lanes) {
     uint pixel = first_pixel + i;
     uint image = pixel / (out_h * out_w), rest = pixel % (out_h * out_w);
-    pixel_y[i] = pixel < pixels ? int(rest / out_w * stride.x) - pad.x : outside;
-    pixel_x[i] = int(rest % out_w * stride.y) - pad.y;
+    pixel_y[i] = pixel < pixels ? int(rest / out_w * params.stride_y) - params.pad_y : outside;
+    pixel_x[i] = int(rest % out_w * params.stride_x) - params.pad_x;
     pixel_base[i] = image * in_c * in_h * in_w;
   }
 
@@ -69,8 +66,8 @@ void main() {
     for (uint i = lane; i < tile_k * tile_n; i += lanes) {
       uint k = k0 + i / tile_n, n = i % tile_n;
       uint channel = k / cells, cell = k % cells;
-      int y = pixel_y[n] + int(cell / kernel_w * dilation.x);
-      int x = pixel_x[n] + int(cell % kernel_w * dilation.y);
+      int y = pixel_y[n] + int(cell / kernel_w * params.dilation_y);
+      int x = pixel_x[n] + int(cell % kernel_w * params.dilation_x);
       bool inside = channel < in_c && uint(y) < in_h && uint(x) < in_w;
       float value = 0.0;
       if (inside) value = src[pixel_base[n] + (channel * in_h + uint(y)) * in_w + uint(x)];

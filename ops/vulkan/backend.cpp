@@ -16,8 +16,10 @@ class Vulkan final : public DeviceBackend {
  public:
   explicit Vulkan(std::shared_ptr<Device> device)
       : device_(std::move(device)), name_(cat("vulkan:", device_->info().index)), counters_(&traffic) {
-    for (const List<VkKernel> list : {map_kernels, conv_kernels, resize_kernels})
-      for (const VkKernel& kernel : list) by_op_[kernel.op].push_back(&kernel);
+    for (const KernelVariant& variant : all_kernels())
+      if (std::all_of(variant.shaders.begin(), variant.shaders.end(),
+                      [&](const Shader* s) { return device_->runs(*s); }))
+        by_op_[variant.kernel->op].push_back(&variant);
   }
 
   Text name() const override { return name_; }
@@ -25,35 +27,36 @@ class Vulkan final : public DeviceBackend {
   void offers(const Problem& problem, std::vector<Offer>& out) const override {
     const auto found = by_op_.find(problem.node.op->name);
     if (found == by_op_.end() || !within_limits(problem)) return;
-    for (const VkKernel* kernel : found->second)
-      if (kernel->domain == problem.node.op->domain && kernel->accepts(problem) && !is_off(*kernel))
-        out.push_back({kernel, kernel->name, 1});
+    for (const KernelVariant* variant : found->second) {
+      const VkKernel& kernel = *variant->kernel;
+      if (kernel.domain == problem.node.op->domain && kernel.accepts(kernel, problem) && !is_off(*variant))
+        out.push_back({variant, kernel.name, 1});
+    }
   }
 
   // A variant is tried before its first use. One that fails is never offered again, and the region
   // goes to the CPU.
   std::unique_ptr<Program> compile(const Region& region) const override {
-    for (const Step& step : region.steps) {
-      const auto* kernel = static_cast<const VkKernel*>(step.offer.kernel);
-      if (kernel->shader.empty()) continue;
-      const std::string failure = known_answer_failure(device_, find_shader(kernel->shader, variant));
-      if (!failure.empty()) fail(Error::Kind::device, failure);
-    }
+    for (const Step& step : region.steps)
+      for (const Shader* shader : static_cast<const KernelVariant*>(step.offer.kernel)->shaders) {
+        const std::string failure = known_answer_failure(device_, *shader);
+        if (!failure.empty()) fail(Error::Kind::device, failure);
+      }
     return vulkan::compile(device_, region, counters_);
   }
 
   std::vector<std::string> ask_every_variant() const {
     std::vector<std::string> failures;
     for (const Shader& shader : all_shaders())
-      if (std::string failure = known_answer_failure(device_, shader); !failure.empty()) failures.push_back(failure);
+      if (device_->runs(shader))
+        if (std::string failure = known_answer_failure(device_, shader); !failure.empty()) failures.push_back(failure);
     return failures;
   }
 
  private:
-  static constexpr Text variant = "f32";
-
-  bool is_off(const VkKernel& kernel) const {
-    return !kernel.shader.empty() && is_distrusted(*device_, find_shader(kernel.shader, variant));
+  bool is_off(const KernelVariant& variant) const {
+    return std::any_of(variant.shaders.begin(), variant.shaders.end(),
+                       [&](const Shader* shader) { return is_distrusted(*device_, *shader); });
   }
 
   // Shaders count elements in 32 bits, and find nothing to do in an empty tensor.
@@ -64,18 +67,21 @@ class Vulkan final : public DeviceBackend {
       const int64_t elements = type.shape.elements();
       return elements <= device_->limits().storage_range / 4;
     };
-    if (problem.out.size() != 1 || problem.out[0].dtype != DType::float32) return false;
+    const auto made = [&](const Type& type) {
+      return type.dtype == DType::undefined || (type.dtype == DType::float32 && type.shape.elements() > 0);
+    };
     for (size_t i = 0; i < problem.in.size(); ++i)
       if (problem.in[i].dtype == DType::float32 && problem.in[i].shape.elements() == 0 && !problem.constants[i])
         return false;
-    return problem.out[0].shape.elements() > 0 && fits(problem.out[0]) &&
+    return std::all_of(problem.out.begin(), problem.out.end(), made) &&
+           std::all_of(problem.out.begin(), problem.out.end(), fits) &&
            std::all_of(problem.in.begin(), problem.in.end(), fits);
   }
 
   std::shared_ptr<Device> device_;
   std::string name_;
   Traffic* counters_;  // compile() is const, what it counts is not
-  std::unordered_map<Text, std::vector<const VkKernel*>> by_op_;
+  std::unordered_map<Text, std::vector<const KernelVariant*>> by_op_;
 };
 
 // Of the devices that are not of CPU type: a discrete one, else the first.

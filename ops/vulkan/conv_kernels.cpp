@@ -2,14 +2,16 @@
 
 #include <algorithm>
 
-#include "ops/vulkan/kernel.h"
+#include "ops/vulkan/epilogue.h"
 #include "ops/window.h"
 
 namespace tessera::vulkan {
+
+#include "shaders/params/conv.h"
+
 namespace {
 
 constexpr uint32_t tile_k = 16;
-constexpr uint32_t weights_binding = 9, bias_binding = 10;
 
 // How a workgroup divides its work; kept within 128 invocations and 16 KiB of shared memory,
 // which every device has.
@@ -26,15 +28,12 @@ Tiles choose_tiles(uint32_t channels) {
                            [&](const Tiles& a, const Tiles& b) { return waste(a) < waste(b); });
 }
 
-ops::ConvGeometry geometry(const Problem& problem) {
-  return ops::conv_geometry(AttrReader(problem.node), problem.in[0].shape, problem.in[1].shape);
-}
+bool has_bias(const Problem& problem) { return problem.node.op_inputs() > 2 && problem.node.in[2] != absent; }
 
-bool accepts_conv(const Problem& problem) {
+bool accepts_conv(const VkKernel&, const Problem& problem) {
   if (!is_float_input(problem, 0) || !is_float_input(problem, 1) || !problem.constants[1]) return false;
   if (problem.in[0].shape.size() != 4 || problem.in[0].shape[1] != problem.in[1].shape[1]) return false;
-  const bool bias = problem.node.op_inputs() > 2 && problem.node.in[2] != absent;
-  if (bias && !is_float_input(problem, 2)) return false;
+  if (has_bias(problem) && !is_float_input(problem, 2)) return false;
   return epilogue_fits(problem, problem.node.epilogue, shape_before_epilogue(problem));
 }
 
@@ -50,42 +49,46 @@ Tensor pack_weights(const Tensor& weights, int64_t padded_m) {
   return packed;
 }
 
-void emit_conv(const Problem& problem, std::vector<Dispatch>& out) {
+void record_conv(const VkKernel&, const Problem& problem, Recorder& recorder) {
   const auto word = [](int64_t value) { return static_cast<uint32_t>(value); };
-  const ops::ConvGeometry conv = geometry(problem);
+  const auto conv = ops::conv_geometry(AttrReader(problem.node), problem.in[0].shape, problem.in[1].shape);
   const ops::WindowAxis &y = conv.window.spatial(0), &x = conv.window.spatial(1);
   const Tiles tiles = choose_tiles(word(conv.out_channels));
-  const auto padded_m = word(round_up(conv.out_channels, tiles.m));
-  const auto padded_k = word(round_up(conv.in_channels * conv.window.taps(), tile_k));
-  const auto pixels = word(conv.batch * conv.window.out_elements());
-  const bool bias = problem.node.op_inputs() > 2 && problem.node.in[2] != absent;
+  const List<Fused> functions = problem.node.epilogue;
+  ConvParams params;
+  params.epilogue = epilogue_params(problem, functions, loop_over({conv.batch, conv.out_channels, y.out, x.out}));
+  params.in_c = word(conv.in_channels), params.in_h = word(y.in), params.in_w = word(x.in);
+  params.out_c = word(conv.out_channels), params.out_h = word(y.out), params.out_w = word(x.out);
+  params.pixels = word(conv.batch * conv.window.out_elements());
+  params.padded_k = word(round_up(conv.in_channels * conv.window.taps(), tile_k));
+  params.padded_m = word(round_up(conv.out_channels, tiles.m));
+  params.stride_y = word(y.stride), params.stride_x = word(x.stride);
+  params.dilation_y = word(y.dilation), params.dilation_x = word(x.dilation);
+  params.pad_y = static_cast<int>(y.pad_begin), params.pad_x = static_cast<int>(x.pad_begin);
 
-  Dispatch dispatch;
-  dispatch.shader = &find_shader("conv", "f32");
-  Loop loop;
-  loop.extent = {word(conv.batch), word(conv.out_channels), word(y.out), word(x.out)};
-  add_epilogue(problem, problem.node.epilogue, loop, dispatch);
-  const uint32_t constants[] = {tiles.invocations(), tiles.m,        tiles.n, tiles.each_m, tiles.each_n, tile_k,
-                                word(y.kernel),      word(x.kernel), bias};
-  for (uint32_t id = 0; id < std::size(constants); ++id) dispatch.constants[id] = constants[id];
-  for (const int64_t value :
-       {conv.in_channels, y.in, x.in, conv.out_channels, y.out, x.out, int64_t{pixels}, int64_t{padded_k},
-        int64_t{padded_m}, y.stride, x.stride, y.dilation, x.dilation, y.pad_begin, x.pad_begin})
-    dispatch.params.push_back(word(value));
-  dispatch.reads.push_back({src_binding, problem.node.in[0]});
-  dispatch.reads.push_back({weights_binding, problem.node.in[1], pack_weights, padded_m});
-  if (bias) dispatch.reads.push_back({bias_binding, problem.node.in[2]});
-  // Pixel tiles go over x and z: one axis may be as short as 65535.
-  const uint32_t tiles_n = (pixels + tiles.n - 1) / tiles.n;
-  const uint32_t across = std::min<uint32_t>(tiles_n, 32768);
-  dispatch.groups = {across, padded_m / tiles.m, (tiles_n + across - 1) / across};
-  out.push_back(std::move(dispatch));
+  Dispatch& dispatch = recorder.dispatch("conv", params);
+  add_epilogue(functions, recorder, dispatch);
+  dispatch.set("local_size", tiles.invocations());
+  dispatch.set("tile_m", tiles.m);
+  dispatch.set("tile_n", tiles.n);
+  dispatch.set("tile_k", tile_k);
+  dispatch.set("each_m", tiles.each_m);
+  dispatch.set("each_n", tiles.each_n);
+  dispatch.set("kernel_h", word(y.kernel));
+  dispatch.set("kernel_w", word(x.kernel));
+  dispatch.set("has_bias", has_bias(problem));
+  dispatch.bind("src", recorder.in(0));
+  dispatch.bind("weights", recorder.constant(1, pack_weights, params.padded_m));
+  if (has_bias(problem)) dispatch.bind("bias", recorder.in(2));
+  spread(groups_of(params.pixels, tiles.n), dispatch);
+  dispatch.groups[1] = params.padded_m / tiles.m;
 }
 
-constexpr VkKernel list[] = {{"Conv", "", "conv", "conv", accepts_conv, emit_conv}};
+constexpr VkKernel list[] = {{"Conv", "", "conv", {"conv"}, accepts_conv, record_conv}};
 
 }  // namespace
 
-const List<VkKernel> conv_kernels = list;
+extern const KernelFile conv_kernels;
+const KernelFile conv_kernels{list};
 
 }  // namespace tessera::vulkan

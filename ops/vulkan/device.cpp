@@ -6,17 +6,6 @@
 
 namespace tessera::vulkan {
 
-extern const Shader shaders[];
-extern const int shader_count;
-
-List<Shader> all_shaders() { return {shaders, static_cast<size_t>(shader_count)}; }
-
-const Shader& find_shader(Text file, Text variant) {
-  for (const Shader& shader : all_shaders())
-    if (shader.file == file && shader.variant == variant) return shader;
-  fail(Error::Kind::device, "no shader ", file, " (", variant, ")");
-}
-
 // --- Buffer ------------------------------------------------------------------------------------
 
 namespace {
@@ -144,7 +133,6 @@ Device::Device(std::shared_ptr<Instance> instance, VkPhysicalDevice physical, co
     : instance_(std::move(instance)), info_(info) {
   try {
     create(physical);
-    create_layouts();
   } catch (...) {
     release();
     throw;
@@ -181,6 +169,8 @@ void Device::create(VkPhysicalDevice physical) {
   if (const char* missing = call.load(instance, handle_))
     fail(Error::Kind::device, "the driver of ", info_.name, " has no ", missing);
   call.GetDeviceQueue(handle_, family_, 0, &queue_);
+  auto cache = structure<VkPipelineCacheCreateInfo>(VK_STRUCTURE_TYPE_PIPELINE_CACHE_CREATE_INFO);
+  check(call.CreatePipelineCache(handle_, &cache, nullptr, &cache_), "vkCreatePipelineCache");
 }
 
 void Device::read_limits(VkPhysicalDevice physical) {
@@ -190,29 +180,12 @@ void Device::read_limits(VkPhysicalDevice physical) {
   properties.pNext = &sizes;
   instance_->call.GetPhysicalDeviceProperties2(physical, &properties);
   const VkPhysicalDeviceLimits& limits = properties.properties.limits;
-  if (limits.maxPerStageDescriptorStorageBuffers < binding_count)
-    fail(Error::Kind::device, info_.name, " binds only ", limits.maxPerStageDescriptorStorageBuffers, " buffers");
+  limits_.bindings = limits.maxPerStageDescriptorStorageBuffers;
   limits_.storage_range = limits.maxStorageBufferRange;
   limits_.allocation =
       static_cast<int64_t>(std::min<uint64_t>(sizes.maxMemoryAllocationSize, std::numeric_limits<int64_t>::max()));
   limits_.alignment = static_cast<int64_t>(std::max<uint64_t>(64, limits.minStorageBufferOffsetAlignment));
   limits_.tick_ms = static_cast<double>(limits.timestampPeriod) * 1e-6;
-}
-
-void Device::create_layouts() {
-  VkDescriptorSetLayoutBinding bindings[binding_count] = {};
-  for (uint32_t i = 0; i < binding_count; ++i)
-    bindings[i] = {i, VK_DESCRIPTOR_TYPE_STORAGE_BUFFER, 1, VK_SHADER_STAGE_COMPUTE_BIT, nullptr};
-  auto set = structure<VkDescriptorSetLayoutCreateInfo>(VK_STRUCTURE_TYPE_DESCRIPTOR_SET_LAYOUT_CREATE_INFO);
-  set.bindingCount = binding_count;
-  set.pBindings = bindings;
-  check(call.CreateDescriptorSetLayout(handle_, &set, nullptr, &set_layout_), "vkCreateDescriptorSetLayout");
-  auto layout = structure<VkPipelineLayoutCreateInfo>(VK_STRUCTURE_TYPE_PIPELINE_LAYOUT_CREATE_INFO);
-  layout.setLayoutCount = 1;
-  layout.pSetLayouts = &set_layout_;
-  check(call.CreatePipelineLayout(handle_, &layout, nullptr, &pipeline_layout_), "vkCreatePipelineLayout");
-  auto cache = structure<VkPipelineCacheCreateInfo>(VK_STRUCTURE_TYPE_PIPELINE_CACHE_CREATE_INFO);
-  check(call.CreatePipelineCache(handle_, &cache, nullptr, &cache_), "vkCreatePipelineCache");
 }
 
 void Device::release() {
@@ -221,9 +194,39 @@ void Device::release() {
   chunks_.clear();
   for (const auto& [key, pipeline] : pipelines_) call.DestroyPipeline(handle_, pipeline, nullptr);
   if (cache_) call.DestroyPipelineCache(handle_, cache_, nullptr);
-  if (pipeline_layout_) call.DestroyPipelineLayout(handle_, pipeline_layout_, nullptr);
-  if (set_layout_) call.DestroyDescriptorSetLayout(handle_, set_layout_, nullptr);
+  for (const auto& [buffers, layouts] : layouts_) {
+    if (layouts.pipeline) call.DestroyPipelineLayout(handle_, layouts.pipeline, nullptr);
+    if (layouts.set) call.DestroyDescriptorSetLayout(handle_, layouts.set, nullptr);
+  }
   if (call.DestroyDevice) call.DestroyDevice(handle_, nullptr);
+}
+
+// Other types want features with which no device is opened.
+bool Device::runs(const Shader& shader) const {
+  return shader.variant == Variant{DType::float32, DType::float32} && shader.buffers.size() <= limits_.bindings;
+}
+
+Layouts Device::layouts(const Shader& shader) {
+  const std::lock_guard lock(pipelines_mutex_);
+  return find_layouts(shader);
+}
+
+Layouts& Device::find_layouts(const Shader& shader) {
+  Layouts& layouts = layouts_[shader.buffers.size()];
+  if (layouts.pipeline) return layouts;
+  std::vector<VkDescriptorSetLayoutBinding> bindings;
+  for (uint32_t i = 0; i < shader.buffers.size(); ++i)
+    bindings.push_back({i, VK_DESCRIPTOR_TYPE_STORAGE_BUFFER, 1, VK_SHADER_STAGE_COMPUTE_BIT, nullptr});
+  auto set = structure<VkDescriptorSetLayoutCreateInfo>(VK_STRUCTURE_TYPE_DESCRIPTOR_SET_LAYOUT_CREATE_INFO);
+  set.bindingCount = static_cast<uint32_t>(bindings.size());
+  set.pBindings = bindings.data();
+  if (!layouts.set)
+    check(call.CreateDescriptorSetLayout(handle_, &set, nullptr, &layouts.set), "vkCreateDescriptorSetLayout");
+  auto pipeline = structure<VkPipelineLayoutCreateInfo>(VK_STRUCTURE_TYPE_PIPELINE_LAYOUT_CREATE_INFO);
+  pipeline.setLayoutCount = 1;
+  pipeline.pSetLayouts = &layouts.set;
+  check(call.CreatePipelineLayout(handle_, &pipeline, nullptr, &layouts.pipeline), "vkCreatePipelineLayout");
+  return layouts;
 }
 
 VkPipeline Device::pipeline(const Shader& shader, const Constants& constants) {
@@ -235,8 +238,8 @@ VkPipeline Device::pipeline(const Shader& shader, const Constants& constants) {
 
 VkPipeline Device::make_pipeline(const Shader& shader, const Constants& constants) {
   auto code = structure<VkShaderModuleCreateInfo>(VK_STRUCTURE_TYPE_SHADER_MODULE_CREATE_INFO);
-  code.codeSize = shader.count * sizeof(uint32_t);
-  code.pCode = shader.words;
+  code.codeSize = shader.words.size_bytes();
+  code.pCode = shader.words.data();
   VkShaderModule module = VK_NULL_HANDLE;
   check(call.CreateShaderModule(handle_, &code, nullptr, &module), "vkCreateShaderModule");
   std::vector<VkSpecializationMapEntry> entries;
@@ -253,11 +256,11 @@ VkPipeline Device::make_pipeline(const Shader& shader, const Constants& constant
   info.stage.module = module;
   info.stage.pName = "main";
   info.stage.pSpecializationInfo = &specialization;
-  info.layout = pipeline_layout_;
+  info.layout = find_layouts(shader).pipeline;
   VkPipeline pipeline = VK_NULL_HANDLE;
   const VkResult result = call.CreateComputePipelines(handle_, cache_, 1, &info, nullptr, &pipeline);
   call.DestroyShaderModule(handle_, module, nullptr);
-  check(result, cat("vkCreateComputePipelines of ", shader.file, " (", shader.variant, ")"));
+  check(result, cat("vkCreateComputePipelines of ", title_of(shader)));
   return pipeline;
 }
 

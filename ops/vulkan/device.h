@@ -8,11 +8,10 @@
 #include <tuple>
 #include <vector>
 
+#include "ops/vulkan/kernel.h"
 #include "ops/vulkan/loader.h"
-#include "ops/vulkan/shader.h"
 #include "ops/vulkan/vulkan.h"
 #include "runtime/base/rounding.h"
-#include "runtime/graph/tensor.h"
 
 namespace tessera::vulkan {
 
@@ -35,6 +34,7 @@ struct Limits {
   int64_t storage_range = 0;  ///< bytes of one binding
   int64_t allocation = 0;     ///< bytes of one allocation
   int64_t alignment = 0;      ///< of a binding's offset
+  size_t bindings = 0;        ///< buffers of one shader
   double tick_ms = 0;         ///< of a timestamp; 0: the queue has none
   uint64_t tick_mask = 0;
 };
@@ -71,13 +71,14 @@ struct Slice {
   int64_t offset = 0, bytes = 0;
 };
 
-/// One binding for every buffer that a shader may have; see shaders/epilogue.glsl.
-inline constexpr uint32_t binding_count = 11;
+/// Of all shaders with so many buffers.
+struct Layouts {
+  VkDescriptorSetLayout set = VK_NULL_HANDLE;
+  VkPipelineLayout pipeline = VK_NULL_HANDLE;
+};
 
 /// Specialization constants by id.
 using Constants = std::map<uint32_t, uint32_t>;
-/// Makes what the device keeps of a constant; `parameter` is the packing's own.
-using Pack = Tensor (*)(const Tensor& constant, int64_t parameter);
 
 class Device {
  public:
@@ -89,11 +90,13 @@ class Device {
   const DeviceInfo& info() const { return info_; }
   const Limits& limits() const { return limits_; }
   VkDevice handle() const { return handle_; }
-  VkPipelineLayout pipeline_layout() const { return pipeline_layout_; }
-  VkDescriptorSetLayout set_layout() const { return set_layout_; }
   uint32_t queue_family() const { return family_; }
   const VkPhysicalDeviceMemoryProperties& memory() const { return memory_; }
 
+  /// Whether it has what the shader needs.
+  bool runs(const Shader& shader) const;
+  /// Made once.
+  Layouts layouts(const Shader& shader);
   /// The pipeline of a shader with these constants, made once.
   VkPipeline pipeline(const Shader& shader, const Constants& constants);
   /// A constant in device memory, packed (unless `pack` is null) and uploaded once.
@@ -113,9 +116,9 @@ class Device {
   };
   void create(VkPhysicalDevice physical);
   void read_limits(VkPhysicalDevice physical);
-  void create_layouts();
   void release();
   Slice reserve(int64_t bytes);
+  Layouts& find_layouts(const Shader& shader);
   VkPipeline make_pipeline(const Shader& shader, const Constants& constants);
 
   std::shared_ptr<Instance> instance_;
@@ -126,11 +129,10 @@ class Device {
   uint32_t family_ = 0;
   VkQueue queue_ = VK_NULL_HANDLE;
   std::mutex queue_mutex_;
-  VkDescriptorSetLayout set_layout_ = VK_NULL_HANDLE;
-  VkPipelineLayout pipeline_layout_ = VK_NULL_HANDLE;
   VkPipelineCache cache_ = VK_NULL_HANDLE;
 
   std::mutex pipelines_mutex_;
+  std::map<size_t, Layouts> layouts_;  // by the number of buffers
   std::map<std::pair<const Shader*, Constants>, VkPipeline> pipelines_;
 
   std::mutex constants_mutex_;

@@ -1,28 +1,16 @@
-// The host's side of shaders/epilogue.glsl.
+#include "ops/vulkan/epilogue.h"
 
 #include <algorithm>
-#include <bit>
 
 #include "ops/elementwise.h"
-#include "ops/vulkan/kernel.h"
 
 namespace tessera::vulkan {
 namespace {
 
-constexpr uint32_t no_row = 0xfffe, shuffle_row = 0xffff;
-constexpr uint32_t row_ids = 32, swapped_id = 38, block_id = 39, crd_id = 40;  // specialization constants
-constexpr uint32_t row_params = 8, row_words = 6;
-constexpr uint32_t operand_binding = 2;
+constexpr uint32_t no_function = 0xfffe, shuffle = 0xffff;
 
 // Vulkan promises too little of sin and its like for the precision that is asked of results.
 bool precise_enough(uint16_t function) { return function < elementwise::Sin || function > elementwise::Atanh; }
-
-// A shape of at most four extents as [N, C, H, W].
-std::array<uint32_t, 4> padded(const Shape& shape) {
-  std::array<uint32_t, 4> extents{1, 1, 1, 1};
-  for (size_t i = 0; i < shape.size(); ++i) extents[4 - shape.size() + i] = static_cast<uint32_t>(shape[i]);
-  return extents;
-}
 
 bool broadcasts(const Shape& from, const Shape& to) {
   if (from.size() > to.size()) return false;
@@ -37,15 +25,20 @@ Shape shuffled(const Shape& shape, int64_t block) {
   return {shape[0], shape[1] / (block * block), shape[2] * block, shape[3] * block};
 }
 
+// "function_3"
+std::string numbered(Text name, size_t i) { return cat(name, '_', i); }
+
 }  // namespace
 
-bool is_float_input(const Problem& problem, size_t i) {
-  return i < problem.in.size() && problem.node.in[i] != absent && problem.in[i].dtype == DType::float32;
+Loop loop_over(const Shape& shape) {
+  Loop loop;
+  for (size_t i = 0; i < shape.size(); ++i) loop.extent[4 - shape.size() + i] = static_cast<uint32_t>(shape[i]);
+  return loop;
 }
 
 std::array<uint32_t, 4> Loop::strides(const Shape& shape) const {
   if (flat) return {0, 0, 0, shape.elements() == 1 ? 0u : 1u};
-  const auto extents = padded(shape);
+  const auto extents = loop_over(shape).extent;
   std::array<uint32_t, 4> result{};
   uint32_t step = 1;
   for (size_t i = 4; i-- > 0;) {
@@ -57,29 +50,30 @@ std::array<uint32_t, 4> Loop::strides(const Shape& shape) const {
 
 Shape shape_before_epilogue(const Problem& problem) {
   Shape shape = problem.out[0].shape;
-  for (const Fused& row : problem.node.epilogue)
-    if (row.shuffles() && shape.size() == 4) {
-      const auto block = static_cast<int64_t>(row.a);
+  for (const Fused& fused : problem.node.epilogue)
+    if (fused.shuffles() && shape.size() == 4) {
+      const auto block = static_cast<int64_t>(fused.a);
       shape = {shape[0], shape[1] * block * block, shape[2] / block, shape[3] / block};
     }
   return shape;
 }
 
-bool epilogue_fits(const Problem& problem, List<Fused> rows, const Shape& before) {
-  if (rows.size() > max_rows || problem.out.size() != 1 || problem.out[0].dtype != DType::float32) return false;
+bool epilogue_fits(const Problem& problem, List<Fused> functions, const Shape& before) {
+  if (functions.size() > max_functions || problem.out.size() != 1 || problem.out[0].dtype != DType::float32)
+    return false;
   Shape shape = before;
   int shuffles = 0;
-  for (const Fused& row : rows) {
-    if (row.shuffles()) {
-      const auto block = static_cast<int64_t>(row.a);
+  for (const Fused& fused : functions) {
+    if (fused.shuffles()) {
+      const auto block = static_cast<int64_t>(fused.a);
       if (++shuffles > 1 || shape.size() != 4 || block < 1 || shape[1] % (block * block)) return false;
       shape = shuffled(shape, block);
       continue;
     }
-    if (row.kind != Fused::Kind::function || !precise_enough(row.function)) return false;
-    if (!elementwise::is_binary(row.function)) continue;
-    const auto operand = static_cast<size_t>(row.operand);
-    if (row.operand < 0 || !is_float_input(problem, operand)) return false;
+    if (fused.kind != Fused::Kind::function || !precise_enough(fused.function)) return false;
+    if (!elementwise::is_binary(fused.function)) continue;
+    const auto operand = static_cast<size_t>(fused.operand);
+    if (fused.operand < 0 || !is_float_input(problem, operand)) return false;
     const Shape& other = problem.in[operand].shape;
     if (shape.size() > 4 && other != shape && other.elements() != 1) return false;
     if (!broadcasts(other, shape)) return false;
@@ -87,59 +81,59 @@ bool epilogue_fits(const Problem& problem, List<Fused> rows, const Shape& before
   return shape == problem.out[0].shape;
 }
 
-Loop make_loop(const Problem& problem, List<Fused> rows, const Shape& before, const Shape& source) {
+Loop make_loop(const Problem& problem, List<Fused> functions, const Shape& before, const Shape& source) {
   const auto plain = [&](const Shape& shape) { return shape.elements() == 1 || shape == before; };
-  Loop loop;
-  loop.flat = plain(source);
-  for (const Fused& row : rows) {
-    if (row.shuffles()) loop.flat = false;
-    if (row.operand >= 0) loop.flat &= plain(problem.in[static_cast<size_t>(row.operand)].shape);
+  bool flat = plain(source);
+  for (const Fused& fused : functions) {
+    if (fused.shuffles()) flat = false;
+    if (fused.operand >= 0) flat &= plain(problem.in[static_cast<size_t>(fused.operand)].shape);
   }
-  loop.flat |= before.size() > 4;
-  if (loop.flat)
-    loop.extent[3] = static_cast<uint32_t>(before.elements());
-  else
-    loop.extent = padded(before);
-  return loop;
+  if (!flat && before.size() <= 4) return loop_over(before);
+  return {{1, 1, 1, static_cast<uint32_t>(before.elements())}, true};
 }
 
-void add_epilogue(const Problem& problem, List<Fused> rows, const Loop& loop, Dispatch& dispatch) {
-  auto& params = dispatch.params;
-  params.assign(own_params, 0);
+EpilogueParams epilogue_params(const Problem& problem, List<Fused> functions, const Loop& loop) {
+  EpilogueParams params{};
   std::array<uint32_t, 4> out = loop.extent;
-  uint32_t swapped = 0;
-  for (uint32_t i = 0; i < max_rows; ++i) {
-    const Fused* row = i < rows.size() ? &rows[i] : nullptr;
-    dispatch.constants[row_ids + i] = !row ? no_row : row->shuffles() ? shuffle_row : row->function;
-    if (!row) continue;
-    if (row->shuffles()) {
-      const auto block = static_cast<uint32_t>(row->a);
-      dispatch.constants[block_id] = block;
-      dispatch.constants[crd_id] = row->b != 0;
+  for (size_t i = 0; i < functions.size(); ++i) {
+    const Fused& fused = functions[i];
+    if (fused.shuffles()) {
+      const auto block = static_cast<uint32_t>(fused.a);
       out = {out[0], out[1] / (block * block), out[2] * block, out[3] * block};
-      params[5] = out[1];
+      params.shuffled_channels = out[1];
       continue;
     }
-    const uint32_t at = row_params + row_words * i;
-    params[at] = std::bit_cast<uint32_t>(row->a);
-    params[at + 1] = std::bit_cast<uint32_t>(row->b);
-    if (row->operand < 0) continue;
-    const auto operand = static_cast<size_t>(row->operand);
-    const auto strides = loop.strides(problem.in[operand].shape);
-    std::copy(strides.begin(), strides.end(), params.begin() + at + 2);
-    if (row->swapped) swapped |= 1u << i;
-    dispatch.reads.push_back({operand_binding + i, problem.node.in[operand]});
+    params.functions[i].a = fused.a;
+    params.functions[i].b = fused.b;
+    if (fused.operand >= 0)
+      assign(params.functions[i].strides, loop.strides(problem.in[static_cast<size_t>(fused.operand)].shape));
   }
-  dispatch.constants[swapped_id] = swapped;
-  params[0] = out[1] * out[2] * out[3];
-  params[1] = out[2] * out[3];
-  params[2] = out[3];
-  params[3] = 1;
+  assign(params.dst_strides, {out[1] * out[2] * out[3], out[2] * out[3], out[3], 1});
+  return params;
 }
 
-void cover(uint32_t count, uint32_t size, Dispatch& dispatch) {
-  dispatch.constants[0] = size;
-  dispatch.groups = {std::min<uint32_t>((count + size - 1) / size, 65535), 1, 1};
+void add_epilogue(List<Fused> functions, const Recorder& recorder, Dispatch& dispatch) {
+  uint32_t swapped = 0;
+  for (size_t i = 0; i < max_functions; ++i) {
+    const Fused* fused = i < functions.size() ? &functions[i] : nullptr;
+    dispatch.set(numbered("function", i), !fused ? no_function : fused->shuffles() ? shuffle : fused->function);
+    if (!fused) continue;
+    if (fused->shuffles()) {
+      dispatch.set("shuffle_block", static_cast<uint32_t>(fused->a));
+      dispatch.set("shuffle_crd", fused->b != 0);
+    } else if (fused->operand >= 0) {
+      if (fused->swapped) swapped |= 1u << i;
+      dispatch.bind(numbered("operand", i), recorder.in(static_cast<size_t>(fused->operand)));
+    }
+  }
+  dispatch.set("swapped", swapped);
+  dispatch.bind("dst", recorder.out(0));
+}
+
+void cover(uint32_t count, Dispatch& dispatch) {
+  constexpr uint32_t workgroup = 128;
+  dispatch.set("local_size", workgroup);
+  dispatch.groups = {std::min<uint32_t>(groups_of(count, workgroup), 65535), 1, 1};
 }
 
 }  // namespace tessera::vulkan

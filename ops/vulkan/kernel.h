@@ -1,75 +1,116 @@
-// VkKernel: how an operator becomes dispatches of shaders. A row per operator, in tables that
-// backend.cpp lists; the epilogue and the parameter layout are those of shaders/epilogue.glsl.
+// VkKernel: how an operator becomes dispatches of shaders, and the Recorder that it tells them to. Nothing here
+// knows the Vulkan API.
 #pragma once
 
 #include <array>
+#include <deque>
+#include <map>
+#include <optional>
 #include <vector>
 
-#include "ops/vulkan/device.h"
+#include "ops/vulkan/shader.h"
+#include "runtime/graph/backend.h"
 
 namespace tessera::vulkan {
 
-/// A buffer that a dispatch reads: a value of the region, or a constant as `pack` lays it out.
-struct Bound {
-  uint32_t binding = 0;
-  ValueId value = absent;
-  Pack pack = nullptr;
+/// Makes what the device keeps of a constant; `parameter` is the packing's own.
+using Pack = Tensor (*)(const Tensor& constant, int64_t parameter);
+
+/// What a buffer of a shader is bound to.
+struct Slot {
+  enum class Kind : uint8_t { in, out, constant, scratch, table };
+  Kind kind;
+  size_t index;         ///< of Node::in, of Node::out, or of Recorder's scratch or tables
+  Pack pack = nullptr;  ///< of a constant; null: as it is
   int64_t parameter = 0;
 };
 
-/// One dispatch of a step. It writes the node's output 0, or a part of it.
+/// One dispatch of a shader.
 struct Dispatch {
   const Shader* shader = nullptr;
-  Constants constants;
-  std::vector<uint32_t> params;
-  std::vector<Bound> reads;
+  std::map<uint32_t, uint32_t> constants;  ///< specialization constants by id
+  std::vector<std::optional<Slot>> slots;  ///< by binding
   std::array<uint32_t, 3> groups{1, 1, 1};
+
+  /// Names are the shader's own; Error::device if it has no such constant or buffer.
+  void set(Text constant, uint32_t value);
+  void bind(Text buffer, const Slot& slot);
+};
+
+struct KernelVariant;
+
+/// What one step does: any number of dispatches, in order. One waits for another if it touches bytes that the
+/// other writes; which buffers are read and which are written is known from the shaders.
+class Recorder {
+ public:
+  explicit Recorder(const KernelVariant& kernel) : kernel_(&kernel) {}
+
+  /// Input or output i of the node.
+  Slot in(size_t i) const { return {Slot::Kind::in, i}; }
+  Slot out(size_t i) const { return {Slot::Kind::out, i}; }
+  /// Input i, a constant, as `pack` lays it out.
+  Slot constant(size_t i, Pack pack, int64_t parameter) const { return {Slot::Kind::constant, i, pack, parameter}; }
+  /// Bytes for this step alone.
+  Slot scratch(int64_t bytes);
+  /// What the host has worked out: uploaded once.
+  template <class T>
+  Slot table(const std::vector<T>& values) {
+    return table(std::as_bytes(List<T>(values)));
+  }
+
+  /// A dispatch of one of the kernel's shaders, whose buffer `params` holds `params`.
+  template <class Params>
+  Dispatch& dispatch(Text shader, const Params& params) {
+    Dispatch& result = dispatch(shader);
+    result.bind("params", table(std::as_bytes(List<Params>(&params, 1))));
+    return result;
+  }
+
+  const std::deque<Dispatch>& dispatches() const { return dispatches_; }
+  List<int64_t> scratch_bytes() const { return scratch_; }
+  List<std::vector<std::byte>> tables() const { return tables_; }
+
+ private:
+  Dispatch& dispatch(Text shader);
+  Slot table(List<std::byte> bytes);
+
+  const KernelVariant* kernel_;
+  std::deque<Dispatch> dispatches_;
+  std::vector<int64_t> scratch_;
+  std::vector<std::vector<std::byte>> tables_;
 };
 
 struct VkKernel {
   Text op, domain, name;
-  Text shader;  ///< the file in shaders/ that it dispatches; empty for a view
+  std::array<Text, 2> shaders;  ///< the files in shaders/ that it dispatches; none for a view
   /// All given inputs and outputs are known to be non-empty and within the device's limits.
-  bool (*accepts)(const Problem&);
-  /// Appends the dispatches; none at all: the output is input 0 under another shape.
-  void (*emit)(const Problem&, std::vector<Dispatch>&);
+  bool (*accepts)(const VkKernel&, const Problem&);
+  /// Records no dispatch at all: output 0 is input 0 under another shape.
+  void (*record)(const VkKernel&, const Problem&, Recorder&);
+  std::array<uint16_t, 3> functions{};  ///< of ops/elementwise.def; the family says what they are for
 };
 
-extern const List<VkKernel> map_kernels, conv_kernels, resize_kernels;
-
-// --- The epilogue ------------------------------------------------------------------------------
-
-inline constexpr uint32_t own_params = 44;
-inline constexpr uint32_t src_binding = 8;
-inline constexpr size_t max_rows = 6;
-
-/// The extents over which a shader loops: [N, C, H, W], or all elements in one when nothing needs
-/// their coordinates.
-struct Loop {
-  std::array<uint32_t, 4> extent{1, 1, 1, 1};
-  bool flat = false;
-
-  uint32_t count() const { return extent[0] * extent[1] * extent[2] * extent[3]; }
-  /// Strides of a tensor that broadcasts to these extents.
-  std::array<uint32_t, 4> strides(const Shape& shape) const;
+/// One file of kernels. CMake collects every `extern const KernelFile` named after a file in ops/vulkan/ that ends
+/// in _kernels.cpp into one list.
+struct KernelFile {
+  List<VkKernel> kernels;
 };
 
-/// The type of output 0 before its epilogue's DepthToSpace, if there is one.
-Shape shape_before_epilogue(const Problem& problem);
+/// A kernel with its shaders in one variant: what the backend offers.
+struct KernelVariant {
+  const VkKernel* kernel;
+  std::vector<const Shader*> shaders;
+};
 
-/// Whether shaders/epilogue.glsl can apply `rows` to a tensor of shape `before`.
-bool epilogue_fits(const Problem& problem, List<Fused> rows, const Shape& before);
-
-/// A loop over `before`; flat if `rows`, and a source of shape `source`, allow it.
-Loop make_loop(const Problem& problem, List<Fused> rows, const Shape& before, const Shape& source);
-
-/// Fills in what epilogue.glsl wants: constants, the first own_params params and the operands.
-void add_epilogue(const Problem& problem, List<Fused> rows, const Loop& loop, Dispatch& dispatch);
-
-/// Workgroups for a shader that loops over `count` elements with `size` invocations each.
-void cover(uint32_t count, uint32_t size, Dispatch& dispatch);
+/// Every kernel in every variant that all of its shaders have.
+const std::vector<KernelVariant>& all_kernels();
 
 /// Whether input i is given, and float32.
 bool is_float_input(const Problem& problem, size_t i);
+
+/// Rounds up: how many groups of `size` hold `count`.
+inline uint32_t groups_of(uint32_t count, uint32_t size) { return (count + size - 1) / size; }
+/// `count` workgroups over x and z: an axis may be as short as 65535. Some may be too many.
+void spread(uint32_t count, Dispatch& dispatch);
 
 }  // namespace tessera::vulkan

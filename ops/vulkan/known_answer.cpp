@@ -1,5 +1,6 @@
 #include "ops/vulkan/known_answer.h"
 
+#include <algorithm>
 #include <atomic>
 #include <cmath>
 
@@ -38,10 +39,10 @@ Tensor filled(const Shape& shape, uint32_t seed) {
   return tensor;
 }
 
-const VkKernel* kernel_for(Text op) {
-  for (const List<VkKernel> list : {map_kernels, conv_kernels, resize_kernels})
-    for (const VkKernel& kernel : list)
-      if (kernel.op == op) return &kernel;
+// The kernel of that operator that dispatches the shader.
+const KernelVariant* kernel_for(Text op, const Shader& shader) {
+  for (const KernelVariant& kernel : all_kernels())
+    if (kernel.kernel->op == op && std::count(kernel.shaders.begin(), kernel.shaders.end(), &shader)) return &kernel;
   return nullptr;
 }
 
@@ -57,7 +58,8 @@ struct Answers {
   Tensor expected, given;
 };
 
-Answers answer(const std::shared_ptr<Device>& device, const Question& question, const OpDef& op) {
+Answers answer(const std::shared_ptr<Device>& device, const Question& question, const OpDef& op,
+               const KernelVariant* kernel) {
   Graph graph;
   Node node;
   node.op = &op;
@@ -85,7 +87,7 @@ Answers answer(const std::shared_ptr<Device>& device, const Question& question, 
   op.reference(Args(node, views, List<View>(&expected, 1)));
   Step step;
   step.node = &node;
-  step.offer.kernel = kernel_for(question.op);
+  step.offer.kernel = kernel;
   const Region region{&graph, List<Step>(&step, 1), {node.in[0]}, {node.out[0]}, {}};
   Traffic ignored;
   compile(device, region, &ignored)->run(List<View>(&views[0], 1), List<View>(&given, 1), nullptr);
@@ -95,30 +97,30 @@ Answers answer(const std::shared_ptr<Device>& device, const Question& question, 
 std::string ask(const std::shared_ptr<Device>& device, const Shader& shader) {
   bool asked = false;
   for (const Question& question : questions()) {
-    if (question.shader != shader.file) continue;
+    const KernelVariant* kernel = kernel_for(question.op, shader);
+    if (question.shader != shader.name || !kernel) continue;
     asked = true;
     const OpDef* op = find_op("", question.op, question.opset);
     double worst = 0;
     try {
-      const Answers answers = answer(device, question, *op);
+      const Answers answers = answer(device, question, *op, kernel);
       for (int64_t i = 0; i < answers.given.type.shape.elements(); ++i) {
         const double off =
             std::abs(static_cast<double>(answers.given.as<float>()[i] - answers.expected.as<float>()[i]));
         worst = off <= worst ? worst : std::isnan(off) ? INFINITY : off;
       }
     } catch (const Error& error) {
-      return cat("shader ", shader.file, " (", shader.variant, ") fails on ", device->info().name, ": ", error.what());
+      return cat("shader ", title_of(shader), " fails on ", device->info().name, ": ", error.what());
     }
     if (worst > tolerance)
-      return cat("shader ", shader.file, " (", shader.variant, ") is switched off: on ", device->info().name,
+      return cat("shader ", title_of(shader), " is switched off: on ", device->info().name,
                  " its known answer is wrong by ", worst);
   }
-  return asked ? std::string() : cat("shader ", shader.file, " (", shader.variant, ") has no known answer");
+  return asked ? std::string() : cat("shader ", title_of(shader), " has no known answer");
 }
 
 std::string key_of(const Device& device, const Shader& shader) {
-  return cat(device.info().index, '/', device.info().name, '/', device.info().driver, '/', shader.file, '/',
-             shader.variant);
+  return cat(device.info().index, '/', device.info().name, '/', device.info().driver, '/', title_of(shader));
 }
 
 std::atomic<bool> any_failure{false};

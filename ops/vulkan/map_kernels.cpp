@@ -1,31 +1,19 @@
-// Kernels that move elements one by one: elementwise operators, Concat, DepthToSpace, and views.
+// Kernels that move elements one by one: elementwise operators, Concat, Split, DepthToSpace, and views.
 
-#include <algorithm>
 #include <limits>
 #include <optional>
 
 #include "ops/elementwise.h"
-#include "ops/vulkan/kernel.h"
+#include "ops/move.h"
+#include "ops/vulkan/epilogue.h"
 
 namespace tessera::vulkan {
+
+#include "shaders/params/map.h"
+
 namespace {
 
-using Rows = std::vector<Fused>;
-
-constexpr uint32_t workgroup = 128;
-
-struct FunctionName {
-  Text op;
-  uint16_t id;
-};
-constexpr FunctionName functions[] = {
-#define TESSERA_UNARY(id, Op, CLASS, expression) {#Op, id},
-#define TESSERA_BINARY(id, Op, CLASS, expression) {#Op, id},
-#include "ops/elementwise.def"
-#undef TESSERA_UNARY
-#undef TESSERA_BINARY
-    {"Sum", elementwise::Add},
-};
+using Functions = std::vector<Fused>;
 
 // A bound of Clip: an attribute before opset 11, then an input. Empty if it is not known yet.
 std::optional<float> bound(const Problem& problem, size_t input, Text attr, float missing) {
@@ -36,27 +24,24 @@ std::optional<float> bound(const Problem& problem, size_t input, Text attr, floa
   return problem.constants[input]->as<const float>()[0];
 }
 
-// The node itself as the first rows of its epilogue; empty if it is not elementwise.
-std::optional<Rows> rows_of(const Problem& problem) {
+// The node itself as the first functions of its epilogue; empty if its attributes have no such form.
+std::optional<Functions> functions_of(const VkKernel& kernel, const Problem& problem) {
   using namespace elementwise;
   const Node& node = problem.node;
-  const auto* found = std::find_if(std::begin(functions), std::end(functions),
-                                   [&](const FunctionName& f) { return f.op == node.op->name; });
-  if (found == std::end(functions) || !is_float_input(problem, 0)) return std::nullopt;
+  if (!is_float_input(problem, 0)) return std::nullopt;
   const AttrReader attrs(node);
-  Fused fused{found->id};
-  Rows result;
-  const size_t inputs = node.op_inputs();
-  if (is_binary(found->id)) {
+  Fused fused{kernel.functions[0]};
+  Functions result;
+  if (is_binary(fused.function)) {
     // Before opset 7 an attribute says how to broadcast.
     if (attrs.has("axis") || attrs.has("broadcast")) return std::nullopt;
-    for (size_t i = 1; i < inputs; ++i) {
+    for (size_t i = 1; i < node.op_inputs(); ++i) {
       fused.operand = static_cast<int16_t>(i);
       result.push_back(fused);
     }
     return result;
   }
-  switch (found->id) {
+  switch (fused.function) {
     case Clip: {
       const float most = std::numeric_limits<float>::infinity();
       const auto low = bound(problem, 1, "min", -most), high = bound(problem, 2, "max", most);
@@ -73,25 +58,33 @@ std::optional<Rows> rows_of(const Problem& problem) {
   return result;
 }
 
-void append_epilogue(const Problem& problem, Rows& list) {
+void append_epilogue(const Problem& problem, Functions& list) {
   list.insert(list.end(), problem.node.epilogue.begin(), problem.node.epilogue.end());
 }
 
-// One dispatch that reads input `source` and applies `list`.
-Dispatch map(const Problem& problem, const Rows& list, const Shape& before, size_t source) {
-  const Shape& shape = problem.in[source].shape;
-  const Loop loop = make_loop(problem, list, before, shape);
-  Dispatch dispatch;
-  dispatch.shader = &find_shader("map", "f32");
-  add_epilogue(problem, list, loop, dispatch);
-  auto& params = dispatch.params;
-  params.insert(params.end(), loop.extent.begin(), loop.extent.end());
-  params.push_back(loop.count());
-  const auto strides = loop.strides(shape);
-  params.insert(params.end(), strides.begin(), strides.end());
-  dispatch.reads.push_back({src_binding, problem.node.in[source]});
-  cover(loop.count(), workgroup, dispatch);
+MapParams map_params(const Problem& problem, const Functions& list, const Loop& loop, const Shape& source) {
+  MapParams params;
+  params.epilogue = epilogue_params(problem, list, loop);
+  assign(params.extents, loop.extent);
+  params.count = loop.count();
+  assign(params.src_strides, loop.strides(source));
+  params.src_offset = 0;
+  return params;
+}
+
+// A dispatch that reads `source` and applies `list`.
+Dispatch& record_map(const MapParams& params, const Functions& list, const Slot& source, Recorder& recorder) {
+  Dispatch& dispatch = recorder.dispatch("map", params);
+  add_epilogue(list, recorder, dispatch);
+  dispatch.bind("src", source);
+  cover(params.count, dispatch);
   return dispatch;
+}
+
+void record_functions(const Problem& problem, const Functions& list, const Shape& before, Recorder& recorder) {
+  const Shape& source = problem.in[0].shape;
+  const Loop loop = make_loop(problem, list, before, source);
+  record_map(map_params(problem, list, loop, source), list, recorder.in(0), recorder);
 }
 
 // --- Elementwise -------------------------------------------------------------------------------
@@ -100,101 +93,124 @@ bool source_fits(const Shape& source, const Shape& before) {
   return before.size() <= 4 || source == before || source.elements() == 1;
 }
 
-bool accepts_elementwise(const Problem& problem) {
-  auto list = rows_of(problem);
+bool accepts_elementwise(const VkKernel& kernel, const Problem& problem) {
+  auto list = functions_of(kernel, problem);
   if (!list) return false;
   append_epilogue(problem, *list);
   const Shape before = shape_before_epilogue(problem);
   return source_fits(problem.in[0].shape, before) && epilogue_fits(problem, *list, before);
 }
 
-void emit_elementwise(const Problem& problem, std::vector<Dispatch>& out) {
-  auto list = rows_of(problem);
+void record_elementwise(const VkKernel& kernel, const Problem& problem, Recorder& recorder) {
+  auto list = functions_of(kernel, problem);
   append_epilogue(problem, *list);
-  out.push_back(map(problem, *list, shape_before_epilogue(problem), 0));
+  record_functions(problem, *list, shape_before_epilogue(problem), recorder);
 }
 
 // --- DepthToSpace ------------------------------------------------------------------------------
 
-Rows shuffle_rows(const Problem& problem) {
+Functions shuffle(const Problem& problem) {
   const AttrReader attrs(problem.node);
-  Rows list{Fused::depth_to_space(attrs.integer("blocksize"), attrs.text("mode") == "CRD")};
+  Functions list{Fused::depth_to_space(attrs.integer("blocksize"), attrs.text("mode") == "CRD")};
   append_epilogue(problem, list);
   return list;
 }
 
-bool accepts_depth_to_space(const Problem& problem) {
+bool accepts_depth_to_space(const VkKernel&, const Problem& problem) {
   return is_float_input(problem, 0) && problem.in[0].shape.size() == 4 &&
-         epilogue_fits(problem, shuffle_rows(problem), problem.in[0].shape);
+         epilogue_fits(problem, shuffle(problem), problem.in[0].shape);
 }
 
-void emit_depth_to_space(const Problem& problem, std::vector<Dispatch>& out) {
-  out.push_back(map(problem, shuffle_rows(problem), problem.in[0].shape, 0));
+void record_depth_to_space(const VkKernel&, const Problem& problem, Recorder& recorder) {
+  record_functions(problem, shuffle(problem), problem.in[0].shape, recorder);
 }
 
-// --- Concat ------------------------------------------------------------------------------------
+// --- Concat and Split --------------------------------------------------------------------------
 
-bool accepts_concat(const Problem& problem) {
-  if (!problem.node.epilogue.empty() || problem.out[0].dtype != DType::float32) return false;
-  for (size_t i = 0; i < problem.in.size(); ++i)
-    if (!is_float_input(problem, i)) return false;
-  return true;
+bool all_float(List<Type> types) {
+  return std::all_of(types.begin(), types.end(), [](const Type& type) { return type.dtype == DType::float32; });
 }
 
-// Each input is a matrix [outer, axis * inner] that becomes some columns of the output.
-void emit_concat(const Problem& problem, std::vector<Dispatch>& out) {
+bool accepts_concat(const VkKernel&, const Problem& problem) {
+  return problem.node.epilogue.empty() && all_float(problem.in) && all_float(problem.out);
+}
+
+bool accepts_split(const VkKernel&, const Problem& problem) {
+  return problem.node.epilogue.empty() && is_float_input(problem, 0);
+}
+
+// `part` as a matrix, some columns of the matrix that `whole` is.
+MapParams copy_params(const Problem& problem, const Shape& whole, const Shape& part) {
+  const ops::Around around(part, normalize_axis(AttrReader(problem.node).integer("axis"), whole.rank()));
+  const Shape matrix{around.outer, around.extent * around.inner};
+  return map_params(problem, {}, loop_over(matrix), matrix);
+}
+
+// Elements from one line of that matrix to the next.
+uint32_t line(const Problem& problem, const Shape& whole) {
+  const ops::Around around(whole, normalize_axis(AttrReader(problem.node).integer("axis"), whole.rank()));
+  return static_cast<uint32_t>(around.extent * around.inner);
+}
+
+void record_concat(const VkKernel&, const Problem& problem, Recorder& recorder) {
   const Shape& whole = problem.out[0].shape;
-  const auto axis = static_cast<size_t>(normalize_axis(AttrReader(problem.node).integer("axis"), whole.rank()));
-  const auto outer = static_cast<uint32_t>(whole.elements(0, axis));
-  const auto row = static_cast<uint32_t>(whole.elements(axis, whole.size()));
   uint32_t offset = 0;
   for (size_t i = 0; i < problem.in.size(); ++i) {
-    const Shape& part = problem.in[i].shape;
-    const auto columns = static_cast<uint32_t>(part.elements(axis, part.size()));
-    Loop loop;
-    loop.extent = {1, 1, outer, columns};
-    Dispatch dispatch;
-    dispatch.shader = &find_shader("map", "f32");
-    add_epilogue(problem, {}, loop, dispatch);
-    auto& params = dispatch.params;
-    params[2] = row;
-    params[4] = offset;
-    params.insert(params.end(), {1, 1, outer, columns, loop.count(), 0, 0, columns, 1});
-    dispatch.reads.push_back({src_binding, problem.node.in[i]});
-    cover(loop.count(), workgroup, dispatch);
-    out.push_back(std::move(dispatch));
-    offset += columns;
+    MapParams params = copy_params(problem, whole, problem.in[i].shape);
+    params.epilogue.dst_strides[2] = line(problem, whole);
+    params.epilogue.dst_offset = offset;
+    record_map(params, {}, recorder.in(i), recorder);
+    offset += params.extents[3];
+  }
+}
+
+void record_split(const VkKernel&, const Problem& problem, Recorder& recorder) {
+  const Shape& whole = problem.in[0].shape;
+  uint32_t offset = 0;
+  for (size_t i = 0; i < problem.out.size(); ++i) {
+    MapParams params = copy_params(problem, whole, problem.out[i].shape);
+    params.src_strides[2] = line(problem, whole);
+    params.src_offset = offset;
+    record_map(params, {}, recorder.in(0), recorder).bind("dst", recorder.out(i));
+    offset += params.extents[3];
   }
 }
 
 // --- Views -------------------------------------------------------------------------------------
 
-bool accepts_view(const Problem& problem) {
+bool accepts_view(const VkKernel&, const Problem& problem) {
   return is_float_input(problem, 0) && !problem.constants[0] && problem.out.size() == 1 &&
          problem.out[0].dtype == DType::float32 && problem.node.epilogue.empty();
 }
 
-void emit_view(const Problem&, std::vector<Dispatch>&) {}
+void record_view(const VkKernel&, const Problem&, Recorder&) {}
+
+constexpr VkKernel elementwise_kernel(Text op, uint16_t function, Text domain = "") {
+  return {op, domain, "map", {"map"}, accepts_elementwise, record_elementwise, {function}};
+}
+constexpr VkKernel view(Text op) { return {op, "", "view", {}, accepts_view, record_view}; }
 
 constexpr VkKernel list[] = {
-#define TESSERA_UNARY(id, Op, CLASS, expression) {#Op, "", "map", "map", accepts_elementwise, emit_elementwise},
-#define TESSERA_BINARY(id, Op, CLASS, expression) {#Op, "", "map", "map", accepts_elementwise, emit_elementwise},
+#define TESSERA_UNARY(id, Op, CLASS, expression) elementwise_kernel(#Op, id),
+#define TESSERA_BINARY(id, Op, CLASS, expression) elementwise_kernel(#Op, id),
 #include "ops/elementwise.def"
 #undef TESSERA_UNARY
 #undef TESSERA_BINARY
-    {"Sum", "", "map", "map", accepts_elementwise, emit_elementwise},
-    {"Affine", "tessera", "map", "map", accepts_elementwise, emit_elementwise},
-    {"DepthToSpace", "", "depth_to_space", "map", accepts_depth_to_space, emit_depth_to_space},
-    {"Concat", "", "concat", "map", accepts_concat, emit_concat},
-    {"Identity", "", "view", "", accepts_view, emit_view},
-    {"Reshape", "", "view", "", accepts_view, emit_view},
-    {"Flatten", "", "view", "", accepts_view, emit_view},
-    {"Squeeze", "", "view", "", accepts_view, emit_view},
-    {"Unsqueeze", "", "view", "", accepts_view, emit_view},
+    elementwise_kernel("Sum", elementwise::Add),
+    elementwise_kernel("Affine", elementwise::Affine, internal_domain),
+    {"DepthToSpace", "", "depth_to_space", {"map"}, accepts_depth_to_space, record_depth_to_space},
+    {"Concat", "", "concat", {"map"}, accepts_concat, record_concat},
+    {"Split", "", "split", {"map"}, accepts_split, record_split},
+    view("Identity"),
+    view("Reshape"),
+    view("Flatten"),
+    view("Squeeze"),
+    view("Unsqueeze"),
 };
 
 }  // namespace
 
-const List<VkKernel> map_kernels = list;
+extern const KernelFile map_kernels;
+const KernelFile map_kernels{list};
 
 }  // namespace tessera::vulkan

@@ -2,6 +2,7 @@
 
 #include <algorithm>
 #include <cstring>
+#include <deque>
 #include <unordered_map>
 
 #include "ops/vulkan/place.h"
@@ -27,7 +28,10 @@ class Hazards {
   bool conflict(const Slice& slice, bool writes) const {
     return touches(written_, slice) || (writes && touches(read_, slice));
   }
-  void add(const Slice& slice, bool writes) { (writes ? written_ : read_).push_back(slice); }
+  void add(const Slice& slice, const Shader::Buffer& access) {
+    if (access.reads) read_.push_back(slice);
+    if (access.writes) written_.push_back(slice);
+  }
   void clear() {
     read_.clear();
     written_.clear();
@@ -43,11 +47,11 @@ class Hazards {
   std::vector<Slice> read_, written_;
 };
 
+// A dispatch with its buffers found.
 struct Recorded {
-  Dispatch dispatch;
-  size_t step = 0;
-  std::vector<std::pair<uint32_t, Slice>> reads;  // binding, where
-  Slice write, params;
+  const Dispatch* dispatch;
+  size_t step;
+  std::vector<Slice> slices;  // by binding
   VkDescriptorSet set = VK_NULL_HANDLE;
 };
 
@@ -65,15 +69,19 @@ class Compiled final : public Program {
   int64_t device_bytes() const override;
 
  private:
-  struct StepName {
+  struct Recording {
     const Node* node;
     Text kernel;
+    Recorder recorder;
+    std::vector<Slice> scratch, tables;
   };
   void build(const Region& region);
   void emit(const Region& region);
   void lay_out(const Region& region);
-  void upload_params();
+  void make_scratch();
+  void upload_tables();
   void resolve(const Region& region);
+  Slice slice_of(const Slot& slot, const Recording& step, const Graph& graph) const;
   void make_descriptors();
   void make_staging(const Region& region);
   void write_set(const Recorded& item) const;
@@ -92,12 +100,12 @@ class Compiled final : public Program {
   std::shared_ptr<Device> device_;
   Traffic* traffic_;
   std::mutex mutex_;
-  std::vector<StepName> steps_;
+  std::deque<Recording> steps_;
   std::vector<Recorded> items_;
   std::unordered_map<ValueId, ValueId> views_;  // a value that is another's bytes
   std::unordered_map<ValueId, Slice> places_;
   std::vector<std::unique_ptr<Buffer>> blocks_;
-  std::unique_ptr<Buffer> params_, up_, down_;
+  std::unique_ptr<Buffer> scratch_, tables_, up_, down_;
   std::vector<Transfer> uploads_, downloads_;
   VkDescriptorPool pool_ = VK_NULL_HANDLE;
   VkQueryPool queries_ = VK_NULL_HANDLE;
@@ -125,7 +133,8 @@ void Compiled::release() {
 void Compiled::build(const Region& region) {
   emit(region);
   lay_out(region);
-  upload_params();
+  make_scratch();
+  upload_tables();
   resolve(region);
   make_descriptors();
   make_staging(region);
@@ -133,19 +142,14 @@ void Compiled::build(const Region& region) {
 }
 
 void Compiled::emit(const Region& region) {
-  for (size_t i = 0; i < region.steps.size(); ++i) {
-    const Step& step = region.steps[i];
-    const auto* kernel = static_cast<const VkKernel*>(step.offer.kernel);
+  for (const Step& step : region.steps) {
+    const auto& variant = *static_cast<const KernelVariant*>(step.offer.kernel);
     const Gathered types(*region.graph, *step.node);
-    std::vector<Dispatch> dispatches;
-    kernel->emit(types.problem(*step.node), dispatches);
-    if (dispatches.empty()) views_[step.node->out[0]] = root(step.node->in[0]);
-    for (Dispatch& dispatch : dispatches) {
-      items_.emplace_back();
-      items_.back().dispatch = std::move(dispatch);
-      items_.back().step = i;
-    }
-    steps_.push_back({step.node, step.offer.name});
+    Recording& recording = steps_.emplace_back(Recording{step.node, step.offer.name, Recorder(variant), {}, {}});
+    variant.kernel->record(*variant.kernel, types.problem(*step.node), recording.recorder);
+    if (recording.recorder.dispatches().empty()) views_[step.node->out[0]] = root(step.node->in[0]);
+    for (const Dispatch& dispatch : recording.recorder.dispatches())
+      items_.push_back({&dispatch, steps_.size() - 1, {}});
   }
 }
 
@@ -175,46 +179,69 @@ void Compiled::lay_out(const Region& region) {
     places_[id] = {blocks_[static_cast<size_t>(tensors[i].block)].get(), tensors[i].offset, tensors[i].bytes};
 }
 
-void Compiled::upload_params() {
-  const int64_t alignment = device_->limits().alignment;
-  std::vector<uint32_t> words;
-  for (Recorded& item : items_) {
-    const auto& params = item.dispatch.params;
-    item.params = {nullptr, static_cast<int64_t>(words.size() * sizeof(uint32_t)),
-                   static_cast<int64_t>(params.size() * sizeof(uint32_t))};
-    words.insert(words.end(), params.begin(), params.end());
-    words.resize(static_cast<size_t>(round_up(static_cast<int64_t>(words.size() * sizeof(uint32_t)), alignment)) /
-                 sizeof(uint32_t));
+// The scratch of all steps is the same memory.
+void Compiled::make_scratch() {
+  int64_t most = 0;
+  for (Recording& step : steps_) {
+    int64_t offset = 0;
+    for (const int64_t bytes : step.recorder.scratch_bytes()) {
+      step.scratch.push_back({nullptr, offset, bytes});
+      offset = round_up(offset + bytes, device_->limits().alignment);
+    }
+    most = std::max(most, offset);
   }
-  if (words.empty()) return;
-  const auto bytes = static_cast<int64_t>(words.size() * sizeof(uint32_t));
-  params_ = std::make_unique<Buffer>(*device_, bytes, Where::device);
-  device_->upload(*params_, 0, words.data(), bytes);
-  for (Recorded& item : items_) item.params.buffer = params_.get();
+  if (most == 0) return;
+  scratch_ = std::make_unique<Buffer>(*device_, most, Where::device);
+  for (Recording& step : steps_)
+    for (Slice& slice : step.scratch) slice.buffer = scratch_.get();
 }
 
-void Compiled::resolve(const Region& region) {
-  for (Recorded& item : items_) {
-    for (const Bound& read : item.dispatch.reads) {
-      const auto& constant = region.graph->values[read.value].constant;
-      item.reads.emplace_back(read.binding, constant ? device_->constant(constant, read.pack, read.parameter)
-                                                     : places_.at(root(read.value)));
+void Compiled::upload_tables() {
+  std::vector<std::byte> bytes;
+  for (Recording& step : steps_)
+    for (const std::vector<std::byte>& table : step.recorder.tables()) {
+      step.tables.push_back({nullptr, static_cast<int64_t>(bytes.size()), static_cast<int64_t>(table.size())});
+      bytes.insert(bytes.end(), table.begin(), table.end());
+      bytes.resize(static_cast<size_t>(round_up(static_cast<int64_t>(bytes.size()), device_->limits().alignment)));
     }
-    item.write = places_.at(root(steps_[item.step].node->out[0]));
+  if (bytes.empty()) return;
+  tables_ = std::make_unique<Buffer>(*device_, static_cast<int64_t>(bytes.size()), Where::device);
+  device_->upload(*tables_, 0, bytes.data(), tables_->bytes);
+  for (Recording& step : steps_)
+    for (Slice& table : step.tables) table.buffer = tables_.get();
+}
+
+Slice Compiled::slice_of(const Slot& slot, const Recording& step, const Graph& graph) const {
+  switch (slot.kind) {
+    case Slot::Kind::out: return places_.at(root(step.node->out[slot.index]));
+    case Slot::Kind::scratch: return step.scratch[slot.index];
+    case Slot::Kind::table: return step.tables[slot.index];
+    case Slot::Kind::in:
+    case Slot::Kind::constant: break;
   }
+  const ValueId id = step.node->in[slot.index];
+  const auto& constant = graph.values[id].constant;
+  return constant ? device_->constant(constant, slot.pack, slot.parameter) : places_.at(root(id));
+}
+
+// What a pipeline does not use still has to hold something: binding 0, the parameters.
+void Compiled::resolve(const Region& region) {
+  for (Recorded& item : items_)
+    for (const auto& slot : item.dispatch->slots)
+      item.slices.push_back(slot ? slice_of(*slot, steps_[item.step], *region.graph) : item.slices.at(0));
 }
 
 void Compiled::make_descriptors() {
   if (items_.empty()) return;
-  const auto count = static_cast<uint32_t>(items_.size());
-  const VkDescriptorPoolSize size{VK_DESCRIPTOR_TYPE_STORAGE_BUFFER, count * binding_count};
+  VkDescriptorPoolSize size{VK_DESCRIPTOR_TYPE_STORAGE_BUFFER, 0};
+  for (const Recorded& item : items_) size.descriptorCount += static_cast<uint32_t>(item.slices.size());
   auto info = structure<VkDescriptorPoolCreateInfo>(VK_STRUCTURE_TYPE_DESCRIPTOR_POOL_CREATE_INFO);
-  info.maxSets = count;
+  info.maxSets = static_cast<uint32_t>(items_.size());
   info.poolSizeCount = 1;
   info.pPoolSizes = &size;
   check(device_->call.CreateDescriptorPool(device_->handle(), &info, nullptr, &pool_), "vkCreateDescriptorPool");
-  const VkDescriptorSetLayout layout = device_->set_layout();
   for (Recorded& item : items_) {
+    const VkDescriptorSetLayout layout = device_->layouts(*item.dispatch->shader).set;
     auto allocate = structure<VkDescriptorSetAllocateInfo>(VK_STRUCTURE_TYPE_DESCRIPTOR_SET_ALLOCATE_INFO);
     allocate.descriptorPool = pool_;
     allocate.descriptorSetCount = 1;
@@ -224,25 +251,17 @@ void Compiled::make_descriptors() {
   }
 }
 
-// Bindings that a pipeline does not use still have to hold something: the parameters.
 void Compiled::write_set(const Recorded& item) const {
-  std::array<Slice, binding_count> slices;
-  slices.fill(item.params);
-  slices[1] = item.write;
-  for (const auto& [binding, slice] : item.reads) slices[binding] = slice;
-  std::array<VkDescriptorBufferInfo, binding_count> buffers;
-  std::array<VkWriteDescriptorSet, binding_count> writes;
-  for (uint32_t i = 0; i < binding_count; ++i) {
-    buffers[i] = {slices[i].buffer->handle, static_cast<VkDeviceSize>(slices[i].offset),
-                  static_cast<VkDeviceSize>(slices[i].bytes)};
-    writes[i] = structure<VkWriteDescriptorSet>(VK_STRUCTURE_TYPE_WRITE_DESCRIPTOR_SET);
-    writes[i].dstSet = item.set;
-    writes[i].dstBinding = i;
-    writes[i].descriptorCount = 1;
-    writes[i].descriptorType = VK_DESCRIPTOR_TYPE_STORAGE_BUFFER;
-    writes[i].pBufferInfo = &buffers[i];
-  }
-  device_->call.UpdateDescriptorSets(device_->handle(), binding_count, writes.data(), 0, nullptr);
+  std::vector<VkDescriptorBufferInfo> buffers;
+  for (const Slice& slice : item.slices)
+    buffers.push_back(
+        {slice.buffer->handle, static_cast<VkDeviceSize>(slice.offset), static_cast<VkDeviceSize>(slice.bytes)});
+  auto write = structure<VkWriteDescriptorSet>(VK_STRUCTURE_TYPE_WRITE_DESCRIPTOR_SET);
+  write.dstSet = item.set;
+  write.descriptorCount = static_cast<uint32_t>(buffers.size());
+  write.descriptorType = VK_DESCRIPTOR_TYPE_STORAGE_BUFFER;
+  write.pBufferInfo = buffers.data();
+  device_->call.UpdateDescriptorSets(device_->handle(), 1, &write, 0, nullptr);
 }
 
 void Compiled::make_staging(const Region& region) {
@@ -291,19 +310,19 @@ VkCommandBuffer Compiled::record(VkQueryPool queries) {
   Hazards hazards;
   uint32_t stamp = 0;
   for (const Recorded& item : items_) {
-    bool wait = hazards.conflict(item.write, true);
-    for (const auto& [binding, slice] : item.reads) wait |= hazards.conflict(slice, false);
-    if (wait || queries) {
+    const Shader& shader = *item.dispatch->shader;
+    bool wait = queries != VK_NULL_HANDLE;
+    for (size_t i = 0; i < item.slices.size(); ++i) wait |= hazards.conflict(item.slices[i], shader.buffers[i].writes);
+    if (wait) {
       barrier(commands);
       hazards.clear();
     }
-    for (const auto& [binding, slice] : item.reads) hazards.add(slice, false);
-    hazards.add(item.write, true);
-    const VkPipeline pipeline = device_->pipeline(*item.dispatch.shader, item.dispatch.constants);
+    for (size_t i = 0; i < item.slices.size(); ++i) hazards.add(item.slices[i], shader.buffers[i]);
+    const VkPipeline pipeline = device_->pipeline(shader, item.dispatch->constants);
     call.CmdBindPipeline(commands, VK_PIPELINE_BIND_POINT_COMPUTE, pipeline);
-    call.CmdBindDescriptorSets(commands, VK_PIPELINE_BIND_POINT_COMPUTE, device_->pipeline_layout(), 0, 1, &item.set, 0,
-                               nullptr);
-    const auto& groups = item.dispatch.groups;
+    call.CmdBindDescriptorSets(commands, VK_PIPELINE_BIND_POINT_COMPUTE, device_->layouts(shader).pipeline, 0, 1,
+                               &item.set, 0, nullptr);
+    const auto& groups = item.dispatch->groups;
     call.CmdDispatch(commands, groups[0], groups[1], groups[2]);
     if (queries) call.CmdWriteTimestamp(commands, VK_PIPELINE_STAGE_BOTTOM_OF_PIPE_BIT, queries, ++stamp);
   }
@@ -363,7 +382,7 @@ void Compiled::run(List<View> in, List<View> out, Profile* profile) {
 }
 
 int64_t Compiled::device_bytes() const {
-  int64_t total = params_ ? params_->bytes : 0;
+  int64_t total = (tables_ ? tables_->bytes : 0) + (scratch_ ? scratch_->bytes : 0);
   for (const auto& block : blocks_) total += block->bytes;
   return total;
 }

@@ -2,7 +2,7 @@
 // all of its work is one command buffer, recorded once.
 #pragma once
 
-#include "ops/vulkan/kernel.h"
+#include "ops/vulkan/device.h"
 
 namespace tessera::vulkan {
 

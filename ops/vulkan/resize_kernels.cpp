@@ -1,20 +1,18 @@
 // Resize and Upsample over height and width: the host tabulates, per output row and column, which
 // source elements count and how much; see shaders/resize.comp.
 
-#include <algorithm>
-#include <bit>
-
 #include "ops/interpolation.h"
-#include "ops/vulkan/kernel.h"
+#include "ops/vulkan/epilogue.h"
 
 namespace tessera::vulkan {
+
+#include "shaders/params/resize.h"
+
 namespace {
 
 using ops::Coordinates;
 using ops::Interpolation;
 using ops::Nearest;
-
-constexpr uint32_t workgroup = 128;
 
 template <class E>
 struct Named {
@@ -85,7 +83,7 @@ bool read(const Problem& problem, Resampling* to) {
          choose(roundings, attrs.text("nearest_mode"), &rule.nearest) && read_axes(problem, 2, to->axis);
 }
 
-bool accepts_resize(const Problem& problem) {
+bool accepts_resize(const VkKernel&, const Problem& problem) {
   if (!is_float_input(problem, 0) || problem.in[0].shape.size() != 4 || problem.out[0].shape.size() != 4) return false;
   const Shape before = shape_before_epilogue(problem);
   if (before[0] != problem.in[0].shape[0] || before[1] != problem.in[0].shape[1]) return false;
@@ -93,39 +91,45 @@ bool accepts_resize(const Problem& problem) {
   return read(problem, &resampling) && epilogue_fits(problem, problem.node.epilogue, before);
 }
 
-void emit_resize(const Problem& problem, std::vector<Dispatch>& out) {
+std::vector<Tap> table_of(const ops::Taps& taps) {
+  std::vector<Tap> table;
+  for (size_t i = 0; i < taps.index.size(); ++i)
+    table.push_back({static_cast<uint32_t>(taps.index[i]), static_cast<float>(taps.weight[i])});
+  return table;
+}
+
+void record_resize(const VkKernel&, const Problem& problem, Recorder& recorder) {
   Resampling resampling;
   read(problem, &resampling);
-  const Shape before = shape_before_epilogue(problem);
-  Dispatch dispatch;
-  dispatch.shader = &find_shader("resize", "f32");
-  Loop loop;
-  for (size_t i = 0; i < 4; ++i) loop.extent[i] = static_cast<uint32_t>(before[i]);
-  add_epilogue(problem, problem.node.epilogue, loop, dispatch);
-  auto& params = dispatch.params;
-  params.insert(params.end(), loop.extent.begin(), loop.extent.end());
-  params.push_back(loop.count());
-  for (const ops::ResampleAxis& axis : resampling.axis) params.push_back(static_cast<uint32_t>(axis.in));
-  for (uint32_t i = 0; i < 2; ++i) {
-    const ops::Taps taps = ops::resample_taps(resampling.rule, resampling.axis[i]);
-    dispatch.constants[1 + i] = static_cast<uint32_t>(taps.count);
-    for (size_t k = 0; k < taps.index.size(); ++k) {
-      params.push_back(static_cast<uint32_t>(taps.index[k]));
-      params.push_back(std::bit_cast<uint32_t>(static_cast<float>(taps.weight[k])));
-    }
-  }
-  dispatch.reads.push_back({src_binding, problem.node.in[0]});
-  cover(loop.count(), workgroup, dispatch);
-  out.push_back(std::move(dispatch));
+  const Loop loop = loop_over(shape_before_epilogue(problem));
+  const List<Fused> functions = problem.node.epilogue;
+  ResizeParams params;
+  params.epilogue = epilogue_params(problem, functions, loop);
+  assign(params.extents, loop.extent);
+  params.count = loop.count();
+  params.in_h = static_cast<uint32_t>(resampling.axis[0].in);
+  params.in_w = static_cast<uint32_t>(resampling.axis[1].in);
+  const ops::Taps rows = ops::resample_taps(resampling.rule, resampling.axis[0]);
+  const ops::Taps columns = ops::resample_taps(resampling.rule, resampling.axis[1]);
+
+  Dispatch& dispatch = recorder.dispatch("resize", params);
+  add_epilogue(functions, recorder, dispatch);
+  dispatch.set("row_taps", static_cast<uint32_t>(rows.count));
+  dispatch.set("column_taps", static_cast<uint32_t>(columns.count));
+  dispatch.bind("src", recorder.in(0));
+  dispatch.bind("rows", recorder.table(table_of(rows)));
+  dispatch.bind("columns", recorder.table(table_of(columns)));
+  cover(params.count, dispatch);
 }
 
 constexpr VkKernel list[] = {
-    {"Resize", "", "resize", "resize", accepts_resize, emit_resize},
-    {"Upsample", "", "resize", "resize", accepts_resize, emit_resize},
+    {"Resize", "", "resize", {"resize"}, accepts_resize, record_resize},
+    {"Upsample", "", "resize", {"resize"}, accepts_resize, record_resize},
 };
 
 }  // namespace
 
-const List<VkKernel> resize_kernels = list;
+extern const KernelFile resize_kernels;
+const KernelFile resize_kernels{list};
 
 }  // namespace tessera::vulkan

@@ -1,26 +1,38 @@
 // Shader: one compiled variant of a file in shaders/, embedded by tools/shaders.
 #pragma once
 
-#include "runtime/base/base.h"
+#include "runtime/base/dtype.h"
 
 namespace tessera::vulkan {
 
-/// What a variant needs of a device: the names after `needs=` in a shader's first line.
-enum Needs : uint32_t {
-  needs_fp16 = 1,     ///< 16-bit storage and arithmetic
-  needs_coopmat = 2,  ///< VK_KHR_cooperative_matrix
+using uint = uint32_t;  // as GLSL calls it: see shaders/params/
+
+/// How a shader is compiled. Its first lines list its variants.
+struct Variant {
+  DType storage;     ///< of elements in memory
+  DType arithmetic;  ///< of what is computed with them
+  friend bool operator==(const Variant&, const Variant&) = default;
 };
 
 struct Shader {
-  Text file, variant;
-  const uint32_t* words;
-  size_t count;
-  uint32_t needs;
+  struct Buffer {
+    Text name;
+    bool reads, writes;
+  };
+  struct Constant {
+    Text name;
+    uint32_t id;
+  };
+  Text name;  ///< the file's
+  Variant variant;
+  List<uint32_t> words;
+  List<Buffer> buffers;  ///< by binding
+  List<Constant> constants;
 };
 
-/// The variant; throws Error::device if there is none of that name.
-const Shader& find_shader(Text file, Text variant);
-/// All of them.
+/// All variants of all shaders.
 List<Shader> all_shaders();
+/// "conv (float32)", for messages.
+std::string title_of(const Shader& shader);
 
 }  // namespace tessera::vulkan

@@ -1,11 +1,14 @@
-// compile_shaders OUT.cpp INCLUDE_ROOT SHADER.comp...: compiles every variant that the shaders'
-// first lines declare, optimizes and validates it, and writes them all as one C++ source.
-// A first line reads `//! variant NAME [needs=FEATURE,...] | variant ...`; a shader sees its
-// variant as the macro VARIANT_NAME.
+// compile_shaders OUT.cpp INCLUDE_ROOT SHADER.comp...: compiles every variant that the shaders' first lines declare,
+// optimizes and validates it, and writes them all, with what they say of themselves, as one C++ source.
+//
+// A shader begins with lines like `//! storage=float32,float16 arithmetic=float32`: members of Variant (shader.h) and
+// their values. Each line stands for all combinations of its values. A shader sees its variant as macros
+// STORAGE_float32, ARITHMETIC_float32.
 #include <glslang/Public/ResourceLimits.h>
 #include <glslang/Public/ShaderLang.h>
 #include <glslang/SPIRV/GlslangToSpv.h>
 
+#include <cctype>
 #include <filesystem>
 #include <fstream>
 #include <iostream>
@@ -16,16 +19,16 @@
 #include <sstream>
 #include <stdexcept>
 #include <string>
+#include <utility>
 #include <vector>
+
+#include "reflect.h"
 
 namespace {
 
 namespace fs = std::filesystem;
 
-struct Variant {
-  std::string name;
-  std::vector<std::string> needs;
-};
+using Variant = std::vector<std::pair<std::string, std::string>>;  // member, value
 
 std::string read(const fs::path& path) {
   std::ifstream in(path, std::ios::binary);
@@ -35,26 +38,48 @@ std::string read(const fs::path& path) {
   return text.str();
 }
 
-std::vector<Variant> declared_variants(const fs::path& path, const std::string& source) {
-  std::istringstream words(source.substr(0, source.find('\n')));
-  std::string word;
-  words >> word;
-  std::vector<Variant> variants;
-  while (word == (variants.empty() ? "//!" : "|")) {
-    Variant variant;
-    if (!(words >> word) || word != "variant" || !(words >> variant.name)) break;
-    word.clear();
-    if (words >> word && word.starts_with("needs=")) {
-      std::istringstream list(word.substr(6));
-      for (std::string need; std::getline(list, need, ',');) variant.needs.push_back(need);
-      word.clear();
-      words >> word;
-    }
-    variants.push_back(variant);
+// All combinations of the values of one line.
+std::vector<Variant> combinations(const std::string& line) {
+  std::vector<Variant> all(1);
+  std::istringstream words(line);
+  for (std::string word; words >> word;) {
+    const size_t equals = word.find('=');
+    if (equals == std::string::npos || equals == 0) throw std::runtime_error("no MEMBER=VALUE: " + word);
+    std::vector<Variant> longer;
+    std::istringstream values(word.substr(equals + 1));
+    for (std::string value; std::getline(values, value, ',');)
+      for (Variant variant : all) {
+        variant.emplace_back(word.substr(0, equals), value);
+        longer.push_back(std::move(variant));
+      }
+    all = std::move(longer);
   }
-  if (variants.empty() || words)
-    throw std::runtime_error(path.string() + ": the first line must read `//! variant NAME [needs=A,B] | ...`");
+  return all;
+}
+
+std::vector<Variant> declared_variants(const std::string& source) {
+  std::vector<Variant> variants;
+  std::istringstream lines(source);
+  for (std::string line; std::getline(lines, line) && line.starts_with("//!");)
+    for (Variant& variant : combinations(line.substr(3))) variants.push_back(std::move(variant));
+  if (variants.empty()) throw std::runtime_error("the first line must read `//! MEMBER=VALUE,... ...`");
   return variants;
+}
+
+std::string title_of(const Variant& variant) {
+  std::string title;
+  for (const auto& [member, value] : variant) title += (title.empty() ? "" : " ") + member + '=' + value;
+  return title;
+}
+
+std::string macros_of(const Variant& variant) {
+  std::string text;
+  for (const auto& [member, value] : variant) {
+    text += "#define ";
+    for (const char c : member) text += static_cast<char>(std::toupper(static_cast<unsigned char>(c)));
+    text += '_' + value + " 1\n";
+  }
+  return text;
 }
 
 // Finds includes next to the shader, then under the root of the sources.
@@ -89,8 +114,7 @@ std::vector<uint32_t> compile(const fs::path& path, const std::string& source, c
   const char* names[] = {name.c_str()};
   const int length = static_cast<int>(source.size());
   shader.setStringsWithLengthsAndNames(&text, &length, names, 1);
-  const std::string preamble =
-      "#extension GL_GOOGLE_include_directive : require\n#define VARIANT_" + variant.name + " 1\n";
+  const std::string preamble = "#extension GL_GOOGLE_include_directive : require\n" + macros_of(variant);
   shader.setPreamble(preamble.c_str());
   shader.setEnvInput(glslang::EShSourceGlsl, EShLangCompute, glslang::EShClientVulkan, 100);
   shader.setEnvClient(glslang::EShClientVulkan, glslang::EShTargetVulkan_1_1);
@@ -129,46 +153,63 @@ std::vector<uint32_t> optimize(const std::vector<uint32_t>& words, const spvtool
   return result;
 }
 
-void write(std::ostream& out, const std::vector<uint32_t>& words) {
-  out << std::hex;
+// The C++ source, as it grows.
+struct Source {
+  std::ostringstream includes, arrays, table;
+};
+
+void add(Source& source, const std::string& stem, const std::string& id, const Variant& variant,
+         const std::vector<uint32_t>& words) {
+  const shaders::Reflection shader = shaders::reflect(words);
+  std::ostream& out = source.arrays;
+  out << "const uint32_t " << id << "_words[] = {" << std::hex;
   for (size_t i = 0; i < words.size(); ++i) out << (i % 10 ? "0x" : "\n    0x") << words[i] << ",";
-  out << std::dec;
+  out << std::dec << "};\nconst Shader::Buffer " << id << "_buffers[] = {";
+  for (const auto& buffer : shader.buffers)
+    out << "{\"" << buffer.name << "\", " << buffer.reads << ", " << buffer.writes << "}, ";
+  out << "};\nconst Shader::Constant " << id << "_constants[] = {";
+  for (const auto& constant : shader.constants) out << "{\"" << constant.name << "\", " << constant.id << "}, ";
+  out << "};\n";
+  for (const shaders::Struct& layout : shader.structs) {
+    for (const auto& member : layout.members)
+      out << "static_assert(offsetof(" << layout.name << ", " << member.name << ") == " << member.offset << ");\n";
+    if (layout.array_stride) out << "static_assert(sizeof(" << layout.name << ") == " << layout.array_stride << ");\n";
+  }
+  source.table << "    {\"" << stem << "\", {";
+  for (const auto& [member, value] : variant)
+    source.table << '.' << member << " = decltype(Variant::" << member << ")::" << value << ", ";
+  source.table << "}, " << id << "_words, " << id << "_buffers, " << id << "_constants},\n";
 }
 
-void run(const fs::path& output, const fs::path& root, const std::vector<fs::path>& shaders) {
-  std::ostringstream arrays, table;
+void run(const fs::path& output, const fs::path& root, const std::vector<fs::path>& paths) {
+  Source source;
   std::string complaints;
   const auto consumer = [&](spv_message_level_t level, const char*, const spv_position_t&, const char* message) {
     if (level <= SPV_MSG_WARNING) complaints += std::string(message) + '\n';
   };
-  for (const fs::path& path : shaders) {
-    const std::string source = read(path);
-    for (const Variant& variant : declared_variants(path, source)) {
-      const std::string title = path.filename().string() + " (" + variant.name + ")";
+  for (const fs::path& path : paths) {
+    const std::string text = read(path), stem = path.stem().string();
+    source.includes << "#include \"shaders/params/" << stem << ".h\"\n";
+    int number = 0;
+    for (const Variant& variant : declared_variants(text)) {
       try {
-        const auto words = optimize(compile(path, source, variant, root), consumer);
+        const auto words = optimize(compile(path, text, variant, root), consumer);
         spvtools::SpirvTools tools(SPV_ENV_VULKAN_1_1);
         tools.SetMessageConsumer(consumer);
         if (!tools.Validate(words)) throw std::runtime_error("not valid SPIR-V:\n" + complaints);
-        const std::string id = path.stem().string() + "_" + variant.name;
-        arrays << "const uint32_t " << id << "[] = {";
-        write(arrays, words);
-        arrays << "};\n";
-        table << "    {\"" << path.stem().string() << "\", \"" << variant.name << "\", " << id << ", " << words.size()
-              << ", 0";
-        for (const std::string& need : variant.needs) table << " | needs_" << need;
-        table << "},\n";
+        add(source, stem, stem + '_' + std::to_string(number++), variant, words);
       } catch (const std::exception& error) {
-        throw std::runtime_error(title + ": " + error.what());
+        throw std::runtime_error(path.filename().string() + " (" + title_of(variant) + "): " + error.what());
       }
     }
   }
   std::ofstream out(output, std::ios::binary);
-  out << "// Written by compile_shaders.\n#include \"ops/vulkan/shader.h\"\n\nnamespace tessera::vulkan {\nnamespace "
-         "{\n"
-      << arrays.str() << "}  // namespace\n\nextern const Shader shaders[] = {\n"
-      << table.str() << "};\nextern const int shader_count = sizeof(shaders) / sizeof(*shaders);\n"
-      << "}  // namespace tessera::vulkan\n";
+  out << "// Written by compile_shaders.\n#include <cstddef>\n\n#include \"ops/vulkan/shader.h\"\n\n"
+      << "namespace tessera::vulkan {\n"
+      << source.includes.str() << "\nnamespace {\n\n"
+      << source.arrays.str() << "\nconst Shader shaders[] = {\n"
+      << source.table.str() << "};\n\n}  // namespace\n\n"
+      << "List<Shader> all_shaders() { return shaders; }\n\n}  // namespace tessera::vulkan\n";
   if (!out.flush()) throw std::runtime_error("cannot write " + output.string());
 }
 

@@ -1,7 +1,11 @@
 // Element types of a variant, and the words of ops/elementwise.def that GLSL lacks.
-// Storage is what lies in memory; arithmetic is always in float.
-#define T float
+// Storage is what lies in memory, T what is computed in.
+#ifdef STORAGE_float32
 #define Storage float
+#endif
+#ifdef ARITHMETIC_float32
+#define T float
+#endif
 
 #define select(c, p, q) ((c) ? (p) : (q))
 #define round_even(x) roundEven(x)

@@ -1,0 +1,42 @@
+// The host's side of shaders/common/epilogue.glsl: what a shader applies to its values before it stores them.
+#pragma once
+
+#include "ops/vulkan/kernel.h"
+
+namespace tessera::vulkan {
+
+#include "shaders/params/epilogue.h"
+
+/// The extents over which a shader loops: [N, C, H, W], or all elements in one when nothing needs their coordinates.
+struct Loop {
+  std::array<uint32_t, 4> extent{1, 1, 1, 1};
+  bool flat = false;
+
+  uint32_t count() const { return extent[0] * extent[1] * extent[2] * extent[3]; }
+  /// Strides of a tensor that broadcasts to these extents.
+  std::array<uint32_t, 4> strides(const Shape& shape) const;
+};
+
+/// The type of output 0 before its epilogue's DepthToSpace, if there is one.
+Shape shape_before_epilogue(const Problem& problem);
+
+/// Whether epilogue.glsl can apply `functions` to a tensor of shape `before`, and that gives output 0.
+bool epilogue_fits(const Problem& problem, List<Fused> functions, const Shape& before);
+
+/// A loop over `before`; flat if `functions`, and a source of shape `source`, allow it.
+Loop make_loop(const Problem& problem, List<Fused> functions, const Shape& before, const Shape& source);
+
+/// A shape of at most four extents as a loop that is not flat.
+Loop loop_over(const Shape& shape);
+
+EpilogueParams epilogue_params(const Problem& problem, List<Fused> functions, const Loop& loop);
+/// Sets what epilogue.glsl wants of constants, and binds the operands and output 0.
+void add_epilogue(List<Fused> functions, const Recorder& recorder, Dispatch& dispatch);
+
+/// Workgroups for a shader that loops over `count` elements in steps of all its invocations.
+void cover(uint32_t count, Dispatch& dispatch);
+
+/// Copies to a member of a shader's parameters.
+inline void assign(uint (&to)[4], const std::array<uint32_t, 4>& from) { std::copy(from.begin(), from.end(), to); }
+
+}  // namespace tessera::vulkan

@@ -1,0 +1,97 @@
+#include "ops/vulkan/kernel.h"
+
+#include <algorithm>
+
+namespace tessera::vulkan {
+
+extern const KernelFile* const kernel_files[];
+extern const int kernel_file_count;
+
+namespace {
+
+// The number of the item of that name.
+template <class Named>
+size_t find(const Shader& shader, List<Named> items, Text name, Text what) {
+  for (size_t i = 0; i < items.size(); ++i)
+    if (items[i].name == name) return i;
+  fail(Error::Kind::device, "shader ", shader.name, " has no ", what, " ", name);
+}
+
+const Shader* find_shader(Text name, const Variant& variant) {
+  for (const Shader& shader : all_shaders())
+    if (shader.name == name && shader.variant == variant) return &shader;
+  return nullptr;
+}
+
+// The kernel's shaders in that variant; none if one of them lacks it.
+std::vector<const Shader*> shaders_of(const VkKernel& kernel, const Variant& variant) {
+  std::vector<const Shader*> shaders;
+  for (const Text name : kernel.shaders)
+    if (!name.empty()) shaders.push_back(find_shader(name, variant));
+  if (std::count(shaders.begin(), shaders.end(), nullptr)) shaders.clear();
+  return shaders;
+}
+
+std::vector<KernelVariant> make_kernels() {
+  std::vector<KernelVariant> all;
+  for (int i = 0; i < kernel_file_count; ++i)
+    for (const VkKernel& kernel : kernel_files[i]->kernels) {
+      if (kernel.shaders[0].empty()) all.push_back({&kernel, {}});
+      for (const Shader& shader : all_shaders())
+        if (shader.name == kernel.shaders[0])
+          if (auto shaders = shaders_of(kernel, shader.variant); !shaders.empty())
+            all.push_back({&kernel, std::move(shaders)});
+    }
+  return all;
+}
+
+}  // namespace
+
+std::string title_of(const Shader& shader) {
+  const Variant& variant = shader.variant;
+  if (variant.storage == variant.arithmetic) return cat(shader.name, " (", name_of(variant.storage), ")");
+  return cat(shader.name, " (", name_of(variant.storage), ", computed in ", name_of(variant.arithmetic), ")");
+}
+
+const std::vector<KernelVariant>& all_kernels() {
+  static const std::vector<KernelVariant> all = make_kernels();
+  return all;
+}
+
+void Dispatch::set(Text constant, uint32_t value) {
+  constants[shader->constants[find(*shader, shader->constants, constant, "constant")].id] = value;
+}
+
+void Dispatch::bind(Text buffer, const Slot& slot) { slots[find(*shader, shader->buffers, buffer, "buffer")] = slot; }
+
+Slot Recorder::scratch(int64_t bytes) {
+  scratch_.push_back(bytes);
+  return {Slot::Kind::scratch, scratch_.size() - 1};
+}
+
+Slot Recorder::table(List<std::byte> bytes) {
+  tables_.emplace_back(bytes.begin(), bytes.end());
+  return {Slot::Kind::table, tables_.size() - 1};
+}
+
+Dispatch& Recorder::dispatch(Text name) {
+  for (const Shader* shader : kernel_->shaders)
+    if (shader->name == name) {
+      Dispatch& dispatch = dispatches_.emplace_back();
+      dispatch.shader = shader;
+      dispatch.slots.resize(shader->buffers.size());
+      return dispatch;
+    }
+  fail(Error::Kind::device, "kernel ", kernel_->kernel->name, " has no shader ", name);
+}
+
+bool is_float_input(const Problem& problem, size_t i) {
+  return i < problem.in.size() && problem.node.in[i] != absent && problem.in[i].dtype == DType::float32;
+}
+
+void spread(uint32_t count, Dispatch& dispatch) {
+  dispatch.groups[0] = std::min<uint32_t>(count, 32768);
+  dispatch.groups[2] = groups_of(count, dispatch.groups[0]);
+}
+
+}  // namespace tessera::vulkan

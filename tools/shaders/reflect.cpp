@@ -1,0 +1,114 @@
+#include "reflect.h"
+
+#include <cstring>
+#include <map>
+#include <stdexcept>
+
+namespace shaders {
+namespace {
+
+// Numbers of the SPIR-V specification.
+enum Op : uint32_t {
+  op_name = 5,
+  op_member_name = 6,
+  op_type_array = 28,
+  op_type_runtime_array = 29,
+  op_type_struct = 30,
+  op_type_pointer = 32,
+  op_variable = 59,
+  op_decorate = 71,
+  op_member_decorate = 72,
+};
+enum Decoration : uint32_t {
+  spec_id = 1,
+  block = 2,
+  array_stride = 6,
+  non_writable = 24,
+  non_readable = 25,
+  binding = 33,
+  offset = 35,
+};
+
+using Decorations = std::map<uint32_t, uint32_t>;  // and their operand, if there is one
+
+// What is said of one id.
+struct Id {
+  std::string name;
+  Decorations decorations;
+  std::map<uint32_t, std::string> member_names;
+  std::map<uint32_t, Decorations> member_decorations;
+  uint32_t element = 0;  // type of an array's elements, of what a pointer points to, of a variable
+};
+
+std::string text(const uint32_t* words, size_t count) {
+  const auto* bytes = reinterpret_cast<const char*>(words);
+  return {bytes, strnlen(bytes, count * sizeof(uint32_t))};
+}
+
+std::map<uint32_t, Id> read_ids(const std::vector<uint32_t>& words) {
+  std::map<uint32_t, Id> ids;
+  constexpr size_t header = 5;
+  for (size_t at = header; at < words.size();) {
+    const uint32_t* w = &words[at];
+    const uint32_t count = w[0] >> 16, op = w[0] & 0xffff;
+    if (count == 0 || at + count > words.size()) throw std::runtime_error("SPIR-V ends within an instruction");
+    switch (op) {
+      case op_name: ids[w[1]].name = text(w + 2, count - 2); break;
+      case op_member_name: ids[w[1]].member_names[w[2]] = text(w + 3, count - 3); break;
+      case op_decorate: ids[w[1]].decorations[w[2]] = count > 3 ? w[3] : 0; break;
+      case op_member_decorate: ids[w[1]].member_decorations[w[2]][w[3]] = count > 4 ? w[4] : 0; break;
+      case op_type_array:
+      case op_type_runtime_array: ids[w[1]].element = w[2]; break;
+      case op_type_pointer: ids[w[1]].element = w[3]; break;
+      case op_variable: ids[w[2]].element = w[1]; break;
+      default: break;
+    }
+    at += count;
+  }
+  return ids;
+}
+
+bool always(const Id& type, Decoration decoration) {
+  for (const auto& [member, decorations] : type.member_decorations)
+    if (!decorations.count(decoration)) return false;
+  return true;
+}
+
+}  // namespace
+
+Reflection reflect(const std::vector<uint32_t>& words) {
+  std::map<uint32_t, Id> ids = read_ids(words);
+  Reflection result;
+  std::map<uint32_t, Buffer> buffers;
+  for (auto& [number, id] : ids) {
+    if (const auto found = id.decorations.find(binding); found != id.decorations.end()) {
+      const Id& type = ids[ids[id.element].element];
+      if (!buffers
+               .try_emplace(found->second,
+                            Buffer{type.member_names.at(0), !always(type, non_readable), !always(type, non_writable)})
+               .second)
+        throw std::runtime_error("two buffers have binding " + std::to_string(found->second));
+    }
+    if (const auto found = id.decorations.find(spec_id); found != id.decorations.end())
+      result.constants.push_back({id.name.empty() ? "local_size" : id.name, found->second});
+  }
+  for (auto& [number, buffer] : buffers) {
+    if (number != result.buffers.size())
+      throw std::runtime_error("no buffer that is used has binding " + std::to_string(result.buffers.size()));
+    result.buffers.push_back(std::move(buffer));
+  }
+  for (const auto& [number, id] : ids) {
+    if (id.decorations.count(block) || id.member_decorations.empty() || !id.member_decorations.at(0).count(offset))
+      continue;
+    Struct layout{id.name, 0, {}};
+    for (const auto& [member, decorations] : id.member_decorations)
+      layout.members.push_back({id.member_names.at(member), decorations.at(offset)});
+    for (const auto& [other, array] : ids)
+      if (array.element == number && array.decorations.count(array_stride))
+        layout.array_stride = array.decorations.at(array_stride);
+    result.structs.push_back(std::move(layout));
+  }
+  return result;
+}
+
+}  // namespace shaders
