@@ -227,6 +227,117 @@ TEST_F(VulkanBackend, DepthToSpaceAndConcat) {
   }
 }
 
+TEST_F(VulkanBackend, SplitWritesEveryOutput) {
+  for (const int64_t axis : {0, 1, 2, -1}) {
+    SCOPED_TRACE(axis);
+    Shape shape{3, 4, 5, 6};
+    shape[static_cast<size_t>((axis + 4) % 4)] = 9;
+    GraphBuilder g;
+    const ValueId x = g.input("x", floats(shape));
+    const auto parts = g.nodes("Split", {g.node("Neg", {x}), g.constant({2, 6, 1})}, 3, {{"axis", axis}});
+    g.output(parts[0]);
+    g.output(g.node("Relu", {parts[1]}));
+    g.output(parts[2]);
+    check(g.graph, {random_tensor(shape, 1)}, false);
+  }
+}
+
+TEST_F(VulkanBackend, ReductionsAlongAnyAxes) {
+  const Shape shapes[] = {{2, 3, 4, 5}, {3, 50, 61}, {1, 3, 70, 90}, {2, 3, 4, 2, 3}, {20000}};
+  const std::vector<int64_t> axes[] = {{}, {-1}, {0}, {1, 2}, {0, 2}, {0, 1, 2}};
+  for (const char* op : {"ReduceSum", "ReduceMean", "ReduceMax", "ReduceMin", "ReduceProd", "ReduceL1", "ReduceL2",
+                         "ReduceSumSquare", "ReduceLogSum"})
+    for (const Shape& shape : shapes)
+      for (const auto& named : axes)
+        for (const int64_t keep : {0, 1}) {
+          if (!named.empty() && named.back() >= shape.rank()) continue;
+          if (shape.rank() > 4 && keep) continue;  // results of five axes are the CPU's
+          SCOPED_TRACE(cat(op, " ", shape, " ", Shape(named), keep ? " kept" : ""));
+          GraphBuilder g;
+          const std::string text = op;
+          const bool product = text == "ReduceProd";
+          const bool by_attribute = !named.empty() && text != "ReduceSum";
+          const Attrs attrs = by_attribute ? Attrs{{"keepdims", keep}, {"axes", named}} : Attrs{{"keepdims", keep}};
+          std::vector<ValueId> in{g.input("x", floats(shape))};
+          if (!named.empty() && text == "ReduceSum") in.push_back(g.constant(named));
+          g.output(g.node(op, in, attrs, 13));
+          const float least = product ? 0.999f : text == "ReduceLogSum" ? 0.5f : -1;
+          check(g.graph, {random_tensor(shape, 1, least, product ? 1.001f : 2)}, false, 2e-5);
+        }
+}
+
+TEST_F(VulkanBackend, ScratchIsSharedOverTime) {
+  GraphBuilder g;
+  const ValueId x = g.input("x", floats({1, 3, 70, 90}));
+  const ValueId sum = g.node("ReduceSum", {x}), most = g.node("ReduceMax", {g.node("Neg", {x})});
+  g.output(g.node("Add", {g.node("ReduceMin", {x}), most}));
+  g.output(sum);
+  check(g.graph, {random_tensor({1, 3, 70, 90}, 1, 0, 1)}, false);
+}
+
+TEST_F(VulkanBackend, PoolsOverWholePicturesAndTheirEpilogue) {
+  for (const char* op : {"GlobalAveragePool", "GlobalMaxPool"})
+    for (const Shape& shape : {Shape{2, 7, 9, 11}, Shape{1, 2, 120, 130}}) {
+      SCOPED_TRACE(cat(op, " ", shape));
+      GraphBuilder g;
+      const ValueId pooled = g.node(op, {g.input("x", floats(shape))});
+      g.output(g.node("Mul", {g.node("Sigmoid", {pooled}), g.constant(random_tensor({1, shape[1], 1, 1}, 2))}));
+      check(g.graph, {random_tensor(shape, 1)}, true, 1e-5);
+    }
+}
+
+struct AttentionCase {
+  Shape q, k, v, mask;  // no mask: {}
+  Attrs attrs;
+  bool truths = false;
+};
+
+TEST_F(VulkanBackend, AttentionOfTheStandard) {
+  const AttentionCase cases[] = {
+      {{2, 3, 10, 8}, {2, 3, 70, 8}, {2, 3, 70, 9}, {}, {}},
+      {{2, 4, 5, 16}, {2, 2, 130, 16}, {2, 2, 130, 70}, {5, 130}, {{"scale", 0.3f}}},
+      {{2, 4, 6, 16}, {2, 2, 6, 16}, {2, 2, 6, 16}, {2, 1, 6, 6}, {{"is_causal", int64_t{1}}, {"softcap", 2.0f}}},
+      {{1, 7, 24}, {1, 9, 12}, {1, 9, 20}, {4, 1, 9}, {{"q_num_heads", int64_t{4}}, {"kv_num_heads", int64_t{2}}}},
+      {{1, 2, 8, 4}, {1, 2, 8, 4}, {1, 2, 8, 4}, {8, 8}, {}, true},
+  };
+  unsigned seed = 1;
+  for (const AttentionCase& c : cases) {
+    SCOPED_TRACE(cat(c.q, " ", c.k, " ", c.mask));
+    GraphBuilder g;
+    std::vector<Tensor> inputs{random_tensor(c.q, seed++), random_tensor(c.k, seed++), random_tensor(c.v, seed++)};
+    std::vector<ValueId> in;
+    if (!c.mask.empty() && !c.truths) inputs.push_back(random_tensor(c.mask, seed++, -3, 3));
+    for (const Tensor& tensor : inputs) in.push_back(g.input(cat("x", in.size()), tensor.type));
+    if (c.truths) {
+      Tensor mask = Tensor::make({DType::boolean, c.mask});
+      for (int64_t i = 0; i < c.mask.elements(); ++i) mask.as<bool>()[i] = i >= 8 && i % 3 != 0;  // row 0 sees nothing
+      in.push_back(g.constant(mask));
+    }
+    g.output(g.node("Attention", in, c.attrs, 23));
+    check(g.graph, inputs, true, 1e-5);
+  }
+}
+
+// As exporters spell it out, with a bias of positions and one of windows.
+TEST_F(VulkanBackend, AttentionOfTheOptimizer) {
+  const int64_t windows = 4, heads = 2, length = 9, depth = 6;
+  const Shape shape{windows, heads, length, depth}, scores{windows, heads, length, length};
+  GraphBuilder g;
+  std::vector<ValueId> in;
+  for (const char* name : {"q", "k", "v"}) in.push_back(g.input(name, floats(shape)));
+  const ValueId mask = g.input("mask", floats({windows, 1, length, length}));
+  ValueId x = g.node("MatMul", {in[0], g.node("Transpose", {in[1]}, {{"perm", std::vector<int64_t>{0, 1, 3, 2}}})});
+  x = g.node("Mul", {x, g.constant(random_tensor({}, 7, 0.3f, 0.4f))});
+  x = g.node("Add", {x, g.constant(random_tensor({1, heads, length, length}, 5))});
+  x = g.node("Softmax", {g.node("Add", {x, mask})}, {{"axis", int64_t{-1}}});
+  g.output(g.node("MatMul", {x, in[2]}));
+  check(g.graph,
+        {random_tensor(shape, 1), random_tensor(shape, 2), random_tensor(shape, 3),
+         random_tensor({windows, 1, length, length}, 4, -2, 2)},
+        true, 1e-5);
+  EXPECT_EQ(steps_, 1);
+}
+
 TEST_F(VulkanBackend, ResizeAsTheReferenceDoes) {
   for (const char* mode : {"nearest", "linear", "cubic"})
     for (const char* coordinates : {"half_pixel", "pytorch_half_pixel", "align_corners", "asymmetric"})

@@ -1,0 +1,172 @@
+// Attention: the one that the optimizer makes of what exporters spell out, and the standard's without a cache; see
+// shaders/attention.comp.
+
+#include <cmath>
+#include <limits>
+
+#include "ops/strided_attention.h"
+#include "ops/vulkan/epilogue.h"
+
+namespace tessera::vulkan {
+
+#include "shaders/params/attention.h"
+
+namespace {
+
+using ops::StridedAttention;
+
+// What a workgroup holds: a query in shared memory, and a result in registers.
+constexpr int64_t most_depth = 1024, most_values = 512;
+
+uint32_t word(int64_t value) { return static_cast<uint32_t>(value); }
+
+HeadStrides strides_of(const ops::StridedHeads& s) {
+  return {word(s.offset), word(s.batch), word(s.head), word(s.position), word(s.channel)};
+}
+
+BiasStrides strides_of(const ops::StridedBias& s) {
+  return {word(s.period), word(s.batch), word(s.head), word(s.query), word(s.key)};
+}
+
+bool fits(int64_t depth, int64_t value_depth) { return depth <= most_depth && value_depth <= most_values; }
+
+// q, k, v and the biases from input 3 on.
+Dispatch& record(const AttentionParams& params, uint32_t biases, Recorder& recorder) {
+  Dispatch& dispatch = recorder.dispatch("attention", params);
+  dispatch.set("most_depth", params.depth);
+  dispatch.set("values_per_lane", groups_of(params.value_depth, attention_lanes));
+  dispatch.set("biases", biases);
+  dispatch.bind("q", recorder.in(0));
+  dispatch.bind("k", recorder.in(1));
+  dispatch.bind("v", recorder.in(2));
+  dispatch.bind("y", recorder.out(0));
+  spread(params.count, dispatch);
+  return dispatch;
+}
+
+// --- As the optimizer makes it -----------------------------------------------------------------
+
+uint32_t biases_of(const Problem& problem) {
+  uint32_t biases = 0;
+  while (is_float_input(problem, StridedAttention::first_bias + biases)) ++biases;
+  return biases;
+}
+
+bool accepts_strided(const VkKernel&, const Problem& problem) {
+  const StridedAttention a{AttrReader(problem.node)};
+  return problem.node.epilogue.empty() && fits(a.depth, a.value_depth) &&
+         problem.in.size() == StridedAttention::first_bias + biases_of(problem);
+}
+
+void record_strided(const VkKernel&, const Problem& problem, Recorder& recorder) {
+  const StridedAttention a{AttrReader(problem.node)};
+  AttentionParams params{};
+  params.heads = word(a.heads), params.queries = word(a.queries), params.keys = word(a.keys);
+  params.depth = word(a.depth), params.value_depth = word(a.value_depth);
+  params.group = 1;
+  params.count = word(a.batch * a.heads * a.queries);
+  params.scale = a.scale;
+  params.unseen = std::numeric_limits<float>::quiet_NaN();
+  params.q = strides_of(a.q), params.k = strides_of(a.k), params.v = strides_of(a.v), params.y = strides_of(a.y);
+  const uint32_t biases = biases_of(problem);
+  for (uint32_t i = 0; i < biases; ++i) params.bias[i] = strides_of(a.bias[i]);
+  Dispatch& dispatch = record(params, biases, recorder);
+  for (uint32_t i = 0; i < biases; ++i) dispatch.bind(cat("bias_", i), recorder.in(StridedAttention::first_bias + i));
+}
+
+// --- As the standard has it --------------------------------------------------------------------
+
+enum In { q_in, k_in, v_in, mask_in, first_cache_in };
+
+// An operand [batch, heads, sequence, depth], or [batch, sequence, heads * depth].
+struct Operand {
+  uint32_t batch, heads, sequence, depth;
+  HeadStrides strides;
+
+  Operand(const Shape& shape, int64_t named_heads) {
+    const bool flat = shape.rank() == 3;
+    batch = word(shape[0]);
+    heads = word(flat ? named_heads : shape[1]);
+    sequence = word(flat ? shape[1] : shape[2]);
+    depth = word(flat ? shape[2] / named_heads : shape[3]);
+    strides = flat ? HeadStrides{0, sequence * heads * depth, depth, heads * depth, 1}
+                   : HeadStrides{0, heads * sequence * depth, sequence * depth, depth, 1};
+  }
+};
+
+struct Operands {
+  Operand q, k, v, y;
+  explicit Operands(const Problem& problem) : Operands(problem, AttrReader(problem.node)) {}
+
+ private:
+  Operands(const Problem& problem, const AttrReader& attrs)
+      : q(problem.in[q_in].shape, attrs.integer("q_num_heads")),
+        k(problem.in[k_in].shape, attrs.integer("kv_num_heads")),
+        v(problem.in[v_in].shape, attrs.integer("kv_num_heads")),
+        y(problem.out[0].shape, attrs.integer("q_num_heads")) {}
+};
+
+bool has_mask(const Problem& problem) { return problem.in.size() > mask_in && problem.node.in[mask_in] != absent; }
+
+// A mask of truths becomes what is added to the scores.
+Tensor pack_mask(const Tensor& mask, int64_t) {
+  Tensor bias = Tensor::make({DType::float32, mask.type.shape});
+  for (int64_t i = 0; i < mask.type.shape.elements(); ++i)
+    bias.as<float>()[i] = mask.as<const bool>()[i] ? 0 : -std::numeric_limits<float>::infinity();
+  return bias;
+}
+
+bool accepts_mask(const Problem& problem, uint32_t keys) {
+  if (!has_mask(problem)) return true;
+  const Type& mask = problem.in[mask_in];
+  const bool truths = mask.dtype == DType::boolean && problem.constants[mask_in];
+  return (truths || mask.dtype == DType::float32) && (mask.shape.back() == 1 || mask.shape.back() == keys);
+}
+
+// Caches, and the scores as an output, are left to the CPU.
+bool accepts_standard(const VkKernel&, const Problem& problem) {
+  for (const size_t i : {q_in, k_in, v_in})
+    if (!is_float_input(problem, i)) return false;
+  for (size_t i = first_cache_in; i < problem.in.size(); ++i)
+    if (problem.node.in[i] != absent) return false;
+  for (size_t i = 1; i < problem.out.size(); ++i)
+    if (problem.node.out[i] != absent) return false;
+  const Operands o(problem);
+  return problem.node.epilogue.empty() && fits(o.q.depth, o.v.depth) && accepts_mask(problem, o.k.sequence);
+}
+
+void record_standard(const VkKernel&, const Problem& problem, Recorder& recorder) {
+  const AttrReader attrs(problem.node);
+  const Operands o(problem);
+  AttentionParams params{};
+  params.heads = o.q.heads, params.queries = o.q.sequence, params.keys = o.k.sequence;
+  params.depth = o.q.depth, params.value_depth = o.v.depth;
+  params.group = o.q.heads / o.k.heads;
+  params.count = o.q.batch * o.q.heads * o.q.sequence;
+  params.scale = attrs.has("scale") ? attrs.real("scale") : 1 / std::sqrt(static_cast<float>(o.q.depth));
+  params.softcap = attrs.real("softcap");
+  params.unseen = 0;
+  params.q = o.q.strides, params.k = o.k.strides, params.v = o.v.strides, params.y = o.y.strides;
+  if (has_mask(problem)) {
+    const Shape& mask = problem.in[mask_in].shape;
+    const auto strides = loop_over(mask).strides(mask);
+    params.bias[0] = {o.q.batch, strides[0], strides[1], strides[2], strides[3]};
+  }
+  Dispatch& dispatch = record(params, has_mask(problem), recorder);
+  dispatch.set("causal", attrs.integer("is_causal") != 0);
+  if (!has_mask(problem)) return;
+  const bool truths = problem.in[mask_in].dtype == DType::boolean;
+  dispatch.bind("bias_0", truths ? recorder.constant(mask_in, pack_mask, 0) : recorder.in(mask_in));
+}
+
+constexpr VkKernel list[] = {
+    {"StridedAttention", internal_domain, "attention", {"attention"}, accepts_strided, record_strided},
+    {"Attention", "", "attention", {"attention"}, accepts_standard, record_standard},
+};
+
+}  // namespace
+
+extern const KernelFile attention_kernels;
+const KernelFile attention_kernels{list};
+
+}  // namespace tessera::vulkan

@@ -1,0 +1,208 @@
+// Reductions along any axes, and pools over whole pictures; see shaders/reduce.comp. What has few results is joined
+// in two steps, so that there is work for many workgroups.
+
+#include <algorithm>
+#include <bit>
+#include <limits>
+#include <optional>
+
+#include "ops/elementwise.h"
+#include "ops/vulkan/epilogue.h"
+
+namespace tessera::vulkan {
+
+#include "shaders/params/reduce.h"
+
+namespace {
+
+constexpr uint32_t enough_workgroups = 64, least_per_lane = 16;
+
+// What VkKernel::functions are for: an element is prepared, joined, and the result finished. Affine
+// finishes a mean: it divides by the number of elements.
+enum { join_function, prepare_function, finish_function };
+constexpr uint16_t none = 0xfffe;
+
+// Axes that are joined.
+struct Axes {
+  std::vector<bool> joined;
+  bool keep = true;
+};
+
+// By attribute, or by an input since opset 18 (ReduceSum: 13). Empty if they are not known yet.
+std::optional<Axes> named_axes(const Problem& problem) {
+  const AttrReader attrs(problem.node);
+  const int rank = problem.in[0].shape.rank();
+  std::vector<int64_t> named;
+  if (problem.node.op_inputs() > 1 && problem.node.in[1] != absent) {
+    if (!problem.constants[1] || problem.constants[1]->type.dtype != DType::int64) return std::nullopt;
+    const auto* axes = problem.constants[1]->as<const int64_t>();
+    named.assign(axes, axes + problem.constants[1]->type.shape.elements());
+  } else if (problem.node.op->in.max == 1) {
+    const List<int64_t> axes = attrs.integers("axes");
+    named.assign(axes.begin(), axes.end());
+  }
+  const bool by_input = problem.node.op->in.max > 1;
+  const bool all = named.empty() && !(by_input && attrs.integer("noop_with_empty_axes") != 0);
+  Axes axes{std::vector<bool>(static_cast<size_t>(rank), all), attrs.integer("keepdims") != 0};
+  for (const int64_t axis : named) axes.joined[static_cast<size_t>(normalize_axis(axis, rank))] = true;
+  return axes;
+}
+
+// All but batch and channels.
+std::optional<Axes> picture_axes(const Problem& problem) {
+  Axes axes{std::vector<bool>(problem.in[0].shape.size(), true), true};
+  axes.joined[0] = axes.joined[1] = false;
+  return axes;
+}
+
+// How a tensor is walked: along its result, and along what becomes one element of it.
+struct Walk {
+  Loop loop;
+  std::array<uint32_t, 4> strides{}, joined{1, 1, 1, 1}, joined_strides{};
+  uint32_t elements() const { return joined[0] * joined[1] * joined[2] * joined[3]; }
+};
+
+// Empty if the result, or what is joined, has more than four axes. Neighbours that are joined count as one.
+std::optional<Walk> make_walk(const Shape& in, const Axes& axes, const Shape& result) {
+  if (result.size() > 4) return std::nullopt;
+  Walk walk;
+  walk.loop = loop_over(result);
+  size_t kept = 4, joined = 4;  // places before these are free
+  bool before = false;          // whether the last axis was joined
+  uint32_t step = 1;
+  for (size_t i = in.size(); i-- > 0;) {
+    const auto extent = static_cast<uint32_t>(in[i]);
+    if (!axes.joined[i]) {
+      walk.strides[--kept] = step;
+    } else {
+      if (!before && joined == 0) return std::nullopt;
+      if (!before) walk.joined_strides[--joined] = step;
+      walk.joined[joined] *= extent;
+      if (axes.keep) --kept;
+    }
+    before = axes.joined[i];
+    step *= extent;
+  }
+  return walk;
+}
+
+using AxesOf = std::optional<Axes> (*)(const Problem&);
+
+std::vector<Fused> functions_of(const VkKernel& kernel, const Problem& problem, uint32_t elements) {
+  std::vector<Fused> functions;
+  const uint16_t finish = kernel.functions[finish_function];
+  if (finish != none) functions.push_back({.function = finish, .a = 1.0f / static_cast<float>(elements)});
+  functions.insert(functions.end(), problem.node.epilogue.begin(), problem.node.epilogue.end());
+  return functions;
+}
+
+template <AxesOf axes_of>
+bool accepts(const VkKernel& kernel, const Problem& problem) {
+  if (!is_float_input(problem, 0)) return false;
+  const auto axes = axes_of(problem);
+  const Shape before = shape_before_epilogue(problem);
+  return axes && make_walk(problem.in[0].shape, *axes, before) &&
+         epilogue_fits(problem, functions_of(kernel, problem, 1), before);
+}
+
+float start_of(uint16_t join) {
+  constexpr float most = std::numeric_limits<float>::infinity();
+  switch (join) {
+    case elementwise::Max: return -most;
+    case elementwise::Min: return most;
+    case elementwise::Mul: return 1;
+    default: return 0;
+  }
+}
+
+// One dispatch: `parts` of what is joined, each for itself.
+Dispatch& record_part(const Walk& walk, uint32_t parts, uint16_t join, uint16_t prepare, const EpilogueParams& epilogue,
+                      Recorder& recorder) {
+  ReduceParams params;
+  params.epilogue = epilogue;
+  assign(params.extents, walk.loop.extent);
+  params.count = walk.loop.count();
+  assign(params.src_strides, walk.strides);
+  assign(params.joined, walk.joined);
+  assign(params.joined_strides, walk.joined_strides);
+  params.elements = walk.elements();
+  params.part = groups_of(params.elements, parts);
+  params.start = start_of(join);
+  Dispatch& dispatch = recorder.dispatch("reduce", params);
+  dispatch.set("join", join);
+  dispatch.set("prepare", prepare);
+  dispatch.groups[1] = parts;
+  return dispatch;
+}
+
+// Neighbours in memory are read by neighbouring lanes: along what is joined, or along the results.
+uint32_t lanes_together(const Walk& walk) {
+  const uint32_t most = std::min(reduce_lanes, std::bit_ceil(walk.elements()));
+  if (walk.joined_strides[3] == 1) return most;
+  return std::min(most, reduce_lanes / std::min(reduce_lanes, std::bit_ceil(walk.loop.count())));
+}
+
+template <AxesOf axes_of>
+void record(const VkKernel& kernel, const Problem& problem, Recorder& recorder) {
+  const Shape result = shape_before_epilogue(problem);
+  Walk walk = *make_walk(problem.in[0].shape, *axes_of(problem), result);
+  const auto functions = functions_of(kernel, problem, walk.elements());
+  const EpilogueParams epilogue = epilogue_params(problem, functions, walk.loop);
+  const uint16_t join = kernel.functions[join_function];
+  uint16_t prepare = kernel.functions[prepare_function];
+  Slot source = recorder.in(0);
+
+  uint32_t together = lanes_together(walk);
+  const uint32_t workgroups = groups_of(walk.loop.count(), reduce_lanes / together);
+  const uint32_t parts = std::min(enough_workgroups / std::min(enough_workgroups, workgroups),
+                                  walk.elements() / (together * least_per_lane));
+  if (parts > 1) {
+    const Slot scratch = recorder.scratch(int64_t{4} * parts * walk.loop.count());
+    Dispatch& first = record_part(walk, parts, join, prepare, {}, recorder);
+    add_epilogue({}, recorder, first);
+    first.set("together", together);
+    first.bind("src", source);
+    first.bind("dst", scratch);
+    spread(workgroups, first);
+    walk.strides = walk.loop.strides(result);
+    walk.joined = {1, 1, 1, parts};
+    walk.joined_strides = {0, 0, 0, walk.loop.count()};
+    prepare = none;
+    source = scratch;
+    together = lanes_together(walk);
+  }
+  Dispatch& last = record_part(walk, 1, join, prepare, epilogue, recorder);
+  add_epilogue(functions, recorder, last);
+  last.set("together", together);
+  last.bind("src", source);
+  spread(groups_of(walk.loop.count(), reduce_lanes / together), last);
+}
+
+constexpr VkKernel reduction(Text op, uint16_t join, uint16_t prepare = none, uint16_t finish = none) {
+  return {op, "", "reduce", {"reduce"}, accepts<named_axes>, record<named_axes>, {join, prepare, finish}};
+}
+constexpr VkKernel pool(Text op, uint16_t join, uint16_t finish) {
+  return {op, "", "reduce", {"reduce"}, accepts<picture_axes>, record<picture_axes>, {join, none, finish}};
+}
+
+using namespace elementwise;
+constexpr VkKernel list[] = {
+    reduction("ReduceSum", Add),
+    reduction("ReduceMean", Add, none, Affine),
+    reduction("ReduceMax", Max),
+    reduction("ReduceMin", Min),
+    reduction("ReduceProd", Mul),
+    reduction("ReduceL1", Add, Abs),
+    reduction("ReduceL2", Add, Mul, Sqrt),
+    reduction("ReduceSumSquare", Add, Mul),
+    reduction("ReduceLogSum", Add, none, Log),
+    pool("GlobalAveragePool", Add, Affine),
+    pool("GlobalMaxPool", Max, none),
+};
+
+}  // namespace
+
+extern const KernelFile reduce_kernels;
+const KernelFile reduce_kernels{list};
+
+}  // namespace tessera::vulkan
