@@ -18,6 +18,10 @@ done < <(sources)
 bad=$(grep -nE '^#include "(tools/[a-z_]*\.h|tests/|bench/|optimizer/|ops/(cpu|vulkan)/)' tools/upscale/*.cpp tools/upscale/*.h || true)
 [[ -z $bad ]] || complain "tools/upscale sees what it may not: $bad"
 
+# Only ops/vulkan/device speaks the language of Vulkan.
+bad=$(grep -nE 'vulkan_core|\bV[kK]_?[A-Z]' ops/vulkan/*.cpp ops/vulkan/*.h | grep -v VkKernel || true)
+[[ -z $bad ]] || complain "Vulkan's own names outside ops/vulkan/device: $bad"
+
 # 3. Vector code must not leave weak symbols that baseline code could link.
 for level in avx2 avx512 avx512vnni avx512bf16 amx; do
   for object in build/release/ops/cpu/CMakeFiles/tessera_simd_$level.dir/simd/*.o; do

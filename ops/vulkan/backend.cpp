@@ -1,11 +1,9 @@
-// Vulkan as a backend: the devices there are, and the kernels that it offers.
-
-#include <unistd.h>
+// Vulkan as a backend: the kernels that it offers, and its programs.
 
 #include <algorithm>
-#include <filesystem>
 #include <unordered_map>
 
+#include "ops/vulkan/kernel.h"
 #include "ops/vulkan/known_answer.h"
 #include "ops/vulkan/program.h"
 
@@ -84,63 +82,12 @@ class Vulkan final : public DeviceBackend {
   std::unordered_map<Text, std::vector<const KernelVariant*>> by_op_;
 };
 
-// Of the devices that are not of CPU type: a discrete one, else the first.
-int automatic_index(const Instance& instance, List<VkPhysicalDevice> physical) {
-  int best = -1;
-  for (size_t i = 0; i < physical.size(); ++i) {
-    auto properties = structure<VkPhysicalDeviceProperties2>(VK_STRUCTURE_TYPE_PHYSICAL_DEVICE_PROPERTIES_2);
-    instance.call.GetPhysicalDeviceProperties2(physical[i], &properties);
-    const VkPhysicalDeviceType type = properties.properties.deviceType;
-    if (type == VK_PHYSICAL_DEVICE_TYPE_DISCRETE_GPU) return static_cast<int>(i);
-    if (type != VK_PHYSICAL_DEVICE_TYPE_CPU && best < 0) best = static_cast<int>(i);
-  }
-  return best;
-}
-
 }  // namespace
-
-std::vector<DeviceInfo> devices(std::string* why_none) {
-  std::string ignored;
-  std::string& why = why_none ? *why_none : ignored;
-  std::vector<DeviceInfo> result;
-  const auto instance = Instance::open(&why);
-  if (!instance) return result;
-  const auto physical = instance->physical_devices(&why);
-  for (size_t i = 0; i < physical.size(); ++i) result.push_back(describe(*instance, physical[i], static_cast<int>(i)));
-  return result;
-}
-
-bool gpu_may_be_there() {
-  for (const char* node : {"/dev/nvidiactl", "/dev/dxg", "/dev/mali0", "/dev/kgsl-3d0"})
-    if (::access(node, F_OK) == 0) return true;
-  std::error_code error;
-  for (const auto& entry : std::filesystem::directory_iterator("/dev/dri", error))
-    if (entry.path().filename().string().starts_with("renderD")) return true;
-  return false;
-}
 
 std::unique_ptr<DeviceBackend> make_backend(int index, std::string* why_not) {
   std::string ignored;
-  std::string& why = why_not ? *why_not : ignored;
-  const auto instance = Instance::open(&why);
-  if (!instance) return nullptr;
-  const auto physical = instance->physical_devices(&why);
-  if (physical.empty()) return nullptr;
-  if (index < 0) {
-    index = automatic_index(*instance, physical);
-    if (index < 0) return why = "the only Vulkan device is the CPU itself (name it, as vulkan:0, to use it)", nullptr;
-  }
-  if (static_cast<size_t>(index) >= physical.size()) {
-    why = cat("there is no vulkan:", index, "; the last one is vulkan:", physical.size() - 1);
-    return nullptr;
-  }
-  try {
-    const VkPhysicalDevice chosen = physical[static_cast<size_t>(index)];
-    return std::make_unique<Vulkan>(std::make_shared<Device>(instance, chosen, describe(*instance, chosen, index)));
-  } catch (const Error& error) {
-    why = error.what();
-    return nullptr;
-  }
+  auto device = open_device(index, why_not ? why_not : &ignored);
+  return device ? std::make_unique<Vulkan>(std::move(device)) : nullptr;
 }
 
 std::vector<std::string> ask_every_variant(const DeviceBackend& backend) {

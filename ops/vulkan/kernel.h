@@ -4,7 +4,6 @@
 
 #include <array>
 #include <deque>
-#include <map>
 #include <optional>
 #include <vector>
 
@@ -12,9 +11,6 @@
 #include "runtime/graph/backend.h"
 
 namespace tessera::vulkan {
-
-/// Makes what the device keeps of a constant; `parameter` is the packing's own.
-using Pack = Tensor (*)(const Tensor& constant, int64_t parameter);
 
 /// What a buffer of a shader is bound to.
 struct Slot {
@@ -28,7 +24,7 @@ struct Slot {
 /// One dispatch of a shader.
 struct Dispatch {
   const Shader* shader = nullptr;
-  std::map<uint32_t, uint32_t> constants;  ///< specialization constants by id
+  Constants constants;
   std::vector<std::optional<Slot>> slots;  ///< by binding
   std::array<uint32_t, 3> groups{1, 1, 1};
 

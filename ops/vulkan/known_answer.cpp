@@ -4,6 +4,7 @@
 #include <atomic>
 #include <cmath>
 
+#include "ops/vulkan/kernel.h"
 #include "ops/vulkan/program.h"
 
 namespace tessera::vulkan {

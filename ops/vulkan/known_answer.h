@@ -2,7 +2,7 @@
 // process before it is trusted.
 #pragma once
 
-#include "ops/vulkan/device.h"
+#include "ops/vulkan/device/device.h"
 
 namespace tessera::vulkan {
 

@@ -5,6 +5,7 @@
 #include <deque>
 #include <unordered_map>
 
+#include "ops/vulkan/device/commands.h"
 #include "ops/vulkan/place.h"
 
 namespace tessera::vulkan {
@@ -52,7 +53,6 @@ struct Recorded {
   const Dispatch* dispatch;
   size_t step;
   std::vector<Slice> slices;  // by binding
-  VkDescriptorSet set = VK_NULL_HANDLE;
 };
 
 struct Transfer {
@@ -63,8 +63,6 @@ struct Transfer {
 class Compiled final : public Program {
  public:
   Compiled(std::shared_ptr<Device> device, const Region& region, Traffic* traffic);
-  ~Compiled() override { release(); }
-
   void run(List<View> in, List<View> out, Profile* profile) override;
   int64_t device_bytes() const override;
 
@@ -75,22 +73,15 @@ class Compiled final : public Program {
     Recorder recorder;
     std::vector<Slice> scratch, tables;
   };
-  void build(const Region& region);
   void emit(const Region& region);
   void lay_out(const Region& region);
   void make_scratch();
   void upload_tables();
   void resolve(const Region& region);
   Slice slice_of(const Slot& slot, const Recording& step, const Graph& graph) const;
-  void make_descriptors();
   void make_staging(const Region& region);
-  void write_set(const Recorded& item) const;
-  VkCommandBuffer record(VkQueryPool queries);
-  void record_copies(VkCommandBuffer commands, bool up) const;
-  void barrier(VkCommandBuffer commands) const;
-  void start_profiling();
+  std::unique_ptr<Commands> record(bool timed) const;
   void report(Profile& profile) const;
-  void release();
 
   ValueId root(ValueId id) const {
     const auto found = views_.find(id);
@@ -107,38 +98,18 @@ class Compiled final : public Program {
   std::vector<std::unique_ptr<Buffer>> blocks_;
   std::unique_ptr<Buffer> scratch_, tables_, up_, down_;
   std::vector<Transfer> uploads_, downloads_;
-  VkDescriptorPool pool_ = VK_NULL_HANDLE;
-  VkQueryPool queries_ = VK_NULL_HANDLE;
-  Commands commands_;
-  VkCommandBuffer plain_ = VK_NULL_HANDLE, profiled_ = VK_NULL_HANDLE;
+  std::unique_ptr<Commands> plain_, timed_;
 };
 
 Compiled::Compiled(std::shared_ptr<Device> device, const Region& region, Traffic* traffic)
-    : device_(std::move(device)), traffic_(traffic), commands_(*device_) {
-  try {
-    build(region);
-  } catch (...) {
-    release();
-    throw;
-  }
-}
-
-void Compiled::release() {
-  if (queries_) device_->call.DestroyQueryPool(device_->handle(), queries_, nullptr);
-  if (pool_) device_->call.DestroyDescriptorPool(device_->handle(), pool_, nullptr);
-  queries_ = VK_NULL_HANDLE;
-  pool_ = VK_NULL_HANDLE;
-}
-
-void Compiled::build(const Region& region) {
+    : device_(std::move(device)), traffic_(traffic) {
   emit(region);
   lay_out(region);
   make_scratch();
   upload_tables();
   resolve(region);
-  make_descriptors();
   make_staging(region);
-  plain_ = record(VK_NULL_HANDLE);
+  plain_ = record(false);
 }
 
 void Compiled::emit(const Region& region) {
@@ -231,39 +202,6 @@ void Compiled::resolve(const Region& region) {
       item.slices.push_back(slot ? slice_of(*slot, steps_[item.step], *region.graph) : item.slices.at(0));
 }
 
-void Compiled::make_descriptors() {
-  if (items_.empty()) return;
-  VkDescriptorPoolSize size{VK_DESCRIPTOR_TYPE_STORAGE_BUFFER, 0};
-  for (const Recorded& item : items_) size.descriptorCount += static_cast<uint32_t>(item.slices.size());
-  auto info = structure<VkDescriptorPoolCreateInfo>(VK_STRUCTURE_TYPE_DESCRIPTOR_POOL_CREATE_INFO);
-  info.maxSets = static_cast<uint32_t>(items_.size());
-  info.poolSizeCount = 1;
-  info.pPoolSizes = &size;
-  check(device_->call.CreateDescriptorPool(device_->handle(), &info, nullptr, &pool_), "vkCreateDescriptorPool");
-  for (Recorded& item : items_) {
-    const VkDescriptorSetLayout layout = device_->layouts(*item.dispatch->shader).set;
-    auto allocate = structure<VkDescriptorSetAllocateInfo>(VK_STRUCTURE_TYPE_DESCRIPTOR_SET_ALLOCATE_INFO);
-    allocate.descriptorPool = pool_;
-    allocate.descriptorSetCount = 1;
-    allocate.pSetLayouts = &layout;
-    check(device_->call.AllocateDescriptorSets(device_->handle(), &allocate, &item.set), "vkAllocateDescriptorSets");
-    write_set(item);
-  }
-}
-
-void Compiled::write_set(const Recorded& item) const {
-  std::vector<VkDescriptorBufferInfo> buffers;
-  for (const Slice& slice : item.slices)
-    buffers.push_back(
-        {slice.buffer->handle, static_cast<VkDeviceSize>(slice.offset), static_cast<VkDeviceSize>(slice.bytes)});
-  auto write = structure<VkWriteDescriptorSet>(VK_STRUCTURE_TYPE_WRITE_DESCRIPTOR_SET);
-  write.dstSet = item.set;
-  write.descriptorCount = static_cast<uint32_t>(buffers.size());
-  write.descriptorType = VK_DESCRIPTOR_TYPE_STORAGE_BUFFER;
-  write.pBufferInfo = buffers.data();
-  device_->call.UpdateDescriptorSets(device_->handle(), 1, &write, 0, nullptr);
-}
-
 void Compiled::make_staging(const Region& region) {
   const auto lay = [&](const std::vector<ValueId>& ids, std::vector<Transfer>& transfers) {
     int64_t bytes = 0;
@@ -279,97 +217,51 @@ void Compiled::make_staging(const Region& region) {
     down_ = std::make_unique<Buffer>(*device_, bytes, Where::download);
 }
 
-void Compiled::barrier(VkCommandBuffer commands) const {
-  auto memory = structure<VkMemoryBarrier>(VK_STRUCTURE_TYPE_MEMORY_BARRIER);
-  memory.srcAccessMask = VK_ACCESS_SHADER_WRITE_BIT | VK_ACCESS_TRANSFER_WRITE_BIT;
-  memory.dstAccessMask = VK_ACCESS_SHADER_READ_BIT | VK_ACCESS_SHADER_WRITE_BIT | VK_ACCESS_TRANSFER_READ_BIT;
-  constexpr VkPipelineStageFlags stages = VK_PIPELINE_STAGE_COMPUTE_SHADER_BIT | VK_PIPELINE_STAGE_TRANSFER_BIT;
-  device_->call.CmdPipelineBarrier(commands, stages, stages, 0, 1, &memory, 0, nullptr, 0, nullptr);
-}
-
-void Compiled::record_copies(VkCommandBuffer commands, bool up) const {
-  for (const Transfer& transfer : up ? uploads_ : downloads_) {
-    const auto staged = static_cast<VkDeviceSize>(transfer.offset);
-    const auto placed = static_cast<VkDeviceSize>(transfer.tensor.offset);
-    const VkBufferCopy copy{up ? staged : placed, up ? placed : staged,
-                            static_cast<VkDeviceSize>(transfer.tensor.bytes)};
-    const VkBuffer device_buffer = transfer.tensor.buffer->handle;
-    device_->call.CmdCopyBuffer(commands, up ? up_->handle : device_buffer, up ? device_buffer : down_->handle, 1,
-                                &copy);
-  }
-}
-
-// With queries, each step ends in a time stamp, and steps do not overlap.
-VkCommandBuffer Compiled::record(VkQueryPool queries) {
-  const DeviceTable& call = device_->call;
-  const VkCommandBuffer commands = commands_.begin(0);
-  if (queries) call.CmdResetQueryPool(commands, queries, 0, static_cast<uint32_t>(items_.size() + 1));
-  record_copies(commands, true);
-  barrier(commands);
-  if (queries) call.CmdWriteTimestamp(commands, VK_PIPELINE_STAGE_BOTTOM_OF_PIPE_BIT, queries, 0);
+// If timed, each dispatch ends in a time stamp, and dispatches do not overlap.
+std::unique_ptr<Commands> Compiled::record(bool timed) const {
+  size_t buffers = 0;
+  for (const Recorded& item : items_) buffers += item.slices.size();
+  auto commands = std::make_unique<Commands>(*device_, items_.size(), buffers, timed ? items_.size() + 1 : 0);
+  for (const Transfer& up : uploads_) commands->copy({up_.get(), up.offset, up.tensor.bytes}, up.tensor);
+  commands->barrier();
+  if (timed) commands->stamp();
   Hazards hazards;
-  uint32_t stamp = 0;
   for (const Recorded& item : items_) {
     const Shader& shader = *item.dispatch->shader;
-    bool wait = queries != VK_NULL_HANDLE;
+    bool wait = timed;
     for (size_t i = 0; i < item.slices.size(); ++i) wait |= hazards.conflict(item.slices[i], shader.buffers[i].writes);
     if (wait) {
-      barrier(commands);
+      commands->barrier();
       hazards.clear();
     }
     for (size_t i = 0; i < item.slices.size(); ++i) hazards.add(item.slices[i], shader.buffers[i]);
-    const VkPipeline pipeline = device_->pipeline(shader, item.dispatch->constants);
-    call.CmdBindPipeline(commands, VK_PIPELINE_BIND_POINT_COMPUTE, pipeline);
-    call.CmdBindDescriptorSets(commands, VK_PIPELINE_BIND_POINT_COMPUTE, device_->layouts(shader).pipeline, 0, 1,
-                               &item.set, 0, nullptr);
-    const auto& groups = item.dispatch->groups;
-    call.CmdDispatch(commands, groups[0], groups[1], groups[2]);
-    if (queries) call.CmdWriteTimestamp(commands, VK_PIPELINE_STAGE_BOTTOM_OF_PIPE_BIT, queries, ++stamp);
+    commands->dispatch(shader, item.dispatch->constants, item.slices, item.dispatch->groups);
+    if (timed) commands->stamp();
   }
-  barrier(commands);
-  record_copies(commands, false);
-  auto host = structure<VkMemoryBarrier>(VK_STRUCTURE_TYPE_MEMORY_BARRIER);
-  host.srcAccessMask = VK_ACCESS_TRANSFER_WRITE_BIT;
-  host.dstAccessMask = VK_ACCESS_HOST_READ_BIT;
-  call.CmdPipelineBarrier(commands, VK_PIPELINE_STAGE_TRANSFER_BIT, VK_PIPELINE_STAGE_HOST_BIT, 0, 1, &host, 0, nullptr,
-                          0, nullptr);
-  check(call.EndCommandBuffer(commands), "vkEndCommandBuffer");
+  commands->barrier();
+  for (const Transfer& down : downloads_) commands->copy(down.tensor, {down_.get(), down.offset, down.tensor.bytes});
+  commands->finish();
   return commands;
 }
 
-void Compiled::start_profiling() {
-  if (profiled_ || device_->limits().tick_ms == 0) return;
-  auto info = structure<VkQueryPoolCreateInfo>(VK_STRUCTURE_TYPE_QUERY_POOL_CREATE_INFO);
-  info.queryType = VK_QUERY_TYPE_TIMESTAMP;
-  info.queryCount = static_cast<uint32_t>(items_.size() + 1);
-  check(device_->call.CreateQueryPool(device_->handle(), &info, nullptr, &queries_), "vkCreateQueryPool");
-  profiled_ = record(queries_);
-}
-
 void Compiled::report(Profile& profile) const {
-  std::vector<uint64_t> stamps(items_.size() + 1);
-  check(device_->call.GetQueryPoolResults(device_->handle(), queries_, 0, static_cast<uint32_t>(stamps.size()),
-                                          stamps.size() * sizeof(uint64_t), stamps.data(), sizeof(uint64_t),
-                                          VK_QUERY_RESULT_64_BIT | VK_QUERY_RESULT_WAIT_BIT),
-        "vkGetQueryPoolResults");
-  const Limits& limits = device_->limits();
+  const std::vector<double> times = timed_->times();
   std::vector<double> took(steps_.size());
-  for (size_t i = 0; i < items_.size(); ++i)
-    took[items_[i].step] += static_cast<double>((stamps[i + 1] - stamps[i]) & limits.tick_mask) * limits.tick_ms;
+  for (size_t i = 0; i < items_.size(); ++i) took[items_[i].step] += times[i];
   for (size_t i = 0; i < steps_.size(); ++i) profile.step(*steps_[i].node, steps_[i].kernel, took[i]);
 }
 
 void Compiled::run(List<View> in, List<View> out, Profile* profile) {
   const std::lock_guard lock(mutex_);
-  if (profile) start_profiling();
+  const bool timed = profile && device_->limits().tick_ms > 0;
+  if (timed && !timed_) timed_ = record(true);
   int64_t up = 0, down = 0;
   for (size_t i = 0; i < uploads_.size(); ++i) {
     std::memcpy(up_->mapped + uploads_[i].offset, in[i].data, static_cast<size_t>(uploads_[i].tensor.bytes));
     up += uploads_[i].tensor.bytes;
   }
   if (up_) up_->flush();
-  const bool timed = profile && profiled_;
-  device_->submit(timed ? profiled_ : plain_, commands_.fence);
+  (timed ? timed_ : plain_)->run();
   if (down_) down_->invalidate();
   for (size_t i = 0; i < downloads_.size(); ++i) {
     std::memcpy(out[i].data, down_->mapped + downloads_[i].offset, static_cast<size_t>(downloads_[i].tensor.bytes));

@@ -2,7 +2,8 @@
 // all of its work is one command buffer, recorded once.
 #pragma once
 
-#include "ops/vulkan/device.h"
+#include "ops/vulkan/device/device.h"
+#include "ops/vulkan/kernel.h"
 
 namespace tessera::vulkan {
 

@@ -70,9 +70,9 @@ bool read(const Problem& problem, Resampling* to) {
   const AttrReader attrs(problem.node);
   ops::ResampleRule& rule = to->rule;
   rule.mode = ops::interpolation_named(attrs.text("mode"));
-  if (problem.node.op->name == "Upsample" || problem.node.op->since < 11) {
+  if (problem.node.op->since < 11) {  // Upsample's last opset is 9, Resize's first 10
     rule.coordinates = Coordinates::asymmetric;
-    rule.nearest = problem.node.op->name == "Upsample" ? Nearest::floor : Nearest::simple;
+    rule.nearest = problem.node.op->since < 10 ? Nearest::floor : Nearest::simple;
     return !attrs.has("height_scale") && read_axes(problem, 1, to->axis);
   }
   rule.cubic_a = static_cast<double>(attrs.real("cubic_coeff_a"));

@@ -1,7 +1,9 @@
-// Shader: one compiled variant of a file in shaders/, embedded by tools/shaders.
+// Shader: one compiled variant of a file in shaders/, embedded by tools/shaders, and what it may be given.
 #pragma once
 
-#include "runtime/base/dtype.h"
+#include <map>
+
+#include "runtime/graph/tensor.h"
 
 namespace tessera::vulkan {
 
@@ -29,6 +31,12 @@ struct Shader {
   List<Buffer> buffers;  ///< by binding
   List<Constant> constants;
 };
+
+/// Specialization constants by id.
+using Constants = std::map<uint32_t, uint32_t>;
+
+/// Makes what the device keeps of a constant tensor; `parameter` is the packing's own.
+using Pack = Tensor (*)(const Tensor& constant, int64_t parameter);
 
 /// All variants of all shaders.
 List<Shader> all_shaders();

@@ -16,7 +16,7 @@ struct DeviceInfo {
   bool cpu_type = false;          ///< a software renderer: used only when named
   int64_t memory = 0;             ///< bytes of its device-local heaps
   bool fp16 = false;              ///< 16-bit storage and arithmetic
-  bool coopmat = false;           ///< VK_KHR_cooperative_matrix
+  bool coopmat = false;           ///< cooperative matrices, as Khronos defines them
   int subgroup_size = 0;
 };
 

@@ -14,11 +14,11 @@ struct BiasStrides {
 
 struct AttentionParams {
   uint heads, queries, keys, depth, value_depth;
-  uint group;         ///< heads of q that share one of k and v
-  uint count;         ///< batches * heads * queries
+  uint group;  ///< heads of q that share one of k and v
+  uint count;  ///< batches * heads * queries
   float scale;
-  float softcap;      ///< 0: none
-  float unseen;       ///< the result of a query that sees no key
+  float softcap;  ///< 0: none
+  float unseen;   ///< the result of a query that sees no key
   HeadStrides q, k, v, y;
   BiasStrides bias[2];
 };

@@ -1,133 +1,12 @@
-#include "ops/vulkan/device.h"
+#include "ops/vulkan/device/device.h"
 
 #include <algorithm>
 #include <cstring>
 #include <limits>
 
+#include "ops/vulkan/device/commands.h"
+
 namespace tessera::vulkan {
-
-// --- Buffer ------------------------------------------------------------------------------------
-
-namespace {
-
-constexpr VkMemoryPropertyFlags visible = VK_MEMORY_PROPERTY_HOST_VISIBLE_BIT;
-constexpr VkMemoryPropertyFlags coherent_flag = VK_MEMORY_PROPERTY_HOST_COHERENT_BIT;
-constexpr VkMemoryPropertyFlags cached = VK_MEMORY_PROPERTY_HOST_CACHED_BIT;
-constexpr VkMemoryPropertyFlags local = VK_MEMORY_PROPERTY_DEVICE_LOCAL_BIT;
-constexpr VkMemoryPropertyFlags special = VK_MEMORY_PROPERTY_LAZILY_ALLOCATED_BIT | VK_MEMORY_PROPERTY_PROTECTED_BIT |
-                                          VK_MEMORY_PROPERTY_DEVICE_COHERENT_BIT_AMD |
-                                          VK_MEMORY_PROPERTY_DEVICE_UNCACHED_BIT_AMD;
-
-struct Wish {
-  VkMemoryPropertyFlags required, wanted, unwanted;
-};
-// By Where. Device memory that the host can see may be a small window: taken only where all is.
-constexpr Wish wishes[] = {
-    {0, local, visible}, {visible, coherent_flag, local | cached}, {visible, cached | coherent_flag, local}};
-
-uint32_t find_memory_type(const VkPhysicalDeviceMemoryProperties& memory, uint32_t allowed, const Wish& wish) {
-  int best_score = -100;
-  uint32_t best = memory.memoryTypeCount;
-  for (uint32_t i = 0; i < memory.memoryTypeCount; ++i) {
-    const VkMemoryPropertyFlags flags = memory.memoryTypes[i].propertyFlags;
-    if (!(allowed >> i & 1) || (flags & wish.required) != wish.required || (flags & special)) continue;
-    const int score = 4 * __builtin_popcount(flags & wish.wanted) - __builtin_popcount(flags & wish.unwanted);
-    if (score > best_score) best_score = score, best = i;
-  }
-  return best;
-}
-
-}  // namespace
-
-Buffer::Buffer(const Device& owner, int64_t size, Where where) : device(owner), bytes(size) {
-  try {
-    create(where);
-  } catch (...) {
-    release();
-    throw;
-  }
-}
-
-void Buffer::create(Where where) {
-  const DeviceTable& call = device.call;
-  if (bytes > device.limits().allocation)
-    fail(Error::Kind::device, "a buffer of ", bytes >> 20, " MiB is needed, but ", device.info().name,
-         " allocates at most ", device.limits().allocation >> 20, " MiB at once");
-  auto info = structure<VkBufferCreateInfo>(VK_STRUCTURE_TYPE_BUFFER_CREATE_INFO);
-  info.size = static_cast<VkDeviceSize>(bytes);
-  info.usage = VK_BUFFER_USAGE_STORAGE_BUFFER_BIT | VK_BUFFER_USAGE_TRANSFER_SRC_BIT | VK_BUFFER_USAGE_TRANSFER_DST_BIT;
-  check(call.CreateBuffer(device.handle(), &info, nullptr, &handle), "vkCreateBuffer");
-  VkMemoryRequirements needs;
-  call.GetBufferMemoryRequirements(device.handle(), handle, &needs);
-  const uint32_t type = find_memory_type(device.memory(), needs.memoryTypeBits, wishes[static_cast<int>(where)]);
-  if (type == device.memory().memoryTypeCount)
-    fail(Error::Kind::device, device.info().name, " has no memory for buffers");
-  auto allocate = structure<VkMemoryAllocateInfo>(VK_STRUCTURE_TYPE_MEMORY_ALLOCATE_INFO);
-  allocate.allocationSize = needs.size;
-  allocate.memoryTypeIndex = type;
-  const VkResult result = call.AllocateMemory(device.handle(), &allocate, nullptr, &memory);
-  if (result < 0)
-    fail(Error::Kind::device, "vkAllocateMemory of ", needs.size >> 20, " MiB failed: ", result_name(result));
-  check(call.BindBufferMemory(device.handle(), handle, memory, 0), "vkBindBufferMemory");
-  coherent = device.memory().memoryTypes[type].propertyFlags & coherent_flag;
-  if (where == Where::device) return;
-  void* address = nullptr;
-  check(call.MapMemory(device.handle(), memory, 0, VK_WHOLE_SIZE, 0, &address), "vkMapMemory");
-  mapped = static_cast<std::byte*>(address);
-}
-
-void Buffer::release() {
-  if (mapped) device.call.UnmapMemory(device.handle(), memory);
-  if (handle) device.call.DestroyBuffer(device.handle(), handle, nullptr);
-  if (memory) device.call.FreeMemory(device.handle(), memory, nullptr);
-}
-
-void Buffer::flush() const {
-  if (coherent) return;
-  VkMappedMemoryRange range{VK_STRUCTURE_TYPE_MAPPED_MEMORY_RANGE, nullptr, memory, 0, VK_WHOLE_SIZE};
-  check(device.call.FlushMappedMemoryRanges(device.handle(), 1, &range), "vkFlushMappedMemoryRanges");
-}
-
-void Buffer::invalidate() const {
-  if (coherent) return;
-  VkMappedMemoryRange range{VK_STRUCTURE_TYPE_MAPPED_MEMORY_RANGE, nullptr, memory, 0, VK_WHOLE_SIZE};
-  check(device.call.InvalidateMappedMemoryRanges(device.handle(), 1, &range), "vkInvalidateMappedMemoryRanges");
-}
-
-// --- Commands ----------------------------------------------------------------------------------
-
-Commands::Commands(const Device& owner) : device(owner) {
-  try {
-    auto info = structure<VkCommandPoolCreateInfo>(VK_STRUCTURE_TYPE_COMMAND_POOL_CREATE_INFO);
-    info.queueFamilyIndex = device.queue_family();
-    check(device.call.CreateCommandPool(device.handle(), &info, nullptr, &pool), "vkCreateCommandPool");
-    auto fence_info = structure<VkFenceCreateInfo>(VK_STRUCTURE_TYPE_FENCE_CREATE_INFO);
-    check(device.call.CreateFence(device.handle(), &fence_info, nullptr, &fence), "vkCreateFence");
-  } catch (...) {
-    release();
-    throw;
-  }
-}
-
-void Commands::release() {
-  if (fence) device.call.DestroyFence(device.handle(), fence, nullptr);
-  if (pool) device.call.DestroyCommandPool(device.handle(), pool, nullptr);
-}
-
-VkCommandBuffer Commands::begin(VkCommandBufferUsageFlags usage) {
-  auto info = structure<VkCommandBufferAllocateInfo>(VK_STRUCTURE_TYPE_COMMAND_BUFFER_ALLOCATE_INFO);
-  info.commandPool = pool;
-  info.level = VK_COMMAND_BUFFER_LEVEL_PRIMARY;
-  info.commandBufferCount = 1;
-  VkCommandBuffer commands = VK_NULL_HANDLE;
-  check(device.call.AllocateCommandBuffers(device.handle(), &info, &commands), "vkAllocateCommandBuffers");
-  auto begin = structure<VkCommandBufferBeginInfo>(VK_STRUCTURE_TYPE_COMMAND_BUFFER_BEGIN_INFO);
-  begin.flags = usage;
-  check(device.call.BeginCommandBuffer(commands, &begin), "vkBeginCommandBuffer");
-  return commands;
-}
-
-// --- Device ------------------------------------------------------------------------------------
 
 Device::Device(std::shared_ptr<Instance> instance, VkPhysicalDevice physical, const DeviceInfo& info)
     : instance_(std::move(instance)), info_(info) {
@@ -308,16 +187,49 @@ void Device::upload(const Buffer& to, int64_t offset, const void* from, int64_t 
   std::memcpy(staging.mapped, from, static_cast<size_t>(bytes));
   staging.flush();
   Commands commands(*this);
-  const VkCommandBuffer buffer = commands.begin(VK_COMMAND_BUFFER_USAGE_ONE_TIME_SUBMIT_BIT);
-  const VkBufferCopy copy{0, static_cast<VkDeviceSize>(offset), static_cast<VkDeviceSize>(bytes)};
-  call.CmdCopyBuffer(buffer, staging.handle, to.handle, 1, &copy);
-  auto barrier = structure<VkMemoryBarrier>(VK_STRUCTURE_TYPE_MEMORY_BARRIER);
-  barrier.srcAccessMask = VK_ACCESS_TRANSFER_WRITE_BIT;
-  barrier.dstAccessMask = VK_ACCESS_SHADER_READ_BIT;
-  call.CmdPipelineBarrier(buffer, VK_PIPELINE_STAGE_TRANSFER_BIT, VK_PIPELINE_STAGE_COMPUTE_SHADER_BIT, 0, 1, &barrier,
-                          0, nullptr, 0, nullptr);
-  check(call.EndCommandBuffer(buffer), "vkEndCommandBuffer");
-  submit(buffer, commands.fence);
+  commands.copy({&staging, 0, bytes}, {&to, offset, bytes});
+  commands.finish();
+  commands.run();
+}
+
+namespace {
+
+// Of the devices that are not of CPU type: a discrete one, else the first.
+int automatic_index(const Instance& instance, List<VkPhysicalDevice> physical) {
+  int best = -1;
+  for (size_t i = 0; i < physical.size(); ++i) {
+    auto properties = structure<VkPhysicalDeviceProperties2>(VK_STRUCTURE_TYPE_PHYSICAL_DEVICE_PROPERTIES_2);
+    instance.call.GetPhysicalDeviceProperties2(physical[i], &properties);
+    const VkPhysicalDeviceType type = properties.properties.deviceType;
+    if (type == VK_PHYSICAL_DEVICE_TYPE_DISCRETE_GPU) return static_cast<int>(i);
+    if (type != VK_PHYSICAL_DEVICE_TYPE_CPU && best < 0) best = static_cast<int>(i);
+  }
+  return best;
+}
+
+}  // namespace
+
+std::shared_ptr<Device> open_device(int index, std::string* why_not) {
+  const auto instance = Instance::open(why_not);
+  if (!instance) return nullptr;
+  const auto physical = instance->physical_devices(why_not);
+  if (physical.empty()) return nullptr;
+  if (index < 0) {
+    index = automatic_index(*instance, physical);
+    if (index < 0)
+      return *why_not = "the only Vulkan device is the CPU itself (name it, as vulkan:0, to use it)", nullptr;
+  }
+  if (static_cast<size_t>(index) >= physical.size()) {
+    *why_not = cat("there is no vulkan:", index, "; the last one is vulkan:", physical.size() - 1);
+    return nullptr;
+  }
+  try {
+    const VkPhysicalDevice chosen = physical[static_cast<size_t>(index)];
+    return std::make_shared<Device>(instance, chosen, describe(*instance, chosen, index));
+  } catch (const Error& error) {
+    *why_not = error.what();
+    return nullptr;
+  }
 }
 
 }  // namespace tessera::vulkan

@@ -1,5 +1,5 @@
-// Instance and Device: what lives as long as a Vulkan device is in use. Memory, pipelines, and
-// the one queue that all programs of a session share.
+// Device: what lives as long as a Vulkan device is in use. Constants, pipelines, and the one queue that all programs
+// of a session share.
 #pragma once
 
 #include <map>
@@ -8,27 +8,12 @@
 #include <tuple>
 #include <vector>
 
-#include "ops/vulkan/kernel.h"
-#include "ops/vulkan/loader.h"
-#include "ops/vulkan/vulkan.h"
+#include "ops/vulkan/device/instance.h"
+#include "ops/vulkan/device/memory.h"
+#include "ops/vulkan/shader.h"
 #include "runtime/base/rounding.h"
 
 namespace tessera::vulkan {
-
-/// One VkInstance per process, kept to its end: opening it loads every driver, which takes tens of
-/// milliseconds, and drivers do not survive being unloaded without a trace.
-struct Instance {
-  InstanceTable call;
-  VkInstance handle = VK_NULL_HANDLE;
-  VkDebugUtilsMessengerEXT messenger = VK_NULL_HANDLE;
-
-  ~Instance();
-  /// Null and a reason where Vulkan is not to be had.
-  static std::shared_ptr<Instance> open(std::string* why_not);
-  std::vector<VkPhysicalDevice> physical_devices(std::string* why_none) const;
-};
-
-DeviceInfo describe(const Instance& instance, VkPhysicalDevice physical, int index);
 
 struct Limits {
   int64_t storage_range = 0;  ///< bytes of one binding
@@ -39,46 +24,11 @@ struct Limits {
   uint64_t tick_mask = 0;
 };
 
-class Device;
-
-enum class Where { device, upload, download };
-
-/// A buffer with memory of its own; mapped if it is host memory.
-struct Buffer {
-  Buffer(const Device& device, int64_t bytes, Where where);
-  ~Buffer() { release(); }
-  Buffer(const Buffer&) = delete;
-  Buffer& operator=(const Buffer&) = delete;
-
-  void flush() const;       ///< after the host wrote
-  void invalidate() const;  ///< before the host reads
-
-  const Device& device;
-  int64_t bytes;
-  VkBuffer handle = VK_NULL_HANDLE;
-  VkDeviceMemory memory = VK_NULL_HANDLE;
-  std::byte* mapped = nullptr;
-  bool coherent = true;
-
- private:
-  void create(Where where);
-  void release();
-};
-
-/// A part of a buffer.
-struct Slice {
-  const Buffer* buffer = nullptr;
-  int64_t offset = 0, bytes = 0;
-};
-
 /// Of all shaders with so many buffers.
 struct Layouts {
   VkDescriptorSetLayout set = VK_NULL_HANDLE;
   VkPipelineLayout pipeline = VK_NULL_HANDLE;
 };
-
-/// Specialization constants by id.
-using Constants = std::map<uint32_t, uint32_t>;
 
 class Device {
  public:
@@ -141,22 +91,7 @@ class Device {
   std::map<ConstantKey, Constant> constants_;
 };
 
-/// Commands that are recorded once, with the fence that their submits signal.
-struct Commands {
-  explicit Commands(const Device& device);
-  ~Commands() { release(); }
-  Commands(const Commands&) = delete;
-  Commands& operator=(const Commands&) = delete;
-
-  /// The next command buffer of the pool, begun.
-  VkCommandBuffer begin(VkCommandBufferUsageFlags usage);
-
-  const Device& device;
-  VkCommandPool pool = VK_NULL_HANDLE;
-  VkFence fence = VK_NULL_HANDLE;
-
- private:
-  void release();
-};
+/// Device `index`; -1: as make_backend chooses. Null, and one line in `why_not`, if there is none.
+std::shared_ptr<Device> open_device(int index, std::string* why_not);
 
 }  // namespace tessera::vulkan

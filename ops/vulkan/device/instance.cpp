@@ -1,10 +1,14 @@
 // Opening Vulkan, what can be known of its devices, and the validation layer for tests.
 
+#include <unistd.h>
+
 #include <algorithm>
 #include <cstdlib>
 #include <cstring>
+#include <filesystem>
+#include <mutex>
 
-#include "ops/vulkan/device.h"
+#include "ops/vulkan/device/instance.h"
 
 namespace tessera::vulkan {
 namespace {
@@ -160,6 +164,26 @@ DeviceInfo describe(const Instance& instance, VkPhysicalDevice physical, int ind
     if (memory.memoryHeaps[i].flags & VK_MEMORY_HEAP_DEVICE_LOCAL_BIT)
       info.memory += static_cast<int64_t>(memory.memoryHeaps[i].size);
   return info;
+}
+
+std::vector<DeviceInfo> devices(std::string* why_none) {
+  std::string ignored;
+  std::string& why = why_none ? *why_none : ignored;
+  std::vector<DeviceInfo> result;
+  const auto instance = Instance::open(&why);
+  if (!instance) return result;
+  const auto physical = instance->physical_devices(&why);
+  for (size_t i = 0; i < physical.size(); ++i) result.push_back(describe(*instance, physical[i], static_cast<int>(i)));
+  return result;
+}
+
+bool gpu_may_be_there() {
+  for (const char* node : {"/dev/nvidiactl", "/dev/dxg", "/dev/mali0", "/dev/kgsl-3d0"})
+    if (::access(node, F_OK) == 0) return true;
+  std::error_code error;
+  for (const auto& entry : std::filesystem::directory_iterator("/dev/dri", error))
+    if (entry.path().filename().string().starts_with("renderD")) return true;
+  return false;
 }
 
 }  // namespace tessera::vulkan

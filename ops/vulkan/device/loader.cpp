@@ -1,4 +1,4 @@
-#include "ops/vulkan/loader.h"
+#include "ops/vulkan/device/loader.h"
 
 #include <dlfcn.h>
 

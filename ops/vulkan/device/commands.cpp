@@ -1,0 +1,127 @@
+#include "ops/vulkan/device/commands.h"
+
+namespace tessera::vulkan {
+
+Commands::Commands(Device& device, size_t dispatches, size_t buffers, size_t stamps)
+    : device_(device), call_(device.call) {
+  try {
+    create(dispatches, buffers, stamps);
+  } catch (...) {
+    release();
+    throw;
+  }
+}
+
+void Commands::create(size_t dispatches, size_t buffers, size_t stamps) {
+  const VkDevice device = device_.handle();
+  auto pool = structure<VkCommandPoolCreateInfo>(VK_STRUCTURE_TYPE_COMMAND_POOL_CREATE_INFO);
+  pool.queueFamilyIndex = device_.queue_family();
+  check(call_.CreateCommandPool(device, &pool, nullptr, &pool_), "vkCreateCommandPool");
+  auto fence = structure<VkFenceCreateInfo>(VK_STRUCTURE_TYPE_FENCE_CREATE_INFO);
+  check(call_.CreateFence(device, &fence, nullptr, &fence_), "vkCreateFence");
+  if (dispatches) {
+    const VkDescriptorPoolSize size{VK_DESCRIPTOR_TYPE_STORAGE_BUFFER, static_cast<uint32_t>(buffers)};
+    auto sets = structure<VkDescriptorPoolCreateInfo>(VK_STRUCTURE_TYPE_DESCRIPTOR_POOL_CREATE_INFO);
+    sets.maxSets = static_cast<uint32_t>(dispatches);
+    sets.poolSizeCount = 1;
+    sets.pPoolSizes = &size;
+    check(call_.CreateDescriptorPool(device, &sets, nullptr, &sets_), "vkCreateDescriptorPool");
+  }
+  if (stamps) {
+    auto queries = structure<VkQueryPoolCreateInfo>(VK_STRUCTURE_TYPE_QUERY_POOL_CREATE_INFO);
+    queries.queryType = VK_QUERY_TYPE_TIMESTAMP;
+    queries.queryCount = static_cast<uint32_t>(stamps);
+    check(call_.CreateQueryPool(device, &queries, nullptr, &queries_), "vkCreateQueryPool");
+  }
+  auto allocate = structure<VkCommandBufferAllocateInfo>(VK_STRUCTURE_TYPE_COMMAND_BUFFER_ALLOCATE_INFO);
+  allocate.commandPool = pool_;
+  allocate.level = VK_COMMAND_BUFFER_LEVEL_PRIMARY;
+  allocate.commandBufferCount = 1;
+  check(call_.AllocateCommandBuffers(device, &allocate, &commands_), "vkAllocateCommandBuffers");
+  const auto begin = structure<VkCommandBufferBeginInfo>(VK_STRUCTURE_TYPE_COMMAND_BUFFER_BEGIN_INFO);
+  check(call_.BeginCommandBuffer(commands_, &begin), "vkBeginCommandBuffer");
+  if (stamps) call_.CmdResetQueryPool(commands_, queries_, 0, static_cast<uint32_t>(stamps));
+}
+
+void Commands::release() {
+  const VkDevice device = device_.handle();
+  if (queries_) call_.DestroyQueryPool(device, queries_, nullptr);
+  if (sets_) call_.DestroyDescriptorPool(device, sets_, nullptr);
+  if (fence_) call_.DestroyFence(device, fence_, nullptr);
+  if (pool_) call_.DestroyCommandPool(device, pool_, nullptr);
+}
+
+void Commands::copy(const Slice& from, const Slice& to) {
+  const VkBufferCopy copy{static_cast<VkDeviceSize>(from.offset), static_cast<VkDeviceSize>(to.offset),
+                          static_cast<VkDeviceSize>(to.bytes)};
+  call_.CmdCopyBuffer(commands_, from.buffer->handle, to.buffer->handle, 1, &copy);
+}
+
+void Commands::barrier() {
+  auto memory = structure<VkMemoryBarrier>(VK_STRUCTURE_TYPE_MEMORY_BARRIER);
+  memory.srcAccessMask = VK_ACCESS_SHADER_WRITE_BIT | VK_ACCESS_TRANSFER_WRITE_BIT;
+  memory.dstAccessMask = VK_ACCESS_SHADER_READ_BIT | VK_ACCESS_SHADER_WRITE_BIT | VK_ACCESS_TRANSFER_READ_BIT;
+  constexpr VkPipelineStageFlags stages = VK_PIPELINE_STAGE_COMPUTE_SHADER_BIT | VK_PIPELINE_STAGE_TRANSFER_BIT;
+  call_.CmdPipelineBarrier(commands_, stages, stages, 0, 1, &memory, 0, nullptr, 0, nullptr);
+}
+
+VkDescriptorSet Commands::make_set(const Shader& shader, List<Slice> slices) {
+  const VkDescriptorSetLayout layout = device_.layouts(shader).set;
+  auto allocate = structure<VkDescriptorSetAllocateInfo>(VK_STRUCTURE_TYPE_DESCRIPTOR_SET_ALLOCATE_INFO);
+  allocate.descriptorPool = sets_;
+  allocate.descriptorSetCount = 1;
+  allocate.pSetLayouts = &layout;
+  VkDescriptorSet set = VK_NULL_HANDLE;
+  check(call_.AllocateDescriptorSets(device_.handle(), &allocate, &set), "vkAllocateDescriptorSets");
+  std::vector<VkDescriptorBufferInfo> buffers;
+  for (const Slice& slice : slices)
+    buffers.push_back(
+        {slice.buffer->handle, static_cast<VkDeviceSize>(slice.offset), static_cast<VkDeviceSize>(slice.bytes)});
+  auto write = structure<VkWriteDescriptorSet>(VK_STRUCTURE_TYPE_WRITE_DESCRIPTOR_SET);
+  write.dstSet = set;
+  write.descriptorCount = static_cast<uint32_t>(buffers.size());
+  write.descriptorType = VK_DESCRIPTOR_TYPE_STORAGE_BUFFER;
+  write.pBufferInfo = buffers.data();
+  call_.UpdateDescriptorSets(device_.handle(), 1, &write, 0, nullptr);
+  return set;
+}
+
+void Commands::dispatch(const Shader& shader, const Constants& constants, List<Slice> buffers,
+                        const std::array<uint32_t, 3>& groups) {
+  const VkDescriptorSet set = make_set(shader, buffers);
+  call_.CmdBindPipeline(commands_, VK_PIPELINE_BIND_POINT_COMPUTE, device_.pipeline(shader, constants));
+  call_.CmdBindDescriptorSets(commands_, VK_PIPELINE_BIND_POINT_COMPUTE, device_.layouts(shader).pipeline, 0, 1, &set,
+                              0, nullptr);
+  call_.CmdDispatch(commands_, groups[0], groups[1], groups[2]);
+}
+
+void Commands::stamp() {
+  call_.CmdWriteTimestamp(commands_, VK_PIPELINE_STAGE_BOTTOM_OF_PIPE_BIT, queries_, stamps_++);
+}
+
+// Of what was written, the host reads copies, and other commands all.
+void Commands::finish() {
+  barrier();
+  auto host = structure<VkMemoryBarrier>(VK_STRUCTURE_TYPE_MEMORY_BARRIER);
+  host.srcAccessMask = VK_ACCESS_TRANSFER_WRITE_BIT;
+  host.dstAccessMask = VK_ACCESS_HOST_READ_BIT;
+  call_.CmdPipelineBarrier(commands_, VK_PIPELINE_STAGE_TRANSFER_BIT, VK_PIPELINE_STAGE_HOST_BIT, 0, 1, &host, 0,
+                           nullptr, 0, nullptr);
+  check(call_.EndCommandBuffer(commands_), "vkEndCommandBuffer");
+}
+
+void Commands::run() { device_.submit(commands_, fence_); }
+
+std::vector<double> Commands::times() const {
+  std::vector<uint64_t> stamps(stamps_);
+  check(call_.GetQueryPoolResults(device_.handle(), queries_, 0, stamps_, stamps.size() * sizeof(uint64_t),
+                                  stamps.data(), sizeof(uint64_t), VK_QUERY_RESULT_64_BIT | VK_QUERY_RESULT_WAIT_BIT),
+        "vkGetQueryPoolResults");
+  const Limits& limits = device_.limits();
+  std::vector<double> times;
+  for (size_t i = 1; i < stamps.size(); ++i)
+    times.push_back(static_cast<double>((stamps[i] - stamps[i - 1]) & limits.tick_mask) * limits.tick_ms);
+  return times;
+}
+
+}  // namespace tessera::vulkan
