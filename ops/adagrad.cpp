@@ -1,5 +1,6 @@
 // Adagrad: one step of this optimizer.
 #include "ops/training_step.h"
+#include "runtime/graph/reach.h"
 
 namespace tessera::ops {
 namespace {
@@ -14,7 +15,7 @@ void adagrad_reference(const Args& a) {
 }
 
 constexpr AttrDef attrs[] = {{"decay_factor", 0}, {"epsilon", 1e-6}, {"norm_coefficient", 0}};
-const OpDef rows[] = {{.name = "Adagrad",
+const OpDef defs[] = {{.name = "Adagrad",
                        .domain = "ai.onnx.preview.training",
                        .since = 1,
                        .in = {3, many},
@@ -22,11 +23,12 @@ const OpDef rows[] = {{.name = "Adagrad",
                        .types = "R=float32|float64; T=float32|float64 : R, int64, T...",
                        .attrs = attrs,
                        .infer = infer_step<1>,
-                       .reference = adagrad_reference}};
+                       .reference = adagrad_reference,
+                       .reach = reach::not_followed}};
 
 }  // namespace
 
 extern const OpFile adagrad;
-const OpFile adagrad{rows};
+const OpFile adagrad{defs};
 
 }  // namespace tessera::ops

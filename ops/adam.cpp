@@ -1,5 +1,6 @@
 // Adam: one step of this optimizer.
 #include "ops/training_step.h"
+#include "runtime/graph/reach.h"
 
 namespace tessera::ops {
 namespace {
@@ -19,7 +20,7 @@ void adam_reference(const Args& a) {
 
 constexpr AttrDef attrs[] = {
     {"alpha", 0.9}, {"beta", 0.999}, {"epsilon", 1e-6}, {"norm_coefficient", 0}, {"norm_coefficient_post", 0}};
-const OpDef rows[] = {{.name = "Adam",
+const OpDef defs[] = {{.name = "Adam",
                        .domain = "ai.onnx.preview.training",
                        .since = 1,
                        .in = {3, many},
@@ -27,11 +28,12 @@ const OpDef rows[] = {{.name = "Adam",
                        .types = "R=float32|float64; T=float32|float64 : R, int64, T...",
                        .attrs = attrs,
                        .infer = infer_step<2>,
-                       .reference = adam_reference}};
+                       .reference = adam_reference,
+                       .reach = reach::not_followed}};
 
 }  // namespace
 
 extern const OpFile adam;
-const OpFile adam{rows};
+const OpFile adam{defs};
 
 }  // namespace tessera::ops

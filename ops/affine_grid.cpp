@@ -1,6 +1,7 @@
 // AffineGrid: a grid of normalized coordinates moved by an affine map, for GridSample.
 #include "ops/numbers.h"
 #include "ops/steps.h"
+#include "runtime/graph/reach.h"
 
 namespace tessera::ops {
 namespace {
@@ -43,17 +44,18 @@ void grid_reference(const Args& a) {
 }
 
 constexpr AttrDef attrs[] = {{"align_corners", 0}};
-const OpDef rows[] = {{.name = "AffineGrid",
+const OpDef defs[] = {{.name = "AffineGrid",
                        .since = 20,
                        .in = {2, 2},
                        .types = "T=float : T, int64 -> T",
                        .attrs = attrs,
                        .infer = infer_grid,
-                       .reference = grid_reference}};
+                       .reference = grid_reference,
+                       .reach = reach::not_followed}};
 
 }  // namespace
 
 extern const OpFile affine_grid;
-const OpFile affine_grid{rows};
+const OpFile affine_grid{defs};
 
 }  // namespace tessera::ops

@@ -2,6 +2,7 @@
 #pragma once
 
 #include "ops/move.h"
+#include "runtime/graph/reach.h"
 
 namespace tessera::ops {
 
@@ -39,6 +40,12 @@ void run_arg(const Args& args) {
         *to = best;
       }
   });
+}
+
+inline bool follow_arg(reach::Step& s) {
+  std::vector<bool> dropped(s.in[0].axes.size());
+  dropped[s.axis()] = true;
+  return drop_axes(s, dropped);
 }
 
 inline constexpr AttrDef arg_attrs[] = {{"axis", 0}, {"keepdims", 1}, {.name = "select_last_index", .since = 12}};

@@ -5,8 +5,9 @@ namespace tessera::ops {
 extern const OpFile arg_max;
 namespace {
 
-const OpDef rows[] = {{"ArgMax", "", 1, {1, 1}, {1, 1}, arg_types, arg_attrs, infer_arg, run_arg<std::greater<>>}};
+const OpDef defs[] = {
+    {"ArgMax", "", 1, {1, 1}, {1, 1}, arg_types, arg_attrs, infer_arg, run_arg<std::greater<>>, follow_arg}};
 
 }  // namespace
-const OpFile arg_max{rows};
+const OpFile arg_max{defs};
 }  // namespace tessera::ops

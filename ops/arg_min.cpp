@@ -5,8 +5,9 @@ namespace tessera::ops {
 extern const OpFile arg_min;
 namespace {
 
-const OpDef rows[] = {{"ArgMin", "", 1, {1, 1}, {1, 1}, arg_types, arg_attrs, infer_arg, run_arg<std::less<>>}};
+const OpDef defs[] = {
+    {"ArgMin", "", 1, {1, 1}, {1, 1}, arg_types, arg_attrs, infer_arg, run_arg<std::less<>>, follow_arg}};
 
 }  // namespace
-const OpFile arg_min{rows};
+const OpFile arg_min{defs};
 }  // namespace tessera::ops

@@ -2,6 +2,7 @@
 #include <algorithm>
 
 #include "ops/move.h"
+#include "runtime/graph/reach.h"
 
 namespace tessera::ops {
 namespace {
@@ -25,17 +26,18 @@ void extract_reference(const Args& a) {
   });
 }
 
-const OpDef rows[] = {{.name = "ArrayFeatureExtractor",
+const OpDef defs[] = {{.name = "ArrayFeatureExtractor",
                        .domain = "ai.onnx.ml",
                        .since = 1,
                        .in = {2, 2},
                        .types = "T=numeric|string : T, int64 -> T",
                        .infer = infer_extract,
-                       .reference = extract_reference}};
+                       .reference = extract_reference,
+                       .reach = reach::not_followed}};
 
 }  // namespace
 
 extern const OpFile array_feature_extractor;
-const OpFile array_feature_extractor{rows};
+const OpFile array_feature_extractor{defs};
 
 }  // namespace tessera::ops

@@ -3,6 +3,8 @@
 
 #include "ops/attend.h"
 #include "ops/indices.h"
+#include "ops/work.h"
+#include "runtime/graph/reach.h"
 
 namespace tessera::ops {
 namespace {
@@ -173,21 +175,31 @@ void attention_reference(const Args& a) {
   store(a, 3, watched);
 }
 
+double attention_work(const AttrReader& n, List<Type> in, List<Type> out) {
+  const auto shape = [&](size_t i) {
+    return i < in.size() && in[i].dtype != DType::undefined ? &in[i].shape : nullptr;
+  };
+  const int64_t keys = operands_of(n, shape).keys();
+  return sums(in[q_in], keys) + sums(out[0], keys);  // scores, and sums of values by them
+}
+
 constexpr AttrDef attrs[] = {
     {"is_causal", 0}, {"softcap", 0}, {"qk_matmul_output_mode", 0}, {"softmax_precision", 0}, {"kv_num_heads"},
     {"q_num_heads"},  {"scale"}};
-const OpDef rows[] = {{.name = "Attention",
+const OpDef defs[] = {{.name = "Attention",
                        .since = 23,
                        .in = {3, 7},
                        .out = {1, 4},
                        .types = "T=float; V=float; M=float|integer|boolean : T, T, V, M, T, V, int64",
                        .attrs = attrs,
                        .infer = infer_attention,
-                       .reference = attention_reference}};
+                       .reference = attention_reference,
+                       .reach = reach::not_followed,
+                       .work = attention_work}};
 
 }  // namespace
 
 extern const OpFile attention;
-const OpFile attention{rows};
+const OpFile attention{defs};
 
 }  // namespace tessera::ops

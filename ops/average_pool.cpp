@@ -1,5 +1,6 @@
 // AveragePool.
 #include "ops/pool.h"
+#include "ops/window_reach.h"
 
 namespace tessera::ops {
 namespace {
@@ -35,17 +36,18 @@ constexpr AttrDef attrs[] = {{"auto_pad"},
                              {.name = "ceil_mode", .since = 10},
                              {.name = "count_include_pad", .since = 7},
                              {.name = "dilations", .since = 19}};
-const OpDef rows[] = {{.name = "AveragePool",
+const OpDef defs[] = {{.name = "AveragePool",
                        .since = 1,
                        .in = {1, 1},
                        .types = "T=float : T -> T",
                        .attrs = attrs,
                        .infer = infer_pool,
-                       .reference = average_pool_reference}};
+                       .reference = average_pool_reference,
+                       .reach = follow_pool}};
 
 }  // namespace
 
 extern const OpFile average_pool;
-const OpFile average_pool{rows};
+const OpFile average_pool{defs};
 
 }  // namespace tessera::ops

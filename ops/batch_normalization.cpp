@@ -1,5 +1,6 @@
 // BatchNormalization. Until opset 13, asking for more than one output means training.
 #include "ops/normalization.h"
+#include "runtime/graph/reach.h"
 
 namespace tessera::ops {
 namespace {
@@ -83,14 +84,15 @@ void batch_14(const Args& a) { batch(a, a.integer("training_mode") != 0); }
 
 constexpr AttrDef attrs[] = {
     {"epsilon", 1e-5}, {"momentum", 0.9}, {"spatial", 1, {}, false, 1, 8}, {.name = "training_mode", .since = 14}};
-const OpDef rows[] = {{.name = "BatchNormalization",
+const OpDef defs[] = {{.name = "BatchNormalization",
                        .since = 1,
                        .in = {5, 5},
                        .out = {1, 5},
                        .types = "T=float : T, T, T, T, T -> T",
                        .attrs = attrs,
                        .infer = infer_batch,
-                       .reference = batch_1},
+                       .reference = batch_1,
+                       .reach = reach::along},
                       {.name = "BatchNormalization",
                        .since = 14,
                        .in = {5, 5},
@@ -98,11 +100,12 @@ const OpDef rows[] = {{.name = "BatchNormalization",
                        .types = "T=float; S=float; U=float : T, S, S, U, U -> T",
                        .attrs = attrs,
                        .infer = infer_batch,
-                       .reference = batch_14}};
+                       .reference = batch_14,
+                       .reach = reach::along}};
 
 }  // namespace
 
 extern const OpFile batch_normalization;
-const OpFile batch_normalization{rows};
+const OpFile batch_normalization{defs};
 
 }  // namespace tessera::ops

@@ -1,6 +1,7 @@
 // Bernoulli: ones with the probabilities that the input gives.
 #include "ops/random.h"
 #include "ops/steps.h"
+#include "runtime/graph/reach.h"
 
 namespace tessera::ops {
 namespace {
@@ -14,18 +15,19 @@ void bernoulli_reference(const Args& a) {
 }
 
 constexpr AttrDef attrs[] = {{"dtype"}, {"seed"}};
-const OpDef rows[] = {{.name = "Bernoulli",
+const OpDef defs[] = {{.name = "Bernoulli",
                        .since = 15,
                        .in = {1, 1},
                        .types = "T=float : T",
                        .attrs = attrs,
                        .infer = infer_bernoulli,
                        .reference = bernoulli_reference,
+                       .reach = reach::random,
                        .folds = false}};
 
 }  // namespace
 
 extern const OpFile bernoulli;
-const OpFile bernoulli{rows};
+const OpFile bernoulli{defs};
 
 }  // namespace tessera::ops

@@ -1,5 +1,6 @@
 // BitCast: the same bytes read as another data type of the same size.
 #include "ops/move.h"
+#include "runtime/graph/reach.h"
 
 namespace tessera::ops {
 extern const OpFile bit_cast;
@@ -16,15 +17,16 @@ void infer_bit_cast(Infer& infer) {
 }
 
 constexpr AttrDef attrs[] = {{.name = "to", .required = true}};
-const OpDef rows[] = {{.name = "BitCast",
+const OpDef defs[] = {{.name = "BitCast",
                        .since = 26,
                        .in = {1, 1},
                        .types = "T=fixed : T",
                        .attrs = attrs,
                        .infer = infer_bit_cast,
                        .reference = copy_input,
+                       .reach = reach::not_followed,
                        .view = true}};
 
 }  // namespace
-const OpFile bit_cast{rows};
+const OpFile bit_cast{defs};
 }  // namespace tessera::ops

@@ -1,5 +1,6 @@
 // BitwiseAnd, BitwiseOr, BitwiseXor, BitwiseNot and BitShift: elementwise on integers.
 #include "ops/pairs.h"
+#include "runtime/graph/reach.h"
 
 namespace tessera::ops {
 extern const OpFile bitwise;
@@ -53,14 +54,14 @@ void shift(const Args& args) {
 
 constexpr Text two = "T=integer : T, T -> T";
 constexpr AttrDef shift_attrs[] = {{.name = "direction", .required = true}};
-const OpDef rows[] = {
-    {"BitwiseAnd", "", 18, {2, 2}, {1, 1}, two, {}, infer_pair, reference<std::bit_and<>>},
-    {"BitwiseOr", "", 18, {2, 2}, {1, 1}, two, {}, infer_pair, reference<std::bit_or<>>},
-    {"BitwiseXor", "", 18, {2, 2}, {1, 1}, two, {}, infer_pair, reference<std::bit_xor<>>},
-    {"BitwiseNot", "", 18, {1, 1}, {1, 1}, "T=integer : T -> T", {}, infer_not, run_not},
-    {"BitShift", "", 11, {2, 2}, {1, 1}, two, shift_attrs, infer_shift, shift},
+const OpDef defs[] = {
+    {"BitwiseAnd", "", 18, {2, 2}, {1, 1}, two, {}, infer_pair, reference<std::bit_and<>>, reach::pointwise},
+    {"BitwiseOr", "", 18, {2, 2}, {1, 1}, two, {}, infer_pair, reference<std::bit_or<>>, reach::pointwise},
+    {"BitwiseXor", "", 18, {2, 2}, {1, 1}, two, {}, infer_pair, reference<std::bit_xor<>>, reach::pointwise},
+    {"BitwiseNot", "", 18, {1, 1}, {1, 1}, "T=integer : T -> T", {}, infer_not, run_not, reach::pointwise},
+    {"BitShift", "", 11, {2, 2}, {1, 1}, two, shift_attrs, infer_shift, shift, reach::pointwise},
 };
 
 }  // namespace
-const OpFile bitwise{rows};
+const OpFile bitwise{defs};
 }  // namespace tessera::ops

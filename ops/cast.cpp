@@ -1,5 +1,6 @@
 // Cast: the same numbers in another data type.
 #include "ops/convert.h"
+#include "runtime/graph/reach.h"
 
 namespace tessera::ops {
 extern const OpFile cast;
@@ -42,11 +43,11 @@ void reference(const Args& args) { convert(args.in[0], args.out[0], rounding_of(
 constexpr Text types =
     "T=numeric|boolean|string|float8e4m3fn|float8e4m3fnuz|float8e5m2|float8e5m2fnuz|float8e8m0|float4e2m1"
     "|uint4|int4|uint2|int2 : T";
-const OpDef rows[] = {
-    {"Cast", "", 1, {1, 1}, {1, 1}, types, rounding_attrs, infer_old, reference},
-    {"Cast", "", 6, {1, 1}, {1, 1}, types, rounding_attrs, infer_cast, reference},
+const OpDef defs[] = {
+    {"Cast", "", 1, {1, 1}, {1, 1}, types, rounding_attrs, infer_old, reference, reach::along},
+    {"Cast", "", 6, {1, 1}, {1, 1}, types, rounding_attrs, infer_cast, reference, reach::along},
 };
 
 }  // namespace
-const OpFile cast{rows};
+const OpFile cast{defs};
 }  // namespace tessera::ops

@@ -1,5 +1,6 @@
 // CastLike: the first input's numbers in the second one's data type.
 #include "ops/convert.h"
+#include "runtime/graph/reach.h"
 
 namespace tessera::ops {
 extern const OpFile cast_like;
@@ -13,8 +14,9 @@ constexpr Text types =
     "T=numeric|boolean|string|float8e4m3fn|float8e4m3fnuz|float8e5m2|float8e5m2fnuz|float8e8m0|float4e2m1"
     "|uint4|int4|uint2|int2; U=numeric|boolean|string|float8e4m3fn|float8e4m3fnuz|float8e5m2|float8e5m2fnuz"
     "|float8e8m0|float4e2m1|uint4|int4|uint2|int2 : T, U";
-const OpDef rows[] = {{"CastLike", "", 15, {2, 2}, {1, 1}, types, rounding_attrs, infer_cast_like, reference}};
+const OpDef defs[] = {
+    {"CastLike", "", 15, {2, 2}, {1, 1}, types, rounding_attrs, infer_cast_like, reference, reach::pointwise}};
 
 }  // namespace
-const OpFile cast_like{rows};
+const OpFile cast_like{defs};
 }  // namespace tessera::ops

@@ -3,6 +3,7 @@
 
 #include "ops/numbers.h"
 #include "ops/steps.h"
+#include "runtime/graph/reach.h"
 
 namespace tessera::ops {
 namespace {
@@ -55,18 +56,19 @@ void causal_reference(const Args& a) {
 }
 
 constexpr AttrDef attrs[] = {{"activation", 0, "none"}};
-const OpDef rows[] = {{.name = "CausalConvWithState",
+const OpDef defs[] = {{.name = "CausalConvWithState",
                        .since = 27,
                        .in = {2, 4},
                        .out = {1, 2},
                        .types = "T=float : T, T, T, T -> T, T",
                        .attrs = attrs,
                        .infer = infer_causal,
-                       .reference = causal_reference}};
+                       .reference = causal_reference,
+                       .reach = reach::not_followed}};
 
 }  // namespace
 
 extern const OpFile causal_conv_with_state;
-const OpFile causal_conv_with_state{rows};
+const OpFile causal_conv_with_state{defs};
 
 }  // namespace tessera::ops

@@ -2,6 +2,7 @@
 #include <algorithm>
 
 #include "ops/move.h"
+#include "runtime/graph/reach.h"
 
 namespace tessera::ops {
 namespace {
@@ -42,17 +43,18 @@ void center_reference(const Args& a) {
 }
 
 constexpr AttrDef attrs[] = {{"axes"}};
-const OpDef rows[] = {{.name = "CenterCropPad",
+const OpDef defs[] = {{.name = "CenterCropPad",
                        .since = 18,
                        .in = {2, 2},
                        .types = "T=all; I=int32|int64 : T, I -> T",
                        .attrs = attrs,
                        .infer = infer_center,
-                       .reference = center_reference}};
+                       .reference = center_reference,
+                       .reach = reach::not_followed}};
 
 }  // namespace
 
 extern const OpFile center_crop_pad;
-const OpFile center_crop_pad{rows};
+const OpFile center_crop_pad{defs};
 
 }  // namespace tessera::ops

@@ -4,6 +4,7 @@
 #include "ops/numbers.h"
 #include "ops/steps.h"
 #include "ops/window.h"
+#include "runtime/graph/reach.h"
 
 namespace tessera::ops {
 namespace {
@@ -76,17 +77,18 @@ void columns_reference(const Args& a) {
 }
 
 constexpr AttrDef attrs[] = {{"dilations"}, {"pads"}, {"strides"}};
-const OpDef rows[] = {{.name = "Col2Im",
+const OpDef defs[] = {{.name = "Col2Im",
                        .since = 18,
                        .in = {3, 3},
                        .types = "T=numeric|boolean : T, int64, int64 -> T",
                        .attrs = attrs,
                        .infer = infer_columns,
-                       .reference = columns_reference}};
+                       .reference = columns_reference,
+                       .reach = reach::not_followed}};
 
 }  // namespace
 
 extern const OpFile col_2_im;
-const OpFile col_2_im{rows};
+const OpFile col_2_im{defs};
 
 }  // namespace tessera::ops

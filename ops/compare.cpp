@@ -1,5 +1,6 @@
 // Equal, Greater, GreaterOrEqual, Less, LessOrEqual: elementwise, with a boolean result.
 #include "ops/pairs.h"
+#include "runtime/graph/reach.h"
 
 namespace tessera::ops {
 extern const OpFile compare;
@@ -31,26 +32,43 @@ void old_reference(const Args& args) {
 }
 
 template <class Relation>
-constexpr OpDef old_row(Text name) {
-  return {
-      name, "", 1, {2, 2}, {1, 1}, "T=all : T, T -> boolean", old_pair_attrs, infer_old_pair, old_reference<Relation>};
+constexpr OpDef old_def(Text name) {
+  return {name,
+          "",
+          1,
+          {2, 2},
+          {1, 1},
+          "T=all : T, T -> boolean",
+          old_pair_attrs,
+          infer_old_pair,
+          old_reference<Relation>,
+          reach::pointwise};
 }
 template <class Relation>
-constexpr OpDef row(Text name, int since) {
-  return {name, "", since, {2, 2}, {1, 1}, "T=all : T, T -> boolean", {}, infer_pair, reference<Relation>};
+constexpr OpDef def(Text name, int since) {
+  return {name,
+          "",
+          since,
+          {2, 2},
+          {1, 1},
+          "T=all : T, T -> boolean",
+          {},
+          infer_pair,
+          reference<Relation>,
+          reach::pointwise};
 }
 
-const OpDef rows[] = {
-    old_row<std::equal_to<>>("Equal"),
-    row<std::equal_to<>>("Equal", 7),
-    old_row<std::greater<>>("Greater"),
-    row<std::greater<>>("Greater", 7),
-    row<std::greater_equal<>>("GreaterOrEqual", 12),
-    old_row<std::less<>>("Less"),
-    row<std::less<>>("Less", 7),
-    row<std::less_equal<>>("LessOrEqual", 12),
+const OpDef defs[] = {
+    old_def<std::equal_to<>>("Equal"),
+    def<std::equal_to<>>("Equal", 7),
+    old_def<std::greater<>>("Greater"),
+    def<std::greater<>>("Greater", 7),
+    def<std::greater_equal<>>("GreaterOrEqual", 12),
+    old_def<std::less<>>("Less"),
+    def<std::less<>>("Less", 7),
+    def<std::less_equal<>>("LessOrEqual", 12),
 };
 
 }  // namespace
-const OpFile compare{rows};
+const OpFile compare{defs};
 }  // namespace tessera::ops

@@ -31,8 +31,8 @@ std::vector<Tensor> chosen(const AttrReader& attrs, List<View> in) {
 }
 
 constexpr AttrDef attrs[] = {{"axis"}};
-const OpDef rows[] = {by_value<chosen>("Compress", 9, {2, 2}, {1, 1}, "T=all : T, boolean -> T", attrs)};
+const OpDef defs[] = {by_value<chosen>("Compress", 9, {2, 2}, {1, 1}, "T=all : T, boolean -> T", attrs)};
 
 }  // namespace
-const OpFile compress{rows};
+const OpFile compress{defs};
 }  // namespace tessera::ops

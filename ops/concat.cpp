@@ -1,7 +1,9 @@
 // Concat: joins tensors along one axis.
 #include <algorithm>
+#include <numeric>
 
 #include "ops/move.h"
+#include "runtime/graph/reach.h"
 
 namespace tessera::ops {
 extern const OpFile concat;
@@ -48,15 +50,22 @@ void reference(const Args& args) {
   });
 }
 
+bool follow_concat(reach::Step& s) {
+  std::vector<size_t> which(s.in.size());
+  std::iota(which.begin(), which.end(), size_t{0});
+  return join(s, which);
+}
+
 constexpr AttrDef old_attrs[] = {{"axis", 1}};
 constexpr AttrDef attrs[] = {{.name = "axis", .required = true}};
-const OpDef rows[] = {
+const OpDef defs[] = {
     {.name = "Concat",
      .in = {1, many},
      .types = "T=all : T... -> T",
      .attrs = old_attrs,
      .infer = infer_concat,
      .reference = reference,
+     .reach = follow_concat,
      .parts = parts},
     {.name = "Concat",
      .since = 4,
@@ -65,9 +74,10 @@ const OpDef rows[] = {
      .attrs = attrs,
      .infer = infer_concat,
      .reference = reference,
+     .reach = follow_concat,
      .parts = parts},
 };
 
 }  // namespace
-const OpFile concat{rows};
+const OpFile concat{defs};
 }  // namespace tessera::ops

@@ -11,7 +11,7 @@ void run(Frame& f) {
 }
 
 constexpr AttrDef attrs[] = {{.name = "axis", .required = true}, {"new_axis"}};
-const OpDef rows[] = {{.name = "ConcatFromSequence",
+const OpDef defs[] = {{.name = "ConcatFromSequence",
                        .since = 11,
                        .in = {1, 1},
                        .out = {1, 1},
@@ -22,6 +22,6 @@ const OpDef rows[] = {{.name = "ConcatFromSequence",
 }  // namespace
 
 extern const OpFile concat_from_sequence;
-const OpFile concat_from_sequence{rows};
+const OpFile concat_from_sequence{defs};
 
 }  // namespace tessera::ops

@@ -2,6 +2,7 @@
 #include <algorithm>
 
 #include "ops/move.h"
+#include "runtime/graph/reach.h"
 
 namespace tessera::ops {
 extern const OpFile constant;
@@ -36,8 +37,8 @@ void reference(const Args& args) { copy_elements(value_of(args).view(), args.out
 
 constexpr AttrDef attrs[] = {{"value"},     {"sparse_value"}, {"value_float"},  {"value_floats"},
                              {"value_int"}, {"value_ints"},   {"value_string"}, {"value_strings"}};
-const OpDef rows[] = {{"Constant", "", 1, {0, 0}, {1, 1}, "", attrs, infer_constant, reference}};
+const OpDef defs[] = {{"Constant", "", 1, {0, 0}, {1, 1}, "", attrs, infer_constant, reference, reach::source}};
 
 }  // namespace
-const OpFile constant{rows};
+const OpFile constant{defs};
 }  // namespace tessera::ops

@@ -1,5 +1,6 @@
 // ConstantOfShape: a tensor of a given shape, filled with the one value of an attribute.
 #include "ops/move.h"
+#include "runtime/graph/reach.h"
 
 namespace tessera::ops {
 extern const OpFile constant_of_shape;
@@ -21,8 +22,9 @@ void reference(const Args& args) {
 }
 
 constexpr AttrDef attrs[] = {{"value"}};
-const OpDef rows[] = {{"ConstantOfShape", "", 9, {1, 1}, {1, 1}, "int64", attrs, infer_constant_of_shape, reference}};
+const OpDef defs[] = {
+    {"ConstantOfShape", "", 9, {1, 1}, {1, 1}, "int64", attrs, infer_constant_of_shape, reference, reach::source}};
 
 }  // namespace
-const OpFile constant_of_shape{rows};
+const OpFile constant_of_shape{defs};
 }  // namespace tessera::ops

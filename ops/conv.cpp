@@ -1,6 +1,9 @@
 // Conv: grouped, dilated convolution over one to three axes.
 #include "ops/convolution.h"
 #include "ops/numbers.h"
+#include "ops/window_reach.h"
+#include "ops/work.h"
+#include "runtime/graph/reach.h"
 
 namespace tessera::ops {
 namespace {
@@ -27,17 +30,19 @@ void conv_reference(const Args& a) {
 }
 
 constexpr AttrDef attrs[] = {{"group", 1}, {"auto_pad"}, {"dilations"}, {"kernel_shape"}, {"pads"}, {"strides"}};
-const OpDef rows[] = {{.name = "Conv",
+const OpDef defs[] = {{.name = "Conv",
                        .since = 1,
                        .in = {2, 3},
                        .types = "T=float : T, T, T -> T",
                        .attrs = attrs,
                        .infer = infer_conv,
-                       .reference = conv_reference}};
+                       .reference = conv_reference,
+                       .reach = follow_convolution<1>,
+                       .work = filter_work<1>}};
 
 }  // namespace
 
 extern const OpFile conv;
-const OpFile conv{rows};
+const OpFile conv{defs};
 
 }  // namespace tessera::ops

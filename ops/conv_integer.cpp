@@ -3,6 +3,9 @@
 
 #include "ops/convolution.h"
 #include "ops/quantized_conv.h"
+#include "ops/window_reach.h"
+#include "ops/work.h"
+#include "runtime/graph/reach.h"
 
 namespace tessera::ops {
 namespace {
@@ -23,17 +26,20 @@ void integer_reference(const Args& a) {
 }
 
 constexpr AttrDef attrs[] = {{"group", 1}, {"auto_pad"}, {"dilations"}, {"kernel_shape"}, {"pads"}, {"strides"}};
-const OpDef rows[] = {{.name = "ConvInteger",
+const OpDef defs[] = {{.name = "ConvInteger",
                        .since = 10,
                        .in = {2, 4},
                        .types = "X=int8|uint8; W=int8|uint8 : X, W, X, W -> int32",
                        .attrs = attrs,
                        .infer = infer_integer,
-                       .reference = integer_reference}};
+                       .reference = integer_reference,
+                       .reach = follow_convolution<1>,
+                       .work = filter_work<1>,
+                       .quantized = true}};
 
 }  // namespace
 
 extern const OpFile conv_integer;
-const OpFile conv_integer{rows};
+const OpFile conv_integer{defs};
 
 }  // namespace tessera::ops

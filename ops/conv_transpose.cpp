@@ -4,6 +4,9 @@
 #include "ops/convolution.h"
 #include "ops/numbers.h"
 #include "ops/steps.h"
+#include "ops/window_reach.h"
+#include "ops/work.h"
+#include "runtime/graph/reach.h"
 
 namespace tessera::ops {
 namespace {
@@ -63,19 +66,51 @@ void conv_transpose_reference(const Args& a) {
   });
 }
 
+bool follow_conv(reach::Step& s) {
+  if (s.in[1].on_picture()) return false;
+  const Window window = transposed_geometry(s, s.in_types[0].shape, s.in_types[1].shape).window;
+  reach::Field field = s.in[0];
+  if (!make_plain(s, field, 1, s.out_types[0].shape[1])) return false;
+  for (int i = 0; i < window.rank; ++i) {
+    const WindowAxis& a = window.spatial(i);
+    const size_t axis = static_cast<size_t>(i) + 2;
+    if (!settle(field, axis)) return false;
+    if (!on_picture(field.axes[axis])) {
+      field.axes[axis] = plain_digits(a.out);
+      continue;
+    }
+    // Output o is made of the inputs (o + pad - tap) / stride.
+    reach::Digit& digit = field.axes[axis][0];
+    const reach::Ratio step = digit.step / reach::Ratio(a.stride);
+    field.low[digit.side] = field.low[digit.side] + step * reach::Ratio(a.pad_begin - (a.reach() - 1));
+    field.high[digit.side] = field.high[digit.side] + step * reach::Ratio(a.pad_begin);
+    digit = {digit.side, a.out, step};
+  }
+  s.out = {field};
+  return true;
+}
+
+// Each element of the picture is multiplied with one filter.
+double transposed_work(const AttrReader&, List<Type> in, List<Type>) {
+  const Shape& w = in[1].shape;
+  return sums(in[0], w.elements(1, w.size()));
+}
+
 constexpr AttrDef attrs[] = {{"group", 1}, {"auto_pad"}, {"dilations"},      {"kernel_shape"},
                              {"pads"},     {"strides"},  {"output_padding"}, {"output_shape"}};
-const OpDef rows[] = {{.name = "ConvTranspose",
+const OpDef defs[] = {{.name = "ConvTranspose",
                        .since = 1,
                        .in = {2, 3},
                        .types = "T=float : T, T, T -> T",
                        .attrs = attrs,
                        .infer = infer_conv_transpose,
-                       .reference = conv_transpose_reference}};
+                       .reference = conv_transpose_reference,
+                       .reach = follow_conv,
+                       .work = transposed_work}};
 
 }  // namespace
 
 extern const OpFile conv_transpose;
-const OpFile conv_transpose{rows};
+const OpFile conv_transpose{defs};
 
 }  // namespace tessera::ops

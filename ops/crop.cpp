@@ -1,5 +1,6 @@
 // Crop (experimental opset 1): borders left, top, right, bottom cut off, or a part of `scale` extents.
 #include "ops/move.h"
+#include "runtime/graph/reach.h"
 
 namespace tessera::ops {
 namespace {
@@ -26,18 +27,27 @@ void crop_reference(const Args& a) {
   copy_strided(a.in[0], border[1] * strides[2] + border[0] * strides[3], strides, a.out[0]);
 }
 
+bool follow_crop(reach::Step& s) {
+  const auto border = s.integers("border");
+  reach::Field field = s.in[0];
+  if (!cut(s, field, 2, border[1], 1) || !cut(s, field, 3, border[0], 1)) return false;
+  s.out = {field};
+  return true;
+}
+
 constexpr AttrDef attrs[] = {{.name = "border", .required = true}, {"scale"}};
-const OpDef rows[] = {{.name = "Crop",
+const OpDef defs[] = {{.name = "Crop",
                        .since = 1,
                        .in = {1, 1},
                        .types = "T=all : T -> T",
                        .attrs = attrs,
                        .infer = infer_crop,
-                       .reference = crop_reference}};
+                       .reference = crop_reference,
+                       .reach = follow_crop}};
 
 }  // namespace
 
 extern const OpFile crop;
-const OpFile crop{rows};
+const OpFile crop{defs};
 
 }  // namespace tessera::ops

@@ -7,8 +7,9 @@ namespace {
 
 void reference(const Args& args) { cumulate<std::multiplies<>>(args, 1); }
 
-const OpDef rows[] = {{"CumProd", "", 26, {2, 2}, {1, 1}, cumulate_types, cumulate_attrs, infer_cumulate, reference}};
+const OpDef defs[] = {
+    {"CumProd", "", 26, {2, 2}, {1, 1}, cumulate_types, cumulate_attrs, infer_cumulate, reference, follow_cumulate}};
 
 }  // namespace
-const OpFile cum_prod{rows};
+const OpFile cum_prod{defs};
 }  // namespace tessera::ops

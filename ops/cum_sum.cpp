@@ -7,8 +7,9 @@ namespace {
 
 void reference(const Args& args) { cumulate<std::plus<>>(args, 0); }
 
-const OpDef rows[] = {{"CumSum", "", 11, {2, 2}, {1, 1}, cumulate_types, cumulate_attrs, infer_cumulate, reference}};
+const OpDef defs[] = {
+    {"CumSum", "", 11, {2, 2}, {1, 1}, cumulate_types, cumulate_attrs, infer_cumulate, reference, follow_cumulate}};
 
 }  // namespace
-const OpFile cum_sum{rows};
+const OpFile cum_sum{defs};
 }  // namespace tessera::ops

@@ -4,6 +4,7 @@
 #include "ops/elementwise_math.h"
 #include "ops/move.h"
 #include "ops/steps.h"
+#include "runtime/graph/reach.h"
 
 namespace tessera::ops {
 
@@ -39,6 +40,13 @@ void cumulate(const Args& args, int start) {
         }
       }
   });
+}
+
+inline bool follow_cumulate(reach::Step& s) {
+  std::vector<int64_t> axis;
+  if (!s.integers_of(1, "", axis) || axis.size() != 1) return false;
+  const auto at = static_cast<size_t>(normalize_axis(axis[0], s.rank(0)));
+  return mix_axes(s, at, at + 1);
 }
 
 inline constexpr Text cumulate_types = "T=numeric; I=int32|int64 : T, I -> T";

@@ -2,6 +2,8 @@
 #include "ops/numbers.h"
 #include "ops/steps.h"
 #include "ops/window.h"
+#include "ops/work.h"
+#include "runtime/graph/reach.h"
 
 namespace tessera::ops {
 namespace {
@@ -75,17 +77,19 @@ void deform_reference(const Args& a) {
 }
 
 constexpr AttrDef attrs[] = {{"group", 1}, {"offset_group", 1}, {"dilations"}, {"kernel_shape"}, {"pads"}, {"strides"}};
-const OpDef rows[] = {{.name = "DeformConv",
+const OpDef defs[] = {{.name = "DeformConv",
                        .since = 19,
                        .in = {3, 5},
                        .types = "T=float : T, T, T, T, T -> T",
                        .attrs = attrs,
                        .infer = infer_deform,
-                       .reference = deform_reference}};
+                       .reference = deform_reference,
+                       .reach = reach::not_followed,
+                       .work = filter_work<1>}};
 
 }  // namespace
 
 extern const OpFile deform_conv;
-const OpFile deform_conv{rows};
+const OpFile deform_conv{defs};
 
 }  // namespace tessera::ops

@@ -1,5 +1,8 @@
 // DepthToSpace: blocks of channels become squares of pixels.
+#include <array>
+
 #include "ops/move.h"
+#include "runtime/graph/reach.h"
 
 namespace tessera::ops {
 extern const OpFile depth_to_space;
@@ -24,10 +27,26 @@ void reference(const Args& args) {
   copy_strided(args.in[0], 0, strides, {{args.out[0].type.dtype, {in[0], c, in[2], b, in[3], b}}, args.out[0].data});
 }
 
+bool follow_depth_to_space(reach::Step& s) {
+  const Shape& x = s.in_types[0].shape;
+  const int64_t b = s.integer("blocksize"), depth = x[1] / (b * b);
+  if (s.text("mode") == "CRD")
+    return rearrange(s, {x[0], depth, b, b, x[2], x[3]}, std::array<int64_t, 6>{0, 1, 4, 2, 5, 3});
+  return rearrange(s, {x[0], b, b, depth, x[2], x[3]}, std::array<int64_t, 6>{0, 3, 4, 1, 5, 2});
+}
+
 constexpr AttrDef attrs[] = {{.name = "blocksize", .required = true}, {"mode", 0, "DCR", false, 11}};
-const OpDef rows[] = {
-    {"DepthToSpace", "", 1, {1, 1}, {1, 1}, "T=all : T -> T", attrs, infer_depth_to_space, reference}};
+const OpDef defs[] = {{"DepthToSpace",
+                       "",
+                       1,
+                       {1, 1},
+                       {1, 1},
+                       "T=all : T -> T",
+                       attrs,
+                       infer_depth_to_space,
+                       reference,
+                       follow_depth_to_space}};
 
 }  // namespace
-const OpFile depth_to_space{rows};
+const OpFile depth_to_space{defs};
 }  // namespace tessera::ops

@@ -1,5 +1,6 @@
 // DequantizeLinear: (x - zero point) * scale.
 #include "ops/quantization.h"
+#include "runtime/graph/reach.h"
 
 namespace tessera::ops {
 namespace {
@@ -33,13 +34,14 @@ void dequantize_reference(const Args& a) {
 constexpr AttrDef attrs[] = {
     {"axis", 1, {}, false, 13}, {.name = "block_size", .since = 21}, {.name = "output_dtype", .since = 23}};
 constexpr AttrDef contrib_attrs[] = {{"axis", 1}, {"block_size"}};
-const OpDef rows[] = {{.name = "DequantizeLinear",
+const OpDef defs[] = {{.name = "DequantizeLinear",
                        .since = 10,
                        .in = {2, 3},
                        .types = "T=fixed; S=float|float8e8m0 : T, S, T",
                        .attrs = attrs,
                        .infer = infer_dequantize,
-                       .reference = dequantize_reference},
+                       .reference = dequantize_reference,
+                       .reach = reach::along},
                       {.name = "DequantizeLinear",
                        .domain = "com.microsoft",
                        .since = 1,
@@ -47,11 +49,12 @@ const OpDef rows[] = {{.name = "DequantizeLinear",
                        .types = "T=fixed; S=float : T, S, T",
                        .attrs = contrib_attrs,
                        .infer = infer_dequantize,
-                       .reference = dequantize_reference}};
+                       .reference = dequantize_reference,
+                       .reach = reach::along}};
 
 }  // namespace
 
 extern const OpFile dequantize_linear;
-const OpFile dequantize_linear{rows};
+const OpFile dequantize_linear{defs};
 
 }  // namespace tessera::ops

@@ -3,6 +3,7 @@
 
 #include "ops/numbers.h"
 #include "ops/steps.h"
+#include "runtime/graph/reach.h"
 
 namespace tessera::ops {
 namespace {
@@ -45,16 +46,17 @@ void det_reference(const Args& a) {
   }
 }
 
-const OpDef rows[] = {{.name = "Det",
+const OpDef defs[] = {{.name = "Det",
                        .since = 11,
                        .in = {1, 1},
                        .types = "T=float : T -> T",
                        .infer = infer_det,
-                       .reference = det_reference}};
+                       .reference = det_reference,
+                       .reach = reach::not_followed}};
 
 }  // namespace
 
 extern const OpFile det;
-const OpFile det{rows};
+const OpFile det{defs};
 
 }  // namespace tessera::ops

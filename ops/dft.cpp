@@ -3,6 +3,7 @@
 #include "ops/fourier.h"
 #include "ops/move.h"
 #include "ops/steps.h"
+#include "runtime/graph/reach.h"
 
 namespace tessera::ops {
 namespace {
@@ -79,24 +80,26 @@ void dft_20(const Args& a) {
 }
 
 constexpr AttrDef attrs[] = {{"axis", 1, {}, false, 17, 19}, {"inverse", 0}, {"onesided", 0}};
-const OpDef rows[] = {{.name = "DFT",
+const OpDef defs[] = {{.name = "DFT",
                        .since = 17,
                        .in = {1, 2},
                        .types = "T=float; I=int32|int64 : T, I -> T",
                        .attrs = attrs,
                        .infer = infer_17,
-                       .reference = dft_17},
+                       .reference = dft_17,
+                       .reach = reach::not_followed},
                       {.name = "DFT",
                        .since = 20,
                        .in = {1, 3},
                        .types = "T=float; I=int32|int64 : T, I, int64 -> T",
                        .attrs = attrs,
                        .infer = infer_20,
-                       .reference = dft_20}};
+                       .reference = dft_20,
+                       .reach = reach::not_followed}};
 
 }  // namespace
 
 extern const OpFile dft;
-const OpFile dft{rows};
+const OpFile dft{defs};
 
 }  // namespace tessera::ops

@@ -2,6 +2,7 @@
 #include <random>
 
 #include "ops/move.h"
+#include "runtime/graph/reach.h"
 
 namespace tessera::ops {
 extern const OpFile dropout;
@@ -41,12 +42,12 @@ void reference(const Args& args) {
 
 constexpr Text with_ratio = "T=all; R=float : T, R, boolean -> T";
 constexpr AttrDef attrs[] = {{"seed"}};
-const OpDef rows[] = {
-    {"Dropout", "", 1, {1, 1}, {1, 2}, "T=all : T -> T", {}, infer_old, pass},
-    {"Dropout", "", 10, {1, 1}, {1, 2}, "T=all : T -> T", {}, infer_dropout, pass},
-    {"Dropout", "", 12, {1, 3}, {1, 2}, with_ratio, attrs, infer_dropout, reference},
+const OpDef defs[] = {
+    {"Dropout", "", 1, {1, 1}, {1, 2}, "T=all : T -> T", {}, infer_old, pass, reach::along},
+    {"Dropout", "", 10, {1, 1}, {1, 2}, "T=all : T -> T", {}, infer_dropout, pass, reach::along},
+    {"Dropout", "", 12, {1, 3}, {1, 2}, with_ratio, attrs, infer_dropout, reference, reach::along},
 };
 
 }  // namespace
-const OpFile dropout{rows};
+const OpFile dropout{defs};
 }  // namespace tessera::ops

@@ -2,6 +2,7 @@
 #include <algorithm>
 
 #include "ops/quantization.h"
+#include "runtime/graph/reach.h"
 
 namespace tessera::ops {
 namespace {
@@ -27,17 +28,25 @@ void dynamic_reference(const Args& a) {
   if (a.out.size() > 2 && a.out[2]) *a.out[2].as<uint8_t>() = static_cast<uint8_t>(zero);
 }
 
-const OpDef rows[] = {{.name = "DynamicQuantizeLinear",
+// Scale and zero point come from all elements.
+bool follow_dynamic(reach::Step& s) {
+  s.global = s.global || s.in[0].on_picture();
+  return reach::along(s);
+}
+
+const OpDef defs[] = {{.name = "DynamicQuantizeLinear",
                        .since = 11,
                        .in = {1, 1},
                        .out = {3, 3},
                        .types = "float32 -> uint8, float32, uint8",
                        .infer = infer_dynamic,
-                       .reference = dynamic_reference}};
+                       .reference = dynamic_reference,
+                       .reach = follow_dynamic,
+                       .quantized = true}};
 
 }  // namespace
 
 extern const OpFile dynamic_quantize_linear;
-const OpFile dynamic_quantize_linear{rows};
+const OpFile dynamic_quantize_linear{defs};
 
 }  // namespace tessera::ops

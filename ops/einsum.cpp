@@ -4,6 +4,7 @@
 #include "ops/indices.h"
 #include "ops/numbers.h"
 #include "ops/steps.h"
+#include "runtime/graph/reach.h"
 
 namespace tessera::ops {
 namespace {
@@ -147,17 +148,18 @@ void einsum_reference(const Args& a) {
 }
 
 constexpr AttrDef attrs[] = {{"equation", 0, {}, true}};
-const OpDef rows[] = {{.name = "Einsum",
+const OpDef defs[] = {{.name = "Einsum",
                        .since = 12,
                        .in = {1, many},
                        .types = "T=numeric : T... -> T",
                        .attrs = attrs,
                        .infer = infer_einsum,
-                       .reference = einsum_reference}};
+                       .reference = einsum_reference,
+                       .reach = reach::not_followed}};
 
 }  // namespace
 
 extern const OpFile einsum;
-const OpFile einsum{rows};
+const OpFile einsum{defs};
 
 }  // namespace tessera::ops

@@ -6,6 +6,7 @@
 
 #include "ops/elementwise_math.h"
 #include "ops/pairs.h"
+#include "runtime/graph/reach.h"
 
 namespace tessera::elementwise {
 
@@ -388,28 +389,28 @@ constexpr AttrDef gelu_attrs[] = {{"approximate", 0, "none"}};
 
 template <uint16_t Function>
 constexpr OpDef one_to_one(Text name, int since, Text types, List<AttrDef> attrs = {}) {
-  return {name, "", since, {1, 1}, {1, 1}, types, attrs, infer_same, unary<Function>};
+  return {name, "", since, {1, 1}, {1, 1}, types, attrs, infer_same, unary<Function>, reach::pointwise};
 }
 template <uint16_t Function>
 constexpr OpDef old_two(Text name, Text types) {
-  return {name, "", 1, {2, 2}, {1, 1}, types, old_pair_attrs, infer_old_pair, old_binary<Function>};
+  return {name, "", 1, {2, 2}, {1, 1}, types, old_pair_attrs, infer_old_pair, old_binary<Function>, reach::pointwise};
 }
 template <uint16_t Function>
 constexpr OpDef two(Text name, Text types) {
-  return {name, "", 7, {2, 2}, {1, 1}, types, {}, infer_pair, binary<Function>};
+  return {name, "", 7, {2, 2}, {1, 1}, types, {}, infer_pair, binary<Function>, reach::pointwise};
 }
 template <uint16_t Function>
 constexpr OpDef several(Text name, Text types) {
-  return {name, "", 1, {1, many}, {1, 1}, types, {}, infer_variadic, variadic<Function>};
+  return {name, "", 1, {1, many}, {1, 1}, types, {}, infer_variadic, variadic<Function>, reach::pointwise};
 }
 
-const OpDef definitions[] = {
+const OpDef defs[] = {
     one_to_one<function::Relu>("Relu", 1, numbers),
     one_to_one<function::LeakyRelu>("LeakyRelu", 1, floats, alpha_001),
     one_to_one<function::Sigmoid>("Sigmoid", 1, floats),
     one_to_one<function::Tanh>("Tanh", 1, floats),
-    {"Clip", "", 1, {1, 1}, {1, 1}, floats, clip_attrs, infer_same, clip_attributes},
-    {"Clip", "", 11, {1, 3}, {1, 1}, "T=numeric : T, T, T -> T", {}, infer_clip, clip},
+    {"Clip", "", 1, {1, 1}, {1, 1}, floats, clip_attrs, infer_same, clip_attributes, reach::pointwise},
+    {"Clip", "", 11, {1, 3}, {1, 1}, "T=numeric : T, T, T -> T", {}, infer_clip, clip, reach::pointwise},
     one_to_one<function::HardSigmoid>("HardSigmoid", 1, floats, hard_sigmoid_attrs),
     one_to_one<function::HardSwish>("HardSwish", 14, floats),
     one_to_one<function::Elu>("Elu", 1, floats, alpha_1),
@@ -432,11 +433,20 @@ const OpDef definitions[] = {
     one_to_one<function::ThresholdedRelu>("ThresholdedRelu", 1, floats, alpha_1),
     // An experimental operator that old exporters wrote, and ours of the same meaning.
     one_to_one<function::Affine>("Affine", 1, floats, affine_attrs),
-    {"Affine", "tessera", 1, {1, 1}, {1, 1}, floats, affine_attrs, infer_same, unary<function::Affine>},
-    {"Shrink", "", 9, {1, 1}, {1, 1}, numbers, shrink_attrs, infer_same, shrink},
+    {"Affine",
+     "tessera",
+     1,
+     {1, 1},
+     {1, 1},
+     floats,
+     affine_attrs,
+     infer_same,
+     unary<function::Affine>,
+     reach::pointwise},
+    {"Shrink", "", 9, {1, 1}, {1, 1}, numbers, shrink_attrs, infer_same, shrink, reach::pointwise},
     one_to_one<function::Swish>("Swish", 24, floats, alpha_1),
     one_to_one<function::Mish>("Mish", 18, floats),
-    {"Gelu", "", 20, {1, 1}, {1, 1}, floats, gelu_attrs, infer_same, gelu},
+    {"Gelu", "", 20, {1, 1}, {1, 1}, floats, gelu_attrs, infer_same, gelu, reach::pointwise},
     one_to_one<function::Sin>("Sin", 7, floats),
     one_to_one<function::Cos>("Cos", 7, floats),
     one_to_one<function::Tan>("Tan", 7, floats),
@@ -457,19 +467,19 @@ const OpDef definitions[] = {
     old_two<function::Div>("Div", two_numbers),
     two<function::Div>("Div", two_numbers),
     old_two<function::Pow>("Pow", two_floats),
-    {"Pow", "", 7, {2, 2}, {1, 1}, "T=numeric; U=numeric : T, U -> T", {}, infer_pair, power},
-    {"PRelu", "", 1, {2, 2}, {1, 1}, two_floats, {}, infer_old_prelu, old_prelu},
-    {"PRelu", "", 7, {2, 2}, {1, 1}, two_numbers, {}, infer_prelu, binary<function::PRelu>},
+    {"Pow", "", 7, {2, 2}, {1, 1}, "T=numeric; U=numeric : T, U -> T", {}, infer_pair, power, reach::pointwise},
+    {"PRelu", "", 1, {2, 2}, {1, 1}, two_floats, {}, infer_old_prelu, old_prelu, reach::pointwise},
+    {"PRelu", "", 7, {2, 2}, {1, 1}, two_numbers, {}, infer_prelu, binary<function::PRelu>, reach::pointwise},
     // The parameter-free attention of SPAN: what comes in is added to what a block made, and weighted by it.
-    {"Gate", "tessera", 1, {2, 2}, {1, 1}, two_floats, {}, infer_pair, binary<function::Gate>},
+    {"Gate", "tessera", 1, {2, 2}, {1, 1}, two_floats, {}, infer_pair, binary<function::Gate>, reach::pointwise},
     several<function::Min>("Min", "T=numeric : T... -> T"),
     several<function::Max>("Max", "T=numeric : T... -> T"),
     several<function::Add>("Sum", "T=float : T... -> T"),
-    {"Mean", "", 1, {1, many}, {1, 1}, "T=float : T... -> T", {}, infer_variadic, mean},
+    {"Mean", "", 1, {1, many}, {1, 1}, "T=float : T... -> T", {}, infer_variadic, mean, reach::pointwise},
 };
 
 }  // namespace
 
-const OpFile elementwise{definitions};
+const OpFile elementwise{defs};
 
 }  // namespace tessera::ops

@@ -1,5 +1,6 @@
 // com.microsoft EmbedLayerNormalization: sums of word, position and segment embeddings, normalized.
 #include "ops/normalization.h"
+#include "runtime/graph/reach.h"
 
 namespace tessera::ops {
 namespace {
@@ -72,7 +73,7 @@ void embed_reference(const Args& a) {
 }
 
 constexpr AttrDef attrs[] = {{"epsilon", 1e-12}, {"mask_index_type"}};
-const OpDef rows[] = {{.name = "EmbedLayerNormalization",
+const OpDef defs[] = {{.name = "EmbedLayerNormalization",
                        .domain = "com.microsoft",
                        .since = 1,
                        .in = {1, 9},
@@ -80,11 +81,12 @@ const OpDef rows[] = {{.name = "EmbedLayerNormalization",
                        .types = "T=float : int32, int32, T, T, T, T, T, int32, int32 -> T, int32, T",
                        .attrs = attrs,
                        .infer = infer_embed,
-                       .reference = embed_reference}};
+                       .reference = embed_reference,
+                       .reach = reach::not_followed}};
 
 }  // namespace
 
 extern const OpFile embed_layer_normalization;
-const OpFile embed_layer_normalization{rows};
+const OpFile embed_layer_normalization{defs};
 
 }  // namespace tessera::ops

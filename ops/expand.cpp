@@ -1,5 +1,6 @@
 // Expand: broadcasts a tensor to a shape, both ways as numpy does.
 #include "ops/move.h"
+#include "runtime/graph/reach.h"
 
 namespace tessera::ops {
 extern const OpFile expand;
@@ -9,8 +10,11 @@ void infer_expand(Infer& infer) { infer.set(0, broadcast(infer.shape(0), Shape{L
 
 void reference(const Args& args) { copy_broadcast(args.in[0], args.out[0]); }
 
-const OpDef rows[] = {{"Expand", "", 8, {2, 2}, {1, 1}, "T=all : T, int64 -> T", {}, infer_expand, reference}};
+bool follow_expand(reach::Step& s) { return combine(s, {0}); }
+
+const OpDef defs[] = {
+    {"Expand", "", 8, {2, 2}, {1, 1}, "T=all : T, int64 -> T", {}, infer_expand, reference, follow_expand}};
 
 }  // namespace
-const OpFile expand{rows};
+const OpFile expand{defs};
 }  // namespace tessera::ops

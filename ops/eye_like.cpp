@@ -2,6 +2,7 @@
 #include <algorithm>
 
 #include "ops/move.h"
+#include "runtime/graph/reach.h"
 
 namespace tessera::ops {
 extern const OpFile eye_like;
@@ -27,8 +28,9 @@ void reference(const Args& args) {
 }
 
 constexpr AttrDef attrs[] = {{"dtype"}, {"k"}};
-const OpDef rows[] = {{"EyeLike", "", 9, {1, 1}, {1, 1}, "T=numeric|boolean : T", attrs, infer_eye_like, reference}};
+const OpDef defs[] = {
+    {"EyeLike", "", 9, {1, 1}, {1, 1}, "T=numeric|boolean : T", attrs, infer_eye_like, reference, reach::source}};
 
 }  // namespace
-const OpFile eye_like{rows};
+const OpFile eye_like{defs};
 }  // namespace tessera::ops

@@ -1,5 +1,6 @@
 // Flatten: two axes, the extents before `axis` multiplied and those from it on.
 #include "ops/move.h"
+#include "runtime/graph/reach.h"
 
 namespace tessera::ops {
 extern const OpFile flatten;
@@ -14,14 +15,15 @@ void infer_flatten(Infer& infer) {
 }
 
 constexpr AttrDef attrs[] = {{"axis", 1}};
-const OpDef rows[] = {{.name = "Flatten",
+const OpDef defs[] = {{.name = "Flatten",
                        .in = {1, 1},
                        .types = "T=all : T -> T",
                        .attrs = attrs,
                        .infer = infer_flatten,
                        .reference = copy_input,
+                       .reach = reach::view,
                        .view = true}};
 
 }  // namespace
-const OpFile flatten{rows};
+const OpFile flatten{defs};
 }  // namespace tessera::ops

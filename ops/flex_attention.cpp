@@ -69,7 +69,7 @@ void run_flex(Frame& f) {
 }
 
 constexpr AttrDef attrs[] = {{"scale"}, {"score_mod"}, {"prob_mod"}};
-const OpDef rows[] = {{.name = "FlexAttention",
+const OpDef defs[] = {{.name = "FlexAttention",
                        .domain = "ai.onnx.preview",
                        .since = 1,
                        .in = {3, 3},
@@ -80,6 +80,6 @@ const OpDef rows[] = {{.name = "FlexAttention",
 }  // namespace
 
 extern const OpFile flex_attention;
-const OpFile flex_attention{rows};
+const OpFile flex_attention{defs};
 
 }  // namespace tessera::ops

@@ -3,6 +3,9 @@
 
 #include "ops/convolution.h"
 #include "ops/numbers.h"
+#include "ops/window_reach.h"
+#include "ops/work.h"
+#include "runtime/graph/reach.h"
 
 namespace tessera::ops {
 namespace {
@@ -57,20 +60,32 @@ void fused_reference(const Args& a) {
   });
 }
 
+// Conv, then an optional operand of the result's shape, then an activation.
+bool follow_conv(reach::Step& s) {
+  const bool sum = s.has_input(3);
+  const reach::Field operand = sum ? s.in[3] : reach::Field{};
+  if (sum) s.in[3] = reach::plain_field(s.in_types[3].shape);
+  if (!follow_convolution<1>(s)) return false;
+  const reach::Field result = s.out[0];
+  return !sum || unite({result, operand}, s.out[0]);
+}
+
 constexpr AttrDef attrs[] = {{"group", 1}, {"auto_pad"}, {"dilations"},  {"kernel_shape"},
                              {"pads"},     {"strides"},  {"activation"}, {"activation_params"}};
-const OpDef rows[] = {{.name = "FusedConv",
+const OpDef defs[] = {{.name = "FusedConv",
                        .domain = "com.microsoft",
                        .since = 1,
                        .in = {2, 4},
                        .types = "T=float16|float32 : T, T, T, T -> T",
                        .attrs = attrs,
                        .infer = infer_fused,
-                       .reference = fused_reference}};
+                       .reference = fused_reference,
+                       .reach = follow_conv,
+                       .work = filter_work<1>}};
 
 }  // namespace
 
 extern const OpFile fused_conv;
-const OpFile fused_conv{rows};
+const OpFile fused_conv{defs};
 
 }  // namespace tessera::ops

@@ -2,6 +2,8 @@
 #include <algorithm>
 
 #include "ops/matrix.h"
+#include "ops/work.h"
+#include "runtime/graph/reach.h"
 
 namespace tessera::ops {
 namespace {
@@ -56,15 +58,21 @@ void fused_reference(const Args& a) {
   });
 }
 
+double fused_work(const AttrReader& n, List<Type> in, List<Type> out) {
+  return sums(out[0], Product(left(n, in[0].shape).shape, right(n, in[1].shape).shape).k);
+}
+
 constexpr AttrDef attrs[] = {{"alpha", 1}, {"transA", 0}, {"transB", 0}, {"transBatchA", 0}, {"transBatchB", 0}};
-const OpDef rows[] = {{.name = "FusedMatMul",
+const OpDef defs[] = {{.name = "FusedMatMul",
                        .domain = "com.microsoft",
                        .since = 1,
                        .in = {2, 2},
                        .types = "T=float : T, T -> T",
                        .attrs = attrs,
                        .infer = infer_fused,
-                       .reference = fused_reference},
+                       .reference = fused_reference,
+                       .reach = reach::not_followed,
+                       .work = fused_work},
                       {.name = "TransposeMatMul",
                        .domain = "com.microsoft",
                        .since = 1,
@@ -72,11 +80,13 @@ const OpDef rows[] = {{.name = "FusedMatMul",
                        .types = "T=float : T, T -> T",
                        .attrs = attrs,
                        .infer = infer_fused,
-                       .reference = fused_reference}};
+                       .reference = fused_reference,
+                       .reach = reach::not_followed,
+                       .work = fused_work}};
 
 }  // namespace
 
 extern const OpFile fused_mat_mul;
-const OpFile fused_mat_mul{rows};
+const OpFile fused_mat_mul{defs};
 
 }  // namespace tessera::ops

@@ -2,6 +2,7 @@
 #include <algorithm>
 
 #include "ops/move.h"
+#include "runtime/graph/reach.h"
 
 namespace tessera::ops {
 extern const OpFile gather;
@@ -32,10 +33,33 @@ void reference(const Args& args) {
   });
 }
 
+// Elements of an axis of channels, by indices that are known or follow the picture.
+bool follow_gather(reach::Step& s) {
+  const size_t axis = s.axis();
+  reach::Field field = s.in[0];
+  const reach::Field& indices = s.in[1];
+  if (!make_plain(s, field, axis, 1) || (field.on_picture() && indices.on_picture())) return false;
+  const auto at = field.axes.begin() + static_cast<ptrdiff_t>(axis);
+  field.axes.insert(field.axes.erase(at), indices.axes.begin(), indices.axes.end());
+  if (indices.on_picture())
+    for (const int side : {reach::rows, reach::columns})
+      field.low[side] = indices.low[side], field.high[side] = indices.high[side];
+  s.out = {field};
+  return true;
+}
+
 constexpr AttrDef attrs[] = {{"axis"}};
-const OpDef rows[] = {
-    {"Gather", "", 1, {2, 2}, {1, 1}, "T=all; I=int32|int64 : T, I -> T", attrs, infer_gather, reference}};
+const OpDef defs[] = {{"Gather",
+                       "",
+                       1,
+                       {2, 2},
+                       {1, 1},
+                       "T=all; I=int32|int64 : T, I -> T",
+                       attrs,
+                       infer_gather,
+                       reference,
+                       follow_gather}};
 
 }  // namespace
-const OpFile gather{rows};
+const OpFile gather{defs};
 }  // namespace tessera::ops

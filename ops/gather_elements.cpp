@@ -1,5 +1,6 @@
 // GatherElements: out[i][j][k] = data[index[i][j][k]][j][k], for axis 0, and so on.
 #include "ops/move.h"
+#include "runtime/graph/reach.h"
 
 namespace tessera::ops {
 extern const OpFile gather_elements;
@@ -32,7 +33,7 @@ void reference(const Args& args) {
 }
 
 constexpr AttrDef attrs[] = {{"axis"}};
-const OpDef rows[] = {{"GatherElements",
+const OpDef defs[] = {{"GatherElements",
                        "",
                        11,
                        {2, 2},
@@ -40,8 +41,9 @@ const OpDef rows[] = {{"GatherElements",
                        "T=all; I=int32|int64 : T, I -> T",
                        attrs,
                        infer_gather_elements,
-                       reference}};
+                       reference,
+                       reach::not_followed}};
 
 }  // namespace
-const OpFile gather_elements{rows};
+const OpFile gather_elements{defs};
 }  // namespace tessera::ops

@@ -2,6 +2,7 @@
 #include <algorithm>
 
 #include "ops/move.h"
+#include "runtime/graph/reach.h"
 
 namespace tessera::ops {
 extern const OpFile gather_nd;
@@ -46,8 +47,17 @@ void reference(const Args& args) {
 }
 
 constexpr AttrDef attrs[] = {{.name = "batch_dims", .since = 12}};
-const OpDef rows[] = {{"GatherND", "", 11, {2, 2}, {1, 1}, "T=all : T, int64 -> T", attrs, infer_gather_nd, reference}};
+const OpDef defs[] = {{"GatherND",
+                       "",
+                       11,
+                       {2, 2},
+                       {1, 1},
+                       "T=all : T, int64 -> T",
+                       attrs,
+                       infer_gather_nd,
+                       reference,
+                       reach::not_followed}};
 
 }  // namespace
-const OpFile gather_nd{rows};
+const OpFile gather_nd{defs};
 }  // namespace tessera::ops

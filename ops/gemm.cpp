@@ -1,5 +1,7 @@
 // Gemm: alpha * A' * B' + beta * C.
 #include "ops/matrix.h"
+#include "ops/work.h"
+#include "runtime/graph/reach.h"
 
 namespace tessera::ops {
 namespace {
@@ -76,18 +78,24 @@ void gemm_reference(const Args& a) {
   visit_real(a.in[0].type.dtype, [&]<class T>() { run<T>(a); });
 }
 
+double gemm_work(const AttrReader& n, List<Type> in, List<Type> out) {
+  return sums(out[0], in[0].shape[n.integer("transA") ? 0 : 1]);
+}
+
 constexpr AttrDef attrs[] = {{"alpha", 1}, {"beta", 1}, {"transA", 0}, {"transB", 0}, {.name = "broadcast", .last = 6}};
-const OpDef rows[] = {{.name = "Gemm",
+const OpDef defs[] = {{.name = "Gemm",
                        .since = 1,
                        .in = {2, 3},
                        .types = "T=float|int32|int64|uint32|uint64 : T, T, T -> T",
                        .attrs = attrs,
                        .infer = infer_gemm,
-                       .reference = gemm_reference}};
+                       .reference = gemm_reference,
+                       .reach = reach::not_followed,
+                       .work = gemm_work}};
 
 }  // namespace
 
 extern const OpFile gemm;
-const OpFile gemm{rows};
+const OpFile gemm{defs};
 
 }  // namespace tessera::ops

@@ -1,5 +1,7 @@
 // GlobalAveragePool: the mean of each channel.
 #include "ops/pool.h"
+#include "ops/window_reach.h"
+#include "runtime/graph/reach.h"
 
 namespace tessera::ops {
 namespace {
@@ -12,16 +14,17 @@ void global_average_reference(const Args& a) {
   });
 }
 
-const OpDef rows[] = {{.name = "GlobalAveragePool",
+const OpDef defs[] = {{.name = "GlobalAveragePool",
                        .since = 1,
                        .in = {1, 1},
                        .types = "T=float : T -> T",
                        .infer = infer_global_pool,
-                       .reference = global_average_reference}};
+                       .reference = global_average_reference,
+                       .reach = follow_global_pool<reach::Pooled::mean>}};
 
 }  // namespace
 
 extern const OpFile global_average_pool;
-const OpFile global_average_pool{rows};
+const OpFile global_average_pool{defs};
 
 }  // namespace tessera::ops

@@ -1,5 +1,6 @@
 // GlobalLpPool: the p-norm of each channel.
 #include "ops/pool.h"
+#include "ops/window_reach.h"
 
 namespace tessera::ops {
 namespace {
@@ -16,24 +17,26 @@ void norm_1(const Args& a) { norm(a, a.real("p")); }
 void norm_2(const Args& a) { norm(a, static_cast<double>(a.integer("p"))); }
 
 constexpr AttrDef attrs[] = {{"p", 2}};
-const OpDef rows[] = {{.name = "GlobalLpPool",
+const OpDef defs[] = {{.name = "GlobalLpPool",
                        .since = 1,
                        .in = {1, 1},
                        .types = "T=float : T -> T",
                        .attrs = attrs,
                        .infer = infer_global_pool,
-                       .reference = norm_1},
+                       .reference = norm_1,
+                       .reach = follow_global_pool<>},
                       {.name = "GlobalLpPool",
                        .since = 2,
                        .in = {1, 1},
                        .types = "T=float : T -> T",
                        .attrs = attrs,
                        .infer = infer_global_pool,
-                       .reference = norm_2}};
+                       .reference = norm_2,
+                       .reach = follow_global_pool<>}};
 
 }  // namespace
 
 extern const OpFile global_lp_pool;
-const OpFile global_lp_pool{rows};
+const OpFile global_lp_pool{defs};
 
 }  // namespace tessera::ops

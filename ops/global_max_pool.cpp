@@ -2,6 +2,8 @@
 #include <algorithm>
 
 #include "ops/pool.h"
+#include "ops/window_reach.h"
+#include "runtime/graph/reach.h"
 
 namespace tessera::ops {
 namespace {
@@ -14,16 +16,17 @@ void global_max_reference(const Args& a) {
   });
 }
 
-const OpDef rows[] = {{.name = "GlobalMaxPool",
+const OpDef defs[] = {{.name = "GlobalMaxPool",
                        .since = 1,
                        .in = {1, 1},
                        .types = "T=float : T -> T",
                        .infer = infer_global_pool,
-                       .reference = global_max_reference}};
+                       .reference = global_max_reference,
+                       .reach = follow_global_pool<reach::Pooled::largest>}};
 
 }  // namespace
 
 extern const OpFile global_max_pool;
-const OpFile global_max_pool{rows};
+const OpFile global_max_pool{defs};
 
 }  // namespace tessera::ops

@@ -181,7 +181,7 @@ constexpr AttrDef attrs[] = {{"decoder", 0, {}, true},
                              {"encoder"},
                              {"init_decoder"},
                              {"decoder_start_token_id"}};
-const OpDef rows[] = {{.name = "GreedySearch",
+const OpDef defs[] = {{.name = "GreedySearch",
                        .domain = "com.microsoft",
                        .since = 1,
                        .in = {2, 7},
@@ -192,6 +192,6 @@ const OpDef rows[] = {{.name = "GreedySearch",
 }  // namespace
 
 extern const OpFile greedy_search;
-const OpFile greedy_search{rows};
+const OpFile greedy_search{defs};
 
 }  // namespace tessera::ops

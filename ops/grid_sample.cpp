@@ -3,6 +3,7 @@
 
 #include "ops/numbers.h"
 #include "ops/steps.h"
+#include "runtime/graph/reach.h"
 
 namespace tessera::ops {
 namespace {
@@ -158,20 +159,22 @@ void sample_reference(const Args& a) {
 constexpr AttrDef attrs_16[] = {{"mode", 0, "bilinear"}, {"padding_mode", 0, "zeros"}, {"align_corners", 0}};
 constexpr AttrDef attrs_20[] = {{"mode", 0, "linear"}, {"padding_mode", 0, "zeros"}, {"align_corners", 0}};
 constexpr Text types = "T=numeric|boolean; G=float : T, G -> T";
-const OpDef rows[] = {{.name = "GridSample",
+const OpDef defs[] = {{.name = "GridSample",
                        .since = 16,
                        .in = {2, 2},
                        .types = types,
                        .attrs = attrs_16,
                        .infer = infer_sample,
-                       .reference = sample_reference},
+                       .reference = sample_reference,
+                       .reach = reach::not_followed},
                       {.name = "GridSample",
                        .since = 20,
                        .in = {2, 2},
                        .types = types,
                        .attrs = attrs_20,
                        .infer = infer_sample,
-                       .reference = sample_reference},
+                       .reference = sample_reference,
+                       .reach = reach::not_followed},
                       {.name = "GridSample",
                        .domain = "com.microsoft",
                        .since = 1,
@@ -179,11 +182,12 @@ const OpDef rows[] = {{.name = "GridSample",
                        .types = types,
                        .attrs = attrs_16,
                        .infer = infer_sample,
-                       .reference = sample_reference}};
+                       .reference = sample_reference,
+                       .reach = reach::not_followed}};
 
 }  // namespace
 
 extern const OpFile grid_sample;
-const OpFile grid_sample{rows};
+const OpFile grid_sample{defs};
 
 }  // namespace tessera::ops

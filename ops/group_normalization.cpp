@@ -1,5 +1,6 @@
 // GroupNormalization: groups of channels share their moments. Opset 18 scales by group, 21 by channel.
 #include "ops/normalization.h"
+#include "runtime/graph/reach.h"
 
 namespace tessera::ops {
 namespace {
@@ -21,25 +22,29 @@ void group_reference(const Args& a) {
   normalize_groups(a, a.integer("num_groups"), static_cast<double>(a.real("epsilon")), PerGroup);
 }
 
+bool follow_normalization(reach::Step& s) { return mix_axes(s, 1, s.in[0].axes.size()); }
+
 constexpr AttrDef attrs[] = {{"epsilon", 1e-5}, {"num_groups", 0, {}, true}, {"stash_type", 1, {}, false, 21}};
-const OpDef rows[] = {{.name = "GroupNormalization",
+const OpDef defs[] = {{.name = "GroupNormalization",
                        .since = 18,
                        .in = {3, 3},
                        .types = "T=float : T, T, T -> T",
                        .attrs = attrs,
                        .infer = infer_group<true>,
-                       .reference = group_reference<true>},
+                       .reference = group_reference<true>,
+                       .reach = follow_normalization},
                       {.name = "GroupNormalization",
                        .since = 21,
                        .in = {3, 3},
                        .types = "T=float : T, T, T -> T",
                        .attrs = attrs,
                        .infer = infer_group<false>,
-                       .reference = group_reference<false>}};
+                       .reference = group_reference<false>,
+                       .reach = follow_normalization}};
 
 }  // namespace
 
 extern const OpFile group_normalization;
-const OpFile group_normalization{rows};
+const OpFile group_normalization{defs};
 
 }  // namespace tessera::ops

@@ -4,6 +4,7 @@
 
 #include "ops/attend.h"
 #include "ops/indices.h"
+#include "runtime/graph/reach.h"
 
 namespace tessera::ops {
 namespace {
@@ -181,7 +182,7 @@ constexpr AttrDef attrs[] = {{"num_heads", 0, {}, true}, {"kv_num_heads", 0, {},
                              {"rotary_interleaved"},     {"scale"},
                              {"smooth_softmax"},         {"softcap"},
                              {"kv_cache_bit_width"},     {"qk_output"}};
-const OpDef rows[] = {{.name = "GroupQueryAttention",
+const OpDef defs[] = {{.name = "GroupQueryAttention",
                        .domain = "com.microsoft",
                        .since = 1,
                        .in = {1, 12},
@@ -189,11 +190,12 @@ const OpDef rows[] = {{.name = "GroupQueryAttention",
                        .types = "T=float : T, T, T, T, T, int32, int32, T, T, int64, T, T -> T, T, T",
                        .attrs = attrs,
                        .infer = infer_gqa,
-                       .reference = gqa_reference}};
+                       .reference = gqa_reference,
+                       .reach = reach::not_followed}};
 
 }  // namespace
 
 extern const OpFile group_query_attention;
-const OpFile group_query_attention{rows};
+const OpFile group_query_attention{defs};
 
 }  // namespace tessera::ops

@@ -1,5 +1,6 @@
 // GRU: update gate z, reset gate r, candidate h, in this order in W, R and B.
 #include "ops/recurrent.h"
+#include "runtime/graph/reach.h"
 
 namespace tessera::ops {
 namespace {
@@ -40,18 +41,20 @@ void gru_reference(const Args& a) {
   });
 }
 
-const OpDef rows[] = {{.name = "GRU",
+const OpDef defs[] = {{.name = "GRU",
                        .since = 1,
                        .in = {3, 6},
                        .out = {0, 2},
                        .types = "T=float : T, T, T, T, int32, T -> T, T",
                        .attrs = recurrent_attrs,
                        .infer = infer_gru,
-                       .reference = gru_reference}};
+                       .reference = gru_reference,
+                       .reach = reach::not_followed,
+                       .work = recurrent_work}};
 
 }  // namespace
 
 extern const OpFile gru;
-const OpFile gru{rows};
+const OpFile gru{defs};
 
 }  // namespace tessera::ops

@@ -1,22 +1,24 @@
 // HammingWindow.
 #include "ops/window_function.h"
+#include "runtime/graph/reach.h"
 
 namespace tessera::ops {
 namespace {
 
 void window_reference(const Args& a) { store_window(a, 25.0 / 46, 21.0 / 46, 0); }
 
-const OpDef rows[] = {{.name = "HammingWindow",
+const OpDef defs[] = {{.name = "HammingWindow",
                        .since = 17,
                        .in = {1, 1},
                        .types = "I=int32|int64 : I",
                        .attrs = window_attrs,
                        .infer = infer_window,
-                       .reference = window_reference}};
+                       .reference = window_reference,
+                       .reach = reach::not_followed}};
 
 }  // namespace
 
 extern const OpFile hamming_window;
-const OpFile hamming_window{rows};
+const OpFile hamming_window{defs};
 
 }  // namespace tessera::ops

@@ -14,24 +14,26 @@ void hardmax_reference(const Args& a) {
   });
 }
 
-const OpDef rows[] = {{.name = "Hardmax",
+const OpDef defs[] = {{.name = "Hardmax",
                        .since = 1,
                        .in = {1, 1},
                        .types = "T=float : T -> T",
                        .attrs = softmax_attrs_1,
                        .infer = infer_softmax_flat,
-                       .reference = hardmax_reference<true>},
+                       .reference = hardmax_reference<true>,
+                       .reach = follow_softmax},
                       {.name = "Hardmax",
                        .since = 13,
                        .in = {1, 1},
                        .types = "T=float : T -> T",
                        .attrs = softmax_attrs_13,
                        .infer = infer_softmax,
-                       .reference = hardmax_reference<false>}};
+                       .reference = hardmax_reference<false>,
+                       .reach = follow_softmax}};
 
 }  // namespace
 
 extern const OpFile hardmax;
-const OpFile hardmax{rows};
+const OpFile hardmax{defs};
 
 }  // namespace tessera::ops

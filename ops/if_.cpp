@@ -14,13 +14,13 @@ void run_if(Frame& f) {
 }
 
 constexpr AttrDef attrs[] = {{"then_branch", 0, {}, true}, {"else_branch", 0, {}, true}};
-const OpDef rows[] = {
+const OpDef defs[] = {
     {.name = "If", .since = 1, .in = {1, 1}, .out = {1, many}, .types = {}, .attrs = attrs, .execute = run_if}};
 
 }  // namespace
 
 // The underscore keeps clear of the keyword.
 extern const OpFile if_;
-const OpFile if_{rows};
+const OpFile if_{defs};
 
 }  // namespace tessera::ops

@@ -1,6 +1,7 @@
 // ImageScaler (experimental opset 1): x * scale + bias of the channel.
 #include "ops/move.h"
 #include "ops/numbers.h"
+#include "runtime/graph/reach.h"
 
 namespace tessera::ops {
 namespace {
@@ -26,17 +27,18 @@ void scaler_reference(const Args& a) {
 }
 
 constexpr AttrDef attrs[] = {{"scale", 1}, {"bias"}};
-const OpDef rows[] = {{.name = "ImageScaler",
+const OpDef defs[] = {{.name = "ImageScaler",
                        .since = 1,
                        .in = {1, 1},
                        .types = "T=float : T -> T",
                        .attrs = attrs,
                        .infer = infer_scaler,
-                       .reference = scaler_reference}};
+                       .reference = scaler_reference,
+                       .reach = reach::along}};
 
 }  // namespace
 
 extern const OpFile image_scaler;
-const OpFile image_scaler{rows};
+const OpFile image_scaler{defs};
 
 }  // namespace tessera::ops

@@ -1,5 +1,6 @@
 // InstanceNormalization: every channel of every picture by its own moments.
 #include "ops/normalization.h"
+#include "runtime/graph/reach.h"
 
 namespace tessera::ops {
 namespace {
@@ -16,18 +17,21 @@ void instance_reference(const Args& a) {
   normalize_groups(a, a.in[0].shape()[1], static_cast<double>(a.real("epsilon")), false);
 }
 
+bool follow_normalization(reach::Step& s) { return mix_axes(s, 2, s.in[0].axes.size()); }
+
 constexpr AttrDef attrs[] = {{"epsilon", 1e-5}};
-const OpDef rows[] = {{.name = "InstanceNormalization",
+const OpDef defs[] = {{.name = "InstanceNormalization",
                        .since = 1,
                        .in = {3, 3},
                        .types = "T=float : T, T, T -> T",
                        .attrs = attrs,
                        .infer = infer_instance,
-                       .reference = instance_reference}};
+                       .reference = instance_reference,
+                       .reach = follow_normalization}};
 
 }  // namespace
 
 extern const OpFile instance_normalization;
-const OpFile instance_normalization{rows};
+const OpFile instance_normalization{defs};
 
 }  // namespace tessera::ops

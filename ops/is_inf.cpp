@@ -1,5 +1,6 @@
 // IsInf: which elements are infinite, of either sign or of one.
 #include "runtime/graph/op.h"
+#include "runtime/graph/reach.h"
 
 namespace tessera::ops {
 extern const OpFile is_inf;
@@ -17,8 +18,8 @@ void reference(const Args& args) {
 
 constexpr AttrDef attrs[] = {{"detect_positive", 1}, {"detect_negative", 1}};
 constexpr Text types = "T=float|float8e4m3fn|float8e4m3fnuz|float8e5m2|float8e5m2fnuz : T -> boolean";
-const OpDef rows[] = {{"IsInf", "", 10, {1, 1}, {1, 1}, types, attrs, infer_is_inf, reference}};
+const OpDef defs[] = {{"IsInf", "", 10, {1, 1}, {1, 1}, types, attrs, infer_is_inf, reference, reach::along}};
 
 }  // namespace
-const OpFile is_inf{rows};
+const OpFile is_inf{defs};
 }  // namespace tessera::ops

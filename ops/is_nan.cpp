@@ -1,5 +1,6 @@
 // IsNaN: which elements are not a number.
 #include "runtime/graph/op.h"
+#include "runtime/graph/reach.h"
 
 namespace tessera::ops {
 extern const OpFile is_nan;
@@ -13,8 +14,8 @@ void reference(const Args& args) {
 }
 
 constexpr Text types = "T=float|float8e4m3fn|float8e4m3fnuz|float8e5m2|float8e5m2fnuz : T -> boolean";
-const OpDef rows[] = {{"IsNaN", "", 9, {1, 1}, {1, 1}, types, {}, infer_is_nan, reference}};
+const OpDef defs[] = {{"IsNaN", "", 9, {1, 1}, {1, 1}, types, {}, infer_is_nan, reference, reach::along}};
 
 }  // namespace
-const OpFile is_nan{rows};
+const OpFile is_nan{defs};
 }  // namespace tessera::ops

@@ -3,6 +3,7 @@
 #include <unordered_map>
 
 #include "ops/move.h"
+#include "runtime/graph/reach.h"
 
 namespace tessera::ops {
 namespace {
@@ -102,14 +103,15 @@ constexpr AttrDef attrs[] = {{"default_int64", -1},
                              {.name = "values_floats", .since = 2},
                              {.name = "values_tensor", .since = 4},
                              {.name = "default_tensor", .since = 4}};
-const OpDef rows[] = {{.name = "LabelEncoder",
+const OpDef defs[] = {{.name = "LabelEncoder",
                        .domain = "ai.onnx.ml",
                        .since = 1,
                        .in = {1, 1},
                        .types = "T=string|int64 : T",
                        .attrs = attrs,
                        .infer = infer_encoder_1,
-                       .reference = encoder_1},
+                       .reference = encoder_1,
+                       .reach = reach::not_followed},
                       {.name = "LabelEncoder",
                        .domain = "ai.onnx.ml",
                        .since = 2,
@@ -117,11 +119,12 @@ const OpDef rows[] = {{.name = "LabelEncoder",
                        .types = "T=string|int64|float32|float64|int32|int16 : T",
                        .attrs = attrs,
                        .infer = infer_encoder,
-                       .reference = encoder_reference}};
+                       .reference = encoder_reference,
+                       .reach = reach::not_followed}};
 
 }  // namespace
 
 extern const OpFile label_encoder;
-const OpFile label_encoder{rows};
+const OpFile label_encoder{defs};
 
 }  // namespace tessera::ops

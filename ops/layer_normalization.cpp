@@ -22,18 +22,19 @@ void layer_normalization_reference(const Args& a) {
 }
 
 constexpr AttrDef attrs[] = {{"axis", -1}, {"epsilon", 1e-5}, {"stash_type", 1}};
-const OpDef rows[] = {{.name = "LayerNormalization",
+const OpDef defs[] = {{.name = "LayerNormalization",
                        .since = 1,
                        .in = {2, 3},
                        .out = {1, 3},
                        .types = "T=float; S=float : T, S, S -> T",
                        .attrs = attrs,
                        .infer = infer_layer_normalization,
-                       .reference = layer_normalization_reference}};
+                       .reference = layer_normalization_reference,
+                       .reach = follow_layer_normalization}};
 
 }  // namespace
 
 extern const OpFile layer_normalization;
-const OpFile layer_normalization{rows};
+const OpFile layer_normalization{defs};
 
 }  // namespace tessera::ops

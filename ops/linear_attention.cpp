@@ -4,6 +4,7 @@
 #include "ops/indices.h"
 #include "ops/numbers.h"
 #include "ops/steps.h"
+#include "runtime/graph/reach.h"
 
 namespace tessera::ops {
 namespace {
@@ -101,18 +102,19 @@ constexpr AttrDef attrs[] = {{"q_num_heads", 0, {}, true},
                              {"update_rule", 0, "gated_delta"},
                              {"scale"},
                              {"chunk_size"}};
-const OpDef rows[] = {{.name = "LinearAttention",
+const OpDef defs[] = {{.name = "LinearAttention",
                        .since = 27,
                        .in = {3, 6},
                        .out = {1, 2},
                        .types = "T=float; S=float : T, T, T, S, T, T -> T, T",
                        .attrs = attrs,
                        .infer = infer_linear,
-                       .reference = linear_reference}};
+                       .reference = linear_reference,
+                       .reach = reach::not_followed}};
 
 }  // namespace
 
 extern const OpFile linear_attention;
-const OpFile linear_attention{rows};
+const OpFile linear_attention{defs};
 
 }  // namespace tessera::ops

@@ -13,24 +13,26 @@ void log_softmax_reference(const Args& a) {
   });
 }
 
-const OpDef rows[] = {{.name = "LogSoftmax",
+const OpDef defs[] = {{.name = "LogSoftmax",
                        .since = 1,
                        .in = {1, 1},
                        .types = "T=float : T -> T",
                        .attrs = softmax_attrs_1,
                        .infer = infer_softmax_flat,
-                       .reference = log_softmax_reference<true>},
+                       .reference = log_softmax_reference<true>,
+                       .reach = follow_softmax},
                       {.name = "LogSoftmax",
                        .since = 13,
                        .in = {1, 1},
                        .types = "T=float : T -> T",
                        .attrs = softmax_attrs_13,
                        .infer = infer_softmax,
-                       .reference = log_softmax_reference<false>}};
+                       .reference = log_softmax_reference<false>,
+                       .reach = follow_softmax}};
 
 }  // namespace
 
 extern const OpFile log_softmax;
-const OpFile log_softmax{rows};
+const OpFile log_softmax{defs};
 
 }  // namespace tessera::ops

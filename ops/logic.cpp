@@ -1,5 +1,6 @@
 // And, Or, Xor, Not: elementwise on booleans.
 #include "ops/pairs.h"
+#include "runtime/graph/reach.h"
 
 namespace tessera::ops {
 extern const OpFile logic;
@@ -28,24 +29,24 @@ void run_not(const Args& args) {
 constexpr Text two = "boolean, boolean -> boolean";
 
 template <class F>
-constexpr OpDef old_row(Text name) {
-  return {name, "", 1, {2, 2}, {1, 1}, two, old_pair_attrs, infer_old_pair, old_reference<F>};
+constexpr OpDef old_def(Text name) {
+  return {name, "", 1, {2, 2}, {1, 1}, two, old_pair_attrs, infer_old_pair, old_reference<F>, reach::pointwise};
 }
 template <class F>
-constexpr OpDef row(Text name) {
-  return {name, "", 7, {2, 2}, {1, 1}, two, {}, infer_pair, reference<F>};
+constexpr OpDef def(Text name) {
+  return {name, "", 7, {2, 2}, {1, 1}, two, {}, infer_pair, reference<F>, reach::pointwise};
 }
 
-const OpDef rows[] = {
-    old_row<std::logical_and<>>("And"),
-    row<std::logical_and<>>("And"),
-    old_row<std::logical_or<>>("Or"),
-    row<std::logical_or<>>("Or"),
-    old_row<Xor>("Xor"),
-    row<Xor>("Xor"),
-    {"Not", "", 1, {1, 1}, {1, 1}, "boolean -> boolean", {}, infer_not, run_not},
+const OpDef defs[] = {
+    old_def<std::logical_and<>>("And"),
+    def<std::logical_and<>>("And"),
+    old_def<std::logical_or<>>("Or"),
+    def<std::logical_or<>>("Or"),
+    old_def<Xor>("Xor"),
+    def<Xor>("Xor"),
+    {"Not", "", 1, {1, 1}, {1, 1}, "boolean -> boolean", {}, infer_not, run_not, reach::pointwise},
 };
 
 }  // namespace
-const OpFile logic{rows};
+const OpFile logic{defs};
 }  // namespace tessera::ops

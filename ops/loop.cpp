@@ -34,12 +34,12 @@ void run_loop(Frame& f) {
 }
 
 constexpr AttrDef attrs[] = {{"body", 0, {}, true}};
-const OpDef rows[] = {
+const OpDef defs[] = {
     {.name = "Loop", .since = 1, .in = {0, many}, .out = {0, many}, .types = {}, .attrs = attrs, .execute = run_loop}};
 
 }  // namespace
 
 extern const OpFile loop;
-const OpFile loop{rows};
+const OpFile loop{defs};
 
 }  // namespace tessera::ops

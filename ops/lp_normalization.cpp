@@ -1,6 +1,7 @@
 // LpNormalization: vectors along an axis divided by their 1- or 2-norm.
 #include "ops/indices.h"
 #include "ops/numbers.h"
+#include "runtime/graph/reach.h"
 
 namespace tessera::ops {
 namespace {
@@ -33,18 +34,21 @@ void lp_reference(const Args& a) {
   });
 }
 
+bool follow_normalization(reach::Step& s) { return mix_axes(s, s.axis(), s.axis() + 1); }
+
 constexpr AttrDef attrs[] = {{"axis", -1}, {"p", 2}};
-const OpDef rows[] = {{.name = "LpNormalization",
+const OpDef defs[] = {{.name = "LpNormalization",
                        .since = 1,
                        .in = {1, 1},
                        .types = "T=float : T -> T",
                        .attrs = attrs,
                        .infer = infer_lp,
-                       .reference = lp_reference}};
+                       .reference = lp_reference,
+                       .reach = follow_normalization}};
 
 }  // namespace
 
 extern const OpFile lp_normalization;
-const OpFile lp_normalization{rows};
+const OpFile lp_normalization{defs};
 
 }  // namespace tessera::ops

@@ -1,5 +1,6 @@
 // LpPool: the p-norm of each window.
 #include "ops/pool.h"
+#include "ops/window_reach.h"
 
 namespace tessera::ops {
 namespace {
@@ -33,24 +34,26 @@ constexpr AttrDef attrs[] = {{"p", 2},
                              {"strides"},
                              {.name = "ceil_mode", .since = 18},
                              {.name = "dilations", .since = 18}};
-const OpDef rows[] = {{.name = "LpPool",
+const OpDef defs[] = {{.name = "LpPool",
                        .since = 1,
                        .in = {1, 1},
                        .types = "T=float : T -> T",
                        .attrs = attrs,
                        .infer = infer_pool,
-                       .reference = lp_pool_1},
+                       .reference = lp_pool_1,
+                       .reach = follow_pool},
                       {.name = "LpPool",
                        .since = 2,
                        .in = {1, 1},
                        .types = "T=float : T -> T",
                        .attrs = attrs,
                        .infer = infer_pool,
-                       .reference = lp_pool_2}};
+                       .reference = lp_pool_2,
+                       .reach = follow_pool}};
 
 }  // namespace
 
 extern const OpFile lp_pool;
-const OpFile lp_pool{rows};
+const OpFile lp_pool{defs};
 
 }  // namespace tessera::ops

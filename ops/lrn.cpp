@@ -4,6 +4,7 @@
 #include "ops/indices.h"
 #include "ops/numbers.h"
 #include "ops/steps.h"
+#include "runtime/graph/reach.h"
 
 namespace tessera::ops {
 namespace {
@@ -37,18 +38,21 @@ void lrn_reference(const Args& a) {
   });
 }
 
+bool follow_normalization(reach::Step& s) { return mix_axes(s, 1, 2); }
+
 constexpr AttrDef attrs[] = {{"alpha", 1e-4}, {"beta", 0.75}, {"bias", 1}, {"size", 0, {}, true}};
-const OpDef rows[] = {{.name = "LRN",
+const OpDef defs[] = {{.name = "LRN",
                        .since = 1,
                        .in = {1, 1},
                        .types = "T=float : T -> T",
                        .attrs = attrs,
                        .infer = infer_lrn,
-                       .reference = lrn_reference}};
+                       .reference = lrn_reference,
+                       .reach = follow_normalization}};
 
 }  // namespace
 
 extern const OpFile lrn;
-const OpFile lrn{rows};
+const OpFile lrn{defs};
 
 }  // namespace tessera::ops

@@ -1,5 +1,6 @@
 // LSTM: gates input, output, forget, cell, in this order in W, R and B; peepholes input, output, forget.
 #include "ops/recurrent.h"
+#include "runtime/graph/reach.h"
 
 namespace tessera::ops {
 namespace {
@@ -38,18 +39,20 @@ void lstm_reference(const Args& a) {
   });
 }
 
-const OpDef rows[] = {{.name = "LSTM",
+const OpDef defs[] = {{.name = "LSTM",
                        .since = 1,
                        .in = {3, 8},
                        .out = {0, 3},
                        .types = "T=float : T, T, T, T, int32, T, T, T -> T, T, T",
                        .attrs = recurrent_attrs,
                        .infer = infer_lstm,
-                       .reference = lstm_reference}};
+                       .reference = lstm_reference,
+                       .reach = reach::not_followed,
+                       .work = recurrent_work}};
 
 }  // namespace
 
 extern const OpFile lstm;
-const OpFile lstm{rows};
+const OpFile lstm{defs};
 
 }  // namespace tessera::ops

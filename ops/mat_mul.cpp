@@ -1,5 +1,7 @@
 // MatMul: the matrix product as numpy defines it.
 #include "ops/matrix.h"
+#include "ops/work.h"
+#include "runtime/graph/reach.h"
 
 namespace tessera::ops {
 namespace {
@@ -22,16 +24,18 @@ void mat_mul_reference(const Args& a) {
   run<uint64_t, uint64_t>(a);
 }
 
-const OpDef rows[] = {{.name = "MatMul",
+const OpDef defs[] = {{.name = "MatMul",
                        .since = 1,
                        .in = {2, 2},
                        .types = "T=float|int32|int64|uint32|uint64 : T, T -> T",
                        .infer = infer_matmul,
-                       .reference = mat_mul_reference}};
+                       .reference = mat_mul_reference,
+                       .reach = follow_product<0, 1>,
+                       .work = line_work}};
 
 }  // namespace
 
 extern const OpFile mat_mul;
-const OpFile mat_mul{rows};
+const OpFile mat_mul{defs};
 
 }  // namespace tessera::ops

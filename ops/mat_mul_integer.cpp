@@ -1,5 +1,7 @@
 // MatMulInteger: int32 sums of products of 8-bit integers less their zero points.
 #include "ops/quantized_product.h"
+#include "ops/work.h"
+#include "runtime/graph/reach.h"
 
 namespace tessera::ops {
 namespace {
@@ -20,16 +22,19 @@ void integer_reference(const Args& a) {
   });
 }
 
-const OpDef rows[] = {{.name = "MatMulInteger",
+const OpDef defs[] = {{.name = "MatMulInteger",
                        .since = 10,
                        .in = {2, 4},
                        .types = "A=int8|uint8; B=int8|uint8 : A, B, A, B -> int32",
                        .infer = infer_integer,
-                       .reference = integer_reference}};
+                       .reference = integer_reference,
+                       .reach = follow_product<0, 1>,
+                       .work = line_work,
+                       .quantized = true}};
 
 }  // namespace
 
 extern const OpFile mat_mul_integer;
-const OpFile mat_mul_integer{rows};
+const OpFile mat_mul_integer{defs};
 
 }  // namespace tessera::ops

@@ -1,6 +1,8 @@
 // com.microsoft MatMulNBits: floats times weights of 2, 4 or 8 bits with a scale per block of a row.
 #include "ops/numbers.h"
 #include "ops/steps.h"
+#include "ops/work.h"
+#include "runtime/graph/reach.h"
 
 namespace tessera::ops {
 namespace {
@@ -69,20 +71,31 @@ void bits_reference(const Args& a) {
   }
 }
 
+// The last axis becomes another.
+bool follow_bits(reach::Step& s) {
+  reach::Field field = s.in[0];
+  const size_t last = field.axes.size() - 1;
+  if (!make_plain(s, field, last, s.out_types[0].shape[last])) return false;
+  s.out = {field};
+  return true;
+}
+
 constexpr AttrDef attrs[] = {{"bits", 4},        {"block_size", 0, {}, true}, {"K", 0, {}, true},
                              {"N", 0, {}, true}, {"accuracy_level"},          {"weight_prepacked"}};
-const OpDef rows[] = {{.name = "MatMulNBits",
+const OpDef defs[] = {{.name = "MatMulNBits",
                        .domain = "com.microsoft",
                        .since = 1,
                        .in = {3, 6},
                        .types = "T=float; Z=float|uint8 : T, uint8, T, Z, int32, T -> T",
                        .attrs = attrs,
                        .infer = infer_bits,
-                       .reference = bits_reference}};
+                       .reference = bits_reference,
+                       .reach = follow_bits,
+                       .work = line_work}};
 
 }  // namespace
 
 extern const OpFile mat_mul_n_bits;
-const OpFile mat_mul_n_bits{rows};
+const OpFile mat_mul_n_bits{defs};
 
 }  // namespace tessera::ops

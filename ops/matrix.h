@@ -6,6 +6,7 @@
 #include "ops/indices.h"
 #include "ops/numbers.h"
 #include "runtime/base/run_scope.h"
+#include "runtime/graph/reach.h"
 
 namespace tessera::ops {
 
@@ -59,6 +60,29 @@ void multiply(const Product& p, const T* a, const T* b, Emit emit) {
     for (int64_t i = 0; i < count; ++i)
       matrices(a + (first[0] + i * step[0]) * p.m * p.k, b + (first[1] + i * step[1]) * p.k * p.n);
   });
+}
+
+/// A product of matrices: lines of input `first` by columns of input `second`.
+template <size_t first, size_t second>
+bool follow_product(reach::Step& s) {
+  reach::Field a = s.in[first], b = s.in[second];
+  const size_t rank = s.out_types[0].shape.size();
+  if (a.axes.size() < 2 || b.axes.size() < 2 || rank < 2) return false;
+  const auto axis = [](const reach::Field& field, size_t from_end) { return field.axes.size() - from_end; };
+  see_all_of(s, a, axis(a, 1), false);
+  see_all_of(s, b, axis(b, 2), false);
+  // Scores of positions by positions: those of the second are seen by all of the first.
+  if (on_picture(a.axes[axis(a, 2)]) && on_picture(b.axes[axis(b, 1)])) see_all_of(s, b, axis(b, 1), false);
+  b.axes[axis(b, 2)] = {};
+  a.axes.insert(a.axes.begin(), rank - a.axes.size(), reach::Digits{});
+  b.axes.insert(b.axes.begin(), rank - b.axes.size(), reach::Digits{});
+  reach::Field result;
+  if (!unite({a, b}, result)) return false;
+  for (size_t i = 0; i < rank; ++i)
+    if (result.axes[i].empty() && s.out_types[0].shape[i] != 1)
+      result.axes[i] = {{reach::none, s.out_types[0].shape[i], 0}};
+  s.out.assign(s.out_types.size(), result);
+  return true;
 }
 
 }  // namespace tessera::ops

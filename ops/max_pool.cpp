@@ -1,5 +1,6 @@
 // MaxPool, with the indices of the maxima as a second output.
 #include "ops/pool.h"
+#include "ops/window_reach.h"
 
 namespace tessera::ops {
 namespace {
@@ -53,18 +54,19 @@ constexpr AttrDef attrs[] = {{"auto_pad"},
                              {.name = "ceil_mode", .since = 10},
                              {.name = "dilations", .since = 10},
                              {.name = "storage_order", .since = 8}};
-const OpDef rows[] = {{.name = "MaxPool",
+const OpDef defs[] = {{.name = "MaxPool",
                        .since = 1,
                        .in = {1, 1},
                        .out = {1, 2},
                        .types = "T=float|int8|uint8 : T -> T, int64",
                        .attrs = attrs,
                        .infer = infer_max_pool,
-                       .reference = max_pool_reference}};
+                       .reference = max_pool_reference,
+                       .reach = follow_pool}};
 
 }  // namespace
 
 extern const OpFile max_pool;
-const OpFile max_pool{rows};
+const OpFile max_pool{defs};
 
 }  // namespace tessera::ops

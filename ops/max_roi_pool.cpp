@@ -3,6 +3,7 @@
 
 #include "ops/numbers.h"
 #include "ops/steps.h"
+#include "runtime/graph/reach.h"
 
 namespace tessera::ops {
 namespace {
@@ -58,17 +59,18 @@ void roi_reference(const Args& a) {
 }
 
 constexpr AttrDef attrs[] = {{"spatial_scale", 1}, {"pooled_shape", 0, {}, true}};
-const OpDef rows[] = {{.name = "MaxRoiPool",
+const OpDef defs[] = {{.name = "MaxRoiPool",
                        .since = 1,
                        .in = {2, 2},
                        .types = "T=float : T, T -> T",
                        .attrs = attrs,
                        .infer = infer_roi,
-                       .reference = roi_reference}};
+                       .reference = roi_reference,
+                       .reach = reach::not_followed}};
 
 }  // namespace
 
 extern const OpFile max_roi_pool;
-const OpFile max_roi_pool{rows};
+const OpFile max_roi_pool{defs};
 
 }  // namespace tessera::ops

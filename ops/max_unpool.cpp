@@ -4,6 +4,7 @@
 #include "ops/move.h"
 #include "ops/steps.h"
 #include "ops/window.h"
+#include "runtime/graph/reach.h"
 
 namespace tessera::ops {
 namespace {
@@ -51,17 +52,18 @@ void unpool_reference(const Args& a) {
 }
 
 constexpr AttrDef attrs[] = {{.name = "kernel_shape", .required = true}, {"pads"}, {"strides"}};
-const OpDef rows[] = {{.name = "MaxUnpool",
+const OpDef defs[] = {{.name = "MaxUnpool",
                        .since = 9,
                        .in = {2, 3},
                        .types = "T=float : T, int64, int64 -> T",
                        .attrs = attrs,
                        .infer = infer_unpool,
-                       .reference = unpool_reference}};
+                       .reference = unpool_reference,
+                       .reach = reach::not_followed}};
 
 }  // namespace
 
 extern const OpFile max_unpool;
-const OpFile max_unpool{rows};
+const OpFile max_unpool{defs};
 
 }  // namespace tessera::ops

@@ -1,6 +1,7 @@
 // MeanVarianceNormalization: (x - mean) / deviation over the given axes.
 #include "ops/indices.h"
 #include "ops/numbers.h"
+#include "runtime/graph/reach.h"
 
 namespace tessera::ops {
 namespace {
@@ -46,18 +47,29 @@ void mvn_reference(const Args& a) {
   });
 }
 
+bool follow_normalization(reach::Step& s) {
+  std::vector<int64_t> axes{0, 2, 3};
+  if (const auto given = s.integers("axes"); !given.empty()) axes.assign(given.begin(), given.end());
+  reach::Field field = s.in[0];
+  for (const int64_t axis : axes)
+    if (axis < s.rank(0)) see_all_of(s, field, static_cast<size_t>(normalize_axis(axis, s.rank(0))), true);
+  s.out = {field};
+  return true;
+}
+
 constexpr AttrDef attrs[] = {{"axes"}};
-const OpDef rows[] = {{.name = "MeanVarianceNormalization",
+const OpDef defs[] = {{.name = "MeanVarianceNormalization",
                        .since = 9,
                        .in = {1, 1},
                        .types = "T=float : T -> T",
                        .attrs = attrs,
                        .infer = infer_mvn,
-                       .reference = mvn_reference}};
+                       .reference = mvn_reference,
+                       .reach = follow_normalization}};
 
 }  // namespace
 
 extern const OpFile mean_variance_normalization;
-const OpFile mean_variance_normalization{rows};
+const OpFile mean_variance_normalization{defs};
 
 }  // namespace tessera::ops

@@ -2,6 +2,7 @@
 #include <algorithm>
 
 #include "ops/numbers.h"
+#include "runtime/graph/reach.h"
 
 namespace tessera::ops {
 namespace {
@@ -42,17 +43,18 @@ void mel_reference(const Args& a) {
 }
 
 constexpr AttrDef attrs[] = {{"output_datatype", 1}};
-const OpDef rows[] = {{.name = "MelWeightMatrix",
+const OpDef defs[] = {{.name = "MelWeightMatrix",
                        .since = 17,
                        .in = {5, 5},
                        .types = "I=int32|int64; F=float : I, I, I, F, F",
                        .attrs = attrs,
                        .infer = infer_mel,
-                       .reference = mel_reference}};
+                       .reference = mel_reference,
+                       .reach = reach::not_followed}};
 
 }  // namespace
 
 extern const OpFile mel_weight_matrix;
-const OpFile mel_weight_matrix{rows};
+const OpFile mel_weight_matrix{defs};
 
 }  // namespace tessera::ops

@@ -2,6 +2,7 @@
 #include <algorithm>
 
 #include "ops/ml_scores.h"
+#include "runtime/graph/reach.h"
 
 namespace tessera::ops {
 namespace {
@@ -119,7 +120,7 @@ constexpr AttrDef one_hot_attrs[] = {{"zeros", 1}, {"cats_strings"}, {"cats_int6
 constexpr AttrDef vectorizer_attrs[] = {{"inputdimensions"}};
 constexpr AttrDef mapper_attrs[] = {
     {"default_int64", -1}, {"default_string", 0, "_Unused"}, {"cats_strings"}, {"cats_int64s"}};
-constexpr OpDef row(Text name, Arity in, Text types, List<AttrDef> attrs, void (*infer)(Infer&),
+constexpr OpDef def(Text name, Arity in, Text types, List<AttrDef> attrs, void (*infer)(Infer&),
                     void (*reference)(const Args&)) {
   return {.name = name,
           .domain = "ai.onnx.ml",
@@ -128,19 +129,20 @@ constexpr OpDef row(Text name, Arity in, Text types, List<AttrDef> attrs, void (
           .types = types,
           .attrs = attrs,
           .infer = infer,
-          .reference = reference};
+          .reference = reference,
+          .reach = reach::not_followed};
 }
-const OpDef rows[] = {
-    row("Imputer", {1, 1}, "T=float32|float64|int32|int64 : T", imputer_attrs, infer_same_type, imputer),
-    row("OneHotEncoder", {1, 1}, "T=float32|float64|int32|int64|string : T", one_hot_attrs, infer_one_hot, one_hot),
-    row("FeatureVectorizer", {1, many}, "T=float32|float64|int32|int64 : T...", vectorizer_attrs, infer_vectorizer,
+const OpDef defs[] = {
+    def("Imputer", {1, 1}, "T=float32|float64|int32|int64 : T", imputer_attrs, infer_same_type, imputer),
+    def("OneHotEncoder", {1, 1}, "T=float32|float64|int32|int64|string : T", one_hot_attrs, infer_one_hot, one_hot),
+    def("FeatureVectorizer", {1, many}, "T=float32|float64|int32|int64 : T...", vectorizer_attrs, infer_vectorizer,
         vectorizer),
-    row("CategoryMapper", {1, 1}, "T=string|int64 : T", mapper_attrs, infer_mapper, mapper),
+    def("CategoryMapper", {1, 1}, "T=string|int64 : T", mapper_attrs, infer_mapper, mapper),
 };
 
 }  // namespace
 
 extern const OpFile ml_features;
-const OpFile ml_features{rows};
+const OpFile ml_features{defs};
 
 }  // namespace tessera::ops

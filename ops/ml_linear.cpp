@@ -3,6 +3,7 @@
 
 #include "ops/ml_scores.h"
 #include "ops/steps.h"
+#include "runtime/graph/reach.h"
 
 namespace tessera::ops {
 namespace {
@@ -72,14 +73,15 @@ void classifier(const Args& a) {
 constexpr AttrDef attrs[] = {{"targets", 1},          {"post_transform", 0, "NONE"}, {"coefficients"}, {"intercepts"},
                              {"classlabels_strings"}, {"classlabels_ints"},          {"multi_class"}};
 constexpr Text domain = "ai.onnx.ml", types = "T=float32|float64|int32|int64 : T";
-const OpDef rows[] = {{.name = "LinearRegressor",
+const OpDef defs[] = {{.name = "LinearRegressor",
                        .domain = domain,
                        .since = 1,
                        .in = {1, 1},
                        .types = types,
                        .attrs = attrs,
                        .infer = infer_regressor,
-                       .reference = regressor},
+                       .reference = regressor,
+                       .reach = reach::not_followed},
                       {.name = "LinearClassifier",
                        .domain = domain,
                        .since = 1,
@@ -88,11 +90,12 @@ const OpDef rows[] = {{.name = "LinearRegressor",
                        .types = types,
                        .attrs = attrs,
                        .infer = infer_classifier,
-                       .reference = classifier}};
+                       .reference = classifier,
+                       .reach = reach::not_followed}};
 
 }  // namespace
 
 extern const OpFile ml_linear;
-const OpFile ml_linear{rows};
+const OpFile ml_linear{defs};
 
 }  // namespace tessera::ops

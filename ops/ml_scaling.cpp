@@ -2,6 +2,7 @@
 #include <algorithm>
 
 #include "ops/ml_scores.h"
+#include "runtime/graph/reach.h"
 
 namespace tessera::ops {
 namespace {
@@ -48,14 +49,15 @@ constexpr AttrDef binarizer_attrs[] = {{"threshold", 0}};
 constexpr AttrDef scaler_attrs[] = {{"offset"}, {"scale"}};
 constexpr AttrDef normalizer_attrs[] = {{"norm", 0, "MAX"}};
 constexpr Text domain = "ai.onnx.ml", types = "T=float32|float64|int32|int64 : T";
-const OpDef rows[] = {{.name = "Binarizer",
+const OpDef defs[] = {{.name = "Binarizer",
                        .domain = domain,
                        .since = 1,
                        .in = {1, 1},
                        .types = types,
                        .attrs = binarizer_attrs,
                        .infer = infer_same_type,
-                       .reference = binarizer},
+                       .reference = binarizer,
+                       .reach = reach::along},
                       {.name = "Scaler",
                        .domain = domain,
                        .since = 1,
@@ -63,7 +65,8 @@ const OpDef rows[] = {{.name = "Binarizer",
                        .types = types,
                        .attrs = scaler_attrs,
                        .infer = infer_floats,
-                       .reference = scaler},
+                       .reference = scaler,
+                       .reach = reach::not_followed},
                       {.name = "Normalizer",
                        .domain = domain,
                        .since = 1,
@@ -71,11 +74,12 @@ const OpDef rows[] = {{.name = "Binarizer",
                        .types = types,
                        .attrs = normalizer_attrs,
                        .infer = infer_floats,
-                       .reference = normalizer}};
+                       .reference = normalizer,
+                       .reach = reach::not_followed}};
 
 }  // namespace
 
 extern const OpFile ml_scaling;
-const OpFile ml_scaling{rows};
+const OpFile ml_scaling{defs};
 
 }  // namespace tessera::ops

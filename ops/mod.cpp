@@ -1,5 +1,6 @@
 // Mod: remainders, with the divisor's sign (as Python has it) or, with fmod=1, the dividend's.
 #include "ops/pairs.h"
+#include "runtime/graph/reach.h"
 
 namespace tessera::ops {
 extern const OpFile mod;
@@ -36,8 +37,9 @@ void reference(const Args& args) {
 }
 
 constexpr AttrDef attrs[] = {{"fmod"}};
-const OpDef rows[] = {{"Mod", "", 10, {2, 2}, {1, 1}, "T=numeric : T, T -> T", attrs, infer_mod, reference}};
+const OpDef defs[] = {
+    {"Mod", "", 10, {2, 2}, {1, 1}, "T=numeric : T, T -> T", attrs, infer_mod, reference, reach::pointwise}};
 
 }  // namespace
-const OpFile mod{rows};
+const OpFile mod{defs};
 }  // namespace tessera::ops

@@ -1,5 +1,6 @@
 // Momentum: one step of this optimizer.
 #include "ops/training_step.h"
+#include "runtime/graph/reach.h"
 
 namespace tessera::ops {
 namespace {
@@ -16,7 +17,7 @@ void momentum_reference(const Args& a) {
 
 constexpr AttrDef attrs[] = {
     {"alpha", 0, {}, true}, {"beta", 0, {}, true}, {"norm_coefficient", 0, {}, true}, {"mode", 0, {}, true}};
-const OpDef rows[] = {{.name = "Momentum",
+const OpDef defs[] = {{.name = "Momentum",
                        .domain = "ai.onnx.preview.training",
                        .since = 1,
                        .in = {3, many},
@@ -24,11 +25,12 @@ const OpDef rows[] = {{.name = "Momentum",
                        .types = "R=float32|float64; T=float32|float64 : R, int64, T...",
                        .attrs = attrs,
                        .infer = infer_step<1>,
-                       .reference = momentum_reference}};
+                       .reference = momentum_reference,
+                       .reach = reach::not_followed}};
 
 }  // namespace
 
 extern const OpFile momentum;
-const OpFile momentum{rows};
+const OpFile momentum{defs};
 
 }  // namespace tessera::ops

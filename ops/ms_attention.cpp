@@ -2,6 +2,7 @@
 #include <algorithm>
 
 #include "ops/attend.h"
+#include "runtime/graph/reach.h"
 
 namespace tessera::ops {
 namespace {
@@ -168,7 +169,7 @@ void attention_reference(const Args& a) {
 constexpr AttrDef attrs[] = {{"num_heads", 0, {}, true},    {"unidirectional", 0},   {"do_rotary", 0},
                              {"mask_filter_value", -10000}, {"qkv_hidden_sizes"},    {"scale"},
                              {"past_present_share_buffer"}, {"rotary_embedding_dim"}};
-const OpDef rows[] = {{.name = "Attention",
+const OpDef defs[] = {{.name = "Attention",
                        .domain = "com.microsoft",
                        .since = 1,
                        .in = {2, 7},
@@ -176,11 +177,12 @@ const OpDef rows[] = {{.name = "Attention",
                        .types = "T=float : T, T, T, int32, T, T, int32 -> T, T",
                        .attrs = attrs,
                        .infer = infer_attention,
-                       .reference = attention_reference}};
+                       .reference = attention_reference,
+                       .reach = reach::not_followed}};
 
 }  // namespace
 
 extern const OpFile ms_attention;
-const OpFile ms_attention{rows};
+const OpFile ms_attention{defs};
 
 }  // namespace tessera::ops

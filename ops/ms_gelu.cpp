@@ -1,6 +1,7 @@
 // com.microsoft Gelu, FastGelu, BiasGelu and QuickGelu: an optional bias along the last axis, then
 // one of three curves.
 #include "ops/numbers.h"
+#include "runtime/graph/reach.h"
 
 namespace tessera::ops {
 namespace {
@@ -34,7 +35,7 @@ void quick(const Args& a) {
 }
 
 constexpr AttrDef quick_attrs[] = {{"alpha", 1.702}};
-constexpr OpDef row(Text name, Arity in, void (*reference)(const Args&), List<AttrDef> attrs = {}) {
+constexpr OpDef def(Text name, Arity in, void (*reference)(const Args&), List<AttrDef> attrs = {}) {
   return {.name = name,
           .domain = "com.microsoft",
           .since = 1,
@@ -42,14 +43,15 @@ constexpr OpDef row(Text name, Arity in, void (*reference)(const Args&), List<At
           .types = "T=float : T, T -> T",
           .attrs = attrs,
           .infer = infer_gelu,
-          .reference = reference};
+          .reference = reference,
+          .reach = reach::pointwise};
 }
-const OpDef rows[] = {row("Gelu", {1, 1}, exact), row("BiasGelu", {2, 2}, exact), row("FastGelu", {1, 2}, fast),
-                      row("QuickGelu", {1, 1}, quick, quick_attrs)};
+const OpDef defs[] = {def("Gelu", {1, 1}, exact), def("BiasGelu", {2, 2}, exact), def("FastGelu", {1, 2}, fast),
+                      def("QuickGelu", {1, 1}, quick, quick_attrs)};
 
 }  // namespace
 
 extern const OpFile ms_gelu;
-const OpFile ms_gelu{rows};
+const OpFile ms_gelu{defs};
 
 }  // namespace tessera::ops

@@ -4,6 +4,7 @@
 
 #include "ops/attend.h"
 #include "ops/indices.h"
+#include "runtime/graph/reach.h"
 
 namespace tessera::ops {
 namespace {
@@ -161,7 +162,7 @@ void mha_reference(const Args& a) {
 
 constexpr AttrDef attrs[] = {
     {"num_heads", 0, {}, true}, {"unidirectional", 0}, {"mask_filter_value", -10000}, {"scale"}};
-const OpDef rows[] = {{.name = "MultiHeadAttention",
+const OpDef defs[] = {{.name = "MultiHeadAttention",
                        .domain = "com.microsoft",
                        .since = 1,
                        .in = {1, 8},
@@ -169,11 +170,12 @@ const OpDef rows[] = {{.name = "MultiHeadAttention",
                        .types = "T=float : T, T, T, T, int32, T, T, T -> T, T, T",
                        .attrs = attrs,
                        .infer = infer_mha,
-                       .reference = mha_reference}};
+                       .reference = mha_reference,
+                       .reach = reach::not_followed}};
 
 }  // namespace
 
 extern const OpFile multi_head_attention;
-const OpFile multi_head_attention{rows};
+const OpFile multi_head_attention{defs};
 
 }  // namespace tessera::ops

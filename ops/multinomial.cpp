@@ -3,6 +3,7 @@
 
 #include "ops/random.h"
 #include "ops/steps.h"
+#include "runtime/graph/reach.h"
 
 namespace tessera::ops {
 namespace {
@@ -34,18 +35,19 @@ void multinomial_reference(const Args& a) {
 }
 
 constexpr AttrDef attrs[] = {{"sample_size", 1}, {"dtype"}, {"seed"}};
-const OpDef rows[] = {{.name = "Multinomial",
+const OpDef defs[] = {{.name = "Multinomial",
                        .since = 7,
                        .in = {1, 1},
                        .types = "T=float : T",
                        .attrs = attrs,
                        .infer = infer_multinomial,
                        .reference = multinomial_reference,
+                       .reach = reach::not_followed,
                        .folds = false}};
 
 }  // namespace
 
 extern const OpFile multinomial;
-const OpFile multinomial{rows};
+const OpFile multinomial{defs};
 
 }  // namespace tessera::ops

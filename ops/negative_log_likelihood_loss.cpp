@@ -1,5 +1,6 @@
 // NegativeLogLikelihoodLoss over log-probabilities.
 #include "ops/loss.h"
+#include "runtime/graph/reach.h"
 
 namespace tessera::ops {
 namespace {
@@ -11,17 +12,18 @@ void nll_reference(const Args& a) {
   store_loss(a, logs.data());
 }
 
-const OpDef rows[] = {{.name = "NegativeLogLikelihoodLoss",
+const OpDef defs[] = {{.name = "NegativeLogLikelihoodLoss",
                        .since = 12,
                        .in = {2, 3},
                        .types = "T=float; I=int32|int64 : T, I, T -> T",
                        .attrs = loss_attrs,
                        .infer = infer_nll,
-                       .reference = nll_reference}};
+                       .reference = nll_reference,
+                       .reach = reach::not_followed}};
 
 }  // namespace
 
 extern const OpFile negative_log_likelihood_loss;
-const OpFile negative_log_likelihood_loss{rows};
+const OpFile negative_log_likelihood_loss{defs};
 
 }  // namespace tessera::ops

@@ -68,12 +68,12 @@ void run_suppression(Frame& f) {
 }
 
 constexpr AttrDef attrs[] = {{"center_point_box", 0}};
-const OpDef rows[] = {
+const OpDef defs[] = {
     {.name = "NonMaxSuppression", .since = 10, .in = {2, 5}, .types = {}, .attrs = attrs, .execute = run_suppression}};
 
 }  // namespace
 
 extern const OpFile non_max_suppression;
-const OpFile non_max_suppression{rows};
+const OpFile non_max_suppression{defs};
 
 }  // namespace tessera::ops

@@ -24,8 +24,8 @@ std::vector<Tensor> positions(const AttrReader&, List<View> in) {
   return {out};
 }
 
-const OpDef rows[] = {by_value<positions>("NonZero", 9, {1, 1}, {1, 1}, "T=numeric|boolean : T -> int64")};
+const OpDef defs[] = {by_value<positions>("NonZero", 9, {1, 1}, {1, 1}, "T=numeric|boolean : T -> int64")};
 
 }  // namespace
-const OpFile non_zero{rows};
+const OpFile non_zero{defs};
 }  // namespace tessera::ops

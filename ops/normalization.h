@@ -4,6 +4,7 @@
 #include "ops/indices.h"
 #include "ops/numbers.h"
 #include "ops/steps.h"
+#include "runtime/graph/reach.h"
 
 namespace tessera::ops {
 
@@ -128,6 +129,10 @@ inline void normalize_groups(const Args& a, int64_t groups, double epsilon, bool
       }
     }
   });
+}
+
+inline bool follow_layer_normalization(reach::Step& s) {
+  return !s.on_picture_from(1) && mix_axes(s, s.axis(), s.in[0].axes.size());
 }
 
 }  // namespace tessera::ops

@@ -3,6 +3,7 @@
 
 #include "ops/move.h"
 #include "ops/steps.h"
+#include "runtime/graph/reach.h"
 
 namespace tessera::ops {
 extern const OpFile one_hot;
@@ -38,8 +39,8 @@ void reference(const Args& args) {
 
 constexpr AttrDef attrs[] = {{"axis", -1}};
 constexpr Text types = "I=numeric; D=numeric; T=all : I, D, T -> T";
-const OpDef rows[] = {{"OneHot", "", 9, {3, 3}, {1, 1}, types, attrs, infer_one_hot, reference}};
+const OpDef defs[] = {{"OneHot", "", 9, {3, 3}, {1, 1}, types, attrs, infer_one_hot, reference, reach::not_followed}};
 
 }  // namespace
-const OpFile one_hot{rows};
+const OpFile one_hot{defs};
 }  // namespace tessera::ops

@@ -10,12 +10,12 @@ void run(Frame& f) {
 }
 
 constexpr AttrDef attrs[] = {{"type"}};
-const OpDef rows[] = {
+const OpDef defs[] = {
     {.name = "Optional", .since = 15, .in = {0, 1}, .out = {1, 1}, .types = {}, .attrs = attrs, .execute = run}};
 
 }  // namespace
 
 extern const OpFile optional;
-const OpFile optional{rows};
+const OpFile optional{defs};
 
 }  // namespace tessera::ops

@@ -14,12 +14,12 @@ void run(Frame& f) {
   f.out[0] = value;
 }
 
-const OpDef rows[] = {
+const OpDef defs[] = {
     {.name = "OptionalGetElement", .since = 15, .in = {1, 1}, .out = {1, 1}, .types = {}, .execute = run}};
 
 }  // namespace
 
 extern const OpFile optional_get_element;
-const OpFile optional_get_element{rows};
+const OpFile optional_get_element{defs};
 
 }  // namespace tessera::ops

@@ -9,12 +9,12 @@ void run(Frame& f) {
   f.out[0] = datum_of(boolean(given));
 }
 
-const OpDef rows[] = {
+const OpDef defs[] = {
     {.name = "OptionalHasElement", .since = 15, .in = {0, 1}, .out = {1, 1}, .types = {}, .execute = run}};
 
 }  // namespace
 
 extern const OpFile optional_has_element;
-const OpFile optional_has_element{rows};
+const OpFile optional_has_element{defs};
 
 }  // namespace tessera::ops

@@ -2,6 +2,7 @@
 // Negative pads cut off. Amounts were attributes before opset 11.
 #include "ops/move.h"
 #include "runtime/base/run_scope.h"
+#include "runtime/graph/reach.h"
 
 namespace tessera::ops {
 extern const OpFile pad;
@@ -122,16 +123,35 @@ void run_inputs(const Args& args) {
       args.has_in(2) && args.in[2].elements() ? args.in[2] : View{});
 }
 
+bool follow_pad(reach::Step& s) {
+  std::vector<int64_t> pads, axes;
+  const Text attribute = s.has("paddings") ? Text("paddings") : Text("pads");
+  if (!s.integers_of(1, attribute, pads) || !s.integers_of(3, "", axes)) return false;
+  if (axes.empty())
+    for (int i = 0; i < s.rank(0); ++i) axes.push_back(i);
+  if (pads.size() != 2 * axes.size()) return false;
+  reach::Field field = s.in[0];
+  for (size_t i = 0; i < axes.size(); ++i) {
+    const auto axis = static_cast<size_t>(normalize_axis(axes[i], s.rank(0)));
+    const int64_t before = pads[i], after = pads[i + axes.size()];
+    if (!before && !after) continue;
+    if (on_picture(field.axes[axis]) && s.text("mode") == "wrap") s.global = true;
+    if (!cut(s, field, axis, -before, 1)) return false;
+  }
+  s.out = {field};
+  return true;
+}
+
 constexpr AttrDef attrs[] = {{"mode", 0, "constant"},
                              {.name = "paddings", .last = 1},
                              {.name = "pads", .since = 2, .last = 10},
                              {.name = "value", .last = 10}};
 constexpr Text types = "T=all; I=int32|int64 : T, int64, T, I -> T";
-const OpDef rows[] = {
-    {"Pad", "", 1, {1, 1}, {1, 1}, "T=float : T -> T", attrs, infer_attributes, run_attributes},
-    {"Pad", "", 11, {2, 4}, {1, 1}, types, attrs, infer_inputs, run_inputs},
+const OpDef defs[] = {
+    {"Pad", "", 1, {1, 1}, {1, 1}, "T=float : T -> T", attrs, infer_attributes, run_attributes, follow_pad},
+    {"Pad", "", 11, {2, 4}, {1, 1}, types, attrs, infer_inputs, run_inputs, follow_pad},
 };
 
 }  // namespace
-const OpFile pad{rows};
+const OpFile pad{defs};
 }  // namespace tessera::ops

@@ -2,6 +2,7 @@
 #include <algorithm>
 
 #include "ops/numbers.h"
+#include "runtime/graph/reach.h"
 
 namespace tessera::ops {
 namespace {
@@ -21,17 +22,18 @@ void softplus_reference(const Args& a) {
 }
 
 constexpr AttrDef attrs[] = {{"alpha", 1}, {"beta", 1}};
-const OpDef rows[] = {{.name = "ParametricSoftplus",
+const OpDef defs[] = {{.name = "ParametricSoftplus",
                        .since = 1,
                        .in = {1, 1},
                        .types = "T=float : T -> T",
                        .attrs = attrs,
                        .infer = infer_softplus,
-                       .reference = softplus_reference}};
+                       .reference = softplus_reference,
+                       .reach = reach::along}};
 
 }  // namespace
 
 extern const OpFile parametric_softplus;
-const OpFile parametric_softplus{rows};
+const OpFile parametric_softplus{defs};
 
 }  // namespace tessera::ops

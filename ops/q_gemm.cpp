@@ -4,6 +4,8 @@
 
 #include "ops/matrix.h"
 #include "ops/quantization.h"
+#include "ops/work.h"
+#include "runtime/graph/reach.h"
 
 namespace tessera::ops {
 namespace {
@@ -133,8 +135,14 @@ void gemm(const Args& a) {
   });
 }
 
+double gemm_work(const AttrReader& n, List<Type> in, List<Type> out) {
+  return sums(out[0], in[g_a].shape[n.integer("transA") ? 0 : 1]);
+}
+
+using Work = double(const AttrReader&, List<Type>, List<Type>);
 constexpr AttrDef attrs[] = {{"alpha", 1}, {"transA", 0}, {"transB", 0}};
-constexpr OpDef row(Text name, Arity in, Text types, void (*infer)(Infer&), void (*reference)(const Args&)) {
+constexpr OpDef def(Text name, Arity in, Text types, void (*infer)(Infer&), void (*reference)(const Args&),
+                    Work* work) {
   return {.name = name,
           .domain = "com.microsoft",
           .since = 1,
@@ -142,19 +150,23 @@ constexpr OpDef row(Text name, Arity in, Text types, void (*infer)(Infer&), void
           .types = types,
           .attrs = attrs,
           .infer = infer,
-          .reference = reference};
+          .reference = reference,
+          .reach = reach::not_followed,
+          .work = work,
+          .quantized = true};
 }
-const OpDef rows[] = {
-    row("MatMulIntegerToFloat", {4, 7}, "A=int8|uint8; B=int8|uint8; T=float16|float32 : A, B, T, T, A, B, T -> T",
-        infer_to_float, to_float),
-    row("DynamicQuantizeMatMul", {3, 5}, "T=float32; B=int8|uint8 : T, B, T, B, T -> T", infer_dynamic, dynamic),
-    row("QGemm", {1, 9}, "A=int8|uint8; B=int8|uint8; Y=int8|uint8 : A, float32, A, B, float32, B, int32, float32, Y",
-        infer_gemm, gemm),
+const OpDef defs[] = {
+    def("MatMulIntegerToFloat", {4, 7}, "A=int8|uint8; B=int8|uint8; T=float16|float32 : A, B, T, T, A, B, T -> T",
+        infer_to_float, to_float, line_work),
+    def("DynamicQuantizeMatMul", {3, 5}, "T=float32; B=int8|uint8 : T, B, T, B, T -> T", infer_dynamic, dynamic,
+        line_work),
+    def("QGemm", {1, 9}, "A=int8|uint8; B=int8|uint8; Y=int8|uint8 : A, float32, A, B, float32, B, int32, float32, Y",
+        infer_gemm, gemm, gemm_work),
 };
 
 }  // namespace
 
 extern const OpFile q_gemm;
-const OpFile q_gemm{rows};
+const OpFile q_gemm{defs};
 
 }  // namespace tessera::ops

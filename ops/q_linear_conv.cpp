@@ -4,6 +4,9 @@
 #include "ops/convolution.h"
 #include "ops/quantization.h"
 #include "ops/quantized_conv.h"
+#include "ops/window_reach.h"
+#include "ops/work.h"
+#include "runtime/graph/reach.h"
 
 namespace tessera::ops {
 namespace {
@@ -44,14 +47,17 @@ void quantized_reference(const Args& a) {
 }
 
 constexpr AttrDef attrs[] = {{"group", 1}, {"auto_pad"}, {"dilations"}, {"kernel_shape"}, {"pads"}, {"strides"}};
-const OpDef rows[] = {{.name = "QLinearConv",
+const OpDef defs[] = {{.name = "QLinearConv",
                        .since = 10,
                        .in = {8, 9},
                        .types = "X=int8|uint8; W=int8|uint8; Y=int8|uint8 : "
                                 "X, float32, X, W, float32, W, float32, Y, int32 -> Y",
                        .attrs = attrs,
                        .infer = infer_quantized,
-                       .reference = quantized_reference},
+                       .reference = quantized_reference,
+                       .reach = follow_convolution<w_in>,
+                       .work = filter_work<w_in>,
+                       .quantized = true},
                       {.name = "QuantizedConv",
                        .domain = "tessera",
                        .in = {6, 9},
@@ -59,11 +65,14 @@ const OpDef rows[] = {{.name = "QLinearConv",
                                 "X, float32, X, W, float32, W, float32, Y, B",
                        .attrs = attrs,
                        .infer = infer_quantized,
-                       .reference = quantized_reference}};
+                       .reference = quantized_reference,
+                       .reach = follow_convolution<w_in>,
+                       .work = filter_work<w_in>,
+                       .quantized = true}};
 
 }  // namespace
 
 extern const OpFile q_linear_conv;
-const OpFile q_linear_conv{rows};
+const OpFile q_linear_conv{defs};
 
 }  // namespace tessera::ops

@@ -4,6 +4,8 @@
 
 #include "ops/quantization.h"
 #include "ops/softmax.h"
+#include "ops/window_reach.h"
+#include "runtime/graph/reach.h"
 
 namespace tessera::ops {
 namespace {
@@ -155,14 +157,32 @@ void softmax_scaled(const Args& a) {
     }
 }
 
+bool follow_global(reach::Step& s) {
+  if (!s.integer("channels_last")) return follow_global_pool(s);
+  std::vector<bool> dropped(s.in[0].axes.size(), true);
+  dropped.front() = dropped.back() = false;
+  return drop_axes(s, dropped);
+}
+
+bool follow_softmax(reach::Step& s) {
+  return mix_axes(s, s.axis(), s.integer("opset") < 13 ? s.in[0].axes.size() : s.axis() + 1);
+}
+
+// Result's scale and zero point, then each part with its own.
+bool follow_concat(reach::Step& s) {
+  std::vector<size_t> which;
+  for (size_t i = 2; i < s.in.size(); i += 3) which.push_back(i);
+  return join(s, which);
+}
+
 constexpr AttrDef leaky_attrs[] = {{"alpha", 0.01}};
 constexpr AttrDef global_attrs[] = {{"channels_last"}}, concat_attrs[] = {{.name = "axis", .required = true}};
 constexpr AttrDef softmax_attrs[] = {{"axis", -1}, {"opset", 13}};
 constexpr Text one_types = "T=int8|uint8 : T, float32, T, float32, T -> T";
 constexpr Text two_types = "T=int8|uint8 : T, float32, T, T, float32, T, float32, T -> T";
 
-constexpr OpDef row(Text name, Arity in, Text types, void (*infer)(Infer&), void (*reference)(const Args&),
-                    List<AttrDef> attrs = {}) {
+constexpr OpDef def(Text name, Arity in, Text types, void (*infer)(Infer&), void (*reference)(const Args&),
+                    bool (*reach)(reach::Step&), List<AttrDef> attrs = {}) {
   return {.name = name,
           .domain = "com.microsoft",
           .since = 1,
@@ -170,21 +190,23 @@ constexpr OpDef row(Text name, Arity in, Text types, void (*infer)(Infer&), void
           .types = types,
           .attrs = attrs,
           .infer = infer,
-          .reference = reference};
+          .reference = reference,
+          .reach = reach,
+          .quantized = true};
 }
-const OpDef rows[] = {
-    row("QLinearAdd", {1, 8}, two_types, infer_two, add),
-    row("QLinearMul", {1, 8}, two_types, infer_two, multiply_elements),
-    row("QLinearSigmoid", {1, 5}, one_types, infer_one, sigmoid),
-    row("QLinearLeakyRelu", {1, 5}, one_types, infer_one, leaky, leaky_attrs),
-    row("QLinearGlobalAveragePool", {1, 5}, one_types, infer_global, global_mean, global_attrs),
-    row("QLinearSoftmax", {1, 5}, one_types, infer_one, softmax_scaled, softmax_attrs),
-    row("QLinearConcat", {5, many}, {}, infer_concat, concat_scaled, concat_attrs),
+const OpDef defs[] = {
+    def("QLinearAdd", {1, 8}, two_types, infer_two, add, reach::pointwise),
+    def("QLinearMul", {1, 8}, two_types, infer_two, multiply_elements, reach::pointwise),
+    def("QLinearSigmoid", {1, 5}, one_types, infer_one, sigmoid, reach::pointwise),
+    def("QLinearLeakyRelu", {1, 5}, one_types, infer_one, leaky, reach::pointwise, leaky_attrs),
+    def("QLinearGlobalAveragePool", {1, 5}, one_types, infer_global, global_mean, follow_global, global_attrs),
+    def("QLinearSoftmax", {1, 5}, one_types, infer_one, softmax_scaled, follow_softmax, softmax_attrs),
+    def("QLinearConcat", {5, many}, {}, infer_concat, concat_scaled, follow_concat, concat_attrs),
 };
 
 }  // namespace
 
 extern const OpFile q_linear_elementwise;
-const OpFile q_linear_elementwise{rows};
+const OpFile q_linear_elementwise{defs};
 
 }  // namespace tessera::ops

@@ -1,6 +1,8 @@
 // QLinearMatMul: a quantized matrix product, from quantized operands to a quantized result.
 #include "ops/quantization.h"
 #include "ops/quantized_product.h"
+#include "ops/work.h"
+#include "runtime/graph/reach.h"
 
 namespace tessera::ops {
 namespace {
@@ -46,16 +48,19 @@ void quantized_reference(const Args& g) {
   });
 }
 
-const OpDef rows[] = {{.name = "QLinearMatMul",
+const OpDef defs[] = {{.name = "QLinearMatMul",
                        .since = 10,
                        .in = {8, 8},
                        .types = "A=fixed; B=fixed; S=float; Y=fixed : A, S, A, B, S, B, S, Y",
                        .infer = infer_quantized,
-                       .reference = quantized_reference}};
+                       .reference = quantized_reference,
+                       .reach = follow_product<0, 3>,
+                       .work = line_work,
+                       .quantized = true}};
 
 }  // namespace
 
 extern const OpFile q_linear_mat_mul;
-const OpFile q_linear_mat_mul{rows};
+const OpFile q_linear_mat_mul{defs};
 
 }  // namespace tessera::ops

@@ -1,5 +1,6 @@
 // QuantizeLinear: x / scale, rounded to even, plus the zero point, saturated.
 #include "ops/quantization.h"
+#include "runtime/graph/reach.h"
 
 namespace tessera::ops {
 namespace {
@@ -50,13 +51,15 @@ constexpr AttrDef attrs[] = {{"axis", 1, {}, false, 13},
                              {.name = "output_dtype", .since = 21},
                              {.name = "precision", .since = 23}};
 constexpr AttrDef contrib_attrs[] = {{"axis", 1}, {"saturate", 1, {}, false, 19}, {"block_size"}};
-const OpDef rows[] = {{.name = "QuantizeLinear",
+const OpDef defs[] = {{.name = "QuantizeLinear",
                        .since = 10,
                        .in = {2, 3},
                        .types = "T=float|int32; S=float|int32|float8e8m0; Z=fixed : T, S, Z",
                        .attrs = attrs,
                        .infer = infer_quantize,
-                       .reference = quantize_reference},
+                       .reference = quantize_reference,
+                       .reach = reach::along,
+                       .quantized = true},
                       {.name = "QuantizeLinear",
                        .domain = "com.microsoft",
                        .since = 1,
@@ -64,11 +67,13 @@ const OpDef rows[] = {{.name = "QuantizeLinear",
                        .types = "T=float; S=float; Z=fixed : T, S, Z",
                        .attrs = contrib_attrs,
                        .infer = infer_quantize,
-                       .reference = quantize_reference}};
+                       .reference = quantize_reference,
+                       .reach = reach::along,
+                       .quantized = true}};
 
 }  // namespace
 
 extern const OpFile quantize_linear;
-const OpFile quantize_linear{rows};
+const OpFile quantize_linear{defs};
 
 }  // namespace tessera::ops

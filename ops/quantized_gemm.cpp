@@ -3,6 +3,8 @@
 // sums stand for, and the bias may be real numbers too.
 #include "ops/quantization.h"
 #include "ops/quantized_conv.h"
+#include "ops/work.h"
+#include "runtime/graph/reach.h"
 
 namespace tessera::ops {
 namespace {
@@ -47,17 +49,20 @@ void quantized_reference(const Args& a) {
   }
 }
 
-const OpDef rows[] = {{.name = "QuantizedGemm",
+const OpDef defs[] = {{.name = "QuantizedGemm",
                        .domain = "tessera",
                        .in = {6, 9},
                        .types = "X=int8|uint8; W=int8|uint8; Y=int8|uint8; B=int32|float32 : "
                                 "X, float32, X, W, float32, W, float32, Y, B",
                        .infer = infer_quantized,
-                       .reference = quantized_reference}};
+                       .reference = quantized_reference,
+                       .reach = reach::not_followed,
+                       .work = filter_work<w_in>,
+                       .quantized = true}};
 
 }  // namespace
 
 extern const OpFile quantized_gemm;
-const OpFile quantized_gemm{rows};
+const OpFile quantized_gemm{defs};
 
 }  // namespace tessera::ops

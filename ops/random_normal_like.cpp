@@ -1,21 +1,23 @@
 // RandomNormalLike: normal deviates in another tensor's shape.
 #include "ops/random.h"
+#include "runtime/graph/reach.h"
 
 namespace tessera::ops {
 namespace {
 
-const OpDef rows[] = {{.name = "RandomNormalLike",
+const OpDef defs[] = {{.name = "RandomNormalLike",
                        .since = 1,
                        .in = {1, 1},
                        .types = "T=all : T",
                        .attrs = normal_attrs,
                        .infer = infer_random_like,
                        .reference = fill_normal,
+                       .reach = reach::source,
                        .folds = false}};
 
 }  // namespace
 
 extern const OpFile random_normal_like;
-const OpFile random_normal_like{rows};
+const OpFile random_normal_like{defs};
 
 }  // namespace tessera::ops

@@ -1,21 +1,23 @@
 // RandomUniformLike: uniform deviates in another tensor's shape.
 #include "ops/random.h"
+#include "runtime/graph/reach.h"
 
 namespace tessera::ops {
 namespace {
 
-const OpDef rows[] = {{.name = "RandomUniformLike",
+const OpDef defs[] = {{.name = "RandomUniformLike",
                        .since = 1,
                        .in = {1, 1},
                        .types = "T=all : T",
                        .attrs = uniform_attrs,
                        .infer = infer_random_like,
                        .reference = fill_uniform,
+                       .reach = reach::source,
                        .folds = false}};
 
 }  // namespace
 
 extern const OpFile random_uniform_like;
-const OpFile random_uniform_like{rows};
+const OpFile random_uniform_like{defs};
 
 }  // namespace tessera::ops

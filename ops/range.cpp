@@ -1,5 +1,6 @@
 // Range: numbers from a start up or down to a limit, which is left out.
 #include "ops/move.h"
+#include "runtime/graph/reach.h"
 
 namespace tessera::ops {
 extern const OpFile range;
@@ -28,11 +29,20 @@ void reference(const Args& args) {
   });
 }
 
-const OpDef rows[] = {
-    {"Range", "", 11, {3, 3}, {1, 1}, "T=numeric : T, T, T -> T", {}, infer_range, reference},
-    {"Range", "com.microsoft", 1, {3, 3}, {1, 1}, "T=numeric : T, T, T -> T", {}, infer_range, reference},
+const OpDef defs[] = {
+    {"Range", "", 11, {3, 3}, {1, 1}, "T=numeric : T, T, T -> T", {}, infer_range, reference, reach::not_followed},
+    {"Range",
+     "com.microsoft",
+     1,
+     {3, 3},
+     {1, 1},
+     "T=numeric : T, T, T -> T",
+     {},
+     infer_range,
+     reference,
+     reach::not_followed},
 };
 
 }  // namespace
-const OpFile range{rows};
+const OpFile range{defs};
 }  // namespace tessera::ops

@@ -5,6 +5,7 @@
 
 #include "ops/numbers.h"
 #include "ops/steps.h"
+#include "ops/work.h"
 
 namespace tessera::ops {
 
@@ -229,5 +230,10 @@ inline constexpr AttrDef recurrent_attrs[] = {{"direction", 0, "forward"},
                                               {"activations"},
                                               {"clip"},
                                               {"hidden_size"}};
+
+inline double recurrent_work(const AttrReader&, List<Type> in, List<Type>) {
+  const Shape& x = in[rnn_x].shape;
+  return x[0] * x[1] == 0 ? 0 : (sums(in[rnn_w], x[0]) + sums(in[rnn_r], x[0])) * static_cast<double>(x[1]);
+}
 
 }  // namespace tessera::ops

@@ -5,6 +5,7 @@
 
 #include "ops/convert.h"
 #include "ops/elementwise_math.h"
+#include "runtime/graph/reach.h"
 
 namespace tessera::ops {
 extern const OpFile reduce;
@@ -284,25 +285,36 @@ void log_sum_exp(const Args& args) {
   });
 }
 
-// --- Rows -------------------------------------------------------------------------------------
+template <reach::Pooled pooled>
+bool follow_reduce(reach::Step& s) {
+  std::vector<int64_t> axes;
+  if (!s.integers_of(1, "axes", axes)) return false;
+  s.pooled = pooled;
+  return drop_axes(s, axes_of(s, axes, s.rank(0)).reduced);
+}
 
+// --- Definitions ------------------------------------------------------------------------------
+
+using Follow = bool(reach::Step&);
 constexpr AttrDef old_attrs[] = {{"keepdims", 1}, {"axes"}}, attrs[] = {{"keepdims", 1}, {"noop_with_empty_axes", 0}};
 constexpr Text types = "T=numeric|boolean : T, int64 -> T";
 
-constexpr OpDef by_attribute(Text name, void (*run)(const Args&)) {
-  return {name, "", 1, {1, 1}, {1, 1}, types, old_attrs, infer_attribute, run};
+constexpr OpDef by_attribute(Text name, void (*run)(const Args&),
+                             Follow* follow = follow_reduce<reach::Pooled::other>) {
+  return {name, "", 1, {1, 1}, {1, 1}, types, old_attrs, infer_attribute, run, follow};
 }
-constexpr OpDef by_input(Text name, void (*run)(const Args&), int since = 18) {
-  return {name, "", since, {1, 2}, {1, 1}, types, attrs, infer_input, run};
+constexpr OpDef by_input(Text name, void (*run)(const Args&), int since = 18,
+                         Follow* follow = follow_reduce<reach::Pooled::other>) {
+  return {name, "", since, {1, 2}, {1, 1}, types, attrs, infer_input, run, follow};
 }
 
-const OpDef rows[] = {
+const OpDef defs[] = {
     by_attribute("ReduceSum", reference<Sum>),
     by_input("ReduceSum", reference<Sum>, 13),
-    by_attribute("ReduceMean", reference<Mean>),
-    by_input("ReduceMean", reference<Mean>),
-    by_attribute("ReduceMax", reference<Max>),
-    by_input("ReduceMax", reference<Max>),
+    by_attribute("ReduceMean", reference<Mean>, follow_reduce<reach::Pooled::mean>),
+    by_input("ReduceMean", reference<Mean>, 18, follow_reduce<reach::Pooled::mean>),
+    by_attribute("ReduceMax", reference<Max>, follow_reduce<reach::Pooled::largest>),
+    by_input("ReduceMax", reference<Max>, 18, follow_reduce<reach::Pooled::largest>),
     by_attribute("ReduceMin", reference<Min>),
     by_input("ReduceMin", reference<Min>),
     by_attribute("ReduceProd", reference<Prod>),
@@ -320,5 +332,5 @@ const OpDef rows[] = {
 };
 
 }  // namespace
-const OpFile reduce{rows};
+const OpFile reduce{defs};
 }  // namespace tessera::ops

@@ -1,6 +1,7 @@
 // RegexFullMatch: which strings match a pattern from end to end.
 #include "ops/regex.h"
 #include "runtime/graph/op.h"
+#include "runtime/graph/reach.h"
 
 namespace tessera::ops {
 extern const OpFile regex_full_match;
@@ -18,8 +19,17 @@ void reference(const Args& args) {
 }
 
 constexpr AttrDef attrs[] = {{"pattern"}};
-const OpDef rows[] = {{"RegexFullMatch", "", 20, {1, 1}, {1, 1}, "string -> boolean", attrs, infer_regex, reference}};
+const OpDef defs[] = {{"RegexFullMatch",
+                       "",
+                       20,
+                       {1, 1},
+                       {1, 1},
+                       "string -> boolean",
+                       attrs,
+                       infer_regex,
+                       reference,
+                       reach::not_followed}};
 
 }  // namespace
-const OpFile regex_full_match{rows};
+const OpFile regex_full_match{defs};
 }  // namespace tessera::ops

@@ -1,6 +1,7 @@
 // Reorder (domain tessera): the same tensor in another memory layout, which the planner writes into
 // the output's type. The reference serves every pair of layouts.
 #include "runtime/graph/op.h"
+#include "runtime/graph/reach.h"
 
 namespace tessera::ops {
 namespace {
@@ -41,16 +42,17 @@ void reorder_reference(const Args& args) {
   });
 }
 
-const OpDef rows[] = {{.name = "Reorder",
+const OpDef defs[] = {{.name = "Reorder",
                        .domain = "tessera",
                        .in = {1, 1},
                        .types = "T=numeric|boolean : T -> T",
                        .infer = infer_reorder,
-                       .reference = reorder_reference}};
+                       .reference = reorder_reference,
+                       .reach = reach::not_followed}};
 
 }  // namespace
 
 extern const OpFile reorder;
-const OpFile reorder{rows};
+const OpFile reorder{defs};
 
 }  // namespace tessera::ops

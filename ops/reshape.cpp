@@ -1,5 +1,6 @@
 // Reshape: the same elements under another shape; 0 copies an extent, -1 is what is left.
 #include "ops/move.h"
+#include "runtime/graph/reach.h"
 
 namespace tessera::ops {
 extern const OpFile reshape;
@@ -36,13 +37,14 @@ void infer_attribute(Infer& infer) { set_shape(infer, infer.integers("shape"), t
 void infer_input(Infer& infer) { set_shape(infer, infer.integers_of(1), infer.integer("allowzero") == 0); }
 
 constexpr AttrDef old_attrs[] = {{"shape"}}, attrs[] = {{.name = "allowzero", .since = 14}};
-const OpDef rows[] = {
+const OpDef defs[] = {
     {.name = "Reshape",
      .in = {1, 1},
      .types = "T=all : T -> T",
      .attrs = old_attrs,
      .infer = infer_attribute,
      .reference = copy_input,
+     .reach = reach::view,
      .view = true},
     {.name = "Reshape",
      .since = 5,
@@ -51,9 +53,10 @@ const OpDef rows[] = {
      .attrs = attrs,
      .infer = infer_input,
      .reference = copy_input,
+     .reach = reach::view,
      .view = true},
 };
 
 }  // namespace
-const OpFile reshape{rows};
+const OpFile reshape{defs};
 }  // namespace tessera::ops

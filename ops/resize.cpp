@@ -2,6 +2,7 @@
 #include <algorithm>
 
 #include "ops/interpolation.h"
+#include "ops/resize.h"
 
 namespace tessera::ops {
 namespace {
@@ -167,24 +168,26 @@ constexpr AttrDef attrs[] = {{"mode", 0, "nearest"},
                              {.name = "axes", .since = 18},
                              {"keep_aspect_ratio_policy", 0, "stretch", false, 18}};
 constexpr Text types = "T=all; R=float : T, R, float32, int64 -> T";
-const OpDef rows[] = {{.name = "Resize",
+const OpDef defs[] = {{.name = "Resize",
                        .since = 10,
                        .in = {2, 2},
                        .types = "T=all : T, float32 -> T",
                        .attrs = attrs_10,
                        .infer = infer_10,
-                       .reference = resize_10},
+                       .reference = resize_10,
+                       .reach = follow_resize},
                       {.name = "Resize",
                        .since = 11,
                        .in = {1, 4},
                        .types = types,
                        .attrs = attrs,
                        .infer = infer_11,
-                       .reference = resize_11}};
+                       .reference = resize_11,
+                       .reach = follow_resize}};
 
 }  // namespace
 
 extern const OpFile resize;
-const OpFile resize{rows};
+const OpFile resize{defs};
 
 }  // namespace tessera::ops

@@ -2,6 +2,7 @@
 #include <algorithm>
 
 #include "ops/move.h"
+#include "runtime/graph/reach.h"
 
 namespace tessera::ops {
 extern const OpFile reverse_sequence;
@@ -37,9 +38,17 @@ void reference(const Args& args) {
 }
 
 constexpr AttrDef attrs[] = {{"batch_axis", 1}, {"time_axis", 0}};
-const OpDef rows[] = {
-    {"ReverseSequence", "", 10, {2, 2}, {1, 1}, "T=all : T, int64 -> T", attrs, infer_reverse_sequence, reference}};
+const OpDef defs[] = {{"ReverseSequence",
+                       "",
+                       10,
+                       {2, 2},
+                       {1, 1},
+                       "T=all : T, int64 -> T",
+                       attrs,
+                       infer_reverse_sequence,
+                       reference,
+                       reach::not_followed}};
 
 }  // namespace
-const OpFile reverse_sequence{rows};
+const OpFile reverse_sequence{defs};
 }  // namespace tessera::ops

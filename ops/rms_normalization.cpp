@@ -23,13 +23,14 @@ void rms_reference(const Args& a) {
 }
 
 constexpr AttrDef attrs[] = {{"axis", -1}, {"epsilon", 1e-5}, {"stash_type", 1}};
-const OpDef rows[] = {{.name = "RMSNormalization",
+const OpDef defs[] = {{.name = "RMSNormalization",
                        .since = 23,
                        .in = {2, 2},
                        .types = "T=float; S=float : T, S -> S",
                        .attrs = attrs,
                        .infer = infer_rms,
-                       .reference = rms_reference},
+                       .reference = rms_reference,
+                       .reach = follow_layer_normalization},
                       {.name = "SimplifiedLayerNormalization",
                        .since = 1,
                        .in = {2, 2},
@@ -37,11 +38,12 @@ const OpDef rows[] = {{.name = "RMSNormalization",
                        .types = "T=float; S=float : T, S -> S",
                        .attrs = attrs,
                        .infer = infer_rms,
-                       .reference = rms_reference}};
+                       .reference = rms_reference,
+                       .reach = follow_layer_normalization}};
 
 }  // namespace
 
 extern const OpFile rms_normalization;
-const OpFile rms_normalization{rows};
+const OpFile rms_normalization{defs};
 
 }  // namespace tessera::ops

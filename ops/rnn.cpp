@@ -1,5 +1,6 @@
 // RNN: h = f(W x + R h + biases).
 #include "ops/recurrent.h"
+#include "runtime/graph/reach.h"
 
 namespace tessera::ops {
 namespace {
@@ -24,18 +25,20 @@ void rnn_reference(const Args& a) {
   });
 }
 
-const OpDef rows[] = {{.name = "RNN",
+const OpDef defs[] = {{.name = "RNN",
                        .since = 1,
                        .in = {3, 6},
                        .out = {0, 2},
                        .types = "T=float : T, T, T, T, int32, T -> T, T",
                        .attrs = recurrent_attrs,
                        .infer = infer_rnn,
-                       .reference = rnn_reference}};
+                       .reference = rnn_reference,
+                       .reach = reach::not_followed,
+                       .work = recurrent_work}};
 
 }  // namespace
 
 extern const OpFile rnn;
-const OpFile rnn{rows};
+const OpFile rnn{defs};
 
 }  // namespace tessera::ops

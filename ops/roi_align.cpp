@@ -3,6 +3,7 @@
 
 #include "ops/numbers.h"
 #include "ops/steps.h"
+#include "runtime/graph/reach.h"
 
 namespace tessera::ops {
 namespace {
@@ -106,24 +107,26 @@ constexpr AttrDef attrs[] = {{"mode", 0, "avg"},   {"output_height", 1},
                              {"output_width", 1},  {"sampling_ratio", 0},
                              {"spatial_scale", 1}, {"coordinate_transformation_mode", 0, "half_pixel", false, 16}};
 constexpr Text types = "T=float : T, T, int64 -> T";
-const OpDef rows[] = {{.name = "RoiAlign",
+const OpDef defs[] = {{.name = "RoiAlign",
                        .since = 10,
                        .in = {3, 3},
                        .types = types,
                        .attrs = attrs,
                        .infer = infer_roi,
-                       .reference = align_10},
+                       .reference = align_10,
+                       .reach = reach::not_followed},
                       {.name = "RoiAlign",
                        .since = 16,
                        .in = {3, 3},
                        .types = types,
                        .attrs = attrs,
                        .infer = infer_roi,
-                       .reference = align_16}};
+                       .reference = align_16,
+                       .reach = reach::not_followed}};
 
 }  // namespace
 
 extern const OpFile roi_align;
-const OpFile roi_align{rows};
+const OpFile roi_align{defs};
 
 }  // namespace tessera::ops

@@ -1,6 +1,7 @@
 // RotaryEmbedding: pairs of features turned by an angle that depends on the position. The contrib
 // operator is the same with its operands in another order.
 #include "ops/numbers.h"
+#include "runtime/graph/reach.h"
 
 namespace tessera::ops {
 namespace {
@@ -89,13 +90,14 @@ void rotary_reference(const Args& a) {
 constexpr AttrDef attrs[] = {{"interleaved", 0}, {"num_heads", 0}, {"rotary_embedding_dim", 0}};
 constexpr AttrDef contrib_attrs[] = {
     {"interleaved", 0}, {"num_heads", 0}, {"rotary_embedding_dim", 0}, {"scale"}, {"is_packed_batching"}};
-const OpDef rows[] = {{.name = "RotaryEmbedding",
+const OpDef defs[] = {{.name = "RotaryEmbedding",
                        .since = 23,
                        .in = {3, 4},
                        .types = "T=float : T, T, T, int64 -> T",
                        .attrs = attrs,
                        .infer = infer_rotary<standard>,
-                       .reference = rotary_reference<standard>},
+                       .reference = rotary_reference<standard>,
+                       .reach = reach::not_followed},
                       {.name = "RotaryEmbedding",
                        .domain = "com.microsoft",
                        .since = 1,
@@ -103,11 +105,12 @@ const OpDef rows[] = {{.name = "RotaryEmbedding",
                        .types = "T=float : T, int64, T, T -> T",
                        .attrs = contrib_attrs,
                        .infer = infer_rotary<contrib>,
-                       .reference = rotary_reference<contrib>}};
+                       .reference = rotary_reference<contrib>,
+                       .reach = reach::not_followed}};
 
 }  // namespace
 
 extern const OpFile rotary_embedding;
-const OpFile rotary_embedding{rows};
+const OpFile rotary_embedding{defs};
 
 }  // namespace tessera::ops

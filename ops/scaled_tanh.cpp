@@ -1,5 +1,6 @@
 // ScaledTanh (experimental opset 1): alpha * tanh(beta * x).
 #include "ops/numbers.h"
+#include "runtime/graph/reach.h"
 
 namespace tessera::ops {
 namespace {
@@ -16,17 +17,18 @@ void tanh_reference(const Args& a) {
 }
 
 constexpr AttrDef attrs[] = {{"alpha", 1}, {"beta", 1}};
-const OpDef rows[] = {{.name = "ScaledTanh",
+const OpDef defs[] = {{.name = "ScaledTanh",
                        .since = 1,
                        .in = {1, 1},
                        .types = "T=float : T -> T",
                        .attrs = attrs,
                        .infer = infer_tanh,
-                       .reference = tanh_reference}};
+                       .reference = tanh_reference,
+                       .reach = reach::along}};
 
 }  // namespace
 
 extern const OpFile scaled_tanh;
-const OpFile scaled_tanh{rows};
+const OpFile scaled_tanh{defs};
 
 }  // namespace tessera::ops

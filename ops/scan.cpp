@@ -150,13 +150,13 @@ void run_scan_8(Frame& f) {
 constexpr AttrDef attrs[] = {
     {"body", 0, {}, true}, {"num_scan_inputs", 0, {}, true}, {"scan_input_axes"}, {"scan_input_directions"},
     {"scan_output_axes"},  {"scan_output_directions"},       {"directions"}};
-const OpDef rows[] = {
+const OpDef defs[] = {
     {.name = "Scan", .since = 8, .in = {0, many}, .out = {1, many}, .types = {}, .attrs = attrs, .execute = run_scan_8},
     {.name = "Scan", .since = 9, .in = {1, many}, .out = {1, many}, .types = {}, .attrs = attrs, .execute = run_scan}};
 
 }  // namespace
 
 extern const OpFile scan;
-const OpFile scan{rows};
+const OpFile scan{defs};
 
 }  // namespace tessera::ops

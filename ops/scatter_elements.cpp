@@ -1,5 +1,6 @@
 // ScatterElements, and Scatter, its first name: data[index[i][j]][j] gets update[i][j], for axis 0.
 #include "ops/scatter.h"
+#include "runtime/graph/reach.h"
 
 namespace tessera::ops {
 extern const OpFile scatter_elements;
@@ -37,11 +38,11 @@ void reference(const Args& args) {
 
 constexpr Text types = "T=all; I=int32|int64 : T, I, T -> T";
 constexpr AttrDef old_attrs[] = {{"axis"}}, attrs[] = {{"axis"}, {.name = "reduction", .since = 16}};
-const OpDef rows[] = {
-    {"Scatter", "", 9, {3, 3}, {1, 1}, types, old_attrs, infer_scatter, reference},
-    {"ScatterElements", "", 11, {3, 3}, {1, 1}, types, attrs, infer_scatter, reference},
+const OpDef defs[] = {
+    {"Scatter", "", 9, {3, 3}, {1, 1}, types, old_attrs, infer_scatter, reference, reach::not_followed},
+    {"ScatterElements", "", 11, {3, 3}, {1, 1}, types, attrs, infer_scatter, reference, reach::not_followed},
 };
 
 }  // namespace
-const OpFile scatter_elements{rows};
+const OpFile scatter_elements{defs};
 }  // namespace tessera::ops

@@ -1,5 +1,6 @@
 // ScatterND: writes slices of updates at the positions that the last axis of the indices spells.
 #include "ops/scatter.h"
+#include "runtime/graph/reach.h"
 
 namespace tessera::ops {
 extern const OpFile scatter_nd;
@@ -38,9 +39,17 @@ void reference(const Args& args) {
 }
 
 constexpr AttrDef attrs[] = {{.name = "reduction", .since = 16}};
-const OpDef rows[] = {
-    {"ScatterND", "", 11, {3, 3}, {1, 1}, "T=all : T, int64, T -> T", attrs, infer_scatter_nd, reference}};
+const OpDef defs[] = {{"ScatterND",
+                       "",
+                       11,
+                       {3, 3},
+                       {1, 1},
+                       "T=all : T, int64, T -> T",
+                       attrs,
+                       infer_scatter_nd,
+                       reference,
+                       reach::not_followed}};
 
 }  // namespace
-const OpFile scatter_nd{rows};
+const OpFile scatter_nd{defs};
 }  // namespace tessera::ops

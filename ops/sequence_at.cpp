@@ -10,11 +10,11 @@ void run(Frame& f) {
   f.out[0] = sequence.items[static_cast<size_t>(at)];
 }
 
-const OpDef rows[] = {{.name = "SequenceAt", .since = 11, .in = {2, 2}, .out = {1, 1}, .types = {}, .execute = run}};
+const OpDef defs[] = {{.name = "SequenceAt", .since = 11, .in = {2, 2}, .out = {1, 1}, .types = {}, .execute = run}};
 
 }  // namespace
 
 extern const OpFile sequence_at;
-const OpFile sequence_at{rows};
+const OpFile sequence_at{defs};
 
 }  // namespace tessera::ops

@@ -11,12 +11,12 @@ void run(Frame& f) {
   f.out[0] = sequence_of(f.in, DType::undefined);
 }
 
-const OpDef rows[] = {
+const OpDef defs[] = {
     {.name = "SequenceConstruct", .since = 11, .in = {1, many}, .out = {1, 1}, .types = {}, .execute = run}};
 
 }  // namespace
 
 extern const OpFile sequence_construct;
-const OpFile sequence_construct{rows};
+const OpFile sequence_construct{defs};
 
 }  // namespace tessera::ops

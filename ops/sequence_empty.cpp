@@ -11,12 +11,12 @@ void run(Frame& f) {
 }
 
 constexpr AttrDef attrs[] = {{"dtype"}};
-const OpDef rows[] = {
+const OpDef defs[] = {
     {.name = "SequenceEmpty", .since = 11, .in = {0, 0}, .out = {1, 1}, .types = {}, .attrs = attrs, .execute = run}};
 
 }  // namespace
 
 extern const OpFile sequence_empty;
-const OpFile sequence_empty{rows};
+const OpFile sequence_empty{defs};
 
 }  // namespace tessera::ops

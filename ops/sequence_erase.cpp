@@ -11,11 +11,11 @@ void run(Frame& f) {
   f.out[0] = std::move(result);
 }
 
-const OpDef rows[] = {{.name = "SequenceErase", .since = 11, .in = {1, 2}, .out = {1, 1}, .types = {}, .execute = run}};
+const OpDef defs[] = {{.name = "SequenceErase", .since = 11, .in = {1, 2}, .out = {1, 1}, .types = {}, .execute = run}};
 
 }  // namespace
 
 extern const OpFile sequence_erase;
-const OpFile sequence_erase{rows};
+const OpFile sequence_erase{defs};
 
 }  // namespace tessera::ops

@@ -18,12 +18,12 @@ void run(Frame& f) {
   f.out[0] = std::move(result);
 }
 
-const OpDef rows[] = {
+const OpDef defs[] = {
     {.name = "SequenceInsert", .since = 11, .in = {2, 3}, .out = {1, 1}, .types = {}, .execute = run}};
 
 }  // namespace
 
 extern const OpFile sequence_insert;
-const OpFile sequence_insert{rows};
+const OpFile sequence_insert{defs};
 
 }  // namespace tessera::ops

@@ -26,7 +26,7 @@ void run(Frame& f) {
 }
 
 constexpr AttrDef attrs[] = {{.name = "body", .required = true}};
-const OpDef rows[] = {{.name = "SequenceMap",
+const OpDef defs[] = {{.name = "SequenceMap",
                        .since = 17,
                        .in = {1, many},
                        .out = {1, many},
@@ -37,6 +37,6 @@ const OpDef rows[] = {{.name = "SequenceMap",
 }  // namespace
 
 extern const OpFile sequence_map;
-const OpFile sequence_map{rows};
+const OpFile sequence_map{defs};
 
 }  // namespace tessera::ops

@@ -2,6 +2,7 @@
 #include <algorithm>
 
 #include "ops/move.h"
+#include "runtime/graph/reach.h"
 
 namespace tessera::ops {
 extern const OpFile shape;
@@ -23,8 +24,9 @@ void infer_shape(Infer& infer) { infer.set_value(0, extents(infer, infer.shape(0
 void reference(const Args& args) { copy_elements(extents(args, args.in[0].shape()).view(), args.out[0]); }
 
 constexpr AttrDef attrs[] = {{.name = "start", .since = 15}, {.name = "end", .since = 15}};
-const OpDef rows[] = {{"Shape", "", 1, {1, 1}, {1, 1}, "T=all : T -> int64", attrs, infer_shape, reference}};
+const OpDef defs[] = {
+    {"Shape", "", 1, {1, 1}, {1, 1}, "T=all : T -> int64", attrs, infer_shape, reference, reach::source}};
 
 }  // namespace
-const OpFile shape{rows};
+const OpFile shape{defs};
 }  // namespace tessera::ops

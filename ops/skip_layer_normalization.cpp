@@ -1,6 +1,7 @@
 // com.microsoft SkipLayerNormalization and SkipSimplifiedLayerNormalization: input + skip + bias,
 // normalized.
 #include "ops/normalization.h"
+#include "runtime/graph/reach.h"
 
 namespace tessera::ops {
 namespace {
@@ -53,8 +54,16 @@ void skip_reference(const Args& a) {
   }
 }
 
+// A sum of two or three inputs, normalized along the last axis.
+bool follow_normalization(reach::Step& s) {
+  if (s.out_types.size() > 1 || !combine(s, {0, 1})) return false;
+  s.in[0] = s.out[0];
+  s.out.clear();
+  return mix_axes(s, s.in[0].axes.size() - 1, s.in[0].axes.size());
+}
+
 constexpr AttrDef attrs[] = {{"epsilon", 1e-12}};
-const OpDef rows[] = {{.name = "SkipLayerNormalization",
+const OpDef defs[] = {{.name = "SkipLayerNormalization",
                        .domain = "com.microsoft",
                        .since = 1,
                        .in = {3, 5},
@@ -62,7 +71,8 @@ const OpDef rows[] = {{.name = "SkipLayerNormalization",
                        .types = "T=float : T, T, T, T, T -> T, float32, float32, T",
                        .attrs = attrs,
                        .infer = infer_skip<layer>,
-                       .reference = skip_reference<layer>},
+                       .reference = skip_reference<layer>,
+                       .reach = follow_normalization},
                       {.name = "SkipSimplifiedLayerNormalization",
                        .domain = "com.microsoft",
                        .since = 1,
@@ -71,11 +81,12 @@ const OpDef rows[] = {{.name = "SkipLayerNormalization",
                        .types = "T=float : T, T, T, T -> T, float32, float32, T",
                        .attrs = attrs,
                        .infer = infer_skip<simplified>,
-                       .reference = skip_reference<simplified>}};
+                       .reference = skip_reference<simplified>,
+                       .reach = follow_normalization}};
 
 }  // namespace
 
 extern const OpFile skip_layer_normalization;
-const OpFile skip_layer_normalization{rows};
+const OpFile skip_layer_normalization{defs};
 
 }  // namespace tessera::ops

@@ -2,6 +2,7 @@
 #include <algorithm>
 
 #include "ops/move.h"
+#include "runtime/graph/reach.h"
 
 namespace tessera::ops {
 extern const OpFile slice;
@@ -100,15 +101,30 @@ void run_inputs(const Args& args) {
                               args.has_in(4) ? &steps : nullptr));
 }
 
+bool follow_slice(reach::Step& s) {
+  std::vector<int64_t> starts, axes, steps;
+  if (!s.integers_of(1, "starts", starts) || !s.integers_of(3, "axes", axes) || !s.integers_of(4, "", steps))
+    return false;
+  reach::Field field = s.in[0];
+  for (size_t i = 0; i < starts.size(); ++i) {
+    const auto axis = static_cast<size_t>(axes.empty() ? static_cast<int>(i) : normalize_axis(axes[i], s.rank(0)));
+    const int64_t extent = s.in_types[0].shape[axis], start = starts[i] < 0 ? starts[i] + extent : starts[i];
+    if (!cut(s, field, axis, std::clamp<int64_t>(start, 0, extent), steps.empty() ? 1 : steps[i])) return false;
+  }
+  s.out = {field};
+  return true;
+}
+
 constexpr Text bounds = "T=all; I=int32|int64 : T, I, I, I, I -> T";
 constexpr AttrDef attrs[] = {{"axes"}, {"ends"}, {"starts"}};
-const OpDef rows[] = {
+const OpDef defs[] = {
     {.name = "Slice",
      .in = {1, 1},
      .types = "T=all : T -> T",
      .attrs = attrs,
      .infer = infer_attributes,
      .reference = run_attributes,
+     .reach = follow_slice,
      .parts = parts_by_attributes},
     {.name = "Slice",
      .since = 10,
@@ -116,9 +132,10 @@ const OpDef rows[] = {
      .types = bounds,
      .infer = infer_inputs,
      .reference = run_inputs,
+     .reach = follow_slice,
      .parts = parts_by_inputs},
 };
 
 }  // namespace
-const OpFile slice{rows};
+const OpFile slice{defs};
 }  // namespace tessera::ops

@@ -13,24 +13,26 @@ void softmax_reference(const Args& a) {
   });
 }
 
-const OpDef rows[] = {{.name = "Softmax",
+const OpDef defs[] = {{.name = "Softmax",
                        .since = 1,
                        .in = {1, 1},
                        .types = "T=float : T -> T",
                        .attrs = softmax_attrs_1,
                        .infer = infer_softmax_flat,
-                       .reference = softmax_reference<true>},
+                       .reference = softmax_reference<true>,
+                       .reach = follow_softmax},
                       {.name = "Softmax",
                        .since = 13,
                        .in = {1, 1},
                        .types = "T=float : T -> T",
                        .attrs = softmax_attrs_13,
                        .infer = infer_softmax,
-                       .reference = softmax_reference<false>}};
+                       .reference = softmax_reference<false>,
+                       .reach = follow_softmax}};
 
 }  // namespace
 
 extern const OpFile softmax;
-const OpFile softmax{rows};
+const OpFile softmax{defs};
 
 }  // namespace tessera::ops

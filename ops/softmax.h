@@ -7,6 +7,7 @@
 #include "ops/indices.h"
 #include "ops/numbers.h"
 #include "ops/steps.h"
+#include "runtime/graph/reach.h"
 
 namespace tessera::ops {
 
@@ -59,6 +60,11 @@ std::pair<double, double> exponential_sum(const T* x, int64_t count, int64_t str
   if (largest == -std::numeric_limits<double>::infinity()) largest = 0;
   for (int64_t i = 0; i < count; ++i) sum += std::exp(static_cast<double>(x[i * stride]) - largest);
   return {largest, sum};
+}
+
+inline bool follow_softmax(reach::Step& s) {
+  const size_t axis = s.axis();
+  return mix_axes(s, axis, s.node().op->since < 13 ? s.in[0].axes.size() : axis + 1);
 }
 
 }  // namespace tessera::ops

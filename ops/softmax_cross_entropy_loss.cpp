@@ -2,6 +2,7 @@
 #include <algorithm>
 
 #include "ops/loss.h"
+#include "runtime/graph/reach.h"
 
 namespace tessera::ops {
 namespace {
@@ -30,18 +31,19 @@ void entropy_reference(const Args& a) {
   std::copy_n(logs.data(), x.size(), out.data());
 }
 
-const OpDef rows[] = {{.name = "SoftmaxCrossEntropyLoss",
+const OpDef defs[] = {{.name = "SoftmaxCrossEntropyLoss",
                        .since = 12,
                        .in = {2, 3},
                        .out = {1, 2},
                        .types = "T=float; I=int32|int64 : T, I, T -> T, T",
                        .attrs = loss_attrs,
                        .infer = infer_entropy,
-                       .reference = entropy_reference}};
+                       .reference = entropy_reference,
+                       .reach = reach::not_followed}};
 
 }  // namespace
 
 extern const OpFile softmax_cross_entropy_loss;
-const OpFile softmax_cross_entropy_loss{rows};
+const OpFile softmax_cross_entropy_loss{defs};
 
 }  // namespace tessera::ops

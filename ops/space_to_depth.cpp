@@ -1,5 +1,8 @@
 // SpaceToDepth: squares of pixels become blocks of channels.
+#include <array>
+
 #include "ops/move.h"
+#include "runtime/graph/reach.h"
 
 namespace tessera::ops {
 extern const OpFile space_to_depth;
@@ -23,10 +26,24 @@ void reference(const Args& args) {
                {{args.out[0].type.dtype, {in[0], b, b, c, in[2] / b, in[3] / b}}, args.out[0].data});
 }
 
+bool follow_space_to_depth(reach::Step& s) {
+  const Shape& x = s.in_types[0].shape;
+  const int64_t b = s.integer("blocksize");
+  return rearrange(s, {x[0], x[1], x[2] / b, b, x[3] / b, b}, std::array<int64_t, 6>{0, 3, 5, 1, 2, 4});
+}
+
 constexpr AttrDef attrs[] = {{.name = "blocksize", .required = true}};
-const OpDef rows[] = {
-    {"SpaceToDepth", "", 1, {1, 1}, {1, 1}, "T=all : T -> T", attrs, infer_space_to_depth, reference}};
+const OpDef defs[] = {{"SpaceToDepth",
+                       "",
+                       1,
+                       {1, 1},
+                       {1, 1},
+                       "T=all : T -> T",
+                       attrs,
+                       infer_space_to_depth,
+                       reference,
+                       follow_space_to_depth}};
 
 }  // namespace
-const OpFile space_to_depth{rows};
+const OpFile space_to_depth{defs};
 }  // namespace tessera::ops

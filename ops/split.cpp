@@ -2,6 +2,7 @@
 #include <algorithm>
 
 #include "ops/move.h"
+#include "runtime/graph/reach.h"
 
 namespace tessera::ops {
 extern const OpFile split;
@@ -74,9 +75,19 @@ void reference(const Args& args) {
   });
 }
 
+bool follow_split(reach::Step& s) {
+  const size_t axis = s.axis();
+  for (const Type& type : s.out_types) {
+    reach::Field field = s.in[0];
+    if (!make_plain(s, field, axis, type.dtype == DType::undefined ? 1 : type.shape[axis])) return false;
+    s.out.push_back(field);
+  }
+  return true;
+}
+
 constexpr Text lengths_too = "T=all : T, T -> T...", lengths = "T=all : T, int64 -> T...", plain = "T=all : T -> T...";
 constexpr AttrDef attrs[] = {{"axis"}, {.name = "num_outputs", .since = 18}, {.name = "split", .last = 12}};
-const OpDef rows[] = {
+const OpDef defs[] = {
     {.name = "Split",
      .in = {1, 2},
      .out = {1, many},
@@ -84,6 +95,7 @@ const OpDef rows[] = {
      .attrs = attrs,
      .infer = infer_split,
      .reference = reference,
+     .reach = follow_split,
      .parts = parts},
     {.name = "Split",
      .since = 2,
@@ -93,6 +105,7 @@ const OpDef rows[] = {
      .attrs = attrs,
      .infer = infer_split,
      .reference = reference,
+     .reach = follow_split,
      .parts = parts},
     {.name = "Split",
      .since = 13,
@@ -102,9 +115,10 @@ const OpDef rows[] = {
      .attrs = attrs,
      .infer = infer_split,
      .reference = reference,
+     .reach = follow_split,
      .parts = parts},
 };
 
 }  // namespace
-const OpFile split{rows};
+const OpFile split{defs};
 }  // namespace tessera::ops

@@ -40,12 +40,12 @@ void run(Frame& f) {
 }
 
 constexpr AttrDef attrs[] = {{"axis"}, {"keepdims", 1}};
-const OpDef rows[] = {
+const OpDef defs[] = {
     {.name = "SplitToSequence", .since = 11, .in = {1, 2}, .out = {1, 1}, .types = {}, .attrs = attrs, .execute = run}};
 
 }  // namespace
 
 extern const OpFile split_to_sequence;
-const OpFile split_to_sequence{rows};
+const OpFile split_to_sequence{defs};
 
 }  // namespace tessera::ops

@@ -2,6 +2,7 @@
 #include <algorithm>
 
 #include "ops/move.h"
+#include "runtime/graph/reach.h"
 
 namespace tessera::ops {
 extern const OpFile squeeze;
@@ -27,13 +28,14 @@ void infer_input(Infer& infer) {
 }
 
 constexpr AttrDef attrs[] = {{"axes"}};
-const OpDef rows[] = {
+const OpDef defs[] = {
     {.name = "Squeeze",
      .in = {1, 1},
      .types = "T=all : T -> T",
      .attrs = attrs,
      .infer = infer_attribute,
      .reference = copy_input,
+     .reach = reach::view,
      .view = true},
     {.name = "Squeeze",
      .since = 13,
@@ -41,9 +43,10 @@ const OpDef rows[] = {
      .types = "T=all : T, int64 -> T",
      .infer = infer_input,
      .reference = copy_input,
+     .reach = reach::view,
      .view = true},
 };
 
 }  // namespace
-const OpFile squeeze{rows};
+const OpFile squeeze{defs};
 }  // namespace tessera::ops

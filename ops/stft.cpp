@@ -1,6 +1,7 @@
 // STFT: Fourier transforms of windowed, overlapping frames of a signal.
 #include "ops/fourier.h"
 #include "ops/steps.h"
+#include "runtime/graph/reach.h"
 
 namespace tessera::ops {
 namespace {
@@ -54,17 +55,18 @@ void stft_reference(const Args& a) {
 }
 
 constexpr AttrDef attrs[] = {{"onesided", 1}};
-const OpDef rows[] = {{.name = "STFT",
+const OpDef defs[] = {{.name = "STFT",
                        .since = 17,
                        .in = {2, 4},
                        .types = "T=float; I=int32|int64 : T, I, T, I -> T",
                        .attrs = attrs,
                        .infer = infer_stft,
-                       .reference = stft_reference}};
+                       .reference = stft_reference,
+                       .reach = reach::not_followed}};
 
 }  // namespace
 
 extern const OpFile stft;
-const OpFile stft{rows};
+const OpFile stft{defs};
 
 }  // namespace tessera::ops

@@ -3,6 +3,7 @@
 // transpositions around them become strides.
 #include "ops/strided_attention.h"
 #include "ops/steps.h"
+#include "runtime/graph/reach.h"
 
 #include <algorithm>
 #include <cmath>
@@ -83,14 +84,22 @@ void attention_reference(const Args& args) {
       }
 }
 
+double attention_work(const AttrReader& n, List<Type>, List<Type>) {
+  const StridedAttention a(n);
+  const auto of = [](int64_t count) { return static_cast<double>(count); };
+  return 2 * of(a.batch) * of(a.heads) * of(a.queries) * of(a.keys) * of(a.depth + a.value_depth);
+}
+
 constexpr AttrDef attrs[] = {{"scale", 1}, {"biases"}, {"k"}, {"q"}, {"shape"}, {"sizes"}, {"v"}, {"y"}};
-const OpDef rows[] = {{.name = "StridedAttention",
+const OpDef defs[] = {{.name = "StridedAttention",
                        .domain = "tessera",
                        .in = {3, 5},
                        .types = "T=float32 : T, T, T, T, T -> T",
                        .attrs = attrs,
                        .infer = infer_attention,
-                       .reference = attention_reference}};
+                       .reference = attention_reference,
+                       .reach = reach::not_followed,
+                       .work = attention_work}};
 
 }  // namespace
 
@@ -107,6 +116,6 @@ StridedAttention::StridedAttention(const AttrReader& n)
 }
 
 extern const OpFile strided_attention;
-const OpFile strided_attention{rows};
+const OpFile strided_attention{defs};
 
 }  // namespace tessera::ops

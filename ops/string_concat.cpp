@@ -1,5 +1,6 @@
 // StringConcat: joins strings of two tensors, elementwise with broadcasting.
 #include "ops/pairs.h"
+#include "runtime/graph/reach.h"
 
 namespace tessera::ops {
 extern const OpFile string_concat;
@@ -10,8 +11,17 @@ void reference(const Args& args) {
                                       [](const std::string& x, const std::string& y) { return x + y; });
 }
 
-const OpDef rows[] = {{"StringConcat", "", 20, {2, 2}, {1, 1}, "string, string -> string", {}, infer_pair, reference}};
+const OpDef defs[] = {{"StringConcat",
+                       "",
+                       20,
+                       {2, 2},
+                       {1, 1},
+                       "string, string -> string",
+                       {},
+                       infer_pair,
+                       reference,
+                       reach::not_followed}};
 
 }  // namespace
-const OpFile string_concat{rows};
+const OpFile string_concat{defs};
 }  // namespace tessera::ops

@@ -72,8 +72,8 @@ std::vector<Tensor> normalized(const AttrReader& attrs, List<View> in) {
 }
 
 constexpr AttrDef attrs[] = {{"case_change_action", 0, "NONE"}, {"is_case_sensitive", 0}, {"locale"}, {"stopwords"}};
-const OpDef rows[] = {by_value<normalized>("StringNormalizer", 10, {1, 1}, {1, 1}, "string -> string", attrs)};
+const OpDef defs[] = {by_value<normalized>("StringNormalizer", 10, {1, 1}, {1, 1}, "string -> string", attrs)};
 
 }  // namespace
-const OpFile string_normalizer{rows};
+const OpFile string_normalizer{defs};
 }  // namespace tessera::ops

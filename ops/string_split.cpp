@@ -56,8 +56,8 @@ std::vector<Tensor> split_all(const AttrReader& attrs, List<View> in) {
 }
 
 constexpr AttrDef attrs[] = {{"delimiter"}, {"maxsplit"}};
-const OpDef rows[] = {by_value<split_all>("StringSplit", 20, {1, 1}, {1, 2}, "string -> string, int64", attrs)};
+const OpDef defs[] = {by_value<split_all>("StringSplit", 20, {1, 1}, {1, 2}, "string -> string, int64", attrs)};
 
 }  // namespace
-const OpFile string_split{rows};
+const OpFile string_split{defs};
 }  // namespace tessera::ops

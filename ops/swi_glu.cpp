@@ -1,6 +1,7 @@
 // SwiGLU: a * sigmoid(alpha * a) * b.
 #include "ops/indices.h"
 #include "ops/numbers.h"
+#include "runtime/graph/reach.h"
 
 namespace tessera::ops {
 namespace {
@@ -22,17 +23,18 @@ void glu_reference(const Args& g) {
 }
 
 constexpr AttrDef attrs[] = {{"alpha", 1}};
-const OpDef rows[] = {{.name = "SwiGLU",
+const OpDef defs[] = {{.name = "SwiGLU",
                        .since = 28,
                        .in = {2, 2},
                        .types = "T=float : T, T -> T",
                        .attrs = attrs,
                        .infer = infer_glu,
-                       .reference = glu_reference}};
+                       .reference = glu_reference,
+                       .reach = reach::not_followed}};
 
 }  // namespace
 
 extern const OpFile swi_glu;
-const OpFile swi_glu{rows};
+const OpFile swi_glu{defs};
 
 }  // namespace tessera::ops

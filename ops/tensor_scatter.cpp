@@ -2,6 +2,7 @@
 #include <algorithm>
 
 #include "ops/move.h"
+#include "runtime/graph/reach.h"
 
 namespace tessera::ops {
 extern const OpFile tensor_scatter;
@@ -41,9 +42,17 @@ void reference(const Args& args) {
 }
 
 constexpr AttrDef attrs[] = {{"axis", -2}, {"mode", 0, "linear"}};
-const OpDef rows[] = {
-    {"TensorScatter", "", 24, {2, 3}, {1, 1}, "T=all : T, T, int64 -> T", attrs, infer_tensor_scatter, reference}};
+const OpDef defs[] = {{"TensorScatter",
+                       "",
+                       24,
+                       {2, 3},
+                       {1, 1},
+                       "T=all : T, T, int64 -> T",
+                       attrs,
+                       infer_tensor_scatter,
+                       reference,
+                       reach::not_followed}};
 
 }  // namespace
-const OpFile tensor_scatter{rows};
+const OpFile tensor_scatter{defs};
 }  // namespace tessera::ops

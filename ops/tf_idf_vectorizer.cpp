@@ -4,6 +4,7 @@
 
 #include "ops/steps.h"
 #include "runtime/graph/op.h"
+#include "runtime/graph/reach.h"
 
 namespace tessera::ops {
 extern const OpFile tf_idf_vectorizer;
@@ -119,7 +120,7 @@ constexpr AttrDef attrs[] = {{.name = "max_gram_length", .required = true},
                              {"pool_int64s"},
                              {"pool_strings"},
                              {"weights"}};
-const OpDef rows[] = {{"TfIdfVectorizer",
+const OpDef defs[] = {{"TfIdfVectorizer",
                        "",
                        9,
                        {1, 1},
@@ -127,8 +128,9 @@ const OpDef rows[] = {{"TfIdfVectorizer",
                        "T=string|int32|int64 : T -> float32",
                        attrs,
                        infer_vectorizer,
-                       reference}};
+                       reference,
+                       reach::not_followed}};
 
 }  // namespace
-const OpFile tf_idf_vectorizer{rows};
+const OpFile tf_idf_vectorizer{defs};
 }  // namespace tessera::ops

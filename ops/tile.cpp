@@ -1,5 +1,6 @@
 // Tile: repeats a tensor along each axis; in opset 1 along one axis.
 #include "ops/move.h"
+#include "runtime/graph/reach.h"
 
 namespace tessera::ops {
 extern const OpFile tile;
@@ -43,11 +44,11 @@ void reference(const Args& args) {
   copy_strided(in, 0, strides, {{out.type.dtype, shape}, out.data});
 }
 
-const OpDef rows[] = {
-    {"Tile", "", 1, {3, 3}, {1, 1}, "T=all; I=numeric : T, I, I -> T", {}, infer_axis, reference},
-    {"Tile", "", 6, {2, 2}, {1, 1}, "T=all : T, int64 -> T", {}, infer_repeats, reference},
+const OpDef defs[] = {
+    {"Tile", "", 1, {3, 3}, {1, 1}, "T=all; I=numeric : T, I, I -> T", {}, infer_axis, reference, reach::not_followed},
+    {"Tile", "", 6, {2, 2}, {1, 1}, "T=all : T, int64 -> T", {}, infer_repeats, reference, reach::not_followed},
 };
 
 }  // namespace
-const OpFile tile{rows};
+const OpFile tile{defs};
 }  // namespace tessera::ops

@@ -4,6 +4,7 @@
 
 #include "ops/move.h"
 #include "ops/steps.h"
+#include "runtime/graph/reach.h"
 
 namespace tessera::ops {
 extern const OpFile top_k;
@@ -66,14 +67,22 @@ void reference(const Args& args) {
   visit(args.in[0].type.dtype, [&]<class T>() { pick<T>(args, args.integer("largest") != 0); });
 }
 
+// The largest of an axis of channels.
+bool follow_top_k(reach::Step& s) {
+  reach::Field field = s.in[0];
+  if (!make_plain(s, field, s.axis(), s.out_types[0].shape[s.axis()])) return false;
+  s.out.assign(s.out_types.size(), field);
+  return true;
+}
+
 constexpr AttrDef attrs[] = {
     {"axis", -1}, {.name = "k", .last = 9}, {"largest", 1, {}, false, 11}, {"sorted", 1, {}, false, 11}};
 constexpr Text types = "T=numeric : T, int64 -> T, int64";
-const OpDef rows[] = {
-    {"TopK", "", 1, {1, 1}, {2, 2}, "T=numeric : T -> T, int64", attrs, infer_attribute, reference},
-    {"TopK", "", 10, {2, 2}, {2, 2}, types, attrs, infer_input, reference},
+const OpDef defs[] = {
+    {"TopK", "", 1, {1, 1}, {2, 2}, "T=numeric : T -> T, int64", attrs, infer_attribute, reference, follow_top_k},
+    {"TopK", "", 10, {2, 2}, {2, 2}, types, attrs, infer_input, reference, follow_top_k},
 };
 
 }  // namespace
-const OpFile top_k{rows};
+const OpFile top_k{defs};
 }  // namespace tessera::ops

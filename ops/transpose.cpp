@@ -1,5 +1,8 @@
 // Transpose: permutes the axes; reverses them if no permutation is given.
+#include <numeric>
+
 #include "ops/move.h"
+#include "runtime/graph/reach.h"
 
 namespace tessera::ops {
 extern const OpFile transpose;
@@ -40,9 +43,20 @@ void reference(const Args& args) {
   copy_strided(args.in[0], 0, strides, args.out[0]);
 }
 
+bool follow_transpose(reach::Step& s) {
+  std::vector<int64_t> order(static_cast<size_t>(s.rank(0)));
+  if (const auto given = s.integers("perm"); !given.empty())
+    order.assign(given.begin(), given.end());
+  else
+    std::iota(order.rbegin(), order.rend(), 0);
+  s.out = {s.in[0]};
+  return permute(s.out[0], order);
+}
+
 constexpr AttrDef attrs[] = {{"perm"}};
-const OpDef rows[] = {{"Transpose", "", 1, {1, 1}, {1, 1}, "T=all : T -> T", attrs, infer_transpose, reference}};
+const OpDef defs[] = {
+    {"Transpose", "", 1, {1, 1}, {1, 1}, "T=all : T -> T", attrs, infer_transpose, reference, follow_transpose}};
 
 }  // namespace
-const OpFile transpose{rows};
+const OpFile transpose{defs};
 }  // namespace tessera::ops

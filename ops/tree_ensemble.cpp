@@ -5,6 +5,7 @@
 
 #include "ops/ml_scores.h"
 #include "ops/steps.h"
+#include "runtime/graph/reach.h"
 
 namespace tessera::ops {
 namespace {
@@ -249,25 +250,24 @@ Aggregate aggregate_named(Text name) {
   return Aggregate::sum;
 }
 
-// A walk asks for the features that branches name; leaves name none.
-void check_features(Infer& n) {
+// A walk asks for the features that branches name; nodes of mode LEAF name none.
+void check_features(Infer& n, List<std::string> modes) {
   const int64_t width = Rows(n.shape(0)).width;
   const auto features = n.integers("nodes_featureids");
-  const auto modes = n.node().op->name == "TreeEnsemble" ? List<std::string>{} : n.texts("nodes_modes");
   for (size_t i = 0; i < features.size(); ++i)
     if ((features[i] < 0 || features[i] >= width) && !(i < modes.size() && modes[i] == "LEAF"))
       fail(Error::Kind::shape, "feature ", features[i], " of ", width);
 }
 
-void infer_targets(Infer& n, DType type) {
-  check_features(n);
+void infer_targets(Infer& n, DType type, List<std::string> modes) {
+  check_features(n, modes);
   const int64_t targets = n.integer("n_targets");
   if (targets < 1 || targets > 1 << 24) fail(Error::Kind::model, "n_targets is ", targets);
   n.set(0, type, {Rows(n.shape(0)).count, targets});
 }
 
-void infer_ensemble(Infer& n) { infer_targets(n, n.in(0).dtype); }
-void infer_regressor(Infer& n) { infer_targets(n, DType::float32); }
+void infer_ensemble(Infer& n) { infer_targets(n, n.in(0).dtype, {}); }
+void infer_regressor(Infer& n) { infer_targets(n, DType::float32, n.texts("nodes_modes")); }
 
 // The trees of a plan's step, or read from its node.
 template <Forest (*read)(const AttrReader&)>
@@ -315,7 +315,7 @@ Forest read_classifier(const AttrReader& n) {
 }
 
 void infer_classifier(Infer& n) {
-  check_features(n);
+  check_features(n, n.texts("nodes_modes"));
   const Labels labels(n, "classlabels_strings", "classlabels_int64s");
   const int64_t rows = Rows(n.shape(0)).count, classes = classes_of(labels);
   n.set(0, labels.type(), {rows});
@@ -409,7 +409,7 @@ constexpr AttrDef attrs_1[] = {{"aggregate_function", 0, "SUM"},
                                {"target_weights"},
                                {.name = "target_weights_as_tensor", .since = 3}};
 constexpr Text domain = "ai.onnx.ml", types = "T=float32|float64|int32|int64|float16 : T";
-const OpDef rows[] = {{.name = "TreeEnsemble",
+const OpDef defs[] = {{.name = "TreeEnsemble",
                        .domain = domain,
                        .since = 5,
                        .in = {1, 1},
@@ -417,6 +417,7 @@ const OpDef rows[] = {{.name = "TreeEnsemble",
                        .attrs = attrs_5,
                        .infer = infer_ensemble,
                        .reference = ensemble_reference,
+                       .reach = reach::not_followed,
                        .prepare = prepare<read_forest_5>},
                       {.name = "TreeEnsembleRegressor",
                        .domain = domain,
@@ -426,6 +427,7 @@ const OpDef rows[] = {{.name = "TreeEnsemble",
                        .attrs = attrs_1,
                        .infer = infer_regressor,
                        .reference = regressor_reference,
+                       .reach = reach::not_followed,
                        .prepare = prepare<read_regressor>},
                       {.name = "TreeEnsembleClassifier",
                        .domain = domain,
@@ -436,11 +438,12 @@ const OpDef rows[] = {{.name = "TreeEnsemble",
                        .attrs = attrs_1,
                        .infer = infer_classifier,
                        .reference = classifier_reference,
+                       .reach = reach::not_followed,
                        .prepare = prepare<read_classifier>}};
 
 }  // namespace
 
 extern const OpFile tree_ensemble;
-const OpFile tree_ensemble{rows};
+const OpFile tree_ensemble{defs};
 
 }  // namespace tessera::ops

@@ -3,6 +3,7 @@
 
 #include "ops/move.h"
 #include "ops/steps.h"
+#include "runtime/graph/reach.h"
 
 namespace tessera::ops {
 extern const OpFile trilu;
@@ -36,11 +37,20 @@ void reference(const Args& args) {
 }
 
 constexpr AttrDef attrs[] = {{"upper", 1}};
-const OpDef rows[] = {
-    {"Trilu", "", 14, {1, 2}, {1, 1}, "T=all : T, int64 -> T", attrs, infer_trilu, reference},
-    {"Trilu", "com.microsoft", 1, {1, 2}, {1, 1}, "T=all : T, int64 -> T", attrs, infer_trilu, reference},
+const OpDef defs[] = {
+    {"Trilu", "", 14, {1, 2}, {1, 1}, "T=all : T, int64 -> T", attrs, infer_trilu, reference, reach::not_followed},
+    {"Trilu",
+     "com.microsoft",
+     1,
+     {1, 2},
+     {1, 1},
+     "T=all : T, int64 -> T",
+     attrs,
+     infer_trilu,
+     reference,
+     reach::not_followed},
 };
 
 }  // namespace
-const OpFile trilu{rows};
+const OpFile trilu{defs};
 }  // namespace tessera::ops

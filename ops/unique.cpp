@@ -82,9 +82,9 @@ std::vector<Tensor> different(const AttrReader& attrs, List<View> in) {
 }
 
 constexpr AttrDef attrs[] = {{"sorted", 1}, {"axis"}};
-const OpDef rows[] = {
+const OpDef defs[] = {
     by_value<different>("Unique", 11, {1, 1}, {1, 4}, "T=numeric|boolean|string : T -> T, int64, int64, int64", attrs)};
 
 }  // namespace
-const OpFile unique{rows};
+const OpFile unique{defs};
 }  // namespace tessera::ops

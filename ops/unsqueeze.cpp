@@ -2,6 +2,7 @@
 #include <algorithm>
 
 #include "ops/move.h"
+#include "runtime/graph/reach.h"
 
 namespace tessera::ops {
 extern const OpFile unsqueeze;
@@ -22,13 +23,14 @@ void infer_attribute(Infer& infer) { set_unsqueezed(infer, infer.integers("axes"
 void infer_input(Infer& infer) { set_unsqueezed(infer, infer.integers_of(1)); }
 
 constexpr AttrDef attrs[] = {{.name = "axes", .required = true}};
-const OpDef rows[] = {
+const OpDef defs[] = {
     {.name = "Unsqueeze",
      .in = {1, 1},
      .types = "T=all : T -> T",
      .attrs = attrs,
      .infer = infer_attribute,
      .reference = copy_input,
+     .reach = reach::view,
      .view = true},
     {.name = "Unsqueeze",
      .since = 13,
@@ -36,9 +38,10 @@ const OpDef rows[] = {
      .types = "T=all : T, int64 -> T",
      .infer = infer_input,
      .reference = copy_input,
+     .reach = reach::view,
      .view = true},
 };
 
 }  // namespace
-const OpFile unsqueeze{rows};
+const OpFile unsqueeze{defs};
 }  // namespace tessera::ops

@@ -1,5 +1,6 @@
 // Upsample: Resize's ancestor; coordinates are output / scale.
 #include "ops/interpolation.h"
+#include "ops/resize.h"
 
 namespace tessera::ops {
 namespace {
@@ -54,24 +55,26 @@ constexpr AttrDef attrs[] = {{"mode", 0, "nearest"},
                              {.name = "height_scale", .last = 6},
                              {.name = "width_scale", .last = 6},
                              {.name = "scales", .last = 8}};
-const OpDef rows[] = {{.name = "Upsample",
+const OpDef defs[] = {{.name = "Upsample",
                        .since = 1,
                        .in = {1, 1},
                        .types = "T=all : T -> T",
                        .attrs = attrs,
                        .infer = infer_attributes,
-                       .reference = reference_attributes},
+                       .reference = reference_attributes,
+                       .reach = follow_resize},
                       {.name = "Upsample",
                        .since = 9,
                        .in = {2, 2},
                        .types = "T=all : T, float32 -> T",
                        .attrs = attrs,
                        .infer = infer_input,
-                       .reference = reference_input}};
+                       .reference = reference_input,
+                       .reach = follow_resize}};
 
 }  // namespace
 
 extern const OpFile upsample;
-const OpFile upsample{rows};
+const OpFile upsample{defs};
 
 }  // namespace tessera::ops

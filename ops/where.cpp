@@ -1,5 +1,6 @@
 // Where: elements of one tensor or another, as a condition says.
 #include "ops/walk.h"
+#include "runtime/graph/reach.h"
 
 namespace tessera::ops {
 extern const OpFile where;
@@ -22,8 +23,9 @@ void reference(const Args& args) {
   });
 }
 
-const OpDef rows[] = {{"Where", "", 9, {3, 3}, {1, 1}, "T=all : boolean, T, T -> T", {}, infer_where, reference}};
+const OpDef defs[] = {
+    {"Where", "", 9, {3, 3}, {1, 1}, "T=all : boolean, T, T -> T", {}, infer_where, reference, reach::pointwise}};
 
 }  // namespace
-const OpFile where{rows};
+const OpFile where{defs};
 }  // namespace tessera::ops

@@ -37,7 +37,7 @@ void run_zip(Frame& f) {
 }
 
 constexpr AttrDef attrs[] = {{"classlabels_int64s"}, {"classlabels_strings"}};
-const OpDef rows[] = {{.name = "ZipMap",
+const OpDef defs[] = {{.name = "ZipMap",
                        .domain = "ai.onnx.ml",
                        .since = 1,
                        .in = {1, 1},
@@ -49,6 +49,6 @@ const OpDef rows[] = {{.name = "ZipMap",
 }  // namespace
 
 extern const OpFile zip_map;
-const OpFile zip_map{rows};
+const OpFile zip_map{defs};
 
 }  // namespace tessera::ops

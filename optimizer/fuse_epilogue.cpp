@@ -170,13 +170,6 @@ bool single_output(Edit& edit, const Node& node) {
                      [&](ValueId id) { return id == absent || edit.uses(id) == 0; });
 }
 
-// Heavier makers first: an elementwise result is better applied where the time is spent anyway.
-bool is_heavy(const Node& node) {
-  const Text op = node.op->name;
-  return op == "Conv" || op == "ConvTranspose" || op == "MatMul" || op == "Gemm" || op == "FusedMatMul" ||
-         is_quantized_product(node);
-}
-
 // Of the two sides of a sum of dequantized numbers, one stays as it is when the other has joined
 // the product that makes it: that product reads its integers.
 bool is_second_operand(Edit& edit, const Node& user) {
@@ -191,7 +184,7 @@ bool fuse(Edit& edit, Node& user, const Fits& fits, bool heavy) {
   if (is_second_operand(edit, user)) return false;
   for (size_t i = 0; i < std::min<size_t>(user.in.size(), 2); ++i) {
     Node* maker = edit.maker(user.in[i]);
-    if (!maker || is_heavy(*maker) != heavy || edit.only_user(user.in[i]) != &user) continue;
+    if (!maker || (maker->op->work != nullptr) != heavy || edit.only_user(user.in[i]) != &user) continue;
     if (maker->out[0] != user.in[i] || maker->op->view || !single_output(edit, *maker)) continue;
     if (edit.value(maker->out[0]).type.dtype != DType::float32 && !is(&user, "DequantizeLinear")) continue;
     Node extended;
@@ -212,6 +205,7 @@ bool fuse(Edit& edit, Node& user, const Fits& fits, bool heavy) {
 bool fuse_epilogue(Graph& graph, const Fits& fits) {
   Edit edit(graph);
   bool changed = false;
+  // Heavy makers first: an elementwise result is better applied where the time is spent anyway.
   for (const bool heavy : {true, false})
     for (Node& node : graph.nodes)
       if (node.op && !node.in.empty()) changed |= fuse(edit, node, fits, heavy);

@@ -1,6 +1,6 @@
-// A model whose heavy operators are float16 or bfloat16 computes in float32: nodes read and make twins of their half
-// values, constants are widened once. Inputs, outputs, and what containers and control flow read or make stay as
-// they are; a Cast lies between such a value and its twin.
+// A model whose heavy operators (OpDef::work) are float16 or bfloat16 computes in float32: nodes read and make twins
+// of their half values, constants are widened once. Inputs, outputs, and what containers and control flow read or make
+// stay as they are; a Cast lies between such a value and its twin.
 
 #include <algorithm>
 #include <cstring>
@@ -14,11 +14,6 @@ namespace tessera::optimizer {
 namespace {
 
 bool is_half(DType type) { return type == DType::float16 || type == DType::bfloat16; }
-
-bool is_heavy(const Node& node) {
-  constexpr Text heavy[] = {"Conv", "ConvTranspose", "MatMul", "Gemm", "LSTM", "GRU"};
-  return std::any_of(std::begin(heavy), std::end(heavy), [&](Text op) { return is(&node, op); });
-}
 
 Tensor widened(const Tensor& half) {
   Tensor wide = Tensor::make({DType::float32, half.type.shape});
@@ -59,7 +54,7 @@ void widen_attrs(Node& node) {
 }
 
 bool reads_half_weights(const Graph& graph, const Node& node) {
-  return node.op && is_heavy(node) && std::any_of(node.in.begin(), node.in.end(), [&](ValueId id) {
+  return node.op && node.op->work && std::any_of(node.in.begin(), node.in.end(), [&](ValueId id) {
            return id != absent && graph.values[id].constant && is_half(graph.values[id].constant->type.dtype);
          });
 }

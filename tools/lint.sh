@@ -22,6 +22,13 @@ bad=$(grep -nE '^#include "(tools/[a-z_]*\.h|tests/|bench/|optimizer/|ops/(cpu|v
 bad=$(grep -nE 'vulkan_core|\bV[kK]_?[A-Z]' ops/vulkan/*.cpp ops/vulkan/*.h | grep -v VkKernel || true)
 [[ -z $bad ]] || complain "Vulkan's own names outside ops/vulkan/device: $bad"
 
+# Nobody compares an operator's name but the optimizer's patterns: what others want to know is a fact of its OpDef.
+for room in runtime/base runtime/graph runtime/onnx runtime/session ops tools tools/upscale; do
+  bad=$(grep -nE 'op->name *[!=]=|[!=]= *[a-z_.>()-]*op->name|Text [a-z]+ = [a-z_.>()-]*op->name|op->name\.(starts|ends)_with' \
+    "$room"/*.cpp "$room"/*.h || true)
+  [[ -z $bad ]] || complain "$room asks an operator for its name: $bad"
+done
+
 # 3. Vector code must not leave weak symbols that baseline code could link.
 for level in avx2 avx512 avx512vnni avx512bf16 amx; do
   for object in build/release/ops/cpu/CMakeFiles/tessera_simd_$level.dir/simd/*.o; do

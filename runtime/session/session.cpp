@@ -12,7 +12,6 @@
 #include "runtime/onnx/load.h"
 #include "runtime/session/defaults.h"
 #include "runtime/session/executor.h"
-#include "runtime/session/flops.h"
 #ifdef TESSERA_VULKAN
 #include "ops/vulkan/vulkan.h"
 #endif
@@ -87,10 +86,7 @@ Precision precision_of(const std::string& name) {
 }
 
 bool is_quantized(const Graph& graph) {
-  return std::any_of(graph.nodes.begin(), graph.nodes.end(), [](const Node& node) {
-    const Text name = node.op->name;
-    return name.starts_with("Quantize") || name.starts_with("QLinear") || name.ends_with("Integer");
-  });
+  return std::any_of(graph.nodes.begin(), graph.nodes.end(), [](const Node& node) { return node.op->quantized; });
 }
 
 }  // namespace
@@ -386,7 +382,7 @@ std::vector<StepInfo> Session::steps(List<Type> in) const {
       infos.push_back({step.node->name, std::string(step.node->op->name),
                        in_place ? "in place" : std::string(step.offer.name),
                        std::string(impl_->engine.backends[backend]->name()), types.in, types.out,
-                       flops(*step.node, types.in, types.out)});
+                       step.node->op->work ? step.node->op->work(AttrReader(*step.node), types.in, types.out) : 0});
     }
     return infos;
   });

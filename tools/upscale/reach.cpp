@@ -6,11 +6,17 @@
 #include <numeric>
 #include <unordered_map>
 
+#include "runtime/graph/reach.h"
 #include "runtime/plan/fold.h"
-#include "tools/upscale/reach_rows.h"
 
 namespace tessera::upscale {
 namespace {
+
+using reach::columns;
+using reach::Field;
+using reach::none;
+using reach::Ratio;
+using reach::rows;
 
 struct Walked {
   bool followed = true, global = false;
@@ -31,7 +37,7 @@ class Walk {
     graph_.values[input].type = type;
     graph_.values[input].ranked = true;
     const size_t known = infer_types(graph_).node;
-    Field field = plain_field(type.shape);
+    Field field = reach::plain_field(type.shape);
     for (const int side : {rows, columns})
       field.axes[static_cast<size_t>(side == rows ? convention_.in.y : convention_.in.x)] = {{side, whole_[side], 1}};
     fields_[input] = field;
@@ -58,21 +64,20 @@ class Walk {
   void visit(const Node& node) {
     if (!reads_picture(node)) return;
     const NodeTypes types(graph_, node);
-    ReachStep step(node);
+    reach::Step step(node);
     step.in_types = types.in;
     step.out_types = types.out;
     step.constants = types.constants;
     for (size_t i = 0; i < node.in.size(); ++i) {
       const auto known = fields_.find(node.in[i]);
-      step.in.push_back(known != fields_.end() ? known->second : plain_field(types.in[i].shape));
+      step.in.push_back(known != fields_.end() ? known->second : reach::plain_field(types.in[i].shape));
     }
     std::copy(std::begin(whole_), std::end(whole_), std::begin(step.whole));
-    const ReachRow row = find_reach_row(node.op->name);
     bool followed = false;
     try {
-      followed = row && !node.op->execute && row(step);
+      followed = node.op->reach && node.epilogue.empty() && node.op->reach(step);
     } catch (const Error&) {
-      // Positions that are no simple fractions of the picture's.
+      // Coordinates that are no simple fractions of the picture's.
     }
     if (!followed) return stop(node);
     int stage = 0;
@@ -85,28 +90,27 @@ class Walk {
       walked_.global = walked_.global || step.global;
     for (size_t i = 0; i < node.out.size(); ++i) {
       if (node.out[i] == absent) continue;
-      for (const Digits& digits : step.out[i].axes)
-        for (const Digit& digit : digits)
+      for (const reach::Digits& digits : step.out[i].axes)
+        for (const reach::Digit& digit : digits)
           if (digit.side != none)
-            walked_.lattice[digit.side] = common_multiple(walked_.lattice[digit.side], digit.step);
+            walked_.lattice[digit.side] = reach::common_multiple(walked_.lattice[digit.side], digit.step);
       fields_[node.out[i]] = std::move(step.out[i]);
       stages_[node.out[i]] = stage;
     }
   }
 
   /// Notes a node whose one result is a mean or maximum over rows and columns.
-  bool add_pool(const ReachStep& step, int stage) {
+  bool add_pool(const reach::Step& step, int stage) {
     const Node& node = step.node();
-    const Text op = node.op->name;
-    Pool pool{node.in[0], node.out[0], step.out_types[0], op.ends_with("Max") || op == "GlobalMaxPool", stage};
-    if (op != "GlobalAveragePool" && op != "GlobalMaxPool" && op != "ReduceMean" && op != "ReduceMax") return false;
+    if (step.pooled == reach::Pooled::other) return false;
+    Pool pool{node.in[0], node.out[0], step.out_types[0], step.pooled == reach::Pooled::largest, stage};
     if (node.out.size() != 1 || step.out[0].on_picture() || !is_float(pool.type.dtype)) return false;
     bool found[2] = {};
     Field field = step.in[0];
     for (size_t axis = 0; axis < field.axes.size(); ++axis) {
       if (!on_picture(field.axes[axis])) continue;
       if (!settle(field, axis)) return false;
-      const Digit& digit = field.axes[axis][0];
+      const reach::Digit& digit = field.axes[axis][0];
       if (std::exchange(found[digit.side], true)) return false;
       pool.axis[digit.side] = static_cast<int>(axis);
       pool.step[digit.side] = digit.step.real();
@@ -153,21 +157,6 @@ bool same(const Walked& a, const Walked& b) {
 }
 
 }  // namespace
-
-bool ReachStep::integers_of(size_t i, Text attribute, std::vector<int64_t>& values) const {
-  values.clear();
-  if (!has_input(i)) {
-    if (!attribute.empty())
-      for (const int64_t value : integers(attribute)) values.push_back(value);
-    return true;
-  }
-  if (!constants[i]) return false;
-  const View view = constants[i]->view();
-  for (int64_t k = 0; k < view.elements(); ++k) values.push_back(static_cast<int64_t>(element_as_double(view, k)));
-  return true;
-}
-
-bool has_reach_row(Text, Text op) { return find_reach_row(op) != nullptr; }
 
 Reach follow(const Model& model, const Convention& convention) {
   Reach reach;

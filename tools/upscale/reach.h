@@ -38,7 +38,4 @@ Reach follow(const Model& model, const Convention& convention);
 /// Differences below half an 8-bit level do not count.
 Reach measure(const Upsampler& model, const Convention& convention);
 
-/// Does the walk have a row for that operator? It may say "not followed".
-bool has_reach_row(Text domain, Text op);
-
 }  // namespace tessera::upscale

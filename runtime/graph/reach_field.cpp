@@ -1,9 +1,9 @@
-#include "tools/upscale/reach_field.h"
+#include "runtime/graph/reach_field.h"
 
 #include <algorithm>
 #include <numeric>
 
-namespace tessera::upscale {
+namespace tessera::reach {
 
 Ratio::Ratio(int64_t n, int64_t d) {
   const int64_t common = std::gcd(n, d), sign = d < 0 ? -1 : 1;
@@ -22,7 +22,7 @@ bool on_picture(const Digits& digits) {
 }
 
 bool Field::on_picture() const {
-  return std::any_of(axes.begin(), axes.end(), [](const Digits& digits) { return upscale::on_picture(digits); });
+  return std::any_of(axes.begin(), axes.end(), [](const Digits& digits) { return reach::on_picture(digits); });
 }
 
 void Field::mix(const Digit& digit, bool stays) {
@@ -118,7 +118,7 @@ bool unite(std::vector<Field> fields, Field& result) {
       for (const Digit& digit : digits)
         if (digit.side != none) along[digit.side] = true;
     for (size_t axis = 0; axis < result.axes.size(); ++axis)
-      if (!upscale::on_picture(field.axes[axis]))
+      if (!reach::on_picture(field.axes[axis]))
         for (const Digit& digit : result.axes[axis])
           if (digit.side != none && along[digit.side]) seen.low[digit.side] = seen.low[digit.side] - digit.span();
     for (const int side : {rows, columns}) {
@@ -130,4 +130,4 @@ bool unite(std::vector<Field> fields, Field& result) {
   return true;
 }
 
-}  // namespace tessera::upscale
+}  // namespace tessera::reach

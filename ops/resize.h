@@ -1,17 +1,19 @@
-// Resize and Upsample: which input pixels an output pixel is made of.
+// Resize and Upsample: which elements of the input an element of the output is made of.
+#pragma once
+
 #include <cmath>
 
-#include "tools/upscale/reach_rows.h"
+#include "ops/numbers.h"
+#include "runtime/graph/reach.h"
 
-namespace tessera::upscale {
-namespace {
+namespace tessera::ops {
 
 /// A factor as the fraction that it was before it became a float.
-bool exact_factor(double factor, Ratio& ratio) {
+inline bool exact_factor(double factor, reach::Ratio& ratio) {
   for (int64_t den = 1; den <= 64; ++den) {
     const auto num = static_cast<int64_t>(std::llround(factor * static_cast<double>(den)));
     if (num > 0 && std::abs(factor - static_cast<double>(num) / static_cast<double>(den)) < 1e-6 * factor) {
-      ratio = Ratio(num, den);
+      ratio = reach::Ratio(num, den);
       return true;
     }
   }
@@ -19,7 +21,7 @@ bool exact_factor(double factor, Ratio& ratio) {
 }
 
 /// The factor that axis `axis` is resized by: scales if they are given, else by the sizes.
-bool factor_of(const ReachStep& s, size_t axis, Ratio& factor) {
+inline bool factor_of(const reach::Step& s, size_t axis, reach::Ratio& factor) {
   const Shape &in = s.in_types[0].shape, &out = s.out_types[0].shape;
   std::vector<double> scales;
   for (const Text name : {"height_scale", "width_scale"})
@@ -35,7 +37,7 @@ bool factor_of(const ReachStep& s, size_t axis, Ratio& factor) {
     for (int64_t i = 0; i < view.elements(); ++i) scales.push_back(element_as_double(view, i));
   }
   if (scales.empty()) {
-    factor = Ratio(out[axis], in[axis]);
+    factor = reach::Ratio(out[axis], in[axis]);
     return true;
   }
   size_t index = axis;
@@ -52,47 +54,42 @@ bool factor_of(const ReachStep& s, size_t axis, Ratio& factor) {
 }
 
 /// Indices around the coordinate that are read.
-void taps_of(const ReachStep& s, Ratio factor, Ratio& before, Ratio& after) {
+inline void taps_of(const reach::Step& s, reach::Ratio factor, reach::Ratio& before, reach::Ratio& after) {
   const Text mode = s.text("mode");
   if (mode == "nearest") {
     before = after = 1;
     return;
   }
   before = after = mode == "cubic" ? 2 : 1;
-  if (s.has("antialias") && s.integer("antialias") && factor < Ratio(1)) before = after = after / factor;
+  if (s.has("antialias") && s.integer("antialias") && factor < reach::Ratio(1)) before = after = after / factor;
 }
 
-}  // namespace
-
-bool follow_resize(ReachStep& s) {
-  for (size_t i = 1; i < s.in.size(); ++i)
-    if (s.in[i].on_picture()) return false;
-  Field field = s.in[0];
-  const Text rule = s.node().op->name == "Upsample" || s.node().op->since < 11
-                        ? Text("asymmetric")
-                        : s.text("coordinate_transformation_mode");
+inline bool follow_resize(reach::Step& s) {
+  if (s.on_picture_from(1)) return false;
+  reach::Field field = s.in[0];
+  const Text rule = s.node().op->since < 11 ? Text("asymmetric") : s.text("coordinate_transformation_mode");
   for (size_t axis = 0; axis < field.axes.size(); ++axis) {
-    Ratio factor;
+    reach::Ratio factor;
     if (!factor_of(s, axis, factor)) return false;
     const int64_t extent = s.out_types[0].shape[axis];
-    if (factor == Ratio(1) && extent == s.in_types[0].shape[axis] && rule != "tf_crop_and_resize") continue;
+    if (factor == reach::Ratio(1) && extent == s.in_types[0].shape[axis] && rule != "tf_crop_and_resize") continue;
     if (!settle(field, axis)) return false;
     if (!on_picture(field.axes[axis])) {
-      if (!field.axes[axis].empty()) field.axes[axis] = {{none, extent, 0}};
+      if (!field.axes[axis].empty()) field.axes[axis] = {{reach::none, extent, 0}};
       continue;
     }
-    Ratio shift;
+    reach::Ratio shift;
     if (rule == "half_pixel" || rule == "pytorch_half_pixel")
-      shift = Ratio(1) / (factor * Ratio(2)) - Ratio(1, 2);
+      shift = reach::Ratio(1) / (factor * reach::Ratio(2)) - reach::Ratio(1, 2);
     else if (rule == "tf_half_pixel_for_nn")
-      shift = Ratio(1) / (factor * Ratio(2));
+      shift = reach::Ratio(1) / (factor * reach::Ratio(2));
     else if (rule == "align_corners")
       s.global = true;  // the grid is stretched from corner to corner
     else if (rule != "asymmetric")
       return false;
-    Ratio before, after;
+    reach::Ratio before, after;
     taps_of(s, factor, before, after);
-    Digit& digit = field.axes[axis][0];
+    reach::Digit& digit = field.axes[axis][0];
     field.low[digit.side] = field.low[digit.side] + digit.step * (shift - before);
     field.high[digit.side] = field.high[digit.side] + digit.step * (shift + after);
     digit = {digit.side, extent, digit.step / factor};
@@ -101,4 +98,4 @@ bool follow_resize(ReachStep& s) {
   return true;
 }
 
-}  // namespace tessera::upscale
+}  // namespace tessera::ops

@@ -1,4 +1,4 @@
-// What the walk over a graph knows of a value: which of its axes run along the picture, and which
+// What is known of a value that a picture went into: which of its axes run along the picture, and which
 // part of the picture an element sees.
 #pragma once
 
@@ -6,7 +6,7 @@
 
 #include "runtime/graph/op.h"
 
-namespace tessera::upscale {
+namespace tessera::reach {
 
 /// An exact fraction.
 struct Ratio {
@@ -66,4 +66,4 @@ bool settle(Field& field, size_t axis);
 /// run along the picture at different steps.
 bool unite(std::vector<Field> fields, Field& result);
 
-}  // namespace tessera::upscale
+}  // namespace tessera::reach
