@@ -37,6 +37,7 @@ void main() {
   uint in_c = params.in_c, in_h = params.in_h, in_w = params.in_w;
   uint out_c = params.out_c, out_h = params.out_h, out_w = params.out_w;
   uint pixels = params.pixels, padded_k = params.padded_k, padded_m = params.padded_m;
+  uint dilation_y = params.dilation_y, dilation_x = params.dilation_x;
   uint lane = gl_LocalInvocationID.x, lanes = gl_WorkGroupSize.x;
   uint first_pixel = (gl_WorkGroupID.x + gl_WorkGroupID.z * gl_NumWorkGroups.x) * tile_n;
   uint first_channel = gl_WorkGroupID.y * tile_m;
@@ -66,8 +67,8 @@ void main() {
     for (uint i = lane; i < tile_k * tile_n; i += lanes) {
       uint k = k0 + i / tile_n, n = i % tile_n;
       uint channel = k / cells, cell = k % cells;
-      int y = pixel_y[n] + int(cell / kernel_w * params.dilation_y);
-      int x = pixel_x[n] + int(cell % kernel_w * params.dilation_x);
+      int y = pixel_y[n] + int(cell / kernel_w * dilation_y);
+      int x = pixel_x[n] + int(cell % kernel_w * dilation_x);
       bool inside = channel < in_c && uint(y) < in_h && uint(x) < in_w;
       float value = 0.0;
       if (inside) value = src[pixel_base[n] + (channel * in_h + uint(y)) * in_w + uint(x)];
