@@ -9,6 +9,7 @@
 #include <thread>
 
 #include "ops/elementwise.h"
+#include "ops/vulkan/hazards.h"
 #include "ops/vulkan/place.h"
 #include "ops/vulkan/vulkan.h"
 #include "runtime/session/session.h"
@@ -494,6 +495,37 @@ TEST(VulkanMemory, TensorsThatLiveAtTheSameTimeNeverOverlap) {
         const bool together = a.first <= b.last && b.first <= a.last && a.block == b.block;
         EXPECT_FALSE(together && a.offset < b.offset + b.bytes && b.offset < a.offset + a.bytes);
       }
+    }
+  }
+}
+
+// A barrier stands between any two dispatches of which one writes what the other touches, and nowhere else.
+TEST(VulkanHazards, BarriersStandWhereTheyMustAndNowhereElse) {
+  using vulkan::Access;
+  const auto conflict = [](const std::vector<Access>& a, const std::vector<Access>& b) {
+    for (const Access& x : a)
+      for (const Access& y : b)
+        for (int64_t i = 0; x.memory == y.memory && (x.writes || y.writes) && i < x.bytes; ++i)
+          if (x.offset + i >= y.offset && x.offset + i < y.offset + y.bytes) return true;
+    return false;
+  };
+  std::mt19937 engine(5);
+  const auto below = [&](int64_t n) { return static_cast<int64_t>(engine()) % n; };
+  const int memories[2] = {};
+  for (int round = 0; round < 200; ++round) {
+    vulkan::Hazards hazards;
+    std::vector<std::vector<Access>> since;  // the last barrier
+    for (int i = 0; i < 20; ++i) {
+      std::vector<Access> next(1 + below(3));
+      for (Access& access : next) {
+        const bool writes = below(4) == 0;
+        access = {&memories[below(2)], below(200), 1 + below(20), !writes || below(2) == 0, writes};
+      }
+      const bool needed =
+          std::any_of(since.begin(), since.end(), [&](const auto& before) { return conflict(before, next); });
+      EXPECT_EQ(hazards.note(next), needed);
+      if (needed) since.clear();
+      since.push_back(next);
     }
   }
 }

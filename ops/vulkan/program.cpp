@@ -6,6 +6,7 @@
 #include <unordered_map>
 
 #include "ops/vulkan/device/commands.h"
+#include "ops/vulkan/hazards.h"
 #include "ops/vulkan/place.h"
 
 namespace tessera::vulkan {
@@ -21,32 +22,6 @@ Gathered::Gathered(const Graph& graph, const Node& node) {
 namespace {
 
 constexpr int64_t block_limit = int64_t{1} << 30;
-
-// What has been read and written since the last barrier.
-class Hazards {
- public:
-  /// Whether this access has to wait for an earlier one.
-  bool conflict(const Slice& slice, bool writes) const {
-    return touches(written_, slice) || (writes && touches(read_, slice));
-  }
-  void add(const Slice& slice, const Shader::Buffer& access) {
-    if (access.reads) read_.push_back(slice);
-    if (access.writes) written_.push_back(slice);
-  }
-  void clear() {
-    read_.clear();
-    written_.clear();
-  }
-
- private:
-  static bool touches(const std::vector<Slice>& list, const Slice& slice) {
-    return std::any_of(list.begin(), list.end(), [&](const Slice& other) {
-      return other.buffer == slice.buffer && other.offset < slice.offset + slice.bytes &&
-             slice.offset < other.offset + other.bytes;
-    });
-  }
-  std::vector<Slice> read_, written_;
-};
 
 // A dispatch with its buffers found.
 struct Recorded {
@@ -228,13 +203,12 @@ std::unique_ptr<Commands> Compiled::record(bool timed) const {
   Hazards hazards;
   for (const Recorded& item : items_) {
     const Shader& shader = *item.dispatch->shader;
-    bool wait = timed;
-    for (size_t i = 0; i < item.slices.size(); ++i) wait |= hazards.conflict(item.slices[i], shader.buffers[i].writes);
-    if (wait) {
-      commands->barrier();
-      hazards.clear();
+    std::vector<Access> accesses;
+    for (size_t i = 0; i < item.slices.size(); ++i) {
+      const Slice& slice = item.slices[i];
+      accesses.push_back({slice.buffer, slice.offset, slice.bytes, shader.buffers[i].reads, shader.buffers[i].writes});
     }
-    for (size_t i = 0; i < item.slices.size(); ++i) hazards.add(item.slices[i], shader.buffers[i]);
+    if (hazards.note(accesses) || timed) commands->barrier();
     commands->dispatch(shader, item.dispatch->constants, item.slices, item.dispatch->groups);
     if (timed) commands->stamp();
   }
