@@ -300,6 +300,7 @@ TEST_F(VulkanBackend, AttentionOfTheStandard) {
       {{2, 4, 6, 16}, {2, 2, 6, 16}, {2, 2, 6, 16}, {2, 1, 6, 6}, {{"is_causal", int64_t{1}}, {"softcap", 2.0f}}},
       {{1, 7, 24}, {1, 9, 12}, {1, 9, 20}, {4, 1, 9}, {{"q_num_heads", int64_t{4}}, {"kv_num_heads", int64_t{2}}}},
       {{1, 2, 8, 4}, {1, 2, 8, 4}, {1, 2, 8, 4}, {8, 8}, {}, true},
+      {{1, 1, 33001, 2}, {1, 1, 3, 2}, {1, 1, 3, 1}, {}, {}},  // more workgroups than one axis takes
   };
   unsigned seed = 1;
   for (const AttentionCase& c : cases) {

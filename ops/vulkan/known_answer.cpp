@@ -25,7 +25,7 @@ const std::vector<Question>& questions() {
   static const std::vector<Question> all = {
       {"map", "PRelu", 16, {2, 3, 5, 7}, {{3, 1, 1}}, {}},
       {"conv", "Conv", 11, {1, 5, 9, 7}, {{13, 5, 3, 3}, {13}}, {{"pads", std::vector<int64_t>{1, 1, 1, 1}}}},
-      {"reduce", "ReduceMean", 13, {3, 40, 70}, {}, {{"axes", std::vector<int64_t>{1, 2}}}},
+      {"reduce", "ReduceMean", 13, {3, 90, 70}, {}, {{"axes", std::vector<int64_t>{1, 2}}}},
       {"attention", "Attention", 23, {1, 2, 5, 12}, {{1, 2, 70, 12}, {1, 2, 70, 12}, {5, 70}}, {}},
       {"resize", "Upsample", 7, {1, 3, 4, 5}, {}, {{"scales", std::vector<float>{1, 1, 2, 3}}}},
   };
