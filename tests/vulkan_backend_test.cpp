@@ -10,6 +10,7 @@
 
 #include "ops/elementwise.h"
 #include "ops/vulkan/hazards.h"
+#include "ops/vulkan/kernel.h"
 #include "ops/vulkan/place.h"
 #include "ops/vulkan/vulkan.h"
 #include "runtime/session/session.h"
@@ -498,6 +499,35 @@ TEST(VulkanMemory, TensorsThatLiveAtTheSameTimeNeverOverlap) {
       }
     }
   }
+}
+
+TEST(VulkanRecorder, BindsByTheNamesOfTheShader) {
+  const auto& kernels = vulkan::all_kernels();
+  const auto conv = std::find_if(kernels.begin(), kernels.end(), [](const auto& k) { return k.kernel->op == "Conv"; });
+  ASSERT_NE(conv, kernels.end());
+  vulkan::Recorder recorder(*conv);
+  const int64_t params = 7;
+  vulkan::Dispatch& dispatch = recorder.dispatch("conv", params);
+  ASSERT_EQ(dispatch.slots.size(), dispatch.shader->buffers.size());
+  dispatch.bind("src", recorder.in(3));
+  dispatch.bind("weights", recorder.scratch(64));
+  dispatch.bind("bias", recorder.scratch(128));
+  dispatch.set("tile_m", 48);
+  for (size_t i = 0; i < dispatch.slots.size(); ++i) {
+    const Text name = dispatch.shader->buffers[i].name;
+    const auto& slot = dispatch.slots[i];
+    EXPECT_EQ(slot.has_value(), name == "params" || name == "src" || name == "weights" || name == "bias") << name;
+    EXPECT_TRUE(name != "src" || slot->index == 3);
+    EXPECT_TRUE(name != "bias" || recorder.scratch_bytes()[slot->index] == 128);
+    EXPECT_TRUE(name != "params" || recorder.tables()[slot->index].size() == sizeof params);
+    EXPECT_EQ(dispatch.shader->buffers[i].writes, name == "dst") << name;
+    EXPECT_NE(dispatch.shader->buffers[i].reads, name == "dst") << name;
+  }
+  for (const auto& constant : dispatch.shader->constants)
+    EXPECT_EQ(dispatch.constants.count(constant.id), constant.name == "tile_m" ? 1u : 0u) << constant.name;
+  EXPECT_THROW(dispatch.set("tile_x", 1), Error);
+  EXPECT_THROW(dispatch.bind("source", recorder.in(0)), Error);
+  EXPECT_THROW(recorder.dispatch("map", params), Error);
 }
 
 // A barrier stands between any two dispatches of which one writes what the other touches, and nowhere else.
