@@ -2,64 +2,16 @@
 
 #include <gtest/gtest.h>
 
-#include <map>
 #include <thread>
 
-#include "tests/graph_builder.h"
+#include "tests/fake_device.h"
 
 namespace tessera::test {
 namespace {
 
-// A device that computes a few elementwise operators by their references, until it is lost.
-class FakeDevice final : public DeviceBackend {
- public:
-  /// From its `fails_at`-th run on, every run fails.
-  explicit FakeDevice(int fails_at) : fails_at_(fails_at) {}
-
-  Text name() const override { return "fake"; }
-
-  void offers(const Problem& problem, std::vector<Offer>& out) const override {
-    const Text op = problem.node.op->name;
-    if (problem.node.epilogue.empty() && (op == "Add" || op == "Sigmoid")) out.push_back({this, "fake", 1});
-  }
-
-  std::unique_ptr<Program> compile(const Region& region) const override {
-    return std::make_unique<Stretch>(*this, region);
-  }
-
-  int runs() const { return runs_; }
-
- private:
-  struct Stretch final : Program {
-    Stretch(const FakeDevice& device, const Region& region) : device(device), region(region) {}
-
-    void run(List<View> in, List<View> out, Profile*) override {
-      if (++device.runs_ >= device.fails_at_) fail(Error::Kind::device, "the device is lost");
-      std::map<ValueId, View> views;
-      std::vector<Tensor> made;
-      for (size_t i = 0; i < in.size(); ++i) views[region.inputs[i]] = in[i];
-      for (size_t i = 0; i < out.size(); ++i) views[region.outputs[i]] = out[i];
-      const auto view_of = [&](ValueId id) {
-        const Value& value = region.graph->values[id];
-        if (value.constant) return value.constant->view();
-        if (!views.contains(id)) views[id] = made.emplace_back(Tensor::make(value.type)).view();
-        return views[id];
-      };
-      for (const Step& step : region.steps) {
-        std::vector<View> from, to;
-        for (const ValueId id : step.node->in) from.push_back(view_of(id));
-        for (const ValueId id : step.node->out) to.push_back(view_of(id));
-        step.node->op->reference(Args(*step.node, from, to));
-      }
-    }
-
-    const FakeDevice& device;
-    Region region;
-  };
-
-  int fails_at_;
-  mutable std::atomic<int> runs_{0};
-};
+bool is_add_or_sigmoid(const Problem& problem) {
+  return problem.node.op->name == "Add" || problem.node.op->name == "Sigmoid";
+}
 
 // Convolutions, whose values are blocked, between operators of the device, whose values are not. Both
 // outputs come from behind reorders: one of a value that the device reads, one of a convolution's.
@@ -90,9 +42,9 @@ void expect_right_values(int fails_at) {
   constexpr unsigned callers = 8, rounds = 12;
   Graph graph = mixed_graph();
   optimizer::prepare(graph);
-  const auto plain = cpu_engine(true, 2), engine = cpu_engine(true, 2);
-  auto device = std::make_shared<FakeDevice>(fails_at);
-  engine->backends.insert(engine->backends.begin(), device);
+  auto device = std::make_shared<FakeDevice>(is_add_or_sigmoid);
+  device->fails_at = fails_at;
+  const auto plain = cpu_engine(true, 2), engine = engine_with(device, true, 2);
   const Executor on_cpu(graph, *plain), executor(graph, *engine);
 
   const Type type{DType::float32, {1, 3, 20, 24}};

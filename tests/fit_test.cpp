@@ -71,6 +71,30 @@ TEST(Fit, ManyNeighboursStayApart) {
   EXPECT_LT(arena, all);
 }
 
+TEST(Fit, BlocksHaveALimitThatOnlyALargerSpanMayPass) {
+  constexpr int64_t limit = 2048;
+  for (uint32_t seed = 0; seed < 20; ++seed) {
+    std::vector<Span> spans = random_spans(60, 6, seed);
+    const std::vector<int64_t> blocks = fit_into_blocks(spans, limit);
+    EXPECT_GT(blocks.size(), 1u);
+    int64_t largest = 0;
+    for (size_t i = 0; i < spans.size(); ++i) {
+      const Span& a = spans[i];
+      largest = std::max(largest, a.offset + a.bytes);
+      ASSERT_LT(a.block, blocks.size());
+      EXPECT_LE(a.offset + a.bytes, blocks[a.block]);
+      EXPECT_TRUE(a.offset == 0 || a.offset + a.bytes <= limit);
+      for (size_t k = 0; k < i; ++k) {
+        const Span& b = spans[k];
+        const bool together = a.block == b.block && a.from <= b.to && b.from <= a.to;
+        EXPECT_FALSE(together && a.offset < b.offset + b.bytes && b.offset < a.offset + a.bytes);
+      }
+    }
+    EXPECT_EQ(largest, *std::max_element(blocks.begin(), blocks.end()));
+    EXPECT_GT(largest, limit);  // some spans are larger
+  }
+}
+
 // Four times as many may not take sixteen times as long.
 TEST(Fit, TakesTimeInProportion) {
   for (const size_t longest : {4u, 1u << 20}) {

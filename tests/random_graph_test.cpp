@@ -1,5 +1,6 @@
 // Random graphs give the same by the references, by kernels, and optimized. TESSERA_RANDOM_GRAPHS says how many of each
 // kind; a failure names its seed.
+#include "tests/fake_device.h"
 #include "tests/random_graph.h"
 
 namespace tessera::test {
@@ -34,23 +35,6 @@ std::string text_of(const Graph& graph) {
     for (const ValueId id : node.out) text += cat(' ', id);
   }
   return text;
-}
-
-// Runs nothing but the operators' references.
-class References final : public HostBackend {
- public:
-  Text name() const override { return "references"; }
-  void offers(const Problem&, std::vector<Offer>& out) const override { out.push_back({nullptr, "reference"}); }
-  std::shared_ptr<const Packed> pack(const Offer&, const Problem&) const override { return nullptr; }
-  int64_t scratch_bytes(const Offer&, const Problem&, int) const override { return 0; }
-  int64_t kept_bytes(const Offer&, const Problem&) const override { return 0; }
-  void run(const Offer&, const Args& args, Threads&) const override { args.node().op->reference(args); }
-};
-
-std::vector<Tensor> run_references(const Graph& graph, const std::vector<Tensor>& inputs) {
-  const auto engine = cpu_engine(false);
-  engine->backends = {std::make_shared<References>()};
-  return run_on(*engine, graph, inputs);
 }
 
 // `quanta` and `share` bound how many elements may be further away than a number of steps of the output.

@@ -1,5 +1,6 @@
 // Random graphs on the Vulkan device, in parts or whole, against the CPU: see random_graph_test.cpp.
 #include "ops/vulkan/vulkan.h"
+#include "tests/fake_device.h"
 #include "tests/random_graph.h"
 
 namespace tessera::test {
@@ -7,9 +8,7 @@ namespace {
 
 std::vector<Tensor> run_with(const std::shared_ptr<DeviceBackend>& device, const Graph& graph,
                              const std::vector<Tensor>& inputs) {
-  const auto engine = cpu_engine(true);
-  engine->backends.insert(engine->backends.begin(), device);
-  return run_on(*engine, graph, inputs);
+  return run_on(*engine_with(device, true), graph, inputs);
 }
 
 // Numbers may differ by as much, times the largest of them.

@@ -6,6 +6,7 @@
 #include <unordered_map>
 
 #include "ops/cpu/kernel.h"
+#include "ops/cpu/layout.h"
 #include "ops/cpu/level.h"
 #include "ops/elementwise.h"
 
@@ -141,7 +142,7 @@ class Cpu final : public HostBackend {
                          kernel->in_place, reach < 0 ? 0 : kernel->row_step, reach});
         }
     std::stable_sort(out.begin(), out.end(), [](const Offer& a, const Offer& b) { return a.rank > b.rank; });
-    if (op.reference || op.view) out.push_back({nullptr, reference_name, 0});
+    if ((op.reference || op.view) && !reorders_for_others(problem)) out.push_back({nullptr, reference_name, 0});
   }
 
   std::shared_ptr<const Packed> pack(const Offer& offer, const Problem& problem) const override {
@@ -179,6 +180,12 @@ class Cpu final : public HostBackend {
       return false;
     if (!node.epilogue.empty() && !(kernel.accepts_epilogue && kernel.accepts_epilogue(problem))) return false;
     return !kernel.accepts || kernel.accepts(problem);
+  }
+
+  // Whether it reorders between layouts of which one is not the CPU's.
+  static bool reorders_for_others(const Problem& problem) {
+    const auto is_own = [](const Type& type) { return type.layout == Layout::row_major || type.layout == nchw16c; };
+    return problem.node.op->name == "Reorder" && !(is_own(problem.in[0]) && is_own(problem.out[0]));
   }
 
   std::unordered_map<Text, std::vector<const CpuKernel*>> by_op_;

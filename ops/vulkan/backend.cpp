@@ -61,7 +61,6 @@ class Vulkan final : public DeviceBackend {
   bool within_limits(const Problem& problem) const {
     const auto fits = [&](const Type& type) {
       if (type.dtype == DType::undefined) return true;
-      if (type.layout != Layout::row_major) return false;
       const int64_t elements = type.shape.elements();
       return elements <= device_->limits().storage_range / 4;
     };

@@ -147,9 +147,10 @@ std::vector<DeviceStage> find_stages(const Graph& graph, const std::vector<Choic
   std::vector<DeviceStage> stages;
   for (size_t i = 0; i < choices.size(); ++i) {
     const int backend = choices[i].backend;
-    if (!dynamic_cast<const DeviceBackend*>(backends[static_cast<size_t>(backend)].get())) continue;
+    const auto* device = dynamic_cast<const DeviceBackend*>(backends[static_cast<size_t>(backend)].get());
+    if (!device) continue;
     if (stages.empty() || stages.back().backend != backend || stages.back().first + stages.back().count != i)
-      stages.push_back({i, 0, backend, {}, {}});
+      stages.push_back({i, 0, backend, {}, {}, device->memory_rules()});
     ++stages.back().count;
   }
   // Of each value, its first and last reader; behind all nodes for outputs.
@@ -182,16 +183,12 @@ std::vector<DeviceStage> find_stages(const Graph& graph, const std::vector<Choic
 
 Plan::Plan(Graph graph, const Backends& backends, PackCache& packs, const PlanOptions& options)
     : graph_(std::move(graph)), backends_(backends), options_(options) {
-  choices_ = assign_kernels(graph_, backends_);
+  choices_ = assign_kernels(graph_, backends_, options_.count_crossings);
   stages_ = find_stages(graph_, choices_, backends_);
   make_steps(packs);
-  for (const DeviceStage& stage : stages_) {
-    const auto& device = dynamic_cast<const DeviceBackend&>(*backends_[static_cast<size_t>(stage.backend)]);
-    const Region region{&graph_, List<Step>(steps_).subspan(stage.first, stage.count), stage.inputs, stage.outputs, {}};
-    programs_.push_back(device.compile(region));
-  }
   if (options_.waves) waves_ = find_waves(graph_, choices_, backends_.back()->row_step());
   storage_ = lay_out(graph_, choices_, stages_, waves_);
+  compile_stages();
   place_scratch();
   if (options_.memory_limit && arena_bytes_ > options_.memory_limit)
     fail(Error::Kind::memory, "a run needs ", arena_bytes_ >> 20, " MiB, but the limit is ",
@@ -200,6 +197,16 @@ Plan::Plan(Graph graph, const Backends& backends, PackCache& packs, const PlanOp
 }
 
 Plan::~Plan() = default;
+
+void Plan::compile_stages() {
+  for (size_t i = 0; i < stages_.size(); ++i) {
+    const DeviceStage& stage = stages_[i];
+    for (size_t k = stage.first; k < stage.first + stage.count; ++k) steps_[k].done = storage_.done[k];
+    const auto& device = dynamic_cast<const DeviceBackend&>(*backends_[static_cast<size_t>(stage.backend)]);
+    const auto steps = List<Step>(steps_).subspan(stage.first, stage.count);
+    programs_.push_back(device.compile({&graph_, steps, stage.inputs, stage.outputs, std::move(storage_.devices[i])}));
+  }
+}
 
 int64_t Plan::device_bytes() const {
   int64_t total = 0;

@@ -70,7 +70,8 @@ struct PlanOptions {
   std::shared_ptr<Arenas> arenas = std::make_shared<Arenas>();  ///< shared by copies of the options
   int64_t memory_limit = 0;                                     ///< bytes of one run's arena; 0: no limit
   bool poison = false;                                          ///< fill the arena with NaNs before each run (tests)
-  bool waves = true;  ///< run stretches depth first where that keeps values in near caches
+  bool waves = true;            ///< run stretches depth first where that keeps values in near caches
+  bool count_crossings = true;  ///< leave to the CPU what is not worth the way to a device
 };
 
 /// What a run may be told.
@@ -110,6 +111,7 @@ class Plan {
   void make_steps(PackCache& packs);
   void pack(PackCache& packs);
   void place_scratch();
+  void compile_stages();
   void make_instructions();
   std::unique_ptr<Context> take_context() const;
   void bind(Context& context, std::byte* arena, List<View> in, List<View> out) const;

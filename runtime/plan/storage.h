@@ -1,4 +1,4 @@
-// Where every value of a plan lives: aliases, lifetimes, and offsets into one arena.
+// Where every value of a plan lives: aliases, lifetimes, and offsets, in the host's arena and in the memory of devices.
 #pragma once
 
 #include "runtime/plan/waves.h"
@@ -19,13 +19,14 @@ struct Copy {
 };
 
 struct Storage {
-  std::vector<Place> places;  ///< one per value
+  std::vector<Place> places;  ///< one per value; nowhere: no host step sees it
   int64_t arena_bytes = 0;
   std::vector<Type> strings;  ///< string tensors, which live beside the arena
   /// Per node: true if its outputs are in place already (views, concatenations of parts that were
-  /// written where they belong); then only `copies` of that node are done.
+  /// written where they belong); then only copies are done.
   std::vector<bool> done;
   std::vector<std::vector<Copy>> copies;  ///< per node, and one more entry: after the last node
+  std::vector<DeviceStorage> devices;     ///< one per stage, whose copies are its own
 };
 
 /// A stretch of consecutive nodes on one backend that has memory of its own.
@@ -33,9 +34,10 @@ struct DeviceStage {
   size_t first = 0, count = 0;
   int backend = 0;
   std::vector<ValueId> inputs, outputs;
+  MemoryRules rules;
 };
 
-/// Lays out all values that the host sees. Values inside a device stage have no place.
+/// Lays out all values: those that the host sees in its arena, those of each device stage in its device's memory.
 Storage lay_out(const Graph& graph, const std::vector<Choice>& choices, const std::vector<DeviceStage>& stages,
                 const std::vector<Wave>& waves = {});
 
