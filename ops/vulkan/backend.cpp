@@ -32,6 +32,11 @@ class Vulkan final : public DeviceBackend {
     }
   }
 
+  MemoryRules memory_rules() const override {
+    const Limits& limits = device_->limits();
+    return {.alignment = limits.alignment, .block_bytes = std::min(MemoryRules{}.block_bytes, limits.allocation)};
+  }
+
   // A variant is tried before its first use. One that fails is never offered again, and the region
   // goes to the CPU.
   std::unique_ptr<Program> compile(const Region& region) const override {

@@ -91,7 +91,13 @@ Answers answer(const std::shared_ptr<Device>& device, const Question& question, 
   Step step;
   step.node = &node;
   step.offer.kernel = kernel;
-  const Region region{&graph, List<Step>(&step, 1), {node.in[0]}, {node.out[0]}, {}};
+  DeviceStorage storage;
+  for (const ValueId id : {node.in[0], node.out[0]}) {
+    const int64_t bytes = graph.values[id].type.bytes();
+    storage.places[id] = {storage.block_bytes.size(), 0, bytes};
+    storage.block_bytes.push_back(bytes);
+  }
+  const Region region{&graph, List<Step>(&step, 1), {node.in[0]}, {node.out[0]}, std::move(storage)};
   Traffic ignored;
   compile(device, region, &ignored)->run(List<View>(&views[0], 1), List<View>(&given, 1), nullptr);
   return answers;

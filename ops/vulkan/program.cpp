@@ -3,11 +3,9 @@
 #include <algorithm>
 #include <cstring>
 #include <deque>
-#include <unordered_map>
 
 #include "ops/vulkan/device/commands.h"
 #include "ops/vulkan/hazards.h"
-#include "ops/vulkan/place.h"
 
 namespace tessera::vulkan {
 
@@ -21,13 +19,16 @@ Gathered::Gathered(const Graph& graph, const Node& node) {
 
 namespace {
 
-constexpr int64_t block_limit = int64_t{1} << 30;
-
-// A dispatch with its buffers found.
+// A dispatch with its buffers found; or, where there is none, a copy.
 struct Recorded {
   const Dispatch* dispatch;
   size_t step;
-  std::vector<Slice> slices;  // by binding
+  std::vector<Slice> slices;  // by binding; of a copy: from, to
+
+  const Shader::Buffer& buffer(size_t i) const {
+    static constexpr Shader::Buffer copied[] = {{"from", true, false}, {"to", false, true}};
+    return dispatch ? dispatch->shader->buffers[i] : copied[i];
+  }
 };
 
 struct Transfer {
@@ -49,27 +50,20 @@ class Compiled final : public Program {
     std::vector<Slice> scratch, tables;
   };
   void emit(const Region& region);
-  void lay_out(const Region& region);
   void make_scratch();
   void upload_tables();
   void resolve(const Region& region);
-  Slice slice_of(const Slot& slot, const Recording& step, const Graph& graph) const;
+  Slice slice_of(const DeviceRange& range) const { return {blocks_[range.block].get(), range.offset, range.bytes}; }
+  Slice slice_of(const Slot& slot, const Recording& step, const Region& region) const;
   void make_staging(const Region& region);
   std::unique_ptr<Commands> record(bool timed) const;
   void report(Profile& profile) const;
-
-  ValueId root(ValueId id) const {
-    const auto found = views_.find(id);
-    return found == views_.end() ? id : found->second;
-  }
 
   std::shared_ptr<Device> device_;
   Traffic* traffic_;
   std::mutex mutex_;
   std::deque<Recording> steps_;
   std::vector<Recorded> items_;
-  std::unordered_map<ValueId, ValueId> views_;  // a value that is another's bytes
-  std::unordered_map<ValueId, Slice> places_;
   std::vector<std::unique_ptr<Buffer>> blocks_;
   std::unique_ptr<Buffer> scratch_, tables_, up_, down_;
   std::vector<Transfer> uploads_, downloads_;
@@ -78,8 +72,9 @@ class Compiled final : public Program {
 
 Compiled::Compiled(std::shared_ptr<Device> device, const Region& region, Traffic* traffic)
     : device_(std::move(device)), traffic_(traffic) {
+  for (const int64_t bytes : region.storage.block_bytes)
+    blocks_.push_back(std::make_unique<Buffer>(*device_, bytes, Where::device));
   emit(region);
-  lay_out(region);
   make_scratch();
   upload_tables();
   resolve(region);
@@ -88,41 +83,18 @@ Compiled::Compiled(std::shared_ptr<Device> device, const Region& region, Traffic
 }
 
 void Compiled::emit(const Region& region) {
-  for (const Step& step : region.steps) {
+  auto copy = region.storage.copies.begin();
+  for (size_t i = 0; i < region.steps.size(); ++i) {
+    for (; copy != region.storage.copies.end() && copy->step == i; ++copy)
+      items_.push_back({nullptr, i, {slice_of(copy->from), slice_of(copy->to)}});
+    const Step& step = region.steps[i];
     const auto& variant = *static_cast<const KernelVariant*>(step.offer.kernel);
-    const Gathered types(*region.graph, *step.node);
     Recording& recording = steps_.emplace_back(Recording{step.node, step.offer.name, Recorder(variant), {}, {}});
+    if (step.done) continue;
+    const Gathered types(*region.graph, *step.node);
     variant.kernel->record(*variant.kernel, types.problem(*step.node), recording.recorder);
-    if (recording.recorder.dispatches().empty()) views_[step.node->out[0]] = root(step.node->in[0]);
-    for (const Dispatch& dispatch : recording.recorder.dispatches())
-      items_.push_back({&dispatch, steps_.size() - 1, {}});
+    for (const Dispatch& dispatch : recording.recorder.dispatches()) items_.push_back({&dispatch, i, {}});
   }
-}
-
-// Inputs live from before the first step; outputs, which are copied at the end, beyond the last.
-void Compiled::lay_out(const Region& region) {
-  const Graph& graph = *region.graph;
-  const int last = static_cast<int>(region.steps.size());
-  std::vector<Placed> tensors;
-  std::unordered_map<ValueId, size_t> index;
-  const auto use = [&](ValueId id, int when) {
-    if (id == absent || graph.values[id].constant) return;
-    id = root(id);
-    const auto [found, fresh] = index.try_emplace(id, tensors.size());
-    if (fresh) tensors.push_back({graph.values[id].type.bytes(), when, when});
-    tensors[found->second].last = when;
-  };
-  for (const ValueId id : region.inputs) use(id, -1);
-  for (int i = 0; i < last; ++i) {
-    for (const ValueId id : region.steps[static_cast<size_t>(i)].node->in) use(id, i);
-    for (const ValueId id : region.steps[static_cast<size_t>(i)].node->out) use(id, i);
-  }
-  for (const ValueId id : region.outputs) use(id, last);
-  const Limits& limits = device_->limits();
-  for (const int64_t bytes : place(tensors, limits.alignment, std::min(block_limit, limits.allocation)))
-    blocks_.push_back(std::make_unique<Buffer>(*device_, bytes, Where::device));
-  for (const auto& [id, i] : index)
-    places_[id] = {blocks_[static_cast<size_t>(tensors[i].block)].get(), tensors[i].offset, tensors[i].bytes};
 }
 
 // The scratch of all steps is the same memory.
@@ -157,31 +129,33 @@ void Compiled::upload_tables() {
     for (Slice& table : step.tables) table.buffer = tables_.get();
 }
 
-Slice Compiled::slice_of(const Slot& slot, const Recording& step, const Graph& graph) const {
+Slice Compiled::slice_of(const Slot& slot, const Recording& step, const Region& region) const {
+  const auto& places = region.storage.places;
   switch (slot.kind) {
-    case Slot::Kind::out: return places_.at(root(step.node->out[slot.index]));
+    case Slot::Kind::out: return slice_of(places.at(step.node->out[slot.index]));
     case Slot::Kind::scratch: return step.scratch[slot.index];
     case Slot::Kind::table: return step.tables[slot.index];
     case Slot::Kind::in:
     case Slot::Kind::constant: break;
   }
   const ValueId id = step.node->in[slot.index];
-  const auto& constant = graph.values[id].constant;
-  return constant ? device_->constant(constant, slot.pack, slot.parameter) : places_.at(root(id));
+  const auto& constant = region.graph->values[id].constant;
+  return constant ? device_->constant(constant, slot.pack, slot.parameter) : slice_of(places.at(id));
 }
 
 // What a pipeline does not use still has to hold something: binding 0, the parameters.
 void Compiled::resolve(const Region& region) {
   for (Recorded& item : items_)
-    for (const auto& slot : item.dispatch->slots)
-      item.slices.push_back(slot ? slice_of(*slot, steps_[item.step], *region.graph) : item.slices.at(0));
+    if (item.dispatch)
+      for (const auto& slot : item.dispatch->slots)
+        item.slices.push_back(slot ? slice_of(*slot, steps_[item.step], region) : item.slices.at(0));
 }
 
 void Compiled::make_staging(const Region& region) {
   const auto lay = [&](const std::vector<ValueId>& ids, std::vector<Transfer>& transfers) {
     int64_t bytes = 0;
     for (const ValueId id : ids) {
-      transfers.push_back({places_.at(root(id)), bytes});
+      transfers.push_back({slice_of(region.storage.places.at(id)), bytes});
       bytes = round_up(bytes + transfers.back().tensor.bytes, device_->limits().alignment);
     }
     return bytes;
@@ -192,7 +166,7 @@ void Compiled::make_staging(const Region& region) {
     down_ = std::make_unique<Buffer>(*device_, bytes, Where::download);
 }
 
-// If timed, each dispatch ends in a time stamp, and dispatches do not overlap.
+// If timed, each dispatch or copy ends in a time stamp, and they do not overlap.
 std::unique_ptr<Commands> Compiled::record(bool timed) const {
   size_t buffers = 0;
   for (const Recorded& item : items_) buffers += item.slices.size();
@@ -202,14 +176,17 @@ std::unique_ptr<Commands> Compiled::record(bool timed) const {
   if (timed) commands->stamp();
   Hazards hazards;
   for (const Recorded& item : items_) {
-    const Shader& shader = *item.dispatch->shader;
     std::vector<Access> accesses;
     for (size_t i = 0; i < item.slices.size(); ++i) {
       const Slice& slice = item.slices[i];
-      accesses.push_back({slice.buffer, slice.offset, slice.bytes, shader.buffers[i].reads, shader.buffers[i].writes});
+      const Shader::Buffer& buffer = item.buffer(i);
+      accesses.push_back({slice.buffer, slice.offset, slice.bytes, buffer.reads, buffer.writes});
     }
     if (hazards.note(accesses) || timed) commands->barrier();
-    commands->dispatch(shader, item.dispatch->constants, item.slices, item.dispatch->groups);
+    if (const Dispatch* dispatch = item.dispatch)
+      commands->dispatch(*dispatch->shader, dispatch->constants, item.slices, dispatch->groups);
+    else
+      commands->copy(item.slices[0], item.slices[1]);
     if (timed) commands->stamp();
   }
   commands->barrier();
@@ -221,8 +198,13 @@ std::unique_ptr<Commands> Compiled::record(bool timed) const {
 void Compiled::report(Profile& profile) const {
   const std::vector<double> times = timed_->times();
   std::vector<double> took(steps_.size());
-  for (size_t i = 0; i < items_.size(); ++i) took[items_[i].step] += times[i];
-  for (size_t i = 0; i < steps_.size(); ++i) profile.step(*steps_[i].node, steps_[i].kernel, took[i]);
+  std::vector<bool> ran(steps_.size());
+  for (size_t i = 0; i < items_.size(); ++i) {
+    took[items_[i].step] += times[i];
+    ran[items_[i].step] = true;
+  }
+  for (size_t i = 0; i < steps_.size(); ++i)
+    if (ran[i]) profile.step(*steps_[i].node, steps_[i].kernel, took[i]);
 }
 
 void Compiled::run(List<View> in, List<View> out, Profile* profile) {

@@ -1,5 +1,5 @@
-// Program: a region compiled for a device. Its tensors have places in a few device buffers, and
-// all of its work is one command buffer, recorded once.
+// Program: a region compiled for a device. Its values lie in a few device buffers, where the
+// planner put them, and all of its work is one command buffer, recorded once.
 #pragma once
 
 #include "ops/vulkan/device/device.h"
