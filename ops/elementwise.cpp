@@ -163,18 +163,37 @@ void apply_binary(uint16_t function, const View& x, const View& y, const View& o
   });
 }
 
-void read_parameters(const AttrReader& attrs, uint16_t function, float* a, float* b) {
+std::optional<uint16_t> function_of(const OpDef& op) {
+  struct Name {
+    Text op;
+    uint16_t function;
+  };
+  static constexpr Name names[] = {
+#define TESSERA_UNARY(id, Op, CLASS, expression) {#Op, id},
+#define TESSERA_BINARY(id, Op, CLASS, expression) {#Op, id},
+#include "ops/elementwise.def"
+#undef TESSERA_UNARY
+#undef TESSERA_BINARY
+  };
+  if (!op.domain.empty() && op.domain != internal_domain) return std::nullopt;
+  const auto* found = std::find_if(std::begin(names), std::end(names), [&](const Name& n) { return n.op == op.name; });
+  return found == std::end(names) ? std::nullopt : std::optional(found->function);
+}
+
+UnaryFunction read_attributes(const AttrReader& attrs, uint16_t function) {
   switch (function) {
     case LeakyRelu:
     case Elu:
     case Celu:
     case ThresholdedRelu:
-    case Swish: *a = attrs.real("alpha"); break;
+    case Swish: return {function, attrs.real("alpha")};
     case HardSigmoid:
-    case Affine: *a = attrs.real("alpha"), *b = attrs.real("beta"); break;
-    case Selu: *a = attrs.real("alpha"), *b = attrs.real("gamma"); break;
-    case Shrink: *a = attrs.real("lambd"), *b = attrs.real("bias"); break;
-    default: break;
+    case Affine: return {function, attrs.real("alpha"), attrs.real("beta")};
+    case Selu: return {function, attrs.real("alpha"), attrs.real("gamma")};
+    case Shrink: return {function, attrs.real("lambd"), attrs.real("bias")};
+    case Clip: return {function, attrs.real("min"), attrs.real("max")};
+    case Gelu: return {attrs.text("approximate") == "tanh" ? GeluTanh : Gelu};
+    default: return {function};
   }
 }
 
@@ -192,14 +211,8 @@ void infer_same(Infer& infer) { infer.set(0, infer.shape(0)); }
 
 template <uint16_t Function>
 void unary(const Args& args) {
-  float a = 0, b = 0;
-  function::read_parameters(args, Function, &a, &b);
-  function::apply_unary(Function, a, b, args.in[0], args.out[0]);
-}
-
-void gelu(const Args& args) {
-  const bool tanh = args.text("approximate") == "tanh";
-  function::apply_unary(tanh ? function::GeluTanh : function::Gelu, 0, 0, args.in[0], args.out[0]);
+  const function::UnaryFunction f = function::read_attributes(args, Function);
+  function::apply_unary(f.function, f.a, f.b, args.in[0], args.out[0]);
 }
 
 // An integer is shrunk as a number, not modulo its range.
@@ -229,7 +242,7 @@ void clip_of(const Args& args, const S* low, const S* high) {
 void clip_attributes(const Args& args) {
   visit(args.in[0].type.dtype, [&]<class S>() {
     const S low = S(args.real("min")), high = S(args.real("max"));
-    clip_of<S>(args, args.has("min") ? &low : nullptr, args.has("max") ? &high : nullptr);
+    clip_of<S>(args, &low, &high);
   });
 }
 
@@ -382,7 +395,9 @@ constexpr AttrDef alpha_1[] = {{"alpha", 1.0}};
 constexpr AttrDef hard_sigmoid_attrs[] = {{"alpha", 0.2}, {"beta", 0.5}};
 constexpr AttrDef old_selu_attrs[] = {{"alpha", 1.6732}, {"gamma", 1.0507}};
 constexpr AttrDef selu_attrs[] = {{"alpha", 1.67326319217681884765625}, {"gamma", 1.05070102214813232421875}};
-constexpr AttrDef clip_attrs[] = {{"min"}, {"max"}};
+constexpr double infinite = std::numeric_limits<double>::infinity();
+constexpr AttrDef clip_attrs[] = {{.name = "min", .number = -infinite, .last = 10},
+                                  {.name = "max", .number = infinite, .last = 10}};
 constexpr AttrDef affine_attrs[] = {{"alpha", 1.0}, {"beta", 0.0}};
 constexpr AttrDef shrink_attrs[] = {{"bias", 0.0}, {"lambd", 0.5}};
 constexpr AttrDef gelu_attrs[] = {{"approximate", 0, "none"}};
@@ -410,7 +425,7 @@ const OpDef defs[] = {
     one_to_one<function::Sigmoid>("Sigmoid", 1, floats),
     one_to_one<function::Tanh>("Tanh", 1, floats),
     {"Clip", "", 1, {1, 1}, {1, 1}, floats, clip_attrs, infer_same, clip_attributes, reach::pointwise},
-    {"Clip", "", 11, {1, 3}, {1, 1}, "T=numeric : T, T, T -> T", {}, infer_clip, clip, reach::pointwise},
+    {"Clip", "", 11, {1, 3}, {1, 1}, "T=numeric : T, T, T -> T", clip_attrs, infer_clip, clip, reach::pointwise},
     one_to_one<function::HardSigmoid>("HardSigmoid", 1, floats, hard_sigmoid_attrs),
     one_to_one<function::HardSwish>("HardSwish", 14, floats),
     one_to_one<function::Elu>("Elu", 1, floats, alpha_1),
@@ -446,7 +461,7 @@ const OpDef defs[] = {
     {"Shrink", "", 9, {1, 1}, {1, 1}, numbers, shrink_attrs, infer_same, shrink, reach::pointwise},
     one_to_one<function::Swish>("Swish", 24, floats, alpha_1),
     one_to_one<function::Mish>("Mish", 18, floats),
-    {"Gelu", "", 20, {1, 1}, {1, 1}, floats, gelu_attrs, infer_same, gelu, reach::pointwise},
+    {"Gelu", "", 20, {1, 1}, {1, 1}, floats, gelu_attrs, infer_same, unary<function::Gelu>, reach::pointwise},
     one_to_one<function::Sin>("Sin", 7, floats),
     one_to_one<function::Cos>("Cos", 7, floats),
     one_to_one<function::Tan>("Tan", 7, floats),

@@ -2,7 +2,6 @@
 // applied to its output while that is at hand. Only where a backend has a kernel for the result.
 
 #include <algorithm>
-#include <limits>
 
 #include "ops/elementwise.h"
 #include "optimizer/quantized.h"
@@ -10,53 +9,19 @@
 namespace tessera::optimizer {
 namespace {
 
-struct FunctionName {
-  Text op;
-  uint16_t id;
-  bool binary;
-};
-constexpr FunctionName functions[] = {
-#define TESSERA_UNARY(id, Op, CLASS, expression) {#Op, id, false},
-#define TESSERA_BINARY(id, Op, CLASS, expression) {#Op, id, true},
-#include "ops/elementwise.def"
-#undef TESSERA_UNARY
-#undef TESSERA_BINARY
-};
-
-const FunctionName* function_of(const Node& node) {
-  if (!node.op->domain.empty() && node.op->domain != "tessera") return nullptr;
-  for (const FunctionName& function : functions)
-    if (function.op == node.op->name) return &function;
-  return nullptr;
-}
-
-bool read_bound(Edit& edit, const Node& node, size_t input, Text attr, float missing, float* bound) {
-  if (node.opset < 11) {
-    const AttrReader attrs(node);
-    *bound = attrs.has(attr) ? attrs.real(attr) : missing;
-    return true;
-  }
-  *bound = missing;
-  if (node.in.size() <= input || node.in[input] == absent) return true;
-  double value;
-  if (!scalar_of(edit.constant(node.in[input]), &value)) return false;
-  *bound = static_cast<float>(value);
-  return true;
-}
-
-// The parameters of a unary function, as its operator's attributes give them.
+// The parameters of a unary function, as its node gives them.
 bool read_parameters(Edit& edit, const Node& node, Fused* fused) {
-  using namespace elementwise;
-  const AttrReader attrs(node);
-  switch (fused->function) {
-    case Clip:
-      return read_bound(edit, node, 1, "min", -std::numeric_limits<float>::infinity(), &fused->a) &&
-             read_bound(edit, node, 2, "max", std::numeric_limits<float>::infinity(), &fused->b);
-    case Gelu:
-      if (attrs.text("approximate") == "tanh") fused->function = GeluTanh;
-      return true;
-    default: elementwise::read_parameters(attrs, fused->function, &fused->a, &fused->b); return true;
-  }
+  const auto number = [&](size_t input, float* bound) {
+    if (node.in.size() <= input || node.in[input] == absent) return true;
+    double value;
+    if (!scalar_of(edit.constant(node.in[input]), &value)) return false;
+    *bound = static_cast<float>(value);
+    return true;
+  };
+  elementwise::UnaryFunction unary;
+  if (!elementwise::read_unary(AttrReader(node), fused->function, number, &unary)) return false;
+  fused->function = unary.function, fused->a = unary.a, fused->b = unary.b;
+  return true;
 }
 
 bool is_quantized_product(const Node& node) {
@@ -127,10 +92,10 @@ bool extend(Edit& edit, const Node& maker, const Node& user, bool integers, Node
     const AttrReader attrs(user);
     fused = Fused::depth_to_space(attrs.integer("blocksize"), attrs.text("mode") == "CRD");
   } else if (!read_step(edit, user, &fused)) {
-    const FunctionName* function = function_of(user);
+    const auto function = elementwise::function_of(*user.op);
     if (!function || !user.epilogue.empty()) return false;
-    fused.function = function->id;
-    if (function->binary) {
+    fused.function = *function;
+    if (elementwise::is_binary(*function)) {
       if (user.in.size() != 2 || user.opset < 7 || user.in[0] == user.in[1]) return false;
       fused.swapped = user.in[1] == maker.out[0];
       operand = user.in[fused.swapped ? 0 : 1];

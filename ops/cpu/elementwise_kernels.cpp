@@ -13,59 +13,18 @@ namespace {
 constexpr int64_t chunk = 1024;  // floats that go through the whole chain at a time
 constexpr int64_t floats_per_task = 1 << 14;
 
-struct FunctionName {
-  Text op;
-  uint16_t id;
-};
-constexpr FunctionName function_names[] = {
-#define TESSERA_UNARY(id, Op, CLASS, expression) {#Op, id},
-#define TESSERA_BINARY(id, Op, CLASS, expression) {#Op, id},
-#include "ops/elementwise.def"
-#undef TESSERA_UNARY
-#undef TESSERA_BINARY
-    {"Sum", elementwise::Add},
-    {"Mean", elementwise::Add},
-};
+// Sum and Mean add.
+uint16_t function_of(const Node& node) { return elementwise::function_of(*node.op).value_or(elementwise::Add); }
 
-uint16_t function_of(Text op) {
-  for (const FunctionName& name : function_names)
-    if (name.op == op) return name.id;
-  return 0;
-}
-
-float bound(const Args& args, size_t input, Text attr, float missing) {
-  if (args.node().opset < 11) return real_or(args, attr, missing);
-  return args.has_in(input) && input < args.node().op_inputs() ? *args.in[input].as<const float>() : missing;
-}
-
-// The function of a unary operator with the parameters that its attributes give.
 ChainStep unary_step(const Args& args) {
-  using namespace elementwise;
+  const auto number = [&](size_t i, float* value) {
+    if (i < args.node().op_inputs() && args.has_in(i)) *value = *args.in[i].as<const float>();
+    return true;
+  };
+  elementwise::UnaryFunction unary;
+  elementwise::read_unary(args, function_of(args.node()), number, &unary);
   ChainStep step;
-  step.function = function_of(args.node().op->name);
-  constexpr float infinite = std::numeric_limits<float>::infinity();
-  switch (step.function) {
-    case LeakyRelu: step.a = real_or(args, "alpha", 0.01f); break;
-    case Elu:
-    case Celu:
-    case ThresholdedRelu:
-    case Swish: step.a = real_or(args, "alpha", 1); break;
-    case HardSigmoid: step.a = real_or(args, "alpha", 0.2f), step.b = real_or(args, "beta", 0.5f); break;
-    case Shrink: step.a = real_or(args, "lambd", 0.5f), step.b = real_or(args, "bias", 0); break;
-    case Affine: step.a = real_or(args, "alpha", 1), step.b = real_or(args, "beta", 0); break;
-    case Selu:
-      step.a = real_or(args, "alpha", 1.67326319217681884765625f);
-      step.b = real_or(args, "gamma", 1.05070102214813232421875f);
-      break;
-    case Clip:
-      step.a = bound(args, 1, "min", -infinite);
-      step.b = bound(args, 2, "max", infinite);
-      break;
-    case Gelu:
-      if (text_or(args, "approximate", "none") == "tanh") step.function = GeluTanh;
-      break;
-    default: break;
-  }
+  step.function = unary.function, step.a = unary.a, step.b = unary.b;
   return step;
 }
 
@@ -78,13 +37,13 @@ int given_inputs(const Args& args) {
 // The node as one chain: its own functions, then its epilogue. The value starts as input 0.
 Chain whole_chain(const Args& args, Space* space) {
   Chain chain;
-  if (!elementwise::is_binary(function_of(args.node().op->name))) {
+  if (!elementwise::is_binary(function_of(args.node()))) {
     chain.steps[chain.count++] = unary_step(args);
   } else {
     const int inputs = given_inputs(args);
     for (int i = 1; i < inputs; ++i) {
       ChainStep& step = chain.steps[chain.count++];
-      step.function = function_of(args.node().op->name);
+      step.function = function_of(args.node());
       step.input = i;
       if (space) step.operand = space->add(args.in[static_cast<size_t>(i)].shape());
     }
@@ -109,7 +68,7 @@ bool accepts_types(const Problem& problem) {
   if (!is_float32(problem.out[0]) || out.rank() > Space::max_rank) return false;
   for (size_t i = 0; i < problem.node.op_inputs(); ++i)
     if (problem.node.in[i] != absent && !is_float32(problem.in[i])) return false;
-  return has_function(function_of(problem.node.op->name));
+  return has_function(function_of(problem.node));
 }
 
 bool accepts_unary(const Problem& problem) {

@@ -1,6 +1,5 @@
 // Kernels that move elements one by one: elementwise operators, Concat, Split, DepthToSpace, and views.
 
-#include <limits>
 #include <optional>
 
 #include "ops/elementwise.h"
@@ -14,15 +13,6 @@ namespace tessera::vulkan {
 namespace {
 
 using Functions = std::vector<Fused>;
-
-// A bound of Clip: an attribute before opset 11, then an input. Empty if it is not known yet.
-std::optional<float> bound(const Problem& problem, size_t input, Text attr, float missing) {
-  const AttrReader attrs(problem.node);
-  if (problem.node.op->since < 11) return attrs.has(attr) ? attrs.real(attr) : missing;
-  if (input >= problem.node.op_inputs() || problem.node.in[input] == absent) return missing;
-  if (!problem.constants[input]) return std::nullopt;
-  return problem.constants[input]->as<const float>()[0];
-}
 
 // The node itself as the first functions of its epilogue; empty if its attributes have no such form.
 std::optional<Functions> functions_of(const VkKernel& kernel, const Problem& problem) {
@@ -41,19 +31,14 @@ std::optional<Functions> functions_of(const VkKernel& kernel, const Problem& pro
     }
     return result;
   }
-  switch (fused.function) {
-    case Clip: {
-      const float most = std::numeric_limits<float>::infinity();
-      const auto low = bound(problem, 1, "min", -most), high = bound(problem, 2, "max", most);
-      if (!low || !high) return std::nullopt;
-      fused.a = *low, fused.b = *high;
-      break;
-    }
-    case Gelu:
-      if (attrs.text("approximate") == "tanh") fused.function = GeluTanh;
-      break;
-    default: read_parameters(attrs, fused.function, &fused.a, &fused.b);
-  }
+  const auto number = [&](size_t input, float* value) {
+    if (input >= node.op_inputs() || node.in[input] == absent) return true;
+    if (problem.constants[input]) *value = problem.constants[input]->as<const float>()[0];
+    return problem.constants[input] != nullptr;
+  };
+  UnaryFunction unary;
+  if (!read_unary(attrs, fused.function, number, &unary)) return std::nullopt;
+  fused.function = unary.function, fused.a = unary.a, fused.b = unary.b;
   result.push_back(fused);
   return result;
 }
