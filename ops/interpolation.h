@@ -94,37 +94,51 @@ inline double cubic_weight(double x, double a) {
   return x < 2 ? ((a * x - 5 * a) * x + 8 * a) * x - 4 * a : 0;
 }
 
+/// The filter widens when it shrinks the picture.
+inline double stretch_of(const ResampleRule& rule, const ResampleAxis& a) {
+  return rule.antialias && a.scale < 1 ? static_cast<double>(a.scale) : 1;
+}
+
+/// How many elements an output reads.
+inline int64_t tap_count(const ResampleRule& rule, const ResampleAxis& a) {
+  if (rule.mode == Interpolation::nearest) return 1;
+  const int half = rule.mode == Interpolation::cubic ? 2 : 1;
+  return 2 * -static_cast<int64_t>(std::floor(-half / stretch_of(rule, a)));
+}
+
+/// What output `o` reads: `count` elements and their weights, as Taps has them.
+inline void taps_at(const ResampleRule& rule, const ResampleAxis& a, int64_t o, int64_t count, int64_t* index,
+                    double* weight) {
+  const bool cubic = rule.mode == Interpolation::cubic, nearest = rule.mode == Interpolation::nearest;
+  const double stretch = stretch_of(rule, a);
+  const double x =
+      nearest ? static_cast<double>(source_coordinate<float>(rule, a, o)) : source_coordinate<double>(rule, a, o);
+  if (rule.coordinates == Coordinates::crop && !(x >= 0 && x <= static_cast<double>(a.in - 1))) {
+    std::fill_n(index, count, -1);
+    return;
+  }
+  const int64_t first =
+      nearest ? nearest_index(rule, a, static_cast<float>(x)) : static_cast<int64_t>(std::floor(x)) - count / 2 + 1;
+  double sum = 0;
+  for (int64_t k = 0; k < count; ++k) {
+    const int64_t at = first + k;
+    const double distance = (static_cast<double>(at) - x) * stretch;
+    weight[k] = nearest ? 1 : cubic ? cubic_weight(distance, rule.cubic_a) : std::max(0.0, 1 - std::abs(distance));
+    if (rule.exclude_outside && (at < 0 || at >= a.in)) weight[k] = 0;
+    index[k] = std::clamp<int64_t>(at, 0, a.in - 1);
+    sum += weight[k];
+  }
+  if (rule.exclude_outside || rule.antialias)
+    for (int64_t k = 0; k < count; ++k) weight[k] /= sum;
+}
+
 inline Taps resample_taps(const ResampleRule& rule, const ResampleAxis& a) {
   Taps taps;
-  const bool cubic = rule.mode == Interpolation::cubic, nearest = rule.mode == Interpolation::nearest;
-  // The filter widens when it shrinks the picture.
-  const double stretch = rule.antialias && a.scale < 1 ? static_cast<double>(a.scale) : 1;
-  const int64_t before = nearest ? 0 : -static_cast<int64_t>(std::floor((cubic ? -2 : -1) / stretch) + 1);
-  taps.count = nearest ? 1 : 2 + 2 * before;
+  taps.count = tap_count(rule, a);
   taps.index.resize(static_cast<size_t>(a.out * taps.count));
   taps.weight.resize(taps.index.size());
-  for (int64_t o = 0; o < a.out; ++o) {
-    int64_t* index = taps.index.data() + o * taps.count;
-    double* weight = taps.weight.data() + o * taps.count;
-    const double x =
-        nearest ? static_cast<double>(source_coordinate<float>(rule, a, o)) : source_coordinate<double>(rule, a, o);
-    if (rule.coordinates == Coordinates::crop && !(x >= 0 && x <= static_cast<double>(a.in - 1))) {
-      std::fill_n(index, taps.count, -1);
-      continue;
-    }
-    const int64_t left = nearest ? nearest_index(rule, a, static_cast<float>(x)) : static_cast<int64_t>(std::floor(x));
-    double sum = 0;
-    for (int64_t k = 0; k < taps.count; ++k) {
-      const int64_t at = left - before + k;
-      const double distance = (static_cast<double>(at) - x) * stretch;
-      weight[k] = nearest ? 1 : cubic ? cubic_weight(distance, rule.cubic_a) : std::max(0.0, 1 - std::abs(distance));
-      if (rule.exclude_outside && (at < 0 || at >= a.in)) weight[k] = 0;
-      index[k] = std::clamp<int64_t>(at, 0, a.in - 1);
-      sum += weight[k];
-    }
-    if (rule.exclude_outside || rule.antialias)
-      for (int64_t k = 0; k < taps.count; ++k) weight[k] /= sum;
-  }
+  for (int64_t o = 0; o < a.out; ++o)
+    taps_at(rule, a, o, taps.count, taps.index.data() + o * taps.count, taps.weight.data() + o * taps.count);
   return taps;
 }
 

@@ -1,4 +1,4 @@
-// Reading parameters of a node without the heap: integer lists and attributes with defaults.
+// Reading parameters of a node without the heap: integer lists, axes, types.
 #pragma once
 
 #include <cstring>
@@ -38,21 +38,9 @@ struct Integers {
   }
 };
 
-inline int64_t integer_or(const AttrReader& attrs, Text name, int64_t otherwise) {
-  return attrs.has(name) ? attrs.integer(name) : otherwise;
-}
-
-inline float real_or(const AttrReader& attrs, Text name, float otherwise) {
-  return attrs.has(name) ? attrs.real(name) : otherwise;
-}
-
-inline Text text_or(const AttrReader& attrs, Text name, Text otherwise) {
-  return attrs.has(name) ? attrs.text(name) : otherwise;
-}
-
-/// An axis counted from the end when negative.
-inline int axis_or(const AttrReader& attrs, Text name, int64_t otherwise, int rank) {
-  const int64_t axis = integer_or(attrs, name, otherwise);
+/// Attribute "axis", counted from the end when negative.
+inline int axis_of(const AttrReader& attrs, int rank) {
+  const int64_t axis = attrs.integer("axis");
   return static_cast<int>(axis < 0 ? axis + rank : axis);
 }
 

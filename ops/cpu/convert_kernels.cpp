@@ -50,7 +50,7 @@ struct Scales {
   Scales(const AttrReader& attrs, const Shape& x, const Shape& scale) {
     inner = x.elements();
     if (scale.elements() != 1) {
-      const auto at = static_cast<size_t>(axis_or(attrs, "axis", 1, x.rank()));
+      const auto at = static_cast<size_t>(axis_of(attrs, x.rank()));
       axis = x[at];
       inner = x.elements(at + 1, x.size());
     }
@@ -60,7 +60,7 @@ struct Scales {
 
 bool accepts_scales(const Problem& problem) {
   const AttrReader attrs(problem.node);
-  return is_float32(problem.in[1]) && integer_or(attrs, "block_size", 0) == 0 &&
+  return is_float32(problem.in[1]) && attrs.integer("block_size") == 0 &&
          (problem.in[1].shape.elements() == 1 || problem.in[1].shape.size() == 1);
 }
 

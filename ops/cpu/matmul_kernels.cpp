@@ -69,9 +69,8 @@ Decoded decode_matmul(const Shape& a_shape, const Shape& b_shape, bool trans_a, 
 }
 
 Decoded decode(const AttrReader& attrs, const Shape& a, const Shape& b) {
-  if (attrs.node().op->name == "MatMul") return decode_matmul(a, b, false, false, 1);
-  return decode_matmul(a, b, integer_or(attrs, "transA", 0) != 0, integer_or(attrs, "transB", 0) != 0,
-                       real_or(attrs, "alpha", 1));
+  if (attrs.node().op->attrs.empty()) return decode_matmul(a, b, false, false, 1);
+  return decode_matmul(a, b, attrs.integer("transA") != 0, attrs.integer("transB") != 0, attrs.real("alpha"));
 }
 
 bool all_float(const Problem& problem) {
@@ -88,7 +87,7 @@ bool accepts_matmul(const Problem& problem) {
 bool accepts_fused(const Problem& problem) {
   const AttrReader attrs(problem.node);
   return accepts_matmul(problem) && problem.in[0].shape.size() >= 2 && problem.in[1].shape.size() >= 2 &&
-         !integer_or(attrs, "transBatchA", 0) && !integer_or(attrs, "transBatchB", 0);
+         !attrs.integer("transBatchA") && !attrs.integer("transBatchB");
 }
 
 bool accepts_gemm(const Problem& problem) {
@@ -118,7 +117,7 @@ std::shared_ptr<const Packed> pack(const Problem& problem) {
   const AttrReader attrs(problem.node);
   Product p = decode(attrs, Shape{1, 1}, b->type.shape).product;
   const Shape shape = as_matrix(b->type.shape, false);
-  const bool trans_b = attrs.node().op->name != "MatMul" && integer_or(attrs, "transB", 0);
+  const bool trans_b = attrs.integer("transB") != 0;
   p.k = trans_b ? shape.back() : shape[shape.size() - 2];
   if (p.n == 1 || p.n == 0 || p.k == 0) return nullptr;
   p.precision = precision;
@@ -144,9 +143,8 @@ void run(const Args& args, Threads& threads) noexcept {
   const Product& p = d.product;
   const MapSimd& map = map_simd(level());
 
-  const bool gemm = args.node().op->name == "Gemm";
-  const float beta = gemm ? real_or(args, "beta", 1) : 0;
-  const View* addend = gemm && args.node().op_inputs() > 2 && args.has_in(2) && beta != 0 ? &args.in[2] : nullptr;
+  const float beta = args.real("beta");
+  const View* addend = args.node().op_inputs() > 2 && args.has_in(2) && beta != 0 ? &args.in[2] : nullptr;
   // One number for each column begins the sums.
   const auto is_bias = [&](const View& operand) {
     return operand.elements() == p.n && !operand.shape().empty() && operand.shape().back() == p.n;

@@ -165,12 +165,11 @@ bool cuts_at_blocks(const Types& types, int axis) {
 bool accepts_split(const Problem& problem) { return movable(problem); }
 
 bool accepts_blocked_split(const Problem& problem) {
-  return movable(problem) && blocked(problem) &&
-         cuts_at_blocks(problem.out, axis_or(AttrReader(problem.node), "axis", 0, 4));
+  return movable(problem) && blocked(problem) && cuts_at_blocks(problem.out, axis_of(AttrReader(problem.node), 4));
 }
 
 void split_parts(const Args& args, Threads& threads, bool blocked) {
-  const int axis = axis_or(args, "axis", 0, args.in[0].shape().rank());
+  const int axis = axis_of(args, args.in[0].shape().rank());
   const Parts parts(args.in[0].shape(), axis, blocked);
   int64_t at = 0;
   for (const View& out : args.out) {
@@ -189,14 +188,13 @@ void split(const Args& args, Threads& threads) noexcept { split_parts(args, thre
 void blocked_split(const Args& args, Threads& threads) noexcept { split_parts(args, threads, true); }
 
 bool accepts_blocked_concat(const Problem& problem) {
-  return movable(problem) && blocked(problem) &&
-         cuts_at_blocks(problem.in, axis_or(AttrReader(problem.node), "axis", 1, 4)) &&
+  return movable(problem) && blocked(problem) && cuts_at_blocks(problem.in, axis_of(AttrReader(problem.node), 4)) &&
          std::all_of(problem.constants.begin(), problem.constants.end(), [](const Tensor* c) { return !c; });
 }
 
 void concat_parts(const Args& args, Threads& threads, bool blocked) {
   const View& out = args.out[0];
-  const int axis = axis_or(args, "axis", 1, out.shape().rank());
+  const int axis = axis_of(args, out.shape().rank());
   const Parts parts(out.shape(), axis, blocked);
   int64_t at = 0;
   for (const View& in : args.in) {
@@ -243,7 +241,7 @@ bool is_spatial(const Problem& problem) { return movable(problem) && problem.in[
 void depth_to_space(const Args& args, Threads& threads) noexcept {
   const Shape &in = args.in[0].shape(), &out = args.out[0].shape();
   const int64_t block = args.integer("blocksize"), h = in[2], w = in[3], c = out[1];
-  const bool crd = text_or(args, "mode", "DCR") == "CRD";
+  const bool crd = args.text("mode") == "CRD";
   const int64_t cell = crd ? h * w : c * h * w;  // from one place in a block to the next
   const Strides target(out);
   StridedCopy copy(bytes_of(args.in[0]));

@@ -25,16 +25,16 @@ int64_t row_length(const Shape& shape, int axis) { return shape.elements(static_
 bool accepts_layer(const Problem& problem) {
   const Shape& shape = problem.in[0].shape;
   if (!all_float(problem) || shape.empty()) return false;
-  const int64_t length = row_length(shape, axis_or(AttrReader(problem.node), "axis", -1, shape.rank()));
+  const int64_t length = row_length(shape, axis_of(AttrReader(problem.node), shape.rank()));
   return problem.in[1].shape.elements() == length &&
          (!has_input(problem, 2) || problem.in[2].shape.elements() == length);
 }
 
 void run_layer(const Args& args, Threads& threads) noexcept {
   const Shape& shape = args.in[0].shape();
-  const int64_t length = row_length(shape, axis_or(args, "axis", -1, shape.rank()));
+  const int64_t length = row_length(shape, axis_of(args, shape.rank()));
   if (args.out[0].elements() == 0) return;
-  const float epsilon = real_or(args, "epsilon", 1e-5f);
+  const float epsilon = args.real("epsilon");
   const ReduceSimd& simd = reduce_simd(level());
   const auto* x = args.in[0].as<const float>();
   const auto* scale = args.in[1].as<const float>();
@@ -135,7 +135,7 @@ void run_instance(const Args& args, Threads& threads) noexcept {
   if (args.out[0].elements() == 0) return;
   const Finish finish(args);
   const int64_t plane = shape.elements(2, shape.size());
-  const float epsilon = real_or(args, "epsilon", 1e-5f);
+  const float epsilon = args.real("epsilon");
   const ReduceSimd& simd = reduce_simd(level());
   threads.parallel(shape[0] * shape[1], std::max<int64_t>(1, floats_per_task / plane),
                    [&](int64_t begin, int64_t end, int) {
@@ -155,7 +155,7 @@ void run_blocked_instance(const Args& args, Threads& threads) noexcept {
   if (args.out[0].elements() == 0) return;
   const Finish finish(args);
   const int64_t plane = shape[2] * shape[3], blocks = blocks_of(shape);
-  const float epsilon = real_or(args, "epsilon", 1e-5f);
+  const float epsilon = args.real("epsilon");
   const ReduceSimd& simd = reduce_simd(level());
   const auto body = [&](int64_t begin, int64_t end, int) {
     for (int64_t i = begin; i < end; ++i) {
@@ -177,8 +177,7 @@ void run_blocked_instance(const Args& args, Threads& threads) noexcept {
 bool accepts_batch(const Problem& problem) {
   const AttrReader attrs(problem.node);
   return problem.node.opset >= 7 && all_float(problem) && problem.node.out.size() == 1 &&
-         problem.in[0].shape.size() >= 2 && integer_or(attrs, "training_mode", 0) == 0 &&
-         integer_or(attrs, "spatial", 1) == 1;
+         problem.in[0].shape.size() >= 2 && attrs.integer("training_mode") == 0 && attrs.integer("spatial") == 1;
 }
 bool accepts_scaler(const Problem& problem) { return is_float32(problem.in[0]) && problem.in[0].shape.size() == 4; }
 bool accepts_blocked_scaler(const Problem& problem) { return accepts_scaler(problem) && !problem.constants[0]; }
@@ -190,12 +189,12 @@ bool accepts_blocked_batch(const Problem& problem) {
 // The affine map of one channel; ImageScaler is such a map, too.
 void batch_factors(const Args& args, int64_t channel, float& a, float& b) {
   if (args.node().op->name == "ImageScaler") {
-    a = real_or(args, "scale", 1);
+    a = args.real("scale");
     b = args.reals("bias")[static_cast<size_t>(channel)];
     return;
   }
   const auto at = [&](size_t input) { return args.in[input].as<const float>()[channel]; };
-  a = at(1) / std::sqrt(at(4) + real_or(args, "epsilon", 1e-5f));
+  a = at(1) / std::sqrt(at(4) + args.real("epsilon"));
   b = at(2) - at(3) * a;
 }
 

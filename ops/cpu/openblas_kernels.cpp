@@ -31,11 +31,9 @@ struct Matrices {
   float alpha = 1;
 
   Matrices(const AttrReader& attrs, const Shape& a, const Shape& b) {
-    if (attrs.node().op->name == "Gemm") {
-      trans_a = integer_or(attrs, "transA", 0) != 0;
-      trans_b = integer_or(attrs, "transB", 0) != 0;
-      alpha = real_or(attrs, "alpha", 1);
-    }
+    trans_a = attrs.integer("transA") != 0;
+    trans_b = attrs.integer("transB") != 0;
+    if (!attrs.node().op->attrs.empty()) alpha = attrs.real("alpha");
     k = trans_b ? b[1] : b[0];
     n = trans_b ? b[0] : b[1];
     m = trans_a ? a[1] : a.elements(0, a.size() - 1);
@@ -69,7 +67,7 @@ void run(const Args& args, Threads& threads) noexcept {
   const Matrices p(args, args.in[0].shape(), args.in[1].shape());
   const MapSimd& map = map_simd(level());
   Space space(out.shape());
-  const float beta = args.node().op->name == "Gemm" ? real_or(args, "beta", 1) : 0;
+  const float beta = args.real("beta");
   const bool bias = beta != 0 && args.node().op_inputs() > 2 && args.has_in(2);
   const int bias_operand = bias ? space.add(args.in[2].shape()) : 0;
   const Chain chain(args, &space);

@@ -16,7 +16,7 @@ constexpr int64_t bytes_per_task = 1 << 15;
 enum class Mode { constant, edge, reflect, wrap };
 
 Mode mode_of(const AttrReader& attrs) {
-  const Text text = text_or(attrs, "mode", "constant");
+  const Text text = attrs.text("mode");
   return text == "edge" ? Mode::edge : text == "reflect" ? Mode::reflect : text == "wrap" ? Mode::wrap : Mode::constant;
 }
 
@@ -111,7 +111,7 @@ Padding decode(const Args& args) {
   read_before(args, args.in.size() > 1 ? &args.in[1] : nullptr, axes ? &args.in[3] : nullptr, p.rank, p.before);
   p.bytes = movable_bytes(args.in[0].type.dtype);
   if (args.node().opset < 11) {
-    set_element({{args.in[0].type.dtype, {}}, p.unit}, 0, real_or(args, "value", 0));
+    set_element({{args.in[0].type.dtype, {}}, p.unit}, 0, args.real("value"));
   } else if (args.node().op_inputs() > 2 && args.has_in(2) && args.in[2].elements() > 0) {
     std::memcpy(p.unit, args.in[2].data, static_cast<size_t>(p.bytes));
   }
@@ -126,7 +126,7 @@ bool accepts(const Problem& problem) {
 void run(const Args& args, Threads& threads) noexcept { pad(decode(args), args.in[0].data, args.out[0].data, threads); }
 
 bool is_zero_or_absent(const Problem& problem) {
-  if (problem.node.opset < 11) return real_or(AttrReader(problem.node), "value", 0) == 0;
+  if (problem.node.opset < 11) return AttrReader(problem.node).real("value") == 0;
   if (!has_input(problem, 2)) return true;
   const Tensor* value = problem.constants[2];
   return value && (value->type.shape.elements() == 0 || element_as_double(value->view(), 0) == 0);

@@ -17,10 +17,9 @@ PoolAxis axis_of(const ops::WindowAxis& a) {
 }
 
 PoolShape decode(const AttrReader& attrs, const Shape& in) {
-  const ops::Window w =
-      ops::resolve_window(attrs, in, attrs.integers("kernel_shape"), integer_or(attrs, "ceil_mode", 0) != 0);
+  const ops::Window w = ops::resolve_window(attrs, in, attrs.integers("kernel_shape"), attrs.integer("ceil_mode") != 0);
   return {axis_of(w.axis[1]), axis_of(w.axis[2]), attrs.node().op->name == "AveragePool",
-          integer_or(attrs, "count_include_pad", 0) != 0};
+          attrs.integer("count_include_pad") != 0};
 }
 
 bool accepts(const Problem& problem) {

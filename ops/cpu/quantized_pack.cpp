@@ -87,7 +87,7 @@ QuantPacking::QuantPacking(const Node& node, const Shape& w, bool narrow) {
   const QuantSimd& simd = quantized_vnni_simd(level());
   quads = simd.has_quads && narrow;
   const AttrReader attrs(node);
-  groups = w.rank() > 2 ? integer_or(attrs, "group", 1) : 1;
+  groups = w.rank() > 2 ? attrs.integer("group") : 1;
   group_in = w[1];
   group_out = w[0] / groups;
   taps = w.elements(2, w.size());

@@ -13,7 +13,7 @@ namespace {
 bool is_bytes(const Type& type) { return type.dtype == DType::uint8 || type.dtype == DType::int8; }
 
 ops::Window window_of(const AttrReader& attrs, const Shape& in) {
-  return ops::resolve_window(attrs, in, attrs.integers("kernel_shape"), integer_or(attrs, "ceil_mode", 0) != 0);
+  return ops::resolve_window(attrs, in, attrs.integers("kernel_shape"), attrs.integer("ceil_mode") != 0);
 }
 
 bool accepts_max(const Problem& problem) {
@@ -68,7 +68,7 @@ bool accepts_mean(const Problem& problem) {
   for (size_t i = 1; i <= 4; ++i)
     if (!has_input(problem, i) || problem.in[i].shape.elements() != 1 || i % 2 != is_float32(problem.in[i]))
       return false;
-  return integer_or(AttrReader(problem.node), "channels_last", 0) == 0 && shape[2] * shape[3] < (1 << 20);
+  return AttrReader(problem.node).integer("channels_last") == 0 && shape[2] * shape[3] < (1 << 20);
 }
 
 double byte_of(const View& view) { return element_as_double(view, 0); }

@@ -24,8 +24,8 @@ struct Extents {
     lstm = attrs.node().op->name == "LSTM";
     gates = lstm ? 4 : 3;
     hidden = w[1] / gates;
-    reverse = text_or(attrs, "direction", "forward") == "reverse";
-    linear_before_reset = integer_or(attrs, "linear_before_reset", 0) != 0;
+    reverse = attrs.text("direction") == "reverse";
+    linear_before_reset = attrs.integer("linear_before_reset") != 0;
   }
   /// Gates whose state product is taken at once; GRU may need the last one after the reset.
   int64_t joint_gates() const { return lstm || linear_before_reset ? gates : 2; }
@@ -80,8 +80,8 @@ bool accepts(const Problem& problem) {
   if (!problem.constants[w_in] || !problem.constants[r_in] || problem.in[x_in].shape.size() != 3) return false;
   const Extents e(attrs, problem.in[x_in].shape, problem.in[w_in].shape);
   return !has_input(problem, lengths_in) && !has_input(problem, peepholes_in) && e.hidden > 0 && e.input > 0 &&
-         usual_activations(attrs, lstm) && !attrs.has("clip") && integer_or(attrs, "input_forget", 0) == 0 &&
-         integer_or(attrs, "layout", 0) == 0;
+         usual_activations(attrs, lstm) && !attrs.has("clip") && attrs.integer("input_forget") == 0 &&
+         attrs.integer("layout") == 0;
 }
 
 // Tensors: input weights, then state weights, of every direction; a GRU that resets first has the

@@ -72,7 +72,7 @@ Axes axes_of(const AttrReader& attrs, int rank, bool has_input, const View* inpu
     return {.known = false};
   else if (input)
     list = Integers(*input);
-  if (list.count == 0) return no_axes(integer_or(attrs, "noop_with_empty_axes", 0) != 0, rank);
+  if (list.count == 0) return no_axes(attrs.integer("noop_with_empty_axes") != 0, rank);
   Axes axes;
   for (int i = 0; i < list.count; ++i) axes.reduced[list[i] < 0 ? list[i] + rank : list[i]] = true;
   return axes;
@@ -177,7 +177,7 @@ void run_blocked(const Args& args, Threads& threads) noexcept {
 // Softmax: [outer, axis, inner]. Before opset 13 everything from the axis on counts as one axis.
 Folded fold_softmax(const AttrReader& attrs, const Shape& shape) {
   const bool flattens = attrs.node().opset < 13;
-  const int axis = axis_or(attrs, "axis", flattens ? 1 : -1, shape.rank());
+  const int axis = axis_of(attrs, shape.rank());
   Folded f;
   for (int d = 0; d < shape.rank(); ++d) {
     const int64_t extent = shape[static_cast<size_t>(d)];

@@ -20,7 +20,7 @@ void interleave(const std::byte* from, int64_t pixels, std::byte* out) {
 void run(const Args& args, Threads& threads) noexcept {
   const Shape &in = args.in[0].shape(), &out = args.out[0].shape();
   const int64_t size = args.integer("blocksize"), outputs = out[1], height = in[2], width = in[3];
-  const bool crd = text_or(args, "mode", "DCR") == "CRD";
+  const bool crd = args.text("mode") == "CRD";
   const int64_t block_stride = height * width * 16;
   threads.parallel(in[0] * outputs * height, 4, [&](int64_t begin, int64_t end, int) {
     for (int64_t item = begin; item < end; ++item) {
