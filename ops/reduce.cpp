@@ -5,29 +5,17 @@
 
 #include "ops/convert.h"
 #include "ops/elementwise_math.h"
+#include "ops/reduction.h"
 #include "runtime/graph/reach.h"
 
 namespace tessera::ops {
 extern const OpFile reduce;
 namespace {
 
-// Which axes go: attribute `axes`, or the second input since opset 18 (ReduceSum: 13).
-struct Axes {
-  std::vector<bool> reduced;
-  bool keep;
-};
-
-Axes axes_of(const AttrReader& attrs, List<int64_t> named, int rank) {
-  const bool all = named.empty() && attrs.integer("noop_with_empty_axes") == 0;
-  Axes axes{std::vector<bool>(static_cast<size_t>(rank), all), attrs.integer("keepdims") != 0};
-  for (const int64_t axis : named) axes.reduced[static_cast<size_t>(normalize_axis(axis, rank))] = true;
-  return axes;
-}
-
 void set_reduced(Infer& infer, List<int64_t> named) {
   if (named.size() > infer.shape(0).size())
     fail(Error::Kind::shape, named.size(), " axes of a tensor ", infer.shape(0));
-  const Axes axes = axes_of(infer, named, infer.rank(0));
+  const ReducedAxes axes = reduced_axes(infer, named, infer.rank(0));
   Shape shape;
   for (size_t i = 0; i < axes.reduced.size(); ++i) {
     if (!axes.reduced[i])
@@ -161,7 +149,7 @@ struct Min : Sum {
 // --- The loop ---------------------------------------------------------------------------------
 
 // Strides of the output along the input's axes: 0 along those that are reduced.
-Shape kept_strides(const Shape& shape, const Axes& axes) {
+Shape kept_strides(const Shape& shape, const ReducedAxes& axes) {
   Shape strides(shape.size(), 0);
   int64_t step = 1;
   for (size_t i = shape.size(); i-- > 0;) {
@@ -226,7 +214,7 @@ void run_log_sum_exp(const Task& task) {
 // Calls f.template operator()<N, T>() on the input as elements of T: float and the widest types as
 // they are, others converted to the widest type of their kind.
 template <class F>
-void with_wide(const Args& args, const Axes& axes, bool real, const F& f) {
+void with_wide(const Args& args, const ReducedAxes& axes, bool real, const F& f) {
   using elementwise::math::Int;
   const View &in = args.in[0], &out = args.out[0];
   const auto kind = real ? convert_detail::Wide::real : convert_detail::kind_of(in.type.dtype);
@@ -254,10 +242,10 @@ void with_wide(const Args& args, const Axes& axes, bool real, const F& f) {
   convert(result.view(), out, {});
 }
 
-Axes axes_of(const Args& args) {
+ReducedAxes axes_of(const Args& args) {
   const int rank = args.in[0].shape().rank();
-  if (!args.has_in(1)) return axes_of(args, args.integers("axes"), rank);
-  return axes_of(args, as_integers(args.in[1]), rank);
+  if (!args.has_in(1)) return reduced_axes(args, args.integers("axes"), rank);
+  return reduced_axes(args, as_integers(args.in[1]), rank);
 }
 
 // The extremes of nothing are those of the type, not of the wide type that they are found in.
@@ -290,7 +278,7 @@ bool follow_reduce(reach::Step& s) {
   std::vector<int64_t> axes;
   if (!s.integers_of(1, "axes", axes)) return false;
   s.pooled = pooled;
-  return drop_axes(s, axes_of(s, axes, s.rank(0)).reduced);
+  return drop_axes(s, reduced_axes(s, axes, s.rank(0)).reduced);
 }
 
 // --- Definitions ------------------------------------------------------------------------------

@@ -7,6 +7,7 @@
 #include <optional>
 
 #include "ops/elementwise.h"
+#include "ops/reduction.h"
 #include "ops/vulkan/epilogue.h"
 
 namespace tessera::vulkan {
@@ -22,36 +23,23 @@ constexpr uint32_t enough_workgroups = 64, least_per_lane = 16;
 enum { join_function, prepare_function, finish_function };
 constexpr uint16_t none = 0xfffe;
 
-// Axes that are joined.
-struct Axes {
-  std::vector<bool> joined;
-  bool keep = true;
-};
+using ops::ReducedAxes;
 
-// By attribute, or by an input since opset 18 (ReduceSum: 13). Empty if they are not known yet.
-std::optional<Axes> named_axes(const Problem& problem) {
+// By attribute, or by an input; empty if they are not known yet.
+std::optional<ReducedAxes> named_axes(const Problem& problem) {
   const AttrReader attrs(problem.node);
   const int rank = problem.in[0].shape.rank();
-  std::vector<int64_t> named;
-  if (problem.node.op_inputs() > 1 && problem.node.in[1] != absent) {
-    if (!problem.constants[1] || problem.constants[1]->type.dtype != DType::int64) return std::nullopt;
-    const auto* axes = problem.constants[1]->as<const int64_t>();
-    named.assign(axes, axes + problem.constants[1]->type.shape.elements());
-  } else if (problem.node.op->in.max == 1) {
-    const List<int64_t> axes = attrs.integers("axes");
-    named.assign(axes.begin(), axes.end());
-  }
-  const bool by_input = problem.node.op->in.max > 1;
-  const bool all = named.empty() && !(by_input && attrs.integer("noop_with_empty_axes") != 0);
-  Axes axes{std::vector<bool>(static_cast<size_t>(rank), all), attrs.integer("keepdims") != 0};
-  for (const int64_t axis : named) axes.joined[static_cast<size_t>(normalize_axis(axis, rank))] = true;
-  return axes;
+  if (problem.node.op_inputs() < 2 || problem.node.in[1] == absent)
+    return ops::reduced_axes(attrs, attrs.integers("axes"), rank);
+  const Tensor* axes = problem.constants[1];
+  if (!axes) return std::nullopt;
+  return ops::reduced_axes(attrs, {axes->as<const int64_t>(), static_cast<size_t>(axes->type.shape.elements())}, rank);
 }
 
 // All but batch and channels.
-std::optional<Axes> picture_axes(const Problem& problem) {
-  Axes axes{std::vector<bool>(problem.in[0].shape.size(), true), true};
-  axes.joined[0] = axes.joined[1] = false;
+std::optional<ReducedAxes> picture_axes(const Problem& problem) {
+  ReducedAxes axes{std::vector<bool>(problem.in[0].shape.size(), true), true};
+  axes.reduced[0] = axes.reduced[1] = false;
   return axes;
 }
 
@@ -63,7 +51,7 @@ struct Walk {
 };
 
 // Empty if the result, or what is joined, has more than four axes. Neighbours that are joined count as one.
-std::optional<Walk> make_walk(const Shape& in, const Axes& axes, const Shape& result) {
+std::optional<Walk> make_walk(const Shape& in, const ReducedAxes& axes, const Shape& result) {
   if (result.size() > 4) return std::nullopt;
   Walk walk;
   walk.loop = loop_over(result);
@@ -72,7 +60,7 @@ std::optional<Walk> make_walk(const Shape& in, const Axes& axes, const Shape& re
   uint32_t step = 1;
   for (size_t i = in.size(); i-- > 0;) {
     const auto extent = static_cast<uint32_t>(in[i]);
-    if (!axes.joined[i]) {
+    if (!axes.reduced[i]) {
       walk.strides[--kept] = step;
     } else {
       if (!before && joined == 0) return std::nullopt;
@@ -80,13 +68,13 @@ std::optional<Walk> make_walk(const Shape& in, const Axes& axes, const Shape& re
       walk.joined[joined] *= extent;
       if (axes.keep) --kept;
     }
-    before = axes.joined[i];
+    before = axes.reduced[i];
     step *= extent;
   }
   return walk;
 }
 
-using AxesOf = std::optional<Axes> (*)(const Problem&);
+using AxesOf = std::optional<ReducedAxes> (*)(const Problem&);
 
 std::vector<Fused> functions_of(const VkKernel& kernel, const Problem& problem, uint32_t elements) {
   std::vector<Fused> functions;
