@@ -149,6 +149,26 @@ TEST(Devices, TwoLayoutsMeetInRowMajorOrder) {
   EXPECT_EQ(device->regions[0].outputs.size(), 1u);
 }
 
+// Two devices that store halves: what the one makes, the other one takes as it is.
+TEST(Devices, ALayoutThatBothKnowCrosses) {
+  GraphBuilder b;
+  const ValueId x = b.input("x", {DType::float32, {1, 4, 5, 6}});
+  const ValueId relu = b.node("Relu", {x});
+  b.output(b.node("Sigmoid", {b.node("Neg", {relu})}));
+  const std::vector<Tensor> inputs{whole_numbers({1, 4, 5, 6})};
+  const auto first = std::make_shared<FakeDevice>(takes_relu, halves),
+             second = std::make_shared<FakeDevice>(takes_floats, halves);
+  const auto engine = engine_with(second, false);
+  engine->backends.insert(engine->backends.begin(), first);
+  const auto got = run_on(*engine, b.graph, inputs), expected = run_references(b.graph, inputs);
+  EXPECT_LT(relative_difference(expected[0], got[0]), 1e-3);
+  ASSERT_EQ(first->regions.size() + second->regions.size(), 2u);
+  const Region &from = first->regions[0], &to = second->regions[0];
+  EXPECT_EQ(from.outputs, to.inputs);
+  EXPECT_EQ(from.storage.places.at(relu).bytes, 4 * 5 * 6 * 2);
+  EXPECT_EQ(to.storage.places.at(relu).bytes, 4 * 5 * 6 * 2);
+}
+
 // The backends of the nodes, one after the other.
 std::string backends_of(Graph graph, const std::shared_ptr<DeviceBackend>& device, bool count_crossings) {
   infer_types(graph);

@@ -2,6 +2,7 @@
 
 #include <algorithm>
 #include <numeric>
+#include <utility>
 
 #include "runtime/base/rounding.h"
 #include "runtime/plan/fit.h"
@@ -124,11 +125,17 @@ class Space {
   }
 
   void alias() {
+    std::vector<std::pair<size_t, std::vector<Stretch>>> joins;
     for (const size_t i : nodes_) {
-      alias_cut(i);
+      bool joined = false;
+      std::vector<Stretch> parts = stretches(graph_.nodes[i], &joined);
+      if (joined)
+        joins.emplace_back(i, std::move(parts));
+      else if (!parts.empty())
+        alias_cut(i, parts);
       alias_view(i);
     }
-    for (size_t k = nodes_.size(); k-- > 0;) join(nodes_[k]);
+    for (size_t k = joins.size(); k-- > 0;) join(joins[k].first, joins[k].second);
   }
 
   void alias_view(size_t i) {
@@ -144,10 +151,9 @@ class Space {
       merge(out, lives_[in].root, lives_[in].offset);
   }
 
-  // The parts that a node's inputs are of its output (or, if not `joins`, its
-  // outputs of its input), with the offsets of their bytes; none if one of them
-  // is not one stretch of bytes.
-  std::vector<Stretch> stretches(const Node& node, bool joins) const {
+  // The parts that a node's outputs are of its input (or, if `joined`, its inputs of its output), with the offsets of
+  // their bytes; none if one of them is not one stretch of bytes.
+  std::vector<Stretch> stretches(const Node& node, bool* joined) const {
     if (!node.op->parts || !node.epilogue.empty()) return {};
     const NodeTypes types(graph_, node);
     Infer infer(node, types.in, types.constants);
@@ -157,7 +163,7 @@ class Space {
       const auto axis = static_cast<size_t>(part.axis);
       return types.in[part.input].shape[axis] < types.out[part.output].shape[axis];
     };
-    if (std::any_of(parts.begin(), parts.end(), is_smaller) != joins) return {};
+    const bool joins = std::any_of(parts.begin(), parts.end(), is_smaller);
     std::vector<Stretch> result;
     for (const Part& part : parts) {
       const Type &in = types.in[part.input], &out = types.out[part.output];
@@ -165,26 +171,24 @@ class Space {
       if (offset < 0) return {};
       result.push_back({node.in[part.input], node.out[part.output], offset});
     }
+    *joined = joins;
     return result;
   }
 
   // Outputs that are stretches of an input (Split, Slice) share its bytes.
-  void alias_cut(size_t i) {
-    const std::vector<Stretch> parts = stretches(graph_.nodes[i], false);
+  void alias_cut(size_t i, const std::vector<Stretch>& parts) {
     const auto stands_apart = [&](const Stretch& part) {
       return lives_[part.out].fixed || part.offset % part_alignment_ != 0 || is_elsewhere(part.in);
     };
-    if (parts.empty() || std::any_of(parts.begin(), parts.end(), stands_apart)) return;
+    if (std::any_of(parts.begin(), parts.end(), stands_apart)) return;
     storage_.done[i] = true;
     for (const Stretch& part : parts) merge(part.out, lives_[part.in].root, lives_[part.in].offset + part.offset);
   }
 
-  // Inputs that are stretches of an output (Concat) are written where they
-  // belong, or copied there.
-  void join(size_t i) {
-    const std::vector<Stretch> parts = stretches(graph_.nodes[i], true);
+  // Inputs that are stretches of an output (Concat) are written where they belong, or copied there.
+  void join(size_t i, const std::vector<Stretch>& parts) {
     const auto elsewhere = [&](const Stretch& part) { return is_elsewhere(part.in); };
-    if (parts.empty() || std::any_of(parts.begin(), parts.end(), elsewhere)) return;
+    if (std::any_of(parts.begin(), parts.end(), elsewhere)) return;
     const ValueId out = parts[0].out;
     storage_.done[i] = true;
     if (!lives_[out].fixed && is_root(out) && are_joined(parts)) {
