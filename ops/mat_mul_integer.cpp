@@ -14,8 +14,8 @@ void infer_integer(Infer& n) {
 
 void integer_reference(const Args& a) {
   const Product p(a.in[0].shape(), a.in[1].shape());
-  const auto left = centred(a.in[0], a.has_in(2) ? a.in[2] : View{}, true);
-  const auto right = centred(a.in[1], a.has_in(3) ? a.in[3] : View{}, false);
+  const auto left = centred<int32_t>(a.in[0], a.has_in(2) ? a.in[2] : View{}, true);
+  const auto right = centred<int32_t>(a.in[1], a.has_in(3) ? a.in[3] : View{}, false);
   int32_t* y = a.out[0].as<int32_t>();
   multiply<uint32_t>(p, left.data(), right.data(), [&](int64_t, int64_t at, const uint32_t* sums) {
     for (int64_t j = 0; j < p.n; ++j) y[at + j] = static_cast<int32_t>(sums[j]);

@@ -2,47 +2,25 @@
 // (domain tessera) is the same with a choice: without y_scale and y_zero_point its result is the real
 // numbers that the sums stand for, and its bias may be real numbers too.
 #include "ops/convolution.h"
-#include "ops/quantization.h"
 #include "ops/quantized_conv.h"
 #include "ops/window_reach.h"
 #include "ops/work.h"
-#include "runtime/graph/reach.h"
 
 namespace tessera::ops {
 namespace {
 
-enum In { x_in, x_scale, x_zero, w_in, w_scale, w_zero, y_scale, y_zero, bias_in };
-
 void infer_quantized(Infer& n) {
-  const ConvGeometry g = conv_geometry(n, n.shape(x_in), n.shape(w_in));
-  check_per_channel(n.shape(w_scale), g.out_channels);
-  check_per_channel(n.shape(w_zero), g.out_channels);
-  if (n.has_input(bias_in) && !(n.shape(bias_in) == Shape{g.out_channels}))
-    fail(Error::Kind::shape, "bias ", n.shape(bias_in), " for ", g.out_channels, " output channels");
-  const bool integers = n.has_input(y_zero);
-  n.set(0, integers ? n.in(y_zero).dtype : DType::float32, g.window.output(g.batch, g.out_channels));
+  const ConvGeometry g = conv_geometry(n, n.shape(q_x), n.shape(q_w));
+  set_scaled_sums(n, g.window.output(g.batch, g.out_channels), g.out_channels);
 }
 
 void quantized_reference(const Args& a) {
-  const ConvGeometry g = conv_geometry(a, a.in[x_in].shape(), a.in[w_in].shape());
-  const auto x = centred_input(a.in[x_in], a.in[x_zero]);
-  const auto w = centred_weights(a.in[w_in], a.in[w_zero]);
-  const Read<float> ws(a.in[w_scale]);
-  const float factor = static_cast<float>(number_or(a, x_scale, 1)), out = static_cast<float>(number_or(a, y_scale, 1));
-  const double zero = number_or(a, y_zero, 0);
-  const bool real_bias = a.has_in(bias_in) && a.in[bias_in].type.dtype == DType::float32;
-  const Read<int32_t> bias(a.has_in(bias_in) && !real_bias ? a.in[bias_in] : View{});
-  const View& y = a.out[0];
-  const IntegerRange range = range_of(y.type.dtype);
+  const ConvGeometry g = conv_geometry(a, a.in[q_x].shape(), a.in[q_w].shape());
+  const auto x = centred_input(a.in[q_x], a.in[q_x_zero]);
+  const auto w = centred_weights(a.in[q_w], a.in[q_w_zero]);
+  const ScaledSums scaled(a);
   convolve<int32_t>(g, x.data(), w.data(), [&](int64_t channel, int64_t at, const int32_t* sums) {
-    const float scale = factor * ws[ws.size() == 1 ? 0 : channel] / out;
-    const double b = bias ? bias[channel] : 0;
-    const float shift = real_bias ? a.in[bias_in].as<const float>()[channel] : 0.0f;
-    for (int64_t i = 0; i < g.window.axis[2].out; ++i)
-      if (is_float(y.type.dtype))
-        y.as<float>()[at + i] = static_cast<float>(sums[i] + b) * scale + shift;
-      else
-        requantize(y, at + i, sums[i] + b, scale, zero, range);
+    for (int64_t i = 0; i < g.window.axis[2].out; ++i) scaled.store(at + i, channel, sums[i]);
   });
 }
 
@@ -55,8 +33,8 @@ const OpDef defs[] = {{.name = "QLinearConv",
                        .attrs = attrs,
                        .infer = infer_quantized,
                        .reference = quantized_reference,
-                       .reach = follow_convolution<w_in>,
-                       .work = filter_work<w_in>,
+                       .reach = follow_convolution<q_w>,
+                       .work = filter_work<q_w>,
                        .quantized = true},
                       {.name = "QuantizedConv",
                        .domain = "tessera",
@@ -66,8 +44,8 @@ const OpDef defs[] = {{.name = "QLinearConv",
                        .attrs = attrs,
                        .infer = infer_quantized,
                        .reference = quantized_reference,
-                       .reach = follow_convolution<w_in>,
-                       .work = filter_work<w_in>,
+                       .reach = follow_convolution<q_w>,
+                       .work = filter_work<q_w>,
                        .quantized = true}};
 
 }  // namespace

@@ -20,20 +20,12 @@ void infer_quantized(Infer& n) {
   n.set(0, n.in(y_zero).dtype, p.out);
 }
 
-// Floats keep their fractions, integers are exact in a double either way.
-std::vector<double> centred_reals(const View& x, const View& zero, bool rows) {
-  const Read<double> values(x), zeros(zero);
-  std::vector<double> result(static_cast<size_t>(values.size()) + 1);
-  for (int64_t i = 0; i < values.size(); ++i)
-    result[static_cast<size_t>(i)] = values[i] - zeros[operand_index(x.shape(), zero.shape(), i, rows)];
-  return result;
-}
-
 void quantized_reference(const Args& g) {
   const Shape &a = g.in[a_in].shape(), &b = g.in[b_in].shape();
   const Product p(a, b);
-  const auto left = centred_reals(g.in[a_in], g.in[a_zero], true);
-  const auto right = centred_reals(g.in[b_in], g.in[b_zero], false);
+  // Floats keep their fractions, integers are exact in a double either way.
+  const auto left = centred<double>(g.in[a_in], g.in[a_zero], true);
+  const auto right = centred<double>(g.in[b_in], g.in[b_zero], false);
   const Read<float> as(g.in[a_scale]), bs(g.in[b_scale]), ys(g.in[y_scale]);
   const Read<double> zero(g.in[y_zero]);
   const View& y = g.out[0];
