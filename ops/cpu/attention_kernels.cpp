@@ -46,11 +46,11 @@ struct Cut {
   }
 };
 
-bool accepts(const Problem& problem) {
+bool accepts(const CpuKernel&, const Problem& problem) {
   return problem.in[0].dtype == DType::float32 && problem.out[0].shape.elements() > 0;
 }
 
-int64_t scratch(const Problem& problem, int threads) {
+int64_t scratch(const CpuKernel&, const Problem& problem, int threads) {
   const StridedAttention a{AttrReader(problem.node)};
   return Cut(a, gemm_simd(level()), threads).floats * threads * static_cast<int64_t>(sizeof(float));
 }
@@ -155,7 +155,7 @@ class Attention {
   const Cut cut_;
 };
 
-void run(const Args& args, Threads& threads) noexcept {
+void run(const CpuKernel&, const Args& args, Threads& threads) noexcept {
   const Attention attention(args, threads.count());
   threads.parallel(attention.items(), 1, [&](int64_t begin, int64_t end, int worker) {
     for (int64_t i = begin; i < end && !stop_requested(); ++i) attention.run(i, worker);

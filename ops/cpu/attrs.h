@@ -51,7 +51,4 @@ inline bool has_input(const Problem& problem, size_t i) {
 
 inline bool is_float32(const Type& type) { return type.dtype == DType::float32; }
 
-/// The number of 16-channel blocks of a tensor in nchw16c.
-inline int64_t blocks_of(const Shape& shape) { return (shape[1] + 15) / 16; }
-
 }  // namespace tessera::cpu

@@ -136,7 +136,7 @@ class Cpu final : public HostBackend {
     if (const auto found = by_op_.find(op.name); found != by_op_.end())
       for (const CpuKernel* kernel : found->second)
         if (fits(*kernel, problem)) {
-          const int reach = kernel->row_reach ? kernel->row_reach(problem) : -1;
+          const int reach = kernel->row_reach ? kernel->row_reach(*kernel, problem) : -1;
           const bool tiles = kernel->rank_by_tiles && level() >= Level::amx;
           out.push_back({kernel, kernel->name, tiles ? kernel->rank_by_tiles : kernel->rank, kernel->in, kernel->out,
                          kernel->in_place, reach < 0 ? 0 : kernel->row_step, reach});
@@ -147,7 +147,7 @@ class Cpu final : public HostBackend {
 
   std::shared_ptr<const Packed> pack(const Offer& offer, const Problem& problem) const override {
     const auto* kernel = static_cast<const CpuKernel*>(offer.kernel);
-    if (kernel) return kernel->pack ? kernel->pack(problem) : nullptr;
+    if (kernel) return kernel->pack ? kernel->pack(*kernel, problem) : nullptr;
     if (!problem.node.op->prepare) return nullptr;
     auto packed = std::make_shared<Packed>();
     packed->object = problem.node.op->prepare(AttrReader(problem.node));
@@ -156,17 +156,17 @@ class Cpu final : public HostBackend {
 
   int64_t scratch_bytes(const Offer& offer, const Problem& problem, int threads) const override {
     const auto* kernel = static_cast<const CpuKernel*>(offer.kernel);
-    return kernel && kernel->scratch ? kernel->scratch(problem, threads) : 0;
+    return kernel && kernel->scratch ? kernel->scratch(*kernel, problem, threads) : 0;
   }
 
   int64_t kept_bytes(const Offer& offer, const Problem& problem) const override {
     const auto* kernel = static_cast<const CpuKernel*>(offer.kernel);
-    return kernel && kernel->kept ? kernel->kept(problem) : 0;
+    return kernel && kernel->kept ? kernel->kept(*kernel, problem) : 0;
   }
 
   void run(const Offer& offer, const Args& args, Threads& threads) const override {
     if (const auto* kernel = static_cast<const CpuKernel*>(offer.kernel))
-      kernel->run(args, threads);
+      kernel->run(*kernel, args, threads);
     else
       run_reference(args);
   }
@@ -175,11 +175,8 @@ class Cpu final : public HostBackend {
   static bool fits(const CpuKernel& kernel, const Problem& problem) {
     const Node& node = problem.node;
     if (kernel.domain != node.op->domain) return false;
-    // Layouts are the planner's choice, but for a Reorder, which is there for their sake.
-    if (node.op->name == "Reorder" && (kernel.in != problem.in[0].layout || kernel.out != problem.out[0].layout))
-      return false;
-    if (!node.epilogue.empty() && !(kernel.accepts_epilogue && kernel.accepts_epilogue(problem))) return false;
-    return !kernel.accepts || kernel.accepts(problem);
+    if (!node.epilogue.empty() && !(kernel.accepts_epilogue && kernel.accepts_epilogue(kernel, problem))) return false;
+    return !kernel.accepts || kernel.accepts(kernel, problem);
   }
 
   // Whether it reorders between layouts of which one is not the CPU's.

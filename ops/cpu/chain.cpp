@@ -1,6 +1,8 @@
 #include "ops/cpu/chain.h"
 
-#include "ops/elementwise.h"
+#include <algorithm>
+
+#include "ops/cpu/layout.h"
 
 namespace tessera::cpu {
 
@@ -57,7 +59,7 @@ void Chain::append_epilogue(const Args& args, Space* space, size_t first) {
   for (; first < epilogue.size(); ++first) {
     const Fused& fused = epilogue[first];
     ChainStep& step = steps[count++];
-    step = {fused.function, fused.swapped, fused.a, fused.b, fused.operand, -1};
+    step = ChainStep(fused);
     if (space && fused.operand >= 0) step.operand = space->add(args.in[static_cast<size_t>(fused.operand)].shape());
   }
 }
@@ -72,9 +74,42 @@ void apply(const MapSimd& simd, const ChainStep& step, const float* x, const flo
     binary(x, y, out, n);
 }
 
-Along along(const ChainStep& step, bool one) {
-  if (!one) return Along::both;
-  return step.swapped ? Along::x_one : Along::y_one;
+Along mirrored(Along along) {
+  return along == Along::y_one ? Along::x_one : along == Along::y_lane ? Along::x_lane : along;
+}
+
+Along along(const ChainStep& step, Along operand) { return step.swapped ? mirrored(operand) : operand; }
+
+Varies varies(const Shape& operand, const Shape& out, int axis) {
+  if (operand.rank() > out.rank()) return Varies::other;
+  Varies result = Varies::nothing;
+  for (int i = 0; i < operand.rank(); ++i) {
+    if (operand[static_cast<size_t>(i)] == 1) continue;
+    const int at = out.rank() - operand.rank() + i;
+    if (at != axis || operand[static_cast<size_t>(i)] != out[static_cast<size_t>(at)]) return Varies::other;
+    result = Varies::axis;
+  }
+  return result;
+}
+
+int64_t operand_bytes(const Node& node, int64_t channels) {
+  return static_cast<int64_t>(node.epilogue.size()) * round_up(channels, block_size) * int64_t{sizeof(float)};
+}
+
+const float* lanes_of(const View& operand, int64_t channels, float*& scratch) {
+  float *lanes = scratch, *end = lanes + channels;
+  scratch += round_up(channels, block_size);
+  const auto* values = operand.as<const float>();
+  if (operand.elements() == 1)
+    std::fill(lanes, end, *values);
+  else
+    std::copy_n(values, channels, lanes);
+  std::fill(end, scratch, 0.0f);
+  return lanes;
+}
+
+void clear_lanes(float* values, int64_t floats, int64_t channels) {
+  for (int64_t i = 0; i < floats; i += block_size) std::fill(values + i + channels, values + i + block_size, 0.0f);
 }
 
 void apply_to_row(const MapSimd& simd, const Chain& chain, const Space& space, List<View> in, int64_t row,
@@ -88,7 +123,7 @@ void apply_to_row(const MapSimd& simd, const Chain& chain, const Space& space, L
       operand =
           in[static_cast<size_t>(step.input)].as<const float>() + space.offset(step.operand, row) + (one ? 0 : begin);
     }
-    apply(simd, step, values, operand, along(step, one), values, n);
+    apply(simd, step, values, operand, along(step, one ? Along::y_one : Along::both), values, n);
   }
 }
 
@@ -100,8 +135,8 @@ void apply_as_stored(const MapSimd& simd, const Chain& chain, List<View> in, int
   }
 }
 
-bool chain_fits_as_stored(const Problem& problem) {
-  if (!chain_fits(problem)) return false;
+bool chain_fits_as_stored(const CpuKernel& kernel, const Problem& problem) {
+  if (!chain_fits(kernel, problem)) return false;
   for (const Fused& fused : problem.node.epilogue) {
     if (fused.operand < 0) continue;
     const auto at = static_cast<size_t>(fused.operand);
@@ -127,7 +162,7 @@ bool broadcasts_to(const Shape& from, const Shape& to) {
   return true;
 }
 
-bool chain_fits(const Problem& problem) {
+bool chain_fits(const CpuKernel&, const Problem& problem) {
   const auto& epilogue = problem.node.epilogue;
   if (epilogue.size() >= Chain::max_steps) return false;
   const Type& out = problem.out[0];

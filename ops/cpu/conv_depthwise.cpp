@@ -16,12 +16,12 @@ DepthwiseAxis axis_of(const ops::WindowAxis& a) { return {a.in, a.out, a.kernel,
 
 }  // namespace
 
-int64_t depthwise_scratch(const Problem& problem, int) {
-  return Epilogue::scratch_floats(problem.node, problem.in[0].shape[1]) * int64_t{sizeof(float)};
+int64_t depthwise_scratch(const CpuKernel&, const Problem& problem, int) {
+  return operand_bytes(problem.node, problem.in[0].shape[1]);
 }
 
-void run_depthwise(const Args& args, Threads& threads) {
-  const ops::ConvGeometry g = conv_geometry(args.node(), args.in[0].shape(), args.in[1].shape());
+void run_depthwise(const CpuKernel& kernel, const Args& args, Threads& threads) noexcept {
+  const ops::ConvGeometry g = conv_geometry(kernel, args, args.in[0].shape(), args.in[1].shape());
   if (args.out[0].elements() == 0) return;
   Epilogue epilogue;
   epilogue.start(args, nchw16c, g.out_channels, true, reinterpret_cast<float*>(args.scratch));
@@ -32,7 +32,7 @@ void run_depthwise(const Args& args, Threads& threads) {
   const auto* weights = args.packed->tensors[0].as<const float>();
   const auto* bias = args.packed->tensors[1].as<const float>();
   auto* out = args.out[0].as<float>();
-  const int64_t blocks = blocks_of(g.out_channels), taps = y.kernel * x.kernel, line = x.out * 16;
+  const int64_t blocks = blocks_of(g.out_channels), taps = y.kernel * x.kernel, line = x.out * block_size;
   // Items are rows of all planes.
   const auto rows = [&](int64_t begin, int64_t end_row, int) {
     for (int64_t i = begin; i < end_row && !stop_requested();) {
@@ -40,14 +40,12 @@ void run_depthwise(const Args& args, Threads& threads) {
       const int64_t last = std::min(y.out, first + end_row - i);
       DepthwisePlane p{y,
                        x,
-                       in + plane * y.in * x.in * 16,
-                       weights + block * taps * 16,
-                       bias + block * 16,
+                       in + plane * y.in * x.in * block_size,
+                       weights + block * taps * block_size,
+                       bias + block * block_size,
                        out + plane * y.out * line,
                        {}};
-      if (ends) p.end = end;
-      if (p.end.add) p.end.add += p.out - out;
-      if (p.end.slopes) p.end.slopes += block * 16;
+      if (ends) p.end = epilogue.end_at(end, block, p.out - out);
       conv_simd(level()).depthwise_rows(p, first, last);
       float* done = p.out + first * line;
       if (!ends) epilogue.apply_blocked(map_simd(level()), done, (last - first) * x.out, block, done - out);

@@ -6,7 +6,7 @@
 
 namespace tessera::cpu {
 
-int64_t depthwise_scratch(const Problem& problem, int threads);
-void run_depthwise(const Args& args, Threads& threads);
+int64_t depthwise_scratch(const CpuKernel& kernel, const Problem& problem, int threads);
+void run_depthwise(const CpuKernel& kernel, const Args& args, Threads& threads) noexcept;
 
 }  // namespace tessera::cpu

@@ -4,7 +4,6 @@
 
 #include "ops/cpu/kernel.h"
 #include "runtime/base/rounding.h"
-#include "runtime/base/run_scope.h"
 
 namespace tessera::cpu {
 namespace {
@@ -25,23 +24,22 @@ constexpr int short_sum = 3;
 
 }  // namespace
 
-DirectShape::DirectShape(const Node& node, const Shape& x, const Shape& w, ConvForm form_, Layout out_, Rows part)
-    : geometry(conv_geometry(node, x, w)),
-      transposed(is_transposed(node)),
-      form(form_),
-      out(out_),
-      packing(geometry, form_),
-      high_part{0, geometry.window.axis[1].out},
-      wide_part{0, geometry.window.axis[2].out},
+DirectShape::DirectShape(const CpuKernel& kernel, const Node& node, const ops::ConvGeometry& geometry_, Rows part)
+    : geometry(geometry_),
+      transposed(kernel.member == conv_transpose),
+      form(form_of(kernel)),
+      out(kernel.out),
+      packing(geometry, form),
       shuffle(Epilogue::shuffle_of(node)) {
-  pixel = form == ConvForm::planar ? 1 : 16;
+  buffer.pixel = form == ConvForm::planar ? 1 : block_size;
   input_blocks = form == ConvForm::planar ? geometry.in_channels : blocks_of(geometry.in_channels);
-  buffer_blocks = input_blocks;
-  if (has_cells(form)) buffer_blocks = cell_blocks_of(geometry.in_channels) * (form == ConvForm::split ? 2 : 1);
+  buffer.blocks = input_blocks;
+  if (has_cells(form)) buffer.blocks = cell_blocks_of(geometry.in_channels) * (form == ConvForm::split ? 2 : 1);
   const int64_t all_rows = high().out, row = wide().out;
   part.end = std::min(part.end, all_rows);
-  flatten();
-  phases = transposed ? 1 : static_cast<int>(wide().stride);
+  flat = shuffle == 1 && flatten(geometry.window);
+  bands = {.pictures = geometry.batch, .high = {0, high().out}, .wide = {0, wide().out}};
+  buffer.phases = transposed ? 1 : static_cast<int>(wide().stride);
   // Without padding and stride the input can be read where it is.
   const ops::WindowAxis& axis = wide();
   copies = has_cells(form) || transposed || axis.stride > 1 || axis.pad_begin > 0 ||
@@ -56,65 +54,52 @@ DirectShape::DirectShape(const Node& node, const Shape& x, const Shape& w, ConvF
 void DirectShape::choose_part(Rows part, int64_t row) {
   const int64_t bytes = worker_bytes();
   if (flat)
-    wide_part = {part.begin * row, part.end * row};
+    bands.wide = {part.begin * row, part.end * row};
   else
-    high_part = part;
+    bands.high = part;
   choose_bands();
-  while (worker_bytes() > bytes && columns > 1) narrow_strips();
-}
-
-// A 1x1 convolution sees one long row.
-void DirectShape::flatten() {
-  ops::WindowAxis &h = geometry.window.axis[1], &w = geometry.window.axis[2];
-  const auto plain = [](const ops::WindowAxis& a) {
-    return a.kernel == 1 && a.stride == 1 && a.pad_begin == 0 && a.in == a.out;
-  };
-  if (!plain(h) || !plain(w) || shuffle > 1) return;
-  flat = true;
-  w.in = w.out = h.in * w.in;
-  h.in = h.out = 1;
-  high_part = {0, 1};
-  wide_part = {0, w.out};
+  while (worker_bytes() > bytes && bands.columns > 1) narrow_strips();
 }
 
 // Rows and positions of a band's input, at most.
 void DirectShape::measure_input() {
   const ops::WindowAxis &h = high(), &w = wide();
   if (transposed) {
-    buffer_rows = std::min(h.in, (rows - 1 + h.reach() - 1) / h.stride + 2);
-    positions = (columns - 1 + w.reach() - 1) / w.stride + 2;
+    buffer.rows = std::min(h.in, (bands.rows - 1 + h.reach() - 1) / h.stride + 2);
+    buffer.positions = (bands.columns - 1 + w.reach() - 1) / w.stride + 2;
   } else {
-    buffer_rows = std::min(h.in, (rows - 1) * h.stride + h.reach());
-    positions = columns + (w.reach() - 1) / w.stride;
+    buffer.rows = std::min(h.in, (bands.rows - 1) * h.stride + h.reach());
+    buffer.positions = bands.columns + (w.reach() - 1) / w.stride;
   }
 }
 
 void DirectShape::set_strips(int64_t count) {
-  const int64_t all = wide_part.end - wide_part.begin;
-  strips = count;
-  columns = ceil_div(all, strips);
+  bands.columns = std::max<int64_t>(1, ceil_div(bands.width(), count));
   // Strips of a transposed convolution begin at whole steps, so that every class has its share.
-  if (transposed) columns = ceil_div(columns, wide().stride) * wide().stride;
-  strips = std::max<int64_t>(1, ceil_div(all, columns));
+  if (transposed) bands.columns = round_up(bands.columns, wide().stride);
   measure_input();
 }
 
 // One step narrower at least: a count of strips that is only one higher may give the same columns.
 void DirectShape::narrow_strips() {
   const int64_t unit = transposed ? wide().stride : 1;
-  set_strips(ceil_div(wide_part.end - wide_part.begin, columns - unit));
+  set_strips(ceil_div(bands.width(), bands.columns - unit));
 }
 
 void DirectShape::choose_bands() {
-  const int64_t height = high_part.end - high_part.begin;
+  int64_t &rows = bands.rows, &columns = bands.columns;
   const int64_t least = std::max<int64_t>(narrow, transposed ? wide().stride : 1);
-  rows = std::min<int64_t>(height, 8);
+  const auto set_rows = [&](int64_t count) {
+    rows = count;
+    measure_input();
+  };
+  rows = std::clamp<int64_t>(bands.height(), 1, 8);
   set_strips(1);
-  while (buffer_floats() * 4 > band_bytes) {
+  while (buffer.elements() * 4 > band_bytes) {
     if (columns > 4 * least)
       narrow_strips();
     else if (rows > 1)
-      rows = ceil_div(rows, 2), measure_input();
+      set_rows(ceil_div(rows, 2));
     else if (columns > least)
       narrow_strips();
     else
@@ -124,32 +109,26 @@ void DirectShape::choose_bands() {
   // weights, which near caches may not hold; parts of a band each copy its input, and row-major output is stored
   // for all channels at once.
   constexpr int64_t enough = 16;
-  const auto set_rows = [&](int64_t count) {
-    rows = count;
-    row_bands = ceil_div(height, rows);
-    measure_input();
-  };
-  set_rows(rows);
   const bool divides = out == nchw16c && in_place() && form != ConvForm::depthwise;
-  const int64_t input = geometry.batch * buffer_blocks * pixel * high().in * wide().in * 4;
+  const int64_t input = geometry.batch * buffer.blocks * buffer.pixel * high().in * wide().in * 4;
   const int64_t weights = packing.groups * packing.out_blocks * packing.taps * packing.depth * 64;
   parts = 1;
-  while (bands() * parts < enough) {
+  while (bands.count() * parts < enough) {
     const bool by_parts = divides && copies && parts < packing.units() && weights > far_bytes;
-    if (by_parts && bands() * weights > parts * 2 * input)
+    if (by_parts && bands.count() * weights > parts * 2 * input)
       parts = std::min(2 * parts, packing.units());
     else if (rows > 1)
       set_rows(ceil_div(rows, 2));
     else
       break;
   }
-  while (bands() * parts < enough && columns > 2 * least) narrow_strips();
-  if (divides && !copies) parts = std::clamp<int64_t>(ceil_div(enough, bands()), 1, packing.units());
+  while (bands.count() * parts < enough && columns > 2 * least) narrow_strips();
+  if (divides && !copies) parts = std::clamp<int64_t>(ceil_div(enough, bands.count()), 1, packing.units());
 }
 
 int64_t DirectShape::result_floats() const {
   if (in_place()) return 0;
-  return packing.groups * packing.out_blocks * rows * columns * 16;
+  return packing.groups * packing.out_blocks * bands.rows * bands.columns * block_size;
 }
 
 int64_t DirectShape::tap_bytes() const {
@@ -159,7 +138,7 @@ int64_t DirectShape::tap_bytes() const {
 int64_t DirectShape::worker_bytes() const {
   // Tiles of pairs read whole grains of pixels.
   const int64_t behind = has_cells(form) ? int64_t{Bf16Simd::max_grain} * 64 : 0;
-  return tap_bytes() + round_up(copies ? buffer_floats() * 4 : 0, 64) + round_up(result_floats() * 4, 64) + behind;
+  return tap_bytes() + round_up(copies ? buffer.elements() * 4 : 0, 64) + round_up(result_floats() * 4, 64) + behind;
 }
 
 namespace {
@@ -180,7 +159,7 @@ class Direct {
         weights_(args.packed->tensors[0].as<const float>()),
         bias_(args.packed->tensors[1].as<const float>()) {
     const ConvPacking& p = s_.packing;
-    const bool ragged = p.groups > 1 && p.group_out % 16 != 0;
+    const bool ragged = p.groups > 1 && p.group_out % block_size != 0;
     epilogue_.start(args, s_.out, s_.geometry.out_channels, s_.form != ConvForm::few && !ragged, operands);
     store_ = {&epilogue_, args.out[0], s_.geometry.out_channels, p.group_out};
     const bool tiles = s_.form != ConvForm::depthwise && s_.form != ConvForm::few;
@@ -192,31 +171,29 @@ class Direct {
   void run_band(int64_t item, std::byte* scratch) const;
 
  private:
-  struct Band {
-    int64_t n, y0, y1, x0, x1;
-    int64_t first_unit, last_unit;    // of each group
-    bool last;                        // of this part: the next band begins with the next units
-    int64_t first_row, first_column;  // of the input, at the buffer's beginning
-    const float* input;               // at first_row, first_column, channel 0
-    int64_t row_stride, block_stride, phase_stride;
-    ConvTap* taps;
-    float* result;  // row-major outputs only
+  // A band at work.
+  struct Work : Band {
+    int64_t first_unit = 0, last_unit = 0;    // of each group
+    bool last = false;                        // of this part: the next band begins with the next units
+    int64_t first_row = 0, first_column = 0;  // of the input, at the buffer's beginning
+    const float* input = nullptr;             // at first_row, first_column, channel 0
+    BandStrides strides = {};
+    ConvTap* taps = nullptr;
+    float* result = nullptr;  // row-major outputs only
   };
 
-  void place(int64_t item, Band& band) const;
   int64_t input_row(int64_t y, int64_t tap) const;
-  void load(Band& band, float* buffer) const;
-  bool uses_row(int64_t row) const;
+  void load(Work& band, float* buffer) const;
   void round_columns(const float* row, int64_t plane, int64_t block, int64_t start, float* to) const;
   void copy_columns(const float* row, int64_t start, float* to) const;
-  void run_unit(const Band& band, int64_t group, int64_t unit) const;
-  int collect(const Band& band, int64_t y, int64_t first, const float* input, const float* weights,
+  void run_unit(const Work& band, int64_t group, int64_t unit) const;
+  int collect(const Work& band, int64_t y, int64_t first, const float* input, const float* weights,
               int64_t tap_floats) const;
   void run_short_sums(ConvTile tile, ConvTap* taps, int64_t count, int64_t first_block, int blocks) const;
   void run_class(ConvTile& tile, int64_t count, int64_t first_block, int blocks) const;
   int widest(int blocks) const { return bf16_ ? bf16_->pixels[blocks] : conv_.pixels[blocks]; }
-  void shuffle_row(const Band& band, int64_t y) const;
-  float* output(const Band& band, int64_t block, int64_t y) const;
+  void shuffle_row(const Work& band, int64_t y) const;
+  float* output(const Work& band, int64_t block, int64_t y) const;
   int64_t output_block() const;
 
   const DirectShape& s_;
@@ -236,20 +213,6 @@ class Direct {
   ConvEnd end_;
 };
 
-void Direct::place(int64_t item, Band& band) const {
-  const int64_t part = item / s_.bands();
-  band.first_unit = s_.packing.units() * part / s_.parts;
-  band.last_unit = s_.packing.units() * (part + 1) / s_.parts;
-  item %= s_.bands();
-  band.last = item + 1 == s_.bands();
-  const int64_t strip = item / s_.row_bands % s_.strips;
-  band.n = item / s_.row_bands / s_.strips;
-  band.y0 = s_.high_part.begin + item % s_.row_bands * s_.rows;
-  band.y1 = std::min(s_.high_part.end, band.y0 + s_.rows);
-  band.x0 = s_.wide_part.begin + strip * s_.columns;
-  band.x1 = std::min(s_.wide_part.end, band.x0 + s_.columns);
-}
-
 // The input row that tap `tap` of output row `y` reads; -1 if there is none.
 int64_t Direct::input_row(int64_t y, int64_t tap) const {
   const ops::WindowAxis& h = s_.high();
@@ -263,33 +226,29 @@ int64_t Direct::input_row(int64_t y, int64_t tap) const {
 }
 
 // Finds the band's part of the input and copies it into the buffer, if need be.
-void Direct::load(Band& band, float* buffer) const {
+void Direct::load(Work& band, float* buffer) const {
   const ops::WindowAxis &h = s_.high(), &w = s_.wide();
   int64_t first = h.in, last = -1;
-  for (int64_t y = band.y0; y < band.y1; ++y)
+  for (int64_t y = band.y.begin; y < band.y.end; ++y)
     for (int64_t k = 0; k < h.kernel; ++k)
       if (const int64_t row = input_row(y, k); row >= 0) first = std::min(first, row), last = std::max(last, row);
   band.first_row = first;
-  band.first_column =
-      s_.transposed ? floor_div(band.x0 + w.pad_begin - (w.reach() - 1), w.stride) : band.x0 * w.stride - w.pad_begin;
-  const int64_t line = w.in * s_.pixel, plane = in_plane_;
+  band.first_column = s_.transposed ? floor_div(band.x.begin + w.pad_begin - (w.reach() - 1), w.stride)
+                                    : band.x.begin * w.stride - w.pad_begin;
+  const int64_t line = w.in * s_.buffer.pixel, plane = in_plane_;
   const float* picture = x_ + band.n * s_.input_blocks * plane;
   if (!s_.copies) {
-    band.input = picture + first * line + band.first_column * s_.pixel;
-    band.row_stride = line;
-    band.block_stride = plane;
-    band.phase_stride = 0;
+    band.input = picture + first * line + band.first_column * s_.buffer.pixel;
+    band.strides = {line, plane, 0};
     return;
   }
   band.input = buffer;
-  band.phase_stride = s_.positions * s_.pixel;
-  band.block_stride = s_.phases * band.phase_stride;
-  band.row_stride = s_.buffer_blocks * band.block_stride;
+  band.strides = s_.buffer.strides();
   for (int64_t row = first; row <= last; ++row) {
-    if (!uses_row(row)) continue;
-    for (int64_t b = 0; b < s_.buffer_blocks; ++b)
-      for (int phase = 0; phase < s_.phases; ++phase) {
-        float* to = buffer + (row - first) * band.row_stride + b * band.block_stride + phase * band.phase_stride;
+    if (!s_.transposed && !reads(h, row + h.pad_begin)) continue;
+    for (int64_t b = 0; b < s_.buffer.blocks; ++b)
+      for (int phase = 0; phase < s_.buffer.phases; ++phase) {
+        float* to = buffer + (row - first) * band.strides.row + b * band.strides.block + phase * band.strides.phase;
         if (bf16_)
           round_columns(picture + row * line, plane, b, band.first_column + phase, to);
         else
@@ -298,31 +257,22 @@ void Direct::load(Band& band, float* buffer) const {
   }
 }
 
-// Whether any tap reads that input row: strides wider than the kernel leave rows out.
-bool Direct::uses_row(int64_t row) const {
-  const ops::WindowAxis& h = s_.high();
-  if (s_.transposed || h.stride == 1) return true;
-  for (int64_t k = 0; k < h.kernel; ++k)
-    if ((row + h.pad_begin - k * h.dilation) % h.stride == 0) return true;
-  return false;
-}
-
 // Columns start, start + phases, ... of an input row as cells, zeros beyond its ends: of channels 32 * block and on, or
 // of what rounding left of them.
 void Direct::round_columns(const float* row, int64_t plane, int64_t block, int64_t start, float* to) const {
-  const auto [begin, end] = s_.wide().within(start, s_.phases, s_.positions);
+  const auto [begin, end] = s_.wide().within(start, s_.buffer.phases, s_.buffer.positions);
   const int64_t channels = s_.geometry.in_channels, blocks = cell_blocks_of(channels), from = block % blocks;
-  const float* low = row + 2 * from * plane + (start + begin * s_.phases) * 16;
-  std::fill(to, to + begin * 16, 0.0f);
-  bf16_->round(low, low + plane, s_.phases * 16, end - begin,
-               static_cast<int>(std::min<int64_t>(32, channels - from * 32)), block >= blocks, to + begin * 16);
-  std::fill(to + end * 16, to + s_.positions * 16, 0.0f);
+  const float* low = row + 2 * from * plane + (start + begin * s_.buffer.phases) * block_size;
+  std::fill(to, to + begin * block_size, 0.0f);
+  bf16_->round(low, low + plane, s_.buffer.phases * block_size, end - begin,
+               static_cast<int>(std::min<int64_t>(32, channels - from * 32)), block >= blocks, to + begin * block_size);
+  std::fill(to + end * block_size, to + s_.buffer.positions * block_size, 0.0f);
 }
 
 // The same columns as they are.
 void Direct::copy_columns(const float* row, int64_t start, float* to) const {
-  const int64_t step = s_.phases, pixel = s_.pixel, count = s_.positions;
-  const auto [begin, end] = s_.wide().within(start, s_.phases, s_.positions);
+  const int64_t step = s_.buffer.phases, pixel = s_.buffer.pixel, count = s_.buffer.positions;
+  const auto [begin, end] = s_.wide().within(start, s_.buffer.phases, s_.buffer.positions);
   std::fill(to, to + begin * pixel, 0.0f);
   const float* from = row + (start + begin * step) * pixel;
   if (step == 1) {
@@ -332,33 +282,35 @@ void Direct::copy_columns(const float* row, int64_t start, float* to) const {
   } else if (pixel == 1) {
     for (int64_t i = begin; i < end; ++i, from += step) to[i] = *from;
   } else {
-    for (int64_t i = begin; i < end; ++i, from += step * 16) std::memcpy(to + i * 16, from, 16 * sizeof(float));
+    for (int64_t i = begin; i < end; ++i, from += step * block_size)
+      std::memcpy(to + i * block_size, from, block_size * sizeof(float));
   }
   std::fill(to + end * pixel, to + count * pixel, 0.0f);
 }
 
 // The taps that reach inside the picture for output row `y` and the columns of `first`'s class.
-int Direct::collect(const Band& band, int64_t y, int64_t first, const float* input, const float* weights,
+int Direct::collect(const Work& band, int64_t y, int64_t first, const float* input, const float* weights,
                     int64_t tap_floats) const {
   const ops::WindowAxis &h = s_.high(), &w = s_.wide();
   int count = 0;
   for (int64_t ky = 0; ky < h.kernel; ++ky) {
     const int64_t row = input_row(y, ky);
     if (row < 0) continue;
-    const float* line = input + (row - band.first_row) * band.row_stride;
+    const float* line = input + (row - band.first_row) * band.strides.row;
     for (int64_t kx = 0; kx < w.kernel; ++kx) {
-      int64_t at = kx * w.dilation, phase = at % s_.phases;
-      at = at / s_.phases + first - band.x0;
+      int64_t at = kx * w.dilation, phase = at % s_.buffer.phases;
+      at = at / s_.buffer.phases + first - band.x.begin;
       if (!s_.copies && (band.first_column + at < 0 || band.first_column + at >= w.in)) continue;
       if (s_.transposed) {
         at = first + w.pad_begin - kx * w.dilation;
         if (at % w.stride != 0) continue;
         at = at / w.stride - band.first_column;
       }
-      const ConvTap tap{line + phase * band.phase_stride + at * s_.pixel, weights + (ky * w.kernel + kx) * tap_floats};
+      const ConvTap tap{line + phase * band.strides.phase + at * s_.buffer.pixel,
+                        weights + (ky * w.kernel + kx) * tap_floats};
       band.taps[count++] = tap;
       if (s_.form != ConvForm::split) continue;
-      const float *residue = tap.in + s_.buffer_blocks / 2 * band.block_stride, *rest = tap.weights + tap_floats / 2;
+      const float *residue = tap.in + s_.buffer.blocks / 2 * band.strides.block, *rest = tap.weights + tap_floats / 2;
       band.taps[count++] = {tap.in, rest};
       band.taps[count++] = {residue, tap.weights};
     }
@@ -373,7 +325,7 @@ void Direct::run_short_sums(ConvTile tile, ConvTap* taps, int64_t count, int64_t
   float* out = tile.out;
   for (int block = 0; block < all_blocks; block += some_blocks) {
     tile.blocks = std::min(some_blocks, all_blocks - block);
-    tile.last = block + tile.blocks < all_blocks ? 16 : last;
+    tile.last = block + tile.blocks < all_blocks ? block_size : last;
     for (int tap = 0; tap == 0 || tap < all_taps; tap += some_taps) {
       tile.taps = taps + tap;
       tile.tap_count = std::min(some_taps, all_taps - tap);
@@ -385,7 +337,7 @@ void Direct::run_short_sums(ConvTile tile, ConvTap* taps, int64_t count, int64_t
     }
     for (int i = 0; i < all_taps; ++i) {
       taps[i].in += some_blocks * tile.block_stride;
-      taps[i].weights += int64_t{some_blocks} * 16 * 16 * blocks;
+      taps[i].weights += int64_t{some_blocks} * block_size * block_size * blocks;
     }
   }
 }
@@ -398,9 +350,9 @@ void Direct::run_class(ConvTile& tile, int64_t count, int64_t first_block, int b
   float* out = tile.out;
   for (int64_t i = 0, begin = 0, end = 0; i < tiles; ++i, begin = end) {
     end = std::min(count, ceil_div(count * (i + 1) / tiles, grain) * grain);
-    tile.at = begin * s_.pixel;
+    tile.at = begin * s_.buffer.pixel;
     tile.out = out + begin * tile.out_pixel;
-    if (tile.fetch_jump) tile.fetch = tile.taps->in + tile.at + pixels_ahead * 16;
+    if (tile.fetch_jump) tile.fetch = tile.taps->in + tile.at + pixels_ahead * block_size;
     if (end_.add)
       tile.end.add = end_.add + (tile.out - y_) + add_more;
     else if (tile.end.add)
@@ -413,27 +365,27 @@ void Direct::run_class(ConvTile& tile, int64_t count, int64_t first_block, int b
   }
 }
 
-float* Direct::output(const Band& band, int64_t block, int64_t y) const {
+float* Direct::output(const Work& band, int64_t block, int64_t y) const {
   if (s_.form == ConvForm::few && !s_.in_place()) return band.result;
   if (s_.form == ConvForm::few)
-    return y_ + (band.n * s_.geometry.out_channels * s_.high().out + y) * s_.wide().out + band.x0;
-  if (!s_.in_place()) return band.result + (block * s_.rows + y - band.y0) * s_.columns * 16;
+    return y_ + (band.n * s_.geometry.out_channels * s_.high().out + y) * s_.wide().out + band.x.begin;
+  if (!s_.in_place()) return band.result + (block * s_.bands.rows + y - band.y.begin) * s_.bands.columns * block_size;
   const int64_t blocks = blocks_of(s_.geometry.out_channels);
-  return y_ + (band.n * blocks + block) * out_plane_ + (y * s_.wide().out + band.x0) * 16;
+  return y_ + (band.n * blocks + block) * out_plane_ + (y * s_.wide().out + band.x.begin) * block_size;
 }
 
 int64_t Direct::output_block() const {
-  if (s_.form == ConvForm::few) return s_.in_place() ? s_.high().out * s_.wide().out : s_.columns;
-  if (!s_.in_place()) return s_.rows * s_.columns * 16;
+  if (s_.form == ConvForm::few) return s_.in_place() ? s_.high().out * s_.wide().out : s_.bands.columns;
+  if (!s_.in_place()) return s_.bands.rows * s_.bands.columns * block_size;
   return out_plane_;
 }
 
 // Stores one row of few outputs, which lie in planes, by way of their DepthToSpace: four, of 2x2 pixels.
-void Direct::shuffle_row(const Band& band, int64_t y) const {
-  const int64_t pixels = band.x1 - band.x0;
+void Direct::shuffle_row(const Work& band, int64_t y) const {
+  const int64_t pixels = band.width();
   for (int64_t i = 0; i < 2; ++i) {
-    const int64_t offset = (((band.n * s_.high().out + y) * 2 + i) * s_.wide().out + band.x0) * 2;
-    const float *even = band.result + 2 * i * s_.columns, *odd = even + s_.columns;
+    const int64_t offset = (((band.n * s_.high().out + y) * 2 + i) * s_.wide().out + band.x.begin) * 2;
+    const float *even = band.result + 2 * i * s_.bands.columns, *odd = even + s_.bands.columns;
     float* to = y_ + offset;
     for (int64_t x = 0; x < pixels; ++x) to[2 * x] = even[x], to[2 * x + 1] = odd[x];
     epilogue_.apply_row(map_, to, 2 * pixels, 0, offset);
@@ -441,7 +393,7 @@ void Direct::shuffle_row(const Band& band, int64_t y) const {
 }
 
 // One unit of output channels over all rows of the band.
-void Direct::run_unit(const Band& band, int64_t group, int64_t unit) const {
+void Direct::run_unit(const Work& band, int64_t group, int64_t unit) const {
   const ConvPacking& p = s_.packing;
   const int blocks = p.blocks_in(unit);
   const int64_t block = group * p.out_blocks + unit * p.unit_blocks;
@@ -449,41 +401,41 @@ void Direct::run_unit(const Band& band, int64_t group, int64_t unit) const {
   const float* input = band.input;
   ConvTile tile{};
   tile.taps = band.taps;
-  tile.block_stride = band.block_stride;
+  tile.block_stride = band.strides.block;
   tile.bias = bias_ + p.bias_offset(group, unit);
   tile.out_block = output_block();
   if (ends_) tile.end = end_;
   tile.fetch = weights;
   if (streams_ && unit == band.first_unit) {
-    tile.fetch_step = 16;
-    tile.fetch_jump = band.block_stride - 256;
+    tile.fetch_step = block_size;
+    tile.fetch_jump = band.strides.block - block_size * block_size;
   } else if (unit + 1 < band.last_unit || (band.last && unit + 1 < p.units())) {
-    tile.fetch_step = ceil_div(blocks * 16, (band.y1 - band.y0) * ceil_div(band.x1 - band.x0, widest(blocks)));
+    tile.fetch_step = ceil_div(blocks * block_size, band.height() * ceil_div(band.width(), widest(blocks)));
     tile.fetch += p.taps * p.tap_floats(blocks);  // the next unit's lie behind these
   }
-  if (tile.end.slopes) tile.end.slopes += block * 16;
+  if (tile.end.slopes) tile.end.slopes += block * block_size;
   if (s_.form == ConvForm::planar) {
     tile.blocks = static_cast<int>(p.group_in);
-    input += group * p.group_in * band.block_stride;
+    input += group * p.group_in * band.strides.block;
   } else if (s_.form == ConvForm::depthwise) {
-    input += unit * band.block_stride;
+    input += unit * band.strides.block;
   } else if (bf16_) {
     tile.blocks = static_cast<int>(cell_blocks_of(p.group_in));
-    tile.last = static_cast<int>(ceil_div(p.group_in, 2) - (tile.blocks - 1) * 16);
-    input += group * (p.group_in / 32) * band.block_stride;
+    tile.last = static_cast<int>(ceil_div(p.group_in, 2) - (tile.blocks - 1) * block_size);
+    input += group * (p.group_in / 32) * band.strides.block;
   } else {
     tile.blocks = static_cast<int>(blocks_of(p.group_in));
-    tile.last = static_cast<int>(p.group_in - (tile.blocks - 1) * 16);
-    input += group * (p.group_in / 16) * band.block_stride;
+    tile.last = static_cast<int>(p.group_in - (tile.blocks - 1) * block_size);
+    input += group * (p.group_in / block_size) * band.strides.block;
   }
   const int64_t step = s_.transposed ? s_.wide().stride : 1;
-  const int out_pixel = s_.form == ConvForm::few ? 1 : 16;
+  const int out_pixel = s_.form == ConvForm::few ? 1 : block_size;
   tile.out_pixel = step * out_pixel;
-  for (int64_t y = band.y0; y < band.y1; ++y) {
+  for (int64_t y = band.y.begin; y < band.y.end; ++y) {
     float* row = output(band, block, y);
     const auto run = [&](int64_t first, int64_t count) {
       tile.tap_count = collect(band, y, first, input, weights, p.tap_floats(blocks));
-      tile.out = row + (first - band.x0) * out_pixel;
+      tile.out = row + (first - band.x.begin) * out_pixel;
       tile.at = 0;
       if (s_.form == ConvForm::depthwise)
         conv_.depthwise(tile, count);
@@ -496,16 +448,16 @@ void Direct::run_unit(const Band& band, int64_t group, int64_t unit) const {
     };
     if (s_.form == ConvForm::few && !s_.copies) {
       // Pixels [from, to) have all columns of taps.
-      const int64_t from = std::clamp(s_.wide().pad_begin, band.x0, band.x1);
-      const int64_t to = std::clamp(s_.wide().in + s_.wide().pad_begin - s_.wide().reach() + 1, from, band.x1);
-      for (int64_t x = band.x0; x < from; ++x) run(x, 1);
+      const int64_t from = std::clamp(s_.wide().pad_begin, band.x.begin, band.x.end);
+      const int64_t to = std::clamp(s_.wide().in + s_.wide().pad_begin - s_.wide().reach() + 1, from, band.x.end);
+      for (int64_t x = band.x.begin; x < from; ++x) run(x, 1);
       if (from < to) run(from, to - from);
-      for (int64_t x = to; x < band.x1; ++x) run(x, 1);
+      for (int64_t x = to; x < band.x.end; ++x) run(x, 1);
     } else {
-      for (int64_t first = band.x0; first < std::min(band.x1, band.x0 + step); ++first)
-        run(first, ceil_div(band.x1 - first, step));
+      for (int64_t first = band.x.begin; first < std::min(band.x.end, band.x.begin + step); ++first)
+        run(first, ceil_div(band.x.end - first, step));
     }
-    const int64_t pixels = band.x1 - band.x0;
+    const int64_t pixels = band.width();
     if (s_.form == ConvForm::few && !s_.in_place()) {
       shuffle_row(band, y);
     } else if (s_.form == ConvForm::few) {
@@ -520,11 +472,15 @@ void Direct::run_unit(const Band& band, int64_t group, int64_t unit) const {
 }
 
 void Direct::run_band(int64_t item, std::byte* scratch) const {
-  Band band{};
-  place(item, band);
+  const int64_t part = item / s_.bands.count(), units = s_.packing.units();
+  item %= s_.bands.count();
+  Work band{s_.bands.at(item)};
+  band.first_unit = units * part / s_.parts;
+  band.last_unit = units * (part + 1) / s_.parts;
+  band.last = item + 1 == s_.bands.count();
   band.taps = reinterpret_cast<ConvTap*>(scratch);
   auto* buffer = reinterpret_cast<float*>(scratch + s_.tap_bytes());
-  band.result = buffer + round_up(s_.copies ? s_.buffer_floats() * 4 : 0, 64) / 4;
+  band.result = buffer + round_up(s_.copies ? s_.buffer.elements() * 4 : 0, 64) / 4;
   load(band, buffer);
   if (bf16_) bf16_->begin();
   for (int64_t group = 0; group < s_.packing.groups; ++group)
@@ -532,29 +488,26 @@ void Direct::run_band(int64_t item, std::byte* scratch) const {
   if (bf16_) bf16_->end();
   if (s_.in_place() || s_.form == ConvForm::few) return;
   const int64_t shape[4] = {s_.geometry.batch, s_.geometry.out_channels, s_.high().out, s_.wide().out};
-  for (int64_t y = band.y0; y < band.y1; ++y)
+  for (int64_t y = band.y.begin; y < band.y.end; ++y)
     store_.row(output(band, 0, y), output_block(), 0, s_.packing.groups * s_.packing.out_blocks, shape, band.n, y,
-               band.x0, band.x1 - band.x0);
+               band.x.begin, band.width());
 }
 
 }  // namespace
 
-int64_t direct_scratch(const Problem& problem, int threads, ConvForm form, Layout out) {
-  const DirectShape shape(problem.node, problem.in[0].shape, problem.in[1].shape, form, out);
-  return round_up(Epilogue::scratch_floats(problem.node, shape.geometry.out_channels) * 4, 64) +
-         threads * shape.worker_bytes();
+int64_t direct_scratch(const CpuKernel& kernel, const Problem& problem, int threads) {
+  const DirectShape shape(kernel, problem.node, geometry_of(kernel, problem));
+  return operand_bytes(problem.node, shape.geometry.out_channels) + threads * shape.worker_bytes();
 }
 
-void run_direct(const Args& args, Threads& threads, ConvForm form, Layout out, bool short_sums) {
-  const DirectShape shape(args.node(), args.in[0].shape(), args.in[1].shape(), form, out, args.rows);
+void run_direct(const CpuKernel& kernel, const Args& args, Threads& threads) noexcept {
+  const DirectShape shape(kernel, args.node(), conv_geometry(kernel, args, args.in[0].shape(), args.in[1].shape()),
+                          args.rows);
   if (args.out[0].elements() == 0) return;
-  const Direct direct(args, shape, short_sums, reinterpret_cast<float*>(args.scratch));
-  std::byte* workers =
-      args.scratch + round_up(Epilogue::scratch_floats(args.node(), shape.geometry.out_channels) * 4, 64);
-  const int64_t bytes = shape.worker_bytes();
-  threads.parallel(shape.parts * shape.bands(), 1, [&](int64_t begin, int64_t end, int worker) {
-    for (int64_t item = begin; item < end && !stop_requested(); ++item) direct.run_band(item, workers + worker * bytes);
-  });
+  const Direct direct(args, shape, kernel.precision == Precision::exact, reinterpret_cast<float*>(args.scratch));
+  std::byte* workers = args.scratch + operand_bytes(args.node(), shape.geometry.out_channels);
+  for_each_item(threads, shape.parts * shape.bands.count(), workers, shape.worker_bytes(),
+                [&](int64_t item, std::byte* scratch) { direct.run_band(item, scratch); });
 }
 
 }  // namespace tessera::cpu

@@ -2,6 +2,7 @@
 // padding into scratch, or read in place where none is needed.
 #pragma once
 
+#include "ops/cpu/bands.h"
 #include "ops/cpu/conv_pack.h"
 #include "ops/cpu/epilogue.h"
 #include "ops/cpu/simd/bf16.h"
@@ -16,32 +17,25 @@ struct DirectShape {
   ConvForm form = ConvForm::blocked;
   Layout out = Layout::row_major;
   ConvPacking packing;
-  Rows high_part, wide_part;      ///< the outputs wanted
-  int shuffle = 1;                ///< block size of a fused DepthToSpace; 1: none
-  bool flat = false;              ///< height and width were merged into one axis
-  int64_t rows = 1, columns = 1;  ///< outputs per band
-  int64_t row_bands = 1, strips = 1;
-  int64_t parts = 1;    ///< the output channels of each group are divided too, where bands are few
-  int phases = 1;       ///< input columns are split by their remainder modulo the stride
-  bool copies = false;  ///< the input of a band is copied into scratch
-  int64_t buffer_rows = 0, positions = 0, buffer_blocks = 0;
+  Bands bands;
+  BandBuffer buffer;
+  int shuffle = 1;           ///< block size of a fused DepthToSpace; 1: none
+  bool flat = false;         ///< height and width were merged into one axis
+  int64_t parts = 1;         ///< the output channels of each group are divided too, where bands are few
+  bool copies = false;       ///< the input of a band is copied into scratch
   int64_t input_blocks = 0;  ///< of the input, or its planes
-  int pixel = 16;            ///< floats or cells per input pixel
 
-  DirectShape(const Node& node, const Shape& x, const Shape& w, ConvForm form, Layout out, Rows part = {});
+  DirectShape(const CpuKernel& kernel, const Node& node, const ops::ConvGeometry& geometry, Rows part = {});
 
   const ops::WindowAxis& high() const { return geometry.window.axis[1]; }
   const ops::WindowAxis& wide() const { return geometry.window.axis[2]; }
   /// Whether sums are finished where they belong in the output.
   bool in_place() const { return shuffle == 1 && (form == ConvForm::few || out == nchw16c); }
-  int64_t bands() const { return geometry.batch * row_bands * strips; }
-  int64_t buffer_floats() const { return buffer_rows * buffer_blocks * phases * positions * pixel; }
   int64_t result_floats() const;
   int64_t tap_bytes() const;
   int64_t worker_bytes() const;
 
  private:
-  void flatten();
   void choose_part(Rows part, int64_t row);
   void choose_bands();
   void set_strips(int64_t count);
@@ -49,10 +43,10 @@ struct DirectShape {
   void measure_input();
 };
 
-int64_t direct_scratch(const Problem& problem, int threads, ConvForm form, Layout out);
-/// With `short_sums`, which only the blocked form has, a long sum is made of parts that are added at last: the
-/// rounding of a sum grows with its length.
-void run_direct(const Args& args, Threads& threads, ConvForm form, Layout out, bool short_sums = false);
+int64_t direct_scratch(const CpuKernel& kernel, const Problem& problem, int threads);
+/// Where precision is exact, a long sum is made of parts that are added at last: the rounding of a sum grows with its
+/// length.
+void run_direct(const CpuKernel& kernel, const Args& args, Threads& threads) noexcept;
 
 /// Turns a blocked result into row-major output rows and applies what is left of the epilogue; or into
 /// blocked rows by way of a DepthToSpace, for which pack_conv has ordered the channels (see output_order).

@@ -26,10 +26,10 @@ std::vector<int64_t> output_order(const Problem& problem, int64_t channels, Layo
 // One weight, by group and packed output.
 class Weights {
  public:
-  Weights(const Problem& problem, const ops::ConvGeometry& g, Layout out)
-      : order_(output_order(problem, g.out_channels, out)),
+  Weights(const CpuKernel& kernel, const Problem& problem, const ops::ConvGeometry& g)
+      : order_(output_order(problem, g.out_channels, kernel.out)),
         data_(problem.constants[1]->as<const float>()),
-        transposed_(is_transposed(problem.node)),
+        transposed_(kernel.member == conv_transpose),
         taps_(g.window.taps()),
         group_in_(g.in_channels / g.groups),
         group_out_(g.out_channels / g.groups) {}
@@ -46,7 +46,7 @@ class Weights {
   void taps(int64_t m, int64_t c, float* to) const {
     if (m < group_out_ && !order_.empty()) m = order_[static_cast<size_t>(m)];
     const float* from = data_ + (m * group_in_ + c) * 9;
-    for (int k = 0; k < 9; ++k) to[k * 16] = m < group_out_ ? from[k] : 0.0f;
+    for (int k = 0; k < 9; ++k) to[k * block_size] = m < group_out_ ? from[k] : 0.0f;
   }
 
  private:
@@ -57,7 +57,7 @@ class Weights {
 };
 
 Tensor pack_bias(const Problem& problem, const ConvPacking& p, Layout out) {
-  Tensor bias = Tensor::make_packed({DType::float32, {p.groups * p.out_blocks * 16}});
+  Tensor bias = Tensor::make_packed({DType::float32, {p.groups * p.out_blocks * block_size}});
   const bool given = problem.node.op_inputs() > 2 && problem.constants[2];
   if (!given) return bias;
   const auto* from = problem.constants[2]->as<const float>();
@@ -65,7 +65,7 @@ Tensor pack_bias(const Problem& problem, const ConvPacking& p, Layout out) {
   for (size_t m = 0; m < order.size(); ++m) bias.as<float>()[m] = from[order[m]];
   if (!order.empty()) return bias;
   for (int64_t g = 0; g < p.groups; ++g)
-    std::copy_n(from + g * p.group_out, p.group_out, bias.as<float>() + g * p.out_blocks * 16);
+    std::copy_n(from + g * p.group_out, p.group_out, bias.as<float>() + g * p.out_blocks * block_size);
   return bias;
 }
 
@@ -79,14 +79,14 @@ int best_unit(int64_t blocks, ConvForm form) {
 
 // [unit][tap][cell][output] of the weights, for a split each tap's once more of what rounding left.
 void pack_cells(const Weights& weights, const ConvPacking& p, uint32_t* to) {
-  const int64_t cells = cell_blocks_of(p.group_in) * 16;
+  const int64_t cells = cell_blocks_of(p.group_in) * block_size;
   for (int64_t group = 0; group < p.groups; ++group)
     for (int64_t unit = 0; unit < p.units(); ++unit) {
-      const int width = p.blocks_in(unit) * 16;
+      const int width = p.blocks_in(unit) * block_size;
       for (int64_t t = 0; t < p.taps; ++t)
         for (int64_t part = 0; part * cells < p.depth; ++part, to += cells * width)
           for (int m = 0; m < width; ++m) {
-            const int64_t output = unit * p.unit_blocks * 16 + m;
+            const int64_t output = unit * p.unit_blocks * block_size + m;
             for (int64_t c = 0; c < cells; ++c)
               to[c * width + m] =
                   cell_of(weights.at(group, output, 2 * c, t), weights.at(group, output, 2 * c + 1, t), part == 1);
@@ -96,11 +96,14 @@ void pack_cells(const Weights& weights, const ConvPacking& p, uint32_t* to) {
 
 }  // namespace
 
-bool is_transposed(const Node& node) { return node.op->name == "ConvTranspose"; }
+ops::ConvGeometry conv_geometry(const CpuKernel& kernel, const AttrReader& attrs, const Shape& x, const Shape& w) {
+  return kernel.member == conv_transpose ? ops::transposed_geometry(attrs, x, w) : ops::conv_geometry(attrs, x, w);
+}
 
-ops::ConvGeometry conv_geometry(const Node& node, const Shape& x, const Shape& w) {
-  const AttrReader attrs(node);
-  return is_transposed(node) ? ops::transposed_geometry(attrs, x, w) : ops::conv_geometry(attrs, x, w);
+const ops::ConvGeometry& geometry_of(const CpuKernel& kernel, const Problem& problem) {
+  if (const auto* known = std::any_cast<ops::ConvGeometry>(&problem.memo)) return *known;
+  return problem.memo.emplace<ops::ConvGeometry>(
+      conv_geometry(kernel, AttrReader(problem.node), problem.in[0].shape, problem.in[1].shape));
 }
 
 ConvPacking::ConvPacking(const ops::ConvGeometry& g, ConvForm form)
@@ -113,7 +116,7 @@ ConvPacking::ConvPacking(const ops::ConvGeometry& g, ConvForm form)
       unit_blocks(best_unit(out_blocks, form)) {
   switch (form) {
     case ConvForm::planar: break;
-    case ConvForm::blocked: depth = blocks_of(group_in) * 16; break;
+    case ConvForm::blocked: depth = blocks_of(group_in) * block_size; break;
     case ConvForm::depthwise:
       groups = 1, depth = 1, unit_blocks = 1;
       group_in = group_out = g.out_channels;
@@ -121,42 +124,44 @@ ConvPacking::ConvPacking(const ops::ConvGeometry& g, ConvForm form)
       break;
     case ConvForm::few:
       // Outputs of a tap follow one another, each over all inputs: see ConvSimd::few.
-      depth = blocks_of(group_in) * 16;
+      depth = blocks_of(group_in) * block_size;
       out_blocks = 1, unit_blocks = 1;
       break;
-    case ConvForm::pairs: depth = cell_blocks_of(group_in) * 16; break;
+    case ConvForm::pairs: depth = cell_blocks_of(group_in) * block_size; break;
     case ConvForm::split: depth = cell_blocks_of(group_in) * 32; break;
   }
 }
 
-std::shared_ptr<const Packed> pack_conv(const Problem& problem, ConvForm form, Layout out_layout) {
-  const ops::ConvGeometry g = conv_geometry(problem.node, problem.in[0].shape, problem.in[1].shape);
+std::shared_ptr<const Packed> pack_conv(const CpuKernel& kernel, const Problem& problem) {
+  const ConvForm form = form_of(kernel);
+  const ops::ConvGeometry g = geometry_of(kernel, problem);
   const ConvPacking p(g, form);
-  const Weights weights(problem, g, out_layout);
+  const Weights weights(kernel, problem, g);
   auto packed = std::make_shared<Packed>();
-  Tensor out = Tensor::make_packed({DType::float32, {p.groups * p.out_blocks * 16 * p.taps * p.depth}});
+  Tensor out = Tensor::make_packed({DType::float32, {p.groups * p.out_blocks * block_size * p.taps * p.depth}});
   auto* to = out.as<float>();
   if (form == ConvForm::depthwise) {
     for (int64_t m = 0; m < p.group_out; ++m)
-      for (int64_t t = 0; t < p.taps; ++t) to[((m / 16) * p.taps + t) * 16 + m % 16] = weights.at(m, 0, 0, t);
+      for (int64_t t = 0; t < p.taps; ++t)
+        to[((m / block_size) * p.taps + t) * block_size + m % block_size] = weights.at(m, 0, 0, t);
   } else if (form == ConvForm::few) {
     for (int64_t t = 0; t < p.taps; ++t)
       for (int64_t m = 0; m < p.group_out; ++m)
-        for (int64_t c = 0; c < p.group_in; ++c) to[(t * 16 + m) * p.depth + c] = weights.at(0, m, c, t);
+        for (int64_t c = 0; c < p.group_in; ++c) to[(t * block_size + m) * p.depth + c] = weights.at(0, m, c, t);
   } else if (has_cells(form)) {
     pack_cells(weights, p, out.as<uint32_t>());
   } else {
     for (int64_t group = 0; group < p.groups; ++group)
       for (int64_t unit = 0; unit < p.units(); ++unit) {
-        const int width = p.blocks_in(unit) * 16;
+        const int width = p.blocks_in(unit) * block_size;
         // Along the input channels, which lie together in most models.
         for (int64_t t = 0; t < p.taps; ++t, to += p.depth * width)
           for (int m = 0; m < width; ++m)
             for (int64_t c = 0; c < p.depth; ++c)
-              to[c * width + m] = weights.at(group, unit * p.unit_blocks * 16 + m, c, t);
+              to[c * width + m] = weights.at(group, unit * p.unit_blocks * block_size + m, c, t);
       }
   }
-  packed->tensors = {std::move(out), pack_bias(problem, p, out_layout)};
+  packed->tensors = {std::move(out), pack_bias(problem, p, kernel.out)};
   return packed;
 }
 
@@ -164,48 +169,48 @@ namespace {
 
 // [output block][input channel][9][16] of some output blocks.
 void pack_taps(const Weights& weights, const ConvPacking& p, int64_t first_block, int64_t blocks, float* to) {
-  for (int64_t block = first_block; block < first_block + blocks; ++block, to += p.group_in * 9 * 16)
-    for (int m = 0; m < 16; ++m)
-      for (int64_t c = 0; c < p.group_in; ++c) weights.taps(block * 16 + m, c, to + c * 9 * 16 + m);
+  for (int64_t block = first_block; block < first_block + blocks; ++block, to += p.group_in * 9 * block_size)
+    for (int m = 0; m < block_size; ++m)
+      for (int64_t c = 0; c < p.group_in; ++c) weights.taps(block * block_size + m, c, to + c * 9 * block_size + m);
 }
 
 }  // namespace
 
-std::shared_ptr<const Packed> pack_taps(const Problem& problem, Layout out_layout) {
-  const ops::ConvGeometry g = conv_geometry(problem.node, problem.in[0].shape, problem.in[1].shape);
+std::shared_ptr<const Packed> pack_taps(const CpuKernel& kernel, const Problem& problem) {
+  const ops::ConvGeometry g = geometry_of(kernel, problem);
   const ConvPacking p(g, ConvForm::blocked);
-  Tensor out = Tensor::make_packed({DType::float32, {p.out_blocks * p.group_in * 9 * 16}});
-  pack_taps(Weights(problem, g, out_layout), p, 0, p.out_blocks, out.as<float>());
+  Tensor out = Tensor::make_packed({DType::float32, {p.out_blocks * p.group_in * 9 * block_size}});
+  pack_taps(Weights(kernel, problem, g), p, 0, p.out_blocks, out.as<float>());
   auto packed = std::make_shared<Packed>();
-  packed->tensors = {std::move(out), pack_bias(problem, p, out_layout)};
+  packed->tensors = {std::move(out), pack_bias(problem, p, kernel.out)};
   return packed;
 }
 
 void WinogradWeights::transform(const float* taps, int64_t unit, int64_t in_block, float* to) const {
-  const int64_t first = in_block * 16, count = std::min<int64_t>(16, packing.group_in - first);
-  const int64_t width = packing.blocks_in(unit) * 16;
+  const int64_t first = in_block * block_size, count = std::min<int64_t>(block_size, packing.group_in - first);
+  const int64_t width = packing.blocks_in(unit) * block_size;
   const auto simd = winograd_simd(level()).of(step).weights;
-  to += unit * packing.unit_blocks * 16 * packing.depth + first * width;
-  taps += first * 9 * 16;
+  to += unit * packing.unit_blocks * block_size * packing.depth + first * width;
+  taps += first * 9 * block_size;
   for (int64_t c = 0; c < count; ++c)
-    for (int64_t m = 0; m < width; m += 16)
-      simd(taps + (m * packing.group_in + c * 16) * 9, to + c * width + m, plane(), 2 * width);
+    for (int64_t m = 0; m < width; m += block_size)
+      simd(taps + (m * packing.group_in + c * block_size) * 9, to + c * width + m, plane(), 2 * width);
 }
 
-std::shared_ptr<const Packed> pack_winograd(const Problem& problem, int step, Layout out_layout) {
-  const ops::ConvGeometry g = conv_geometry(problem.node, problem.in[0].shape, problem.in[1].shape);
+std::shared_ptr<const Packed> pack_winograd(const CpuKernel& kernel, const Problem& problem) {
+  const ops::ConvGeometry g = geometry_of(kernel, problem);
   const ConvPacking p(g, ConvForm::blocked);
-  const Weights weights(problem, g, out_layout);
-  const WinogradWeights transformed{p, step};
+  const Weights weights(kernel, problem, g);
+  const WinogradWeights transformed{p, kernel.row_step};
   Tensor out = Tensor::make_packed({DType::float32, {transformed.floats()}});
-  std::vector<float> taps(static_cast<size_t>(p.unit_blocks * p.group_in * 9 * 16));
+  std::vector<float> taps(static_cast<size_t>(p.unit_blocks * p.group_in * 9 * block_size));
   for (int64_t unit = 0; unit < p.units(); ++unit) {
     pack_taps(weights, p, unit * p.unit_blocks, p.blocks_in(unit), taps.data());
     for (int64_t block = 0; block < transformed.in_blocks(); ++block)
       transformed.transform(taps.data(), unit, block, out.as<float>());
   }
   auto packed = std::make_shared<Packed>();
-  packed->tensors = {std::move(out), pack_bias(problem, p, out_layout)};
+  packed->tensors = {std::move(out), pack_bias(problem, p, kernel.out)};
   return packed;
 }
 

@@ -4,7 +4,6 @@
 
 #include "ops/cpu/kernel.h"
 #include "runtime/base/rounding.h"
-#include "runtime/base/run_scope.h"
 
 namespace tessera::cpu {
 namespace {
@@ -36,11 +35,11 @@ bool winograd_fits(const ops::ConvGeometry& g) {
   return true;
 }
 
-WinogradShape::WinogradShape(const Node& node, const Shape& x, const Shape& w, Layout out_, int step_, int threads,
+WinogradShape::WinogradShape(const CpuKernel& kernel, const Node& node, const ops::ConvGeometry& geometry_, int threads,
                              Rows rows_)
-    : geometry(conv_geometry(node, x, w)),
-      step(step_),
-      out(out_),
+    : geometry(geometry_),
+      step(kernel.row_step),
+      out(kernel.out),
       shuffles(Epilogue::shuffle_of(node) > 1),
       packing(geometry, ConvForm::blocked),
       rows{rows_.begin, std::min(rows_.end, geometry.window.axis[1].out)},
@@ -48,7 +47,7 @@ WinogradShape::WinogradShape(const Node& node, const Shape& x, const Shape& w, L
       tiles_x(ceil_div(geometry.window.axis[2].out, step)),
       // Planes are stored from all channels of a pixel.
       slice(out == nchw16c ? std::min(most_slice, packing.out_blocks) : packing.out_blocks) {
-  const int64_t per_tile = points() * (packing.depth + slice * 16) * 4;
+  const int64_t per_tile = points() * (packing.depth + slice * block_size) * 4;
   const int64_t tiles = std::clamp<int64_t>(group_bytes / per_tile, least_tiles, most_tiles);
   const int64_t high = std::min(tiles_y, most_rows);
   groups_y = ceil_div(tiles_y, high);
@@ -61,7 +60,7 @@ WinogradShape::WinogradShape(const Node& node, const Shape& x, const Shape& w, L
 }
 
 int64_t WinogradShape::worker_bytes() const {
-  const int64_t outputs = slice * 16;
+  const int64_t outputs = slice * block_size;
   // Fewer rows may have longer groups.
   const int64_t result = in_place() ? 0 : step * std::min(group, tiles_x) * step * outputs;
   return round_up((points() * (plane(packing.depth, group) + plane(outputs, group)) + result) * 4, 64);
@@ -85,7 +84,7 @@ class Winograd {
         weights_(weights),
         weights_plane_(WinogradWeights{shape.packing, shape.step}.plane()),
         bias_(args.packed->tensors[1].as<const float>()),
-        in_blocks_(shape.packing.depth / 16),
+        in_blocks_(shape.packing.depth / block_size),
         out_blocks_(shape.packing.out_blocks),
         fetches_((high_.in * wide_.in * in_blocks_ + high_.out * wide_.out * out_blocks_) * 64 > near_bytes) {
     epilogue_.start(args, s_.out, s_.geometry.out_channels, true, operands);
@@ -164,7 +163,7 @@ Winograd::Group Winograd::place(int64_t index) const {
   group.columns = x1 - x0;
   group.count = (y1 - y0) * group.columns;
   group.input_plane = s_.plane(s_.packing.depth, group.count);
-  group.product_plane = s_.plane(s_.slice * 16, group.count);
+  group.product_plane = s_.plane(s_.slice * block_size, group.count);
   return group;
 }
 
@@ -172,9 +171,9 @@ void Winograd::transform_input(const Group& group) const {
   const int64_t step = s_.step;
   for (int64_t block = 0; block < in_blocks_; ++block) {
     const float* from = x_ + (group.n * in_blocks_ + block) * in_plane_;
-    float *to = group.input + block * group.count * 16, *end = to + group.count * 16;
+    float *to = group.input + block * group.count * block_size, *end = to + group.count * block_size;
     for (int64_t y = group.y; to < end; y += step)
-      for (int64_t x = group.x; x < group.x + group.columns * step; x += step, to += 16)
+      for (int64_t x = group.x; x < group.x + group.columns * step; x += step, to += block_size)
         tiles_.input(from, y, x, to, group.input_plane);
   }
 }
@@ -185,10 +184,10 @@ Winograd::Ahead Winograd::input_of(const Group& group) const {
   const int64_t left = std::max<int64_t>(0, group.x - wide_.pad_begin);
   const int64_t bottom = std::min(high_.in, group.y - high_.pad_begin + group.rows() * s_.step + 2);
   const int64_t right = std::min(wide_.in, group.x - wide_.pad_begin + group.columns * s_.step + 2);
-  return {x_ + group.n * in_blocks_ * in_plane_ + (top * wide_.in + left) * 16,
+  return {x_ + group.n * in_blocks_ * in_plane_ + (top * wide_.in + left) * block_size,
           bottom - top,
           right - left,
-          wide_.in * 16,
+          wide_.in * block_size,
           in_plane_,
           (bottom - top) * in_blocks_};
 }
@@ -197,10 +196,10 @@ Winograd::Ahead Winograd::output_of(const Group& group) const {
   if (!s_.in_place()) return {};
   const int64_t rows = std::min(high_.out - group.y, group.rows() * s_.step);
   const int64_t pixels = std::min(wide_.out - group.x, group.columns * s_.step);
-  return {y_ + group.n * out_blocks_ * out_plane_ + (group.y * wide_.out + group.x) * 16,
+  return {y_ + group.n * out_blocks_ * out_plane_ + (group.y * wide_.out + group.x) * block_size,
           rows,
           pixels,
-          wide_.out * 16,
+          wide_.out * block_size,
           out_plane_,
           rows * out_blocks_};
 }
@@ -217,30 +216,31 @@ void Winograd::multiply(const Group& group, Ahead (&ahead)[2], int64_t first_blo
   run.taps = &tap;
   run.tap_count = 1;
   run.blocks = static_cast<int>(in_blocks_);
-  run.last = static_cast<int>(p.group_in - (in_blocks_ - 1) * 16);
-  run.block_stride = run.out_block = group.count * 16;
-  run.out_pixel = 16;
+  run.last = static_cast<int>(p.group_in - (in_blocks_ - 1) * block_size);
+  run.block_stride = run.out_block = group.count * block_size;
+  run.out_pixel = block_size;
   // How many register tiles of how many tiles each, by the output blocks of a unit.
   struct Cut {
     int64_t tiles, pixels, wider, fetch_step;
   } cuts[ConvSimd::max_blocks + 1] = {};
   for (int blocks = 1; blocks <= p.unit_blocks; ++blocks) {
     const int64_t tiles = ceil_div(group.count, conv_.pixels[blocks]);
-    cuts[blocks] = {tiles, group.count / tiles, group.count % tiles, ceil_div(blocks * 16, tiles)};
+    cuts[blocks] = {tiles, group.count / tiles, group.count % tiles, ceil_div(blocks * block_size, tiles)};
   }
   for (int point = 0; point < s_.points(); ++point) {
     if (fetches_)
       for (int i = 0; i < 2; ++i) ahead[i].fetch(fetch, lines[i]);
     tap.in = group.input + point * group.input_plane;
-    tap.weights = weights_ + point * weights_plane_ + first_block * 16 * p.depth;
+    tap.weights = weights_ + point * weights_plane_ + first_block * block_size * p.depth;
     float* product = group.product + point * group.product_plane;
     for (int64_t block = first_block; block < slice_end(first_block); block += p.unit_blocks) {
       const int blocks = p.blocks_in(block / p.unit_blocks);
-      const float* behind = tap.weights + blocks * 16 * p.depth;
+      const float* behind = tap.weights + blocks * block_size * p.depth;
       // The next weights are brought near meanwhile: of the next unit, or of the next point.
       run.fetch = block + blocks < slice_end(first_block) ? behind
-                  : point + 1 < s_.points() ? behind + weights_plane_ - (block + blocks - first_block) * 16 * p.depth
-                  : block + blocks < out_blocks_ ? weights_ + (block + blocks) * 16 * p.depth
+                  : point + 1 < s_.points()
+                      ? behind + weights_plane_ - (block + blocks - first_block) * block_size * p.depth
+                  : block + blocks < out_blocks_ ? weights_ + (block + blocks) * block_size * p.depth
                                                  : weights_;
       const Cut& cut = cuts[blocks];
       run.fetch_step = cut.fetch_step;
@@ -249,10 +249,10 @@ void Winograd::multiply(const Group& group, Ahead (&ahead)[2], int64_t first_blo
       for (int64_t i = 0; i < cut.tiles; ++i, run.fetch += run.fetch_step * p.group_in) {
         const int64_t count = cut.pixels + (i < cut.wider);
         conv_.blocked[blocks][count](run);
-        run.at += count * 16;
-        run.out += count * 16;
+        run.at += count * block_size;
+        run.out += count * block_size;
       }
-      product += blocks * 16 * group.count;
+      product += blocks * block_size * group.count;
       tap.weights = behind;
     }
   }
@@ -264,16 +264,14 @@ void Winograd::finish_row(const Group& group, int64_t tile_row, int64_t first_bl
   const int64_t rows = std::min<int64_t>(step, height - first_y);
   const int64_t pixels = std::min(group.columns * step, width - group.x);
   const bool in_place = s_.in_place();
-  const int64_t result_row = s_.columns() * step * 16, result_block = step * result_row;
-  const float* product = group.product + tile_row * group.columns * 16;
-  for (int64_t block = first_block; block < slice_end(first_block); ++block, product += group.count * 16) {
-    float* out = in_place ? y_ + (group.n * out_blocks_ + block) * out_plane_ + (first_y * width + group.x) * 16
+  const int64_t result_row = s_.columns() * step * block_size, result_block = step * result_row;
+  const float* product = group.product + tile_row * group.columns * block_size;
+  for (int64_t block = first_block; block < slice_end(first_block); ++block, product += group.count * block_size) {
+    float* out = in_place ? y_ + (group.n * out_blocks_ + block) * out_plane_ + (first_y * width + group.x) * block_size
                           : group.result + (block - first_block) * result_block;
-    const int64_t row = in_place ? width * 16 : result_row;
-    ConvEnd end = end_;
-    if (end.add) end.add += out - y_ + block * (end.add_block - out_plane_);
-    if (end.slopes) end.slopes += block * 16;
-    tiles_.output(product, group.product_plane, group.columns, bias_ + block * 16, end, out, row, rows, pixels);
+    const int64_t row = in_place ? width * block_size : result_row;
+    tiles_.output(product, group.product_plane, group.columns, bias_ + block * block_size,
+                  epilogue_.end_at(end_, block, out - y_), out, row, rows, pixels);
     for (int64_t y = 0; y < rows && !ends_; ++y)
       epilogue_.apply_blocked(map_, out + y * row, pixels, block, in_place ? out + y * row - y_ : 0);
   }
@@ -299,7 +297,7 @@ void Winograd::run_group(int64_t index, int64_t next, std::byte* scratch) const 
 
 void transform_weights(const WinogradWeights& shape, const float* taps, float* to, Threads& threads) {
   const ConvPacking& p = shape.packing;
-  const int64_t blocks = shape.in_blocks(), unit_floats = p.unit_blocks * p.group_in * 9 * 16;
+  const int64_t blocks = shape.in_blocks(), unit_floats = p.unit_blocks * p.group_in * 9 * block_size;
   threads.parallel(p.units() * blocks, 1, [&](int64_t begin, int64_t end, int) {
     for (int64_t i = begin; i < end; ++i) shape.transform(taps + i / blocks * unit_floats, i / blocks, i % blocks, to);
   });
@@ -307,28 +305,30 @@ void transform_weights(const WinogradWeights& shape, const float* taps, float* t
 
 }  // namespace
 
-int64_t winograd_scratch(const Problem& problem, int threads, Layout out, int step) {
-  const WinogradShape shape(problem.node, problem.in[0].shape, problem.in[1].shape, out, step, threads);
-  return round_up(Epilogue::scratch_floats(problem.node, shape.geometry.out_channels) * 4, 64) +
-         threads * shape.worker_bytes();
+int64_t winograd_kept(const CpuKernel& kernel, const Problem& problem) {
+  const ConvPacking packing(geometry_of(kernel, problem), ConvForm::blocked);
+  return WinogradWeights{packing, kernel.row_step}.floats() * 4;
 }
 
-void run_winograd(const Args& args, Threads& threads, Layout out, int step, bool taps) {
-  const WinogradShape shape(args.node(), args.in[0].shape(), args.in[1].shape(), out, step, threads.count(), args.rows);
+int64_t winograd_scratch(const CpuKernel& kernel, const Problem& problem, int threads) {
+  const WinogradShape shape(kernel, problem.node, geometry_of(kernel, problem), threads);
+  return operand_bytes(problem.node, shape.geometry.out_channels) + threads * shape.worker_bytes();
+}
+
+void run_winograd(const CpuKernel& kernel, const Args& args, Threads& threads) noexcept {
+  const WinogradShape shape(kernel, args.node(), conv_geometry(kernel, args, args.in[0].shape(), args.in[1].shape()),
+                            threads.count(), args.rows);
   if (args.out[0].elements() == 0) return;
   const auto* weights = args.packed->tensors[0].as<const float>();
-  if (taps) {
+  if (kernel.kept) {
     auto* transformed = reinterpret_cast<float*>(args.kept);
-    if (args.rows.begin == 0) transform_weights({shape.packing, step}, weights, transformed, threads);
+    if (args.rows.begin == 0) transform_weights({shape.packing, shape.step}, weights, transformed, threads);
     weights = transformed;
   }
   const Winograd winograd(args, shape, weights, reinterpret_cast<float*>(args.scratch));
-  std::byte* workers =
-      args.scratch + round_up(Epilogue::scratch_floats(args.node(), shape.geometry.out_channels) * 4, 64);
-  const int64_t bytes = shape.worker_bytes();
-  threads.parallel(shape.groups(), 1, [&](int64_t begin, int64_t end, int worker) {
-    for (int64_t index = begin; index < end && !stop_requested(); ++index)
-      winograd.run_group(index, std::min(index + 1, shape.groups() - 1), workers + worker * bytes);
+  std::byte* workers = args.scratch + operand_bytes(args.node(), shape.geometry.out_channels);
+  for_each_item(threads, shape.groups(), workers, shape.worker_bytes(), [&](int64_t index, std::byte* scratch) {
+    winograd.run_group(index, std::min(index + 1, shape.groups() - 1), scratch);
   });
 }
 

@@ -20,7 +20,8 @@ struct WinogradShape {
   int64_t slice;               ///< output blocks that are multiplied and finished at a time
 
   /// `threads` decides only how the tiles are grouped, which results do not depend on.
-  WinogradShape(const Node& node, const Shape& x, const Shape& w, Layout out, int step, int threads, Rows rows = {});
+  WinogradShape(const CpuKernel& kernel, const Node& node, const ops::ConvGeometry& geometry, int threads,
+                Rows rows = {});
   int reach() const { return step + 2; }  ///< inputs of a tile along each axis
   int points() const { return reach() * reach(); }
   /// Whether tiles are finished where they belong in the output.
@@ -29,7 +30,7 @@ struct WinogradShape {
   int64_t columns() const { return (tiles_x + groups_x - 1) / groups_x; }  ///< of the largest group
   /// Floats between points of the transformed input, or of the products: a whole number of cache lines
   /// that is odd, because a tile's points are written together and must not share a cache set.
-  int64_t plane(int64_t channels, int64_t tiles) const { return ((channels / 16 * tiles) | 1) * 16; }
+  int64_t plane(int64_t channels, int64_t tiles) const { return ((channels / block_size * tiles) | 1) * block_size; }
   int64_t worker_bytes() const;
 };
 
@@ -44,8 +45,8 @@ class WinogradTiles {
 
   /// The tile of a plane of input whose first output is (y, x) into places `apart` floats apart.
   void input(const float* plane, int64_t y, int64_t x, float* to, int64_t apart) const {
-    const int64_t top = y - high_.pad_begin, left = x - wide_.pad_begin, reach = step_ + 2, row = wide_.in * 16;
-    const float* from = plane + top * row + left * 16;
+    const int64_t top = y - high_.pad_begin, left = x - wide_.pad_begin, reach = step_ + 2, row = wide_.in * block_size;
+    const float* from = plane + top * row + left * block_size;
     if (top >= 0 && left >= 0 && top + reach <= high_.in && left + reach <= wide_.in)
       simd_.input(from, row, to, apart);
     else
@@ -56,9 +57,9 @@ class WinogradTiles {
   /// `rows` rows of `pixels` outputs, `row_stride` floats apart, finished as `end` says for the first.
   void output(const float* product, int64_t apart, int64_t tiles, const float* bias, ConvEnd end, float* out,
               int64_t row_stride, int64_t rows, int64_t pixels) const {
-    for (; tiles > 0; --tiles, product += 16, out += step_ * 16, pixels -= step_) {
+    for (; tiles > 0; --tiles, product += block_size, out += step_ * block_size, pixels -= step_) {
       simd_.output(product, apart, bias, end, out, row_stride, rows, pixels < step_ ? pixels : step_);
-      if (end.add) end.add += step_ * 16;
+      if (end.add) end.add += step_ * block_size;
     }
   }
 
@@ -70,10 +71,12 @@ class WinogradTiles {
 
 /// Whether the operator is a 3x3 convolution of stride 1.
 bool winograd_fits(const ops::ConvGeometry& geometry);
-int64_t winograd_scratch(const Problem& problem, int threads, Layout out, int step);
-/// With pack_winograd's weights; or with those of pack_taps, which the first rows of a run then transform into
-/// Args::kept: of many tiles that is a small part of the work, and transformed weights are four or seven times as
-/// large.
-void run_winograd(const Args& args, Threads& threads, Layout out, int step, bool taps);
+int64_t winograd_scratch(const CpuKernel& kernel, const Problem& problem, int threads);
+/// Bytes of the transformed weights.
+int64_t winograd_kept(const CpuKernel& kernel, const Problem& problem);
+/// With pack_winograd's weights; or, of kernels that keep something, with those of pack_taps, which the first rows of a
+/// run then transform into Args::kept: of many tiles that is a small part of the work, and transformed weights are four
+/// or seven times as large.
+void run_winograd(const CpuKernel& kernel, const Args& args, Threads& threads) noexcept;
 
 }  // namespace tessera::cpu

@@ -30,7 +30,9 @@ ConvertSimd::Convert converter(DType from, DType to) {
   return f < 0 || t < 0 ? nullptr : convert_simd(level()).convert[f][t];
 }
 
-bool accepts_cast(const Problem& problem) { return converter(problem.in[0].dtype, problem.out[0].dtype) != nullptr; }
+bool accepts_cast(const CpuKernel&, const Problem& problem) {
+  return converter(problem.in[0].dtype, problem.out[0].dtype) != nullptr;
+}
 
 void cast_span(const Args& args, int64_t elements, Threads& threads) {
   const View &in = args.in[0], &out = args.out[0];
@@ -41,7 +43,9 @@ void cast_span(const Args& args, int64_t elements, Threads& threads) {
   });
 }
 
-void run_cast(const Args& args, Threads& threads) noexcept { cast_span(args, args.out[0].elements(), threads); }
+void run_cast(const CpuKernel&, const Args& args, Threads& threads) noexcept {
+  cast_span(args, args.out[0].elements(), threads);
+}
 
 // A scale per tensor or per index of one axis: spans of `inner` elements share it.
 struct Scales {
@@ -64,12 +68,12 @@ bool accepts_scales(const Problem& problem) {
          (problem.in[1].shape.elements() == 1 || problem.in[1].shape.size() == 1);
 }
 
-bool accepts_quantize(const Problem& problem) {
+bool accepts_quantize(const CpuKernel&, const Problem& problem) {
   const DType to = problem.out[0].dtype;
   return is_float32(problem.in[0]) && (to == DType::uint8 || to == DType::int8) && accepts_scales(problem);
 }
 
-bool accepts_dequantize(const Problem& problem) {
+bool accepts_dequantize(const CpuKernel&, const Problem& problem) {
   const DType from = problem.in[0].dtype;
   return (from == DType::uint8 || from == DType::int8 || from == DType::int32) && is_float32(problem.out[0]) &&
          accepts_scales(problem);
@@ -100,7 +104,7 @@ void for_spans(const Scales& s, Threads& threads, const Span& span) {
                    });
 }
 
-void run_quantize(const Args& args, Threads& threads) noexcept {
+void run_quantize(const CpuKernel&, const Args& args, Threads& threads) noexcept {
   const Scales scales(args, args.in[0].shape(), args.in[1].shape());
   const ConvertSimd& simd = convert_simd(level());
   const bool is_signed = args.out[0].type.dtype == DType::int8;
@@ -110,7 +114,7 @@ void run_quantize(const Args& args, Threads& threads) noexcept {
   });
 }
 
-void run_dequantize(const Args& args, Threads& threads) noexcept {
+void run_dequantize(const CpuKernel&, const Args& args, Threads& threads) noexcept {
   const View& in = args.in[0];
   const Scales scales(args, in.shape(), args.in[1].shape());
   const int kind = in.type.dtype == DType::uint8 ? 0 : in.type.dtype == DType::int8 ? 1 : 2;
@@ -125,30 +129,27 @@ void run_dequantize(const Args& args, Threads& threads) noexcept {
 // One scale for all: in blocks the same span of elements, if no channels are padding, whose zeros would
 // become something else.
 bool accepts_blocks(const Problem& problem) {
-  return problem.in[0].shape.rank() == 4 && problem.in[0].shape[1] % 16 == 0 && !problem.constants[0] &&
+  return problem.in[0].shape.rank() == 4 && problem.in[0].shape[1] % block_size == 0 && !problem.constants[0] &&
          problem.in[1].shape.elements() == 1;
 }
-bool accepts_quantize_blocks(const Problem& problem) { return accepts_quantize(problem) && accepts_blocks(problem); }
-bool accepts_dequantize_blocks(const Problem& problem) {
-  return problem.in[0].dtype != DType::int32 && accepts_dequantize(problem) && accepts_blocks(problem);
+bool accepts_quantize_blocks(const CpuKernel& kernel, const Problem& problem) {
+  return accepts_quantize(kernel, problem) && accepts_blocks(problem);
 }
+bool accepts_dequantize_blocks(const CpuKernel& kernel, const Problem& problem) {
+  return problem.in[0].dtype != DType::int32 && accepts_dequantize(kernel, problem) && accepts_blocks(problem);
+}
+
+constexpr CpuKernel quantize{
+    .op = "QuantizeLinear", .name = "quantize", .accepts = accepts_quantize, .run = run_quantize};
+constexpr CpuKernel dequantize{
+    .op = "DequantizeLinear", .name = "dequantize", .accepts = accepts_dequantize, .run = run_dequantize};
 
 constexpr CpuKernel kernels[] = {
     {.op = "Cast", .name = "cast", .accepts = accepts_cast, .run = run_cast},
-    {.op = "QuantizeLinear", .name = "quantize", .accepts = accepts_quantize, .run = run_quantize},
-    {.op = "QuantizeLinear",
-     .name = "quantize.nchw16c",
-     .in = nchw16c,
-     .out = nchw16c,
-     .accepts = accepts_quantize_blocks,
-     .run = run_quantize},
-    {.op = "DequantizeLinear", .name = "dequantize", .accepts = accepts_dequantize, .run = run_dequantize},
-    {.op = "DequantizeLinear",
-     .name = "dequantize.nchw16c",
-     .in = nchw16c,
-     .out = nchw16c,
-     .accepts = accepts_dequantize_blocks,
-     .run = run_dequantize},
+    quantize,
+    in_blocks(quantize, "quantize.nchw16c", accepts_quantize_blocks, run_quantize),
+    dequantize,
+    in_blocks(dequantize, "dequantize.nchw16c", accepts_dequantize_blocks, run_dequantize),
 };
 
 }  // namespace

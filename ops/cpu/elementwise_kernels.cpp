@@ -13,18 +13,19 @@ namespace {
 constexpr int64_t chunk = 1024;  // floats that go through the whole chain at a time
 constexpr int64_t floats_per_task = 1 << 14;
 
-// Sum and Mean add.
-uint16_t function_of(const Node& node) { return elementwise::function_of(*node.op).value_or(elementwise::Add); }
+// A kernel's member is its function; its form, what that is applied to: one input, two, or a list one by one, whose
+// result is then perhaps divided by their number.
+enum Form { unary, binary, folded, averaged };
 
-ChainStep unary_step(const Args& args) {
+ChainStep unary_step(uint16_t function, const Args& args) {
   const auto number = [&](size_t i, float* value) {
     if (i < args.node().op_inputs() && args.has_in(i)) *value = *args.in[i].as<const float>();
     return true;
   };
-  elementwise::UnaryFunction unary;
-  elementwise::read_unary(args, function_of(args.node()), number, &unary);
+  elementwise::UnaryFunction read;
+  elementwise::read_unary(args, function, number, &read);
   ChainStep step;
-  step.function = unary.function, step.a = unary.a, step.b = unary.b;
+  step.function = read.function, step.a = read.a, step.b = read.b;
   return step;
 }
 
@@ -35,22 +36,23 @@ int given_inputs(const Args& args) {
 }
 
 // The node as one chain: its own functions, then its epilogue. The value starts as input 0.
-Chain whole_chain(const Args& args, Space* space) {
+Chain whole_chain(const CpuKernel& kernel, const Args& args, Space* space) {
   Chain chain;
-  if (!elementwise::is_binary(function_of(args.node()))) {
-    chain.steps[chain.count++] = unary_step(args);
+  const auto function = static_cast<uint16_t>(kernel.member);
+  if (kernel.form == unary) {
+    chain.steps[chain.count++] = unary_step(function, args);
   } else {
     const int inputs = given_inputs(args);
     for (int i = 1; i < inputs; ++i) {
       ChainStep& step = chain.steps[chain.count++];
-      step.function = function_of(args.node());
+      step.function = function;
       step.input = i;
       if (space) step.operand = space->add(args.in[static_cast<size_t>(i)].shape());
     }
-    if (inputs == 1 || args.node().op->name == "Mean") {
+    if (inputs == 1 || kernel.form == averaged) {
       ChainStep& scale = chain.steps[chain.count++];
       scale.function = elementwise::Affine;
-      scale.a = 1.0f / static_cast<float>(args.node().op->name == "Mean" ? inputs : 1);
+      scale.a = 1.0f / static_cast<float>(kernel.form == averaged ? inputs : 1);
     }
   }
   chain.append_epilogue(args, space);
@@ -63,43 +65,39 @@ size_t count_inputs(const Problem& problem) {
   return count;
 }
 
-bool accepts_types(const Problem& problem) {
+bool accepts_types(const CpuKernel& kernel, const Problem& problem) {
   const Shape& out = problem.out[0].shape;
   if (!is_float32(problem.out[0]) || out.rank() > Space::max_rank) return false;
   for (size_t i = 0; i < problem.node.op_inputs(); ++i)
     if (problem.node.in[i] != absent && !is_float32(problem.in[i])) return false;
-  return has_function(function_of(problem.node));
+  return has_function(static_cast<uint16_t>(kernel.member));
 }
 
-bool accepts_unary(const Problem& problem) {
-  return accepts_types(problem) && problem.in[0].shape == problem.out[0].shape;
-}
-
-bool accepts_binary(const Problem& problem) {
-  const size_t inputs = count_inputs(problem);
-  if (!accepts_types(problem) || inputs != 2) return false;
+bool accepts_pair(const Problem& problem) {
   const Shape& out = problem.out[0].shape;
   const bool same = problem.in[0].shape == out && problem.in[1].shape == out;
   return same || (problem.node.opset >= 7 && broadcasts_to(problem.in[0].shape, out) &&
                   broadcasts_to(problem.in[1].shape, out));
 }
 
-bool accepts_variadic(const Problem& problem) {
+bool accepts(const CpuKernel& kernel, const Problem& problem) {
+  if (!accepts_types(kernel, problem)) return false;
+  if (kernel.form == unary) return problem.in[0].shape == problem.out[0].shape;
   const size_t inputs = count_inputs(problem);
-  if (!accepts_types(problem) || inputs == 0 || inputs + problem.node.epilogue.size() + 2 > Chain::max_steps)
-    return false;
-  if (inputs == 2 && problem.node.opset >= 8) return accepts_binary(problem);
+  if (kernel.form == binary) return inputs == 2 && accepts_pair(problem);
+  if (inputs == 0 || inputs + problem.node.epilogue.size() + 2 > Chain::max_steps) return false;
+  if (inputs == 2 && problem.node.opset >= 8) return accepts_pair(problem);
   for (size_t i = 0; i < inputs; ++i)
     if (problem.node.in[i] == absent || !broadcasts_to(problem.in[i].shape, problem.out[0].shape)) return false;
   return problem.in[0].shape == problem.out[0].shape;
 }
 
-void run(const Args& args, Threads& threads) noexcept {
+void run(const CpuKernel& kernel, const Args& args, Threads& threads) noexcept {
   const View& out = args.out[0];
   if (out.elements() == 0) return;
   Space space(out.shape());
   const int first = space.add(args.in[0].shape());
-  const Chain chain = whole_chain(args, &space);
+  const Chain chain = whole_chain(kernel, args, &space);
   space.collapse(false);
   const MapSimd& simd = map_simd(level());
   const int64_t length = space.row_length(), piece = std::min(length, chunk);
@@ -120,7 +118,8 @@ void run(const Args& args, Threads& threads) noexcept {
           y = args.in[static_cast<size_t>(step.input)].as<const float>() + space.offset(step.operand, row) +
               (y_one ? 0 : at);
         }
-        apply(simd, step, s ? to : x, y, s == 0 && x_one ? Along::x_one : along(step, y_one), to, n);
+        apply(simd, step, s ? to : x, y,
+              s == 0 && x_one ? Along::x_one : along(step, y_one ? Along::y_one : Along::both), to, n);
       }
     }
   };
@@ -150,7 +149,7 @@ Shape as_four(const Shape& shape) {
 BesideView beside(const Shape& operand, bool blocked, const Shape& out) {
   if (operand.size() > 4) return {};
   const Shape shape = as_four(operand);
-  const int64_t blocks = blocked ? (shape[1] + 15) / 16 * 16 : shape[1];
+  const int64_t blocks = blocked ? blocks_of(shape[1]) * block_size : shape[1];
   if (blocked && shape == out) return {Beside::full, 0};
   if (shape[2] != 1 || shape[3] != 1 || (shape[0] != 1 && shape[0] != out[0])) return {};
   const int64_t step = shape[0] == 1 ? 0 : blocks;
@@ -165,20 +164,11 @@ bool fits_blocked(const Problem& problem, size_t input) {
   return beside(type.shape, blocked, problem.out[0].shape).how != Beside::no;
 }
 
-bool accepts_blocked_types(const Problem& problem) {
-  return accepts_types(problem) && problem.out[0].shape.size() == 4;
-}
-
-bool accepts_blocked_unary(const Problem& problem) {
-  return accepts_blocked_types(problem) && accepts_unary(problem) && !problem.constants[0];
-}
-
 // One of the first two inputs is the whole value, and every other one fits beside it.
-bool accepts_blocked(const Problem& problem) {
-  if (!accepts_blocked_types(problem)) return false;
-  const bool variadic = problem.node.op->in.max == many;
-  if (!(variadic ? accepts_variadic(problem) : accepts_binary(problem))) return false;
+bool accepts_blocked(const CpuKernel& kernel, const Problem& problem) {
   const Shape& out = problem.out[0].shape;
+  if (out.size() != 4 || !accepts(kernel, problem)) return false;
+  if (kernel.form == unary) return !problem.constants[0];
   const auto whole = [&](size_t i) {
     return i < problem.in.size() && problem.in[i].shape == out && !problem.constants[i];
   };
@@ -188,8 +178,8 @@ bool accepts_blocked(const Problem& problem) {
   return true;
 }
 
-bool accepts_blocked_epilogue(const Problem& problem) {
-  if (!chain_fits(problem)) return false;
+bool accepts_blocked_epilogue(const CpuKernel& kernel, const Problem& problem) {
+  if (!chain_fits(kernel, problem)) return false;
   for (const Fused& fused : problem.node.epilogue)
     if (fused.operand >= 0 && !fits_blocked(problem, static_cast<size_t>(fused.operand))) return false;
   return true;
@@ -199,24 +189,24 @@ bool accepts_blocked_epilogue(const Problem& problem) {
 struct BlockOperand {
   const float* data = nullptr;
   Along y = Along::both;
-  float own[16];
+  float own[block_size];
 
   void take(const View& view, const Shape& out, int64_t image, int64_t block, int64_t at) {
     const bool blocked = view.type.layout == nchw16c;
     const BesideView how = beside(view.shape(), blocked, out);
     const float* base = view.as<const float>() + image * how.image_step;
-    const int64_t plane = out[2] * out[3] * 16;
+    const int64_t plane = out[2] * out[3] * block_size;
     y = Along::y_lane;
     switch (how.how) {
       case Beside::full:
         data = view.as<const float>() + (image * blocks_of(out) + block) * plane + at;
         y = Along::both;
         break;
-      case Beside::lanes: data = base + block * 16; break;
+      case Beside::lanes: data = base + block * block_size; break;
       case Beside::plain: {
-        const int64_t channels = std::min<int64_t>(16, out[1] - block * 16);
-        std::fill_n(own, 16, 0.0f);
-        std::copy_n(base + block * 16, channels, own);
+        const int64_t channels = channels_in(block, out[1]);
+        std::fill_n(own, block_size, 0.0f);
+        std::copy_n(base + block * block_size, channels, own);
         data = own;
         break;
       }
@@ -225,22 +215,15 @@ struct BlockOperand {
   }
 };
 
-Along mirrored(Along y) { return y == Along::y_lane ? Along::x_lane : y == Along::y_one ? Along::x_one : y; }
-
-void clear_padding(float* values, int64_t n, int channels) {
-  for (int64_t i = 0; i < n; i += 16)
-    for (int c = channels; c < 16; ++c) values[i + c] = 0;
-}
-
-void run_blocked(const Args& args, Threads& threads) noexcept {
+void run_blocked(const CpuKernel& kernel, const Args& args, Threads& threads) noexcept {
   const View& out = args.out[0];
   const Shape& shape = out.shape();
   if (out.elements() == 0) return;
-  const Chain chain = whole_chain(args, nullptr);
+  const Chain chain = whole_chain(kernel, args, nullptr);
   const MapSimd& simd = map_simd(level());
-  const int64_t plane = shape[2] * shape[3] * 16, piece = std::min(plane, chunk);
+  const int64_t plane = shape[2] * shape[3] * block_size, piece = std::min(plane, chunk);
   const int64_t pieces = (plane + piece - 1) / piece, blocks = blocks_of(shape);
-  const int rest = static_cast<int>(shape[1] % 16);
+  const int rest = static_cast<int>(shape[1] % block_size);
   const auto body = [&](int64_t begin, int64_t end, int) {
     for (int64_t item = begin; item < end; ++item) {
       const int64_t at = item % pieces * piece, n = std::min(piece, plane - at);
@@ -251,17 +234,16 @@ void run_blocked(const Args& args, Threads& threads) noexcept {
       for (int s = 0; s < chain.count; ++s) {
         const ChainStep& step = chain.steps[s];
         if (step.input >= 0) y.take(args.in[static_cast<size_t>(step.input)], shape, image, block, at);
-        Along along = step.swapped ? mirrored(y.y) : y.y;
-        if (s == 0 && x.y != Along::both) along = mirrored(x.y);
-        apply(simd, step, s ? to : x.data, y.data, along, to, n);
+        const bool spread = s == 0 && x.y != Along::both;
+        apply(simd, step, s ? to : x.data, y.data, spread ? mirrored(x.y) : along(step, y.y), to, n);
       }
-      if (rest && block == blocks - 1) clear_padding(to, n, rest);
+      if (rest && block == blocks - 1) clear_lanes(to, n, rest);
     }
   };
   threads.parallel(shape[0] * blocks * pieces, std::max<int64_t>(1, floats_per_task / piece), body);
 }
 
-bool accepts_where(const Problem& problem) {
+bool accepts_where(const CpuKernel&, const Problem& problem) {
   const Shape& out = problem.out[0].shape;
   if (problem.in[0].dtype != DType::boolean || bits_of(problem.out[0].dtype) != 32) return false;
   for (size_t i = 0; i < 3; ++i)
@@ -269,7 +251,7 @@ bool accepts_where(const Problem& problem) {
   return out.rank() <= Space::max_rank;
 }
 
-void run_where(const Args& args, Threads& threads) noexcept {
+void run_where(const CpuKernel&, const Args& args, Threads& threads) noexcept {
   const View& out = args.out[0];
   if (out.elements() == 0) return;
   Space space(out.shape());
@@ -292,36 +274,39 @@ void run_where(const Args& args, Threads& threads) noexcept {
   threads.parallel(space.rows() * pieces, std::max<int64_t>(1, floats_per_task / piece), body);
 }
 
-// Two kernels per operator: plain and blocked.
-#define TESSERA_KERNELS(Op, of_domain, takes, takes_blocked) \
-  {.op = Op,                                                 \
-   .name = "map",                                            \
-   .domain = of_domain,                                      \
-   .in_place = true,                                         \
-   .accepts = takes,                                         \
-   .accepts_epilogue = chain_fits,                           \
-   .run = run},                                              \
-      {.op = Op,                                             \
-       .name = "map.nchw16c",                                \
-       .domain = of_domain,                                  \
-       .in = nchw16c,                                        \
-       .out = nchw16c,                                       \
-       .in_place = true,                                     \
-       .accepts = takes_blocked,                             \
-       .accepts_epilogue = accepts_blocked_epilogue,         \
-       .run = run_blocked},
+constexpr CpuKernel map(Text op, Text domain, Form form, int function) {
+  return {.op = op,
+          .name = "map",
+          .domain = domain,
+          .form = form,
+          .member = function,
+          .in_place = true,
+          .accepts = accepts,
+          .accepts_epilogue = chain_fits,
+          .run = run};
+}
+constexpr CpuKernel blocked(CpuKernel kernel) {
+  kernel.accepts_epilogue = accepts_blocked_epilogue;
+  return in_blocks(kernel, "map.nchw16c", accepts_blocked, run_blocked);
+}
+
+// Two kernels per operator.
+#define TESSERA_KERNELS(Op, domain, form, function) \
+  map(Op, domain, form, function), blocked(map(Op, domain, form, function)),
 
 constexpr CpuKernel kernels[] = {
-#define TESSERA_UNARY(id, Op, CLASS, expression) TESSERA_KERNELS(#Op, "", accepts_unary, accepts_blocked_unary)
-#define TESSERA_BINARY(id, Op, CLASS, expression)                                                                \
-  TESSERA_KERNELS(#Op, "", id == elementwise::Min || id == elementwise::Max ? accepts_variadic : accepts_binary, \
-                  accepts_blocked)
+#define TESSERA_UNARY(id, Op, CLASS, expression) TESSERA_KERNELS(#Op, "", unary, id)
+#define TESSERA_BINARY(id, Op, CLASS, expression) \
+  TESSERA_KERNELS(#Op, "", id == elementwise::Min || id == elementwise::Max ? folded : binary, id)
 #include "ops/elementwise.def"
 #undef TESSERA_UNARY
 #undef TESSERA_BINARY
-    TESSERA_KERNELS("Gate", "tessera", accepts_binary, accepts_blocked) TESSERA_KERNELS(
-        "Sum", "", accepts_variadic, accepts_blocked) TESSERA_KERNELS("Mean", "", accepts_variadic, accepts_blocked){
-        .op = "Where", .name = "where", .accepts = accepts_where, .run = run_where},
+    // clang-format off
+    TESSERA_KERNELS("Gate", "tessera", binary, elementwise::Gate)
+    TESSERA_KERNELS("Sum", "", folded, elementwise::Add)
+    TESSERA_KERNELS("Mean", "", averaged, elementwise::Add)
+    // clang-format on
+    {.op = "Where", .name = "where", .accepts = accepts_where, .run = run_where},
 };
 
 }  // namespace

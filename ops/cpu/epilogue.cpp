@@ -11,20 +11,9 @@ namespace tessera::cpu {
 // Which kind of operand this is for an output of that shape; `none` if it is not taken.
 Epilogue::From Epilogue::operand_kind(const Type& operand, bool constant, const Shape& out) {
   if (operand.dtype != DType::float32) return From::none;
-  const Shape& shape = operand.shape;
-  const int spatial = out.rank() - 2;
-  if (constant && shape.rank() <= out.rank() && spatial >= 0) {
-    bool plain = true, single = true;
-    for (int i = 0; i < shape.rank(); ++i) {
-      const int axis = out.rank() - shape.rank() + i;
-      if (shape[static_cast<size_t>(i)] == 1) continue;
-      single = false;
-      plain &= axis == 1 && shape[static_cast<size_t>(i)] == out[1];
-    }
-    if (single) return From::number;
-    if (plain) return From::channel;
-  }
-  return shape == out ? From::tensor : From::none;
+  const Varies in = constant ? varies(operand.shape, out, 1) : Varies::other;
+  if (in != Varies::other) return in == Varies::nothing ? From::number : From::channel;
+  return operand.shape == out ? From::tensor : From::none;
 }
 
 bool Epilogue::fits(const Problem& problem, Layout out) {
@@ -37,7 +26,8 @@ bool Epilogue::fits(const Problem& problem, Layout out) {
   for (const Fused& fused : epilogue) {
     if (!fused.shuffles()) continue;
     const auto block = static_cast<int64_t>(fused.a);
-    if (shuffled || shape.rank() != 4 || block < 1 || (out != Layout::row_major && shape[1] % 16 != 0)) return false;
+    if (shuffled || shape.rank() != 4 || block < 1 || (out != Layout::row_major && shape[1] % block_size != 0))
+      return false;
     shuffled = true;
     shape[1] *= block * block;
     shape[2] /= block;
@@ -67,10 +57,6 @@ int Epilogue::shuffle_of(const Node& node) {
   return 1;
 }
 
-int64_t Epilogue::scratch_floats(const Node& node, int64_t channels) {
-  return static_cast<int64_t>(node.epilogue.size()) * round_up(channels, 16);
-}
-
 void Epilogue::start(const Args& args, Layout out, int64_t channels, bool blocks, float* scratch) {
   bool rows = !blocks;
   Shape shape = args.out[0].shape();
@@ -90,22 +76,16 @@ void Epilogue::start(const Args& args, Layout out, int64_t channels, bool blocks
       rows = out == Layout::row_major;
       continue;
     }
-    Step step{fused.function, fused.swapped, From::none, fused.a, fused.b, nullptr, 0};
+    Step step{ChainStep(fused)};
     if (fused.operand >= 0) {
       const View& operand = args.in[static_cast<size_t>(fused.operand)];
       // A tensor of the output's shape is told from a vector by its extent alone: where both fit,
       // the picture is one pixel and a blocked tensor has its padding already.
       step.from = operand_kind(operand.type, operand.type.layout == Layout::row_major, shape);
-      step.operand = operand.as<const float>();
+      step.data = operand.as<const float>();
       if (step.from == From::tensor && out == Layout::row_major) rows = true;
       if (step.from == From::tensor && !rows) step.plane = operand.plane();
-      if (step.from == From::channel && !rows) {
-        float* copy = scratch;
-        scratch += round_up(channels, 16);
-        std::copy_n(step.operand, channels, copy);
-        std::fill(copy + channels, copy + round_up(channels, 16), 0.0f);
-        step.operand = copy;
-      }
+      if (step.from == From::channel && !rows) step.data = lanes_of(operand, channels, scratch);
     }
     steps_[count_++] = step;
     if (!rows) blocked_ = count_;
@@ -115,31 +95,22 @@ void Epilogue::start(const Args& args, Layout out, int64_t channels, bool blocks
 
 // Lanes behind the last channel hold zeros; finds out whether the steps would change that.
 void Epilogue::find_padding(const MapSimd& simd, int64_t channels) {
-  if (channels % 16 == 0) return;
-  float zeros[16] = {}, values[16] = {};
+  if (channels % block_size == 0) return;
+  float zeros[block_size] = {}, values[block_size] = {};
   for (int i = 0; i < blocked_; ++i) {
     const Step& step = steps_[i];
-    apply(simd, step, values, step.from == From::number ? step.operand : zeros, true, 16);
+    apply(simd, step, values, step.from == From::number ? step.data : zeros, true, block_size);
   }
-  if (values[15] == 0.0f) return;
-  last_block_ = channels / 16;
-  padding_from_ = static_cast<int>(channels % 16);
+  if (values[block_size - 1] == 0.0f) return;
+  last_block_ = channels / block_size;
+  padding_from_ = static_cast<int>(channels % block_size);
 }
 
-void Epilogue::apply(const MapSimd& simd, const Step& step, float* values, const float* operand, bool lanes,
-                     int64_t n) {
-  if (step.from == From::none) return simd.unary[step.function](values, values, n, step.a, step.b);
-  const auto& forms = simd.binary[step.function - MapSimd::unary_functions];
-  Along along = Along::both;
-  if (step.from == From::number || (step.from == From::channel && !lanes))
-    along = step.swapped ? Along::x_one : Along::y_one;
-  else if (step.from == From::channel)
-    along = step.swapped ? Along::x_lane : Along::y_lane;
-  const auto form = forms[static_cast<int>(along)];
-  if (step.swapped)
-    form(operand, values, values, n);
-  else
-    form(values, operand, values, n);
+void Epilogue::apply(const MapSimd& simd, const Step& step, float* values, const float* data, bool lanes, int64_t n) {
+  const Along operand = step.from == From::none || step.from == From::tensor ? Along::both
+                        : step.from == From::channel && lanes                ? Along::y_lane
+                                                                             : Along::y_one;
+  cpu::apply(simd, step, values, data, along(step, operand), values, n);
 }
 
 bool Epilogue::ends(ConvEnd& result) const {
@@ -150,7 +121,7 @@ bool Epilogue::ends(ConvEnd& result) const {
   int i = 0;
   if (i < blocked_ && steps_[i].function == Add && steps_[i].from == From::tensor) {
     end.add_block = steps_[i].plane;
-    end.add = steps_[i++].operand;
+    end.add = steps_[i++].data;
   }
   if (i == blocked_) {
     result = end;
@@ -170,10 +141,10 @@ bool Epilogue::ends(ConvEnd& result) const {
     end.low = step.a;
   } else if (step.function == PRelu && step.from == From::number) {
     end.kind = ConvEnd::Kind::slope;
-    end.low = *step.operand;
+    end.low = *step.data;
   } else if (step.function == PRelu && step.from == From::channel) {
     end.kind = ConvEnd::Kind::slopes;
-    end.slopes = step.operand;
+    end.slopes = step.data;
   } else {
     return false;
   }
@@ -184,22 +155,22 @@ bool Epilogue::ends(ConvEnd& result) const {
 void Epilogue::apply_blocked(const MapSimd& simd, float* values, int64_t pixels, int64_t block, int64_t offset) const {
   for (int i = 0; i < blocked_; ++i) {
     const Step& step = steps_[i];
-    const float* operand = step.from == From::channel  ? step.operand + block * 16
-                           : step.from == From::tensor ? step.operand + offset + block * (step.plane - plane_)
-                                                       : step.operand;
-    apply(simd, step, values, operand, true, pixels * 16);
+    const float* data = step.from == From::channel  ? step.data + block * block_size
+                        : step.from == From::tensor ? step.data + offset + block * (step.plane - plane_)
+                                                    : step.data;
+    apply(simd, step, values, data, true, pixels * block_size);
   }
   if (block != last_block_) return;
-  for (int64_t p = 0; p < pixels; ++p) std::fill(values + p * 16 + padding_from_, values + p * 16 + 16, 0.0f);
+  clear_lanes(values, pixels * block_size, padding_from_);
 }
 
 void Epilogue::apply_row(const MapSimd& simd, float* values, int64_t n, int64_t channel, int64_t offset) const {
   for (int i = blocked_; i < count_; ++i) {
     const Step& step = steps_[i];
-    const float* operand = step.from == From::channel  ? step.operand + channel
-                           : step.from == From::tensor ? step.operand + offset
-                                                       : step.operand;
-    apply(simd, step, values, operand, false, n);
+    const float* data = step.from == From::channel  ? step.data + channel
+                        : step.from == From::tensor ? step.data + offset
+                                                    : step.data;
+    apply(simd, step, values, data, false, n);
   }
 }
 

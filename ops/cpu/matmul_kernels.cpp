@@ -11,6 +11,9 @@
 namespace tessera::cpu {
 namespace {
 
+// Which operator a kernel is for.
+enum Member { matmul, fused_matmul, gemm };
+
 // The product that a node stands for: its dimensions, and the batch axes as a Space.
 struct Decoded {
   Product product;
@@ -68,8 +71,8 @@ Decoded decode_matmul(const Shape& a_shape, const Shape& b_shape, bool trans_a, 
   return d;
 }
 
-Decoded decode(const AttrReader& attrs, const Shape& a, const Shape& b) {
-  if (attrs.node().op->attrs.empty()) return decode_matmul(a, b, false, false, 1);
+Decoded decode(const CpuKernel& kernel, const AttrReader& attrs, const Shape& a, const Shape& b) {
+  if (kernel.member == matmul) return decode_matmul(a, b, false, false, 1);
   return decode_matmul(a, b, attrs.integer("transA") != 0, attrs.integer("transB") != 0, attrs.real("alpha"));
 }
 
@@ -79,72 +82,64 @@ bool all_float(const Problem& problem) {
   return true;
 }
 
-bool accepts_matmul(const Problem& problem) {
-  return all_float(problem) && problem.out[0].shape.rank() < Space::max_rank && !problem.in[0].shape.empty() &&
-         !problem.in[1].shape.empty();
-}
-
-bool accepts_fused(const Problem& problem) {
+bool accepts(const CpuKernel& kernel, const Problem& problem) {
+  if (!all_float(problem)) return false;
+  const Shape &a = problem.in[0].shape, &b = problem.in[1].shape, &out = problem.out[0].shape;
+  if (kernel.member == gemm)
+    return a.size() == 2 && b.size() == 2 && (!has_input(problem, 2) || broadcasts_to(problem.in[2].shape, out));
+  if (out.rank() >= Space::max_rank || a.empty() || b.empty()) return false;
+  if (kernel.member == matmul) return true;
   const AttrReader attrs(problem.node);
-  return accepts_matmul(problem) && problem.in[0].shape.size() >= 2 && problem.in[1].shape.size() >= 2 &&
-         !attrs.integer("transBatchA") && !attrs.integer("transBatchB");
-}
-
-bool accepts_gemm(const Problem& problem) {
-  if (!all_float(problem) || problem.in[0].shape.size() != 2 || problem.in[1].shape.size() != 2) return false;
-  const bool bias = problem.node.op_inputs() > 2 && problem.node.in[2] != absent;
-  return !bias || broadcasts_to(problem.in[2].shape, problem.out[0].shape);
+  return a.size() >= 2 && b.size() >= 2 && !attrs.integer("transBatchA") && !attrs.integer("transBatchB");
 }
 
 bool will_be_packed(const Problem& problem, const Product& p) { return problem.constants[1] && p.n > 1 && p.k > 0; }
 
 // Products of rounded numbers want a constant right matrix of more than one column and rows on the left.
-template <bool (*accepts)(const Problem&)>
-bool accepts_cells(const Problem& problem) {
-  if (!bf16_simd(level()) || !accepts(problem)) return false;
-  const Product p = decode(AttrReader(problem.node), problem.in[0].shape, problem.in[1].shape).product;
+bool accepts_cells(const CpuKernel& kernel, const Problem& problem) {
+  if (!bf16_simd(level()) || !accepts(kernel, problem)) return false;
+  const Product p = decode(kernel, AttrReader(problem.node), problem.in[0].shape, problem.in[1].shape).product;
   return will_be_packed(problem, p) && p.a_depth == 1 && p.alpha == 1;
 }
 
 // The last axis of the output must be the product's columns.
-bool accepts_epilogue(const Problem& problem) { return chain_fits(problem) && problem.in[1].shape.size() >= 2; }
+bool accepts_epilogue(const CpuKernel& kernel, const Problem& problem) {
+  return chain_fits(kernel, problem) && problem.in[1].shape.size() >= 2;
+}
 
 // A single column is left to dot products, which read it where it lies.
-template <Precision precision>
-std::shared_ptr<const Packed> pack(const Problem& problem) {
+std::shared_ptr<const Packed> pack(const CpuKernel& kernel, const Problem& problem) {
   const Tensor* b = problem.constants[1];
   if (!b) return nullptr;
   const AttrReader attrs(problem.node);
-  Product p = decode(attrs, Shape{1, 1}, b->type.shape).product;
+  Product p = decode(kernel, attrs, Shape{1, 1}, b->type.shape).product;
   const Shape shape = as_matrix(b->type.shape, false);
-  const bool trans_b = attrs.integer("transB") != 0;
+  const bool trans_b = kernel.member != matmul && attrs.integer("transB");
   p.k = trans_b ? shape.back() : shape[shape.size() - 2];
   if (p.n == 1 || p.n == 0 || p.k == 0) return nullptr;
-  p.precision = precision;
+  p.precision = kernel.precision;
   auto packed = std::make_shared<Packed>();
   packed->tensors.push_back(Tensor::make_packed({DType::float32, Shape{packed_floats(p)}}));
   pack_right(p, b->as<const float>(), packed->tensors[0].as<float>(), nullptr);
   return packed;
 }
 
-template <Precision precision>
-int64_t scratch(const Problem& problem, int threads) {
-  Decoded d = decode(AttrReader(problem.node), problem.in[0].shape, problem.in[1].shape);
-  d.product.precision = precision;
+int64_t scratch(const CpuKernel& kernel, const Problem& problem, int threads) {
+  Decoded d = decode(kernel, AttrReader(problem.node), problem.in[0].shape, problem.in[1].shape);
+  d.product.precision = kernel.precision;
   return product_scratch(d.product, will_be_packed(problem, d.product), threads);
 }
 
-template <Precision precision>
-void run(const Args& args, Threads& threads) noexcept {
+void run(const CpuKernel& kernel, const Args& args, Threads& threads) noexcept {
   const View& out = args.out[0];
   if (out.elements() == 0) return;
-  Decoded d = decode(args, args.in[0].shape(), args.in[1].shape());
-  d.product.precision = precision;
+  Decoded d = decode(kernel, args, args.in[0].shape(), args.in[1].shape());
+  d.product.precision = kernel.precision;
   const Product& p = d.product;
   const MapSimd& map = map_simd(level());
 
-  const float beta = args.real("beta");
-  const View* addend = args.node().op_inputs() > 2 && args.has_in(2) && beta != 0 ? &args.in[2] : nullptr;
+  const float beta = kernel.member == gemm ? args.real("beta") : 0;
+  const View* addend = beta != 0 && args.node().op_inputs() > 2 && args.has_in(2) ? &args.in[2] : nullptr;
   // One number for each column begins the sums.
   const auto is_bias = [&](const View& operand) {
     return operand.elements() == p.n && !operand.shape().empty() && operand.shape().back() == p.n;
@@ -191,40 +186,37 @@ void run(const Args& args, Threads& threads) noexcept {
   multiply(p, data, offsets, threads, pieces, finish);
 }
 
-template <Precision precision>
-constexpr CpuKernel product(Text op, Text name, bool (*accepts)(const Problem&)) {
-  CpuKernel kernel{.op = op, .name = name};
-  if (op == "FusedMatMul") kernel.domain = "com.microsoft";
+constexpr CpuKernel product(Text op, Member member, Text name) {
+  CpuKernel kernel{.op = op, .name = name, .member = member};
+  if (member == fused_matmul) kernel.domain = "com.microsoft";
   kernel.accepts = accepts;
   kernel.accepts_epilogue = accepts_epilogue;
-  kernel.pack = pack<precision>;
-  kernel.scratch = scratch<precision>;
-  kernel.run = run<precision>;
-  kernel.precision = precision;
+  kernel.pack = pack;
+  kernel.scratch = scratch;
+  kernel.run = run;
   return kernel;
 }
 
 // A split pays with AMX only; without, it is there to be tested.
-template <Precision precision, bool (*accepts)(const Problem&)>
-constexpr CpuKernel cells(Text op, Text name) {
-  CpuKernel kernel = product<precision>(op, name, accepts_cells<accepts>);
+constexpr CpuKernel cells(Text op, Member member, Precision precision, Text name) {
+  CpuKernel kernel = product(op, member, name);
+  kernel.accepts = accepts_cells;
+  kernel.precision = precision;
   kernel.rank = precision == Precision::bf16 ? 2 : 0;
   kernel.rank_by_tiles = 2;
   return kernel;
 }
 
-constexpr Precision fp32 = Precision::fp32, bf16x3 = Precision::bf16x3, bf16 = Precision::bf16;
-
 constexpr CpuKernel kernels[] = {
-    product<fp32>("MatMul", "matmul", accepts_matmul),
-    product<fp32>("FusedMatMul", "fused_matmul", accepts_fused),
-    product<fp32>("Gemm", "gemm", accepts_gemm),
-    cells<bf16, accepts_matmul>("MatMul", "matmul bf16"),
-    cells<bf16, accepts_fused>("FusedMatMul", "fused_matmul bf16"),
-    cells<bf16, accepts_gemm>("Gemm", "gemm bf16"),
-    cells<bf16x3, accepts_matmul>("MatMul", "matmul bf16x3"),
-    cells<bf16x3, accepts_fused>("FusedMatMul", "fused_matmul bf16x3"),
-    cells<bf16x3, accepts_gemm>("Gemm", "gemm bf16x3"),
+    product("MatMul", matmul, "matmul"),
+    product("FusedMatMul", fused_matmul, "fused_matmul"),
+    product("Gemm", gemm, "gemm"),
+    cells("MatMul", matmul, Precision::bf16, "matmul bf16"),
+    cells("FusedMatMul", fused_matmul, Precision::bf16, "fused_matmul bf16"),
+    cells("Gemm", gemm, Precision::bf16, "gemm bf16"),
+    cells("MatMul", matmul, Precision::bf16x3, "matmul bf16x3"),
+    cells("FusedMatMul", fused_matmul, Precision::bf16x3, "fused_matmul bf16x3"),
+    cells("Gemm", gemm, Precision::bf16x3, "gemm bf16x3"),
 };
 
 }  // namespace

@@ -23,7 +23,7 @@ struct Strides {
   int64_t operator[](size_t d) const { return of[d]; }
 };
 
-bool movable(const Problem& problem) {
+bool movable(const CpuKernel&, const Problem& problem) {
   return movable_bytes(problem.in[0].dtype) > 0 && problem.in[0].shape.rank() <= max_rank &&
          problem.out[0].shape.rank() <= max_rank;
 }
@@ -36,7 +36,7 @@ bool blocked(const Problem& problem) {
 
 int bytes_of(const View& view) { return movable_bytes(view.type.dtype); }
 
-void transpose(const Args& args, Threads& threads) noexcept {
+void transpose(const CpuKernel&, const Args& args, Threads& threads) noexcept {
   const Shape& from = args.in[0].shape();
   const Strides source(from), target(args.out[0].shape());
   const List<int64_t> perm = args.integers("perm");
@@ -48,14 +48,16 @@ void transpose(const Args& args, Threads& threads) noexcept {
   copy.run(args.in[0].data, args.out[0].data, threads);
 }
 
+enum Member { other, crop };
+
 // Where a slice begins and how it strides, by axis.
 struct Window {
   int64_t start[max_rank] = {}, step[max_rank];
 
-  explicit Window(const Args& args) {
+  Window(const CpuKernel& kernel, const Args& args) {
     const Shape& shape = args.in[0].shape();
     std::fill(step, step + max_rank, 1);
-    if (args.node().op->name == "Crop") {  // borders left, top, right, bottom
+    if (kernel.member == crop) {  // borders left, top, right, bottom
       const List<int64_t> border = args.integers("border");
       start[2] = border[1], start[3] = border[0];
       return;
@@ -82,15 +84,15 @@ struct Window {
   }
 };
 
-bool accepts_slice(const Problem& problem) {
-  return movable(problem) &&
+bool accepts_slice(const CpuKernel& kernel, const Problem& problem) {
+  return movable(kernel, problem) &&
          (!has_input(problem, 1) || problem.in[1].dtype == DType::int64 || problem.in[1].dtype == DType::int32);
 }
 
-void slice(const Args& args, Threads& threads) noexcept {
+void slice(const CpuKernel& kernel, const Args& args, Threads& threads) noexcept {
   const Shape& out = args.out[0].shape();
   if (out.elements() == 0) return;
-  const Window window(args);
+  const Window window(kernel, args);
   const Strides source(args.in[0].shape()), target(out);
   StridedCopy copy(bytes_of(args.in[0]));
   int64_t begin = 0;
@@ -102,8 +104,8 @@ void slice(const Args& args, Threads& threads) noexcept {
 }
 
 // A blocked slice cuts height and width only: the other axes keep their extent and run forwards.
-bool accepts_blocked_slice(const Problem& problem) {
-  if (!accepts_slice(problem) || !blocked(problem)) return false;
+bool accepts_blocked_slice(const CpuKernel& kernel, const Problem& problem) {
+  if (!accepts_slice(kernel, problem) || !blocked(problem)) return false;
   if (has_input(problem, 4)) {
     const Tensor* steps = problem.constants[4];
     if (!steps) return false;
@@ -114,22 +116,26 @@ bool accepts_blocked_slice(const Problem& problem) {
   return in[0] == out[0] && in[1] == out[1];
 }
 
-void blocked_slice(const Args& args, Threads& threads) noexcept {
+void blocked_slice(const CpuKernel& kernel, const Args& args, Threads& threads) noexcept {
   const Shape &in = args.in[0].shape(), &out = args.out[0].shape();
   if (out.elements() == 0) return;
-  const Window window(args);
+  const Window window(kernel, args);
   const int bytes = bytes_of(args.in[0]);
   StridedCopy copy(bytes);
-  copy.axis(out[0] * blocks_of(out), in[2] * in[3] * 16, out[2] * out[3] * 16);
-  copy.axis(out[2], window.step[2] * in[3] * 16, out[3] * 16);
-  copy.axis(out[3], window.step[3] * 16, 16);
-  copy.axis(16, 1, 1);
-  const int64_t begin = (window.start[2] * in[3] + window.start[3]) * 16;
+  copy.axis(out[0] * blocks_of(out), in[2] * in[3] * block_size, out[2] * out[3] * block_size);
+  copy.axis(out[2], window.step[2] * in[3] * block_size, out[3] * block_size);
+  copy.axis(out[3], window.step[3] * block_size, block_size);
+  copy.axis(block_size, 1, 1);
+  const int64_t begin = (window.start[2] * in[3] + window.start[3]) * block_size;
   copy.run(args.in[0].data + begin * bytes, args.out[0].data, threads);
 }
 
-bool accepts_crop(const Problem& problem) { return movable(problem) && problem.in[0].shape.size() == 4; }
-bool accepts_blocked_crop(const Problem& problem) { return accepts_crop(problem) && blocked(problem); }
+bool accepts_crop(const CpuKernel& kernel, const Problem& problem) {
+  return movable(kernel, problem) && problem.in[0].shape.size() == 4;
+}
+bool accepts_blocked_crop(const CpuKernel& kernel, const Problem& problem) {
+  return accepts_crop(kernel, problem) && blocked(problem);
+}
 
 // The part of a tensor that Split and Concat move as one: everything before `axis` times the rest.
 struct Parts {
@@ -146,7 +152,7 @@ struct Parts {
       else
         whole = extent;
     }
-    if (blocked) inner *= 16;
+    if (blocked) inner *= block_size;
   }
   static int64_t stored(const Shape& shape, int d, bool blocked) {
     return blocked && d == 1 ? blocks_of(shape) : shape[static_cast<size_t>(d)];
@@ -158,17 +164,17 @@ template <class Types>
 bool cuts_at_blocks(const Types& types, int axis) {
   if (axis != 1) return true;
   for (size_t i = 0; i + 1 < types.size(); ++i)
-    if (types[i].shape[1] % 16) return false;
+    if (types[i].shape[1] % block_size) return false;
   return true;
 }
 
-bool accepts_split(const Problem& problem) { return movable(problem); }
-
-bool accepts_blocked_split(const Problem& problem) {
-  return movable(problem) && blocked(problem) && cuts_at_blocks(problem.out, axis_of(AttrReader(problem.node), 4));
+bool accepts_blocked_split(const CpuKernel& kernel, const Problem& problem) {
+  return movable(kernel, problem) && blocked(problem) &&
+         cuts_at_blocks(problem.out, axis_of(AttrReader(problem.node), 4));
 }
 
-void split_parts(const Args& args, Threads& threads, bool blocked) {
+void split(const CpuKernel& kernel, const Args& args, Threads& threads) noexcept {
+  const bool blocked = kernel.in.block() > 1;
   const int axis = axis_of(args, args.in[0].shape().rank());
   const Parts parts(args.in[0].shape(), axis, blocked);
   int64_t at = 0;
@@ -184,15 +190,14 @@ void split_parts(const Args& args, Threads& threads, bool blocked) {
   }
 }
 
-void split(const Args& args, Threads& threads) noexcept { split_parts(args, threads, false); }
-void blocked_split(const Args& args, Threads& threads) noexcept { split_parts(args, threads, true); }
-
-bool accepts_blocked_concat(const Problem& problem) {
-  return movable(problem) && blocked(problem) && cuts_at_blocks(problem.in, axis_of(AttrReader(problem.node), 4)) &&
+bool accepts_blocked_concat(const CpuKernel& kernel, const Problem& problem) {
+  return movable(kernel, problem) && blocked(problem) &&
+         cuts_at_blocks(problem.in, axis_of(AttrReader(problem.node), 4)) &&
          std::all_of(problem.constants.begin(), problem.constants.end(), [](const Tensor* c) { return !c; });
 }
 
-void concat_parts(const Args& args, Threads& threads, bool blocked) {
+void concat(const CpuKernel& kernel, const Args& args, Threads& threads) noexcept {
+  const bool blocked = kernel.in.block() > 1;
   const View& out = args.out[0];
   const int axis = axis_of(args, out.shape().rank());
   const Parts parts(out.shape(), axis, blocked);
@@ -207,10 +212,7 @@ void concat_parts(const Args& args, Threads& threads, bool blocked) {
   }
 }
 
-void concat(const Args& args, Threads& threads) noexcept { concat_parts(args, threads, false); }
-void blocked_concat(const Args& args, Threads& threads) noexcept { concat_parts(args, threads, true); }
-
-void expand(const Args& args, Threads& threads) noexcept {
+void expand(const CpuKernel&, const Args& args, Threads& threads) noexcept {
   const Shape &in = args.in[0].shape(), &out = args.out[0].shape();
   const Strides source(in), target(out);
   StridedCopy copy(bytes_of(args.in[0]));
@@ -222,9 +224,11 @@ void expand(const Args& args, Threads& threads) noexcept {
   copy.run(args.in[0].data, args.out[0].data, threads);
 }
 
-bool accepts_tile(const Problem& problem) { return movable(problem) && problem.node.opset >= 6; }
+bool accepts_tile(const CpuKernel& kernel, const Problem& problem) {
+  return movable(kernel, problem) && problem.node.opset >= 6;
+}
 
-void tile(const Args& args, Threads& threads) noexcept {
+void tile(const CpuKernel&, const Args& args, Threads& threads) noexcept {
   const Shape &in = args.in[0].shape(), &out = args.out[0].shape();
   if (out.elements() == 0) return;
   const Strides source(in), target(out);
@@ -236,9 +240,11 @@ void tile(const Args& args, Threads& threads) noexcept {
   copy.run(args.in[0].data, args.out[0].data, threads);
 }
 
-bool is_spatial(const Problem& problem) { return movable(problem) && problem.in[0].shape.size() == 4; }
+bool is_spatial(const CpuKernel& kernel, const Problem& problem) {
+  return movable(kernel, problem) && problem.in[0].shape.size() == 4;
+}
 
-void depth_to_space(const Args& args, Threads& threads) noexcept {
+void depth_to_space(const CpuKernel&, const Args& args, Threads& threads) noexcept {
   const Shape &in = args.in[0].shape(), &out = args.out[0].shape();
   const int64_t block = args.integer("blocksize"), h = in[2], w = in[3], c = out[1];
   const bool crd = args.text("mode") == "CRD";
@@ -254,7 +260,7 @@ void depth_to_space(const Args& args, Threads& threads) noexcept {
   copy.run(args.in[0].data, args.out[0].data, threads);
 }
 
-void space_to_depth(const Args& args, Threads& threads) noexcept {
+void space_to_depth(const CpuKernel&, const Args& args, Threads& threads) noexcept {
   const Shape &in = args.in[0].shape(), &out = args.out[0].shape();
   const int64_t block = args.integer("blocksize"), plane = out[2] * out[3];
   const Strides source(in);
@@ -268,36 +274,21 @@ void space_to_depth(const Args& args, Threads& threads) noexcept {
   copy.run(args.in[0].data, args.out[0].data, threads);
 }
 
+constexpr CpuKernel slices{.op = "Slice", .name = "slice", .accepts = accepts_slice, .run = slice};
+constexpr CpuKernel crops{.op = "Crop", .name = "slice", .member = crop, .accepts = accepts_crop, .run = slice};
+constexpr CpuKernel splits{.op = "Split", .name = "split", .accepts = movable, .run = split};
+constexpr CpuKernel concats{.op = "Concat", .name = "concat", .accepts = movable, .run = concat};
+
 constexpr CpuKernel kernels[] = {
     {.op = "Transpose", .name = "transpose", .accepts = movable, .run = transpose},
-    {.op = "Slice", .name = "slice", .accepts = accepts_slice, .run = slice},
-    {.op = "Slice",
-     .name = "slice.nchw16c",
-     .in = nchw16c,
-     .out = nchw16c,
-     .accepts = accepts_blocked_slice,
-     .run = blocked_slice},
-    {.op = "Crop", .name = "slice", .accepts = accepts_crop, .run = slice},
-    {.op = "Crop",
-     .name = "slice.nchw16c",
-     .in = nchw16c,
-     .out = nchw16c,
-     .accepts = accepts_blocked_crop,
-     .run = blocked_slice},
-    {.op = "Split", .name = "split", .accepts = accepts_split, .run = split},
-    {.op = "Split",
-     .name = "split.nchw16c",
-     .in = nchw16c,
-     .out = nchw16c,
-     .accepts = accepts_blocked_split,
-     .run = blocked_split},
-    {.op = "Concat", .name = "concat", .accepts = movable, .run = concat},
-    {.op = "Concat",
-     .name = "concat.nchw16c",
-     .in = nchw16c,
-     .out = nchw16c,
-     .accepts = accepts_blocked_concat,
-     .run = blocked_concat},
+    slices,
+    in_blocks(slices, "slice.nchw16c", accepts_blocked_slice, blocked_slice),
+    crops,
+    in_blocks(crops, "slice.nchw16c", accepts_blocked_crop, blocked_slice),
+    splits,
+    in_blocks(splits, "split.nchw16c", accepts_blocked_split, split),
+    concats,
+    in_blocks(concats, "concat.nchw16c", accepts_blocked_concat, concat),
     {.op = "Expand", .name = "expand", .accepts = movable, .run = expand},
     {.op = "Tile", .name = "tile", .accepts = accepts_tile, .run = tile},
     {.op = "DepthToSpace", .name = "depth_to_space", .accepts = is_spatial, .run = depth_to_space},

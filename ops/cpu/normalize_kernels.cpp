@@ -22,7 +22,7 @@ bool all_float(const Problem& problem) {
 int64_t row_length(const Shape& shape, int axis) { return shape.elements(static_cast<size_t>(axis), shape.size()); }
 
 // Scale and bias hold one number per element of a row.
-bool accepts_layer(const Problem& problem) {
+bool accepts_layer(const CpuKernel&, const Problem& problem) {
   const Shape& shape = problem.in[0].shape;
   if (!all_float(problem) || shape.empty()) return false;
   const int64_t length = row_length(shape, axis_of(AttrReader(problem.node), shape.rank()));
@@ -30,7 +30,7 @@ bool accepts_layer(const Problem& problem) {
          (!has_input(problem, 2) || problem.in[2].shape.elements() == length);
 }
 
-void run_layer(const Args& args, Threads& threads) noexcept {
+void run_layer(const CpuKernel&, const Args& args, Threads& threads) noexcept {
   const Shape& shape = args.in[0].shape();
   const int64_t length = row_length(shape, axis_of(args, shape.rank()));
   if (args.out[0].elements() == 0) return;
@@ -68,18 +68,19 @@ Moments row_moments(const ReduceSimd& simd, const float* x, int64_t n) {
 
 // Of 16 channels side by side.
 void block_moments(const ReduceSimd& simd, const float* x, int64_t n, float* mean, float* spread) {
-  double sum[16] = {}, squares[16] = {};
-  float part[16];
+  double sum[block_size] = {}, squares[block_size] = {};
+  float part[block_size];
   for (int64_t i = 0; i < n; i += sum_piece) {
-    simd.columns[static_cast<int>(Reduction::sum)](x + i * 16, 16, std::min(sum_piece, n - i), part, 16);
-    for (int c = 0; c < 16; ++c) sum[c] += part[c];
+    simd.columns[static_cast<int>(Reduction::sum)](x + i * block_size, block_size, std::min(sum_piece, n - i), part,
+                                                   block_size);
+    for (int c = 0; c < block_size; ++c) sum[c] += part[c];
   }
-  for (int c = 0; c < 16; ++c) mean[c] = static_cast<float>(sum[c] / static_cast<double>(n));
+  for (int c = 0; c < block_size; ++c) mean[c] = static_cast<float>(sum[c] / static_cast<double>(n));
   for (int64_t i = 0; i < n; i += sum_piece) {
-    simd.columns_spread(x + i * 16, 16, std::min(sum_piece, n - i), mean, part, 16);
-    for (int c = 0; c < 16; ++c) squares[c] += part[c];
+    simd.columns_spread(x + i * block_size, block_size, std::min(sum_piece, n - i), mean, part, block_size);
+    for (int c = 0; c < block_size; ++c) squares[c] += part[c];
   }
-  for (int c = 0; c < 16; ++c) spread[c] = static_cast<float>(squares[c] / static_cast<double>(n));
+  for (int c = 0; c < block_size; ++c) spread[c] = static_cast<float>(squares[c] / static_cast<double>(n));
 }
 
 // What Instance- and BatchNormalization end with: x * a + b by channel, then the node's epilogue, in
@@ -105,7 +106,7 @@ class Finish {
       simd_.binary[elementwise::Mul - MapSimd::unary_functions][lane](x + i, a, to, count);
       simd_.binary[elementwise::Add - MapSimd::unary_functions][lane](to, b, to, count);
       apply_as_stored(simd_, chain_, args_.in, begin + i, to, count);
-      if (channels < 16 && chain_.count) clear(to, count, channels);
+      if (channels < block_size && chain_.count) clear_lanes(to, count, channels);
     });
   }
 
@@ -115,9 +116,6 @@ class Finish {
     constexpr int64_t length = 1024;
     for (int64_t i = 0; i < n; i += length) piece(i, std::min(length, n - i));
   }
-  static void clear(float* values, int64_t n, int64_t channels) {
-    for (int64_t i = 0; i < n; i += 16) std::fill(values + i + channels, values + i + 16, 0.0f);
-  }
 
   const Args& args_;
   Chain chain_;
@@ -125,12 +123,14 @@ class Finish {
   float* out_;
 };
 
-bool accepts_instance(const Problem& problem) { return all_float(problem) && problem.in[0].shape.size() >= 3; }
-bool accepts_blocked_instance(const Problem& problem) {
-  return accepts_instance(problem) && problem.in[0].shape.size() == 4 && !problem.constants[0];
+bool accepts_instance(const CpuKernel&, const Problem& problem) {
+  return all_float(problem) && problem.in[0].shape.size() >= 3;
+}
+bool accepts_blocked_instance(const CpuKernel& kernel, const Problem& problem) {
+  return accepts_instance(kernel, problem) && problem.in[0].shape.size() == 4 && !problem.constants[0];
 }
 
-void run_instance(const Args& args, Threads& threads) noexcept {
+void run_instance(const CpuKernel&, const Args& args, Threads& threads) noexcept {
   const Shape& shape = args.in[0].shape();
   if (args.out[0].elements() == 0) return;
   const Finish finish(args);
@@ -150,7 +150,7 @@ void run_instance(const Args& args, Threads& threads) noexcept {
                    });
 }
 
-void run_blocked_instance(const Args& args, Threads& threads) noexcept {
+void run_blocked_instance(const CpuKernel&, const Args& args, Threads& threads) noexcept {
   const Shape& shape = args.in[0].shape();
   if (args.out[0].elements() == 0) return;
   const Finish finish(args);
@@ -159,36 +159,42 @@ void run_blocked_instance(const Args& args, Threads& threads) noexcept {
   const ReduceSimd& simd = reduce_simd(level());
   const auto body = [&](int64_t begin, int64_t end, int) {
     for (int64_t i = begin; i < end; ++i) {
-      const float* x = args.in[0].as<const float>() + i * plane * 16;
-      const int64_t first = i % blocks * 16, channels = std::min<int64_t>(16, shape[1] - first);
-      float mean[16], spread[16], a[16] = {}, b[16] = {};
+      const float* x = args.in[0].as<const float>() + i * plane * block_size;
+      const int64_t first = i % blocks * block_size, channels = std::min<int64_t>(block_size, shape[1] - first);
+      float mean[block_size], spread[block_size], a[block_size] = {}, b[block_size] = {};
       block_moments(simd, x, plane, mean, spread);
       for (int64_t c = 0; c < channels; ++c) {
         a[c] = args.in[1].as<const float>()[first + c] / std::sqrt(spread[c] + epsilon);
         b[c] = args.in[2].as<const float>()[first + c] - mean[c] * a[c];
       }
-      finish.block(x, i * plane * 16, plane * 16, a, b, channels);
+      finish.block(x, i * plane * block_size, plane * block_size, a, b, channels);
     }
   };
-  threads.parallel(shape[0] * blocks, std::max<int64_t>(1, floats_per_task / (plane * 16)), body);
+  threads.parallel(shape[0] * blocks, std::max<int64_t>(1, floats_per_task / (plane * block_size)), body);
 }
 
 // Inference only: one output, and statistics from the inputs.
-bool accepts_batch(const Problem& problem) {
+bool accepts_batch(const CpuKernel&, const Problem& problem) {
   const AttrReader attrs(problem.node);
   return problem.node.opset >= 7 && all_float(problem) && problem.node.out.size() == 1 &&
          problem.in[0].shape.size() >= 2 && attrs.integer("training_mode") == 0 && attrs.integer("spatial") == 1;
 }
-bool accepts_scaler(const Problem& problem) { return is_float32(problem.in[0]) && problem.in[0].shape.size() == 4; }
-bool accepts_blocked_scaler(const Problem& problem) { return accepts_scaler(problem) && !problem.constants[0]; }
-
-bool accepts_blocked_batch(const Problem& problem) {
-  return accepts_batch(problem) && problem.in[0].shape.size() == 4 && !problem.constants[0];
+bool accepts_scaler(const CpuKernel&, const Problem& problem) {
+  return is_float32(problem.in[0]) && problem.in[0].shape.size() == 4;
+}
+bool accepts_blocked_scaler(const CpuKernel& kernel, const Problem& problem) {
+  return accepts_scaler(kernel, problem) && !problem.constants[0];
 }
 
+bool accepts_blocked_batch(const CpuKernel& kernel, const Problem& problem) {
+  return accepts_batch(kernel, problem) && problem.in[0].shape.size() == 4 && !problem.constants[0];
+}
+
+enum Member { batch_norm, image_scaler };
+
 // The affine map of one channel; ImageScaler is such a map, too.
-void batch_factors(const Args& args, int64_t channel, float& a, float& b) {
-  if (args.node().op->name == "ImageScaler") {
+void batch_factors(const CpuKernel& kernel, const Args& args, int64_t channel, float& a, float& b) {
+  if (kernel.member == image_scaler) {
     a = args.real("scale");
     b = args.reals("bias")[static_cast<size_t>(channel)];
     return;
@@ -198,7 +204,7 @@ void batch_factors(const Args& args, int64_t channel, float& a, float& b) {
   b = at(2) - at(3) * a;
 }
 
-void run_batch(const Args& args, Threads& threads) noexcept {
+void run_batch(const CpuKernel& kernel, const Args& args, Threads& threads) noexcept {
   const Shape& shape = args.in[0].shape();
   if (args.out[0].elements() == 0) return;
   const Finish finish(args);
@@ -207,72 +213,57 @@ void run_batch(const Args& args, Threads& threads) noexcept {
                    [&](int64_t begin, int64_t end, int) {
                      for (int64_t i = begin; i < end; ++i) {
                        float a, b;
-                       batch_factors(args, i % shape[1], a, b);
+                       batch_factors(kernel, args, i % shape[1], a, b);
                        finish.plane(args.in[0].as<const float>() + i * plane, i * plane, plane, a, b);
                      }
                    });
 }
 
-void run_blocked_batch(const Args& args, Threads& threads) noexcept {
+void run_blocked_batch(const CpuKernel& kernel, const Args& args, Threads& threads) noexcept {
   const Shape& shape = args.in[0].shape();
   if (args.out[0].elements() == 0) return;
   const Finish finish(args);
-  const int64_t plane = shape[2] * shape[3] * 16, blocks = blocks_of(shape);
+  const int64_t plane = shape[2] * shape[3] * block_size, blocks = blocks_of(shape);
   const auto body = [&](int64_t begin, int64_t end, int) {
     for (int64_t i = begin; i < end; ++i) {
-      const int64_t first = i % blocks * 16, channels = std::min<int64_t>(16, shape[1] - first);
-      float a[16] = {}, b[16] = {};
-      for (int64_t c = 0; c < channels; ++c) batch_factors(args, first + c, a[c], b[c]);
+      const int64_t first = i % blocks * block_size, channels = std::min<int64_t>(block_size, shape[1] - first);
+      float a[block_size] = {}, b[block_size] = {};
+      for (int64_t c = 0; c < channels; ++c) batch_factors(kernel, args, first + c, a[c], b[c]);
       finish.block(args.in[0].as<const float>() + i * plane, i * plane, plane, a, b, channels);
     }
   };
   threads.parallel(shape[0] * blocks, std::max<int64_t>(1, floats_per_task / plane), body);
 }
 
+constexpr CpuKernel layer{
+    .op = "LayerNormalization", .name = "layer_norm", .in_place = true, .accepts = accepts_layer, .run = run_layer};
+constexpr CpuKernel instance{.op = "InstanceNormalization",
+                             .name = "instance_norm",
+                             .in_place = true,
+                             .accepts = accepts_instance,
+                             .accepts_epilogue = chain_fits_as_stored,
+                             .run = run_instance};
+
+constexpr CpuKernel by_channel(Text op, Member member, Text name, bool (*accepts)(const CpuKernel&, const Problem&)) {
+  CpuKernel kernel = instance;
+  kernel.op = op;
+  kernel.name = name;
+  kernel.member = member;
+  kernel.accepts = accepts;
+  kernel.run = run_batch;
+  return kernel;
+}
+constexpr CpuKernel batch = by_channel("BatchNormalization", batch_norm, "batch_norm", accepts_batch);
+constexpr CpuKernel scaler = by_channel("ImageScaler", image_scaler, "scaler", accepts_scaler);
+
 constexpr CpuKernel kernels[] = {
-    {.op = "LayerNormalization", .name = "layer_norm", .in_place = true, .accepts = accepts_layer, .run = run_layer},
-    {.op = "InstanceNormalization",
-     .name = "instance_norm",
-     .in_place = true,
-     .accepts = accepts_instance,
-     .accepts_epilogue = chain_fits_as_stored,
-     .run = run_instance},
-    {.op = "InstanceNormalization",
-     .name = "instance_norm.nchw16c",
-     .in = nchw16c,
-     .out = nchw16c,
-     .in_place = true,
-     .accepts = accepts_blocked_instance,
-     .accepts_epilogue = chain_fits_as_stored,
-     .run = run_blocked_instance},
-    {.op = "BatchNormalization",
-     .name = "batch_norm",
-     .in_place = true,
-     .accepts = accepts_batch,
-     .accepts_epilogue = chain_fits_as_stored,
-     .run = run_batch},
-    {.op = "BatchNormalization",
-     .name = "batch_norm.nchw16c",
-     .in = nchw16c,
-     .out = nchw16c,
-     .in_place = true,
-     .accepts = accepts_blocked_batch,
-     .accepts_epilogue = chain_fits_as_stored,
-     .run = run_blocked_batch},
-    {.op = "ImageScaler",
-     .name = "scaler",
-     .in_place = true,
-     .accepts = accepts_scaler,
-     .accepts_epilogue = chain_fits_as_stored,
-     .run = run_batch},
-    {.op = "ImageScaler",
-     .name = "scaler.nchw16c",
-     .in = nchw16c,
-     .out = nchw16c,
-     .in_place = true,
-     .accepts = accepts_blocked_scaler,
-     .accepts_epilogue = chain_fits_as_stored,
-     .run = run_blocked_batch},
+    layer,
+    instance,
+    in_blocks(instance, "instance_norm.nchw16c", accepts_blocked_instance, run_blocked_instance),
+    batch,
+    in_blocks(batch, "batch_norm.nchw16c", accepts_blocked_batch, run_blocked_batch),
+    scaler,
+    in_blocks(scaler, "scaler.nchw16c", accepts_blocked_scaler, run_blocked_batch),
 };
 
 }  // namespace

@@ -24,16 +24,20 @@ constexpr int row_major = 101, as_is = 111, transposed = 112;
 constexpr int64_t row_block = 192;
 constexpr int64_t large = 1 << 18;  // multiplications from which on the call pays
 
+enum Member { matmul, gemm };
+
 // One product of [m,k] by [k,n]: leading axes of A are rows, B is one matrix.
 struct Matrices {
   int64_t m = 0, n = 0, k = 0;
   bool trans_a = false, trans_b = false;
   float alpha = 1;
 
-  Matrices(const AttrReader& attrs, const Shape& a, const Shape& b) {
-    trans_a = attrs.integer("transA") != 0;
-    trans_b = attrs.integer("transB") != 0;
-    if (!attrs.node().op->attrs.empty()) alpha = attrs.real("alpha");
+  Matrices(const CpuKernel& kernel, const AttrReader& attrs, const Shape& a, const Shape& b) {
+    if (kernel.member == gemm) {
+      trans_a = attrs.integer("transA") != 0;
+      trans_b = attrs.integer("transB") != 0;
+      alpha = attrs.real("alpha");
+    }
     k = trans_b ? b[1] : b[0];
     n = trans_b ? b[0] : b[1];
     m = trans_a ? a[1] : a.elements(0, a.size() - 1);
@@ -50,24 +54,24 @@ bool wanted() {
 
 bool fits_int(int64_t value) { return value < (int64_t{1} << 31); }
 
-bool accepts(const Problem& problem) {
+bool accepts(const CpuKernel& kernel, const Problem& problem) {
   if (!wanted()) return false;
   const Shape &a = problem.in[0].shape, &b = problem.in[1].shape;
   for (size_t i = 0; i < problem.node.op_inputs(); ++i)
     if (problem.node.in[i] != absent && !is_float32(problem.in[i])) return false;
   if (a.size() < 2 || b.size() != 2 || problem.out[0].shape.rank() > Space::max_rank) return false;
   if (has_input(problem, 2) && !broadcasts_to(problem.in[2].shape, problem.out[0].shape)) return false;
-  const Matrices m(AttrReader(problem.node), a, b);
+  const Matrices m(kernel, AttrReader(problem.node), a, b);
   return m.m * m.n * m.k >= large && m.m > 1 && m.n > 1 && fits_int(m.m * m.k) && fits_int(m.n * m.k) &&
          fits_int(m.m * m.n);
 }
 
-void run(const Args& args, Threads& threads) noexcept {
+void run(const CpuKernel& kernel, const Args& args, Threads& threads) noexcept {
   const View& out = args.out[0];
-  const Matrices p(args, args.in[0].shape(), args.in[1].shape());
+  const Matrices p(kernel, args, args.in[0].shape(), args.in[1].shape());
   const MapSimd& map = map_simd(level());
   Space space(out.shape());
-  const float beta = args.real("beta");
+  const float beta = kernel.member == gemm ? args.real("beta") : 0;
   const bool bias = beta != 0 && args.node().op_inputs() > 2 && args.has_in(2);
   const int bias_operand = bias ? space.add(args.in[2].shape()) : 0;
   const Chain chain(args, &space);
@@ -93,10 +97,16 @@ void run(const Args& args, Threads& threads) noexcept {
   threads.parallel(p.m, row_block, block);
 }
 
-constexpr CpuKernel blas_kernels[] = {
-    {.op = "MatMul", .name = "openblas", .rank = 2, .accepts = accepts, .accepts_epilogue = chain_fits, .run = run},
-    {.op = "Gemm", .name = "openblas", .rank = 2, .accepts = accepts, .accepts_epilogue = chain_fits, .run = run},
-};
+constexpr CpuKernel of(Text op, Member member) {
+  return {.op = op,
+          .name = "openblas",
+          .member = member,
+          .rank = 2,
+          .accepts = accepts,
+          .accepts_epilogue = chain_fits,
+          .run = run};
+}
+constexpr CpuKernel blas_kernels[] = {of("MatMul", matmul), of("Gemm", gemm)};
 constexpr List<CpuKernel> kernels{blas_kernels};
 
 #else

@@ -118,12 +118,14 @@ Padding decode(const Args& args) {
   return p;
 }
 
-bool accepts(const Problem& problem) {
+bool accepts(const CpuKernel&, const Problem& problem) {
   const int rank = problem.in[0].shape.rank();
   return movable_bytes(problem.in[0].dtype) > 0 && rank > 0 && rank <= max_rank;
 }
 
-void run(const Args& args, Threads& threads) noexcept { pad(decode(args), args.in[0].data, args.out[0].data, threads); }
+void run(const CpuKernel&, const Args& args, Threads& threads) noexcept {
+  pad(decode(args), args.in[0].data, args.out[0].data, threads);
+}
 
 bool is_zero_or_absent(const Problem& problem) {
   if (problem.node.opset < 11) return AttrReader(problem.node).real("value") == 0;
@@ -133,7 +135,7 @@ bool is_zero_or_absent(const Problem& problem) {
 }
 
 // Height and width only; a constant must be the zero that padding channels hold.
-bool accepts_blocked(const Problem& problem) {
+bool accepts_blocked(const CpuKernel&, const Problem& problem) {
   const Shape &in = problem.in[0].shape, &out = problem.out[0].shape;
   if (!is_float32(problem.in[0]) || in.size() != 4 || problem.constants[0]) return false;
   if (in[0] != out[0] || in[1] != out[1]) return false;
@@ -145,10 +147,10 @@ bool accepts_blocked(const Problem& problem) {
   const View named = axes ? problem.constants[3]->view() : View{};
   read_before(AttrReader(problem.node), &pads, axes ? &named : nullptr, 4, before);
   if (before[0] != 0 || before[1] != 0) return false;
-  return mode_of(AttrReader(problem.node)) != Mode::constant || in[1] % 16 == 0 || is_zero_or_absent(problem);
+  return mode_of(AttrReader(problem.node)) != Mode::constant || in[1] % block_size == 0 || is_zero_or_absent(problem);
 }
 
-void run_blocked(const Args& args, Threads& threads) noexcept {
+void run_blocked(const CpuKernel&, const Args& args, Threads& threads) noexcept {
   Padding p = decode(args);
   for (int copy = 1; copy < 16; ++copy) std::memcpy(p.unit + copy * 4, p.unit, 4);
   p.in[1] = p.out[1] = blocks_of(args.in[0].shape());

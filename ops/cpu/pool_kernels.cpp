@@ -16,61 +16,47 @@ PoolAxis axis_of(const ops::WindowAxis& a) {
   return {a.in, a.out, a.kernel, a.stride, a.dilation, a.pad_begin, a.pad_end};
 }
 
-PoolShape decode(const AttrReader& attrs, const Shape& in) {
+enum Member { max_pool, average_pool };
+
+PoolShape decode(const CpuKernel& kernel, const AttrReader& attrs, const Shape& in) {
   const ops::Window w = ops::resolve_window(attrs, in, attrs.integers("kernel_shape"), attrs.integer("ceil_mode") != 0);
-  return {axis_of(w.axis[1]), axis_of(w.axis[2]), attrs.node().op->name == "AveragePool",
+  return {axis_of(w.axis[1]), axis_of(w.axis[2]), kernel.member == average_pool,
           attrs.integer("count_include_pad") != 0};
 }
 
-bool accepts(const Problem& problem) {
+bool accepts(const CpuKernel&, const Problem& problem) {
   const size_t rank = problem.in[0].shape.size();
   for (size_t i = 1; i < problem.node.out.size(); ++i)
     if (problem.node.out[i] != absent) return false;
   return is_float32(problem.in[0]) && (rank == 3 || rank == 4);
 }
 
-bool accepts_blocked(const Problem& problem) {
-  return accepts(problem) && problem.in[0].shape.size() == 4 && !problem.constants[0];
+bool accepts_blocked(const CpuKernel& kernel, const Problem& problem) {
+  return accepts(kernel, problem) && problem.in[0].shape.size() == 4 && !problem.constants[0];
 }
 
-void run(const Args& args, Threads& threads) noexcept {
+void run(const CpuKernel& kernel, const Args& args, Threads& threads) noexcept {
   if (args.out[0].elements() == 0) return;
   const Shape& in = args.in[0].shape();
-  const PoolShape shape = decode(args, in);
+  const PoolShape shape = decode(kernel, args, in);
   const PoolSimd& simd = pool_simd(level());
-  const int64_t rows = shape.y.out, work = shape.x.out * shape.x.kernel * shape.y.kernel;
-  threads.parallel(in[0] * in[1] * rows, std::max<int64_t>(1, floats_per_task / work),
-                   [&](int64_t begin, int64_t end, int) {
-                     for (int64_t i = begin; i < end && !stop_requested(); ++i)
-                       simd.plane_row(shape, args.in[0].as<const float>() + i / rows * shape.y.in * shape.x.in,
-                                      i % rows, args.out[0].as<float>() + i * shape.x.out);
-                   });
+  const int64_t pixel = kernel.in.block(), planes = in[0] * ceil_div(in[1], pixel), rows = shape.y.out;
+  const int64_t work = pixel * shape.x.out * shape.x.kernel * shape.y.kernel;
+  const auto row = pixel > 1 ? simd.block_row : simd.plane_row;
+  threads.parallel(planes * rows, std::max<int64_t>(1, floats_per_task / work), [&](int64_t begin, int64_t end, int) {
+    for (int64_t i = begin; i < end && !stop_requested(); ++i)
+      row(shape, args.in[0].as<const float>() + i / rows * shape.y.in * shape.x.in * pixel, i % rows,
+          args.out[0].as<float>() + i * shape.x.out * pixel);
+  });
 }
 
-void run_blocked(const Args& args, Threads& threads) noexcept {
-  if (args.out[0].elements() == 0) return;
-  const Shape& in = args.in[0].shape();
-  const PoolShape shape = decode(args, in);
-  const PoolSimd& simd = pool_simd(level());
-  const int64_t rows = shape.y.out, work = 16 * shape.x.out * shape.x.kernel * shape.y.kernel;
-  threads.parallel(in[0] * blocks_of(in) * rows, std::max<int64_t>(1, floats_per_task / work),
-                   [&](int64_t begin, int64_t end, int) {
-                     for (int64_t i = begin; i < end && !stop_requested(); ++i)
-                       simd.block_row(shape, args.in[0].as<const float>() + i / rows * shape.y.in * shape.x.in * 16,
-                                      i % rows, args.out[0].as<float>() + i * shape.x.out * 16);
-                   });
+constexpr CpuKernel pool(Text op, Member member) {
+  return {.op = op, .name = "pool", .member = member, .accepts = accepts, .run = run};
 }
+constexpr CpuKernel most = pool("MaxPool", max_pool), mean = pool("AveragePool", average_pool);
 
-#define TESSERA_POOL(Op)                                      \
-  {.op = Op, .name = "pool", .accepts = accepts, .run = run}, \
-      {.op = Op,                                              \
-       .name = "pool.nchw16c",                                \
-       .in = nchw16c,                                         \
-       .out = nchw16c,                                        \
-       .accepts = accepts_blocked,                            \
-       .run = run_blocked},
-
-constexpr CpuKernel kernels[] = {TESSERA_POOL("MaxPool") TESSERA_POOL("AveragePool")};
+constexpr CpuKernel kernels[] = {most, in_blocks(most, "pool.nchw16c", accepts_blocked, run), mean,
+                                 in_blocks(mean, "pool.nchw16c", accepts_blocked, run)};
 
 }  // namespace
 

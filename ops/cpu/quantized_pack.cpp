@@ -50,7 +50,8 @@ void pack_depthwise(const QuantPacking& p, const Weights& weights, const Shape& 
     weights.for_channel(c, [&](int64_t i, int32_t weight) {
       const int64_t ky = i / columns, kx = i % columns;
       const int64_t tap = ky * spans + kx / p.tap_columns;
-      to[((c / 16 * p.taps + tap) * 16 + c % 16) * slots + kx % p.tap_columns] = static_cast<T>(weight);
+      to[((c / block_size * p.taps + tap) * block_size + c % block_size) * slots + kx % p.tap_columns] =
+          static_cast<T>(weight);
     });
 }
 
@@ -62,8 +63,8 @@ void pack_dense(const QuantPacking& p, const Weights& weights, T* to) {
   for (int64_t m = 0; m < weights.count(); ++m) {
     weights.for_channel(m,
                         [&](int64_t i, int32_t weight) { channel[static_cast<size_t>(i)] = static_cast<T>(weight); });
-    const int64_t group = m / p.group_out, output = m % p.group_out, unit = output / 16 / p.unit_blocks;
-    const int64_t width = p.blocks_in(unit) * 16, lane = output - unit * p.unit_blocks * 16;
+    const int64_t group = m / p.group_out, output = m % p.group_out, unit = output / block_size / p.unit_blocks;
+    const int64_t width = p.blocks_in(unit) * block_size, lane = output - unit * p.unit_blocks * block_size;
     T* place = to + p.unit_offset(group, unit) / static_cast<int64_t>(sizeof(T)) + lane * size;
     for (int64_t tap = 0; tap < p.taps; ++tap, place += groups * width * size) {
       const T* from = channel.data() + tap;
@@ -103,11 +104,11 @@ QuantPacking::QuantPacking(const Node& node, const Shape& w, bool narrow) {
   } else {
     unit_blocks = simd.blocks;
     // Fewer channels would leave most of a tile idle.
-    tiles = quads && byte_simd(level()) && group_in >= 16 && (groups == 1 || group_in % ByteSimd::pixel == 0);
+    tiles = quads && byte_simd(level()) && group_in >= block_size && (groups == 1 || group_in % ByteSimd::pixel == 0);
   }
-  out_blocks = ceil_div(group_out, 16);
+  out_blocks = blocks_of(group_out);
   in_blocks = ceil_div(group_in, channels_per_block());
-  const int64_t rest = tiles ? ByteSimd::pixel : group_in - (in_blocks - 1) * 16;
+  const int64_t rest = tiles ? ByteSimd::pixel : group_in - (in_blocks - 1) * block_size;
   last = ceil_div(rest, channels_per_group());
 }
 
@@ -124,12 +125,12 @@ bool has_narrow_weights(const Problem& problem) {
   return narrow;
 }
 
-std::shared_ptr<const Packed> pack_quantized(const Problem& problem) {
+std::shared_ptr<const Packed> pack_quantized(const CpuKernel&, const Problem& problem) {
   const Weights weights(problem);
   const Shape& shape = weights.w.type.shape;
   const bool narrow = has_narrow_weights(problem);
   const QuantPacking p(problem.node, shape, narrow);
-  const int64_t padded = p.groups * p.out_blocks * 16;
+  const int64_t padded = p.groups * p.out_blocks * block_size;
   auto packed = std::make_shared<Packed>();
   const auto add = [&](DType type, int64_t count) {
     packed->tensors.push_back(Tensor::make_packed({type, {count}}));
@@ -155,7 +156,7 @@ std::shared_ptr<const Packed> pack_quantized(const Problem& problem) {
   const size_t shifts = real_bias ? add(DType::float32, padded) : 0;
   const float factor = real(quant::x_scale), out = real(quant::y_scale);
   for (int64_t m = 0; m < weights.count(); ++m) {
-    const int64_t at = m / p.group_out * p.out_blocks * 16 + m % p.group_out;
+    const int64_t at = m / p.group_out * p.out_blocks * block_size + m % p.group_out;
     uint32_t sum = bias && !real_bias ? static_cast<uint32_t>(bias->as<const int32_t>()[m]) : 0;
     weights.for_channel(m, [&](int64_t, int32_t weight) { sum -= static_cast<uint32_t>(x_zero * weight); });
     packed->tensors[sums].as<uint32_t>()[at] = sum;

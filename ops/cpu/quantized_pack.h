@@ -3,8 +3,9 @@
 
 #include <algorithm>
 
+#include "ops/cpu/kernel.h"
+#include "ops/cpu/layout.h"
 #include "ops/window.h"
-#include "runtime/graph/backend.h"
 
 namespace tessera::cpu {
 
@@ -24,7 +25,7 @@ struct QuantPacking {
 
   /// Of input channels, or of columns of a depthwise kernel.
   int channels_per_group() const { return quads ? 4 : 2; }
-  int channels_per_block() const { return tiles ? 64 : 16; }
+  int channels_per_block() const { return tiles ? 64 : block_size; }
   int64_t units() const { return (out_blocks + unit_blocks - 1) / unit_blocks; }
   int blocks_in(int64_t unit) const {
     return static_cast<int>(std::min<int64_t>(unit_blocks, out_blocks - unit * unit_blocks));
@@ -44,6 +45,6 @@ bool has_narrow_weights(const Problem& problem);
 
 /// Tensor 0: weights (int8 in quads, int16 in pairs), 1: int32 bias with the input's zero point worked
 /// in, 2: scales, 3: float32 bias, if there is one; 1 to 3 padded with zeros to whole blocks of each group.
-std::shared_ptr<const Packed> pack_quantized(const Problem& problem);
+std::shared_ptr<const Packed> pack_quantized(const CpuKernel&, const Problem& problem);
 
 }  // namespace tessera::cpu

@@ -20,19 +20,8 @@ float byte_of(const View& view) {
                                         : static_cast<float>(*view.as<const uint8_t>());
 }
 
-// Whether a constant is one number, or one per channel of the output.
-bool per_channel(const Shape& operand, const Shape& out, int axis) {
-  if (operand.rank() > out.rank()) return false;
-  if (operand.elements() == 1) return true;
-  for (int i = 0; i < operand.rank(); ++i) {
-    const int at = out.rank() - operand.rank() + i;
-    if (operand[static_cast<size_t>(i)] != (at == axis ? out[static_cast<size_t>(axis)] : 1)) return false;
-  }
-  return true;
-}
-
 // Whether there is a step for it, with an operand of that kind.
-bool has_step(const Fused& fused, const Problem& problem) {
+bool has_step(const Fused& fused, const Problem& problem, bool gemm) {
   using namespace elementwise;
   if (fused.kind != Fused::Kind::function) return !fused.shuffles();
   switch (fused.function) {
@@ -47,30 +36,25 @@ bool has_step(const Fused& fused, const Problem& problem) {
   const auto index = static_cast<size_t>(fused.operand);
   const Type& operand = problem.in[index];
   const Shape& out = problem.out[0].shape;
-  const bool gemm = problem.node.op->name == "QuantizedGemm";
   if (problem.constants[index])
     return !(fused.swapped && fused.is(PRelu)) && is_float32(operand) &&
-           per_channel(operand.shape, out, gemm ? out.rank() - 1 : 1);
+           varies(operand.shape, out, gemm ? out.rank() - 1 : 1) != Varies::other;
   return fused.is(Add) && is_bytes(operand.dtype) && operand.shape == out && !gemm;
 }
 
 }  // namespace
 
-bool QuantSteps::fits(const Problem& problem) {
+bool QuantSteps::fits(const Problem& problem, bool gemm) {
   bool integers = has_input(problem, quant::y_zero);
   DType type = integers ? problem.in[quant::y_zero].dtype : DType::float32;
   for (const Fused& fused : problem.node.epilogue) {
-    if (!has_step(fused, problem)) return false;
+    if (!has_step(fused, problem, gemm)) return false;
     // Only a step from integers follows integers.
     if (integers != fused.dequantizes()) return false;
     integers = fused.quantizes();
     type = !integers ? DType::float32 : fused.kind == Fused::Kind::quantize_s8 ? DType::int8 : DType::uint8;
   }
   return problem.node.epilogue.size() * 3 + 4 <= most && type == problem.out[0].dtype;
-}
-
-int64_t QuantSteps::scratch_floats(const Node& node, int64_t channels) {
-  return static_cast<int64_t>(node.epilogue.size()) * round_up(channels, 16);
 }
 
 void QuantSteps::push(QuantOp op, float a, float b, const float* lanes) {
@@ -82,17 +66,6 @@ void QuantSteps::to_integers(float zero, bool is_signed) {
   zero_ = zero;
   signed_ = is_signed;
   bytes_ = true;
-}
-
-// One number per channel, behind the last one zeros.
-const float* QuantSteps::lanes_of(const View& operand, int64_t channels, float*& scratch) {
-  float* lanes = scratch;
-  scratch += round_up(channels, 16);
-  const auto* values = operand.as<const float>();
-  const bool single = operand.elements() == 1;
-  for (int64_t c = 0; c < channels; ++c) lanes[c] = values[single ? 0 : c];
-  std::fill(lanes + channels, lanes + round_up(channels, 16), 0.0f);
-  return lanes;
 }
 
 void QuantSteps::start(const Args& args, int64_t channels, const float* scale, const float* shift, float* scratch) {
@@ -120,8 +93,8 @@ void QuantSteps::start(const Args& args, int64_t channels, const float* scale, c
       case Clip: push(QuantOp::clip, std::min(fused.a, fused.b), fused.b); break;
       case LeakyRelu: {
         float* lanes = scratch;
-        scratch += round_up(channels, 16);
-        std::fill_n(lanes, round_up(channels, 16), fused.a);
+        scratch += round_up(channels, block_size);
+        std::fill_n(lanes, round_up(channels, block_size), fused.a);
         push(QuantOp::slope, 0, 0, lanes);
         break;
       }

@@ -2,8 +2,8 @@
 // one, then the node's epilogue, as steps that the vector code takes in one pass.
 #pragma once
 
+#include "ops/cpu/chain.h"
 #include "ops/cpu/simd/quantized.h"
-#include "runtime/graph/backend.h"
 
 namespace tessera::cpu {
 
@@ -17,11 +17,10 @@ class QuantSteps {
   static constexpr int most = 40;
 
   /// Whether every entry of the epilogue has a step, and what comes out fits the node's output. Operands
-  /// are numbers, one number per channel (constants, both), or quantized tensors of the output's shape.
-  static bool fits(const Problem& problem);
-  /// Floats of scratch that `start` needs for `channels`, padded to whole blocks.
-  static int64_t scratch_floats(const Node& node, int64_t channels);
-  /// `scale` and `shift` are per channel, padded to whole blocks; `shift` may be null.
+  /// are numbers, one number per channel (constants, both), or quantized tensors of the output's shape. The channels
+  /// of a `gemm` come last.
+  static bool fits(const Problem& problem, bool gemm);
+  /// `scale` and `shift` are per channel, padded to whole blocks; `shift` may be null. `scratch` holds operand_bytes.
   void start(const Args& args, int64_t channels, const float* scale, const float* shift, float* scratch);
 
   /// One block of channels over `pixels` pixels, into the output at element `offset`.
@@ -33,7 +32,6 @@ class QuantSteps {
  private:
   void to_integers(float zero, bool is_signed);
   void push(QuantOp op, float a = 0, float b = 0, const float* lanes = nullptr);
-  const float* lanes_of(const View& operand, int64_t channels, float*& scratch);
 
   QuantStep steps_[most];
   int count_ = 0;

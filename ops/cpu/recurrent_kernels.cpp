@@ -13,15 +13,15 @@
 namespace tessera::cpu {
 namespace {
 
+enum Member { lstm_member, gru_member };
 enum Input { x_in, w_in, r_in, b_in, lengths_in, h_in, c_in, peepholes_in };
 
 struct Extents {
   int64_t steps, batch, input, hidden, directions, gates;
   bool lstm, reverse, linear_before_reset;
 
-  Extents(const AttrReader& attrs, const Shape& x, const Shape& w)
-      : steps(x[0]), batch(x[1]), input(x[2]), directions(w[0]) {
-    lstm = attrs.node().op->name == "LSTM";
+  Extents(const CpuKernel& kernel, const AttrReader& attrs, const Shape& x, const Shape& w)
+      : steps(x[0]), batch(x[1]), input(x[2]), directions(w[0]), lstm(kernel.member == lstm_member) {
     gates = lstm ? 4 : 3;
     hidden = w[1] / gates;
     reverse = attrs.text("direction") == "reverse";
@@ -72,23 +72,22 @@ bool usual_activations(const AttrReader& attrs, bool lstm) {
   return true;
 }
 
-bool accepts(const Problem& problem) {
+bool accepts(const CpuKernel& kernel, const Problem& problem) {
   const AttrReader attrs(problem.node);
-  const bool lstm = problem.node.op->name == "LSTM";
   for (size_t i = 0; i < problem.node.op_inputs(); ++i)
     if (i != lengths_in && has_input(problem, i) && !is_float32(problem.in[i])) return false;
   if (!problem.constants[w_in] || !problem.constants[r_in] || problem.in[x_in].shape.size() != 3) return false;
-  const Extents e(attrs, problem.in[x_in].shape, problem.in[w_in].shape);
+  const Extents e(kernel, attrs, problem.in[x_in].shape, problem.in[w_in].shape);
   return !has_input(problem, lengths_in) && !has_input(problem, peepholes_in) && e.hidden > 0 && e.input > 0 &&
-         usual_activations(attrs, lstm) && !attrs.has("clip") && attrs.integer("input_forget") == 0 &&
+         usual_activations(attrs, e.lstm) && !attrs.has("clip") && attrs.integer("input_forget") == 0 &&
          attrs.integer("layout") == 0;
 }
 
 // Tensors: input weights, then state weights, of every direction; a GRU that resets first has the
 // state weights of its last gate apart.
-std::shared_ptr<const Packed> pack(const Problem& problem) {
+std::shared_ptr<const Packed> pack(const CpuKernel& kernel, const Problem& problem) {
   const Tensor &w = *problem.constants[w_in], &r = *problem.constants[r_in];
-  const Extents e(AttrReader(problem.node), Shape{1, 1, w.type.shape[2]}, w.type.shape);
+  const Extents e(kernel, AttrReader(problem.node), Shape{1, 1, w.type.shape[2]}, w.type.shape);
   auto packed = std::make_shared<Packed>();
   const auto add = [&](int64_t depth, int64_t columns, int64_t stride, const float* from) {
     Product p = product(1, depth, columns);
@@ -104,16 +103,18 @@ std::shared_ptr<const Packed> pack(const Problem& problem) {
   return packed;
 }
 
-int64_t scratch(const Problem& problem, int threads) {
-  return Room(Extents(AttrReader(problem.node), problem.in[x_in].shape, problem.in[w_in].shape), threads).floats() * 4;
+int64_t scratch(const CpuKernel& kernel, const Problem& problem, int threads) {
+  return Room(Extents(kernel, AttrReader(problem.node), problem.in[x_in].shape, problem.in[w_in].shape), threads)
+             .floats() *
+         4;
 }
 
 class Layer {
  public:
-  Layer(const Args& args, Threads& threads)
+  Layer(const CpuKernel& kernel, const Args& args, Threads& threads)
       : args_(args),
         threads_(threads),
-        e_(args, args.in[x_in].shape(), args.in[w_in].shape()),
+        e_(kernel, args, args.in[x_in].shape(), args.in[w_in].shape()),
         map_(map_simd(level())) {
     const Room room(e_, threads.count());
     inputs_ = reinterpret_cast<float*>(args.scratch);
@@ -144,7 +145,7 @@ class Layer {
   void multiply_by(const float* x, const float* y, float* out, int64_t n) const {
     map_.binary[elementwise::Mul - MapSimd::unary_functions][static_cast<int>(Along::both)](x, y, out, n);
   }
-  void apply(uint16_t row, float* values, int64_t n) const { map_.unary[row](values, values, n, 0, 0); }
+  void apply(uint16_t function, float* values, int64_t n) const { map_.unary[function](values, values, n, 0, 0); }
 
   // out = left * the direction's packed weights + per-column numbers.
   void project(size_t weights, int64_t d, int64_t m, int64_t depth, int64_t columns, const float* left,
@@ -241,11 +242,23 @@ class Layer {
   std::byte* product_;
 };
 
-void run(const Args& args, Threads& threads) noexcept { Layer(args, threads).run(); }
+void run(const CpuKernel& kernel, const Args& args, Threads& threads) noexcept { Layer(kernel, args, threads).run(); }
 
 constexpr CpuKernel kernels[] = {
-    {.op = "LSTM", .name = "lstm", .accepts = accepts, .pack = pack, .scratch = scratch, .run = run},
-    {.op = "GRU", .name = "gru", .accepts = accepts, .pack = pack, .scratch = scratch, .run = run},
+    {.op = "LSTM",
+     .name = "lstm",
+     .member = lstm_member,
+     .accepts = accepts,
+     .pack = pack,
+     .scratch = scratch,
+     .run = run},
+    {.op = "GRU",
+     .name = "gru",
+     .member = gru_member,
+     .accepts = accepts,
+     .pack = pack,
+     .scratch = scratch,
+     .run = run},
 };
 
 }  // namespace

@@ -12,30 +12,15 @@ namespace {
 constexpr int64_t floats_per_task = 1 << 14;
 constexpr int max_rank = 8;
 
-// An operator as a reduction and what is done to each result.
-struct Rule {
-  Text op;
-  Reduction reduction;
-  enum After : uint8_t { none, mean, root, log } after;
-};
-constexpr Rule rules[] = {
-    {"ReduceSum", Reduction::sum, Rule::none},      {"ReduceMean", Reduction::sum, Rule::mean},
-    {"ReduceMax", Reduction::max, Rule::none},      {"ReduceMin", Reduction::min, Rule::none},
-    {"ReduceProd", Reduction::product, Rule::none}, {"ReduceSumSquare", Reduction::sum_squares, Rule::none},
-    {"ReduceL1", Reduction::sum_abs, Rule::none},   {"ReduceL2", Reduction::sum_squares, Rule::root},
-    {"ReduceLogSum", Reduction::sum, Rule::log},    {"GlobalAveragePool", Reduction::sum, Rule::mean},
-    {"GlobalMaxPool", Reduction::max, Rule::none},
-};
+// A kernel's form is its Reduction; its member is what becomes of each result, of the axes that are named or of all
+// behind the channels.
+enum Member { plain, mean, root, logarithm, global = 4 };
 
-const Rule& rule_of(Text op) {
-  return *std::find_if(std::begin(rules), std::end(rules), [&](const Rule& rule) { return rule.op == op; });
-}
-
-float finish(const Rule& rule, float value, int64_t count) {
-  switch (rule.after) {
-    case Rule::mean: return value / static_cast<float>(count);
-    case Rule::root: return std::sqrt(value);
-    case Rule::log: return std::log(value);
+float finish(const CpuKernel& kernel, float value, int64_t count) {
+  switch (kernel.member % global) {
+    case mean: return value / static_cast<float>(count);
+    case root: return std::sqrt(value);
+    case logarithm: return std::log(value);
     default: return value;
   }
 }
@@ -58,9 +43,8 @@ Axes no_axes(bool noop, int rank) {
 }
 
 // Reduced axes from the attribute, from input 1, or those of a global pooling.
-Axes axes_of(const AttrReader& attrs, int rank, bool has_input, const View* input) {
-  const Text op = attrs.node().op->name;
-  if (op == "GlobalAveragePool" || op == "GlobalMaxPool") {
+Axes axes_of(const CpuKernel& kernel, const AttrReader& attrs, int rank, bool has_input, const View* input) {
+  if (kernel.member >= global) {
     Axes axes;
     std::fill(axes.reduced + 2, axes.reduced + rank, true);
     return axes;
@@ -96,28 +80,27 @@ Folded fold(const Shape& shape, const Axes& axes) {
   return f;
 }
 
-Axes axes_of(const Problem& problem) {
+Axes axes_of(const CpuKernel& kernel, const Problem& problem) {
   const bool given = has_input(problem, 1);
   const View view = given && problem.constants[1] ? problem.constants[1]->view() : View{};
-  return axes_of(AttrReader(problem.node), problem.in[0].shape.rank(), given,
+  return axes_of(kernel, AttrReader(problem.node), problem.in[0].shape.rank(), given,
                  given && problem.constants[1] ? &view : nullptr);
 }
 
-bool accepts(const Problem& problem) {
+bool accepts(const CpuKernel& kernel, const Problem& problem) {
   const Shape& shape = problem.in[0].shape;
   if (!is_float32(problem.in[0]) || shape.rank() > max_rank) return false;
-  const Axes axes = axes_of(problem);
+  const Axes axes = axes_of(kernel, problem);
   return axes.known && fold(shape, axes).one_run;
 }
 
-void run(const Args& args, Threads& threads) noexcept {
+void run(const CpuKernel& kernel, const Args& args, Threads& threads) noexcept {
   const View& out = args.out[0];
   if (out.elements() == 0) return;
   const Shape& shape = args.in[0].shape();
   const bool given = args.node().op_inputs() > 1 && args.has_in(1);
-  const Folded f = fold(shape, axes_of(args, shape.rank(), given, given ? &args.in[1] : nullptr));
-  const Rule& rule = rule_of(args.node().op->name);
-  const int which = static_cast<int>(rule.reduction);
+  const Folded f = fold(shape, axes_of(kernel, args, shape.rank(), given, given ? &args.in[1] : nullptr));
+  const int which = kernel.form;
   const ReduceSimd& simd = reduce_simd(level());
   const auto* x = args.in[0].as<const float>();
   auto* y = out.as<float>();
@@ -125,7 +108,7 @@ void run(const Args& args, Threads& threads) noexcept {
     threads.parallel(f.outer, std::max<int64_t>(1, floats_per_task / std::max<int64_t>(1, f.reduced)),
                      [&](int64_t begin, int64_t end, int) {
                        for (int64_t i = begin; i < end; ++i)
-                         y[i] = finish(rule, simd.row[which](x + i * f.reduced, f.reduced), f.reduced);
+                         y[i] = finish(kernel, simd.row[which](x + i * f.reduced, f.reduced), f.reduced);
                      });
     return;
   }
@@ -139,37 +122,36 @@ void run(const Args& args, Threads& threads) noexcept {
                        const int64_t n = std::min(strip, f.inner - at);
                        float* to = y + outer * f.inner + at;
                        simd.columns[which](x + outer * f.reduced * f.inner + at, f.inner, f.reduced, to, n);
-                       if (rule.after != Rule::none)
-                         for (int64_t j = 0; j < n; ++j) to[j] = finish(rule, to[j], f.reduced);
+                       if (kernel.member % global != plain)
+                         for (int64_t j = 0; j < n; ++j) to[j] = finish(kernel, to[j], f.reduced);
                      }
                    });
 }
 
 // Over height and width of a blocked tensor, keeping both as extents of one.
-bool accepts_blocked(const Problem& problem) {
+bool accepts_blocked(const CpuKernel& kernel, const Problem& problem) {
   if (!is_float32(problem.in[0]) || problem.in[0].shape.size() != 4 || problem.out[0].shape.size() != 4) return false;
   if (problem.constants[0]) return false;
-  const Axes axes = axes_of(problem);
-  const bool log = rule_of(problem.node.op->name).after == Rule::log;  // log(0) is no padding
+  const Axes axes = axes_of(kernel, problem);
+  const bool log = kernel.member == logarithm;  // log(0) is no padding
   return axes.known && !log && !axes.reduced[0] && !axes.reduced[1] && axes.reduced[2] && axes.reduced[3] &&
          problem.in[0].shape.elements() > 0;
 }
 
-void run_blocked(const Args& args, Threads& threads) noexcept {
+void run_blocked(const CpuKernel& kernel, const Args& args, Threads& threads) noexcept {
   const Shape& shape = args.in[0].shape();
-  const Rule& rule = rule_of(args.node().op->name);
   const ReduceSimd& simd = reduce_simd(level());
   const int64_t plane = shape[2] * shape[3], blocks = blocks_of(shape);
   const auto* x = args.in[0].as<const float>();
   auto* y = args.out[0].as<float>();
-  const int rest = static_cast<int>(shape[1] % 16);
-  threads.parallel(shape[0] * blocks, std::max<int64_t>(1, floats_per_task / (plane * 16)),
+  const int rest = static_cast<int>(shape[1] % block_size);
+  threads.parallel(shape[0] * blocks, std::max<int64_t>(1, floats_per_task / (plane * block_size)),
                    [&](int64_t begin, int64_t end, int) {
                      for (int64_t i = begin; i < end; ++i) {
-                       float* to = y + i * 16;
-                       simd.columns[static_cast<int>(rule.reduction)](x + i * plane * 16, 16, plane, to, 16);
-                       for (int c = 0; c < 16; ++c) to[c] = finish(rule, to[c], plane);
-                       if (rest && i % blocks == blocks - 1) std::fill(to + rest, to + 16, 0.0f);
+                       float* to = y + i * block_size;
+                       simd.columns[kernel.form](x + i * plane * block_size, block_size, plane, to, block_size);
+                       for (int c = 0; c < block_size; ++c) to[c] = finish(kernel, to[c], plane);
+                       if (rest && i % blocks == blocks - 1) std::fill(to + rest, to + block_size, 0.0f);
                      }
                    });
 }
@@ -186,13 +168,13 @@ Folded fold_softmax(const AttrReader& attrs, const Shape& shape) {
   return f;
 }
 
-bool accepts_softmax(const Problem& problem) { return is_float32(problem.in[0]); }
+bool accepts_softmax(const CpuKernel&, const Problem& problem) { return is_float32(problem.in[0]); }
 
-void run_softmax(const Args& args, Threads& threads) noexcept {
+void run_softmax(const CpuKernel& kernel, const Args& args, Threads& threads) noexcept {
   const Shape& shape = args.in[0].shape();
   if (args.out[0].elements() == 0) return;
   const Folded f = fold_softmax(args, shape);
-  const bool logarithm = args.node().op->name == "LogSoftmax";
+  const bool logs = kernel.member == logarithm;
   const ReduceSimd& simd = reduce_simd(level());
   const auto* x = args.in[0].as<const float>();
   auto* y = args.out[0].as<float>();
@@ -200,7 +182,7 @@ void run_softmax(const Args& args, Threads& threads) noexcept {
     threads.parallel(f.outer, std::max<int64_t>(1, floats_per_task / 4 / f.reduced),
                      [&](int64_t begin, int64_t end, int) {
                        for (int64_t i = begin; i < end; ++i)
-                         simd.softmax(x + i * f.reduced, y + i * f.reduced, f.reduced, logarithm);
+                         simd.softmax(x + i * f.reduced, y + i * f.reduced, f.reduced, logs);
                      });
     return;
   }
@@ -211,27 +193,38 @@ void run_softmax(const Args& args, Threads& threads) noexcept {
                      for (int64_t i = begin; i < end; ++i) {
                        const int64_t at = i / strips * f.reduced * f.inner + i % strips * strip;
                        const int64_t n = std::min(strip, f.inner - i % strips * strip);
-                       simd.softmax_columns(x + at, y + at, f.inner, f.reduced, n, logarithm);
+                       simd.softmax_columns(x + at, y + at, f.inner, f.reduced, n, logs);
                      }
                    });
 }
 
-#define TESSERA_REDUCE(Op)                                      \
-  {.op = Op, .name = "reduce", .accepts = accepts, .run = run}, \
-      {.op = Op,                                                \
-       .name = "reduce.nchw16c",                                \
-       .in = nchw16c,                                           \
-       .out = nchw16c,                                          \
-       .accepts = accepts_blocked,                              \
-       .run = run_blocked},
+constexpr CpuKernel reduce(Text op, Reduction form, int member) {
+  return {.op = op, .name = "reduce", .form = static_cast<int>(form), .member = member, .accepts = accepts, .run = run};
+}
+constexpr CpuKernel blocked(const CpuKernel& kernel) {
+  return in_blocks(kernel, "reduce.nchw16c", accepts_blocked, run_blocked);
+}
+constexpr CpuKernel softmax(Text op, Text name, Member member) {
+  return {.op = op, .name = name, .member = member, .in_place = true, .accepts = accepts_softmax, .run = run_softmax};
+}
+
+#define TESSERA_REDUCE(Op, form, member) \
+  reduce(Op, Reduction::form, member), blocked(reduce(Op, Reduction::form, member))
 
 constexpr CpuKernel kernels[] = {
-    TESSERA_REDUCE("ReduceSum") TESSERA_REDUCE("ReduceMean") TESSERA_REDUCE("ReduceMax") TESSERA_REDUCE("ReduceMin")
-        TESSERA_REDUCE("ReduceProd") TESSERA_REDUCE("ReduceSumSquare") TESSERA_REDUCE("ReduceL1") TESSERA_REDUCE(
-            "ReduceL2") TESSERA_REDUCE("ReduceLogSum") TESSERA_REDUCE("GlobalAveragePool")
-            TESSERA_REDUCE("GlobalMaxPool"){
-                .op = "Softmax", .name = "softmax", .in_place = true, .accepts = accepts_softmax, .run = run_softmax},
-    {.op = "LogSoftmax", .name = "log_softmax", .in_place = true, .accepts = accepts_softmax, .run = run_softmax},
+    TESSERA_REDUCE("ReduceSum", sum, plain),
+    TESSERA_REDUCE("ReduceMean", sum, mean),
+    TESSERA_REDUCE("ReduceMax", max, plain),
+    TESSERA_REDUCE("ReduceMin", min, plain),
+    TESSERA_REDUCE("ReduceProd", product, plain),
+    TESSERA_REDUCE("ReduceSumSquare", sum_squares, plain),
+    TESSERA_REDUCE("ReduceL1", sum_abs, plain),
+    TESSERA_REDUCE("ReduceL2", sum_squares, root),
+    TESSERA_REDUCE("ReduceLogSum", sum, logarithm),
+    TESSERA_REDUCE("GlobalAveragePool", sum, global + mean),
+    TESSERA_REDUCE("GlobalMaxPool", max, global + plain),
+    softmax("Softmax", "softmax", plain),
+    softmax("LogSoftmax", "log_softmax", logarithm),
 };
 
 }  // namespace

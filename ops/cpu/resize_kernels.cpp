@@ -36,7 +36,7 @@ struct Table {
 
 int64_t table_bytes(int64_t height, int64_t width) { return round_up((height + width) * max_taps * 8, 64); }
 
-bool accepts(const Problem& problem) {
+bool accepts(const CpuKernel&, const Problem& problem) {
   const Shape &in = problem.in[0].shape, &out = problem.out[0].shape;
   if (!is_float32(problem.in[0]) || in.size() != 4 || in[0] != out[0] || in[1] != out[1]) return false;
   if (in.elements() == 0 || in[2] >= (1 << 24) || in[3] >= (1 << 24)) return false;
@@ -47,31 +47,32 @@ bool accepts(const Problem& problem) {
          !rule.antialias && (policy.empty() || policy == "stretch");
 }
 
-bool accepts_blocked(const Problem& problem) { return accepts(problem) && !problem.constants[0]; }
-
-template <int lane>
-int64_t scratch(const Problem& problem, int threads) {
-  const Shape &in = problem.in[0].shape, &out = problem.out[0].shape;
-  return table_bytes(out[2], out[3]) + threads * round_up(in[3] * lane * 4, 64);
+bool accepts_blocked(const CpuKernel& kernel, const Problem& problem) {
+  return accepts(kernel, problem) && !problem.constants[0];
 }
 
-template <int lane>
-void run(const Args& args, Threads& threads) noexcept {
+int64_t scratch(const CpuKernel& kernel, const Problem& problem, int threads) {
+  const Shape &in = problem.in[0].shape, &out = problem.out[0].shape;
+  return table_bytes(out[2], out[3]) + threads * round_up(in[3] * kernel.in.block() * 4, 64);
+}
+
+void run(const CpuKernel& kernel, const Args& args, Threads& threads) noexcept {
   const Shape &in = args.in[0].shape(), &out = args.out[0].shape();
   if (args.out[0].elements() == 0) return;
   const ops::Resizing resizing = ops::resizing_of(args);
   const ops::ResampleAxis height = resizing.axis(2), width = resizing.axis(3);
   const int taps = static_cast<int>(ops::tap_count(resizing.rule, height));
+  const int64_t lanes = kernel.in.block();
   const auto* const base = args.scratch;
   const int64_t entries = (out[2] + out[3]) * taps;
   const Table rows{reinterpret_cast<int32_t*>(args.scratch), reinterpret_cast<float*>(args.scratch) + entries};
   const Table columns{rows.index + out[2] * taps, rows.weights + out[2] * taps};
   rows.fill(resizing.rule, height, taps);
   columns.fill(resizing.rule, width, taps);
-  const int64_t planes = in[0] * (lane == 1 ? in[1] : blocks_of(in));
-  const int64_t in_row = in[3] * lane, out_row = out[3] * lane;
+  const int64_t planes = in[0] * ceil_div(in[1], lanes);
+  const int64_t in_row = in[3] * lanes, out_row = out[3] * lanes;
   const ResizeSimd& simd = resize_simd(level());
-  const auto across = lane == 1 ? simd.plain : simd.blocked;
+  const auto across = lanes == 1 ? simd.plain : simd.blocked;
   const auto body = [&](int64_t begin, int64_t end, int worker) {
     auto* blended = reinterpret_cast<float*>(const_cast<std::byte*>(base) + table_bytes(out[2], out[3]) +
                                              worker * round_up(in_row * 4, 64));
@@ -95,17 +96,12 @@ void run(const Args& args, Threads& threads) noexcept {
   threads.parallel(planes * out[2], std::max<int64_t>(1, floats_per_task / out_row), body);
 }
 
-#define TESSERA_RESIZE(Op)                                                                \
-  {.op = Op, .name = "resize", .accepts = accepts, .scratch = scratch<1>, .run = run<1>}, \
-      {.op = Op,                                                                          \
-       .name = "resize.nchw16c",                                                          \
-       .in = nchw16c,                                                                     \
-       .out = nchw16c,                                                                    \
-       .accepts = accepts_blocked,                                                        \
-       .scratch = scratch<16>,                                                            \
-       .run = run<16>},
+constexpr CpuKernel resize(Text op) {
+  return {.op = op, .name = "resize", .accepts = accepts, .scratch = scratch, .run = run};
+}
+constexpr CpuKernel blocked(Text op) { return in_blocks(resize(op), "resize.nchw16c", accepts_blocked, run); }
 
-constexpr CpuKernel kernels[] = {TESSERA_RESIZE("Resize") TESSERA_RESIZE("Upsample")};
+constexpr CpuKernel kernels[] = {resize("Resize"), blocked("Resize"), resize("Upsample"), blocked("Upsample")};
 
 }  // namespace
 
