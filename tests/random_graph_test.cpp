@@ -1,7 +1,7 @@
 // Random graphs give the same by the references, by kernels, and optimized. TESSERA_RANDOM_GRAPHS says how many of each
 // kind; a failure names its seed.
-#include "tests/fake_device.h"
 #include "tests/random_graph.h"
+#include "tests/fake_device.h"
 
 namespace tessera::test {
 namespace {

@@ -81,7 +81,7 @@ struct VkKernel {
   std::array<Text, 2> shaders;  ///< the files in shaders/ that it dispatches; none for a view
   /// All given inputs and outputs are known to be non-empty and within the device's limits.
   bool (*accepts)(const VkKernel&, const Problem&);
-  /// Records no dispatch at all: output 0 is input 0 under another shape.
+  /// Null for a view: the planner puts its output where its input is.
   void (*record)(const VkKernel&, const Problem&, Recorder&);
   std::array<uint16_t, 3> functions{};  ///< of ops/elementwise.def; the family says what they are for
 };

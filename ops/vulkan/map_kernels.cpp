@@ -168,12 +168,10 @@ bool accepts_view(const VkKernel&, const Problem& problem) {
          problem.out[0].dtype == DType::float32 && problem.node.epilogue.empty();
 }
 
-void record_view(const VkKernel&, const Problem&, Recorder&) {}
-
 constexpr VkKernel elementwise_kernel(Text op, uint16_t function, Text domain = "") {
   return {op, domain, "map", {"map"}, accepts_elementwise, record_elementwise, {function}};
 }
-constexpr VkKernel view(Text op) { return {op, "", "view", {}, accepts_view, record_view}; }
+constexpr VkKernel view(Text op) { return {op, "", "view", {}, accepts_view, nullptr}; }
 
 constexpr VkKernel list[] = {
 #define TESSERA_UNARY(id, Op, CLASS, expression) elementwise_kernel(#Op, id),
