@@ -15,6 +15,27 @@ struct Heads {
   const double* at(int64_t b, int64_t h, int64_t p) const { return data + b * batch + h * head + p * position; }
 };
 
+/// An operand [batch, heads, sequence, depth], or [batch, sequence, heads * depth].
+struct AttentionOperand {
+  int64_t batch, heads, sequence, depth;
+  bool flat;
+
+  AttentionOperand(const Shape& shape, int64_t named_heads, Text name) : flat(shape.rank() == 3) {
+    if (shape.rank() != 4 && !flat) fail(Error::Kind::shape, name, " is ", shape, ", but must have 3 or 4 axes");
+    if (flat && (named_heads < 1 || shape[2] % named_heads))
+      fail(Error::Kind::shape, name, " ", shape, " does not split into ", named_heads, " heads");
+    batch = shape[0];
+    heads = flat ? named_heads : shape[1];
+    sequence = flat ? shape[1] : shape[2];
+    depth = flat ? shape[2] / heads : shape[3];
+  }
+
+  Heads heads_of(const double* data) const {
+    if (flat) return {data, sequence * heads * depth, depth, heads * depth};
+    return {data, heads * sequence * depth, sequence * depth, depth};
+  }
+};
+
 struct AttentionShape {
   int64_t batch = 0, heads = 0, kv_heads = 0;
   int64_t queries = 0, keys = 0;       ///< sequence lengths; keys counts the past as well

@@ -11,29 +11,8 @@ namespace {
 
 enum In { q_in, k_in, v_in, mask_in, past_k_in, past_v_in, lengths_in };
 
-// An operand [batch, heads, sequence, depth], or [batch, sequence, heads * depth].
-struct Operand {
-  int64_t batch, heads, sequence, depth;
-  bool flat;
-
-  Operand(const Shape& shape, int64_t named_heads, Text name) : flat(shape.rank() == 3) {
-    if (shape.rank() != 4 && !flat) fail(Error::Kind::shape, name, " is ", shape, ", but must have 3 or 4 axes");
-    if (flat && (named_heads < 1 || shape[2] % named_heads))
-      fail(Error::Kind::shape, name, " ", shape, " does not split into ", named_heads, " heads");
-    batch = shape[0];
-    heads = flat ? named_heads : shape[1];
-    sequence = flat ? shape[1] : shape[2];
-    depth = flat ? shape[2] / heads : shape[3];
-  }
-
-  Heads heads_of(const double* data) const {
-    if (flat) return {data, sequence * heads * depth, depth, heads * depth};
-    return {data, heads * sequence * depth, sequence * depth, depth};
-  }
-};
-
 struct Operands {
-  Operand q, k, v;
+  AttentionOperand q, k, v;
   int64_t past = 0;
 
   Operands(const AttrReader& n, const Shape& qs, const Shape& ks, const Shape& vs, const Shape* pk, const Shape* pv)
@@ -80,7 +59,7 @@ void infer_attention(Infer& n) {
 }
 
 // [batch, heads, past + sequence, depth]
-std::vector<double> joined(const View& past, const Read<double>& now, const Operand& o, int64_t before) {
+std::vector<double> joined(const View& past, const Read<double>& now, const AttentionOperand& o, int64_t before) {
   const Read<double> old(past);
   const Heads from = o.heads_of(now.data());
   const int64_t keys = before + o.sequence;
@@ -156,7 +135,7 @@ void attention_reference(const Args& a) {
   Write<double> y(a.out[0]);
   std::vector<double> watched(a.out.size() > 3 && a.out[3] ? static_cast<size_t>(a.out[3].elements()) : 0);
   const int mode = static_cast<int>(a.integer("qk_matmul_output_mode"));
-  const auto plane = [](const Operand& x, int64_t n) {
+  const auto plane = [](const AttentionOperand& x, int64_t n) {
     return Heads{nullptr, x.heads * n * x.depth, n * x.depth, x.depth};
   };
   Heads ks = plane(o.k, o.keys()), vs = plane(o.v, o.keys());

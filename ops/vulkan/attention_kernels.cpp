@@ -4,6 +4,7 @@
 #include <cmath>
 #include <limits>
 
+#include "ops/attend.h"
 #include "ops/strided_attention.h"
 #include "ops/vulkan/epilogue.h"
 
@@ -78,32 +79,21 @@ void record_strided(const VkKernel&, const Problem& problem, Recorder& recorder)
 
 enum In { q_in, k_in, v_in, mask_in, first_cache_in };
 
-// An operand [batch, heads, sequence, depth], or [batch, sequence, heads * depth].
-struct Operand {
-  uint32_t batch, heads, sequence, depth;
-  HeadStrides strides;
-
-  Operand(const Shape& shape, int64_t named_heads) {
-    const bool flat = shape.rank() == 3;
-    batch = word(shape[0]);
-    heads = word(flat ? named_heads : shape[1]);
-    sequence = word(flat ? shape[1] : shape[2]);
-    depth = word(flat ? shape[2] / named_heads : shape[3]);
-    strides = flat ? HeadStrides{0, sequence * heads * depth, depth, heads * depth, 1}
-                   : HeadStrides{0, heads * sequence * depth, sequence * depth, depth, 1};
-  }
-};
+HeadStrides strides_of(const ops::AttentionOperand& operand) {
+  const ops::Heads heads = operand.heads_of(nullptr);
+  return {0, word(heads.batch), word(heads.head), word(heads.position), 1};
+}
 
 struct Operands {
-  Operand q, k, v, y;
+  ops::AttentionOperand q, k, v, y;
   explicit Operands(const Problem& problem) : Operands(problem, AttrReader(problem.node)) {}
 
  private:
   Operands(const Problem& problem, const AttrReader& attrs)
-      : q(problem.in[q_in].shape, attrs.integer("q_num_heads")),
-        k(problem.in[k_in].shape, attrs.integer("kv_num_heads")),
-        v(problem.in[v_in].shape, attrs.integer("kv_num_heads")),
-        y(problem.out[0].shape, attrs.integer("q_num_heads")) {}
+      : q(problem.in[q_in].shape, attrs.integer("q_num_heads"), "Q"),
+        k(problem.in[k_in].shape, attrs.integer("kv_num_heads"), "K"),
+        v(problem.in[v_in].shape, attrs.integer("kv_num_heads"), "V"),
+        y(problem.out[0].shape, attrs.integer("q_num_heads"), "Y") {}
 };
 
 bool has_mask(const Problem& problem) { return problem.in.size() > mask_in && problem.node.in[mask_in] != absent; }
@@ -116,7 +106,7 @@ Tensor pack_mask(const Tensor& mask, int64_t) {
   return bias;
 }
 
-bool accepts_mask(const Problem& problem, uint32_t keys) {
+bool accepts_mask(const Problem& problem, int64_t keys) {
   if (!has_mask(problem)) return true;
   const Type& mask = problem.in[mask_in];
   const bool truths = mask.dtype == DType::boolean && problem.constants[mask_in];
@@ -139,18 +129,18 @@ void record_standard(const VkKernel&, const Problem& problem, Recorder& recorder
   const AttrReader attrs(problem.node);
   const Operands o(problem);
   AttentionParams params{};
-  params.heads = o.q.heads, params.queries = o.q.sequence, params.keys = o.k.sequence;
-  params.depth = o.q.depth, params.value_depth = o.v.depth;
-  params.group = o.q.heads / o.k.heads;
-  params.count = o.q.batch * o.q.heads * o.q.sequence;
+  params.heads = word(o.q.heads), params.queries = word(o.q.sequence), params.keys = word(o.k.sequence);
+  params.depth = word(o.q.depth), params.value_depth = word(o.v.depth);
+  params.group = word(o.q.heads / o.k.heads);
+  params.count = word(o.q.batch * o.q.heads * o.q.sequence);
   params.scale = attrs.has("scale") ? attrs.real("scale") : 1 / std::sqrt(static_cast<float>(o.q.depth));
   params.softcap = attrs.real("softcap");
   params.unseen = 0;
-  params.q = o.q.strides, params.k = o.k.strides, params.v = o.v.strides, params.y = o.y.strides;
+  params.q = strides_of(o.q), params.k = strides_of(o.k), params.v = strides_of(o.v), params.y = strides_of(o.y);
   if (has_mask(problem)) {
     const Shape& mask = problem.in[mask_in].shape;
     const auto strides = loop_over(mask).strides(mask);
-    params.bias[0] = {o.q.batch, strides[0], strides[1], strides[2], strides[3]};
+    params.bias[0] = {word(o.q.batch), strides[0], strides[1], strides[2], strides[3]};
   }
   Dispatch& dispatch = record(params, has_mask(problem), recorder);
   dispatch.set("causal", attrs.integer("is_causal") != 0);
