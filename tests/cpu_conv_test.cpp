@@ -206,8 +206,9 @@ int check(const Case& c, Precision precision) {
     const auto is_this = [&](const Offer& other) { return other.kernel == offer.kernel; };
     if (!offer.kernel || std::any_of(others.begin(), others.end(), is_this)) continue;
     ++count;
+    EXPECT_TRUE(offer.row_step == 0 || cpu->row_step() % offer.row_step == 0) << offer.name;
     const auto where = [&] {
-      return cat(offer.name, " for ", c.op, " ", c.x, " by ", c.w, " with ", c.epilogue.size(), " rows, level ",
+      return cat(offer.name, " for ", c.op, " ", c.x, " by ", c.w, " with ", c.epilogue.size(), " fused steps, level ",
                  cpu::name_of(cpu::level()));
     };
     const Tensor one = setup.with(*cpu, offer, 1);

@@ -27,15 +27,15 @@ struct Problem {
 
 /// A kernel that a backend offers for a problem.
 struct Offer {
-  const void* kernel = nullptr;    ///< the backend's own row; null: the operator's reference
+  const void* kernel = nullptr;    ///< the backend's own entry; null: the operator's reference
   Text name;                       ///< for reports ("conv3x3.avx512")
   int rank = 0;                    ///< higher is better
   Layout in = Layout::row_major;   ///< layout of the inputs that are not constant (Layout::of)
   Layout out = Layout::row_major;  ///< layout of the outputs, and of the epilogue's operands
   bool in_place = false;           ///< output 0 may share the bytes of input 0
-  /// A multiple of which the kernel can compute output rows alone (Args::rows; those before a DepthToSpace),
-  /// of a picture as high as its input, of whose rows they need `row_reach` more above and below; 0: the
-  /// whole picture only.
+  /// The kernel can compute some of the output's rows alone (Args::rows), from one multiple of `row_step` to another
+  /// or to the end; 0: it cannot. They are counted before a DepthToSpace; there are as many as the input has. A row
+  /// needs the input's row of the same number, and `row_reach` rows above and below it.
   int row_step = 0, row_reach = 1;
 };
 
