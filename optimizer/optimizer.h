@@ -11,6 +11,10 @@ namespace tessera::optimizer {
 /// included. A rewrite that adds to an epilogue happens only if the answer is yes.
 using Fits = std::function<bool(const Graph& graph, const Node& node)>;
 
+/// Nodes that the rewrites of `prepare` want to see before constants are folded: quantized weights are still what
+/// they are.
+bool wants_unfolded(const Node& node);
+
 /// Rewrites that need no shapes: run once when a model is loaded. Constants that they make are
 /// shared by all plans.
 void prepare(Graph& graph);

@@ -57,6 +57,8 @@ List<Pass> passes() { return list; }
 
 void check_rewrites(bool on) { checked = on; }
 
+bool wants_unfolded(const Node& node) { return node.op->name == "DequantizeLinear"; }
+
 void prepare(Graph& graph) {
   std::vector<DType> dtypes;  // of what bodies capture
   for (Node& node : graph.nodes) {

@@ -126,11 +126,11 @@ std::vector<std::shared_ptr<const Tensor>> evaluate(const Graph& graph, const No
   return values;
 }
 
-void fold_constants(Graph& graph, Text but) {
+void fold_constants(Graph& graph, bool (*stays)(const Node&)) {
   std::vector<Node> kept;
   for (Node& node : graph.nodes) {
     bool folded = false;
-    if (node.op->infer && node.op->folds && node.op->name != but && all_constant(graph, node)) {
+    if (node.op->infer && node.op->folds && !(stays && stays(node)) && all_constant(graph, node)) {
       // What is wrong with a node is reported when a run needs it.
       try {
         folded = infer_and_fold_node(graph, node);

@@ -25,8 +25,8 @@ struct NodeTypes {
 std::vector<std::shared_ptr<const Tensor>> evaluate(const Graph& graph, const Node& node, List<Type> out);
 
 /// Folds every node whose inputs are constants and whose shapes follow from them; needs no types of
-/// other values. For graphs whose input shapes are not known yet. Nodes of the operator `but` stay.
-void fold_constants(Graph& graph, Text but = {});
+/// other values. For graphs whose input shapes are not known yet. Nodes that `stays` names are kept.
+void fold_constants(Graph& graph, bool (*stays)(const Node&) = nullptr);
 
 struct Stop {
   size_t node = 0;  ///< the first node that was not inferred; nodes.size() if there is none

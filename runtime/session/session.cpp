@@ -162,9 +162,8 @@ void Session::Impl::start(onnx::Loaded loaded, const SessionOptions& given) {
 }
 
 void Session::Impl::prepare(Graph& graph) const {
-  // Quantized weights stay what they are until the rewrites have seen them.
   if (options.optimize) {
-    fold_constants(graph, "DequantizeLinear");
+    fold_constants(graph, optimizer::wants_unfolded);
     optimizer::prepare(graph);
   }
   fold_constants(graph);
