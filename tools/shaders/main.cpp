@@ -167,9 +167,10 @@ void add(Source& source, const std::string& stem, const std::string& id, const V
   out << std::dec << "};\nconst Shader::Buffer " << id << "_buffers[] = {";
   for (const auto& buffer : shader.buffers)
     out << "{\"" << buffer.name << "\", " << buffer.reads << ", " << buffer.writes << "}, ";
-  out << "};\nconst Shader::Constant " << id << "_constants[] = {";
+  out << "};\nconst std::array<Shader::Constant, " << shader.constants.size() << "> " << id
+      << "_constants{{";  // may be none
   for (const auto& constant : shader.constants) out << "{\"" << constant.name << "\", " << constant.id << "}, ";
-  out << "};\n";
+  out << "}};\n";
   for (const shaders::Struct& layout : shader.structs) {
     for (const auto& member : layout.members)
       out << "static_assert(offsetof(" << layout.name << ", " << member.name << ") == " << member.offset << ");\n";
@@ -204,7 +205,7 @@ void run(const fs::path& output, const fs::path& root, const std::vector<fs::pat
     }
   }
   std::ofstream out(output, std::ios::binary);
-  out << "// Written by compile_shaders.\n#include <cstddef>\n\n#include \"ops/vulkan/shader.h\"\n\n"
+  out << "// Written by compile_shaders.\n#include <array>\n#include <cstddef>\n\n#include \"ops/vulkan/shader.h\"\n\n"
       << "namespace tessera::vulkan {\n"
       << source.includes.str() << "\nnamespace {\n\n"
       << source.arrays.str() << "\nconst Shader shaders[] = {\n"
