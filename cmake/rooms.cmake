@@ -67,12 +67,17 @@ function(tessera_room name)
   set_property(GLOBAL APPEND PROPERTY TESSERA_ROOMS tessera_${name})
 endfunction()
 
-# tessera_list(ROOM WORD TYPE HEADER file...): each NAME.cpp of the files defines `extern const TYPE NAME`; the room gets
-# pointers to them all, as WORD_files and WORD_file_count.
+# tessera_list(ROOM WORD TYPE HEADER [NAMESPACE name] file...): each NAME.cpp of the files defines `extern const TYPE NAME`
+# in the namespace, which bears the room's name if it has no other; the room gets pointers to them all, as WORD_files and
+# WORD_file_count.
 function(tessera_list room word type header)
+  cmake_parse_arguments(LIST "" "NAMESPACE" "" ${ARGN})
+  if(NOT LIST_NAMESPACE)
+    set(LIST_NAMESPACE ${room})
+  endif()
   set(declarations)
   set(entries)
-  foreach(file ${ARGN})
+  foreach(file ${LIST_UNPARSED_ARGUMENTS})
     get_filename_component(name ${file} NAME_WE)
     string(APPEND declarations "extern const ${type} ${name};\n")
     string(APPEND entries "    &${name},\n")
@@ -81,14 +86,14 @@ function(tessera_list room word type header)
   file(CONFIGURE OUTPUT ${list} CONTENT
 "// Written by cmake/rooms.cmake.
 #include \"${header}\"
-namespace tessera::${room} {
+namespace tessera::${LIST_NAMESPACE} {
 ${declarations}
 extern const ${type}* const ${word}_files[];
 extern const int ${word}_file_count;
 const ${type}* const ${word}_files[] = {
 ${entries}};
 const int ${word}_file_count = sizeof(${word}_files) / sizeof(*${word}_files);
-}  // namespace tessera::${room}
+}  // namespace tessera::${LIST_NAMESPACE}
 ")
   target_sources(tessera_${room} PRIVATE ${list})
 endfunction()

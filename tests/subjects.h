@@ -11,8 +11,8 @@
 #include <functional>
 
 #include "runtime/session/session.h"
+#include "tests/cases/example_cases.h"
 #include "tests/onnx_pen.h"
-#include "tests/op_examples.h"
 
 namespace tessera::test {
 
@@ -76,7 +76,7 @@ inline void import(ModelProto& model, const std::string& domain, int version) {
   set->set_version(version);
 }
 
-inline Subject subject_of(const OpExample& example) {
+inline Subject subject_of(const Case& example) {
   Subject subject;
   subject.origin = cat(example.domain, example.domain.empty() ? "" : ".", example.op, " ", example.opset);
   subject.model.set_ir_version(10);
@@ -90,7 +90,7 @@ inline Subject subject_of(const OpExample& example) {
     node->add_input(given ? cat("x", i) : "");
     if (given) subject.operands.push_back({cat("x", i), example.in[i].tensor, example.in[i].constant});
   }
-  for (int i = 0; i < example.outputs; ++i) {
+  for (size_t i = 0; i < example.outputs; ++i) {
     node->add_output(cat("y", i));
     graph->add_output()->set_name(cat("y", i));
   }

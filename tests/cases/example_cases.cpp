@@ -1,9 +1,13 @@
-#include "tests/op_examples.h"
+// The table, and how it is read.
+#include "tests/cases/example_cases.h"
 
 #include <algorithm>
 #include <sstream>
 
+#include "tests/tensors.h"
+
 namespace tessera::test {
+extern const CaseFile example_cases;
 namespace {
 
 // "[domain:]Op opset[>outputs] | inputs | attributes". An input is a type letter and a shape, and its elements where
@@ -392,12 +396,12 @@ DType type_of(char letter) {
 }
 
 // A type letter, a shape in brackets, and perhaps elements behind '='.
-OpExample::In tensor_of(Text text, uint32_t seed) {
+Input tensor_of(Text text, uint32_t seed) {
   const DType type = type_of(text.front());
   const size_t end = text.find(']');
   Shape shape;
   for (const std::string& dim : split(text.substr(2, end - 2), ',')) shape.push_back(std::stoll(dim));
-  OpExample::In in;
+  Input in;
   if (end + 1 < text.size()) {
     std::vector<double> values;
     for (const std::string& value : split(text.substr(end + 2), ',')) values.push_back(std::stod(value));
@@ -436,8 +440,9 @@ Attr attr_of(const std::string& text) {
   return integers;
 }
 
-OpExample parse(Text row, uint32_t seed) {
-  OpExample example;
+Case parse(Text row, uint32_t seed) {
+  Case example;
+  example.least = 0;
   std::istringstream head{std::string(take(row, '|'))}, inputs{std::string(take(row, '|'))}, attrs{std::string(row)};
   std::string word;
   head >> word;
@@ -448,8 +453,9 @@ OpExample parse(Text row, uint32_t seed) {
   example.op = word;
   head >> word;
   example.opset = std::stoi(word);
-  if (const size_t mark = word.find('>'); mark != std::string::npos) example.outputs = std::stoi(word.substr(mark + 1));
-  while (inputs >> word) example.in.push_back(word == "-" ? OpExample::In{} : tensor_of(word, seed++));
+  if (const size_t mark = word.find('>'); mark != std::string::npos)
+    example.outputs = std::stoul(word.substr(mark + 1));
+  while (inputs >> word) example.in.push_back(word == "-" ? Input{} : tensor_of(word, seed++));
   while (attrs >> word) {
     const size_t equals = word.find('=');
     example.attrs.emplace_back(word.substr(0, equals), attr_of(word.substr(equals + 1)));
@@ -457,10 +463,17 @@ OpExample parse(Text row, uint32_t seed) {
   return example;
 }
 
-}  // namespace
+void give_all(const Taker& check) {
+  for (const Case& example : op_examples()) check(example);
+}
 
-std::vector<OpExample> op_examples() {
-  std::vector<OpExample> examples;
+constexpr CaseList lists[] = {{"Examples", give_all}};
+
+}  // namespace
+const CaseFile example_cases{lists};
+
+std::vector<Case> op_examples() {
+  std::vector<Case> examples;
   for (const Text row : table) examples.push_back(parse(row, static_cast<uint32_t>(examples.size() * 16 + 1)));
   return examples;
 }

@@ -1,10 +1,13 @@
-// CPU kernels that move, resample and convert elements.
-#include "tests/kernel_case.h"
+// What moves elements: pads, transpositions, slices, concatenations, shuffles.
+#include <limits>
+
+#include "tests/cases/case.h"
 
 namespace tessera::test {
+extern const CaseFile move_cases;
 namespace {
 
-TEST(CpuKernels, Pads) {
+void pads(const Taker& check) {
   for (const Text mode : {"constant", "edge", "reflect", "wrap"}) {
     const auto pad = [&](const Shape& shape, std::initializer_list<int64_t> pads, Input value, int least) {
       check({.op = "Pad",
@@ -30,7 +33,7 @@ TEST(CpuKernels, Pads) {
   check({.op = "Pad", .in = {random({5, 3}, 0, 99, DType::int64), integers({1, 0, 0, 2})}});
 }
 
-TEST(CpuKernels, Moves) {
+void moves(const Taker& check) {
   for (const DType dtype : {DType::float32, DType::uint8, DType::float16, DType::int64}) {
     const auto made = [&](const Shape& shape) { return random(shape, 0, 99, dtype); };
     const auto transpose = [&](const Shape& shape, std::initializer_list<int64_t> perm) {
@@ -72,7 +75,7 @@ TEST(CpuKernels, Moves) {
 }
 
 // Elements of every size; those of float32 and of bytes in blocks too.
-TEST(CpuKernels, BlockedMoves) {
+void blocked_moves(const Taker& check) {
   for (const DType dtype : {DType::float32, DType::uint8, DType::int8, DType::float16, DType::int64}) {
     const int least = dtype == DType::float32 || bits_of(dtype) == 8 ? 2 : 1;
     const auto made = [&](const Shape& shape) { return random(shape, 0, 99, dtype); };
@@ -116,94 +119,12 @@ TEST(CpuKernels, BlockedMoves) {
   }
 }
 
-TEST(CpuKernels, Resize) {
-  struct Mode {
-    const char *mode, *place, *nearest;
-  };
-  constexpr Mode modes[] = {
-      {"nearest", "asymmetric", "floor"},
-      {"nearest", "half_pixel", "round_prefer_floor"},
-      {"nearest", "half_pixel", "round_prefer_ceil"},
-      {"nearest", "align_corners", "ceil"},
-      {"linear", "half_pixel", "floor"},
-      {"linear", "align_corners", "floor"},
-      {"linear", "asymmetric", "floor"},
-      {"linear", "pytorch_half_pixel", "floor"},
-      {"linear", "half_pixel_symmetric", "floor"},
-      {"cubic", "half_pixel", "floor"},
-      {"cubic", "align_corners", "floor"},
-  };
-  for (const Mode& m : modes)
-    for (const auto& [height, width] : {std::pair{2.0, 2.0}, {3.0, 4.0}, {1.5, 0.6}, {1.0, 0.3}}) {
-      const Attrs attrs{{"mode", std::string(m.mode)},
-                        {"coordinate_transformation_mode", std::string(m.place)},
-                        {"nearest_mode", std::string(m.nearest)}};
-      for (const Shape& shape : {Shape{1, 3, 5, 7}, Shape{2, 17, 6, 4}}) {
-        check({.op = "Resize",
-               .opset = 19,
-               .in = {random(shape), {}, {floats({4}, {1, 1, height, width}), true}},
-               .attrs = attrs,
-               .relative = 1e-4,
-               .absolute = 1e-5,
-               .least = 2});
-        check({.op = "Resize",
-               .opset = 19,
-               .in = {random(shape), {}, {}, integers({shape[0], shape[1], 9, 8})},
-               .attrs = attrs,
-               .relative = 1e-4,
-               .absolute = 1e-5,
-               .least = 2});
-      }
-    }
-  for (const char* mode : {"nearest", "linear"})
-    for (const auto& [height, width] : {std::pair{2.0, 2.0}, {0.6, 1.7}})
-      check({.op = "Resize",
-             .opset = 10,
-             .in = {random({1, 3, 5, 7}), {floats({4}, {1, 1, height, width}), true}},
-             .attrs = {attr("mode", std::string(mode))},
-             .relative = 1e-4,
-             .absolute = 1e-5,
-             .least = 2});
-  check({.op = "Upsample", .opset = 9, .in = {random({1, 3, 5, 7}), {floats({4}, {1, 1, 2, 3}), true}}, .least = 2});
-}
-
-TEST(CpuKernels, Casts) {
-  const DType types[] = {DType::float32, DType::float16, DType::float64, DType::int32,
-                         DType::int64,   DType::uint8,   DType::int8,    DType::boolean};
-  for (const DType from : types)
-    for (const DType to : types)
-      for (const int64_t n : {0, 1, 8, 1003}) {
-        const bool is_unsigned = to == DType::uint8 || from == DType::uint8;
-        const Input x =
-            random({n}, from == DType::boolean || is_unsigned ? 0 : -99, from == DType::boolean ? 2 : 99, from);
-        check({.op = "Cast", .in = {x}, .attrs = {attr("to", static_cast<int64_t>(to))}, .least = 0});
-      }
-  // Every half, and floats around what a half can hold.
-  Tensor halves = Tensor::make({DType::float16, {65536}});
-  for (int i = 0; i < 65536; ++i) halves.as<uint16_t>()[i] = static_cast<uint16_t>(i);
-  check({.op = "Cast", .in = {{halves}}, .attrs = {attr("to", int64_t{1})}, .relative = 0, .absolute = 0});
-  for (const double scale : {1e-8, 1e-6, 1e-4, 1.0, 7e4})
-    check({.op = "Cast",
-           .in = {random({999}, -scale, scale)},
-           .attrs = {attr("to", int64_t{10})},
-           .relative = 0,
-           .absolute = 0});
-}
-
-TEST(CpuKernels, Quantization) {
-  for (const DType dtype : {DType::uint8, DType::int8}) {
-    const Input zero = random({}, 0, 99, dtype), zeros = random({5}, 0, 99, dtype);
-    check({.op = "QuantizeLinear", .in = {random({3, 500}, -9, 9), number(0.037f), zero}, .absolute = 0});
-    check({.op = "QuantizeLinear", .in = {random({3, 5, 40}, -9, 9), random({5}, 0.01, 0.1), zeros}, .absolute = 0});
-    check({.op = "QuantizeLinear",
-           .in = {random({3, 4, 5}, -9, 9), random({5}, 0.01, 0.1), zeros},
-           .attrs = {attr("axis", int64_t{-1})},
-           .absolute = 0});
-    check({.op = "DequantizeLinear", .in = {random({3, 500}, 0, 99, dtype), number(0.037f), zero}});
-    check({.op = "DequantizeLinear", .in = {random({3, 5, 4}, 0, 99, dtype), random({5}), zeros}});
-  }
-  check({.op = "DequantizeLinear", .in = {random({7}, -999, 999, DType::int32), number(0.5f)}});
-}
+constexpr CaseList lists[] = {
+    {"Pads", pads},
+    {"Moves", moves},
+    {"BlockedMoves", blocked_moves},
+};
 
 }  // namespace
+const CaseFile move_cases{lists};
 }  // namespace tessera::test

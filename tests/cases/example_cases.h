@@ -1,0 +1,14 @@
+// A small node of every operator that tensors alone describe: what tests over the whole registry begin with.
+#pragma once
+
+#include "tests/cases/case.h"
+
+namespace tessera::test {
+
+/// In the order of the table, parsed anew. A constant input is one whose elements matter.
+std::vector<Case> op_examples();
+
+/// Operators without an example: their operands are graphs or containers.
+bool is_beyond_examples(const OpDef& op);
+
+}  // namespace tessera::test
