@@ -163,6 +163,7 @@ class CpuCase {
 
   void compare(const HostBackend& backend, const Offer& offer, Level level, Precision precision) {
     const std::string name = title(level, offer.name);
+    EXPECT_TRUE(offer.row_step == 0 || backend.row_step() % offer.row_step == 0) << name;
     if (expected_.empty()) expected_ = question_.expected();
     const Memories one = outputs(backend, offer, 1), three = outputs(backend, offer, 3);
     // The worst of many random sums; over whole models the largest tiles of Winograd cost nothing.
