@@ -24,7 +24,8 @@ elif table.returncode or table.stdout != (root / "docs/operators.md").read_text(
     failures.append("docs/operators.md is not what ./dev operators writes " + table.stderr)
 
 for page in [*root.glob("*.md"), *root.glob("docs/*.md")]:
-    for link in re.findall(r"\]\(([^)#:]+)\)", page.read_text()):
+    prose = re.sub(r"```.*?```", "", page.read_text(), flags=re.S)
+    for link in re.findall(r"\]\(([^)#:]+)\)", prose):
         if not (page.parent / link).exists():
             failures.append(f"{page.name}: {link} does not exist")
 
