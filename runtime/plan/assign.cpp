@@ -29,7 +29,7 @@ class Assigner {
       const NodeTypes types(graph_, node);
       const Choice choice = choose(types.problem(node), backend_of_[i]);
       place(node, choice);
-      append(node, choice);
+      append(std::move(node), choice);  // its readers come later
     }
     require_row_major_outputs();
     insert_later_ones();

@@ -165,6 +165,7 @@ class Space {
     };
     const bool joins = std::any_of(parts.begin(), parts.end(), is_smaller);
     std::vector<Stretch> result;
+    result.reserve(parts.size());
     for (const Part& part : parts) {
       const Type &in = types.in[part.input], &out = types.out[part.output];
       const int64_t offset = stretch_offset(joins ? out : in, joins ? in : out, part.axis, part.begin);
