@@ -1,5 +1,5 @@
 // ReduceSum, ReduceMean, ReduceMax, ReduceMin, ReduceProd, ReduceL1, ReduceL2, ReduceLogSum,
-// ReduceLogSumExp and ReduceSumSquare: one number for all elements along some axes. A row's struct
+// ReduceLogSumExp and ReduceSumSquare: one number for all elements along some axes. Each has a struct that
 // says how an element is joined to what came before, and what becomes of that in the end.
 #include <algorithm>
 

@@ -160,18 +160,18 @@ struct Elementwise {
   size_t operands;
   int opset;
 };
-constexpr Elementwise elementwise_rows[] = {{"QLinearAdd", "Add", 2, 14},
-                                            {"QLinearMul", "Mul", 2, 14},
-                                            {"QLinearLeakyRelu", "LeakyRelu", 1, 16},
-                                            {"QLinearSigmoid", "Sigmoid", 1, 13}};
+constexpr Elementwise quantized_elementwise[] = {{"QLinearAdd", "Add", 2, 14},
+                                                 {"QLinearMul", "Mul", 2, 14},
+                                                 {"QLinearLeakyRelu", "LeakyRelu", 1, 16},
+                                                 {"QLinearSigmoid", "Sigmoid", 1, 13}};
 
 // com.microsoft's QLinear operators on single elements, as DequantizeLinear, the operator, QuantizeLinear:
 // what other models are written in, and what joins the products around it.
 bool write_out(Edit& edit, const Node& node, std::vector<Node>& nodes) {
   if (node.op->domain != "com.microsoft" || !node.epilogue.empty()) return false;
-  const auto* row = std::find_if(std::begin(elementwise_rows), std::end(elementwise_rows),
-                                 [&](const Elementwise& e) { return e.quantized == node.op->name; });
-  if (row == std::end(elementwise_rows) || node.in.size() != row->operands * 3 + 2) return false;
+  const auto* entry = std::find_if(std::begin(quantized_elementwise), std::end(quantized_elementwise),
+                                   [&](const Elementwise& e) { return e.quantized == node.op->name; });
+  if (entry == std::end(quantized_elementwise) || node.in.size() != entry->operands * 3 + 2) return false;
   for (const ValueId id : node.in)
     if (id == absent) return false;
   const auto step = [&](Text op, int opset, std::vector<ValueId> in, ValueId out) {
@@ -189,14 +189,14 @@ bool write_out(Edit& edit, const Node& node, std::vector<Node>& nodes) {
     return edit.graph().add_value(std::move(value));
   };
   std::vector<ValueId> operands;
-  for (size_t i = 0; i < row->operands; ++i) {
+  for (size_t i = 0; i < entry->operands; ++i) {
     operands.push_back(between());
     step("DequantizeLinear", 13, {node.in[i * 3], node.in[i * 3 + 1], node.in[i * 3 + 2]}, operands.back());
   }
   const ValueId result = between();
-  step(row->op, row->opset, operands, result);
+  step(entry->op, entry->opset, operands, result);
   nodes.back().attrs = node.attrs;
-  const size_t scale = row->operands * 3;
+  const size_t scale = entry->operands * 3;
   step("QuantizeLinear", 13, {result, node.in[scale], node.in[scale + 1]}, node.out[0]);
   return true;
 }
