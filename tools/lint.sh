@@ -23,7 +23,7 @@ bad=$(grep -nE 'vulkan_core|\bV[kK]_?[A-Z]' ops/vulkan/*.cpp ops/vulkan/*.h | gr
 [[ -z $bad ]] || complain "Vulkan's own names outside ops/vulkan/device: $bad"
 
 # Nobody compares an operator's name but the optimizer's patterns: what others want to know is a fact of its OpDef.
-for room in runtime/base runtime/graph runtime/onnx runtime/plan runtime/session ops ops/vulkan tools tools/upscale; do
+for room in runtime/base runtime/graph runtime/onnx runtime/plan runtime/session ops ops/cpu ops/vulkan tools tools/upscale; do
   bad=$(grep -nE 'op->name *[!=]=|[!=]= *[a-z_.>()-]*op->name|Text [a-z]+ = [a-z_.>()-]*op->name|op->name\.(starts|ends)_with' \
     "$room"/*.cpp "$room"/*.h || true)
   [[ -z $bad ]] || complain "$room asks an operator for its name: $bad"
