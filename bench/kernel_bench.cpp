@@ -5,7 +5,8 @@
 
 #include <memory>
 
-#include "ops/cpu/kernel.h"
+#include "ops/cpu/backend.h"
+#include "runtime/base/threads.h"
 #include "tests/cases/case.h"
 #include "tests/tensors.h"
 

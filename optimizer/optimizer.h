@@ -1,4 +1,4 @@
-// Rewrites of a graph that keep its meaning. passes.cpp holds the ordered list.
+// Rewrites of a graph that keep its meaning. optimizer.cpp holds the ordered list.
 #pragma once
 
 #include <functional>

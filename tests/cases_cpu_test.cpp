@@ -4,6 +4,7 @@
 #include <algorithm>
 #include <cstring>
 
+#include "ops/cpu/backend.h"
 #include "ops/cpu/kernel.h"
 #include "ops/cpu/level.h"
 #include "tests/cases/case.h"

@@ -5,9 +5,9 @@
 #include <cstdlib>
 #include <set>
 
-#include "ops/cpu/kernel.h"
+#include "ops/cpu/backend.h"
+#include "ops/vulkan/backend.h"
 #include "ops/vulkan/kernel.h"
-#include "ops/vulkan/vulkan.h"
 #include "runtime/plan/plan.h"
 #include "tests/cases/case.h"
 #include "tests/support.h"

@@ -5,7 +5,7 @@
 #include <cmath>
 #include <random>
 
-#include "ops/cpu/kernel.h"
+#include "ops/cpu/backend.h"
 #include "runtime/session/executor.h"
 
 namespace tessera::test {

@@ -3,7 +3,7 @@
 #include <cmath>
 #include <cstdio>
 
-#include "ops/cpu/kernel.h"
+#include "ops/cpu/backend.h"
 #include "ops/cpu/level.h"
 #include "runtime/session/session.h"
 #include "tests/support.h"

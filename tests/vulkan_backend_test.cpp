@@ -9,9 +9,9 @@
 #include <thread>
 
 #include "ops/elementwise.h"
+#include "ops/vulkan/backend.h"
 #include "ops/vulkan/hazards.h"
 #include "ops/vulkan/kernel.h"
-#include "ops/vulkan/vulkan.h"
 #include "runtime/session/session.h"
 #include "tests/fake_device.h"
 #include "tests/support.h"

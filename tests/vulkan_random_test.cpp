@@ -1,5 +1,5 @@
 // Random graphs on the Vulkan device, in parts or whole, against the CPU: see random_graph_test.cpp.
-#include "ops/vulkan/vulkan.h"
+#include "ops/vulkan/backend.h"
 #include "tests/fake_device.h"
 #include "tests/random_graph.h"
 

@@ -3,7 +3,7 @@
 #include <iostream>
 #include <map>
 
-#include "ops/cpu/kernel.h"
+#include "ops/cpu/backend.h"
 #include "runtime/onnx/load.h"
 #include "runtime/plan/fold.h"
 #include "tools/options.h"

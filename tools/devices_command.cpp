@@ -9,7 +9,7 @@
 #include "runtime/base/cores.h"
 #include "tools/options.h"
 #ifdef TESSERA_VULKAN
-#include "ops/vulkan/vulkan.h"
+#include "ops/vulkan/backend.h"
 #endif
 
 namespace tessera::tools {

@@ -7,7 +7,7 @@
 #include "tools/options.h"
 #include "tools/upscale/pipeline.h"
 #ifdef TESSERA_VULKAN
-#include "ops/vulkan/vulkan.h"
+#include "ops/vulkan/backend.h"
 #endif
 
 namespace tessera::tools {

@@ -1,4 +1,5 @@
-// The CPU as a backend: a table of kernels by operator name, and every operator's reference.
+// A table of kernels by operator, and every operator's reference.
+#include "ops/cpu/backend.h"
 
 #include <algorithm>
 #include <cmath>

@@ -45,10 +45,4 @@ struct KernelFile {
   List<CpuKernel> kernels;
 };
 
-/// Whether this machine has kernels of that precision that are worth asking for.
-bool gains_from(Precision precision);
-
-/// The CPU as a backend. Offers every kernel whose level this machine has, then the reference.
-std::unique_ptr<HostBackend> make_backend(Precision precision = Precision::fp32);
-
 }  // namespace tessera::cpu

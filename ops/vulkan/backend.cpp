@@ -1,4 +1,5 @@
 // Vulkan as a backend: the kernels that it offers, and its programs.
+#include "ops/vulkan/backend.h"
 
 #include <algorithm>
 #include <unordered_map>

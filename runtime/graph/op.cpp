@@ -49,12 +49,6 @@ const OpDef* find_op(Text domain, Text name, int opset) {
 
 const std::vector<const OpDef*>& all_ops() { return registry().definitions; }
 
-const Attr* find_attr(const Attrs& attrs, Text name) {
-  for (const auto& [key, value] : attrs)
-    if (key == name) return &value;
-  return nullptr;
-}
-
 // --- AttrReader ------------------------------------------------------------------------------
 
 namespace {

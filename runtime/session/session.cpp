@@ -5,7 +5,7 @@
 #include <cstring>
 #include <numeric>
 
-#include "ops/cpu/kernel.h"
+#include "ops/cpu/backend.h"
 #include "runtime/base/float_environment.h"
 #include "runtime/base/machine_memory.h"
 #include "runtime/base/run_scope.h"
@@ -13,7 +13,7 @@
 #include "runtime/session/defaults.h"
 #include "runtime/session/executor.h"
 #ifdef TESSERA_VULKAN
-#include "ops/vulkan/vulkan.h"
+#include "ops/vulkan/backend.h"
 #endif
 
 namespace tessera {

@@ -1,6 +1,7 @@
 #include "tests/cases/case.h"
 
-#include "ops/cpu/kernel.h"
+#include "ops/cpu/backend.h"
+#include "runtime/base/threads.h"
 #include "tests/tensors.h"
 
 namespace tessera::test {

@@ -4,11 +4,11 @@
 #include <map>
 #include <set>
 
-#include "ops/cpu/kernel.h"
+#include "ops/cpu/backend.h"
 #include "ops/cpu/level.h"
 #include "tests/cases/case.h"
 #ifdef TESSERA_VULKAN
-#include "ops/vulkan/vulkan.h"
+#include "ops/vulkan/backend.h"
 #endif
 
 namespace tessera::test {

@@ -5,8 +5,8 @@
 #include <string>
 #include <vector>
 
+#include "ops/vulkan/backend.h"
 #include "ops/vulkan/device/loader.h"
-#include "ops/vulkan/vulkan.h"
 
 namespace tessera::vulkan {
 
