@@ -62,12 +62,10 @@ class Cutter {
     }
   }
 
-  // --- The order of the nodes
-  // ------------------------------------------------------------------
+  // --- The order of the nodes ----------------------------------------------------------------------
 
-  // Nodes of one backend as long as there are any whose inputs are made, then
-  // those of another: with two backends nothing has fewer stretches that begins
-  // with the same one.
+  // It takes nodes of one backend as long as some have all their inputs, then nodes of another. With two backends no
+  // order that begins with the same one has fewer stretches.
   std::vector<size_t> order_from(int backend) const {
     using Ready = std::priority_queue<size_t, std::vector<size_t>, std::greater<>>;
     std::vector<Ready> ready(backends_.size());
