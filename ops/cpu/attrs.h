@@ -19,7 +19,7 @@ struct Integers {
     for (const int64_t value : list) push(value);
   }
   explicit Integers(const View& view) {
-    const int64_t n = view.elements();
+    const int64_t n = view.data ? view.elements() : 0;  // an absent input has none
     for (int64_t i = 0; i < n; ++i) {
       int64_t wide = 0;
       int32_t narrow = 0;
