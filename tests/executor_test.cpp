@@ -326,5 +326,19 @@ TEST(Executor, ErrorsNameTheNodeAndItsInputs) {
   }
 }
 
+// A plan is for one signature: inputs that differ in any extent, or in their rank, do not share one.
+TEST(Executor, EveryExtentHasAPlanOfItsOwn) {
+  GraphBuilder b;
+  b.output(b.node("Relu", {b.input("x", {DType::float32, {-1, -1, -1}})}));
+  const auto engine = cpu_engine(true);
+  const Executor executor(b.graph, *engine);
+  for (const Shape& shape :
+       {Shape{2, 3, 4}, Shape{2, 3, 5}, Shape{2, 4, 4}, Shape{3, 3, 4}, Shape{2, 3}, Shape{2, 3, 4}}) {
+    std::vector<Datum> in(1);
+    in[0].tensor = random_tensor(shape, 1);
+    EXPECT_EQ(executor.run(in, {})[0].tensor.type.shape, shape);
+  }
+}
+
 }  // namespace
 }  // namespace tessera::test
