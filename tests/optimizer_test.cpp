@@ -202,8 +202,8 @@ TEST(Optimizer, WindowAttention) {
       s = b.node("Reshape", {s, b.constant({-1, heads, positions, positions})});
     }
     const ValueId p = b.node("Softmax", {s}, {{"axis", int64_t{-1}}}, 13);
-    const ValueId y =
-        b.node("Transpose", {b.node("MatMul", {p, part(masked ? 2 : -1)})}, {{"perm", std::vector<int64_t>{0, 2, 1, 3}}});
+    const ValueId y = b.node("Transpose", {b.node("MatMul", {p, part(masked ? 2 : -1)})},
+                             {{"perm", std::vector<int64_t>{0, 2, 1, 3}}});
     b.output(b.node("Reshape", {y, b.constant({-1, positions, heads * depth})}));
     EXPECT_LE(expect_same(b.graph, {random_tensor(shape, 6)}, 5e-6), 2u) << masked;
   }
