@@ -223,5 +223,11 @@ TEST(OpsNumber, DropoutPassesUnlessTraining) {
   for (int64_t i = 0; i < 100; ++i) EXPECT_EQ(dropped[0].as<float>()[i], dropped[1].as<bool>()[i] ? 2 : 0);
 }
 
+// A tensor without rows may name any number of classes: nothing is made for them.
+TEST(OpsNumber, NoRowsOfManyClasses) {
+  const Tensor none = Tensor::make({DType::float32, {0, int64_t{1} << 54}});
+  expect_op({"Multinomial", 7, {none}, {{"sample_size", int64_t{3}}}}, tensor(DType::int32, {0, 3}));
+}
+
 }  // namespace
 }  // namespace tessera::test
