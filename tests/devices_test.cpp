@@ -149,6 +149,16 @@ TEST(Devices, TwoLayoutsMeetInRowMajorOrder) {
   EXPECT_EQ(device->regions[0].outputs.size(), 1u);
 }
 
+// An operator that the CPU has no kernel for, only a reference, between operators of such a device.
+TEST(Devices, AReferenceReadsWhatADeviceStored) {
+  GraphBuilder b;
+  const Type type{DType::float32, {4, 6}};
+  b.output(b.node("Relu", {b.node("Hardmax", {b.node("Relu", {b.input("x", type)})}, {{"axis", int64_t{1}}})}));
+  const std::vector<Tensor> inputs{whole_numbers(type.shape)};
+  const auto engine = engine_with(std::make_shared<FakeDevice>(takes_relu, halves), false);
+  EXPECT_TRUE(same_bits(run_graph(b.graph, inputs, false)[0], run_on(*engine, b.graph, inputs)[0]));
+}
+
 // Two devices that store halves: what the one makes, the other one takes as it is.
 TEST(Devices, ALayoutThatBothKnowCrosses) {
   GraphBuilder b;

@@ -143,7 +143,7 @@ class Cpu final : public HostBackend {
                          kernel->in_place, reach < 0 ? 0 : kernel->row_step, reach});
         }
     std::stable_sort(out.begin(), out.end(), [](const Offer& a, const Offer& b) { return a.rank > b.rank; });
-    if ((op.reference || op.view) && !is_for_others(problem)) out.push_back({nullptr, reference_name, 0});
+    if ((op.reference || op.view) && !reorders_for_others(problem)) out.push_back({nullptr, reference_name, 0});
   }
 
   std::shared_ptr<const Packed> pack(const Offer& offer, const Problem& problem) const override {
@@ -180,11 +180,12 @@ class Cpu final : public HostBackend {
     return !kernel.accepts || kernel.accepts(kernel, problem);
   }
 
-  // Whether a value lies in a layout that is not the CPU's: reordering it is another backend's work.
-  static bool is_for_others(const Problem& problem) {
+  // Whether it reorders to or from a layout that is not the CPU's. For all other nodes layouts are the planner's choice
+  // still: what a device made may lie in its own until a Reorder is put there.
+  static bool reorders_for_others(const Problem& problem) {
+    static const OpDef* const reorder = find_op(internal_domain, "Reorder", 1);
     const auto is_own = [](const Type& type) { return type.layout == Layout::row_major || type.layout == nchw16c; };
-    return !std::all_of(problem.in.begin(), problem.in.end(), is_own) ||
-           !std::all_of(problem.out.begin(), problem.out.end(), is_own);
+    return problem.node.op == reorder && !(is_own(problem.in[0]) && is_own(problem.out[0]));
   }
 
   std::unordered_map<Text, std::vector<const CpuKernel*>> by_op_;
