@@ -3,6 +3,7 @@
 #include <set>
 
 #include "tests/support.h"
+#include "tests/upscale_pictures.h"
 #include "tools/upscale/files.h"
 
 namespace tessera::upscale {
@@ -11,12 +12,7 @@ namespace {
 namespace fs = std::filesystem;
 
 Picture gradient(int64_t width, int64_t height, int channels, int bits) {
-  Picture picture;
-  picture.width = width;
-  picture.height = height;
-  picture.channels = channels;
-  picture.bits = bits;
-  picture.allocate();
+  Picture picture = blank(width, height, channels, bits);
   for (int64_t y = 0; y < height; ++y)
     for (int64_t x = 0; x < width; ++x)
       for (int c = 0; c < channels; ++c) {

@@ -2,6 +2,7 @@
 #include <bit>
 
 #include "tests/support.h"
+#include "tests/upscale_pictures.h"
 #include "tools/upscale/files.h"
 
 namespace tessera::upscale {
@@ -10,12 +11,7 @@ namespace {
 namespace fs = std::filesystem;
 
 Picture plain(int channels = 3, int64_t width = 40, int64_t height = 32, int bits = 8) {
-  Picture picture;
-  picture.width = width;
-  picture.height = height;
-  picture.channels = channels;
-  picture.bits = bits;
-  picture.allocate();
+  Picture picture = blank(width, height, channels, bits);
   for (int64_t i = 0; i < static_cast<int64_t>(picture.samples.size()); ++i)
     picture.samples[static_cast<size_t>(i)] = static_cast<std::byte>(i / 3 % 200);
   return picture;

@@ -1,5 +1,6 @@
 // How far results look, and on which grid: what the walk says of small graphs is held against what
 // changing pixels and shifting pictures shows.
+#include "tests/upscale_pictures.h"
 #include "tools/upscale/reach.h"
 
 #include <algorithm>
@@ -435,13 +436,7 @@ TEST(UpscaleReach, means_of_the_whole_picture_are_taken_over_all_tiles) {
   g.output(resize(g, valid, 2, {{"mode", std::string("linear")}}));
   const GraphUpsampler model(std::move(g.graph));
   for (const auto& [width, height] : {std::pair{90, 70}, {64, 101}}) {
-    Picture picture;
-    picture.width = width + width % 2;
-    picture.height = height;
-    picture.channels = 4;
-    picture.allocate();
-    std::mt19937 engine(1);
-    for (std::byte& sample : picture.samples) sample = static_cast<std::byte>(engine());
+    const Picture picture = noise(width + width % 2, height, 4);
     TilerOptions options;
     options.convention.in = {{0, 1}};
     options.tile = 32;

@@ -1,23 +1,10 @@
 // Resizing pictures: where pixels lie, and what alpha does to colors. What EXIF says more than once stays.
-#include <random>
-
 #include "tests/support.h"
-#include "tools/upscale/picture.h"
+#include "tests/upscale_pictures.h"
 #include "tools/upscale/resample.h"
 
 namespace tessera::upscale {
 namespace {
-
-Picture noise(int64_t width, int64_t height, int channels) {
-  Picture picture;
-  picture.width = width;
-  picture.height = height;
-  picture.channels = channels;
-  picture.allocate();
-  std::mt19937 engine(1);
-  for (std::byte& sample : picture.samples) sample = static_cast<std::byte>(engine());
-  return picture;
-}
 
 uint8_t& sample(Picture& picture, int64_t x, int64_t y, int channel) {
   return reinterpret_cast<uint8_t&>(

@@ -4,6 +4,7 @@
 #include <functional>
 
 #include "tests/support.h"
+#include "tests/upscale_pictures.h"
 #include "tools/upscale/tiler.h"
 
 namespace tessera::upscale {
@@ -82,18 +83,6 @@ struct Blur : Upsampler {
   }
   int64_t run_bytes(const Type& input) const override { return input.bytes() * 100; }
 };
-
-Picture noise(int64_t width, int64_t height, int channels, int bits = 8, uint32_t seed = 1) {
-  Picture picture;
-  picture.width = width;
-  picture.height = height;
-  picture.channels = channels;
-  picture.bits = bits;
-  picture.allocate();
-  std::mt19937 engine(seed);
-  for (std::byte& sample : picture.samples) sample = static_cast<std::byte>(engine());
-  return picture;
-}
 
 TilerOptions tiles(int64_t tile, int64_t overlap) {
   TilerOptions options;

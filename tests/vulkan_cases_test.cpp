@@ -36,14 +36,6 @@ class VulkanCases : public testing::TestWithParam<const CaseList*> {
     for (const std::string& message : vulkan::take_validation_messages()) ADD_FAILURE() << message;
   }
 
-  bool takes(const Case& c) const {
-    const OpDef* op = find_op(c.domain, c.op, c.opset);
-    if (op && !op->reference) return false;
-    std::vector<Offer> offers;
-    device_->offers(Question(c).problem(), offers);
-    return !offers.empty();
-  }
-
   void check(const Case& c) const {
     const Question question(c);
     std::vector<View> in, out;
@@ -78,7 +70,7 @@ class VulkanCases : public testing::TestWithParam<const CaseList*> {
 TEST_P(VulkanCases, Agree) {
   std::vector<Case> cases;
   const auto keep = [&](const Case& c) {
-    if (takes(c)) cases.push_back(c);
+    if (!offers_of(*device_, c).empty()) cases.push_back(c);
   };
   GetParam()->give(Taker{keep, false});
   if (cases.empty()) return;
@@ -98,11 +90,7 @@ TEST(VulkanKernels, AllHaveCases) {
   for (const vulkan::KernelVariant& variant : vulkan::all_kernels())
     if (!variant.shaders.empty()) without.emplace(variant.kernel->name);
   const auto take = [&](const Case& c) {
-    const OpDef* op = find_op(c.domain, c.op, c.opset);
-    if (!op || !op->infer) return;
-    std::vector<Offer> offers;
-    device->offers(Question(c).problem(), offers);
-    for (const Offer& offer : offers) without.erase(std::string(offer.name));
+    for (const Offer& offer : offers_of(*device, c)) without.erase(std::string(offer.name));
   };
   for (const CaseList* list : all_case_lists()) list->give({take, false});
   for (const std::string& name : without) ADD_FAILURE() << name << " has no case";

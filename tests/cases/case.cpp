@@ -115,6 +115,13 @@ std::string Question::title() const {
   return text;
 }
 
+std::vector<Offer> offers_of(const Backend& backend, const Case& c) {
+  std::vector<Offer> offers;
+  const OpDef* op = find_op(c.domain, c.op, c.opset);
+  if (!op || op->reference) backend.offers(Question(c).problem(), offers);  // a Question says which operator is missing
+  return offers;
+}
+
 Input random(const Shape& shape, double low, double high, DType dtype) {
   static uint32_t seed = 1;
   return {random_tensor(dtype, shape, seed++, low, high)};

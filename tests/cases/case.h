@@ -81,6 +81,9 @@ class Question {
   double of_range_;
 };
 
+/// What a backend offers for a case. Nothing for operators without a reference: there is one way to run them.
+std::vector<Offer> offers_of(const Backend& backend, const Case& c);
+
 // --- Short ways to write cases -----------------------------------------------------------------------
 
 /// Random elements; every call gives others, the same in every run.

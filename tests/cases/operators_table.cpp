@@ -33,10 +33,8 @@ Table all_operators() {
   return table;
 }
 
-void ask(const Backend& backend, const Question& question, std::set<std::string>& kernels) {
-  std::vector<Offer> offers;
-  backend.offers(question.problem(), offers);
-  for (const Offer& offer : offers)
+void ask(const Backend& backend, const Case& c, std::set<std::string>& kernels) {
+  for (const Offer& offer : offers_of(backend, c))
     if (offer.kernel) kernels.emplace(offer.name);
 }
 
@@ -92,12 +90,10 @@ int run() {
   }
   Table table = all_operators();
   const auto take = [&](const Case& c) {
-    const OpDef* op = find_op(c.domain, c.op, c.opset);
     const auto found = table.find({c.domain, c.op});
-    if (!op || !op->infer || found == table.end()) return;
-    const Question question(c);
-    ask(*cpu, question, found->second.cpu);
-    ask(*device, question, found->second.vulkan);
+    if (found == table.end()) return;
+    ask(*cpu, c, found->second.cpu);
+    ask(*device, c, found->second.vulkan);
   };
   for (const CaseList* list : all_case_lists()) list->give({take, false});
   for (auto& [key, entry] : table) std::sort(entry.since.begin(), entry.since.end());
