@@ -87,37 +87,19 @@ bool follow_split(reach::Step& s) {
 
 constexpr Text lengths_too = "T=all : T, T -> T...", lengths = "T=all : T, int64 -> T...", plain = "T=all : T -> T...";
 constexpr AttrDef attrs[] = {{"axis"}, {.name = "num_outputs", .since = 18}, {.name = "split", .last = 12}};
-const OpDef defs[] = {
-    {.name = "Split",
-     .in = {1, 2},
-     .out = {1, many},
-     .types = lengths_too,
-     .attrs = attrs,
-     .infer = infer_split,
-     .reference = reference,
-     .reach = follow_split,
-     .parts = parts},
-    {.name = "Split",
-     .since = 2,
-     .in = {1, 1},
-     .out = {1, many},
-     .types = plain,
-     .attrs = attrs,
-     .infer = infer_split,
-     .reference = reference,
-     .reach = follow_split,
-     .parts = parts},
-    {.name = "Split",
-     .since = 13,
-     .in = {1, 2},
-     .out = {1, many},
-     .types = lengths,
-     .attrs = attrs,
-     .infer = infer_split,
-     .reference = reference,
-     .reach = follow_split,
-     .parts = parts},
-};
+constexpr OpDef since(int opset, int most_inputs, Text types) {
+  return {.name = "Split",
+          .since = opset,
+          .in = {1, most_inputs},
+          .out = {1, many},
+          .types = types,
+          .attrs = attrs,
+          .infer = infer_split,
+          .reference = reference,
+          .reach = follow_split,
+          .parts = parts};
+}
+constexpr OpDef defs[] = {since(1, 2, lengths_too), since(2, 1, plain), since(13, 2, lengths)};
 
 }  // namespace
 const OpFile split{defs};

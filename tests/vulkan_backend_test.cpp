@@ -9,26 +9,21 @@
 #include <thread>
 
 #include "ops/elementwise.h"
-#include "ops/vulkan/backend.h"
 #include "ops/vulkan/hazards.h"
 #include "ops/vulkan/kernel.h"
 #include "runtime/session/session.h"
 #include "tests/fake_device.h"
 #include "tests/support.h"
+#include "tests/vulkan_device.h"
 
 namespace tessera::test {
 namespace {
 
-// Before anything in this process opens Vulkan.
-[[maybe_unused]] const int wants_validation = setenv("TESSERA_VULKAN_VALIDATION", "1", 1);
-
-class VulkanBackend : public testing::Test {
+class VulkanBackend : public VulkanDevice {
  protected:
   void SetUp() override {
-    std::string why;
-    if (vulkan::devices(&why).empty()) GTEST_SKIP() << "skipped: " << why;
-    device_ = vulkan::make_backend(0, &why);
-    ASSERT_TRUE(device_) << why;
+    VulkanDevice::SetUp();
+    if (!device_) return;
     engine_.backends = {device_, cpu::make_backend()};
     engine_.threads = std::make_unique<Threads>(1);
     engine_.plan.threads = 1;
@@ -37,11 +32,8 @@ class VulkanBackend : public testing::Test {
   }
 
   void TearDown() override {
-    if (!device_) return;
-    if (!vulkan::validation_active()) std::cout << "the validation layer is not installed: calls went unwatched\n";
     engine_.backends.clear();
-    device_.reset();
-    for (const std::string& message : vulkan::take_validation_messages()) ADD_FAILURE() << message;
+    VulkanDevice::TearDown();
   }
 
   // Runs the graph on the device, all of it, and compares with the CPU's references.
@@ -79,7 +71,6 @@ class VulkanBackend : public testing::Test {
     EXPECT_EQ(device_->traffic.downloaded_bytes - down, out_bytes);
   }
 
-  std::shared_ptr<DeviceBackend> device_;
   Engine engine_;
   size_t steps_ = 0;
 };

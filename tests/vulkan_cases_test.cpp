@@ -2,40 +2,24 @@
 // watches, and is to have nothing to say.
 #include <algorithm>
 #include <cmath>
-#include <cstdlib>
 #include <set>
 
 #include "ops/cpu/backend.h"
-#include "ops/vulkan/backend.h"
 #include "ops/vulkan/kernel.h"
 #include "runtime/plan/plan.h"
 #include "tests/cases/case.h"
 #include "tests/support.h"
+#include "tests/vulkan_device.h"
 
 namespace tessera::test {
 namespace {
-
-// Before anything in this process opens Vulkan.
-[[maybe_unused]] const int wants_validation = setenv("TESSERA_VULKAN_VALIDATION", "1", 1);
 
 // A driver compiles a pipeline for every case, which takes a software renderer seconds where loops are unrolled: of
 // each list as many as this run, spread over all of it.
 size_t most_cases(const Case& first) { return first.op == "Conv" ? 6 : 64; }
 
-class VulkanCases : public testing::TestWithParam<const CaseList*> {
+class VulkanCases : public VulkanDevice, public testing::WithParamInterface<const CaseList*> {
  protected:
-  void SetUp() override {
-    std::string why;
-    if (vulkan::devices(&why).empty()) GTEST_SKIP() << "skipped: " << why;
-    device_ = vulkan::make_backend(0, &why);
-    ASSERT_TRUE(device_) << why;
-  }
-
-  void TearDown() override {
-    device_.reset();
-    for (const std::string& message : vulkan::take_validation_messages()) ADD_FAILURE() << message;
-  }
-
   void check(const Case& c) const {
     const Question question(c);
     std::vector<View> in, out;
@@ -63,8 +47,6 @@ class VulkanCases : public testing::TestWithParam<const CaseList*> {
       EXPECT_TRUE(close(results[i], wanted, c.relative, absolute)) << question.title();
     }
   }
-
-  std::shared_ptr<DeviceBackend> device_;
 };
 
 TEST_P(VulkanCases, Agree) {
@@ -82,15 +64,12 @@ INSTANTIATE_TEST_SUITE_P(All, VulkanCases, testing::ValuesIn(all_case_lists()),
                          [](const auto& list) { return std::string(list.param->name); });
 
 // No device kernel is without a case.
-TEST(VulkanKernels, AllHaveCases) {
-  std::string why;
-  const auto device = vulkan::make_backend(0, &why);
-  if (!device) GTEST_SKIP() << "skipped: " << why;
+TEST_F(VulkanDevice, HasCasesForAllItsKernels) {
   std::set<std::string> without;
   for (const vulkan::KernelVariant& variant : vulkan::all_kernels())
     if (!variant.shaders.empty()) without.emplace(variant.kernel->name);
   const auto take = [&](const Case& c) {
-    for (const Offer& offer : offers_of(*device, c)) without.erase(std::string(offer.name));
+    for (const Offer& offer : offers_of(*device_, c)) without.erase(std::string(offer.name));
   };
   for (const CaseList* list : all_case_lists()) list->give({take, false});
   for (const std::string& name : without) ADD_FAILURE() << name << " has no case";
