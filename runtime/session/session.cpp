@@ -112,6 +112,7 @@ void Session::Impl::choose_device() {
       device = backend.get();
       engine.backends.push_back(std::move(backend));
       engine.whole_on_device = automatic;
+      engine.plan.count_crossings = index < 0;  // who names a device wants it used
     } else if (vulkan) {
       device_note = cat("no Vulkan device: ", why, "; running on the CPU");
     }

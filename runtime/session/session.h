@@ -16,7 +16,8 @@ struct Loaded;
 struct SessionOptions {
   int threads = 0;                 ///< 0: one per core that this process may use
   ForeignThreads foreign_threads;  ///< the caller's own, to be used instead of new ones
-  std::string device = "auto";     ///< "auto", "cpu", "vulkan", "vulkan:N"
+  std::string device =
+      "auto";  ///< "auto", "cpu"; "vulkan": what is worth the way to the device; "vulkan:N": all that it can
   std::string precision = "fp32";  ///< "fp32", "exact", "bf16x3", "bf16", "int8" (of quantized models alone)
   bool optimize = true;
   int64_t memory_limit = 0;  ///< bytes that one run may allocate; 0: three quarters of the machine's
