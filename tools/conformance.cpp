@@ -91,7 +91,22 @@ std::string compare_outputs(const Session& session, const std::vector<Datum>& ou
   return "";
 }
 
-std::string run_data(const Session& session, const ConformanceCase& one) {
+// The operators of the first stretch that a session with a device leaves to the CPU.
+std::vector<std::string> operators_on_host(const Session& session, const std::vector<Datum>& in) {
+  std::vector<std::string> operators;
+  std::vector<Type> types;
+  for (const Datum& datum : in) {
+    if (datum.kind != Kind::tensor || !datum.tensor.bytes) return operators;
+    types.push_back(datum.tensor.type);
+  }
+  for (const StepInfo& step : session.steps(types))
+    if (step.backend == "cpu" && step.kernel != "in place") operators.push_back(step.op);
+  std::sort(operators.begin(), operators.end());
+  operators.erase(std::unique(operators.begin(), operators.end()), operators.end());
+  return operators;
+}
+
+std::string run_data(const Session& session, const ConformanceCase& one, std::vector<std::string>* on_host) {
   if (one.light) {
     std::vector<Datum> in;
     for (const Port& port : session.inputs()) in.push_back(light_input(port));
@@ -100,6 +115,7 @@ std::string run_data(const Session& session, const ConformanceCase& one) {
   }
   for (const fs::path& set : data_sets(one.model.parent_path())) {
     const std::vector<Datum> in = load_inputs(session, set);
+    if (session.traffic() && on_host->empty()) *on_host = operators_on_host(session, in);
     const auto out = session.run(List<Datum>(in));
     const std::string found = compare_outputs(session, out, set, "output_");
     if (!found.empty()) return cat(set.filename().string(), ": ", found);
@@ -167,6 +183,7 @@ nlohmann::json to_json(const CaseResult& result) {
   return {{"status", static_cast<int>(result.status)},
           {"message", result.message},
           {"unsupported", result.unsupported},
+          {"on_host", result.on_host},
           {"ms", result.milliseconds}};
 }
 
@@ -218,7 +235,7 @@ CaseResult run_case(const ConformanceCase& one, const SessionOptions& options) {
   const double start = now();
   try {
     const Session session(one.model.string(), options);
-    result.message = run_data(session, one);
+    result.message = run_data(session, one, &result.on_host);
     if (result.message.empty()) result.status = CaseResult::Status::passed;
   } catch (const Error& error) {
     result.message = error.what();
@@ -280,6 +297,7 @@ void IsolatedCase::finish(const std::string& how) {
     result.status = static_cast<CaseResult::Status>(answer.value("status", 1));
     result.message = answer.value("message", "");
     result.unsupported = answer.value("unsupported", std::vector<std::string>{});
+    result.on_host = answer.value("on_host", std::vector<std::string>{});
     result.milliseconds = answer.value("ms", 0.0);
     return;
   }

@@ -22,6 +22,7 @@ struct CaseResult {
   enum class Status { passed, failed, unsupported } status = Status::failed;
   std::string message;                   ///< of a case that did not pass
   std::vector<std::string> unsupported;  ///< the operators that are missing
+  std::vector<std::string> on_host;      ///< where a device was asked for: the operators that ran on the CPU instead
   double milliseconds = 0;
 };
 

@@ -29,6 +29,7 @@ constexpr const char* status_names[] = {"passed", "failed", "unsupported"};
 struct Totals {
   int passed = 0, failed = 0, unsupported = 0;
   std::map<std::string, int> operators;  // unsupported ones, with the number of tests that want them
+  std::map<std::string, int> on_host;    // those that a device left to the CPU, likewise
 };
 
 // Runs the cases, several at once, and hands each result to `done` in the order of the cases.
@@ -90,8 +91,10 @@ int test(const TestCommand& command) {
                    {"status", status},
                    {"message", result.message},
                    {"unsupported", result.unsupported},
+                   {"on_host", result.on_host},
                    {"ms", result.milliseconds}});
     for (const std::string& line : result.unsupported) ++totals.operators[line.substr(0, line.find(','))];
+    for (const std::string& name : result.on_host) ++totals.on_host[name];
     if (result.status == CaseResult::Status::passed) {
       ++totals.passed;
       if (command.verbose) std::cout << "passed: " << one.name << '\n';
@@ -110,17 +113,25 @@ int test(const TestCommand& command) {
                                 {"failed", totals.failed},
                                 {"unsupported", totals.unsupported},
                                 {"unsupported_operators", totals.operators},
+                                {"operators_on_host", totals.on_host},
                                 {"tests", all}};
     write_file(command.json_file, text_of(report, 1) + "\n");
   }
-  if (totals.unsupported) {
-    std::cout << totals.unsupported << " unsupported, counted as failed; the operators:";
+  const auto list = [](const auto& operators) {
     const char* separator = " ";
-    for (const auto& [name, number] : totals.operators) {
+    for (const auto& [name, number] : operators) {
       std::cout << separator << name << " x" << number;
       separator = "; ";
     }
     std::cout << '\n';
+  };
+  if (totals.unsupported) {
+    std::cout << totals.unsupported << " unsupported, counted as failed; the operators:";
+    list(totals.operators);
+  }
+  if (!totals.on_host.empty()) {
+    std::cout << "left to the CPU:";
+    list(totals.on_host);
   }
   const int failed = totals.failed + totals.unsupported;
   std::cout << totals.passed << " passed, " << failed << " failed\n";

@@ -20,8 +20,15 @@ float power(float x, float y) {
 }
 #define pow(x, y) power(x, y)
 
-// Beyond 10 the result is 1 in float; exp(2 * x) in some drivers' tanh overflows far beyond.
-float safe_tanh(float x) { return abs(x) > 10.0 ? sign(x) : tanh(x); }
+// Beyond 10 the result is 1 in float; exp(2 * x) in some drivers' tanh overflows far beyond, and exp(2 * x) - 1 cancels
+// for small arguments, which take the series.
+float safe_tanh(float x) {
+  if (abs(x) > 10.0) return sign(x);
+  float square = x * x;
+  if (square < 0.04)
+    return x * (1.0 - square * (1.0 / 3.0 - square * (2.0 / 15.0 - square * (17.0 / 315.0 - square * (62.0 / 2835.0)))));
+  return tanh(x);
+}
 #define tanh(x) safe_tanh(x)
 
 // Small arguments by the series of 2/sqrt(pi) * integral of exp(-t^2); larger ones by the
@@ -41,8 +48,14 @@ float erf(float x) {
   return x < 0.0 ? sum * exp(-square) - 1.0 : 1.0 - sum * exp(-square);
 }
 
-// The rounding error of 1 + x cancels in the quotient.
+// Small arguments by the series: near 1, log() is no more precise than 2^-21. Of larger ones the rounding error of
+// 1 + x cancels in the quotient.
 float log1p(float x) {
+  if (abs(x) < 0.0625) {
+    float sum = 1.0 / 5.0 - x * (1.0 / 6.0 - x * (1.0 / 7.0));
+    sum = 1.0 / 2.0 - x * (1.0 / 3.0 - x * (1.0 / 4.0 - x * sum));
+    return x * (1.0 - x * sum);
+  }
   precise float sum = 1.0 + x;
   precise float kept = sum - 1.0;
   return kept == 0.0 ? x : log(sum) * (x / kept);

@@ -1,5 +1,6 @@
 #!/usr/bin/env python3
-# Runs `tessera test` over the shared suites of ONNX's backend tests, optimized and not. counts.txt says
+# Runs `tessera test` over the shared suites of ONNX's backend tests: optimized, not optimized, and on a Vulkan
+# device where there is one, which runs all that it has a kernel for and lists what it left to the CPU. counts.txt says
 # how many tests each suite has and must pass; expected_fail.txt lists those that may fail, with reasons.
 import json
 import os
@@ -25,7 +26,22 @@ def results_of(tessera, folder, flags):
         done = subprocess.run([tessera, "test", str(folder), "--json", str(path), *flags], capture_output=True, text=True)
         if done.returncode not in (0, 1) or not path.exists():
             raise SystemExit(f"tessera test {folder} ended with {done.returncode}: {done.stderr}")
-        return {t["name"]: t for t in json.loads(path.read_text())["tests"]}
+        report = json.loads(path.read_text())
+        left = report["operators_on_host"]
+        if left:
+            print("  left to the CPU:", "; ".join(f"{name} x{number}" for name, number in left.items()))
+        return {t["name"]: t for t in report["tests"]}
+
+
+def ways(tessera):
+    """How every suite is run: a label and the flags."""
+    yield "", []
+    yield " not optimized", ["--no-optimize"]
+    devices = subprocess.run([tessera, "devices"], capture_output=True, text=True).stdout
+    if "vulkan:0" in devices:
+        yield " on vulkan:0", ["--device", "vulkan:0"]
+    else:
+        print("skipped: there is no Vulkan device to run the suites on")
 
 
 def main():
@@ -46,8 +62,8 @@ def main():
     seen = set()
     for line in rows("counts.txt"):
         suite, total, minimum = line.split()
-        for flags in [], ["--no-optimize"]:
-            label = f"{suite}{' not optimized' if flags else ''}"
+        for way, flags in ways(tessera):
+            label = suite + way
             results = results_of(tessera, shared / suite, flags)
             seen |= set(results)
             passed = {name for name, t in results.items() if t["status"] == "passed"}
