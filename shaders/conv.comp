@@ -1,99 +1,114 @@
 //! storage=float32 arithmetic=float32
-// Convolution of [N, C, H, W] as a matrix product: output channels by output pixels, summed over
-// channels and kernel cells, whose columns are gathered from the picture as they are needed.
-// A workgroup makes tile_m channels of tile_n pixels, an invocation each_m by each_n of them.
+// Convolution as a matrix product: output channels by output pixels, summed over channels and kernel cells, whose
+// columns are gathered from the picture as they are needed. A transposed convolution is one for each of its phases.
 #version 450
-#extension GL_EXT_control_flow_attributes : require
 #include "params/conv.h"
 
 layout(set = 0, binding = 0) readonly buffer Params { ConvParams params; };
 #include "common/epilogue.glsl"
+#include "common/tile_fma.glsl"
 
-layout(local_size_x_id = 0) in;
-layout(constant_id = 1) const uint tile_m = 32;
-layout(constant_id = 2) const uint tile_n = 64;
-layout(constant_id = 3) const uint each_m = 8;
-layout(constant_id = 4) const uint each_n = 4;
-layout(constant_id = 5) const uint tile_k = 16;
-layout(constant_id = 6) const uint kernel_h = 3;
-layout(constant_id = 7) const uint kernel_w = 3;
-layout(constant_id = 8) const uint has_bias = 1;
+layout(constant_id = 6) const uint kernel_d = 1;
+layout(constant_id = 7) const uint kernel_h = 3;
+layout(constant_id = 8) const uint kernel_w = 3;
+layout(constant_id = 9) const uint has_bias = 1;
+layout(constant_id = 10) const uint phased = 0;  // some phases have fewer cells
+layout(constant_id = 11) const uint rank = 4;    // of the output
 
 layout(set = 0, binding = 8) readonly buffer Src { Storage src[]; };
-layout(set = 0, binding = 9) readonly buffer Weights { Storage weights[]; };  // [k padded][m padded]
+layout(set = 0, binding = 9) readonly buffer Weights { Storage weights[]; };  // [phase][group][k padded][m padded]
 layout(set = 0, binding = 10) readonly buffer Bias { Storage bias[]; };
+layout(set = 0, binding = 11) readonly buffer Phases { ConvPhase phases[]; };
 
-const uint cells = kernel_h * kernel_w;
-const uint lanes_n = tile_n / each_n;
-const int outside = -0x40000000;
+const uint cells = kernel_d * kernel_h * kernel_w;
 
-shared float tile_a[tile_k * tile_m];
-shared float tile_b[tile_k * tile_n];
-shared int pixel_y[tile_n];
-shared int pixel_x[tile_n];
-shared uint pixel_base[tile_n];
+// Of four neighbouring pixels, where the first cell reads.
+int read_z[4], read_y[4], read_x[4];
+uint read_base[4];
+
+// Picture, depth, row and column of a pixel of the phase.
+uvec4 place_of(uint pixel, uint phase) {
+  uint row = pixel / phases[phase].size[2], plane = row / phases[phase].size[1];
+  return uvec4(plane / phases[phase].size[0], plane % phases[phase].size[0], row % phases[phase].size[1],
+               pixel % phases[phase].size[2]);
+}
+
+float read(uint i, uint channel, int z, int y, int x) {
+  bool inside = uint(y) < params.in_size[1] && uint(x) < params.in_size[2];
+  if (kernel_d > 1u) inside = inside && uint(z) < params.in_size[0];
+  float value = 0.0;
+  if (inside)
+    value = float(src[read_base[i] + ((channel * params.in_size[0] + uint(z)) * params.in_size[1] + uint(y)) *
+                                         params.in_size[2] + uint(x)]);
+  return value;
+}
 
 void main() {
-  uint in_c = params.in_c, in_h = params.in_h, in_w = params.in_w;
-  uint out_c = params.out_c, out_h = params.out_h, out_w = params.out_w;
-  uint pixels = params.pixels, padded_k = params.padded_k, padded_m = params.padded_m;
-  uint dilation_y = params.dilation_y, dilation_x = params.dilation_x;
+  uint group_in = params.group_in, group_out = params.group_out;
+  uint padded_k = params.padded_k, padded_m = params.padded_m;
   uint lane = gl_LocalInvocationID.x, lanes = gl_WorkGroupSize.x;
   uint first_pixel = (gl_WorkGroupID.x + gl_WorkGroupID.z * gl_NumWorkGroups.x) * tile_n;
-  uint first_channel = gl_WorkGroupID.y * tile_m;
+  uint tiles = padded_m / tile_m;
+  uint first_channel = gl_WorkGroupID.y % tiles * tile_m;  // of the group
+  uint part = gl_WorkGroupID.y / tiles;                    // [phase][group]
+  uint group = part % params.groups, phase = part / params.groups;
+  uint pixels = phases[phase].pixels;
   if (first_pixel >= pixels) return;
 
-  for (uint i = lane; i < tile_n; i += lanes) {
-    uint pixel = first_pixel + i;
-    uint image = pixel / (out_h * out_w), rest = pixel % (out_h * out_w);
-    pixel_y[i] = pixel < pixels ? int(rest / out_w * params.stride_y) - params.pad_y : outside;
-    pixel_x[i] = int(rest % out_w * params.stride_x) - params.pad_x;
-    pixel_base[i] = image * in_c * in_h * in_w;
+  uint quad = lane % quads_n;
+  uint in_plane = params.in_size[0] * params.in_size[1] * params.in_size[2];
+  [[unroll]] for (uint i = 0u; i < 4u; ++i) {
+    uvec4 at = place_of(min(first_pixel + quad * 4u + i, pixels - 1u), phase);
+    read_z[i] = int(at.y * params.stride[0]) - phases[phase].pad[0];
+    read_y[i] = int(at.z * params.stride[1]) - phases[phase].pad[1];
+    read_x[i] = int(at.w * params.stride[2]) - phases[phase].pad[2];
+    read_base[i] = (at.x * params.groups + group) * group_in * in_plane;
   }
 
-  uint lane_m = lane / lanes_n, lane_n = lane % lanes_n;
-  float sums[each_m * each_n];
-  [[unroll]] for (uint m = 0u; m < each_m; ++m) {
-    uint channel = first_channel + lane_m * each_m + m;
-    float start = 0.0;
-    if (has_bias != 0u) start = bias[min(channel, out_c - 1u)];
-    [[unroll]] for (uint n = 0u; n < each_n; ++n) sums[m * each_n + n] = start;
-  }
-  barrier();
-
+  tile_clear();
   for (uint k0 = 0u; k0 < padded_k; k0 += tile_k) {
     for (uint i = lane; i < tile_k * tile_m; i += lanes)
-      tile_a[i] = weights[(k0 + i / tile_m) * padded_m + first_channel + i % tile_m];
-    for (uint i = lane; i < tile_k * tile_n; i += lanes) {
-      uint k = k0 + i / tile_n, n = i % tile_n;
-      uint channel = k / cells, cell = k % cells;
-      int y = pixel_y[n] + int(cell / kernel_w * dilation_y);
-      int x = pixel_x[n] + int(cell % kernel_w * dilation_x);
-      bool inside = channel < in_c && uint(y) < in_h && uint(x) < in_w;
-      float value = 0.0;
-      if (inside) value = src[pixel_base[n] + (channel * in_h + uint(y)) * in_w + uint(x)];
-      tile_b[i] = value;
+      tile_a[i] = float(weights[(part * padded_k + k0 + i / tile_m) * padded_m + first_channel + i % tile_m]);
+    for (uint row = lane / quads_n; row < tile_k; row += lanes / quads_n) {
+      uint channel = (k0 + row) / cells, cell = (k0 + row) % cells;
+      uint z = cell / (kernel_h * kernel_w), y = cell / kernel_w % kernel_h, x = cell % kernel_w;
+      vec4 values = vec4(0.0);
+      bool seen = channel < group_in;
+      if (phased != 0u)
+        seen = seen && z < phases[phase].cells[0] && y < phases[phase].cells[1] && x < phases[phase].cells[2];
+      if (seen) {
+        [[unroll]] for (uint i = 0u; i < 4u; ++i)
+          values[i] = read(i, channel, read_z[i] + int(z) * params.dilation[0], read_y[i] + int(y) * params.dilation[1],
+                           read_x[i] + int(x) * params.dilation[2]);
+      }
+      tile_b[row * quads_n + quad] = values;
     }
     barrier();
-    for (uint k = 0u; k < tile_k; ++k) {
-      float column[each_n];
-      [[unroll]] for (uint n = 0u; n < each_n; ++n) column[n] = tile_b[k * tile_n + lane_n + n * lanes_n];
-      [[unroll]] for (uint m = 0u; m < each_m; ++m) {
-        float weight = tile_a[k * tile_m + lane_m * each_m + m];
-        [[unroll]] for (uint n = 0u; n < each_n; ++n)
-          sums[m * each_n + n] = fma(weight, column[n], sums[m * each_n + n]);
-      }
-    }
+    tile_multiply();
     barrier();
   }
 
   [[unroll]] for (uint n = 0u; n < each_n; ++n) {
-    uint pixel = first_pixel + lane_n + n * lanes_n;
-    uint image = pixel / (out_h * out_w), rest = pixel % (out_h * out_w);
+    uint pixel = first_pixel + tile_column(n);
+    if (pixel >= pixels) continue;
+    uvec4 at = place_of(pixel, phase);
+    at.y = at.y * params.step[0] + phases[phase].first[0];
+    at.z = at.z * params.step[1] + phases[phase].first[1];
+    at.w = at.w * params.step[2] + phases[phase].first[2];
     [[unroll]] for (uint m = 0u; m < each_m; ++m) {
-      uint channel = first_channel + lane_m * each_m + m;
-      if (pixel < pixels && channel < out_c)
-        finish(sums[m * each_n + n], uvec4(image, channel, rest / out_w, rest % out_w));
+      uint of_group = first_channel + tile_row(m), channel = group * group_out + of_group;
+      if (of_group >= group_out) continue;
+      float value = sums[m * each_n + n];
+      if (has_bias != 0u) value += float(bias[channel]);
+      if (rank == 3u) {
+        finish(value, uvec4(0u, at.x, channel, at.w));
+      } else if (rank == 4u) {
+        finish(value, uvec4(at.x, channel, at.z, at.w));
+      } else {
+        uint plane = at.x * params.groups * group_out + channel;
+        finish(value, uvec4(0u, 0u, 0u, ((plane * params.out_size[0] + at.y) * params.out_size[1] + at.z) *
+                                                params.out_size[2] + at.w));
+      }
     }
   }
 }

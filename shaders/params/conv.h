@@ -3,11 +3,22 @@
 
 struct ConvParams {
   EpilogueParams epilogue;
-  uint in_c, in_h, in_w;
-  uint out_c, out_h, out_w;
-  uint pixels;              ///< of all output pictures
-  uint padded_k, padded_m;  ///< extents of the weights
-  uint stride_y, stride_x;
-  uint dilation_y, dilation_x;
-  int pad_y, pad_x;  ///< at the top and left
+  uint batch, groups;
+  uint group_in, group_out;  ///< channels of a group
+  uint in_size[3];           ///< depth, height, width
+  uint out_size[3];
+  uint stride[3];
+  int dilation[3];
+  uint step[3];             ///< from one output of a phase to the next
+  uint padded_k, padded_m;  ///< extents of a group's weights
+};
+
+/// Outputs that see the same cells of the kernel: all, or those of a transposed convolution that are a multiple of
+/// its stride apart.
+struct ConvPhase {
+  uint pixels;  ///< of all pictures
+  uint size[3];
+  uint first[3];  ///< output
+  int pad[3];     ///< where its first cell reads, negated
+  uint cells[3];  ///< of the kernel; fewer than others may have
 };

@@ -151,6 +151,21 @@ void one_axis(const Taker& check) {
       {.op = "ConvTranspose", .x = {1, 20, 31}, .w = {20, 4, 8}, .strides = {4}, .dilations = {1}, .pads = {2, 2}}));
 }
 
+void three_axes(const Taker& check) {
+  Conv c{.x = {2, 6, 5, 7, 9}, .w = {20, 6, 3, 2, 3}, .strides = {1, 2, 1}, .dilations = {1, 1, 2}, .least = 0};
+  c.pads = {1, 0, 2, 1, 1, 2};
+  check(conv(c));
+  c.w = {9, 2, 3, 2, 3}, c.group = 3, c.epilogue = {{Relu}, {Add, 1}};
+  check(conv(c));
+  check(conv({.op = "ConvTranspose",
+              .x = {1, 6, 3, 4, 5},
+              .w = {6, 3, 2, 3, 4},
+              .strides = {2, 3, 2},
+              .dilations = {1, 1, 1},
+              .pads = {0, 1, 0, 1, 0, 2},
+              .least = 0}));
+}
+
 void transposed(const Taker& check) {
   for (const int64_t in : {3, 12, 32})
     for (const int64_t out : {1, 3, 20}) {
@@ -296,6 +311,7 @@ constexpr CaseList lists[] = {
     {"Depthwise", depthwise},
     {"ConvSmallPicturesOfManyChannels", small_pictures_of_many_channels},
     {"ConvOneAxis", one_axis},
+    {"ConvThreeAxes", three_axes},
     {"ConvTransposed", transposed},
     {"ConvEpilogues", epilogues},
     {"ConvDepthToSpace", depth_to_space},
