@@ -44,7 +44,7 @@ class FakeDevice final : public DeviceBackend {
   struct Stretch final : Program {
     Stretch(const FakeDevice& device, const Region& region) : device(device), region(region) {}
 
-    void run(List<View> in, List<View> out, Profile*) override {
+    void run(List<View> in, List<View> out, Threads&, Profile*) override {
       if (++device.runs_ >= device.fails_at) fail(Error::Kind::device, "the device is lost");
       std::vector<Tensor> blocks;
       for (const int64_t bytes : region.storage.block_bytes) {

@@ -6,6 +6,7 @@
 
 #include "ops/vulkan/kernel.h"
 #include "ops/vulkan/program.h"
+#include "runtime/base/threads.h"
 
 namespace tessera::vulkan {
 namespace {
@@ -97,9 +98,10 @@ Answers answer(const std::shared_ptr<Device>& device, const Question& question, 
     storage.places[id] = {storage.block_bytes.size(), 0, bytes};
     storage.block_bytes.push_back(bytes);
   }
-  const Region region{&graph, List<Step>(&step, 1), {node.in[0]}, {node.out[0]}, std::move(storage)};
+  const Region region{&graph, List<Step>(&step, 1), {node.in[0]}, {node.out[0]}, std::move(storage), nullptr};
   Traffic ignored;
-  compile(device, region, &ignored)->run(List<View>(&views[0], 1), List<View>(&given, 1), nullptr);
+  Threads alone(1);
+  compile(device, region, &ignored)->run(List<View>(&views[0], 1), List<View>(&given, 1), alone, nullptr);
   return answers;
 }
 

@@ -39,7 +39,7 @@ struct Transfer {
 class Compiled final : public Program {
  public:
   Compiled(std::shared_ptr<Device> device, const Region& region, Traffic* traffic);
-  void run(List<View> in, List<View> out, Profile* profile) override;
+  void run(List<View> in, List<View> out, Threads& threads, Profile* profile) override;
   int64_t device_bytes() const override;
 
  private:
@@ -207,7 +207,7 @@ void Compiled::report(Profile& profile) const {
     if (ran[i]) profile.step(*steps_[i].node, steps_[i].kernel, took[i]);
 }
 
-void Compiled::run(List<View> in, List<View> out, Profile* profile) {
+void Compiled::run(List<View> in, List<View> out, Threads&, Profile* profile) {
   const std::lock_guard lock(mutex_);
   const bool timed = profile && device_->limits().tick_ms > 0;
   if (timed && !timed_) timed_ = record(true);

@@ -10,6 +10,8 @@
 
 namespace tessera {
 
+class Threads;
+
 /// What the products of float32 operators may be computed in. exact: float32, every product as the operator defines
 /// it, in short sums that are then added. bf16: rounded to bfloat16 and summed in float32; bf16x3: by three such
 /// products of each number's halves, which is nearly float32. Where these two are not faster than float32 on this
@@ -82,11 +84,19 @@ struct Region {
   std::vector<ValueId> inputs;   ///< values computed outside that the steps read (no constants)
   std::vector<ValueId> outputs;  ///< values computed here that are needed outside
   DeviceStorage storage;
+  Threads* pool = nullptr;  ///< helps to compile; null: the calling thread does it alone
 };
 
 /// Counters that a backend keeps for reports and tests.
 struct Traffic {
   std::atomic<int64_t> uploaded_bytes{0}, downloaded_bytes{0}, submits{0};
+  std::atomic<int64_t> pipelines{0};  ///< made so far, for programs
+};
+
+/// A device's memory, in bytes.
+struct DeviceMemory {
+  int64_t used = 0;    ///< by this process
+  int64_t budget = 0;  ///< what this process may use, as things stand
 };
 
 /// Receives the time of each step when a run is profiled.
@@ -95,11 +105,13 @@ struct Profile {
   virtual void step(const Node& node, Text kernel, double milliseconds) = 0;
 };
 
-/// A compiled region of a device that has memory of its own. Safe for concurrent calls.
+/// A compiled region of a device that has memory of its own. Safe for concurrent calls, which overlap: while one run
+/// is computed, inputs of the next one go up, and outputs of the one before come down.
 struct Program {
   virtual ~Program() = default;
-  /// `in` and `out` follow Region::inputs and outputs, in host memory. Throws Error::device.
-  virtual void run(List<View> in, List<View> out, Profile* profile) = 0;
+  /// `in` and `out` follow Region::inputs and outputs, in host memory; `threads` copy them. Throws Error::device.
+  virtual void run(List<View> in, List<View> out, Threads& threads, Profile* profile) = 0;
+  /// What runs take of the device's memory beside constants, however many programs there are: the most of all.
   virtual int64_t device_bytes() const { return 0; }
 };
 
@@ -125,6 +137,11 @@ struct HostBackend : Backend {
 struct DeviceBackend : Backend {
   virtual MemoryRules memory_rules() const { return {}; }
   virtual std::unique_ptr<Program> compile(const Region& region) const = 0;
+  virtual DeviceMemory memory() const { return {}; }
+  /// Bytes that the constants of living programs take.
+  virtual int64_t constant_bytes() const { return 0; }
+  /// So many runs at once keep the device and the way to it busy.
+  virtual int runs_at_once() const { return 1; }
   Traffic traffic;
 };
 

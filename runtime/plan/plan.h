@@ -102,6 +102,7 @@ class Plan {
   /// Bytes that one run needs: activations and scratch.
   int64_t arena_bytes() const { return arena_bytes_; }
   int64_t scratch_bytes() const { return arena_bytes_ - scratch_offset_; }
+  /// Bytes of a device's memory that one run needs beside constants.
   int64_t device_bytes() const;
   bool uses_device() const { return !programs_.empty(); }
 

@@ -271,6 +271,7 @@ std::unique_ptr<Plan> Executor::plan(Graph head, bool cpu_only) const {
     return make(head);
   } catch (const Error& error) {
     if (error.kind() != Error::Kind::device) throw;
+    note_failure(error);
     backends = {engine_.backends.back()};
     return make(std::move(head));
   }
@@ -324,6 +325,11 @@ std::shared_ptr<const Plan> Executor::first_plan(List<Type> in, bool* whole) con
   return {std::move(segment), plan};
 }
 
+void Executor::note_failure(const Error& error) const {
+  const std::lock_guard lock(engine_.failure_mutex);
+  engine_.device_failure = error.what();
+}
+
 // A device that fails in the middle of a run hands the stretch to the CPU, now and from then on.
 void Executor::run_plan(const Segment& segment, List<View> in, List<View> out, const RunControl& control) const {
   const Plan* plan = segment.current.load(std::memory_order_acquire);
@@ -331,6 +337,7 @@ void Executor::run_plan(const Segment& segment, List<View> in, List<View> out, c
     return plan->run(in, out, *engine_.threads, control);
   } catch (const Error& error) {
     if (error.kind() != Error::Kind::device || !segment.head || plan != segment.plan.get()) throw;
+    note_failure(error);
   }
   std::call_once(segment.replan, [&] {
     segment.cpu_plan = this->plan(*segment.head, true);

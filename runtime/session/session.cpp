@@ -282,6 +282,11 @@ const Model& Session::model() const { return impl_->model; }
 const SessionOptions& Session::options() const { return impl_->options; }
 Text Session::device() const { return impl_->engine.backends.front()->name(); }
 Text Session::device_note() const { return impl_->device_note; }
+std::string Session::device_failure() const {
+  const std::lock_guard lock(impl_->engine.failure_mutex);
+  return impl_->engine.device_failure;
+}
+int Session::runs_at_once() const { return impl_->device ? impl_->device->runs_at_once() : 1; }
 int Session::threads() const { return impl_->engine.threads->count(); }
 int Session::row_step() const {
   int step = 1;
@@ -357,12 +362,19 @@ Memory Session::forecast(List<Type> in) const {
   return impl_->framed([&] {
     bool whole = false;
     const auto plan = impl_->first_plan(in, &whole);
-    Memory memory{impl_->model.weight_bytes, impl_->engine.packs.bytes(), 0, 0, 0};
+    Memory memory;
+    memory.weights_bytes = impl_->model.weight_bytes;
+    memory.packed_bytes = impl_->engine.packs.bytes();
+    if (impl_->device) {
+      memory.device_weights_bytes = impl_->device->constant_bytes();
+      memory.device = impl_->device->memory();
+    }
     for (const Type& type : in)
       if (type.dtype != DType::undefined) memory.ends_bytes += type.bytes();
     if (!plan) return memory;
     memory.arena_bytes = plan->arena_bytes();
     memory.scratch_bytes = plan->scratch_bytes();
+    memory.device_bytes = plan->device_bytes();
     for (const ValueId id : plan->graph().outputs) memory.ends_bytes += plan->graph().values[id].type.bytes();
     return memory;
   });

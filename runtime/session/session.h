@@ -41,11 +41,14 @@ struct RunOptions {
 
 /// What a session and a run of it need.
 struct Memory {
-  int64_t weights_bytes = 0;  ///< constants as loaded; those of a file become resident only while they are read
-  int64_t packed_bytes = 0;   ///< what kernels made of them for the plans so far
-  int64_t arena_bytes = 0;    ///< activations and scratch of one run
-  int64_t scratch_bytes = 0;  ///< of the arena: what kernels need while they run
-  int64_t ends_bytes = 0;     ///< inputs and outputs
+  int64_t weights_bytes = 0;         ///< constants as loaded; those of a file become resident only while they are read
+  int64_t packed_bytes = 0;          ///< what kernels made of them for the plans so far
+  int64_t arena_bytes = 0;           ///< activations and scratch of one run
+  int64_t scratch_bytes = 0;         ///< of the arena: what kernels need while they run
+  int64_t ends_bytes = 0;            ///< inputs and outputs
+  int64_t device_weights_bytes = 0;  ///< of the device's memory: constants of the plans so far
+  int64_t device_bytes = 0;          ///< of the device's memory: activations and scratch of one run
+  DeviceMemory device;               ///< as things stand; zeros without a device
 };
 
 /// One step of a plan, for `inspect`, `check` and `bench --per-node`.
@@ -74,6 +77,10 @@ class Session {
   /// The device that this session's steps run on ("cpu", "vulkan:0"), and why not another, if so.
   Text device() const;
   Text device_note() const;
+  /// What the device failed with last, so that the CPU took over; empty if it never did.
+  std::string device_failure() const;
+  /// So many runs at once, from as many threads, keep the device and the way to it busy; 1 on the CPU.
+  int runs_at_once() const;
   int threads() const;
   /// A picture that is shifted by a multiple of so many pixels is computed alike, to the last bit.
   int row_step() const;
