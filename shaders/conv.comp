@@ -68,7 +68,8 @@ void main() {
   tile_clear();
   for (uint k0 = 0u; k0 < padded_k; k0 += tile_k) {
     for (uint i = lane; i < tile_k * tile_m; i += lanes)
-      tile_a[i] = float(weights[(part * padded_k + k0 + i / tile_m) * padded_m + first_channel + i % tile_m]);
+      tile_a[i / tile_m * pitch_a + i % tile_m] =
+          float(weights[(part * padded_k + k0 + i / tile_m) * padded_m + first_channel + i % tile_m]);
     for (uint row = lane / quads_n; row < tile_k; row += lanes / quads_n) {
       uint channel = (k0 + row) / cells, cell = (k0 + row) % cells;
       uint z = cell / (kernel_h * kernel_w), y = cell / kernel_w % kernel_h, x = cell % kernel_w;

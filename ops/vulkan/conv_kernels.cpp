@@ -4,6 +4,7 @@
 #include <numeric>
 
 #include "ops/vulkan/epilogue.h"
+#include "ops/vulkan/tiles.h"
 #include "ops/window.h"
 
 namespace tessera::vulkan {
@@ -14,30 +15,7 @@ namespace {
 
 using ops::ConvGeometry, ops::Window, ops::WindowAxis;
 
-constexpr uint32_t tile_k = 16;
-constexpr int64_t most_groups = 65536;  // along one axis of a dispatch
-
 uint32_t word(int64_t value) { return static_cast<uint32_t>(value); }
-
-// How a workgroup divides its work; kept within 128 invocations and 16 KiB of shared memory,
-// which every device has.
-struct Tiles {
-  uint32_t m, n, each_m, each_n;
-  uint32_t invocations() const { return m / each_m * (n / each_n); }
-};
-
-// The tallest tile that computes the fewest channels in vain; a small one where there are few tiles.
-Tiles choose_tiles(int64_t channels, int64_t pixels, int64_t parts) {
-  constexpr Tiles shapes[] = {{64, 128, 8, 8}, {32, 128, 4, 8}, {24, 128, 3, 8}, {16, 128, 4, 4},
-                              {12, 128, 3, 4}, {8, 128, 2, 4},  {4, 128, 1, 4}};
-  constexpr Tiles small{32, 32, 4, 4};
-  constexpr int64_t enough_workgroups = 64;
-  const auto waste = [&](const Tiles& tiles) { return round_up(channels, tiles.m) - channels; };
-  const Tiles best = *std::min_element(std::begin(shapes), std::end(shapes),
-                                       [&](const Tiles& a, const Tiles& b) { return waste(a) < waste(b); });
-  const int64_t workgroups = ceil_div(channels, best.m) * ceil_div(pixels, best.n) * parts;
-  return channels > 16 && workgroups < enough_workgroups ? small : best;
-}
 
 // --- Phases --------------------------------------------------------------------------------------
 
@@ -247,12 +225,7 @@ void record_conv(const VkKernel&, const Problem& problem, Recorder& recorder) {
 
   Dispatch& dispatch = recorder.dispatch("conv", params);
   add_epilogue(functions, recorder, dispatch);
-  dispatch.set("local_size", tiles.invocations());
-  dispatch.set("tile_m", tiles.m);
-  dispatch.set("tile_n", tiles.n);
-  dispatch.set("tile_k", tile_k);
-  dispatch.set("each_m", tiles.each_m);
-  dispatch.set("each_n", tiles.each_n);
+  set_tiles(tiles, dispatch);
   dispatch.set("kernel_d", word(kernel[0]));
   dispatch.set("kernel_h", word(kernel[1]));
   dispatch.set("kernel_w", word(kernel[2]));

@@ -12,8 +12,10 @@ layout(constant_id = 5) const uint tile_k = 16;
 const uint lanes_n = tile_n / each_n;
 const uint quads_n = tile_n / 4;
 
-shared float tile_a[tile_k * tile_m];  // [k][m]
-shared vec4 tile_b[tile_k * quads_n];  // [k][n], four columns at a time
+const uint pitch_a = tile_m + 1;  // odd, so that columns may be written as fast as rows
+
+shared float tile_a[tile_k * pitch_a];  // [k][m]
+shared vec4 tile_b[tile_k * quads_n];   // [k][n], four columns at a time
 
 float sums[each_m * each_n];
 
@@ -32,7 +34,7 @@ void tile_multiply() {
     vec4 columns[each_n / 4u];
     [[unroll]] for (uint n = 0u; n < each_n / 4u; ++n) columns[n] = tile_b[k * quads_n + lane_n + n * lanes_n];
     [[unroll]] for (uint m = 0u; m < each_m; ++m) {
-      float row = tile_a[k * tile_m + first_m + m];
+      float row = tile_a[k * pitch_a + first_m + m];
       [[unroll]] for (uint n = 0u; n < each_n; ++n)
         sums[m * each_n + n] = fma(row, columns[n / 4u][n % 4u], sums[m * each_n + n]);
     }

@@ -1,0 +1,32 @@
+// Products of matrices as dispatches of shaders/product.comp, for all kernels that have some.
+#pragma once
+
+#include <optional>
+
+#include "ops/vulkan/epilogue.h"
+
+namespace tessera::vulkan {
+
+/// A matrix by its strides, in elements.
+struct MatrixView {
+  int64_t row = 0, column = 1;
+  std::array<int64_t, 3> batch{};  ///< from one to the next, along each axis of Products::batch
+};
+
+/// a (m x k) times b (k x n), for every element of `batch`; results lie one behind the other.
+struct Products {
+  int64_t m = 1, n = 1, k = 1;
+  std::array<int64_t, 3> batch{1, 1, 1};
+  MatrixView a, b;
+
+  int64_t count() const { return batch[0] * batch[1] * batch[2]; }
+  int64_t results() const { return count() * m * n; }
+};
+
+/// Results go through `functions` to output 0.
+void record_products(const Products& products, const Slot& a, const Slot& b, const Problem& problem,
+                     List<Fused> functions, const Loop& loop, Recorder& recorder);
+/// Results go as float32 to `sums`.
+void record_products(const Products& products, const Slot& a, const Slot& b, const Slot& sums, Recorder& recorder);
+
+}  // namespace tessera::vulkan
