@@ -1,30 +1,13 @@
 // Pad: borders around a tensor: a constant, the edge, a reflection or the other side again.
 // Negative pads cut off. Amounts were attributes before opset 11.
-#include "ops/move.h"
+#include "ops/pad.h"
+
 #include "runtime/base/run_scope.h"
 #include "runtime/graph/reach.h"
 
 namespace tessera::ops {
 extern const OpFile pad;
 namespace {
-
-// Amounts before and after each axis.
-struct Amounts {
-  Shape before, after;
-};
-
-Amounts amounts_of(int rank, List<int64_t> pads, const std::vector<int64_t>* axes) {
-  Amounts amounts{Shape(static_cast<size_t>(rank), 0), Shape(static_cast<size_t>(rank), 0)};
-  const size_t count = axes ? axes->size() : static_cast<size_t>(rank);
-  if (pads.size() != 2 * count || count > static_cast<size_t>(rank))
-    fail(Error::Kind::shape, pads.size(), " pads given, but ", count, " axes of ", rank, " need ", 2 * count);
-  for (size_t i = 0; i < count; ++i) {
-    const auto axis = static_cast<size_t>(axes ? normalize_axis((*axes)[i], rank) : static_cast<int>(i));
-    amounts.before[axis] = pads[i];
-    amounts.after[axis] = pads[count + i];
-  }
-  return amounts;
-}
 
 void set_padded(Infer& infer, const Amounts& amounts) {
   Shape shape = infer.shape(0);
@@ -43,16 +26,11 @@ void set_padded(Infer& infer, const Amounts& amounts) {
   infer.set(0, shape);
 }
 
-Amounts attribute_amounts(const AttrReader& attrs, int rank) {
-  return amounts_of(rank, attrs.integers(attrs.has("pads") ? "pads" : "paddings"), nullptr);
-}
-
-void infer_attributes(Infer& infer) { set_padded(infer, attribute_amounts(infer, infer.rank(0))); }
-
-void infer_inputs(Infer& infer) {
-  const auto pads = infer.integers_of(1);
-  const auto axes = infer.has_input(3) ? infer.integers_of(3) : std::vector<int64_t>{};
-  set_padded(infer, amounts_of(infer.rank(0), pads, infer.has_input(3) ? &axes : nullptr));
+void infer_pad(Infer& infer) {
+  set_padded(infer, pad_amounts(infer, infer.rank(0), [&](size_t i) {
+               const int input = static_cast<int>(i);
+               return infer.has_input(input) ? infer.value(input).view() : View{};
+             }));
 }
 
 // The element of an axis that lies at `i`, or -1 for the constant.
@@ -109,18 +87,21 @@ void run(const Args& args, const Amounts& amounts, const View& value) {
   });
 }
 
+Amounts known_amounts(const Args& args) {
+  return pad_amounts(args, args.in[0].shape().rank(),
+                     [&](size_t i) { return i < args.in.size() ? args.in[i] : View{}; });
+}
+
 void run_attributes(const Args& args) {
   const View& in = args.in[0];
   alignas(16) std::byte bytes[16] = {};
   const View value{{in.type.dtype, {}}, bytes};
   set_element(value, 0, args.real("value"));
-  run(args, attribute_amounts(args, in.shape().rank()), value);
+  run(args, known_amounts(args), value);
 }
 
 void run_inputs(const Args& args) {
-  const auto axes = args.has_in(3) ? as_integers(args.in[3]) : std::vector<int64_t>{};
-  run(args, amounts_of(args.in[0].shape().rank(), as_integers(args.in[1]), args.has_in(3) ? &axes : nullptr),
-      args.has_in(2) && args.in[2].elements() ? args.in[2] : View{});
+  run(args, known_amounts(args), args.has_in(2) && args.in[2].elements() ? args.in[2] : View{});
 }
 
 bool follow_pad(reach::Step& s) {
@@ -148,8 +129,8 @@ constexpr AttrDef attrs[] = {{"mode", 0, "constant"},
                              {.name = "value", .last = 10}};
 constexpr Text types = "T=all; I=int32|int64 : T, int64, T, I -> T";
 const OpDef defs[] = {
-    {"Pad", "", 1, {1, 1}, {1, 1}, "T=float : T -> T", attrs, infer_attributes, run_attributes, follow_pad},
-    {"Pad", "", 11, {2, 4}, {1, 1}, types, attrs, infer_inputs, run_inputs, follow_pad},
+    {"Pad", "", 1, {1, 1}, {1, 1}, "T=float : T -> T", attrs, infer_pad, run_attributes, follow_pad},
+    {"Pad", "", 11, {2, 4}, {1, 1}, types, attrs, infer_pad, run_inputs, follow_pad},
 };
 
 }  // namespace

@@ -67,15 +67,12 @@ class Vulkan final : public DeviceBackend {
   bool within_limits(const Problem& problem) const {
     const auto fits = [&](const Type& type) {
       if (type.dtype == DType::undefined) return true;
-      const int64_t elements = type.shape.elements();
-      return elements <= device_->limits().storage_range / 4;
+      const int64_t elements = type.shape.elements(), range = device_->limits().storage_range;
+      return elements <= range / 4 && elements * bits_of(type.dtype) / 8 <= range;
     };
-    const auto made = [&](const Type& type) {
-      return type.dtype == DType::undefined || (type.dtype == DType::float32 && type.shape.elements() > 0);
-    };
+    const auto made = [&](const Type& type) { return type.dtype == DType::undefined || type.shape.elements() > 0; };
     for (size_t i = 0; i < problem.in.size(); ++i)
-      if (problem.in[i].dtype == DType::float32 && problem.in[i].shape.elements() == 0 && !problem.constants[i])
-        return false;
+      if (!made(problem.in[i]) && !problem.constants[i]) return false;
     return std::all_of(problem.out.begin(), problem.out.end(), made) &&
            std::all_of(problem.out.begin(), problem.out.end(), fits) &&
            std::all_of(problem.in.begin(), problem.in.end(), fits);

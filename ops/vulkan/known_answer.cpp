@@ -25,6 +25,14 @@ struct Question {
 const std::vector<Question>& questions() {
   static const std::vector<Question> all = {
       {"map", "PRelu", 16, {2, 3, 5, 7}, {{3, 1, 1}}, {}},
+      {"mixed", "Greater", 13, {2, 3, 5, 7}, {{3, 1, 7}}, {}},
+      {"strided", "Transpose", 13, {2, 3, 5, 7}, {}, {{"perm", std::vector<int64_t>{3, 1, 0, 2}}}},
+      {"window",
+       "Pad",
+       2,
+       {1, 3, 4, 5},
+       {},
+       {{"pads", std::vector<int64_t>{0, 1, 3, 2, 0, 0, 2, 1}}, {"mode", std::string("reflect")}}},
       {"conv", "Conv", 11, {1, 5, 9, 7}, {{13, 5, 3, 3}, {13}}, {{"pads", std::vector<int64_t>{1, 1, 1, 1}}}},
       {"product", "MatMul", 13, {3, 17, 300}, {{300, 45}}, {}},
       {"join", "MatMul", 13, {3, 300}, {{300, 45}}, {}},
@@ -104,7 +112,7 @@ Answers answer(const std::shared_ptr<Device>& device, const Question& question, 
   for (const ValueId id : {node.in[0], node.out[0]}) {
     const int64_t bytes = graph.values[id].type.bytes();
     storage.places[id] = {storage.block_bytes.size(), 0, bytes};
-    storage.block_bytes.push_back(bytes);
+    storage.block_bytes.push_back(round_up(bytes, 64));
   }
   const Region region{&graph, List<Step>(&step, 1), {node.in[0]}, {node.out[0]}, std::move(storage), nullptr};
   Traffic ignored;
@@ -125,7 +133,7 @@ std::string ask(const std::shared_ptr<Device>& device, const Shader& shader) {
       const Answers answers = answer(device, question, *op, kernel);
       for (int64_t i = 0; i < answers.given.type.shape.elements(); ++i) {
         const double off =
-            std::abs(static_cast<double>(answers.given.as<float>()[i] - answers.expected.as<float>()[i]));
+            std::abs(element_as_double(answers.given.view(), i) - element_as_double(answers.expected.view(), i));
         worst = off <= worst ? worst : std::isnan(off) ? INFINITY : off;
       }
     } catch (const Error& error) {

@@ -164,8 +164,8 @@ void record_split(const VkKernel&, const Problem& problem, Recorder& recorder) {
 // --- Views -------------------------------------------------------------------------------------
 
 bool accepts_view(const VkKernel&, const Problem& problem) {
-  return is_float_input(problem, 0) && !problem.constants[0] && problem.out.size() == 1 &&
-         problem.out[0].dtype == DType::float32 && problem.node.epilogue.empty();
+  return bits_of(problem.in[0].dtype) >= 8 && problem.in[0].dtype != DType::string && !problem.constants[0] &&
+         problem.out.size() == 1 && problem.node.epilogue.empty();
 }
 
 constexpr VkKernel elementwise_kernel(Text op, uint16_t function, Text domain = "") {

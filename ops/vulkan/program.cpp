@@ -143,12 +143,18 @@ Slice Compiled::slice_of(const Slot& slot, const Recording& step, const Region& 
   return constant ? device_->constant(constant, slot.pack, slot.parameter) : slice_of(places.at(id));
 }
 
+// Shaders read and write bytes by whole words: there is room behind every value.
+Slice whole_words(Slice slice) {
+  slice.bytes = round_up(slice.bytes, 4);
+  return slice;
+}
+
 // What a pipeline does not use still has to hold something: binding 0, the parameters.
 void Compiled::resolve(const Region& region) {
   for (Recorded& item : items_)
     if (item.dispatch)
       for (const auto& slot : item.dispatch->slots)
-        item.slices.push_back(slot ? slice_of(*slot, steps_[item.step], region) : item.slices.at(0));
+        item.slices.push_back(slot ? whole_words(slice_of(*slot, steps_[item.step], region)) : item.slices.at(0));
 }
 
 void Compiled::make_staging(const Region& region) {

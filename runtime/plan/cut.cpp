@@ -32,6 +32,7 @@ class Cutter {
     if (std::none_of(backend_.begin(), backend_.end(), [&](int b) { return is_device_[static_cast<size_t>(b)]; }))
       return backend_;
     find_readers();
+    keep_on_host();
     order();
     for (int round = 0; count_crossings && round < most_rounds && drop_stretches(); ++round) order();
     return apply_order();
@@ -59,6 +60,25 @@ class Cutter {
         if (id != absent && maker_[id] != nobody) readers_[id].push_back(i);
       for (const ValueId id : graph_.nodes[i].out)
         if (id != absent) maker_[id] = i;
+    }
+  }
+
+  bool on_host(size_t node) const { return backend_[node] == host_; }
+
+  void keep_on_host() {
+    const auto at_hand = [&](ValueId id) { return id == absent || maker_[id] == nobody || on_host(maker_[id]); };
+    for (size_t i = 0; i < graph_.nodes.size(); ++i) {
+      const Node& node = graph_.nodes[i];
+      const bool here = std::all_of(node.in.begin(), node.in.end(), at_hand);
+      const bool view = node.op->view && maker_[node.in[0]] != nobody;
+      if (here && (view || is_shape_arithmetic(graph_, node))) backend_[i] = host_;
+    }
+    for (size_t i = graph_.nodes.size(); i-- > 0;) {
+      const Node& node = graph_.nodes[i];
+      if (!node.op->view || maker_[node.in[0]] != nobody) continue;
+      const auto& readers = readers_[node.out[0]];
+      if (std::any_of(readers.begin(), readers.end(), [&](size_t reader) { return on_host(reader); }))
+        backend_[i] = host_;
     }
   }
 
@@ -177,6 +197,18 @@ class Cutter {
 };
 
 }  // namespace
+
+bool is_shape_arithmetic(const Graph& graph, const Node& node) {
+  constexpr int64_t few = 64;
+  const auto fits = [&](ValueId id) {
+    if (id == absent) return true;
+    const Value& value = graph.values[id];
+    const DType dtype = value.type.dtype;
+    return value.kind == Kind::tensor && !is_float(dtype) && dtype != DType::string &&
+           value.type.shape.elements() <= few;
+  };
+  return std::all_of(node.in.begin(), node.in.end(), fits) && std::all_of(node.out.begin(), node.out.end(), fits);
+}
 
 std::vector<int> cut(Graph& graph, const Backends& backends, bool count_crossings) {
   if (backends.size() == 1) return std::vector<int>(graph.nodes.size(), 0);

@@ -255,7 +255,7 @@ std::unique_ptr<Plan> Executor::plan(Graph head, bool cpu_only) const {
     const NodeTypes types(head, node);
     std::vector<Offer> offers;
     backends.front()->offers(types.problem(node), offers);
-    return !offers.empty();
+    return !offers.empty() || is_shape_arithmetic(head, node);
   };
   const bool partly = engine_.whole_on_device && !std::all_of(head.nodes.begin(), head.nodes.end(), runs_on_device);
   if (cpu_only || partly) backends = {engine_.backends.back()};

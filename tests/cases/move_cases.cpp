@@ -31,9 +31,16 @@ void pads(const Taker& check) {
          .attrs = {attr("pads", list({0, 0, 1, 2, 0, 0, 3, 0})), attr("value", 0.0f)},
          .least = 2});
   check({.op = "Pad", .in = {random({5, 3}, 0, 99, DType::int64), integers({1, 0, 0, 2})}});
+  check({.op = "Pad", .in = {random({2, 3, 2, 4, 5}), integers({0, 0, 1, 0, 0, 0, 0, 2, 0, 0}), number(3)}});
 }
 
 void moves(const Taker& check) {
+  check({.op = "Transpose", .in = {random({2, 3, 5, 2, 4, 3})}, .attrs = {attr("perm", list({0, 1, 3, 2, 4, 5}))}});
+  check({.op = "Slice", .in = {random({2, 3, 5, 6, 2, 4}), integers({1, 2}), integers({3, 5}), integers({1, 3})}});
+  for (const DType dtype : {DType::boolean, DType::int8}) {
+    check({.op = "Expand", .in = {random({5, 1, 7}, 0, 2, dtype), integers({5, 3, 7})}});
+    check({.op = "Transpose", .in = {random({5, 33}, 0, 2, dtype)}, .attrs = {attr("perm", list({1, 0}))}});
+  }
   for (const DType dtype : {DType::float32, DType::uint8, DType::float16, DType::int64}) {
     const auto made = [&](const Shape& shape) { return random(shape, 0, 99, dtype); };
     const auto transpose = [&](const Shape& shape, std::initializer_list<int64_t> perm) {

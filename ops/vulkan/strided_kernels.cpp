@@ -1,0 +1,121 @@
+// Operators whose output is their input read along other axes; see shaders/strided.comp. Elements may be of any type.
+
+#include <array>
+
+#include "ops/slice.h"
+#include "ops/vulkan/axes.h"
+#include "ops/vulkan/epilogue.h"
+
+namespace tessera::vulkan {
+
+#include "shaders/params/strided.h"
+
+namespace {
+
+/// Where the elements of the output lie in the input: the output seen under `shape`, and the step of each of its axes.
+struct Strided {
+  Shape shape, strides;
+  int64_t offset = 0;
+};
+using StridedOf = Strided (*)(const Problem&);
+
+Strided transposed(const Problem& problem) {
+  const Shape& in = problem.in[0].shape;
+  const Shape steps = ops::strides_of(in);
+  const List<int64_t> perm = AttrReader(problem.node).integers("perm");
+  Strided result{problem.out[0].shape, {}, 0};
+  for (size_t i = 0; i < in.size(); ++i)
+    result.strides.push_back(steps[perm.empty() ? in.size() - 1 - i : static_cast<size_t>(perm[i])]);
+  return result;
+}
+
+Strided expanded(const Problem& problem) {
+  return {problem.out[0].shape, ops::broadcast_strides(problem.in[0].shape, problem.out[0].shape), 0};
+}
+
+// Each axis becomes two, [repeats, extent], of which the first stands still.
+Strided tiled(const Problem& problem) {
+  const Shape &in = problem.in[0].shape, &out = problem.out[0].shape;
+  const Shape steps = ops::strides_of(in);
+  Strided result;
+  for (size_t i = 0; i < in.size(); ++i) {
+    for (const int64_t extent : {out[i] / in[i], in[i]}) result.shape.push_back(extent);
+    for (const int64_t step : {int64_t{0}, steps[i]}) result.strides.push_back(step);
+  }
+  return result;
+}
+
+Strided sliced(const Problem& problem) {
+  const Shape& in = problem.in[0].shape;
+  Strided result{problem.out[0].shape, ops::strides_of(in), 0};
+  const auto ranges = ops::slice_ranges(AttrReader(problem.node), in, [&](size_t i) { return known(problem, i); });
+  for (size_t i = 0; i < in.size(); ++i) {
+    result.offset += ranges[i].begin * result.strides[i];
+    result.strides[i] *= ranges[i].step;
+  }
+  return result;
+}
+
+// [n, c, h, block, w, block] read as [n, block, block, c, h, w].
+Strided squares_to_channels(const Problem& problem) {
+  const Shape& in = problem.in[0].shape;
+  const int64_t b = AttrReader(problem.node).integer("blocksize"), c = in[1], plane = in[2] * in[3];
+  return {{in[0], b, b, c, in[2] / b, in[3] / b}, {c * plane, in[3], 1, plane, b * in[3], b}, 0};
+}
+
+// [n, block, block, c, h, w], or [n, c, block, block, h, w], read as [n, c, h, block, w, block].
+Strided channels_to_squares(const Problem& problem) {
+  const Shape &in = problem.in[0].shape, &out = problem.out[0].shape;
+  const AttrReader attrs(problem.node);
+  const int64_t b = attrs.integer("blocksize"), c = out[1], plane = in[2] * in[3];
+  const bool crd = attrs.text("mode") == "CRD";
+  const int64_t cell = crd ? plane : c * plane;
+  return {{in[0], c, in[2], b, in[3], b}, {in[1] * plane, crd ? b * b * plane : plane, in[3], b * cell, 1, cell}, 0};
+}
+
+Axes axes_of(const Strided& strided) { return join_axes(strided.shape, List<Shape>(&strided.strides, 1)); }
+
+template <StridedOf of>
+bool accepts(const VkKernel&, const Problem& problem) {
+  return moves_elements(problem) && knows_inputs(problem, 1) && axes_of(of(problem)).extents.size() <= max_axes;
+}
+
+template <StridedOf of>
+void record(const VkKernel&, const Problem& problem, Recorder& recorder) {
+  const Strided strided = of(problem);
+  const Axes axes = axes_of(strided);
+  const uint32_t bytes = element_bytes(problem.out[0]);
+  StridedParams params;
+  assign(params.extents, axes.extents);
+  params.count = static_cast<uint32_t>(axes.extents.elements());
+  assign(params.strides, axes.strides[0]);
+  params.offset = static_cast<uint32_t>(strided.offset);
+
+  Dispatch& dispatch = recorder.dispatch("strided", params);
+  dispatch.set("bytes", bytes);
+  dispatch.set("axes", static_cast<uint32_t>(axes.extents.size()));
+  dispatch.bind("dst", recorder.out(0));
+  dispatch.bind("src", recorder.in(0));
+  cover_words(params.count, bytes, dispatch);
+}
+
+template <StridedOf of>
+constexpr VkKernel strided(Text op) {
+  return {op, "", "strided", {"strided"}, accepts<of>, record<of>};
+}
+
+constexpr VkKernel list[] = {
+    strided<transposed>("Transpose"),
+    strided<expanded>("Expand"),
+    strided<tiled>("Tile"),
+    strided<sliced>("Slice"),
+    strided<squares_to_channels>("SpaceToDepth"),
+    strided<channels_to_squares>("DepthToSpace"),
+};
+
+}  // namespace
+
+extern const KernelFile strided_kernels;
+const KernelFile strided_kernels{list};
+
+}  // namespace tessera::vulkan

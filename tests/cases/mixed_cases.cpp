@@ -1,0 +1,92 @@
+// Elementwise operators with operands of several types: comparisons, logic, arithmetic of integers, OneHot.
+#include <limits>
+
+#include "tests/cases/case.h"
+#include "tests/tensors.h"
+
+namespace tessera::test {
+extern const CaseFile mixed_cases;
+namespace {
+
+constexpr double infinity = std::numeric_limits<double>::infinity(), nan = std::numeric_limits<double>::quiet_NaN();
+
+void comparisons(const Taker& check) {
+  for (const std::string op : {"Equal", "Greater", "GreaterOrEqual", "Less", "LessOrEqual"}) {
+    for (const DType dtype : {DType::float32, DType::int32, DType::int64, DType::uint8}) {
+      const auto made = [&](const Shape& shape) { return random(shape, dtype == DType::uint8 ? 0 : -3, 4, dtype); };
+      check({.op = op, .in = {made({3, 31}), made({3, 31})}, .least = 0});
+      check({.op = op, .in = {made({5, 1, 3, 7}), made({4, 1, 7})}, .least = 0});
+      check({.op = op, .in = {made({}), fixed(made({2, 3, 2, 2, 3, 3}))}, .least = 0});
+    }
+    check({.op = op, .in = {{floats({2, 40, 1}, std::vector<double>(80, nan))}, random({40, 3}, -1, 1)}, .least = 0});
+  }
+  check({.op = "Less",
+         .opset = 1,
+         .in = {random({2, 3, 4, 5}), random({3, 4})},
+         .attrs = {attr("axis", int64_t{1}), attr("broadcast", int64_t{1})},
+         .least = 0});
+}
+
+void logic(const Taker& check) {
+  const auto mask = [](const Shape& shape) { return random(shape, 0, 2, DType::boolean); };
+  for (const std::string op : {"And", "Or", "Xor"}) {
+    check({.op = op, .in = {mask({3, 37}), mask({3, 37})}, .least = 0});
+    check({.op = op, .in = {mask({5, 3, 1}), mask({7})}, .least = 0});
+  }
+  check({.op = "Not", .in = {mask({101})}, .least = 0});
+  for (const std::string op : {"BitwiseAnd", "BitwiseOr", "BitwiseXor"})
+    check({.op = op, .in = {random({9, 11}, -99, 99, DType::int32), random({11}, -99, 99, DType::int32)}, .least = 0});
+  for (const std::string op : {"IsNaN", "IsInf"})
+    check({.op = op,
+           .opset = 10,
+           .in = {{floats({2, 5}, {1, infinity, -infinity, nan, 0, -0.0, 3e38, 1e-40, -1, 5})}},
+           .least = 0});
+  check({.op = "IsInf",
+         .opset = 10,
+         .in = {{floats({3}, {infinity, -infinity, nan})}},
+         .attrs = {attr("detect_negative", int64_t{0})},
+         .least = 0});
+}
+
+void integers_alone(const Taker& check) {
+  for (const DType dtype : {DType::int32, DType::int64, DType::int8, DType::uint16}) {
+    const double low = dtype == DType::uint16 ? 0 : -99;
+    const auto made = [&](const Shape& shape) { return random(shape, low, 99, dtype); };
+    for (const std::string op : {"Add", "Sub", "Mul", "Min", "Max"})
+      check({.op = op, .in = {made({3, 37}), made({3, 1})}, .least = 0});
+    if (low < 0)
+      for (const std::string op : {"Neg", "Abs"}) check({.op = op, .in = {made({91})}, .least = 0});
+  }
+  constexpr double most = 9007199254740992;
+  for (const std::string op : {"Add", "Sub", "Mul", "Max"})
+    check({.op = op,
+           .in = {random({99}, -most, most, DType::int64), random({99}, -most, most, DType::int64)},
+           .least = 0});
+  for (const DType to : {DType::int64, DType::int32, DType::uint8, DType::int8})
+    check({.op = "Cast",
+           .in = {{floats(
+               {13}, {nan, infinity, -infinity, 4e9, -4e9, 1e19, -1e19, 0.9, -0.9, 255.5, -129, 2147483648.0, 3e15})}},
+           .attrs = {attr("to", static_cast<int64_t>(to))},
+           .least = 0});
+  check({.op = "CastLike", .opset = 15, .in = {random({99}), random({2}, 0, 9, DType::int32)}, .least = 0});
+}
+
+void one_hot(const Taker& check) {
+  for (const int64_t axis : {-1, 0, 1})
+    for (const DType dtype : {DType::int32, DType::int64, DType::float32})
+      check({.op = "OneHot",
+             .in = {random({3, 29}, -9, 9, dtype), integer(7), fixed(random({2}))},
+             .attrs = {attr("axis", axis)},
+             .least = 0});
+}
+
+constexpr CaseList lists[] = {
+    {"Comparisons", comparisons},
+    {"Logic", logic},
+    {"Integers", integers_alone},
+    {"OneHot", one_hot},
+};
+
+}  // namespace
+const CaseFile mixed_cases{lists};
+}  // namespace tessera::test
