@@ -60,7 +60,7 @@ uvec2 result_of(uvec2 a, uvec2 b, uvec2 c) {
     case fn_or: result = a | b; break;
     case fn_xor: result = a ^ b; break;
     case fn_not: result = truth(a.x == 0u); break;
-    case fn_is_nan: result = truth(is_nan(a.x)); break;
+    case fn_is_nan: result = truth(is_nan_bits(a.x)); break;
     case fn_is_inf: result = truth(a.x == 0x7f800000u ? params.a != 0u : a.x == 0xff800000u && params.b != 0u); break;
     case fn_where: result = a.x != 0u ? convert(b, type_b, type_out) : convert(c, type_c, type_out); break;
     case fn_cast: result = convert(a, type_a, type_out); break;

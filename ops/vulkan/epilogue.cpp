@@ -9,9 +9,6 @@ namespace {
 
 constexpr uint32_t no_function = 0xfffe, shuffle = 0xffff;
 
-// Vulkan promises too little of sin and its like for the precision that is asked of results.
-bool precise_enough(uint16_t function) { return function < elementwise::Sin || function > elementwise::Atanh; }
-
 bool broadcasts(const Shape& from, const Shape& to) {
   if (from.size() > to.size()) return false;
   for (size_t i = 0; i < from.size(); ++i) {
@@ -70,7 +67,7 @@ bool epilogue_fits(const Problem& problem, List<Fused> functions, const Shape& b
       shape = shuffled(shape, block);
       continue;
     }
-    if (fused.kind != Fused::Kind::function || !precise_enough(fused.function)) return false;
+    if (fused.kind != Fused::Kind::function) return false;
     if (!elementwise::is_binary(fused.function)) continue;
     const auto operand = static_cast<size_t>(fused.operand);
     if (fused.operand < 0 || !is_float_input(problem, operand)) return false;

@@ -20,11 +20,14 @@ struct Question {
   Shape in;
   std::vector<Shape> weights;
   Attrs attrs;
+  std::vector<int64_t> indices = {};  ///< one input more, if there are any
 };
 
 const std::vector<Question>& questions() {
   static const std::vector<Question> all = {
       {"map", "PRelu", 16, {2, 3, 5, 7}, {{3, 1, 1}}, {}},
+      {"arg", "ArgMax", 13, {2, 37, 5}, {}, {{"axis", int64_t{1}}}},
+      {"gather", "Gather", 13, {2, 7, 5}, {}, {{"axis", int64_t{1}}}, {3, -1, 0, 6, 3}},
       {"mixed", "Greater", 13, {2, 3, 5, 7}, {{3, 1, 7}}, {}},
       {"strided", "Transpose", 13, {2, 3, 5, 7}, {}, {{"perm", std::vector<int64_t>{3, 1, 0, 2}}}},
       {"window",
@@ -87,6 +90,7 @@ Answers answer(const std::shared_ptr<Device>& device, const Question& question, 
   node.attrs = std::make_shared<const Attrs>(question.attrs);
   std::vector<Tensor> inputs{filled(question.in, 1)};
   for (const Shape& shape : question.weights) inputs.push_back(filled(shape, static_cast<uint32_t>(inputs.size() + 1)));
+  if (!question.indices.empty()) inputs.push_back(Tensor::of(question.indices));
   for (const Tensor& input : inputs) node.in.push_back(graph.add_value(value_of(input, !node.in.empty())));
   std::vector<Type> types;
   std::vector<const Tensor*> constants;

@@ -45,7 +45,7 @@ uvec2 widen(uvec2 bits, uint type) {
   return uvec2(uint(low), uint(low >> 31));
 }
 
-bool is_nan(uint bits) { return (bits & 0x7fffffffu) > 0x7f800000u; }
+bool is_nan_bits(uint bits) { return (bits & 0x7fffffffu) > 0x7f800000u; }
 
 uvec2 negative(uvec2 x) { return uvec2(~x.x + 1u, ~x.y + (x.x == 0u ? 1u : 0u)); }
 
@@ -59,7 +59,7 @@ uint real_of(uvec2 x, uint kind) {
 
 // A float as an integer: towards zero, within the range of the type; 0 for what is no number.
 uvec2 integer_of(uint bits, uint type) {
-  if (is_nan(bits)) return uvec2(0u);
+  if (is_nan_bits(bits)) return uvec2(0u);
   float value = uintBitsToFloat(bits), size = trunc(abs(value));
   bool below = value < 0.0;
   uint wide = 8u * bytes_of(type) - (kind_of(type) == signed_kind ? 1u : 0u);

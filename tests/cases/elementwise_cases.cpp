@@ -55,6 +55,19 @@ void unary_functions_at_their_ends(const Taker& check) {
            .absolute = 1e-37});
 }
 
+// Many turns, where the rest of a quarter is all that counts, and next to the ends of what is defined.
+void trigonometry(const Taker& check) {
+  const auto at = [&](const char* op, std::initializer_list<double> x) {
+    check({.op = op, .opset = 22, .in = {{floats({static_cast<int64_t>(x.size())}, x)}}, .relative = 1e-5});
+  };
+  for (const char* op : {"Sin", "Cos", "Tan"})
+    at(op, {0, -0.0, 1e-30, 0.7, -0.8, 3.1415927, -1.5707964, 22, 355, -1e3, 98765, 1e6, -3e9, 1e15, 2.5e22, -3e38});
+  for (const char* op : {"Asin", "Acos", "Atanh"}) at(op, {0, 1e-20, 0.3, -0.499, 0.501, -0.999, 0.99999, 1.5, -2});
+  for (const char* op : {"Atan", "Asinh"}) at(op, {0, -1e-20, 0.4, -0.5, 1, 2.4, -2.5, 1e6, -1e20, 3e38});
+  at("Acosh", {1, 1.0001, 1.5, 9, 1e6, 3e38, 0.5});
+  for (const char* op : {"Sinh", "Cosh"}) at(op, {0, 1e-20, 0.5, -0.999, 1.001, -20, 80});
+}
+
 void clip_bounds(const Taker& check) {
   for (const Shape& shape : pictures) {
     check({.op = "Clip", .in = {random(shape), number(-0.5f), number(0.75f)}, .least = 2});
@@ -132,6 +145,7 @@ void where(const Taker& check) {
 constexpr CaseList lists[] = {
     {"UnaryFunctions", unary_functions},
     {"UnaryFunctionsAtTheirEnds", unary_functions_at_their_ends},
+    {"Trigonometry", trigonometry},
     {"Clip", clip_bounds},
     {"BinaryFunctions", binary_functions},
     {"Variadic", variadic},
