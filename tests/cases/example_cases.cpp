@@ -106,6 +106,8 @@ constexpr Text table[] = {
     "Affine 1 | f[2,3] | alpha=0.5 beta=1.0",
     "ParametricSoftplus 1 | f[2,3] | alpha=0.5 beta=1.0",
     "ScaledTanh 1 | f[2,3] | alpha=0.5 beta=1.0",
+    "tessera:PixelsToPlanes 1 | u[4,5,3] | from=[2,1,0] black=[0.0,0.5,-1.0] span=[1.0,2.0,255.0]",
+    "tessera:PlanesToPixels 1>2 | f[1,3,4,5] | from=[2,1,0] black=[0.0,0.5,-1.0] unit=[1.0,0.5,0.25] gray=0 bits=16",
     "ImageScaler 1 | f[2,3,4,5] | scale=0.5 bias=[0.1,0.2,0.3]",
     "SwiGLU 28 | f[2,6] f[2,6] | alpha=1.5",
     "StringConcat 20 | s[2,3] s[2,3]",
