@@ -19,9 +19,12 @@
 namespace tessera {
 
 struct Session::Impl {
+  explicit Impl(std::shared_ptr<Engine> shared = std::make_shared<Engine>()) : own(std::move(shared)), engine(*own) {}
+
+  std::shared_ptr<Engine> own;  // of this session, and of those around its graph
+  Engine& engine;
   Model model;
   SessionOptions options;
-  Engine engine;
   std::vector<Port> inputs, optional_inputs, outputs;
   std::shared_ptr<const Executor> executor;  // of the model where no optional input is given
   std::vector<ValueId> default_ids;          // of the optional inputs
@@ -44,6 +47,7 @@ struct Session::Impl {
   }
 
   void start(onnx::Loaded loaded, const SessionOptions& given);
+  void start_around(const Impl& base, Graph graph);
   void choose_device();
   void pack_weights() const;
   void prepare(Graph& graph) const;
@@ -162,6 +166,19 @@ void Session::Impl::start(onnx::Loaded loaded, const SessionOptions& given) {
   if (engine.backends.size() == 1) pack_weights();
 }
 
+void Session::Impl::start_around(const Impl& base, Graph graph) {
+  model = base.model;
+  model.graph = std::move(graph);
+  options = base.options;
+  device = base.device;
+  device_note = base.device_note;
+  for (const ValueId id : model.graph.inputs) inputs.push_back(port_of(model.graph.values[id]));
+  for (size_t i = 0; i < inputs.size(); ++i) inputs[i].place = i;
+  for (const ValueId id : model.graph.outputs) outputs.push_back(port_of(model.graph.values[id]));
+  framed([&] { prepare(model.graph); });
+  executor = std::make_shared<const Executor>(model.graph, engine);
+}
+
 void Session::Impl::prepare(Graph& graph) const {
   if (options.optimize) {
     fold_constants(graph, optimizer::wants_unfolded);
@@ -271,6 +288,10 @@ Session::Session(List<std::byte> model, const SessionOptions& options) : impl_(s
 
 Session::Session(onnx::Loaded model, const SessionOptions& options) : impl_(std::make_unique<Impl>()) {
   impl_->start(std::move(model), options);
+}
+
+Session::Session(const Session& base, Graph graph) : impl_(std::make_unique<Impl>(base.impl_->own)) {
+  impl_->start_around(*base.impl_, std::move(graph));
 }
 
 Session::~Session() = default;

@@ -64,6 +64,9 @@ class Session {
   Session(const std::string& path, const SessionOptions& options);
   Session(List<std::byte> model, const SessionOptions& options);  ///< the bytes are copied
   Session(onnx::Loaded model, const SessionOptions& options);     ///< loaded before, perhaps changed since
+  /// Another graph around the same weights: `base.model().graph` with nodes added, or without some. It shares the
+  /// base's device, its threads, and what kernels made of weights; the base may go before it.
+  Session(const Session& base, Graph graph);
   ~Session();
 
   List<Port> inputs() const;  ///< those that have to be given

@@ -6,14 +6,13 @@
 namespace tessera::upscale {
 namespace {
 
-/// The pixels of a row or column that `stride` leads along; empty where the window ends before it.
-std::vector<float> line(const float* planes, int64_t channels, int64_t plane, int64_t from, int64_t stride,
+/// The samples along a row or a column.
+std::vector<float> line(const Seams::Sample& at, int samples, int64_t x, int64_t y, int64_t dx, int64_t dy,
                         int64_t count) {
-  std::vector<float> samples;
-  for (int64_t c = 0; c < channels; ++c)
-    for (int64_t i = 0; i < count; ++i)
-      samples.push_back(std::clamp(planes[c * plane + from + i * stride], 0.0f, 1.0f));
-  return samples;
+  std::vector<float> found;
+  for (int sample = 0; sample < samples; ++sample)
+    for (int64_t i = 0; i < count; ++i) found.push_back(at(sample, x + i * dx, y + i * dy));
+  return found;
 }
 
 float difference(const std::vector<float>& a, const std::vector<float>& b) {
@@ -25,15 +24,14 @@ float difference(const std::vector<float>& a, const std::vector<float>& b) {
 
 }  // namespace
 
-void Seams::add(size_t column, const float* planes, int64_t channels, int64_t width, int64_t height,
-                const Region& kept) {
-  const int64_t plane = width * height, first = kept.y * width + kept.x;
-  const auto across = [&](int64_t from) { return line(planes, channels, plane, from, 1, kept.width); };
-  const auto down = [&](int64_t from) { return line(planes, channels, plane, from, width, kept.height); };
-  if (column > 0) largest_ = std::max(largest_, difference(beside_, down(first)));
-  largest_ = std::max(largest_, difference(below_[column], across(first)));
-  beside_ = kept.x + kept.width < width ? down(first + kept.width) : std::vector<float>{};
-  below_[column] = kept.y + kept.height < height ? across(first + kept.height * width) : std::vector<float>{};
+void Seams::add(size_t column, const Sample& at, int samples, int64_t width, int64_t height, const Region& kept) {
+  const int64_t right = kept.x + kept.width, bottom = kept.y + kept.height;
+  const auto across = [&](int64_t y) { return line(at, samples, kept.x, y, 1, 0, kept.width); };
+  const auto down = [&](int64_t x) { return line(at, samples, x, kept.y, 0, 1, kept.height); };
+  if (column > 0) largest_ = std::max(largest_, difference(beside_, down(kept.x)));
+  largest_ = std::max(largest_, difference(below_[column], across(kept.y)));
+  beside_ = right < width ? down(right) : std::vector<float>{};
+  below_[column] = bottom < height ? across(bottom) : std::vector<float>{};
 }
 
 }  // namespace tessera::upscale

@@ -3,6 +3,7 @@
 
 #include <cstddef>
 #include <cstdint>
+#include <functional>
 #include <vector>
 
 #include "tools/upscale/resample.h"
@@ -15,9 +16,11 @@ class Seams {
  public:
   explicit Seams(size_t columns) : below_(columns) {}
 
-  /// `planes`: a window's whole result. `kept`: what is kept of it, in its own pixels.
-  void add(size_t column, const float* planes, int64_t channels, int64_t width, int64_t height, const Region& kept);
-  /// The largest difference so far, of samples as they are stored: in 0..1.
+  /// A sample of a window's result as it is stored, in 0..1.
+  using Sample = std::function<float(int sample, int64_t x, int64_t y)>;
+  /// `at`: a window's whole result. `kept`: what is kept of it, in its own pixels.
+  void add(size_t column, const Sample& at, int samples, int64_t width, int64_t height, const Region& kept);
+  /// The largest difference so far.
   float largest() const { return largest_; }
 
  private:

@@ -8,7 +8,7 @@
 
 #include "runtime/onnx/load.h"
 #include "runtime/session/defaults.h"
-#include "tools/upscale/upsampler.h"
+#include "tools/upscale/pixel_ends.h"
 
 namespace tessera::upscale {
 namespace {
@@ -45,10 +45,16 @@ class SessionUpsampler : public Upsampler {
         outputs_(copy(session_.outputs())) {
     options_.cancel = cancel;
   }
+  /// Another graph around the same weights.
+  SessionUpsampler(const SessionUpsampler& base, Graph graph)
+      : session_(base.session_, std::move(graph)),
+        inputs_(copy(session_.inputs())),
+        outputs_(copy(session_.outputs())),
+        options_(base.options_) {}
 
   List<Port> inputs() const override { return inputs_; }
   List<Port> outputs() const override { return outputs_; }
-  const Model* model() const override { return &model_; }
+  const Model* model() const override { return model_.graph.nodes.empty() ? nullptr : &model_; }
   const Session& session() const { return session_; }
 
   std::vector<Type> output_types(const Type& input) const override {
@@ -71,6 +77,10 @@ class SessionUpsampler : public Upsampler {
     loaded.model = model_;
     loaded.model.graph = part_of(model_.graph, given, types, wanted);
     return std::make_unique<SessionUpsampler>(std::move(loaded), session_.options(), options_.cancel);
+  }
+
+  std::unique_ptr<Upsampler> with_pixels(const Convention& convention, const PixelEnds& ends) const override {
+    return std::make_unique<SessionUpsampler>(*this, with_pixel_ends(session_.model().graph, convention, ends));
   }
 
   std::vector<Tensor> run_part(const Tensor& input, List<Tensor> given) const override {
@@ -122,7 +132,7 @@ class SessionUpsampler : public Upsampler {
 
   static std::vector<Port> copy(List<Port> ports) { return {ports.begin(), ports.end()}; }
 
-  Model model_;
+  Model model_;  ///< as it was loaded; empty around another's graph
   Session session_;
   std::vector<Port> inputs_, outputs_;
   RunOptions options_;

@@ -57,12 +57,6 @@ void load_chroma(const Picture& picture, const Region& part, std::vector<float>&
   }
 }
 
-void require_finite(const std::vector<float>& values) {
-  for (const float value : values)
-    if (!std::isfinite(value))
-      fail(Error::Kind::device, "the model gave values that are not numbers; nothing was written");
-}
-
 /// The widest range of a channel, and the brightest sample.
 std::pair<float, float> spread_and_top(const Picture& picture) {
   float widest = 0, top = 0;
@@ -269,8 +263,9 @@ float Tiler::sample_difference(const Picture& picture, const Windows& windows) c
     std::vector<float> kept;
     Report ignored;
     run_group(
-        picture, Group::color, {{column}, {row}},
-        [&](const std::vector<float>& planes, const Region&) { kept = planes; }, ignored, [](double) {});
+        picture, Group::color, {}, {{column}, {row}},
+        [&](const Answer& answer, const Region& inner, const Region&) { kept = answer.part(inner); }, ignored,
+        [](double) {});
     return kept;
   };
   const std::vector<float> tile = part(x, y);
@@ -328,10 +323,12 @@ void Tiler::run_groups(const Picture& picture, const Windows& windows, Picture& 
           : nullptr;
   for (const Group group : {Group::color, Group::alpha}) {
     if (group == Group::alpha && !modelled) break;
+    const Ends ends = ends_of(picture, group, result);
     run_group(
-        picture, group, windows,
-        [&](const std::vector<float>& planes, const Region& out) {
-          store(picture, group, smooth.get(), planes, out, result);
+        picture, group, ends, windows,
+        [&](const Answer& answer, const Region& kept, const Region& out) {
+          if (ends) return store_pixels(group, answer, kept, out, result);
+          store(picture, group, smooth.get(), answer.part(kept), out, result);
         },
         report,
         [&](double done) {
@@ -351,12 +348,10 @@ void Tiler::run_groups(const Picture& picture, const Windows& windows, Picture& 
   }
 }
 
-void Tiler::run_group(const Picture& picture, Group group, const Windows& windows, const Sink& sink, Report& report,
-                      const Progress& progress) const {
+void Tiler::run_group(const Picture& picture, Group group, const Ends& ends, const Windows& windows, const Sink& sink,
+                      Report& report, const Progress& progress) const {
   const int64_t scale = convention_.scale;
   const AxisRules across = rules(true, false), down = rules(false, false);
-  const int64_t channels = convention_.out_channels;
-  std::vector<float> in, out, kept;
   Seams seams(windows.x.size());
   const auto count = static_cast<double>(windows.x.size() * windows.y.size());
   Pooled pooled;
@@ -371,26 +366,20 @@ void Tiler::run_group(const Picture& picture, Group group, const Windows& window
     for (size_t column = 0; column < windows.x.size(); ++column) {
       const Span& x = windows.x[column];
       if (cancel_ && *cancel_) fail(Error::Kind::cancelled, "interrupted");
-      in.resize(static_cast<size_t>(convention_.channels * x.size * y.size));
-      fetch(picture, group, {x.start, y.start, x.size, y.size}, in.data());
       const auto start = std::chrono::steady_clock::now();
-      run_window(in.data(), x.size, y.size, pooled.last ? &pooled : nullptr, out,
-                 [&](double part) { progress((done + part) / total); });
+      const Answer window =
+          answer(picture, group, pooled.last ? Ends{} : ends, {x.start, y.start, x.size, y.size},
+                 pooled.last ? &pooled : nullptr, [&](double part) { progress((done + part) / total); });
       report.model_seconds += std::chrono::duration<double>(std::chrono::steady_clock::now() - start).count();
       // Result pixel (0, 0) of the window is output pixel start * scale + lost of the picture.
-      const int64_t width = x.size * scale - across.lost_before - across.lost_after;
-      const int64_t height = y.size * scale - down.lost_before - down.lost_after;
       const Region region{x.keep * scale, y.keep * scale, x.kept * scale, y.kept * scale};
-      const int64_t left = region.x - x.start * scale - across.lost_before;
-      const int64_t top = region.y - y.start * scale - down.lost_before;
-      kept.resize(static_cast<size_t>(channels * region.width * region.height));
-      for (int64_t c = 0; c < channels; ++c)
-        for (int64_t row = 0; row < region.height; ++row)
-          std::copy_n(out.data() + (c * height + top + row) * width + left, region.width,
-                      kept.data() + (c * region.height + row) * region.width);
-      require_finite(kept);
-      if (count > 1) seams.add(column, out.data(), channels, width, height, {left, top, region.width, region.height});
-      sink(kept, region);
+      const Region kept{region.x - x.start * scale - across.lost_before, region.y - y.start * scale - down.lost_before,
+                        region.width, region.height};
+      if (count > 1)
+        seams.add(
+            column, [&](int sample, int64_t px, int64_t py) { return window.at(sample, px, py); }, window.samples,
+            window.width, window.height, kept);
+      sink(window, kept, region);
       ++done;
     }
   report.seam = std::max(report.seam, seams.largest());
@@ -481,12 +470,14 @@ double Tiler::verify(const Picture& picture, const Windows& windows, Report& rep
   std::vector<float> expected;
   Report ignored;
   run_group(
-      picture, Group::color, whole, [&](const std::vector<float>& planes, const Region&) { expected = planes; },
-      ignored, [](double) {});
+      picture, Group::color, {}, whole,
+      [&](const Answer& answer, const Region& kept, const Region&) { expected = answer.part(kept); }, ignored,
+      [](double) {});
   double difference = 0;
   run_group(
-      picture, Group::color, windows,
-      [&](const std::vector<float>& planes, const Region& out) {
+      picture, Group::color, {}, windows,
+      [&](const Answer& answer, const Region& kept, const Region& out) {
+        const std::vector<float> planes = answer.part(kept);
         for (int64_t c = 0; c < convention_.out_channels; ++c)
           for (int64_t y = 0; y < out.height; ++y)
             for (int64_t x = 0; x < out.width; ++x) {

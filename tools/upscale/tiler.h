@@ -2,9 +2,11 @@
 #pragma once
 
 #include <functional>
+#include <map>
 #include <mutex>
 
 #include "tools/upscale/picture.h"
+#include "tools/upscale/pixel_ends.h"
 #include "tools/upscale/reach.h"
 #include "tools/upscale/resample.h"
 #include "tools/upscale/tiling.h"
@@ -67,7 +69,20 @@ class Tiler {
     std::vector<std::unique_ptr<Upsampler>> stages;
     std::unique_ptr<Upsampler> last;
   };
-  using Sink = std::function<void(const std::vector<float>& planes, const Region& out)>;
+  /// What a model made of a window: planes of floats, or pixels as they are stored.
+  struct Answer {
+    int64_t width = 0, height = 0;
+    int samples = 0;  ///< of a pixel, or planes
+    std::vector<float> planes;
+    Tensor pixels;
+    /// A sample as it is stored, in 0..1.
+    float at(int sample, int64_t x, int64_t y) const;
+    /// A part of the planes.
+    std::vector<float> part(const Region& region) const;
+  };
+  /// Takes an answer, of which `kept` is what the picture has at `out`.
+  using Sink = std::function<void(const Answer& answer, const Region& kept, const Region& out)>;
+  using Ends = std::optional<PixelEnds>;
 
   /// The reach to divide pictures by: measured at its first use where the graph does not tell.
   const Reach& settled_reach() const;
@@ -86,8 +101,17 @@ class Tiler {
   Picture once(const Picture& picture, int bits, Report& report, const Progress& progress) const;
   void run_groups(const Picture& picture, const Windows& windows, Picture& result, Report& report,
                   const Progress& progress) const;
-  void run_group(const Picture& picture, Group group, const Windows& windows, const Sink& sink, Report& report,
-                 const Progress& progress) const;
+  /// Without `ends`: in planes of floats.
+  void run_group(const Picture& picture, Group group, const Ends& ends, const Windows& windows, const Sink& sink,
+                 Report& report, const Progress& progress) const;
+  /// The ends with which a group goes through the model as pixels; none where it has to go as floats.
+  Ends ends_of(const Picture& picture, Group group, const Picture& result) const;
+  Answer answer(const Picture& picture, Group group, const Ends& ends, const Region& window, const Pooled* pooled,
+                const Progress& progress) const;
+  Answer run_pixels(const Picture& picture, Group group, const PixelEnds& ends, const Region& window,
+                    const Progress& progress) const;
+  const Upsampler* with_ends(const PixelEnds& ends) const;
+  static void store_pixels(Group group, const Answer& answer, const Region& kept, const Region& out, Picture& result);
   void fetch(const Picture& picture, Group group, const Region& window, float* planes) const;
   void store(const Picture& picture, Group group, const Resampler* chroma, const std::vector<float>& planes,
              const Region& out, Picture& result) const;
@@ -116,6 +140,9 @@ class Tiler {
   mutable Reach measured_;
   mutable std::once_flag measure_, cut_;
   mutable Parts parts_;
+  mutable std::mutex ends_mutex_;
+  mutable std::map<PixelEnds, std::unique_ptr<Upsampler>> with_ends_;
+  Recycler pixels_{4};
   const std::atomic<bool>* cancel_;
 };
 

@@ -68,7 +68,37 @@ void from_light(std::vector<float>& samples) {
   for (float& v : samples) v = v <= 0.0031308f ? v * 12.92f : 1.055f * std::pow(v, 1 / 2.4f) - 0.055f;
 }
 
+void require_finite(const std::vector<float>& values) {
+  for (const float value : values)
+    if (!std::isfinite(value))
+      fail(Error::Kind::device, "the model gave values that are not numbers; nothing was written");
+}
+
 }  // namespace
+
+Tiler::Answer Tiler::answer(const Picture& picture, Group group, const Ends& ends, const Region& window,
+                            const Pooled* pooled, const Progress& progress) const {
+  if (ends) return run_pixels(picture, group, *ends, window, progress);
+  std::vector<float> in(static_cast<size_t>(convention_.channels * window.width * window.height));
+  fetch(picture, group, window, in.data());
+  const AxisRules across = rules(true, false), down = rules(false, false);
+  Answer answer;
+  answer.width = window.width * convention_.scale - across.lost_before - across.lost_after;
+  answer.height = window.height * convention_.scale - down.lost_before - down.lost_after;
+  answer.samples = convention_.out_channels;
+  run_window(in.data(), window.width, window.height, pooled, answer.planes, progress);
+  return answer;
+}
+
+std::vector<float> Tiler::Answer::part(const Region& region) const {
+  std::vector<float> kept(static_cast<size_t>(samples * region.width * region.height));
+  for (int64_t c = 0; c < samples; ++c)
+    for (int64_t row = 0; row < region.height; ++row)
+      std::copy_n(planes.data() + (c * height + region.y + row) * width + region.x, region.width,
+                  kept.data() + (c * region.height + row) * region.width);
+  require_finite(kept);
+  return kept;
+}
 
 int64_t Tiler::place(int64_t channel, int64_t channels) const {
   return convention_.bgr && channels > 1 && channel < 3 ? 2 - channel : channel;

@@ -10,6 +10,9 @@
 
 namespace tessera::upscale {
 
+struct Convention;
+struct PixelEnds;
+
 /// Called with the finished part of some work, 0..1, from the thread that does it.
 using Progress = std::function<void(double)>;
 
@@ -25,6 +28,11 @@ struct Upsampler {
   /// outputs where none are named. Null: there is no graph to take parts of.
   virtual std::unique_ptr<Upsampler> part(List<ValueId> given, List<Type> types, List<ValueId> wanted) const {
     static_cast<void>(given), static_cast<void>(types), static_cast<void>(wanted);
+    return nullptr;
+  }
+  /// The same model with pixels at both ends; null where there is no graph to put them around.
+  virtual std::unique_ptr<Upsampler> with_pixels(const Convention& convention, const PixelEnds& ends) const {
+    static_cast<void>(convention), static_cast<void>(ends);
     return nullptr;
   }
   /// A run of a part: the picture, then what is given.

@@ -1,0 +1,34 @@
+// Pixel ends: what lies around a model's graph, so that rows of pixels go into it and come out.
+#pragma once
+
+#include "tools/upscale/convention.h"
+
+namespace tessera::upscale {
+
+/// Which samples a pixel has at either end. A model's channels are in the order red, green, blue (or luma), alpha.
+struct PixelEnds {
+  int bits_in = 8, bits_out = 8;
+  int samples_in = 3;         ///< of a pixel that goes in
+  std::vector<int64_t> from;  ///< of each of the model's channels: the sample that goes into it, or -1 for white
+  std::vector<int64_t> to;    ///< the model's channels that come out, a sample each,
+  bool gray = false;          ///< but the first three as one sample, their mean
+  friend auto operator<=>(const PixelEnds&, const PixelEnds&) = default;
+
+  /// Of a pixel that comes out.
+  int samples_out() const { return static_cast<int>(to.size()) - (gray ? 2 : 0); }
+};
+
+/// Facts of a run: of each sample that came out, how many values are not finite, the smallest and the largest.
+struct PixelFacts {
+  bool finite = true;
+  bool even = true;  ///< every sample has one value throughout
+  explicit PixelFacts(const Tensor& facts);
+};
+
+/// Whether the convention is one of those that the operators of the ends know: floats in a batch of one, gamma-coded.
+bool has_pixel_ends(const Convention& convention);
+
+/// The graph from pixels [height, width, samples] to pixels and their facts.
+Graph with_pixel_ends(const Graph& graph, const Convention& convention, const PixelEnds& ends);
+
+}  // namespace tessera::upscale
