@@ -222,6 +222,11 @@ Graph part_of(const Graph& graph, List<ValueId> given, List<Type> types, List<Va
   return part;
 }
 
+std::unique_ptr<Upsampler> make_upsampler(onnx::Loaded loaded, const SessionOptions& options,
+                                          const std::atomic<bool>* cancel) {
+  return std::make_unique<SessionUpsampler>(std::move(loaded), options, cancel);
+}
+
 std::unique_ptr<Upsampler> open_upsampler(const std::string& path, const SessionOptions& options,
                                           const std::atomic<bool>* cancel, std::string& note, std::string& device,
                                           const std::vector<std::string>& given) {

@@ -63,6 +63,10 @@ std::unique_ptr<Upsampler> open_upsampler(const std::string& path, const Session
                                           const std::atomic<bool>* cancel, std::string& note, std::string& device,
                                           const std::vector<std::string>& given = {});
 
+/// A model that is loaded, with one input. Runs stop at `cancel`.
+std::unique_ptr<Upsampler> make_upsampler(onnx::Loaded loaded, const SessionOptions& options,
+                                          const std::atomic<bool>* cancel = nullptr);
+
 /// The model that is part of the program.
 List<std::byte> bundled_model();
 inline constexpr Text bundled_model_name = "photo-x2";

@@ -1,0 +1,129 @@
+// Pixels at both ends of a model: the same pictures, to the last bit, as where floats go in and out; and what crosses
+// the bus to a device.
+#include "runtime/onnx/load.h"
+#include "tests/graph_builder.h"
+#include "tests/support.h"
+#include "tests/upscale_pictures.h"
+#include "tools/upscale/tiler.h"
+
+namespace tessera::upscale {
+namespace {
+
+using test::GraphBuilder;
+
+/// The same model, through floats.
+struct Floats : Upsampler {
+  const Upsampler& model;
+  explicit Floats(const Upsampler& other) : model(other) {}
+  List<Port> inputs() const override { return model.inputs(); }
+  List<Port> outputs() const override { return model.outputs(); }
+  std::vector<Type> output_types(const Type& input) const override { return model.output_types(input); }
+  std::vector<Tensor> run(const Tensor& input) const override { return model.run(input); }
+  int64_t run_bytes(const Type& input) const override { return model.run_bytes(input); }
+};
+
+/// How a model that sharpens and doubles a picture wants it.
+struct Form {
+  const char* name;
+  int channels = 3, out_channels = 3;
+  bool packed = false, batched = true;
+  DType dtype = DType::float32;
+  double low = 0, high = 1;  ///< its numbers for black and white
+};
+
+std::unique_ptr<Upsampler> make_model(const Form& form, float gain = 1, const char* device = "cpu") {
+  GraphBuilder g;
+  Shape shape{form.channels, -1, -1};
+  if (form.packed) shape = {-1, -1, form.channels};
+  if (form.batched) shape.insert(0, 1);
+  ValueId x = g.input("x", {form.dtype, shape});
+  const auto cast = [&](ValueId value, DType to) {
+    return form.dtype == DType::float32 ? value : g.node("Cast", {value}, {{"to", static_cast<int64_t>(to)}});
+  };
+  ValueId at = cast(x, DType::float32);
+  if (!form.batched) at = g.node("Unsqueeze", {at}, {{"axes", std::vector<int64_t>{0}}}, 11);
+  if (form.packed) at = g.node("Transpose", {at}, {{"perm", std::vector<int64_t>{0, 3, 1, 2}}});
+  Tensor weights = Tensor::make({DType::float32, {form.out_channels, form.channels, 3, 3}});
+  for (int64_t o = 0; o < form.out_channels; ++o)
+    for (int64_t k = 0; k < 9; ++k)
+      weights.as<float>()[(o * form.channels + o % form.channels) * 9 + k] = gain * (k == 4 ? 1.8f : -0.1f);
+  at = g.node("Conv", {at, g.constant(weights)}, {{"pads", std::vector<int64_t>{1, 1, 1, 1}}});
+  at = g.node("Upsample", {at}, {{"scales", std::vector<float>{1, 1, 2, 2}}, {"mode", std::string("nearest")}}, 7);
+  if (form.packed) at = g.node("Transpose", {at}, {{"perm", std::vector<int64_t>{0, 2, 3, 1}}});
+  if (!form.batched) at = g.node("Squeeze", {at}, {{"axes", std::vector<int64_t>{0}}}, 11);
+  at = cast(at, form.dtype);
+  g.graph.values[at].type.dtype = form.dtype;
+  g.output(at);
+  onnx::Loaded loaded;
+  loaded.model.path = form.name;
+  loaded.model.graph = std::move(g.graph);
+  SessionOptions options;
+  options.device = device;
+  options.threads = 2;
+  return make_upsampler(std::move(loaded), options);
+}
+
+TilerOptions options_for(const Form& form, bool bgr = false) {
+  TilerOptions options;
+  options.tile = 32;
+  options.overlap = 4;
+  options.convention.in = {{static_cast<float>(form.low), static_cast<float>(form.high)}};
+  options.convention.order_known = true;
+  options.convention.bgr = bgr;
+  return options;
+}
+
+constexpr Form forms[] = {
+    {"planes"},
+    {"rows", 3, 3, true, true, DType::float32, 0, 255},
+    {"no batch", 3, 3, false, false, DType::float32, -1, 1},
+    {"rows without batch", 3, 3, true, false},
+    {"halves", 3, 3, false, true, DType::float16},
+    {"doubles", 3, 3, false, true, DType::float64},
+    {"gray", 1, 1},
+    {"gray to colors", 1, 3},
+    {"with alpha", 4, 4},
+};
+
+TEST(UpscalePixels, give_the_bits_that_floats_give) {
+  for (const Form& form : forms)
+    for (const bool bgr : {false, true})
+      for (const int channels : {1, 2, 3, 4})
+        for (const int bits : {8, 16}) {
+          const auto model = make_model(form);
+          const Floats floats(*model);
+          const Picture picture = noise(61, 45, channels, bits);
+          Report report, by_floats;
+          const Picture result = Tiler(*model, options_for(form, bgr)).upscale(picture, report);
+          const Picture expected = Tiler(floats, options_for(form, bgr)).upscale(picture, by_floats);
+          EXPECT_GT(report.windows, 1);
+          EXPECT_EQ(result.channels, expected.channels);
+          EXPECT_TRUE(result.samples == expected.samples)
+              << form.name << (bgr ? ", blue first, " : ", ") << channels << " channels of " << bits << " bits";
+        }
+}
+
+TEST(UpscalePixels, other_scales_pass_through_16_bits) {
+  const auto model = make_model(forms[0]);
+  const Floats floats(*model);
+  TilerOptions options = options_for(forms[0]);
+  options.scale = 3;
+  Report report;
+  const Picture picture = noise(40, 33, 4);
+  EXPECT_TRUE(Tiler(*model, options).upscale(picture, report).samples ==
+              Tiler(floats, options).upscale(picture, report).samples);
+}
+
+TEST(UpscalePixels, values_that_are_no_numbers_are_an_error) {
+  const auto model = make_model(forms[0], INFINITY);
+  Report report;
+  try {
+    Tiler(*model, options_for(forms[0])).upscale(noise(40, 33, 3), report);
+    ADD_FAILURE() << "a picture of no numbers";
+  } catch (const Error& error) {
+    EXPECT_EQ(error.kind(), Error::Kind::device);
+  }
+}
+
+}  // namespace
+}  // namespace tessera::upscale
