@@ -19,17 +19,17 @@ namespace fs = std::filesystem;
 class DiskCache : public testing::Test {
  protected:
   void SetUp() override {
-    if (const char* before = std::getenv("XDG_CACHE_HOME")) before_ = before;
+    if (const char* before = std::getenv("TESSERA_CACHE")) before_ = before;
     folder_ = fs::path(testing::TempDir()) / cat("tessera-cache-", ::getpid());
     fs::remove_all(folder_);
-    setenv("XDG_CACHE_HOME", folder_.c_str(), 1);
+    setenv("TESSERA_CACHE", folder_.c_str(), 1);
   }
   void TearDown() override {
     fs::permissions(folder_, fs::perms::owner_all);
     fs::remove_all(folder_);
-    before_.empty() ? unsetenv("XDG_CACHE_HOME") : setenv("XDG_CACHE_HOME", before_.c_str(), 1);
+    before_.empty() ? unsetenv("TESSERA_CACHE") : setenv("TESSERA_CACHE", before_.c_str(), 1);
   }
-  fs::path file(const char* name) const { return folder_ / "tessera" / name; }
+  fs::path file(const char* name) const { return folder_ / name; }
 
   fs::path folder_;
   std::string before_;
@@ -45,7 +45,7 @@ TEST_F(DiskCache, GivesBackWhatWasStoredAndLeavesNothingElse) {
   EXPECT_TRUE(store_cached("a", bytes_of("first")));
   EXPECT_TRUE(store_cached("a", bytes_of("second")));
   EXPECT_EQ(text_of(load_cached("a")), "second");
-  EXPECT_EQ(std::distance(fs::directory_iterator(folder_ / "tessera"), {}), 1);
+  EXPECT_EQ(std::distance(fs::directory_iterator(folder_), {}), 1);
 }
 
 TEST_F(DiskCache, AFileThatIsTruncatedForeignOrChangedIsAMiss) {

@@ -49,11 +49,19 @@ TEST(VulkanCommands, BarriersStandBetweenStepsThatShareBytes) {
   device->call.CmdCopyBuffer = copy;
   device->call.CmdDispatch = dispatch;
   device->call.CmdPipelineBarrier = barrier;
-  // An upload of the tables; then the input goes up, there are two steps by way of scratch, and the output comes
-  // down. What the host reads has a barrier of its own.
-  EXPECT_EQ(recorded_for(device, "reduce"), "CBBCBDBDBCBB");
-  // Uploads of the tables and of a constant; one step.
-  EXPECT_EQ(recorded_for(device, "map"), "CBBCBBCBDBCBB");
+  // The tables go up. Then the input's way up is recorded, the output's way down, and two steps by way of scratch. What
+  // the host reads has a barrier of its own.
+  EXPECT_EQ(recorded_for(device, "reduce"),
+            "C"
+            "BCB"
+            "BCB"
+            "DBD");
+  // A constant and the tables; one step.
+  EXPECT_EQ(recorded_for(device, "map"),
+            "CC"
+            "BCB"
+            "BCB"
+            "D");
 }
 
 }  // namespace

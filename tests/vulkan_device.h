@@ -13,6 +13,8 @@ namespace tessera::test {
 
 // Before anything in this process opens Vulkan.
 [[maybe_unused]] inline const int wants_validation = setenv("TESSERA_VULKAN_VALIDATION", "1", 1);
+// Nothing is remembered from one run of the tests to the next.
+[[maybe_unused]] inline const int without_cache = setenv("TESSERA_CACHE", "/dev/null", 1);
 
 class VulkanDevice : public testing::Test {
  protected:

@@ -46,8 +46,12 @@ class Vulkan final : public DeviceBackend {
         const std::string failure = known_answer_failure(device_, *shader);
         if (!failure.empty()) fail(Error::Kind::device, failure);
       }
-    return vulkan::compile(device_, region, counters_);
+    return vulkan::compile(device_, constants_, region, counters_);
   }
+
+  DeviceMemory memory() const override { return device_->memory_now(); }
+  int64_t constant_bytes() const override { return constants_.bytes(); }
+  int runs_at_once() const override { return most_runs_at_once; }
 
   std::vector<std::string> ask_every_variant() const {
     std::vector<std::string> failures;
@@ -80,6 +84,7 @@ class Vulkan final : public DeviceBackend {
 
   std::shared_ptr<Device> device_;
   std::string name_;
+  mutable ConstantStore constants_;
   Traffic* counters_;  // compile() is const, what it counts is not
   std::unordered_map<Text, std::vector<const KernelVariant*>> by_op_;
 };

@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <atomic>
 #include <cmath>
+#include <set>
 
 #include "ops/vulkan/kernel.h"
 #include "ops/vulkan/program.h"
@@ -121,7 +122,8 @@ Answers answer(const std::shared_ptr<Device>& device, const Question& question, 
   const Region region{&graph, List<Step>(&step, 1), {node.in[0]}, {node.out[0]}, std::move(storage), nullptr};
   Traffic ignored;
   Threads alone(1);
-  compile(device, region, &ignored)->run(List<View>(&views[0], 1), List<View>(&given, 1), alone, nullptr);
+  ConstantStore store;
+  compile(device, store, region, &ignored)->run(List<View>(&views[0], 1), List<View>(&given, 1), alone, nullptr);
   return answers;
 }
 
@@ -133,51 +135,84 @@ std::string ask(const std::shared_ptr<Device>& device, const Shader& shader) {
     asked = true;
     const OpDef* op = find_op("", question.op, question.opset);
     double worst = 0;
-    try {
-      const Answers answers = answer(device, question, *op, kernel);
-      for (int64_t i = 0; i < answers.given.type.shape.elements(); ++i) {
-        const double off =
-            std::abs(element_as_double(answers.given.view(), i) - element_as_double(answers.expected.view(), i));
-        worst = off <= worst ? worst : std::isnan(off) ? INFINITY : off;
-      }
-    } catch (const Error& error) {
-      return cat("shader ", title_of(shader), " fails on ", device->info().name, ": ", error.what());
+    const Answers answers = answer(device, question, *op, kernel);
+    for (int64_t i = 0; i < answers.given.type.shape.elements(); ++i) {
+      const double off =
+          std::abs(element_as_double(answers.given.view(), i) - element_as_double(answers.expected.view(), i));
+      worst = off <= worst ? worst : std::isnan(off) ? INFINITY : off;
     }
     if (worst > tolerance)
       return cat("shader ", title_of(shader), " is switched off: on ", device->info().name,
                  " its known answer is wrong by ", worst);
   }
-  return asked ? std::string() : cat("shader ", title_of(shader), " has no known answer");
+  if (!asked) fail(Error::Kind::device, "it has no known answer");
+  return {};
 }
 
 std::string key_of(const Device& device, const Shader& shader) {
   return cat(device.info().index, '/', device.info().name, '/', device.info().driver, '/', title_of(shader));
 }
 
+// On disk: for this very code of the shader.
+std::string lasting_key_of(const Shader& shader) {
+  uint64_t sum = 14695981039346656037u;  // FNV-1a
+  for (const uint32_t word : shader.words) sum = (sum ^ word) * 1099511628211u;
+  return cat("answer of ", title_of(shader), ' ', sum);
+}
+
+constexpr Text right = "right";
+
 std::atomic<bool> any_failure{false};
 std::mutex mutex;
-std::map<std::string, std::string>& remembered() {
-  static std::map<std::string, std::string> results;
-  return results;
+struct Memory {
+  std::map<std::string, std::string> results;
+  std::set<std::string> failed_once;
+};
+Memory& memory() {
+  static Memory memory;
+  return memory;
+}
+
+std::string remember(const std::string& key, const std::string& failure) {
+  const std::lock_guard lock(mutex);
+  if (!failure.empty()) any_failure = true;
+  return memory().results[key] = failure;
+}
+
+// A call that fails may find memory the next time; one that fails twice does not.
+std::string note_error(const std::string& key, const std::string& failure) {
+  {
+    const std::lock_guard lock(mutex);
+    if (memory().failed_once.insert(key).second) return failure;
+  }
+  return remember(key, failure);
 }
 
 }  // namespace
 
 std::string known_answer_failure(const std::shared_ptr<Device>& device, const Shader& shader) {
-  const std::string key = key_of(*device, shader);
-  const std::lock_guard lock(mutex);
-  const auto found = remembered().find(key);
-  if (found != remembered().end()) return found->second;
-  std::string failure = ask(device, shader);
-  if (!failure.empty()) any_failure = true;
-  return remembered()[key] = std::move(failure);
+  const std::string key = key_of(*device, shader), lasting = lasting_key_of(shader);
+  {
+    const std::lock_guard lock(mutex);
+    const auto found = memory().results.find(key);
+    if (found != memory().results.end()) return found->second;
+  }
+  if (const auto known = device->remembered().find(lasting)) return remember(key, *known == right ? "" : *known);
+  std::string failure;
+  try {
+    failure = ask(device, shader);
+  } catch (const Error& error) {
+    return note_error(key, cat("shader ", title_of(shader), " fails on ", device->info().name, ": ", error.what()));
+  }
+  device->remembered().set(lasting, failure.empty() ? std::string(right) : failure);
+  return remember(key, failure);
 }
 
 bool is_distrusted(const Device& device, const Shader& shader) {
   if (!any_failure) return false;
   const std::lock_guard lock(mutex);
-  const auto found = remembered().find(key_of(device, shader));
-  return found != remembered().end() && !found->second.empty();
+  const auto found = memory().results.find(key_of(device, shader));
+  return found != memory().results.end() && !found->second.empty();
 }
 
 }  // namespace tessera::vulkan

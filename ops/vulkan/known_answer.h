@@ -1,5 +1,5 @@
-// Known answers: each shader variant has to reproduce an operator's reference once per device and
-// process before it is trusted.
+// Known answers: each shader variant has to reproduce an operator's reference, once per device and driver, before it is
+// trusted.
 #pragma once
 
 #include "ops/vulkan/device/device.h"
@@ -7,7 +7,8 @@
 namespace tessera::vulkan {
 
 /// Empty if the variant gives the right answer on this device, else one line that says how it
-/// failed. Tried at the first call, remembered for the process.
+/// failed. Tried at the first call; its answer is remembered on disk. Where a call to Vulkan failed instead, it is
+/// tried once more.
 std::string known_answer_failure(const std::shared_ptr<Device>& device, const Shader& shader);
 
 /// Whether a call before found the variant failing.

@@ -1,11 +1,13 @@
 #include "ops/vulkan/program.h"
 
 #include <algorithm>
-#include <cstring>
+#include <chrono>
+#include <condition_variable>
 #include <deque>
 
 #include "ops/vulkan/device/commands.h"
 #include "ops/vulkan/hazards.h"
+#include "ops/vulkan/parallel.h"
 
 namespace tessera::vulkan {
 
@@ -19,11 +21,29 @@ Gathered::Gathered(const Graph& graph, const Node& node) {
 
 namespace {
 
+using Clock = std::chrono::steady_clock;
+
+// Watchdogs end what takes seconds.
+constexpr double most_submit_ms = 100;
+constexpr size_t most_lanes = most_runs_at_once;
+
+// Bytes of a buffer, or of a block of the arena that a run is lent.
+struct Place {
+  const Buffer* buffer = nullptr;
+  size_t block = 0;
+  int64_t offset = 0, bytes = 0;
+
+  Slice slice(List<std::shared_ptr<Buffer>> blocks) const {
+    return {buffer ? buffer : blocks[block].get(), offset, bytes};
+  }
+};
+
 // A dispatch with its buffers found; or, where there is none, a copy.
-struct Recorded {
+struct Item {
   const Dispatch* dispatch;
   size_t step;
-  std::vector<Slice> slices;  // by binding; of a copy: from, to
+  std::vector<Place> places;  // by binding; of a copy: from, to
+  double ms = 0;              // at the speed that the device has at least
 
   const Shader::Buffer& buffer(size_t i) const {
     static constexpr Shader::Buffer copied[] = {{"from", true, false}, {"to", false, true}};
@@ -32,177 +52,417 @@ struct Recorded {
 };
 
 struct Transfer {
-  Slice tensor;
+  Place tensor;
   int64_t offset = 0;  // in the staging buffer
+};
+
+// What a run has for itself: staging memory, and the commands that copy from it and to it.
+struct Lane {
+  explicit Lane(Device& device) : before(device, 0, 0, stamps(device)), after(device, 0, 0, stamps(device)) {}
+  static size_t stamps(const Device& device) { return device.limits().tick_ms > 0; }
+  Pool::Loan up, down;
+  Commands before, after;
+  std::vector<std::shared_ptr<Buffer>> blocks;
+  std::vector<VkCommandBuffer> batch;  // of one submission
+  uint64_t number = 0;                 // of the last one
+};
+
+// The commands of all steps, in parts that can be submitted apart, for blocks of these numbers.
+struct Recording {
+  std::unique_ptr<Commands> commands;
+  std::vector<double> part_ms;
+  std::vector<uint64_t> blocks;
+
+  bool is_for(List<std::shared_ptr<Buffer>> wanted) const {
+    return commands && std::equal(blocks.begin(), blocks.end(), wanted.begin(), wanted.end(),
+                                  [](uint64_t number, const auto& block) { return number == block->number; });
+  }
 };
 
 class Compiled final : public Program {
  public:
-  Compiled(std::shared_ptr<Device> device, const Region& region, Traffic* traffic);
+  Compiled(std::shared_ptr<Device> device, ConstantStore& store, const Region& region, Traffic* traffic);
+  ~Compiled() override { device_->queue().settle(last_); }
   void run(List<View> in, List<View> out, Threads& threads, Profile* profile) override;
   int64_t device_bytes() const override;
 
  private:
-  struct Recording {
+  struct RecordedStep {
     const Node* node;
     Text kernel;
     Recorder recorder;
-    std::vector<Slice> scratch, tables;
+    std::vector<Place> scratch, tables;
   };
+  class LaneLoan;
   void emit(const Region& region);
-  void make_scratch();
-  void upload_tables();
-  void resolve(const Region& region);
-  Slice slice_of(const DeviceRange& range) const { return {blocks_[range.block].get(), range.offset, range.bytes}; }
-  Slice slice_of(const Slot& slot, const Recording& step, const Region& region) const;
-  void make_staging(const Region& region);
-  std::unique_ptr<Commands> record(bool timed) const;
+  void place_scratch();
+  void make_pipelines(Threads* pool);
+  void lay_tables();
+  void upload_tables(Uploader& uploader) const;
+  void resolve(const Region& region, ConstantStore& store, Uploader& uploader);
+  Place place_of(const DeviceRange& range) const { return {nullptr, range.block, range.offset, range.bytes}; }
+  Place place_of(const Slot& slot, const RecordedStep& step, const Region& region) const;
+  void check_ranges() const;
+  void lay_transfers(const Region& region);
+  void estimate(const Region& region);
+  Recording record(List<std::shared_ptr<Buffer>> blocks, bool timed) const;
+  void record_transfers(Lane& lane) const;
+  const Recording& recording_for(const Lane& lane, bool timed);
+  void submit(Lane& lane, const Recording& recording);
+  void flush(Lane& lane);
+  void start(Lane& lane, List<View> in, Threads& threads, bool timed);
+  void finish(Lane& lane, List<View> out, Threads& threads);
   void report(Profile& profile) const;
 
   std::shared_ptr<Device> device_;
   Traffic* traffic_;
-  std::mutex mutex_;
-  std::deque<Recording> steps_;
-  std::vector<Recorded> items_;
-  std::vector<std::unique_ptr<Buffer>> blocks_;
-  std::unique_ptr<Buffer> scratch_, tables_, up_, down_;
+  std::deque<RecordedStep> steps_;
+  std::vector<Item> items_;
+  std::vector<int64_t> block_bytes_;  // of the arena; scratch, which all steps share, is the last one
+  std::unique_ptr<Buffer> tables_;
+  std::vector<std::shared_ptr<const Constant>> constants_;
   std::vector<Transfer> uploads_, downloads_;
-  std::unique_ptr<Commands> plain_, timed_;
+  int64_t up_bytes_ = 0, down_bytes_ = 0;
+  double ms_ = 0;  // of all items
+
+  std::mutex mutex_;  // of recording and submitting
+  Recording plain_, timed_;
+  uint64_t last_ = 0;  // submission
+  std::mutex timed_mutex_;
+
+  std::mutex lanes_mutex_;
+  std::condition_variable lane_free_;
+  std::vector<std::unique_ptr<Lane>> lanes_, free_lanes_;
+  size_t lane_count_ = 0;
 };
 
-Compiled::Compiled(std::shared_ptr<Device> device, const Region& region, Traffic* traffic)
-    : device_(std::move(device)), traffic_(traffic) {
-  for (const int64_t bytes : region.storage.block_bytes)
-    blocks_.push_back(std::make_unique<Buffer>(*device_, bytes, Where::device));
+Compiled::Compiled(std::shared_ptr<Device> device, ConstantStore& store, const Region& region, Traffic* traffic)
+    : device_(std::move(device)), traffic_(traffic), block_bytes_(region.storage.block_bytes) {
+  free_lanes_.reserve(most_lanes);
   emit(region);
-  make_scratch();
-  upload_tables();
-  resolve(region);
-  make_staging(region);
-  plain_ = record(false);
+  place_scratch();
+  make_pipelines(region.pool);
+  lay_tables();
+  Uploader uploader(*device_, region.pool);
+  resolve(region, store, uploader);
+  upload_tables(uploader);
+  check_ranges();
+  lay_transfers(region);
+  estimate(region);
+  uploader.finish();
 }
 
 void Compiled::emit(const Region& region) {
   auto copy = region.storage.copies.begin();
   for (size_t i = 0; i < region.steps.size(); ++i) {
     for (; copy != region.storage.copies.end() && copy->step == i; ++copy)
-      items_.push_back({nullptr, i, {slice_of(copy->from), slice_of(copy->to)}});
+      items_.push_back({nullptr, i, {place_of(copy->from), place_of(copy->to)}});
     const Step& step = region.steps[i];
     const auto& variant = *static_cast<const KernelVariant*>(step.offer.kernel);
-    Recording& recording = steps_.emplace_back(Recording{step.node, step.offer.name, Recorder(variant), {}, {}});
+    RecordedStep& recorded = steps_.emplace_back(RecordedStep{step.node, step.offer.name, Recorder(variant), {}, {}});
     if (step.done) continue;
     const Gathered types(*region.graph, *step.node);
-    variant.kernel->record(*variant.kernel, types.problem(*step.node), recording.recorder);
-    for (const Dispatch& dispatch : recording.recorder.dispatches()) items_.push_back({&dispatch, i, {}});
+    variant.kernel->record(*variant.kernel, types.problem(*step.node), recorded.recorder);
+    for (const Dispatch& dispatch : recorded.recorder.dispatches()) items_.push_back({&dispatch, i, {}});
   }
 }
 
-// The scratch of all steps is the same memory.
-void Compiled::make_scratch() {
+void Compiled::place_scratch() {
   int64_t most = 0;
-  for (Recording& step : steps_) {
+  for (RecordedStep& step : steps_) {
     int64_t offset = 0;
     for (const int64_t bytes : step.recorder.scratch_bytes()) {
-      step.scratch.push_back({nullptr, offset, bytes});
+      step.scratch.push_back({nullptr, block_bytes_.size(), offset, bytes});
       offset = round_up(offset + bytes, device_->limits().alignment);
     }
     most = std::max(most, offset);
   }
-  if (most == 0) return;
-  scratch_ = std::make_unique<Buffer>(*device_, most, Where::device);
-  for (Recording& step : steps_)
-    for (Slice& slice : step.scratch) slice.buffer = scratch_.get();
+  if (most) block_bytes_.push_back(most);
 }
 
-void Compiled::upload_tables() {
-  std::vector<std::byte> bytes;
-  for (Recording& step : steps_)
+void Compiled::make_pipelines(Threads* pool) {
+  std::vector<Pipelines::Key> wanted;
+  for (const Item& item : items_)
+    if (item.dispatch) wanted.emplace_back(item.dispatch->shader, item.dispatch->constants);
+  std::sort(wanted.begin(), wanted.end());
+  wanted.erase(std::unique(wanted.begin(), wanted.end()), wanted.end());
+  traffic_->pipelines += device_->pipelines().make(wanted, pool);
+}
+
+void Compiled::lay_tables() {
+  int64_t bytes = 0;
+  for (RecordedStep& step : steps_)
     for (const std::vector<std::byte>& table : step.recorder.tables()) {
-      step.tables.push_back({nullptr, static_cast<int64_t>(bytes.size()), static_cast<int64_t>(table.size())});
-      bytes.insert(bytes.end(), table.begin(), table.end());
-      bytes.resize(static_cast<size_t>(round_up(static_cast<int64_t>(bytes.size()), device_->limits().alignment)));
+      step.tables.push_back({nullptr, 0, bytes, static_cast<int64_t>(table.size())});
+      bytes = round_up(bytes + static_cast<int64_t>(table.size()), device_->limits().alignment);
     }
-  if (bytes.empty()) return;
-  tables_ = std::make_unique<Buffer>(*device_, static_cast<int64_t>(bytes.size()), Where::device);
-  device_->upload(*tables_, 0, bytes.data(), tables_->bytes);
-  for (Recording& step : steps_)
-    for (Slice& table : step.tables) table.buffer = tables_.get();
+  if (bytes == 0) return;
+  tables_ = std::make_unique<Buffer>(*device_, bytes, Where::device);
+  for (RecordedStep& step : steps_)
+    for (Place& table : step.tables) table.buffer = tables_.get();
 }
 
-Slice Compiled::slice_of(const Slot& slot, const Recording& step, const Region& region) const {
-  const auto& places = region.storage.places;
+void Compiled::upload_tables(Uploader& uploader) const {
+  std::vector<std::byte> bytes(tables_ ? static_cast<size_t>(tables_->bytes) : 0);
+  for (const RecordedStep& step : steps_)
+    for (size_t i = 0; i < step.tables.size(); ++i)
+      std::copy(step.recorder.tables()[i].begin(), step.recorder.tables()[i].end(),
+                bytes.begin() + step.tables[i].offset);
+  if (tables_) uploader.copy({tables_.get(), 0, tables_->bytes}, bytes.data());
+}
+
+Place Compiled::place_of(const Slot& slot, const RecordedStep& step, const Region& region) const {
   switch (slot.kind) {
-    case Slot::Kind::out: return slice_of(places.at(step.node->out[slot.index]));
     case Slot::Kind::scratch: return step.scratch[slot.index];
     case Slot::Kind::table: return step.tables[slot.index];
+    case Slot::Kind::out: return place_of(region.storage.places.at(step.node->out[slot.index]));
     case Slot::Kind::in:
     case Slot::Kind::constant: break;
   }
-  const ValueId id = step.node->in[slot.index];
-  const auto& constant = region.graph->values[id].constant;
-  return constant ? device_->constant(constant, slot.pack, slot.parameter) : slice_of(places.at(id));
+  return place_of(region.storage.places.at(step.node->in[slot.index]));
 }
 
-// Shaders read and write bytes by whole words: there is room behind every value.
-Slice whole_words(Slice slice) {
-  slice.bytes = round_up(slice.bytes, 4);
-  return slice;
+// What a pipeline does not use still has to hold something: binding 0, the parameters. Shaders read and write bytes by
+// whole words: there is room behind every value.
+void Compiled::resolve(const Region& region, ConstantStore& store, Uploader& uploader) {
+  std::vector<ConstantKey> keys;
+  std::vector<std::pair<size_t, size_t>> bindings;  // of each key: an item, and which of its places
+  for (size_t item = 0; item < items_.size(); ++item) {
+    const Dispatch* dispatch = items_[item].dispatch;
+    const RecordedStep& step = steps_[items_[item].step];
+    for (size_t i = 0; dispatch && i < dispatch->slots.size(); ++i) {
+      auto& places = items_[item].places;
+      const auto& slot = dispatch->slots[i];
+      const bool reads = slot && (slot->kind == Slot::Kind::in || slot->kind == Slot::Kind::constant);
+      const auto constant = reads ? region.graph->values[step.node->in[slot->index]].constant : nullptr;
+      if (constant) {
+        keys.push_back({constant, slot->pack, slot->parameter});
+        bindings.emplace_back(item, i);
+      }
+      places.push_back(constant ? Place{} : slot ? place_of(*slot, step, region) : places.at(0));
+    }
+  }
+  constants_ = store.get(*device_, keys, uploader, region.pool);
+  for (size_t i = 0; i < keys.size(); ++i) {
+    const Slice& slice = constants_[i]->slice;
+    items_[bindings[i].first].places[bindings[i].second] = {slice.buffer, 0, slice.offset, slice.bytes};
+  }
+  for (Item& item : items_)
+    for (Place& place : item.places)
+      if (item.dispatch) place.bytes = round_up(place.bytes, 4);
 }
 
-// What a pipeline does not use still has to hold something: binding 0, the parameters.
-void Compiled::resolve(const Region& region) {
-  for (Recorded& item : items_)
-    if (item.dispatch)
-      for (const auto& slot : item.dispatch->slots)
-        item.slices.push_back(slot ? whole_words(slice_of(*slot, steps_[item.step], region)) : item.slices.at(0));
+void Compiled::check_ranges() const {
+  const int64_t most = device_->limits().storage_range;
+  for (const Item& item : items_)
+    for (size_t i = 0; item.dispatch && i < item.places.size(); ++i)
+      if (item.places[i].bytes > most)
+        fail(Error::Kind::device, steps_[item.step].kernel, " of ", steps_[item.step].node->name, " reads or writes ",
+             item.places[i].bytes >> 20, " MiB at once, but ", device_->info().name, " binds at most ", most >> 20,
+             " MiB");
+  const int64_t budget = device_->memory_now().budget;
+  if (device_bytes() > budget)
+    fail(Error::Kind::device, "a run needs ", device_bytes() >> 20, " MiB of ", device_->info().name,
+         "'s memory, of which ", budget >> 20, " MiB may be used");
 }
 
-void Compiled::make_staging(const Region& region) {
+void Compiled::lay_transfers(const Region& region) {
   const auto lay = [&](const std::vector<ValueId>& ids, std::vector<Transfer>& transfers) {
     int64_t bytes = 0;
     for (const ValueId id : ids) {
-      transfers.push_back({slice_of(region.storage.places.at(id)), bytes});
+      transfers.push_back({place_of(region.storage.places.at(id)), bytes});
       bytes = round_up(bytes + transfers.back().tensor.bytes, device_->limits().alignment);
     }
     return bytes;
   };
-  if (const int64_t bytes = lay(region.inputs, uploads_))
-    up_ = std::make_unique<Buffer>(*device_, bytes, Where::upload);
-  if (const int64_t bytes = lay(region.outputs, downloads_))
-    down_ = std::make_unique<Buffer>(*device_, bytes, Where::download);
+  up_bytes_ = lay(region.inputs, uploads_);
+  down_bytes_ = lay(region.outputs, downloads_);
+}
+
+// By the work of each step, which its dispatches share, and the bytes that they touch.
+void Compiled::estimate(const Region& region) {
+  std::vector<double> flops(steps_.size());
+  for (size_t i = 0; i < steps_.size(); ++i) {
+    const Node& node = *steps_[i].node;
+    const Gathered types(*region.graph, node);
+    const size_t dispatches = steps_[i].recorder.dispatches().size();
+    if (node.op->work && dispatches)
+      flops[i] = node.op->work(AttrReader(node), types.in, types.out) / static_cast<double>(dispatches);
+  }
+  for (Item& item : items_) {
+    double bytes = 0;
+    for (const Place& place : item.places) bytes += static_cast<double>(place.bytes);
+    const double work = item.dispatch ? flops[item.step] : 0;
+    item.ms = std::max(work / device_->speed.flops_per_ms, bytes / device_->speed.bytes_per_ms);
+    ms_ += item.ms;
+  }
 }
 
 // If timed, each dispatch or copy ends in a time stamp, and they do not overlap.
-std::unique_ptr<Commands> Compiled::record(bool timed) const {
+Recording Compiled::record(List<std::shared_ptr<Buffer>> blocks, bool timed) const {
   size_t buffers = 0;
-  for (const Recorded& item : items_) buffers += item.slices.size();
-  auto commands = std::make_unique<Commands>(*device_, items_.size(), buffers, timed ? items_.size() + 1 : 0);
-  for (const Transfer& up : uploads_) commands->copy({up_.get(), up.offset, up.tensor.bytes}, up.tensor);
-  commands->barrier();
-  if (timed) commands->stamp();
+  for (const Item& item : items_) buffers += item.places.size();
+  Recording recording;
+  for (const auto& block : blocks) recording.blocks.push_back(block->number);
+  recording.commands = std::make_unique<Commands>(*device_, items_.size(), buffers, timed ? items_.size() + 1 : 0);
+  recording.part_ms.push_back(0);
+  Commands& commands = *recording.commands;
+  if (timed) commands.stamp();
   Hazards hazards;
-  for (const Recorded& item : items_) {
-    std::vector<Access> accesses;
-    for (size_t i = 0; i < item.slices.size(); ++i) {
-      const Slice& slice = item.slices[i];
+  std::vector<Access> accesses;
+  std::vector<Slice> slices;
+  for (const Item& item : items_) {
+    if (double& part = recording.part_ms.back(); part > 0 && part + item.ms > most_submit_ms) {
+      commands.begin_part();
+      recording.part_ms.push_back(0);
+    }
+    recording.part_ms.back() += item.ms;
+    accesses.clear();
+    slices.clear();
+    for (size_t i = 0; i < item.places.size(); ++i) {
+      const Slice& slice = slices.emplace_back(item.places[i].slice(blocks));
       const Shader::Buffer& buffer = item.buffer(i);
       accesses.push_back({slice.buffer, slice.offset, slice.bytes, buffer.reads, buffer.writes});
     }
-    if (hazards.note(accesses) || timed) commands->barrier();
+    if (hazards.note(accesses) || timed) commands.barrier();
     if (const Dispatch* dispatch = item.dispatch)
-      commands->dispatch(*dispatch->shader, dispatch->constants, item.slices, dispatch->groups);
+      commands.dispatch(*dispatch->shader, dispatch->constants, slices, dispatch->groups);
     else
-      commands->copy(item.slices[0], item.slices[1]);
-    if (timed) commands->stamp();
+      commands.copy(slices[0], slices[1]);
+    if (timed) commands.stamp();
   }
-  commands->barrier();
-  for (const Transfer& down : downloads_) commands->copy(down.tensor, {down_.get(), down.offset, down.tensor.bytes});
-  commands->finish();
-  return commands;
+  commands.finish();
+  return recording;
+}
+
+// The first barrier waits for the run before, which may have had the same blocks.
+void Compiled::record_transfers(Lane& lane) const {
+  lane.before.restart();
+  lane.before.barrier();
+  for (const Transfer& up : uploads_)
+    lane.before.copy({lane.up.get(), up.offset, up.tensor.bytes}, up.tensor.slice(lane.blocks));
+  if (!uploads_.empty()) lane.before.barrier();
+  lane.before.stamp();
+  lane.before.finish();
+  lane.after.restart();
+  lane.after.barrier();
+  lane.after.stamp();
+  for (const Transfer& down : downloads_)
+    lane.after.copy(down.tensor.slice(lane.blocks), {lane.down.get(), down.offset, down.tensor.bytes});
+  lane.after.barrier_to_host();
+  lane.after.finish();
+}
+
+// Recorded anew where the arena has grown since; what was recorded before may still be running.
+const Recording& Compiled::recording_for(const Lane& lane, bool timed) {
+  Recording& recording = timed ? timed_ : plain_;
+  if (!recording.is_for(lane.blocks)) {
+    device_->queue().wait(last_);
+    recording = {};
+    recording = record(lane.blocks, timed);
+  }
+  return recording;
+}
+
+void Compiled::flush(Lane& lane) {
+  last_ = lane.number = device_->queue().submit(lane.batch);
+  lane.batch.clear();
+  ++traffic_->submits;
+}
+
+// In submissions as long as they may be.
+void Compiled::submit(Lane& lane, const Recording& recording) {
+  const double most = most_submit_ms * device_->seen_faster;
+  const auto parts = recording.commands->parts();
+  lane.batch.clear();
+  lane.batch.reserve(parts.size() + 2);
+  lane.batch.push_back(lane.before.parts()[0]);
+  double ms = 0;
+  for (size_t i = 0; i < parts.size(); ++i) {
+    if (ms > 0 && ms + recording.part_ms[i] > most) {
+      flush(lane);
+      ms = 0;
+    }
+    lane.batch.push_back(parts[i]);
+    ms += recording.part_ms[i];
+  }
+  lane.batch.push_back(lane.after.parts()[0]);
+  flush(lane);
+}
+
+// A lane on loan. One that is left by an exception is given back when the device has done what it was told.
+class Compiled::LaneLoan {
+ public:
+  explicit LaneLoan(Compiled& program) : program_(program) {
+    std::unique_lock lock(program.lanes_mutex_);
+    program.lane_free_.wait(lock, [&] { return !program.free_lanes_.empty() || program.lane_count_ < most_lanes; });
+    if (program.free_lanes_.empty()) {
+      lane_ = std::make_unique<Lane>(*program.device_);
+      ++program.lane_count_;
+    } else {
+      lane_ = std::move(program.free_lanes_.back());
+      program.free_lanes_.pop_back();
+    }
+  }
+  ~LaneLoan() {
+    program_.device_->queue().settle(lane_->number);
+    lane_->up.give_back();
+    lane_->down.give_back();
+    lane_->blocks.clear();
+    {
+      const std::lock_guard lock(program_.lanes_mutex_);
+      program_.free_lanes_.push_back(std::move(lane_));
+    }
+    program_.lane_free_.notify_one();
+  }
+  LaneLoan(const LaneLoan&) = delete;
+  LaneLoan& operator=(const LaneLoan&) = delete;
+  Lane& operator*() const { return *lane_; }
+
+ private:
+  Compiled& program_;
+  std::unique_ptr<Lane> lane_;
+};
+
+void Compiled::start(Lane& lane, List<View> in, Threads& threads, bool timed) {
+  if (up_bytes_) lane.up = Pool::Loan(device_->uploads(), up_bytes_);
+  if (down_bytes_) lane.down = Pool::Loan(device_->downloads(), down_bytes_);
+  for (size_t i = 0; i < uploads_.size(); ++i) {
+    copy_bytes(&threads, lane.up->mapped + uploads_[i].offset, in[i].data, uploads_[i].tensor.bytes);
+    traffic_->uploaded_bytes += uploads_[i].tensor.bytes;
+  }
+  if (up_bytes_) lane.up->flush();
+  const std::lock_guard lock(mutex_);
+  device_->arena().lend(block_bytes_, lane.blocks);
+  record_transfers(lane);
+  submit(lane, recording_for(lane, timed));
+}
+
+void Compiled::finish(Lane& lane, List<View> out, Threads& threads) {
+  device_->queue().wait(lane.number);
+  if (down_bytes_) lane.down->invalidate();
+  for (size_t i = 0; i < downloads_.size(); ++i) {
+    copy_bytes(&threads, out[i].data, lane.down->mapped + downloads_[i].offset, downloads_[i].tensor.bytes);
+    traffic_->downloaded_bytes += downloads_[i].tensor.bytes;
+  }
+}
+
+void Compiled::run(List<View> in, List<View> out, Threads& threads, Profile* profile) {
+  const bool timed = profile && device_->limits().tick_ms > 0;
+  const auto one_at_a_time = timed ? std::unique_lock(timed_mutex_) : std::unique_lock<std::mutex>();
+  const LaneLoan lane(*this);
+  const bool alone = device_->queue().is_idle();
+  const auto begin = Clock::now();
+  start(*lane, in, threads, timed);
+  finish(*lane, out, threads);
+  if (timed) report(*profile);
+  // It did all this in that time, or less.
+  const double took = std::chrono::duration<double, std::milli>(Clock::now() - begin).count();
+  if (alone && ms_ > took * device_->seen_faster) device_->seen_faster = ms_ / took;
 }
 
 void Compiled::report(Profile& profile) const {
-  const std::vector<double> times = timed_->times();
+  const std::vector<double> times = timed_.commands->times();
   std::vector<double> took(steps_.size());
   std::vector<bool> ran(steps_.size());
   for (size_t i = 0; i < items_.size(); ++i) {
@@ -213,38 +473,17 @@ void Compiled::report(Profile& profile) const {
     if (ran[i]) profile.step(*steps_[i].node, steps_[i].kernel, took[i]);
 }
 
-void Compiled::run(List<View> in, List<View> out, Threads&, Profile* profile) {
-  const std::lock_guard lock(mutex_);
-  const bool timed = profile && device_->limits().tick_ms > 0;
-  if (timed && !timed_) timed_ = record(true);
-  int64_t up = 0, down = 0;
-  for (size_t i = 0; i < uploads_.size(); ++i) {
-    std::memcpy(up_->mapped + uploads_[i].offset, in[i].data, static_cast<size_t>(uploads_[i].tensor.bytes));
-    up += uploads_[i].tensor.bytes;
-  }
-  if (up_) up_->flush();
-  (timed ? timed_ : plain_)->run();
-  if (down_) down_->invalidate();
-  for (size_t i = 0; i < downloads_.size(); ++i) {
-    std::memcpy(out[i].data, down_->mapped + downloads_[i].offset, static_cast<size_t>(downloads_[i].tensor.bytes));
-    down += downloads_[i].tensor.bytes;
-  }
-  traffic_->uploaded_bytes += up;
-  traffic_->downloaded_bytes += down;
-  ++traffic_->submits;
-  if (timed) report(*profile);
-}
-
 int64_t Compiled::device_bytes() const {
-  int64_t total = (tables_ ? tables_->bytes : 0) + (scratch_ ? scratch_->bytes : 0);
-  for (const auto& block : blocks_) total += block->bytes;
+  int64_t total = tables_ ? tables_->bytes : 0;
+  for (const int64_t bytes : block_bytes_) total += bytes;
   return total;
 }
 
 }  // namespace
 
-std::unique_ptr<Program> compile(const std::shared_ptr<Device>& device, const Region& region, Traffic* traffic) {
-  return std::make_unique<Compiled>(device, region, traffic);
+std::unique_ptr<Program> compile(const std::shared_ptr<Device>& device, ConstantStore& constants, const Region& region,
+                                 Traffic* traffic) {
+  return std::make_unique<Compiled>(device, constants, region, traffic);
 }
 
 }  // namespace tessera::vulkan

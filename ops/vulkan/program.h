@@ -1,8 +1,8 @@
-// Program: a region compiled for a device. Its values lie in a few device buffers, where the
-// planner put them, and all of its work is one command buffer, recorded once.
+// Program: a region compiled for a device. Its values lie where the planner put them, in an arena that all programs of
+// the device share; all of its work is recorded once.
 #pragma once
 
-#include "ops/vulkan/device/device.h"
+#include "ops/vulkan/device/constants.h"
 #include "ops/vulkan/kernel.h"
 
 namespace tessera::vulkan {
@@ -15,6 +15,10 @@ struct Gathered {
   Problem problem(const Node& node) const { return {node, in, out, constants}; }
 };
 
-std::unique_ptr<Program> compile(const std::shared_ptr<Device>& device, const Region& region, Traffic* traffic);
+/// Of a program: while one is computed, another one's inputs go up, and outputs come down.
+constexpr int most_runs_at_once = 3;
+
+std::unique_ptr<Program> compile(const std::shared_ptr<Device>& device, ConstantStore& constants, const Region& region,
+                                 Traffic* traffic);
 
 }  // namespace tessera::vulkan

@@ -43,6 +43,7 @@ bool write_all(const std::string& path, const Header& header, List<std::byte> by
 }  // namespace
 
 std::string cache_folder() {
+  if (const char* folder = std::getenv("TESSERA_CACHE"); folder && *folder == '/') return folder;
   if (const char* folder = std::getenv("XDG_CACHE_HOME"); folder && *folder == '/') return cat(folder, "/tessera");
   if (const char* home = std::getenv("HOME"); home && *home == '/') return cat(home, "/.cache/tessera");
   return {};

@@ -11,7 +11,7 @@
 
 namespace tessera {
 
-/// $XDG_CACHE_HOME/tessera, or ~/.cache/tessera; empty for a user without a home.
+/// $TESSERA_CACHE, $XDG_CACHE_HOME/tessera or ~/.cache/tessera; empty for a user without a home.
 std::string cache_folder();
 
 /// Bytes of a file in the cache folder, under a checksum. One that is missing, truncated, foreign or unreadable is a

@@ -1,5 +1,7 @@
 #include "ops/vulkan/device/commands.h"
 
+#include <utility>
+
 namespace tessera::vulkan {
 
 Commands::Commands(Device& device, size_t dispatches, size_t buffers, size_t stamps)
@@ -17,8 +19,6 @@ void Commands::create(size_t dispatches, size_t buffers, size_t stamps) {
   auto pool = structure<VkCommandPoolCreateInfo>(VK_STRUCTURE_TYPE_COMMAND_POOL_CREATE_INFO);
   pool.queueFamilyIndex = device_.queue_family();
   check(call_.CreateCommandPool(device, &pool, nullptr, &pool_), "vkCreateCommandPool");
-  auto fence = structure<VkFenceCreateInfo>(VK_STRUCTURE_TYPE_FENCE_CREATE_INFO);
-  check(call_.CreateFence(device, &fence, nullptr, &fence_), "vkCreateFence");
   if (dispatches) {
     const VkDescriptorPoolSize size{VK_DESCRIPTOR_TYPE_STORAGE_BUFFER, static_cast<uint32_t>(buffers)};
     auto sets = structure<VkDescriptorPoolCreateInfo>(VK_STRUCTURE_TYPE_DESCRIPTOR_POOL_CREATE_INFO);
@@ -30,24 +30,57 @@ void Commands::create(size_t dispatches, size_t buffers, size_t stamps) {
   if (stamps) {
     auto queries = structure<VkQueryPoolCreateInfo>(VK_STRUCTURE_TYPE_QUERY_POOL_CREATE_INFO);
     queries.queryType = VK_QUERY_TYPE_TIMESTAMP;
-    queries.queryCount = static_cast<uint32_t>(stamps);
+    queries.queryCount = room_ = static_cast<uint32_t>(stamps);
     check(call_.CreateQueryPool(device, &queries, nullptr, &queries_), "vkCreateQueryPool");
   }
-  auto allocate = structure<VkCommandBufferAllocateInfo>(VK_STRUCTURE_TYPE_COMMAND_BUFFER_ALLOCATE_INFO);
-  allocate.commandPool = pool_;
-  allocate.level = VK_COMMAND_BUFFER_LEVEL_PRIMARY;
-  allocate.commandBufferCount = 1;
-  check(call_.AllocateCommandBuffers(device, &allocate, &commands_), "vkAllocateCommandBuffers");
-  const auto begin = structure<VkCommandBufferBeginInfo>(VK_STRUCTURE_TYPE_COMMAND_BUFFER_BEGIN_INFO);
-  check(call_.BeginCommandBuffer(commands_, &begin), "vkBeginCommandBuffer");
-  if (stamps) call_.CmdResetQueryPool(commands_, queries_, 0, static_cast<uint32_t>(stamps));
+  begin();
 }
+
+void Commands::begin() {
+  used_ = 0;
+  stamps_ = 0;
+  begin_part();
+  if (room_) call_.CmdResetQueryPool(commands_, queries_, 0, room_);
+}
+
+void Commands::begin_part() {
+  end_part();
+  if (used_ == parts_.size()) {
+    parts_.reserve(used_ + 1);
+    auto allocate = structure<VkCommandBufferAllocateInfo>(VK_STRUCTURE_TYPE_COMMAND_BUFFER_ALLOCATE_INFO);
+    allocate.commandPool = pool_;
+    allocate.level = VK_COMMAND_BUFFER_LEVEL_PRIMARY;
+    allocate.commandBufferCount = 1;
+    VkCommandBuffer part = VK_NULL_HANDLE;
+    check(call_.AllocateCommandBuffers(device_.handle(), &allocate, &part), "vkAllocateCommandBuffers");
+    parts_.push_back(part);
+  }
+  auto begin = structure<VkCommandBufferBeginInfo>(VK_STRUCTURE_TYPE_COMMAND_BUFFER_BEGIN_INFO);
+  begin.flags = VK_COMMAND_BUFFER_USAGE_SIMULTANEOUS_USE_BIT;
+  check(call_.BeginCommandBuffer(parts_[used_], &begin), "vkBeginCommandBuffer");
+  commands_ = parts_[used_++];
+}
+
+void Commands::end_part() {
+  if (!commands_) return;
+  const VkCommandBuffer ended = std::exchange(commands_, VK_NULL_HANDLE);
+  check(call_.EndCommandBuffer(ended), "vkEndCommandBuffer");
+}
+
+void Commands::finish() { end_part(); }
+
+void Commands::restart() {
+  commands_ = VK_NULL_HANDLE;
+  check(call_.ResetCommandPool(device_.handle(), pool_, 0), "vkResetCommandPool");
+  begin();
+}
+
+void Commands::run() { device_.queue().wait(device_.queue().submit(parts())); }
 
 void Commands::release() {
   const VkDevice device = device_.handle();
   if (queries_) call_.DestroyQueryPool(device, queries_, nullptr);
   if (sets_) call_.DestroyDescriptorPool(device, sets_, nullptr);
-  if (fence_) call_.DestroyFence(device, fence_, nullptr);
   if (pool_) call_.DestroyCommandPool(device, pool_, nullptr);
 }
 
@@ -66,7 +99,7 @@ void Commands::barrier() {
 }
 
 VkDescriptorSet Commands::make_set(const Shader& shader, List<Slice> slices) {
-  const VkDescriptorSetLayout layout = device_.layouts(shader).set;
+  const VkDescriptorSetLayout layout = device_.pipelines().layouts(shader).set;
   auto allocate = structure<VkDescriptorSetAllocateInfo>(VK_STRUCTURE_TYPE_DESCRIPTOR_SET_ALLOCATE_INFO);
   allocate.descriptorPool = sets_;
   allocate.descriptorSetCount = 1;
@@ -89,39 +122,49 @@ VkDescriptorSet Commands::make_set(const Shader& shader, List<Slice> slices) {
 void Commands::dispatch(const Shader& shader, const Constants& constants, List<Slice> buffers,
                         const std::array<uint32_t, 3>& groups) {
   const VkDescriptorSet set = make_set(shader, buffers);
-  call_.CmdBindPipeline(commands_, VK_PIPELINE_BIND_POINT_COMPUTE, device_.pipeline(shader, constants));
-  call_.CmdBindDescriptorSets(commands_, VK_PIPELINE_BIND_POINT_COMPUTE, device_.layouts(shader).pipeline, 0, 1, &set,
-                              0, nullptr);
+  call_.CmdBindPipeline(commands_, VK_PIPELINE_BIND_POINT_COMPUTE, device_.pipelines().get(shader, constants));
+  call_.CmdBindDescriptorSets(commands_, VK_PIPELINE_BIND_POINT_COMPUTE, device_.pipelines().layouts(shader).pipeline,
+                              0, 1, &set, 0, nullptr);
   call_.CmdDispatch(commands_, groups[0], groups[1], groups[2]);
 }
 
 void Commands::stamp() {
-  call_.CmdWriteTimestamp(commands_, VK_PIPELINE_STAGE_BOTTOM_OF_PIPE_BIT, queries_, stamps_++);
+  if (room_) call_.CmdWriteTimestamp(commands_, VK_PIPELINE_STAGE_BOTTOM_OF_PIPE_BIT, queries_, stamps_++);
 }
 
-// Of what was written, the host reads copies, and other commands all.
-void Commands::finish() {
-  barrier();
+void Commands::barrier_to_host() {
   auto host = structure<VkMemoryBarrier>(VK_STRUCTURE_TYPE_MEMORY_BARRIER);
   host.srcAccessMask = VK_ACCESS_TRANSFER_WRITE_BIT;
   host.dstAccessMask = VK_ACCESS_HOST_READ_BIT;
   call_.CmdPipelineBarrier(commands_, VK_PIPELINE_STAGE_TRANSFER_BIT, VK_PIPELINE_STAGE_HOST_BIT, 0, 1, &host, 0,
                            nullptr, 0, nullptr);
-  check(call_.EndCommandBuffer(commands_), "vkEndCommandBuffer");
 }
-
-void Commands::run() { device_.submit(commands_, fence_); }
 
 std::vector<double> Commands::times() const {
   std::vector<uint64_t> stamps(stamps_);
-  check(call_.GetQueryPoolResults(device_.handle(), queries_, 0, stamps_, stamps.size() * sizeof(uint64_t),
-                                  stamps.data(), sizeof(uint64_t), VK_QUERY_RESULT_64_BIT | VK_QUERY_RESULT_WAIT_BIT),
-        "vkGetQueryPoolResults");
-  const Limits& limits = device_.limits();
+  read_stamps(stamps);
   std::vector<double> times;
-  for (size_t i = 1; i < stamps.size(); ++i)
-    times.push_back(static_cast<double>((stamps[i] - stamps[i - 1]) & limits.tick_mask) * limits.tick_ms);
+  for (size_t i = 1; i < stamps.size(); ++i) times.push_back(milliseconds(stamps[i] - stamps[i - 1]));
   return times;
+}
+
+double Commands::between(const Commands& first, const Commands& second) {
+  uint64_t begin = 0, end = 0;
+  first.read_stamps({&begin, 1});
+  second.read_stamps({&end, 1});
+  return first.milliseconds(end - begin);
+}
+
+void Commands::read_stamps(std::span<uint64_t> stamps) const {
+  check(call_.GetQueryPoolResults(device_.handle(), queries_, 0, static_cast<uint32_t>(stamps.size()),
+                                  stamps.size_bytes(), stamps.data(), sizeof(uint64_t),
+                                  VK_QUERY_RESULT_64_BIT | VK_QUERY_RESULT_WAIT_BIT),
+        "vkGetQueryPoolResults");
+}
+
+double Commands::milliseconds(uint64_t ticks) const {
+  const Limits& limits = device_.limits();
+  return static_cast<double>(ticks & limits.tick_mask) * limits.tick_ms;
 }
 
 }  // namespace tessera::vulkan

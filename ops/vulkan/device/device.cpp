@@ -1,15 +1,17 @@
 #include "ops/vulkan/device/device.h"
 
 #include <algorithm>
-#include <cstring>
+#include <cstdio>
 #include <limits>
+#include <map>
+#include <mutex>
 
-#include "ops/vulkan/device/commands.h"
+#include "ops/vulkan/device/constants.h"
 
 namespace tessera::vulkan {
 
 Device::Device(std::shared_ptr<Instance> instance, VkPhysicalDevice physical, const DeviceInfo& info)
-    : instance_(std::move(instance)), info_(info) {
+    : instance_(std::move(instance)), info_(info), physical_(physical) {
   try {
     create(physical);
   } catch (...) {
@@ -30,7 +32,7 @@ void Device::create(VkPhysicalDevice physical) {
   });
   if (family == families.end()) fail(Error::Kind::device, info_.name, " has no compute queue");
   family_ = static_cast<uint32_t>(family - families.begin());
-  read_limits(physical);
+  const std::string identity = read_limits(physical);
   if (family->timestampValidBits == 0) limits_.tick_ms = 0;
   limits_.tick_mask = family->timestampValidBits >= 64 ? ~uint64_t{0} : (uint64_t{1} << family->timestampValidBits) - 1;
 
@@ -42,21 +44,43 @@ void Device::create(VkPhysicalDevice physical) {
   auto create_info = structure<VkDeviceCreateInfo>(VK_STRUCTURE_TYPE_DEVICE_CREATE_INFO);
   create_info.queueCreateInfoCount = 1;
   create_info.pQueueCreateInfos = &queue;
+  const auto names = extensions_of(*instance_, physical);
+  const auto has = [&](const char* name) { return std::find(names.begin(), names.end(), name) != names.end(); };
+  auto numbered = structure<VkPhysicalDeviceTimelineSemaphoreFeatures>(
+      VK_STRUCTURE_TYPE_PHYSICAL_DEVICE_TIMELINE_SEMAPHORE_FEATURES);
+  auto offered = structure<VkPhysicalDeviceFeatures2>(VK_STRUCTURE_TYPE_PHYSICAL_DEVICE_FEATURES_2);
+  std::vector<const char*> extensions;
+  if (has(VK_KHR_TIMELINE_SEMAPHORE_EXTENSION_NAME)) {
+    offered.pNext = &numbered;
+    instance.GetPhysicalDeviceFeatures2(physical, &offered);
+    create_info.pNext = &numbered;
+    extensions.push_back(VK_KHR_TIMELINE_SEMAPHORE_EXTENSION_NAME);
+  }
+  has_budget_ = has(VK_EXT_MEMORY_BUDGET_EXTENSION_NAME);
+  if (has_budget_) extensions.push_back(VK_EXT_MEMORY_BUDGET_EXTENSION_NAME);
+  create_info.enabledExtensionCount = static_cast<uint32_t>(extensions.size());
+  create_info.ppEnabledExtensionNames = extensions.data();
   const VkResult result = instance.CreateDevice(physical, &create_info, nullptr, &handle_);
   if (result < 0) handle_ = VK_NULL_HANDLE;
   check(result, "vkCreateDevice");
   if (const char* missing = call.load(instance, handle_))
     fail(Error::Kind::device, "the driver of ", info_.name, " has no ", missing);
-  call.GetDeviceQueue(handle_, family_, 0, &queue_);
-  auto cache = structure<VkPipelineCacheCreateInfo>(VK_STRUCTURE_TYPE_PIPELINE_CACHE_CREATE_INFO);
-  check(call.CreatePipelineCache(handle_, &cache, nullptr, &cache_), "vkCreatePipelineCache");
+  queue_ = std::make_unique<Queue>(*this, family_, numbered.timelineSemaphore && call.WaitSemaphoresKHR);
+  pipelines_ = std::make_unique<Pipelines>(*this, "pipelines-" + identity);
+  uploads_ = std::make_unique<Pool>(*this, Where::upload);
+  downloads_ = std::make_unique<Pool>(*this, Where::download);
+  arena_ = std::make_unique<Arena>(*this);
+  remembered_ = std::make_unique<Remembered>("device-" + identity);
 }
 
-void Device::read_limits(VkPhysicalDevice physical) {
+// The limits, and what tells this device with this driver from others.
+std::string Device::read_limits(VkPhysicalDevice physical) {
   auto properties = structure<VkPhysicalDeviceProperties2>(VK_STRUCTURE_TYPE_PHYSICAL_DEVICE_PROPERTIES_2);
   auto sizes =
       structure<VkPhysicalDeviceMaintenance3Properties>(VK_STRUCTURE_TYPE_PHYSICAL_DEVICE_MAINTENANCE_3_PROPERTIES);
+  auto ids = structure<VkPhysicalDeviceIDProperties>(VK_STRUCTURE_TYPE_PHYSICAL_DEVICE_ID_PROPERTIES);
   properties.pNext = &sizes;
+  sizes.pNext = &ids;
   instance_->call.GetPhysicalDeviceProperties2(physical, &properties);
   const VkPhysicalDeviceLimits& limits = properties.properties.limits;
   limits_.bindings = limits.maxPerStageDescriptorStorageBuffers;
@@ -65,18 +89,24 @@ void Device::read_limits(VkPhysicalDevice physical) {
       static_cast<int64_t>(std::min<uint64_t>(sizes.maxMemoryAllocationSize, std::numeric_limits<int64_t>::max()));
   limits_.alignment = static_cast<int64_t>(std::max<uint64_t>(64, limits.minStorageBufferOffsetAlignment));
   limits_.tick_ms = static_cast<double>(limits.timestampPeriod) * 1e-6;
+  std::string identity;
+  const auto add = [&](const auto& bytes) {
+    for (const uint8_t byte : bytes) identity += cat("0123456789abcdef"[byte >> 4], "0123456789abcdef"[byte & 15]);
+  };
+  add(ids.deviceUUID);
+  add(ids.driverUUID);
+  add(properties.properties.pipelineCacheUUID);
+  return cat(identity, '-', properties.properties.driverVersion);
 }
 
 void Device::release() {
   if (!handle_) return;
   if (call.DeviceWaitIdle) call.DeviceWaitIdle(handle_);
-  chunks_.clear();
-  for (const auto& [key, pipeline] : pipelines_) call.DestroyPipeline(handle_, pipeline, nullptr);
-  if (cache_) call.DestroyPipelineCache(handle_, cache_, nullptr);
-  for (const auto& [buffers, layouts] : layouts_) {
-    if (layouts.pipeline) call.DestroyPipelineLayout(handle_, layouts.pipeline, nullptr);
-    if (layouts.set) call.DestroyDescriptorSetLayout(handle_, layouts.set, nullptr);
-  }
+  arena_.reset();
+  uploads_.reset();
+  downloads_.reset();
+  pipelines_.reset();
+  queue_.reset();
   if (call.DestroyDevice) call.DestroyDevice(handle_, nullptr);
 }
 
@@ -85,111 +115,33 @@ bool Device::runs(const Shader& shader) const {
   return shader.variant == Variant{DType::float32, DType::float32} && shader.buffers.size() <= limits_.bindings;
 }
 
-Layouts Device::layouts(const Shader& shader) {
-  const std::lock_guard lock(pipelines_mutex_);
-  return find_layouts(shader);
-}
-
-Layouts& Device::find_layouts(const Shader& shader) {
-  Layouts& layouts = layouts_[shader.buffers.size()];
-  if (layouts.pipeline) return layouts;
-  std::vector<VkDescriptorSetLayoutBinding> bindings;
-  for (uint32_t i = 0; i < shader.buffers.size(); ++i)
-    bindings.push_back({i, VK_DESCRIPTOR_TYPE_STORAGE_BUFFER, 1, VK_SHADER_STAGE_COMPUTE_BIT, nullptr});
-  auto set = structure<VkDescriptorSetLayoutCreateInfo>(VK_STRUCTURE_TYPE_DESCRIPTOR_SET_LAYOUT_CREATE_INFO);
-  set.bindingCount = static_cast<uint32_t>(bindings.size());
-  set.pBindings = bindings.data();
-  if (!layouts.set)
-    check(call.CreateDescriptorSetLayout(handle_, &set, nullptr, &layouts.set), "vkCreateDescriptorSetLayout");
-  auto pipeline = structure<VkPipelineLayoutCreateInfo>(VK_STRUCTURE_TYPE_PIPELINE_LAYOUT_CREATE_INFO);
-  pipeline.setLayoutCount = 1;
-  pipeline.pSetLayouts = &layouts.set;
-  check(call.CreatePipelineLayout(handle_, &pipeline, nullptr, &layouts.pipeline), "vkCreatePipelineLayout");
-  return layouts;
-}
-
-VkPipeline Device::pipeline(const Shader& shader, const Constants& constants) {
-  const std::lock_guard lock(pipelines_mutex_);
-  VkPipeline& pipeline = pipelines_[{&shader, constants}];
-  if (!pipeline) pipeline = make_pipeline(shader, constants);
-  return pipeline;
-}
-
-VkPipeline Device::make_pipeline(const Shader& shader, const Constants& constants) {
-  auto code = structure<VkShaderModuleCreateInfo>(VK_STRUCTURE_TYPE_SHADER_MODULE_CREATE_INFO);
-  code.codeSize = shader.words.size_bytes();
-  code.pCode = shader.words.data();
-  VkShaderModule module = VK_NULL_HANDLE;
-  check(call.CreateShaderModule(handle_, &code, nullptr, &module), "vkCreateShaderModule");
-  std::vector<VkSpecializationMapEntry> entries;
-  std::vector<uint32_t> data;
-  for (const auto& [id, value] : constants) {
-    entries.push_back({id, static_cast<uint32_t>(data.size() * sizeof(uint32_t)), sizeof(uint32_t)});
-    data.push_back(value);
-  }
-  const VkSpecializationInfo specialization{static_cast<uint32_t>(entries.size()), entries.data(),
-                                            data.size() * sizeof(uint32_t), data.data()};
-  auto info = structure<VkComputePipelineCreateInfo>(VK_STRUCTURE_TYPE_COMPUTE_PIPELINE_CREATE_INFO);
-  info.stage.sType = VK_STRUCTURE_TYPE_PIPELINE_SHADER_STAGE_CREATE_INFO;
-  info.stage.stage = VK_SHADER_STAGE_COMPUTE_BIT;
-  info.stage.module = module;
-  info.stage.pName = "main";
-  info.stage.pSpecializationInfo = &specialization;
-  info.layout = find_layouts(shader).pipeline;
-  VkPipeline pipeline = VK_NULL_HANDLE;
-  const VkResult result = call.CreateComputePipelines(handle_, cache_, 1, &info, nullptr, &pipeline);
-  call.DestroyShaderModule(handle_, module, nullptr);
-  check(result, cat("vkCreateComputePipelines of ", title_of(shader)));
-  return pipeline;
-}
-
-Slice Device::reserve(int64_t bytes) {
-  constexpr int64_t chunk_bytes = 4 << 20;
-  const int64_t room = round_up(bytes, limits_.alignment);
-  if (chunks_.empty() || chunks_.back()->bytes - chunk_used_ < room) {
-    chunks_.push_back(std::make_unique<Buffer>(*this, std::max(room, chunk_bytes), Where::device));
-    chunk_used_ = 0;
-  }
-  const Slice slice{chunks_.back().get(), chunk_used_, bytes};
-  chunk_used_ += room;
-  return slice;
-}
-
-Slice Device::constant(const std::shared_ptr<const Tensor>& tensor, Pack pack, int64_t parameter) {
-  const std::lock_guard lock(constants_mutex_);
-  const ConstantKey key{tensor.get(), pack, parameter};
-  if (const auto found = constants_.find(key); found != constants_.end()) return found->second.slice;
-  const Tensor packed = pack ? pack(*tensor, parameter) : *tensor;
-  const int64_t bytes = packed.type.bytes();
-  if (bytes > limits_.storage_range)
-    fail(Error::Kind::device, "a constant of ", bytes >> 20, " MiB is needed, but ", info_.name, " binds at most ",
-         limits_.storage_range >> 20, " MiB");
-  const Slice slice = reserve(bytes);
-  upload(*slice.buffer, slice.offset, packed.bytes.get(), bytes);
-  constants_[key] = {slice, tensor};
-  return slice;
-}
-
-void Device::submit(VkCommandBuffer commands, VkFence fence) {
-  auto info = structure<VkSubmitInfo>(VK_STRUCTURE_TYPE_SUBMIT_INFO);
-  info.commandBufferCount = 1;
-  info.pCommandBuffers = &commands;
-  check(call.ResetFences(handle_, 1, &fence), "vkResetFences");
-  {
-    const std::lock_guard lock(queue_mutex_);
-    check(call.QueueSubmit(queue_, 1, &info, fence), "vkQueueSubmit");
-  }
-  check(call.WaitForFences(handle_, 1, &fence, VK_TRUE, std::numeric_limits<uint64_t>::max()), "vkWaitForFences");
+// What runs of every program take, in the heap of their buffers.
+DeviceMemory Device::memory_now() const {
+  const uint32_t type = find_memory_type(memory_, ~uint32_t{0}, Where::device);
+  if (type == memory_.memoryTypeCount) return {};
+  const uint32_t heap = memory_.memoryTypes[type].heapIndex;
+  DeviceMemory now{used_, static_cast<int64_t>(memory_.memoryHeaps[heap].size / 10 * 9)};
+  if (!has_budget_) return now;
+  auto budget = structure<VkPhysicalDeviceMemoryBudgetPropertiesEXT>(
+      VK_STRUCTURE_TYPE_PHYSICAL_DEVICE_MEMORY_BUDGET_PROPERTIES_EXT);
+  auto properties = structure<VkPhysicalDeviceMemoryProperties2>(VK_STRUCTURE_TYPE_PHYSICAL_DEVICE_MEMORY_PROPERTIES_2);
+  properties.pNext = &budget;
+  instance_->call.GetPhysicalDeviceMemoryProperties2(physical_, &properties);
+  const uint64_t left = budget.heapBudget[heap] - std::min(budget.heapBudget[heap], budget.heapUsage[heap]);
+  now.budget = now.used + static_cast<int64_t>(left);
+  return now;
 }
 
 void Device::upload(const Buffer& to, int64_t offset, const void* from, int64_t bytes) {
-  const Buffer staging(*this, bytes, Where::upload);
-  std::memcpy(staging.mapped, from, static_cast<size_t>(bytes));
-  staging.flush();
-  Commands commands(*this);
-  commands.copy({&staging, 0, bytes}, {&to, offset, bytes});
-  commands.finish();
-  commands.run();
+  Uploader uploader(*this, nullptr);
+  uploader.copy({&to, offset, bytes}, static_cast<const std::byte*>(from));
+  uploader.finish();
+}
+
+void Device::trim() const {
+  for (Pool* pool : {uploads_.get(), downloads_.get()})
+    if (pool) pool->trim();
+  if (arena_) arena_->trim();
 }
 
 namespace {
@@ -223,9 +175,15 @@ std::shared_ptr<Device> open_device(int index, std::string* why_not) {
     *why_not = cat("there is no vulkan:", index, "; the last one is vulkan:", physical.size() - 1);
     return nullptr;
   }
+  static std::mutex mutex;
+  static std::map<int, std::weak_ptr<Device>> open;
+  const std::lock_guard lock(mutex);
+  if (auto device = open[index].lock(); device && !device->queue().is_lost()) return device;
   try {
     const VkPhysicalDevice chosen = physical[static_cast<size_t>(index)];
-    return std::make_shared<Device>(instance, chosen, describe(*instance, chosen, index));
+    const auto device = std::make_shared<Device>(instance, chosen, describe(*instance, chosen, index));
+    open[index] = device;
+    return device;
   } catch (const Error& error) {
     *why_not = error.what();
     return nullptr;

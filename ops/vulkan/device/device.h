@@ -1,16 +1,15 @@
-// Device: what lives as long as a Vulkan device is in use. Constants, pipelines, and the one queue that all programs
-// of a session share.
+// Device: what lives as long as a Vulkan device is in use, shared by all sessions that use it: its queue, its
+// pipelines, and the memory that runs take.
 #pragma once
 
-#include <map>
+#include <atomic>
 #include <memory>
-#include <mutex>
-#include <tuple>
-#include <vector>
 
 #include "ops/vulkan/device/instance.h"
 #include "ops/vulkan/device/memory.h"
-#include "ops/vulkan/shader.h"
+#include "ops/vulkan/device/pipelines.h"
+#include "ops/vulkan/device/queue.h"
+#include "runtime/base/disk_cache.h"
 #include "runtime/base/rounding.h"
 
 namespace tessera::vulkan {
@@ -24,10 +23,9 @@ struct Limits {
   uint64_t tick_mask = 0;
 };
 
-/// Of all shaders with so many buffers.
-struct Layouts {
-  VkDescriptorSetLayout set = VK_NULL_HANDLE;
-  VkPipelineLayout pipeline = VK_NULL_HANDLE;
+/// What a device is taken to do at least, for the splitting of submissions; it may turn out to be faster.
+struct Speed {
+  double flops_per_ms = 1e9, bytes_per_ms = 5e7;
 };
 
 class Device {
@@ -45,31 +43,32 @@ class Device {
 
   /// Whether it has what the shader needs.
   bool runs(const Shader& shader) const;
-  /// Made once.
-  Layouts layouts(const Shader& shader);
-  /// The pipeline of a shader with these constants, made once.
-  VkPipeline pipeline(const Shader& shader, const Constants& constants);
-  /// A constant in device memory, packed (unless `pack` is null) and uploaded once.
-  Slice constant(const std::shared_ptr<const Tensor>& tensor, Pack pack, int64_t parameter);
-  /// Submits, and waits until it is done.
-  void submit(VkCommandBuffer commands, VkFence fence);
+  Queue& queue() { return *queue_; }
+  Pipelines& pipelines() { return *pipelines_; }
+  Pool& uploads() { return *uploads_; }
+  Pool& downloads() { return *downloads_; }
+  Arena& arena() { return *arena_; }
+  /// What was found out of this device with this driver, on disk. Values and keys are without tabs and line ends.
+  Remembered& remembered() { return *remembered_; }
+
   /// Copies host memory into a buffer of the device, now.
   void upload(const Buffer& to, int64_t offset, const void* from, int64_t bytes);
+  /// Of the device's memory.
+  DeviceMemory memory_now() const;
+  void count(int64_t bytes) const { used_ += bytes; }
+  /// Frees what is kept for later runs.
+  void trim() const;
+
+  Speed speed;
+  /// How many times faster than `speed` it was seen to be, at least.
+  std::atomic<double> seen_faster{1};
 
   DeviceTable call;
 
  private:
-  using ConstantKey = std::tuple<const Tensor*, Pack, int64_t>;
-  struct Constant {
-    Slice slice;
-    std::shared_ptr<const Tensor> tensor;  // kept, so that its address stays its own
-  };
   void create(VkPhysicalDevice physical);
-  void read_limits(VkPhysicalDevice physical);
+  std::string read_limits(VkPhysicalDevice physical);
   void release();
-  Slice reserve(int64_t bytes);
-  Layouts& find_layouts(const Shader& shader);
-  VkPipeline make_pipeline(const Shader& shader, const Constants& constants);
 
   std::shared_ptr<Instance> instance_;
   DeviceInfo info_;
@@ -77,21 +76,18 @@ class Device {
   VkPhysicalDeviceMemoryProperties memory_{};
   VkDevice handle_ = VK_NULL_HANDLE;
   uint32_t family_ = 0;
-  VkQueue queue_ = VK_NULL_HANDLE;
-  std::mutex queue_mutex_;
-  VkPipelineCache cache_ = VK_NULL_HANDLE;
-
-  std::mutex pipelines_mutex_;
-  std::map<size_t, Layouts> layouts_;  // by the number of buffers
-  std::map<std::pair<const Shader*, Constants>, VkPipeline> pipelines_;
-
-  std::mutex constants_mutex_;
-  std::vector<std::unique_ptr<Buffer>> chunks_;  // of constants; the last one has room left
-  int64_t chunk_used_ = 0;
-  std::map<ConstantKey, Constant> constants_;
+  VkPhysicalDevice physical_ = VK_NULL_HANDLE;
+  bool has_budget_ = false;
+  mutable std::atomic<int64_t> used_{0};
+  std::unique_ptr<Queue> queue_;
+  std::unique_ptr<Pipelines> pipelines_;
+  std::unique_ptr<Pool> uploads_, downloads_;
+  std::unique_ptr<Arena> arena_;
+  std::unique_ptr<Remembered> remembered_;
 };
 
-/// Device `index`; -1: as make_backend chooses. Null, and one line in `why_not`, if there is none.
+/// Device `index`; -1: as make_backend chooses. All who have it open share it. Null, and one line in `why_not`, if
+/// there is none.
 std::shared_ptr<Device> open_device(int index, std::string* why_not);
 
 }  // namespace tessera::vulkan

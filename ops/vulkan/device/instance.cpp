@@ -53,6 +53,15 @@ std::string version_text(uint32_t version) {
   return cat(VK_API_VERSION_MAJOR(version), '.', VK_API_VERSION_MINOR(version), '.', VK_API_VERSION_PATCH(version));
 }
 
+}  // namespace
+
+std::vector<std::string> take_validation_messages() {
+  const std::lock_guard lock(messages_mutex);
+  return std::exchange(messages, {});
+}
+
+bool validation_active() { return validating; }
+
 std::vector<std::string> extensions_of(const Instance& instance, VkPhysicalDevice physical) {
   uint32_t count = 0;
   if (instance.call.EnumerateDeviceExtensionProperties(physical, nullptr, &count, nullptr) < 0) return {};
@@ -62,15 +71,6 @@ std::vector<std::string> extensions_of(const Instance& instance, VkPhysicalDevic
   for (const VkExtensionProperties& extension : found) names.emplace_back(extension.extensionName);
   return names;
 }
-
-}  // namespace
-
-std::vector<std::string> take_validation_messages() {
-  const std::lock_guard lock(messages_mutex);
-  return std::exchange(messages, {});
-}
-
-bool validation_active() { return validating; }
 
 Instance::~Instance() {
   if (messenger) call.DestroyDebugUtilsMessenger(handle, messenger, nullptr);

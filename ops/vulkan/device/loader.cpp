@@ -51,6 +51,7 @@ const char* DeviceTable::load(const InstanceTable& table, VkDevice device) {
   if (!name) return "vk" #name;
   TESSERA_VULKAN_DEVICE(X)
 #undef X
+  WaitSemaphoresKHR = reinterpret_cast<PFN_vkWaitSemaphoresKHR>(table.GetDeviceProcAddr(device, "vkWaitSemaphoresKHR"));
   return nullptr;
 }
 

@@ -14,7 +14,7 @@ namespace tessera::vulkan {
 #define TESSERA_VULKAN_INSTANCE(X)                                                                    \
   X(DestroyInstance)                                                                                  \
   X(EnumeratePhysicalDevices)                                                                         \
-  X(GetPhysicalDeviceProperties2) X(GetPhysicalDeviceFeatures2) X(GetPhysicalDeviceMemoryProperties)  \
+  X(GetPhysicalDeviceProperties2) X(GetPhysicalDeviceFeatures2) X(GetPhysicalDeviceMemoryProperties) X(GetPhysicalDeviceMemoryProperties2)  \
       X(GetPhysicalDeviceQueueFamilyProperties) X(EnumerateDeviceExtensionProperties) X(CreateDevice) \
           X(GetDeviceProcAddr)
 #define TESSERA_VULKAN_DEVICE(X)                                                                                      \
@@ -25,11 +25,11 @@ namespace tessera::vulkan {
           X(BindBufferMemory) X(CreateShaderModule) X(DestroyShaderModule) X(CreateDescriptorSetLayout)               \
               X(DestroyDescriptorSetLayout) X(CreatePipelineLayout) X(DestroyPipelineLayout) X(CreatePipelineCache)   \
                   X(DestroyPipelineCache) X(CreateComputePipelines) X(DestroyPipeline) X(CreateDescriptorPool)        \
-                      X(DestroyDescriptorPool) X(AllocateDescriptorSets) X(UpdateDescriptorSets) X(CreateCommandPool) \
+                      X(DestroyDescriptorPool) X(AllocateDescriptorSets) X(UpdateDescriptorSets) X(CreateCommandPool) X(ResetCommandPool) X(GetPipelineCacheData) \
                           X(DestroyCommandPool) X(AllocateCommandBuffers) X(BeginCommandBuffer) X(EndCommandBuffer)   \
                               X(CmdBindPipeline) X(CmdBindDescriptorSets) X(CmdDispatch) X(CmdPipelineBarrier)        \
                                   X(CmdCopyBuffer) X(CmdResetQueryPool) X(CmdWriteTimestamp) X(CreateQueryPool)       \
-                                      X(DestroyQueryPool) X(GetQueryPoolResults) X(CreateFence) X(DestroyFence)       \
+                                      X(DestroyQueryPool) X(GetQueryPoolResults) X(CreateFence) X(DestroyFence) X(CreateSemaphore) X(DestroySemaphore)       \
                                           X(ResetFences) X(WaitForFences) X(QueueSubmit) X(DeviceWaitIdle)
 // clang-format on
 
@@ -58,6 +58,7 @@ struct DeviceTable {
 #define X(name) PFN_vk##name name = nullptr;
   TESSERA_VULKAN_DEVICE(X)
 #undef X
+  PFN_vkWaitSemaphoresKHR WaitSemaphoresKHR = nullptr;  ///< null where there are no timeline semaphores
   const char* load(const InstanceTable& table, VkDevice device);
 };
 

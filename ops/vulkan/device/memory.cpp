@@ -1,5 +1,8 @@
 #include "ops/vulkan/device/memory.h"
 
+#include <algorithm>
+#include <atomic>
+
 #include "ops/vulkan/device/device.h"
 
 namespace tessera::vulkan {
@@ -20,7 +23,12 @@ struct Wish {
 constexpr Wish wishes[] = {
     {0, local, visible}, {visible, coherent_flag, local | cached}, {visible, cached | coherent_flag, local}};
 
-uint32_t find_memory_type(const VkPhysicalDeviceMemoryProperties& memory, uint32_t allowed, const Wish& wish) {
+std::atomic<uint64_t> buffers{0};
+
+}  // namespace
+
+uint32_t find_memory_type(const VkPhysicalDeviceMemoryProperties& memory, uint32_t allowed, Where where) {
+  const Wish& wish = wishes[static_cast<int>(where)];
   int best_score = -100;
   uint32_t best = memory.memoryTypeCount;
   for (uint32_t i = 0; i < memory.memoryTypeCount; ++i) {
@@ -32,9 +40,7 @@ uint32_t find_memory_type(const VkPhysicalDeviceMemoryProperties& memory, uint32
   return best;
 }
 
-}  // namespace
-
-Buffer::Buffer(const Device& owner, int64_t size, Where where) : device(owner), bytes(size) {
+Buffer::Buffer(const Device& owner, int64_t size, Where where) : device(owner), bytes(size), number(++buffers) {
   try {
     create(where);
   } catch (...) {
@@ -54,15 +60,17 @@ void Buffer::create(Where where) {
   check(call.CreateBuffer(device.handle(), &info, nullptr, &handle), "vkCreateBuffer");
   VkMemoryRequirements needs;
   call.GetBufferMemoryRequirements(device.handle(), handle, &needs);
-  const uint32_t type = find_memory_type(device.memory(), needs.memoryTypeBits, wishes[static_cast<int>(where)]);
+  const uint32_t type = find_memory_type(device.memory(), needs.memoryTypeBits, where);
   if (type == device.memory().memoryTypeCount)
     fail(Error::Kind::device, device.info().name, " has no memory for buffers");
-  auto allocate = structure<VkMemoryAllocateInfo>(VK_STRUCTURE_TYPE_MEMORY_ALLOCATE_INFO);
-  allocate.allocationSize = needs.size;
-  allocate.memoryTypeIndex = type;
-  const VkResult result = call.AllocateMemory(device.handle(), &allocate, nullptr, &memory);
+  VkResult result = allocate(needs.size, type, where);
+  if (result == VK_ERROR_OUT_OF_DEVICE_MEMORY || result == VK_ERROR_OUT_OF_HOST_MEMORY) {
+    device.trim();
+    result = allocate(needs.size, type, where);
+  }
   if (result < 0)
-    fail(Error::Kind::device, "vkAllocateMemory of ", needs.size >> 20, " MiB failed: ", result_name(result));
+    fail(Error::Kind::device, device.info().name, " has no memory for ", needs.size >> 20,
+         " MiB more: vkAllocateMemory failed: ", result_name(result));
   check(call.BindBufferMemory(device.handle(), handle, memory, 0), "vkBindBufferMemory");
   coherent = device.memory().memoryTypes[type].propertyFlags & coherent_flag;
   if (where == Where::device) return;
@@ -71,10 +79,27 @@ void Buffer::create(Where where) {
   mapped = static_cast<std::byte*>(address);
 }
 
+// What would leave no room to others of this machine is refused before the driver is asked.
+VkResult Buffer::allocate(VkDeviceSize size, uint32_t type, Where where) {
+  const auto wanted = static_cast<int64_t>(size);
+  if (where == Where::device) {
+    const DeviceMemory now = device.memory_now();
+    if (wanted > now.budget - now.used) return VK_ERROR_OUT_OF_DEVICE_MEMORY;
+  }
+  auto info = structure<VkMemoryAllocateInfo>(VK_STRUCTURE_TYPE_MEMORY_ALLOCATE_INFO);
+  info.allocationSize = size;
+  info.memoryTypeIndex = type;
+  const VkResult result = device.call.AllocateMemory(device.handle(), &info, nullptr, &memory);
+  if (result < 0) memory = VK_NULL_HANDLE;
+  if (result >= 0 && where == Where::device) device.count(counted_ = wanted);
+  return result;
+}
+
 void Buffer::release() {
   if (mapped) device.call.UnmapMemory(device.handle(), memory);
   if (handle) device.call.DestroyBuffer(device.handle(), handle, nullptr);
   if (memory) device.call.FreeMemory(device.handle(), memory, nullptr);
+  device.count(-counted_);
 }
 
 void Buffer::flush() const {
@@ -87,6 +112,75 @@ void Buffer::invalidate() const {
   if (coherent) return;
   VkMappedMemoryRange range{VK_STRUCTURE_TYPE_MAPPED_MEMORY_RANGE, nullptr, memory, 0, VK_WHOLE_SIZE};
   check(device.call.InvalidateMappedMemoryRanges(device.handle(), 1, &range), "vkInvalidateMappedMemoryRanges");
+}
+
+// --- Pool ------------------------------------------------------------------------------------
+
+Pool::Loan& Pool::Loan::operator=(Loan&& other) noexcept {
+  give_back();
+  pool_ = other.pool_;
+  buffer_ = std::move(other.buffer_);
+  return *this;
+}
+
+void Pool::Loan::give_back() {
+  if (buffer_) pool_->keep(std::move(buffer_));
+}
+
+// The smallest that will do; or, where all are too small, none: the largest of them makes way.
+std::unique_ptr<Buffer> Pool::find(int64_t bytes) {
+  const std::lock_guard lock(mutex_);
+  auto best = free_.end(), largest = free_.end();
+  for (auto it = free_.begin(); it != free_.end(); ++it) {
+    if ((*it)->bytes >= bytes && (best == free_.end() || (*it)->bytes < (*best)->bytes)) best = it;
+    if (largest == free_.end() || (*it)->bytes > (*largest)->bytes) largest = it;
+  }
+  if (largest == free_.end()) return nullptr;
+  const bool found = best != free_.end();
+  if (!found) best = largest;
+  std::unique_ptr<Buffer> buffer = std::move(*best);
+  free_.erase(best);
+  return found ? std::move(buffer) : nullptr;
+}
+
+std::unique_ptr<Buffer> Pool::take(int64_t bytes) {
+  if (auto buffer = find(bytes)) return buffer;
+  // A little larger: the next one wanted may be.
+  const int64_t room = std::min(round_up(bytes + bytes / 8, int64_t{64} << 10), device_.limits().allocation);
+  return std::make_unique<Buffer>(device_, std::max(room, bytes), where_);
+}
+
+void Pool::keep(std::unique_ptr<Buffer> buffer) {
+  const std::lock_guard lock(mutex_);
+  if (free_.size() == most_free) free_.erase(free_.begin());
+  free_.push_back(std::move(buffer));
+}
+
+void Pool::trim() {
+  const std::lock_guard lock(mutex_);
+  free_.clear();
+}
+
+// --- Arena -----------------------------------------------------------------------------------
+
+void Arena::lend(List<int64_t> bytes, std::vector<std::shared_ptr<Buffer>>& blocks) {
+  const std::lock_guard lock(mutex_);
+  blocks.clear();
+  if (blocks_.size() < bytes.size()) blocks_.resize(bytes.size());
+  for (size_t i = 0; i < bytes.size(); ++i) {
+    auto& block = blocks_[i];
+    if (!block || block->bytes < bytes[i]) {
+      block.reset();
+      block = std::make_shared<Buffer>(device_, bytes[i], Where::device);
+    }
+    blocks.push_back(block);
+  }
+}
+
+// Whoever lends now knows best what is needed.
+void Arena::trim() {
+  const std::unique_lock lock(mutex_, std::try_to_lock);
+  if (lock) blocks_.clear();
 }
 
 }  // namespace tessera::vulkan

@@ -1,5 +1,10 @@
-// Buffer: memory of a device, or memory that it shares with the host.
+// Buffers: memory of a device, or memory that it shares with the host; and how it is lent to those who need it for a
+// while.
 #pragma once
+
+#include <memory>
+#include <mutex>
+#include <vector>
 
 #include "ops/vulkan/device/loader.h"
 
@@ -8,6 +13,9 @@ namespace tessera::vulkan {
 class Device;
 
 enum class Where { device, upload, download };
+
+/// The type of memory for such buffers, of those whose bit is set in `allowed`; memory.memoryTypeCount if none will do.
+uint32_t find_memory_type(const VkPhysicalDeviceMemoryProperties& memory, uint32_t allowed, Where where);
 
 /// A buffer with memory of its own; mapped if it is host memory.
 struct Buffer {
@@ -20,7 +28,8 @@ struct Buffer {
   void invalidate() const;  ///< before the host reads
 
   const Device& device;
-  int64_t bytes;
+  const int64_t bytes;
+  const uint64_t number;  ///< no other buffer of this process has it
   VkBuffer handle = VK_NULL_HANDLE;
   VkDeviceMemory memory = VK_NULL_HANDLE;
   std::byte* mapped = nullptr;
@@ -28,13 +37,70 @@ struct Buffer {
 
  private:
   void create(Where where);
+  VkResult allocate(VkDeviceSize size, uint32_t type, Where where);
   void release();
+  int64_t counted_ = 0;  // bytes of device memory
 };
 
 /// A part of a buffer.
 struct Slice {
   const Buffer* buffer = nullptr;
   int64_t offset = 0, bytes = 0;
+};
+
+/// Buffers between host and device, lent for one run or one upload: making one takes longer than filling it.
+class Pool {
+ public:
+  Pool(const Device& device, Where where) : device_(device), where_(where) { free_.reserve(most_free); }
+
+  /// A buffer on loan.
+  class Loan {
+   public:
+    Loan() = default;
+    Loan(Pool& pool, int64_t bytes) : pool_(&pool), buffer_(pool.take(bytes)) {}
+    Loan(Loan&& other) noexcept = default;
+    Loan& operator=(Loan&& other) noexcept;
+    ~Loan() { give_back(); }
+    void give_back();
+    explicit operator bool() const { return buffer_ != nullptr; }
+    const Buffer* operator->() const { return buffer_.get(); }
+    const Buffer* get() const { return buffer_.get(); }
+
+   private:
+    Pool* pool_ = nullptr;
+    std::unique_ptr<Buffer> buffer_;
+  };
+
+  /// Frees what nobody has.
+  void trim();
+
+ private:
+  static constexpr size_t most_free = 6;
+  std::unique_ptr<Buffer> take(int64_t bytes);
+  std::unique_ptr<Buffer> find(int64_t bytes);
+  void keep(std::unique_ptr<Buffer> buffer);
+
+  const Device& device_;
+  const Where where_;
+  std::mutex mutex_;
+  std::vector<std::unique_ptr<Buffer>> free_;  // the one used last is the last
+};
+
+/// Device memory for the values of programs. All share it, because they run one after the other: it is as large as
+/// the largest of them needs.
+class Arena {
+ public:
+  explicit Arena(const Device& device) : device_(device) {}
+
+  /// Blocks of at least these sizes. A larger one may take the place of one that others still have.
+  void lend(List<int64_t> bytes, std::vector<std::shared_ptr<Buffer>>& blocks);
+  /// Frees what nobody has.
+  void trim();
+
+ private:
+  const Device& device_;
+  std::mutex mutex_;
+  std::vector<std::shared_ptr<Buffer>> blocks_;
 };
 
 }  // namespace tessera::vulkan
