@@ -208,6 +208,21 @@ class Command(unittest.TestCase):
         self.assertEqual(report["nodes"][0]["op"], "Add")
         self.assertIn("Add", self.run_it("check", "add.onnx", "--shape", "x=3x2", "--shape", "y=4x2", code=1).stdout)
 
+    def test_without_vulkan_the_cpu_runs(self):
+        (self.path / "input.npy").write_bytes(npy([1, 2], [1, 2]))
+        (self.path / "libvulkan.so.1").write_bytes(b"no library")
+        devices = json.loads(self.run_it("devices", "--json").stdout)
+        nowhere = {"VK_DRIVER_FILES": "/nonexistent", "VK_ICD_FILENAMES": "/nonexistent"}
+        for hidden in [nowhere, {"LD_LIBRARY_PATH": str(self.path)}, {}]:
+            for device in ["vulkan", "vulkan:0", "vulkan:99", "auto"]:
+                done = subprocess.run([TESSERA, "run", "add.onnx", "--device", device, "-i", "x=input.npy", "-i",
+                                       "y=input.npy", "-o", "out"], cwd=self.path, env={**os.environ, **hidden},
+                                      capture_output=True, text=True, timeout=120)
+                self.assertEqual(done.returncode, 0, f"{device} {hidden}\n{done.stderr}")
+                if device == "vulkan:99" or (device != "auto" and hidden):
+                    self.assertIn("running on the CPU", done.stdout + done.stderr, f"{device} {hidden}")
+        self.assertEqual(json.loads(self.run_it("devices", "--json").stdout), devices)
+
     def test_devices(self):
         report = json.loads(self.run_it("devices", "--json").stdout)
         self.assertIn(report["cpu"]["level"], ["baseline", "avx2", "avx512", "avx512vnni", "avx512bf16", "amx"])

@@ -255,7 +255,10 @@ VKAPI_ATTR void VKAPI_CALL destroy_buffer(VkDevice device, VkBuffer buffer, cons
   driver.DestroyBuffer(device, buffer, allocator);
 }
 
+bool timelines_hidden = false;
+
 PFN_vkVoidFunction VKAPI_CALL device_function(VkDevice device, const char* name) {
+  if (timelines_hidden && std::strcmp(name, "vkWaitSemaphoresKHR") == 0) return nullptr;
   const PFN_vkVoidFunction real = host.GetDeviceProcAddr(device, name);
   if (!real) return real;
 #define KEEP(function) \
@@ -312,6 +315,8 @@ void VulkanLayer::fail_call(int number, VkResult result) {
   failing_result = result;
   failed_name.clear();
 }
+
+void VulkanLayer::hide_timelines(bool hide) { timelines_hidden = hide; }
 
 int VulkanLayer::calls() {
   const std::lock_guard lock(mutex);

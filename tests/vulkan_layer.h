@@ -24,6 +24,8 @@ class VulkanLayer {
 
   /// The call of that number, counted from now on, gives `result` and does nothing; 0: none does.
   static void fail_call(int number, VkResult result);
+  /// Whether devices that are opened have no timeline semaphores.
+  static void hide_timelines(bool hide);
   /// Calls since then that could fail, and the name of the one that did.
   static int calls();
   static std::string failed();

@@ -26,6 +26,8 @@ class Queue {
   void settle(uint64_t number) noexcept;
   /// Whether everything is done that was submitted.
   bool is_idle() const { return done_ >= submitted_; }
+  /// Whether submissions are counted on a timeline semaphore; fences do it else.
+  bool has_timeline() const { return timeline_ != VK_NULL_HANDLE; }
   /// The device is gone: what is submitted fails.
   bool is_lost() const { return lost_; }
 
