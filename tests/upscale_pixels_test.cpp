@@ -4,6 +4,9 @@
 #include "tests/graph_builder.h"
 #include "tests/support.h"
 #include "tests/upscale_pictures.h"
+#ifdef TESSERA_VULKAN
+#include "tests/vulkan_device.h"
+#endif
 #include "tools/upscale/tiler.h"
 
 namespace tessera::upscale {
@@ -124,6 +127,46 @@ TEST(UpscalePixels, values_that_are_no_numbers_are_an_error) {
     EXPECT_EQ(error.kind(), Error::Kind::device);
   }
 }
+
+#ifdef TESSERA_VULKAN
+
+class UpscalePixelsOnDevice : public test::VulkanDevice {};
+
+int largest_step(const Picture& a, const Picture& b) {
+  EXPECT_EQ(a.samples.size(), b.samples.size());
+  int worst = 0;
+  for (size_t i = 0; i < std::min(a.samples.size(), b.samples.size()); ++i)
+    worst = std::max(worst, std::abs(std::to_integer<int>(a.samples[i]) - std::to_integer<int>(b.samples[i])));
+  return worst;
+}
+
+// Of every window its pixels go up, in the file's depth, and the result's come down, with the facts.
+TEST_F(UpscalePixelsOnDevice, cross_the_bus_as_they_are) {
+  for (const Form& form : forms) {
+    if (form.dtype == DType::float64) continue;  // computed on the CPU
+    for (const int channels : {1, 3, 4})
+      for (const int bits : {8, 16}) {
+        const bool through_floats = form.channels == 1 && channels > 1;
+        if (through_floats) continue;
+        const auto model = make_model(form, 1, "vulkan:0"), on_cpu = make_model(form);
+        const Tiler tiler(*model, options_for(form)), cpu(*on_cpu, options_for(form));
+        ASSERT_TRUE(model->traffic());
+        const Picture picture = noise(61, 45, channels, bits);
+        const int64_t up = model->traffic()->uploaded_bytes, down = model->traffic()->downloaded_bytes;
+        Report report;
+        const Picture result = tiler.upscale(picture, report);
+        const int64_t pixels = report.windows * report.window_width * report.window_height;
+        const int64_t facts = report.windows * 3 * 4 * result.channels;
+        EXPECT_EQ(model->traffic()->uploaded_bytes - up, pixels * channels * bits / 8) << form.name;
+        EXPECT_EQ(model->traffic()->downloaded_bytes - down, pixels * 4 * result.channels * bits / 8 + facts)
+            << form.name;
+        Report ignored;
+        EXPECT_LE(bits == 8 ? largest_step(result, cpu.upscale(picture, ignored)) : 0, 1) << form.name;
+      }
+  }
+}
+
+#endif
 
 }  // namespace
 }  // namespace tessera::upscale

@@ -22,7 +22,10 @@ struct Question {
   std::vector<Shape> weights;
   Attrs attrs;
   std::vector<int64_t> indices = {};  ///< one input more, if there are any
+  DType dtype = DType::float32;       ///< of the first input
 };
+
+const std::vector<float> zeros(3), ones(3, 1.0f);
 
 const std::vector<Question>& questions() {
   static const std::vector<Question> all = {
@@ -49,16 +52,37 @@ const std::vector<Question>& questions() {
       {"reduce", "ReduceMean", 13, {3, 90, 70}, {}, {{"axes", std::vector<int64_t>{1, 2}}}},
       {"attention", "Attention", 23, {1, 2, 5, 12}, {{1, 2, 70, 12}, {1, 2, 70, 12}, {5, 70}}, {}},
       {"resize", "Upsample", 7, {1, 3, 4, 5}, {}, {{"scales", std::vector<float>{1, 1, 2, 3}}}},
+      {"pixels_to_planes",
+       "PixelsToPlanes",
+       1,
+       {5, 7, 3},
+       {},
+       {{"from", std::vector<int64_t>{2, 1, 0}}, {"black", zeros}, {"span", ones}},
+       {},
+       DType::uint8},
+      {"planes_to_pixels",
+       "PlanesToPixels",
+       1,
+       {1, 3, 25, 41},
+       {},
+       {{"from", std::vector<int64_t>{2, 1, 0}}, {"black", zeros}, {"unit", ones}}},
+      {"pixel_facts",
+       "PlanesToPixels",
+       1,
+       {1, 3, 25, 41},
+       {},
+       {{"from", std::vector<int64_t>{0, 1, 2}}, {"black", zeros}, {"unit", ones}}},
   };
   return all;
 }
 
-// Values that repeat in no short pattern, in [-1, 1].
-Tensor filled(const Shape& shape, uint32_t seed) {
-  Tensor tensor = Tensor::make({DType::float32, shape});
+// Values that repeat in no short pattern, in [-1, 1]; bytes in all their range.
+Tensor filled(const Shape& shape, uint32_t seed, DType dtype = DType::float32) {
+  Tensor tensor = Tensor::make({dtype, shape});
   for (int64_t i = 0; i < shape.elements(); ++i) {
     seed = seed * 1664525u + 1013904223u;
-    tensor.as<float>()[i] = static_cast<float>(static_cast<int32_t>(seed)) / 2147483648.0f;
+    const double value = static_cast<int32_t>(seed) / 2147483648.0;
+    set_element(tensor.view(), i, dtype == DType::uint8 ? std::floor(value * 128 + 128) : value);
   }
   return tensor;
 }
@@ -78,9 +102,16 @@ Value value_of(const Tensor& tensor, bool constant) {
   return value;
 }
 
+// By output.
 struct Answers {
-  Tensor expected, given;
+  std::vector<Tensor> expected, given;
 };
+
+std::vector<View> views_of(const std::vector<Tensor>& tensors) {
+  std::vector<View> views;
+  for (const Tensor& tensor : tensors) views.push_back(tensor.view());
+  return views;
+}
 
 Answers answer(const std::shared_ptr<Device>& device, const Question& question, const OpDef& op,
                const KernelVariant* kernel) {
@@ -89,7 +120,7 @@ Answers answer(const std::shared_ptr<Device>& device, const Question& question, 
   node.op = &op;
   node.opset = question.opset;
   node.attrs = std::make_shared<const Attrs>(question.attrs);
-  std::vector<Tensor> inputs{filled(question.in, 1)};
+  std::vector<Tensor> inputs{filled(question.in, 1, question.dtype)};
   for (const Shape& shape : question.weights) inputs.push_back(filled(shape, static_cast<uint32_t>(inputs.size() + 1)));
   if (!question.indices.empty()) inputs.push_back(Tensor::of(question.indices));
   for (const Tensor& input : inputs) node.in.push_back(graph.add_value(value_of(input, !node.in.empty())));
@@ -101,30 +132,47 @@ Answers answer(const std::shared_ptr<Device>& device, const Question& question, 
     constants.push_back(graph.values[id].constant.get());
     views.push_back(inputs[views.size()].view());
   }
-  node.out = {static_cast<ValueId>(graph.values.size())};
+  const auto first = static_cast<ValueId>(graph.values.size());
+  for (int i = 0; i < op.out.min; ++i) node.out.push_back(first + static_cast<ValueId>(i));
   Infer infer(node, types, constants);
   tessera::infer(infer);
-  const Type type = infer.out[0].type;
-  graph.add_value(value_of(Tensor{type, nullptr}, false));
-
-  Answers answers{Tensor::make(type), Tensor::make(type)};
-  const View expected = answers.expected.view(), given = answers.given.view();
-  op.reference(Args(node, views, List<View>(&expected, 1)));
+  Answers answers;
+  for (const Infer::Output& made : infer.out) {
+    graph.add_value(value_of(Tensor{made.type, nullptr}, false));
+    answers.expected.push_back(Tensor::make(made.type));
+    answers.given.push_back(Tensor::make(made.type));
+  }
+  const std::vector<View> expected = views_of(answers.expected), given = views_of(answers.given);
+  op.reference(Args(node, views, expected));
   Step step;
   step.node = &node;
   step.offer.kernel = kernel;
   DeviceStorage storage;
-  for (const ValueId id : {node.in[0], node.out[0]}) {
+  std::vector<ValueId> placed = node.out;
+  placed.push_back(node.in[0]);
+  for (const ValueId id : placed) {
     const int64_t bytes = graph.values[id].type.bytes();
     storage.places[id] = {storage.block_bytes.size(), 0, bytes};
     storage.block_bytes.push_back(round_up(bytes, 64));
   }
-  const Region region{&graph, List<Step>(&step, 1), {node.in[0]}, {node.out[0]}, std::move(storage), nullptr};
+  const Region region{&graph, List<Step>(&step, 1), {node.in[0]}, node.out, std::move(storage), nullptr};
   Traffic ignored;
   Threads alone(1);
   ConstantStore store;
-  compile(device, store, region, &ignored)->run(List<View>(&views[0], 1), List<View>(&given, 1), alone, nullptr);
+  compile(device, store, region, &ignored)->run(List<View>(&views[0], 1), given, alone, nullptr);
   return answers;
+}
+
+// How far a device's answer is off, at most.
+double distance(const Answers& answers) {
+  double worst = 0;
+  for (size_t output = 0; output < answers.given.size(); ++output)
+    for (int64_t i = 0; i < answers.given[output].type.shape.elements(); ++i) {
+      const double off = std::abs(element_as_double(answers.given[output].view(), i) -
+                                  element_as_double(answers.expected[output].view(), i));
+      worst = off <= worst ? worst : std::isnan(off) ? INFINITY : off;
+    }
+  return worst;
 }
 
 std::string ask(const std::shared_ptr<Device>& device, const Shader& shader) {
@@ -133,14 +181,8 @@ std::string ask(const std::shared_ptr<Device>& device, const Shader& shader) {
     const KernelVariant* kernel = kernel_for(question.op, shader);
     if (question.shader != shader.name || !kernel) continue;
     asked = true;
-    const OpDef* op = find_op("", question.op, question.opset);
-    double worst = 0;
-    const Answers answers = answer(device, question, *op, kernel);
-    for (int64_t i = 0; i < answers.given.type.shape.elements(); ++i) {
-      const double off =
-          std::abs(element_as_double(answers.given.view(), i) - element_as_double(answers.expected.view(), i));
-      worst = off <= worst ? worst : std::isnan(off) ? INFINITY : off;
-    }
+    const OpDef* op = find_op(kernel->kernel->domain, question.op, question.opset);
+    const double worst = distance(answer(device, question, *op, kernel));
     if (worst > tolerance)
       return cat("shader ", title_of(shader), " is switched off: on ", device->info().name,
                  " its known answer is wrong by ", worst);

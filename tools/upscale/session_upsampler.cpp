@@ -105,6 +105,7 @@ class SessionUpsampler : public Upsampler {
     return session_.forecast(types).arena_bytes;
   }
   int row_step() const override { return session_.row_step(); }
+  const Traffic* traffic() const override { return session_.traffic(); }
 
  private:
   /// The part of the whole of each step that is told of; none where the steps depend on data.

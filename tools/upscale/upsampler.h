@@ -49,6 +49,8 @@ struct Upsampler {
   virtual int64_t run_bytes(const Type& input) const = 0;
   /// A picture that is shifted by a multiple of so many pixels is computed alike, to the last bit.
   virtual int row_step() const { return 1; }
+  /// Bytes that crossed to and from the device so far; null on the CPU.
+  virtual const Traffic* traffic() const { return nullptr; }
   /// The graph as it was loaded, and what the file says of it; null if there is none to look at.
   virtual const Model* model() const { return nullptr; }
 };
