@@ -34,6 +34,7 @@ const std::vector<Question>& questions() {
       {"gather", "Gather", 13, {2, 7, 5}, {}, {{"axis", int64_t{1}}}, {3, -1, 0, 6, 3}},
       {"mixed", "Greater", 13, {2, 3, 5, 7}, {{3, 1, 7}}, {}},
       {"strided", "Transpose", 13, {2, 3, 5, 7}, {}, {{"perm", std::vector<int64_t>{3, 1, 0, 2}}}},
+      {"transpose", "Transpose", 13, {2, 37, 45}, {}, {{"perm", std::vector<int64_t>{2, 0, 1}}}},
       {"window",
        "Pad",
        2,

@@ -1,6 +1,8 @@
 // Operators whose output is their input read along other axes; see shaders/strided.comp. Elements may be of any type.
 
+#include <algorithm>
 #include <array>
+#include <optional>
 
 #include "ops/slice.h"
 #include "ops/vulkan/axes.h"
@@ -9,6 +11,7 @@
 namespace tessera::vulkan {
 
 #include "shaders/params/strided.h"
+#include "shaders/params/transpose.h"
 
 namespace {
 
@@ -99,12 +102,54 @@ void record(const VkKernel&, const Problem& problem, Recorder& recorder) {
   cover_words(params.count, bytes, dispatch);
 }
 
+// --- Transposed matrices -----------------------------------------------------------------------
+
+/// The axis whose neighbours lie together in the input; none where it is the output's last axis too, or too short for
+/// a tile to be worth it.
+std::optional<size_t> row_axis(const Axes& axes) {
+  constexpr int64_t least = 8;
+  const size_t last = axes.extents.size() - 1;
+  for (size_t i = 0; i < last; ++i)
+    if (axes.strides[0][i] == 1 && axes.extents[i] >= least && axes.extents[last] >= least) return i;
+  return std::nullopt;
+}
+
+bool accepts_transpose(const VkKernel& kernel, const Problem& problem) {
+  return accepts<transposed>(kernel, problem) && bits_of(problem.in[0].dtype) == 32 &&
+         row_axis(axes_of(transposed(problem)));
+}
+
+void record_transpose(const VkKernel&, const Problem& problem, Recorder& recorder) {
+  const Axes axes = axes_of(transposed(problem));
+  const size_t row = *row_axis(axes), column = axes.extents.size() - 1;
+  const Shape &extents = axes.extents, &from = axes.strides[0], to = ops::strides_of(extents);
+  TransposeParams params{};
+  params.rows = static_cast<uint32_t>(extents[row]);
+  params.columns = static_cast<uint32_t>(extents[column]);
+  params.src_stride = static_cast<uint32_t>(from[column]);
+  params.dst_stride = static_cast<uint32_t>(to[row]);
+  params.batches = static_cast<uint32_t>(extents.elements() / extents[row] / extents[column]);
+  std::fill(std::begin(params.extents), std::end(params.extents), 1);
+  size_t next = 4;
+  for (size_t i = extents.size(); i-- > 0;) {
+    if (i == row || i == column) continue;
+    params.extents[--next] = static_cast<uint32_t>(extents[i]);
+    params.src_strides[next] = static_cast<uint32_t>(from[i]);
+    params.dst_strides[next] = static_cast<uint32_t>(to[i]);
+  }
+  Dispatch& dispatch = recorder.dispatch("transpose", params);
+  dispatch.bind("dst", recorder.out(0));
+  dispatch.bind("src", recorder.in(0));
+  spread(groups_of(params.rows, transpose_tile) * groups_of(params.columns, transpose_tile) * params.batches, dispatch);
+}
+
 template <StridedOf of>
 constexpr VkKernel strided(Text op) {
   return {op, "", "strided", {"strided"}, accepts<of>, record<of>};
 }
 
 constexpr VkKernel list[] = {
+    {"Transpose", "", "transpose", {"transpose"}, accepts_transpose, record_transpose},
     strided<transposed>("Transpose"),
     strided<expanded>("Expand"),
     strided<tiled>("Tile"),
