@@ -190,6 +190,7 @@ UnaryFunction read_attributes(const AttrReader& attrs, uint16_t function) {
     case HardSigmoid:
     case Affine: return {function, attrs.real("alpha"), attrs.real("beta")};
     case Selu: return {function, attrs.real("alpha"), attrs.real("gamma")};
+    case Quantum: return {function, attrs.real("scale"), attrs.real("zero_point")};
     case Shrink: return {function, attrs.real("lambd"), attrs.real("bias")};
     case Clip: return {function, attrs.real("min"), attrs.real("max")};
     case Gelu: return {attrs.text("approximate") == "tanh" ? GeluTanh : Gelu};
@@ -399,6 +400,7 @@ constexpr double infinite = std::numeric_limits<double>::infinity();
 constexpr AttrDef clip_attrs[] = {{.name = "min", .number = -infinite, .last = 10},
                                   {.name = "max", .number = infinite, .last = 10}};
 constexpr AttrDef affine_attrs[] = {{"alpha", 1.0}, {"beta", 0.0}};
+constexpr AttrDef quantum_attrs[] = {{"scale", 1.0}, {"zero_point", 0.0}};
 constexpr AttrDef shrink_attrs[] = {{"bias", 0.0}, {"lambd", 0.5}};
 constexpr AttrDef gelu_attrs[] = {{"approximate", 0, "none"}};
 
@@ -457,6 +459,17 @@ const OpDef defs[] = {
      affine_attrs,
      infer_same,
      unary<function::Affine>,
+     reach::pointwise},
+    // What QuantizeLinear to bytes and DequantizeLinear leave of a number; the zero point counts from the lowest byte.
+    {"Quantum",
+     "tessera",
+     1,
+     {1, 1},
+     {1, 1},
+     floats,
+     quantum_attrs,
+     infer_same,
+     unary<function::Quantum>,
      reach::pointwise},
     {"Shrink", "", 9, {1, 1}, {1, 1}, numbers, shrink_attrs, infer_same, shrink, reach::pointwise},
     one_to_one<function::Swish>("Swish", 24, floats, alpha_1),

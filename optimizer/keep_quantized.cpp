@@ -5,6 +5,7 @@
 #include <algorithm>
 #include <cmath>
 #include <limits>
+#include <optional>
 
 #include "optimizer/quantized.h"
 
@@ -179,9 +180,26 @@ void expand(Edit& edit, Node node, std::vector<Node>& nodes) {
   nodes.push_back(std::move(add));
 }
 
-bool is_float_product(const Node& node) {
-  return node.op->domain == "tessera" && (node.op->name == "QuantizedConv" || node.op->name == "QuantizedGemm") &&
-         (node.in.size() < 8 || node.in[7] == absent);
+bool is_product(const Node& node) {
+  return node.op->domain == "tessera" && (node.op->name == "QuantizedConv" || node.op->name == "QuantizedGemm");
+}
+
+// The quantization of a product's result as a node of its own, where no kernel takes that either: then there are no
+// bytes. False if the product has to stay.
+bool split_quantization(Edit& edit, Node& node, const Fits& fits, std::optional<Node>* quantize) {
+  if (node.in.size() < 8 || node.in[7] == absent) return true;
+  if (!node.epilogue.empty()) return false;
+  Node split;
+  split.op = find_op("", "QuantizeLinear", 13);
+  split.opset = 13;
+  split.name = node.name;
+  split.in = {add_value(edit, "product", {DType::float32, edit.value(node.out[0]).type.shape}), node.in[6], node.in[7]};
+  split.out = node.out;
+  if (fits(edit.graph(), split)) return false;
+  node.in[6] = node.in[7] = absent;
+  node.out = {split.in[0]};
+  *quantize = std::move(split);
+  return true;
 }
 
 }  // namespace
@@ -191,11 +209,13 @@ bool expand_quantized(Graph& graph, const Fits& fits) {
   bool changed = false;
   std::vector<Node> nodes;
   for (Node& node : graph.nodes) {
-    if (!is_float_product(node) || fits(graph, node)) {
+    std::optional<Node> quantize;
+    if (!is_product(node) || fits(graph, node) || !split_quantization(edit, node, fits, &quantize)) {
       nodes.push_back(node);
       continue;
     }
     expand(edit, node, nodes);
+    if (quantize) nodes.push_back(std::move(*quantize));
     changed = true;
   }
   graph.nodes = std::move(nodes);

@@ -26,6 +26,7 @@ constexpr Pass list[] = {
     {"find_layer_norm", true, find_layer_norm},
     {"fold_pad", true, fold_pad},
     {"find_attention", true, find_attention},
+    {"round_to_quanta", true, round_to_quanta},
     {"keep_quantized", true, keep_quantized},
     {"shuffle_transposed", true, shuffle_transposed},
     {"fuse_epilogue", true, fuse_epilogue},

@@ -18,6 +18,7 @@ bool fuse_epilogue(Graph& graph, const Fits& fits);        // fuse_epilogue.cpp
 bool find_quantized(Graph& graph, const Fits& fits);       // find_quantized.cpp
 bool expand_quantized(Graph& graph, const Fits& fits);     // keep_quantized.cpp
 bool keep_quantized(Graph& graph, const Fits& fits);       // keep_quantized.cpp
+bool round_to_quanta(Graph& graph, const Fits& fits);      // round_to_quanta.cpp
 bool mark_first(Graph& graph, const Fits& fits);           // mark_first.cpp
 bool mark_quantized(Graph& graph, const Fits& fits);       // mark_quantized.cpp
 bool merge_convs(Graph& graph, const Fits& fits);          // merge_convs.cpp

@@ -13,6 +13,7 @@
 #include "ops/vulkan/kernel.h"
 #include "runtime/session/session.h"
 #include "tests/fake_device.h"
+#include "tests/qdq_builder.h"
 #include "tests/support.h"
 #include "tests/vulkan_device.h"
 
@@ -142,6 +143,36 @@ TEST_F(VulkanBackend, CompactModelIsOneProgram) {
     check(g.graph, {random_tensor({1, 3, 20, 22}, 3, 0, 1)}, optimize, 1e-5);
     EXPECT_EQ(steps_, optimize ? 4 : 9);
   }
+}
+
+// Numbers between QuantizeLinear and DequantizeLinear stay floats, rounded where they are made.
+TEST_F(VulkanBackend, AQuantizedModelIsRoundedFloats) {
+  Qdq b;
+  ValueId x = b.around(b.input("x", floats({1, 3, 12, 14})), 0.02, 128);
+  x = b.around(b.node("Relu", {b.conv(x, 3, 24, 0.02)}), 0.05, -128, DType::int8);
+  const ValueId y = b.around(b.conv(x, 24, 24, 0.05, 3, 24), 0.04, 100);
+  x = b.around(b.node("Add", {x, y}), 0.06, 90);
+  x = b.around(b.node("GlobalAveragePool", {x}), 0.05, 0);
+  ValueId bias;
+  const ValueId w = b.weights({10, 24}, 0.05, &bias);
+  b.output(b.around(b.node("Gemm", {b.node("Flatten", {x}), w, bias}, {{"transB", int64_t{1}}}), 0.01, 128));
+  check(b.graph, {random_tensor({1, 3, 12, 14}, 3, -2, 2)}, true, 0.02);
+  EXPECT_EQ(steps_, 6);
+}
+
+// So are those of the operators that quantize their own result.
+TEST_F(VulkanBackend, AQuantizedConvolutionIsWrittenOut) {
+  Qdq b;
+  const auto number = [&](DType type, double value) { return b.constant(tensor(type, {}, {value})); };
+  const ValueId scale = number(DType::float32, 0.02), zero = number(DType::uint8, 128);
+  const ValueId bytes = b.node("QuantizeLinear", {b.input("x", floats({1, 3, 9, 10})), scale, zero}, {}, 13);
+  const ValueId y_scale = number(DType::float32, 0.05), y_zero = number(DType::uint8, 120);
+  const ValueId w = b.constant(tessera::test::random_tensor(DType::int8, {8, 3, 3, 3}, 5, -128, 128));
+  const ValueId y = b.node(
+      "QLinearConv", {bytes, scale, zero, w, number(DType::float32, 0.003), number(DType::int8, 0), y_scale, y_zero});
+  b.output(b.node("DequantizeLinear", {y, y_scale, y_zero}, {}, 13));
+  check(b.graph, {random_tensor({1, 3, 9, 10}, 3, -2, 2)}, true, 0.02);
+  EXPECT_EQ(steps_, 2);
 }
 
 TEST_F(VulkanBackend, ElementwiseFunctions) {

@@ -303,6 +303,7 @@ constexpr CpuKernel kernels[] = {
 #undef TESSERA_BINARY
     // clang-format off
     TESSERA_KERNELS("Gate", "tessera", binary, elementwise::Gate)
+    TESSERA_KERNELS("Quantum", "tessera", unary, elementwise::Quantum)
     TESSERA_KERNELS("Sum", "", folded, elementwise::Add)
     TESSERA_KERNELS("Mean", "", averaged, elementwise::Add)
     // clang-format on

@@ -11,6 +11,7 @@
 namespace tessera::vulkan {
 
 #include "shaders/params/attention.h"
+#include "shaders/params/attention_tile.h"
 
 namespace {
 
@@ -31,17 +32,36 @@ BiasStrides strides_of(const ops::StridedBias& s) {
 
 bool fits(int64_t depth, int64_t value_depth) { return depth <= most_depth && value_depth <= most_values; }
 
-// q, k, v and the biases from input 3 on.
-Dispatch& record(const AttentionParams& params, uint32_t biases, Recorder& recorder) {
+// Many queries go through the keys together.
+Dispatch& record_tiles(AttentionParams params, Recorder& recorder) {
+  const uint32_t lanes = tile_lanes / (tile_queries / 4);  // that share four queries
+  params.count = params.count / params.queries * groups_of(params.queries, tile_queries);
+  Dispatch& dispatch = recorder.dispatch("attention_tile", params);
+  dispatch.set("each_v", groups_of(params.value_depth, lanes));
+  dispatch.set("value_keys", params.value_depth <= 96 ? 16 : 8);
+  spread(params.count, dispatch);
+  return dispatch;
+}
+
+// A workgroup makes the result of one query.
+Dispatch& record_single(const AttentionParams& params, Recorder& recorder) {
   Dispatch& dispatch = recorder.dispatch("attention", params);
   dispatch.set("most_depth", params.depth);
   dispatch.set("values_per_lane", groups_of(params.value_depth, attention_lanes));
+  spread(params.count, dispatch);
+  return dispatch;
+}
+
+// q, k, v and the biases from input 3 on.
+Dispatch& record(const AttentionParams& params, uint32_t biases, Recorder& recorder) {
+  constexpr uint32_t fewest_queries = 8, most_values_together = 128;
+  const bool together = params.queries >= fewest_queries && params.value_depth <= most_values_together;
+  Dispatch& dispatch = together ? record_tiles(params, recorder) : record_single(params, recorder);
   dispatch.set("biases", biases);
   dispatch.bind("q", recorder.in(0));
   dispatch.bind("k", recorder.in(1));
   dispatch.bind("v", recorder.in(2));
   dispatch.bind("y", recorder.out(0));
-  spread(params.count, dispatch);
   return dispatch;
 }
 
@@ -150,8 +170,13 @@ void record_standard(const VkKernel&, const Problem& problem, Recorder& recorder
 }
 
 constexpr VkKernel list[] = {
-    {"StridedAttention", internal_domain, "attention", {"attention"}, accepts_strided, record_strided},
-    {"Attention", "", "attention", {"attention"}, accepts_standard, record_standard},
+    {"StridedAttention",
+     internal_domain,
+     "attention",
+     {"attention", "attention_tile"},
+     accepts_strided,
+     record_strided},
+    {"Attention", "", "attention", {"attention", "attention_tile"}, accepts_standard, record_standard},
 };
 
 }  // namespace

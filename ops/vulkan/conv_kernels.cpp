@@ -10,6 +10,7 @@
 namespace tessera::vulkan {
 
 #include "shaders/params/conv.h"
+#include "shaders/params/depthwise.h"
 
 namespace {
 
@@ -160,12 +161,17 @@ ConvGeometry geometry_of(const Problem& problem) {
   return transposed ? ops::transposed_geometry(attrs, x, w) : ops::conv_geometry(attrs, x, w);
 }
 
+bool is_depthwise(const ConvGeometry& conv) {
+  return conv.groups > 1 && conv.groups == conv.in_channels && conv.window.rank == 2;
+}
+
 template <bool transposed>
 bool accepts_conv(const VkKernel&, const Problem& problem) {
   if (!is_float_input(problem, 0) || !is_float_input(problem, 1) || !problem.constants[1]) return false;
   if (has_bias(problem) && !is_float_input(problem, 2)) return false;
   if (!problem.in[1].shape.elements()) return false;
   const ConvGeometry conv = geometry_of<transposed>(problem);
+  if (!transposed && is_depthwise(conv)) return false;  // it has a kernel of its own
   const auto parts = static_cast<int64_t>(phases_of(conv.window, transposed).size()) * conv.groups;
   return packing_of(conv, 1, transposed).fits() && parts * conv.out_channels / conv.groups < most_groups &&
          epilogue_fits(problem, problem.node.epilogue, shape_before_epilogue(problem));
@@ -241,7 +247,42 @@ void record_conv(const VkKernel&, const Problem& problem, Recorder& recorder) {
   dispatch.groups[1] = word(parts) * (params.padded_m / tiles.m);
 }
 
+// --- Every channel by itself ---------------------------------------------------------------------
+
+bool accepts_depthwise(const VkKernel&, const Problem& problem) {
+  if (!is_float_input(problem, 0) || !is_float_input(problem, 1)) return false;
+  if (has_bias(problem) && !is_float_input(problem, 2)) return false;
+  return is_depthwise(geometry_of<false>(problem)) &&
+         epilogue_fits(problem, problem.node.epilogue, shape_before_epilogue(problem));
+}
+
+void record_depthwise(const VkKernel&, const Problem& problem, Recorder& recorder) {
+  const ConvGeometry conv = geometry_of<false>(problem);
+  const WindowAxis &y = conv.window.spatial(0), &x = conv.window.spatial(1);
+  const Loop loop = loop_over(shape_before_epilogue(problem));
+  DepthwiseParams params{};
+  params.epilogue = epilogue_params(problem, problem.node.epilogue, loop);
+  assign(params.extents, loop.extent);
+  params.count = loop.count();
+  params.multiplier = word(conv.out_channels / conv.in_channels);
+  params.in_h = word(y.in), params.in_w = word(x.in);
+  params.stride_y = word(y.stride), params.stride_x = word(x.stride);
+  params.dilation_y = word(y.dilation), params.dilation_x = word(x.dilation);
+  params.pad_y = static_cast<int32_t>(y.pad_begin), params.pad_x = static_cast<int32_t>(x.pad_begin);
+
+  Dispatch& dispatch = recorder.dispatch("depthwise", params);
+  add_epilogue(problem.node.epilogue, recorder, dispatch);
+  dispatch.set("kernel_h", word(y.kernel));
+  dispatch.set("kernel_w", word(x.kernel));
+  dispatch.set("has_bias", has_bias(problem));
+  dispatch.bind("src", recorder.in(0));
+  dispatch.bind("weights", recorder.in(1));
+  if (has_bias(problem)) dispatch.bind("bias", recorder.in(2));
+  cover(params.count, dispatch);
+}
+
 constexpr VkKernel list[] = {
+    {"Conv", "", "depthwise", {"depthwise"}, accepts_depthwise, record_depthwise},
     {"Conv", "", "conv", {"conv"}, accepts_conv<false>, record_conv<false>},
     {"ConvTranspose", "", "conv_transpose", {"conv"}, accepts_conv<true>, record_conv<true>},
 };

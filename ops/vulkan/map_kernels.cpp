@@ -181,6 +181,7 @@ constexpr VkKernel list[] = {
 #undef TESSERA_BINARY
     elementwise_kernel("Sum", elementwise::Add),
     elementwise_kernel("Affine", elementwise::Affine, internal_domain),
+    elementwise_kernel("Quantum", elementwise::Quantum, internal_domain),
     {"DepthToSpace", "", "depth_to_space", {"map"}, accepts_depth_to_space, record_depth_to_space},
     {"Concat", "", "concat", {"map"}, accepts_concat, record_concat},
     {"Split", "", "split", {"map"}, accepts_split, record_split},

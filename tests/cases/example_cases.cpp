@@ -104,6 +104,7 @@ constexpr Text table[] = {
     "Xor 7 | t[2,3] t[2,3]",
     "Xor 1 | t[2,3] t[3] | broadcast=1",
     "Affine 1 | f[2,3] | alpha=0.5 beta=1.0",
+    "tessera:Quantum 1 | f[2,3] | scale=0.25 zero_point=3.0",
     "ParametricSoftplus 1 | f[2,3] | alpha=0.5 beta=1.0",
     "ScaledTanh 1 | f[2,3] | alpha=0.5 beta=1.0",
     "tessera:PixelsToPlanes 1 | u[4,5,3] | from=[2,1,0] black=[0.0,0.5,-1.0] span=[1.0,2.0,255.0]",

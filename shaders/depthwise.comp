@@ -1,0 +1,37 @@
+//! storage=float32 arithmetic=float32
+// Convolution of every channel by itself.
+#version 450
+#extension GL_EXT_control_flow_attributes : require
+#include "params/depthwise.h"
+
+layout(set = 0, binding = 0) readonly buffer Params { DepthwiseParams params; };
+#include "common/epilogue.glsl"
+
+layout(local_size_x_id = 0) in;
+layout(constant_id = 1) const uint kernel_h = 3;
+layout(constant_id = 2) const uint kernel_w = 3;
+layout(constant_id = 3) const uint has_bias = 1;
+
+layout(set = 0, binding = 8) readonly buffer Src { Storage src[]; };
+layout(set = 0, binding = 9) readonly buffer Weights { Storage weights[]; };  // [channel][y][x]
+layout(set = 0, binding = 10) readonly buffer Bias { Storage bias[]; };
+
+void main() {
+  uint step_size = gl_NumWorkGroups.x * gl_WorkGroupSize.x;
+  for (uint i = gl_GlobalInvocationID.x; i < params.count; i += step_size) {
+    uvec4 at = unravel(i, params.extents);
+    uint plane = (at.x * params.extents[1] + at.y) / params.multiplier;
+    int top = int(at.z * params.stride_y) - params.pad_y, left = int(at.w * params.stride_x) - params.pad_x;
+    float sum = has_bias != 0u ? float(bias[at.y]) : 0.0;
+    for (uint ky = 0u; ky < kernel_h; ++ky) {
+      uint y = uint(top + int(ky * params.dilation_y));
+      if (y >= params.in_h) continue;
+      uint line = (plane * params.in_h + y) * params.in_w, cell = (at.y * kernel_h + ky) * kernel_w;
+      [[unroll]] for (uint kx = 0u; kx < kernel_w; ++kx) {
+        uint x = uint(left + int(kx * params.dilation_x));
+        if (x < params.in_w) sum = fma(float(weights[cell + kx]), float(src[line + x]), sum);
+      }
+    }
+    finish(sum, at);
+  }
+}

@@ -1,0 +1,12 @@
+#pragma once
+#include "shaders/params/epilogue.h"
+
+struct DepthwiseParams {
+  EpilogueParams epilogue;
+  uint extents[4];  ///< of the output: N, C, H, W
+  uint count;       ///< their product
+  uint multiplier;  ///< output channels of one input channel
+  uint in_h, in_w;
+  uint stride_y, stride_x, dilation_y, dilation_x;
+  int pad_y, pad_x;  ///< at the top and left
+};
