@@ -175,6 +175,25 @@ TEST_F(VulkanProgram, ValuesLargerThanABindingAreTheCpus) {
   EXPECT_GT(seen.dispatches, 0);
 }
 
+// However many constants there are, what goes up goes together.
+TEST_F(VulkanProgram, ConstantsGoUpWithoutAWaitForEach) {
+  device_.reset();
+  engine_.reset();
+  const VulkanLayer layer;
+  const std::shared_ptr<DeviceBackend> device = vulkan::make_backend(0, nullptr);
+  vulkan::ask_every_variant(*device);
+  const auto engine = engine_with(device, true);
+  const Graph graph = small_network(30);
+  const Executor executor(graph, *engine);
+  VulkanLayer::take_seen();
+  bool whole = false;
+  const Type type{DType::float32, {1, 3, 8, 8}};
+  executor.first_plan({&type, 1}, &whole);
+  const auto seen = VulkanLayer::take_seen();
+  EXPECT_GE(seen.copies, 30);
+  EXPECT_LE(seen.submits, 2);
+}
+
 // --- Submissions -----------------------------------------------------------------------------
 
 TEST_F(VulkanProgram, LongWorkIsSubmittedInShortParts) {

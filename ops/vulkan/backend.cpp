@@ -2,10 +2,12 @@
 #include "ops/vulkan/backend.h"
 
 #include <algorithm>
+#include <set>
 #include <unordered_map>
 
 #include "ops/vulkan/kernel.h"
 #include "ops/vulkan/known_answer.h"
+#include "ops/vulkan/parallel.h"
 #include "ops/vulkan/program.h"
 
 namespace tessera::vulkan {
@@ -41,11 +43,14 @@ class Vulkan final : public DeviceBackend {
   // A variant is tried before its first use. One that fails is never offered again, and the region
   // goes to the CPU.
   std::unique_ptr<Program> compile(const Region& region) const override {
+    std::set<const Shader*> used;
     for (const Step& step : region.steps)
-      for (const Shader* shader : static_cast<const KernelVariant*>(step.offer.kernel)->shaders) {
-        const std::string failure = known_answer_failure(device_, *shader);
-        if (!failure.empty()) fail(Error::Kind::device, failure);
-      }
+      for (const Shader* shader : static_cast<const KernelVariant*>(step.offer.kernel)->shaders) used.insert(shader);
+    const std::vector<const Shader*> shaders(used.begin(), used.end());
+    for_each(region.pool, shaders.size(), [&](size_t i) {
+      const std::string failure = known_answer_failure(device_, *shaders[i]);
+      if (!failure.empty()) fail(Error::Kind::device, failure);
+    });
     return vulkan::compile(device_, constants_, region, counters_);
   }
 
