@@ -239,6 +239,31 @@ TEST_F(VulkanProgram, RunsOfManyThreadsAndSizesOverlap) {
   EXPECT_GT(device_->runs_at_once(), 1);
 }
 
+// As on a device with engines that only copy: what crosses the bus has queues of its own.
+TEST_F(VulkanProgram, OtherQueuesBringInputsUpAndOutputsDown) {
+  device_.reset();
+  engine_.reset();
+  setenv("TESSERA_VULKAN_QUEUES", "3", 1);
+  std::string why;
+  const auto owner = vulkan::open_device(0, &why);
+  EXPECT_NE(&owner->up_queue(), &owner->queue());
+  EXPECT_NE(&owner->down_queue(), &owner->queue());
+  const std::shared_ptr<DeviceBackend> device = vulkan::make_backend(0, nullptr);
+  const auto engine = engine_with(device, true, 2);
+  const Graph graph = small_network();
+  const Executor executor(graph, *engine);
+  std::vector<std::thread> threads;
+  for (unsigned t = 0; t < 4; ++t)
+    threads.emplace_back([&, t] {
+      for (unsigned i = 0; i < 6; ++i) {
+        const Tensor in = random_tensor({1, 3, 9 + 5 * (i % 2), 20}, t);
+        EXPECT_LE(relative_difference(run_graph(graph, {in}, false)[0], run_once(executor, in)), 1e-5);
+      }
+    });
+  for (std::thread& thread : threads) thread.join();
+  unsetenv("TESSERA_VULKAN_QUEUES");
+}
+
 // --- Failures --------------------------------------------------------------------------------
 
 // From opening the device to its end. What a failing call leaves behind the validation layer would tell of.
@@ -279,6 +304,11 @@ void expect_right_values(VkResult result) {
 
 TEST(VulkanFailure, EveryCallMayFindNoMemory) { expect_right_values(VK_ERROR_OUT_OF_DEVICE_MEMORY); }
 TEST(VulkanFailure, EveryCallMayLoseTheDevice) { expect_right_values(VK_ERROR_DEVICE_LOST); }
+TEST(VulkanFailure, EveryCallMayLoseTheDeviceOfThreeQueues) {
+  setenv("TESSERA_VULKAN_QUEUES", "3", 1);
+  expect_right_values(VK_ERROR_DEVICE_LOST);
+  unsetenv("TESSERA_VULKAN_QUEUES");
+}
 TEST(VulkanFailure, EveryCallMayFailToInitialize) { expect_right_values(VK_ERROR_INITIALIZATION_FAILED); }
 
 // A device that is gone for good.

@@ -56,15 +56,25 @@ struct Transfer {
   int64_t offset = 0;  // in the staging buffer
 };
 
-// What a run has for itself: staging memory, and the commands that copy from it and to it.
+// What a run has for itself: staging memory, and the commands that copy from it and to it. Where other queues bring
+// inputs up and outputs down, they wait for the device's own queue at a port.
 struct Lane {
-  explicit Lane(Device& device) : before(device, 0, 0, stamps(device)), after(device, 0, 0, stamps(device)) {}
+  explicit Lane(Device& device)
+      : up(device, device.up_queue()),
+        enter(device, 0, 0, stamps(device)),
+        leave(device, 0, 0, stamps(device)),
+        down(device, device.down_queue()) {}
   static size_t stamps(const Device& device) { return device.limits().tick_ms > 0; }
-  Pool::Loan up, down;
-  Commands before, after;
+  void settle(Device& device) const {
+    device.up_queue().settle(up_number);
+    device.queue().settle(number);
+    device.down_queue().settle(down_number);
+  }
+  Pool::Loan source, in_port, out_port, target;
+  Commands up, enter, leave, down;
   std::vector<std::shared_ptr<Buffer>> blocks;
-  std::vector<VkCommandBuffer> batch;  // of one submission
-  uint64_t number = 0;                 // of the last one
+  std::vector<VkCommandBuffer> batch;                   // of one submission
+  uint64_t up_number = 0, number = 0, down_number = 0;  // of the last submissions
 };
 
 // The commands of all steps, in parts that can be submitted apart, for blocks of these numbers.
@@ -106,6 +116,7 @@ class Compiled final : public Program {
   void lay_transfers(const Region& region);
   void estimate(const Region& region);
   Recording record(List<std::shared_ptr<Buffer>> blocks, bool timed) const;
+  static void record_crossing(Commands& commands, const Buffer* from, const Buffer* to, int64_t bytes);
   void record_transfers(Lane& lane) const;
   const Recording& recording_for(const Lane& lane, bool timed);
   void submit(Lane& lane, const Recording& recording);
@@ -335,22 +346,38 @@ Recording Compiled::record(List<std::shared_ptr<Buffer>> blocks, bool timed) con
   return recording;
 }
 
+// Between the host's memory and a port, which lie alike.
+void Compiled::record_crossing(Commands& commands, const Buffer* from, const Buffer* to, int64_t bytes) {
+  commands.restart();
+  commands.copy({from, 0, bytes}, {to, 0, bytes});
+}
+
 // The first barrier waits for the run before, which may have had the same blocks.
 void Compiled::record_transfers(Lane& lane) const {
-  lane.before.restart();
-  lane.before.barrier();
-  for (const Transfer& up : uploads_)
-    lane.before.copy({lane.up.get(), up.offset, up.tensor.bytes}, up.tensor.slice(lane.blocks));
-  if (!uploads_.empty()) lane.before.barrier();
-  lane.before.stamp();
-  lane.before.finish();
-  lane.after.restart();
-  lane.after.barrier();
-  lane.after.stamp();
+  const Buffer* from = lane.in_port ? lane.in_port.get() : lane.source.get();
+  const Buffer* to = lane.out_port ? lane.out_port.get() : lane.target.get();
+  if (lane.in_port) {
+    record_crossing(lane.up, lane.source.get(), from, up_bytes_);
+    lane.up.finish();
+  }
+  lane.enter.restart();
+  lane.enter.barrier();
+  for (const Transfer& up : uploads_) lane.enter.copy({from, up.offset, up.tensor.bytes}, up.tensor.slice(lane.blocks));
+  if (!uploads_.empty()) lane.enter.barrier();
+  lane.enter.stamp();
+  lane.enter.finish();
+  lane.leave.restart();
+  lane.leave.barrier();
+  lane.leave.stamp();
   for (const Transfer& down : downloads_)
-    lane.after.copy(down.tensor.slice(lane.blocks), {lane.down.get(), down.offset, down.tensor.bytes});
-  lane.after.barrier_to_host();
-  lane.after.finish();
+    lane.leave.copy(down.tensor.slice(lane.blocks), {to, down.offset, down.tensor.bytes});
+  if (!lane.out_port) lane.leave.barrier_to_host();
+  lane.leave.finish();
+  if (lane.out_port) {
+    record_crossing(lane.down, to, lane.target.get(), down_bytes_);
+    lane.down.barrier_to_host();
+    lane.down.finish();
+  }
 }
 
 // Recorded anew where the arena has grown since; what was recorded before may still be running.
@@ -365,7 +392,10 @@ const Recording& Compiled::recording_for(const Lane& lane, bool timed) {
 }
 
 void Compiled::flush(Lane& lane) {
-  last_ = lane.number = device_->queue().submit(lane.batch);
+  const After after = lane.batch.front() == lane.enter.parts()[0] && lane.in_port
+                          ? After{&device_->up_queue(), lane.up_number}
+                          : After{};
+  last_ = lane.number = device_->queue().submit(lane.batch, after);
   lane.batch.clear();
   ++traffic_->submits;
 }
@@ -376,7 +406,8 @@ void Compiled::submit(Lane& lane, const Recording& recording) {
   const auto parts = recording.commands->parts();
   lane.batch.clear();
   lane.batch.reserve(parts.size() + 2);
-  lane.batch.push_back(lane.before.parts()[0]);
+  if (lane.in_port) lane.up_number = device_->up_queue().submit(lane.up.parts());
+  lane.batch.push_back(lane.enter.parts()[0]);
   double ms = 0;
   for (size_t i = 0; i < parts.size(); ++i) {
     if (ms > 0 && ms + recording.part_ms[i] > most) {
@@ -386,8 +417,10 @@ void Compiled::submit(Lane& lane, const Recording& recording) {
     lane.batch.push_back(parts[i]);
     ms += recording.part_ms[i];
   }
-  lane.batch.push_back(lane.after.parts()[0]);
+  lane.batch.push_back(lane.leave.parts()[0]);
   flush(lane);
+  if (lane.out_port)
+    lane.down_number = device_->down_queue().submit(lane.down.parts(), {&device_->queue(), lane.number});
 }
 
 // A lane on loan. One that is left by an exception is given back when the device has done what it was told.
@@ -405,9 +438,8 @@ class Compiled::LaneLoan {
     }
   }
   ~LaneLoan() {
-    program_.device_->queue().settle(lane_->number);
-    lane_->up.give_back();
-    lane_->down.give_back();
+    lane_->settle(*program_.device_);
+    for (Pool::Loan* loan : {&lane_->source, &lane_->in_port, &lane_->out_port, &lane_->target}) loan->give_back();
     lane_->blocks.clear();
     {
       const std::lock_guard lock(program_.lanes_mutex_);
@@ -425,13 +457,16 @@ class Compiled::LaneLoan {
 };
 
 void Compiled::start(Lane& lane, List<View> in, Threads& threads, bool timed) {
-  if (up_bytes_) lane.up = Pool::Loan(device_->uploads(), up_bytes_);
-  if (down_bytes_) lane.down = Pool::Loan(device_->downloads(), down_bytes_);
+  if (up_bytes_) lane.source = Pool::Loan(device_->uploads(), up_bytes_);
+  if (down_bytes_) lane.target = Pool::Loan(device_->downloads(), down_bytes_);
+  if (up_bytes_ && &device_->up_queue() != &device_->queue()) lane.in_port = Pool::Loan(device_->ports(), up_bytes_);
+  if (down_bytes_ && &device_->down_queue() != &device_->queue())
+    lane.out_port = Pool::Loan(device_->ports(), down_bytes_);
   for (size_t i = 0; i < uploads_.size(); ++i) {
-    copy_bytes(&threads, lane.up->mapped + uploads_[i].offset, in[i].data, uploads_[i].tensor.bytes);
+    copy_bytes(&threads, lane.source->mapped + uploads_[i].offset, in[i].data, uploads_[i].tensor.bytes);
     traffic_->uploaded_bytes += uploads_[i].tensor.bytes;
   }
-  if (up_bytes_) lane.up->flush();
+  if (up_bytes_) lane.source->flush();
   const std::lock_guard lock(mutex_);
   device_->arena().lend(block_bytes_, lane.blocks);
   record_transfers(lane);
@@ -440,9 +475,10 @@ void Compiled::start(Lane& lane, List<View> in, Threads& threads, bool timed) {
 
 void Compiled::finish(Lane& lane, List<View> out, Threads& threads) {
   device_->queue().wait(lane.number);
-  if (down_bytes_) lane.down->invalidate();
+  if (lane.out_port) device_->down_queue().wait(lane.down_number);
+  if (down_bytes_) lane.target->invalidate();
   for (size_t i = 0; i < downloads_.size(); ++i) {
-    copy_bytes(&threads, out[i].data, lane.down->mapped + downloads_[i].offset, downloads_[i].tensor.bytes);
+    copy_bytes(&threads, out[i].data, lane.target->mapped + downloads_[i].offset, downloads_[i].tensor.bytes);
     traffic_->downloaded_bytes += downloads_[i].tensor.bytes;
   }
 }

@@ -7,17 +7,26 @@ namespace tessera::vulkan {
 Commands::Commands(Device& device, size_t dispatches, size_t buffers, size_t stamps)
     : device_(device), call_(device.call) {
   try {
-    create(dispatches, buffers, stamps);
+    create(device.queue(), dispatches, buffers, stamps);
   } catch (...) {
     release();
     throw;
   }
 }
 
-void Commands::create(size_t dispatches, size_t buffers, size_t stamps) {
+Commands::Commands(Device& device, const Queue& queue) : device_(device), call_(device.call) {
+  try {
+    create(queue, 0, 0, 0);
+  } catch (...) {
+    release();
+    throw;
+  }
+}
+
+void Commands::create(const Queue& queue, size_t dispatches, size_t buffers, size_t stamps) {
   const VkDevice device = device_.handle();
   auto pool = structure<VkCommandPoolCreateInfo>(VK_STRUCTURE_TYPE_COMMAND_POOL_CREATE_INFO);
-  pool.queueFamilyIndex = device_.queue_family();
+  pool.queueFamilyIndex = queue.family();
   check(call_.CreateCommandPool(device, &pool, nullptr, &pool_), "vkCreateCommandPool");
   if (dispatches) {
     const VkDescriptorPoolSize size{VK_DESCRIPTOR_TYPE_STORAGE_BUFFER, static_cast<uint32_t>(buffers)};

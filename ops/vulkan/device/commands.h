@@ -10,8 +10,10 @@ namespace tessera::vulkan {
 
 class Commands {
  public:
-  /// Room for as many dispatches, with as many buffers in all, and for as many time stamps.
+  /// Room for as many dispatches, with as many buffers in all, and for as many time stamps. They are for the device's
+  /// queue, or, if there are neither, for `queue`.
   explicit Commands(Device& device, size_t dispatches = 0, size_t buffers = 0, size_t stamps = 0);
+  Commands(Device& device, const Queue& queue);
   ~Commands() { release(); }
   Commands(const Commands&) = delete;
   Commands& operator=(const Commands&) = delete;
@@ -42,7 +44,7 @@ class Commands {
   static double between(const Commands& first, const Commands& second);
 
  private:
-  void create(size_t dispatches, size_t buffers, size_t stamps);
+  void create(const Queue& queue, size_t dispatches, size_t buffers, size_t stamps);
   void begin();
   void end_part();
   void read_stamps(std::span<uint64_t> stamps) const;

@@ -1,7 +1,7 @@
 #include "ops/vulkan/device/device.h"
 
 #include <algorithm>
-#include <cstdio>
+#include <cstdlib>
 #include <limits>
 #include <map>
 #include <mutex>
@@ -31,19 +31,30 @@ void Device::create(VkPhysicalDevice physical) {
     return f.queueCount && f.queueFlags & VK_QUEUE_COMPUTE_BIT;
   });
   if (family == families.end()) fail(Error::Kind::device, info_.name, " has no compute queue");
-  family_ = static_cast<uint32_t>(family - families.begin());
+  families_ = {static_cast<uint32_t>(family - families.begin())};
+  // Engines that only copy work beside the kernels.
+  const auto copier = std::find_if(families.begin(), families.end(), [](const VkQueueFamilyProperties& f) {
+    return f.queueCount && f.queueFlags & VK_QUEUE_TRANSFER_BIT &&
+           !(f.queueFlags & (VK_QUEUE_COMPUTE_BIT | VK_QUEUE_GRAPHICS_BIT));
+  });
+  const uint32_t copiers = copier == families.end() ? 0 : std::min<uint32_t>(copier->queueCount, 2);
+  if (copiers) families_.push_back(static_cast<uint32_t>(copier - families.begin()));
   const std::string identity = read_limits(physical);
   if (family->timestampValidBits == 0) limits_.tick_ms = 0;
   limits_.tick_mask = family->timestampValidBits >= 64 ? ~uint64_t{0} : (uint64_t{1} << family->timestampValidBits) - 1;
 
-  const float priority = 1;
+  const float priorities[] = {1, 1};
   auto queue = structure<VkDeviceQueueCreateInfo>(VK_STRUCTURE_TYPE_DEVICE_QUEUE_CREATE_INFO);
-  queue.queueFamilyIndex = family_;
-  queue.queueCount = 1;
-  queue.pQueuePriorities = &priority;
+  queue.pQueuePriorities = priorities;
+  std::vector<VkDeviceQueueCreateInfo> queues;
+  for (const uint32_t index : families_) {
+    queue.queueFamilyIndex = index;
+    queue.queueCount = queues.empty() ? 1 : copiers;
+    queues.push_back(queue);
+  }
   auto create_info = structure<VkDeviceCreateInfo>(VK_STRUCTURE_TYPE_DEVICE_CREATE_INFO);
-  create_info.queueCreateInfoCount = 1;
-  create_info.pQueueCreateInfos = &queue;
+  create_info.queueCreateInfoCount = static_cast<uint32_t>(queues.size());
+  create_info.pQueueCreateInfos = queues.data();
   const auto names = extensions_of(*instance_, physical);
   const auto has = [&](const char* name) { return std::find(names.begin(), names.end(), name) != names.end(); };
   auto numbered = structure<VkPhysicalDeviceTimelineSemaphoreFeatures>(
@@ -65,12 +76,26 @@ void Device::create(VkPhysicalDevice physical) {
   check(result, "vkCreateDevice");
   if (const char* missing = call.load(instance, handle_))
     fail(Error::Kind::device, "the driver of ", info_.name, " has no ", missing);
-  queue_ = std::make_unique<Queue>(*this, family_, numbered.timelineSemaphore && call.WaitSemaphoresKHR);
+  make_queues(copiers, numbered.timelineSemaphore && call.WaitSemaphoresKHR);
   pipelines_ = std::make_unique<Pipelines>(*this, "pipelines-" + identity);
+  ports_ = std::make_unique<Pool>(*this, Where::port);
   uploads_ = std::make_unique<Pool>(*this, Where::upload);
   downloads_ = std::make_unique<Pool>(*this, Where::download);
   arena_ = std::make_unique<Arena>(*this);
   remembered_ = std::make_unique<Remembered>("device-" + identity);
+}
+
+// With a timeline, copies have queues of their own: downloads first, which are larger. TESSERA_VULKAN_QUEUES=1 leaves
+// all to one queue; 3 makes three even where they are one and the same.
+void Device::make_queues(uint32_t copiers, bool timeline) {
+  queue_ = std::make_unique<Queue>(*this, families_[0], 0, timeline);
+  const char* wanted = std::getenv("TESSERA_VULKAN_QUEUES");
+  const std::string queues = wanted ? wanted : "";
+  if (!timeline || queues == "1") return;
+  const bool feigned = queues == "3" && copiers < 2;
+  const uint32_t family = feigned ? families_[0] : families_.back();
+  if (copiers || feigned) down_queue_ = std::make_unique<Queue>(*this, family, 0, true);
+  if (copiers > 1 || feigned) up_queue_ = std::make_unique<Queue>(*this, family, feigned ? 0 : 1, true);
 }
 
 // The limits, and what tells this device with this driver from others.
@@ -103,10 +128,11 @@ void Device::release() {
   if (!handle_) return;
   if (call.DeviceWaitIdle) call.DeviceWaitIdle(handle_);
   arena_.reset();
+  ports_.reset();
   uploads_.reset();
   downloads_.reset();
   pipelines_.reset();
-  queue_.reset();
+  for (auto* queue : {&down_queue_, &up_queue_, &queue_}) queue->reset();
   if (call.DestroyDevice) call.DestroyDevice(handle_, nullptr);
 }
 
@@ -139,7 +165,7 @@ void Device::upload(const Buffer& to, int64_t offset, const void* from, int64_t 
 }
 
 void Device::trim() const {
-  for (Pool* pool : {uploads_.get(), downloads_.get()})
+  for (Pool* pool : {ports_.get(), uploads_.get(), downloads_.get()})
     if (pool) pool->trim();
   if (arena_) arena_->trim();
 }
@@ -178,7 +204,7 @@ std::shared_ptr<Device> open_device(int index, std::string* why_not) {
   static std::mutex mutex;
   static std::map<int, std::weak_ptr<Device>> open;
   const std::lock_guard lock(mutex);
-  if (auto device = open[index].lock(); device && !device->queue().is_lost()) return device;
+  if (auto device = open[index].lock(); device && !device->is_lost()) return device;
   try {
     const VkPhysicalDevice chosen = physical[static_cast<size_t>(index)];
     const auto device = std::make_shared<Device>(instance, chosen, describe(*instance, chosen, index));

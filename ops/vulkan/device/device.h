@@ -38,13 +38,22 @@ class Device {
   const DeviceInfo& info() const { return info_; }
   const Limits& limits() const { return limits_; }
   VkDevice handle() const { return handle_; }
-  uint32_t queue_family() const { return family_; }
+  /// Of all its queues, each once.
+  List<uint32_t> queue_families() const { return families_; }
   const VkPhysicalDeviceMemoryProperties& memory() const { return memory_; }
 
   /// Whether it has what the shader needs.
   bool runs(const Shader& shader) const;
+  /// The one that computes, and those that bring inputs up and outputs down meanwhile, which may be the same.
   Queue& queue() { return *queue_; }
+  Queue& up_queue() { return up_queue_ ? *up_queue_ : *queue_; }
+  Queue& down_queue() { return down_queue_ ? *down_queue_ : *queue_; }
+  std::mutex& queue_mutex() { return queue_mutex_; }
+  /// The device is gone: what is submitted fails.
+  bool is_lost() const { return lost_; }
+  void lose() { lost_ = true; }
   Pipelines& pipelines() { return *pipelines_; }
+  Pool& ports() { return *ports_; }
   Pool& uploads() { return *uploads_; }
   Pool& downloads() { return *downloads_; }
   Arena& arena() { return *arena_; }
@@ -67,6 +76,7 @@ class Device {
 
  private:
   void create(VkPhysicalDevice physical);
+  void make_queues(uint32_t copiers, bool timeline);
   std::string read_limits(VkPhysicalDevice physical);
   void release();
 
@@ -75,13 +85,15 @@ class Device {
   Limits limits_;
   VkPhysicalDeviceMemoryProperties memory_{};
   VkDevice handle_ = VK_NULL_HANDLE;
-  uint32_t family_ = 0;
+  std::vector<uint32_t> families_;
   VkPhysicalDevice physical_ = VK_NULL_HANDLE;
   bool has_budget_ = false;
   mutable std::atomic<int64_t> used_{0};
-  std::unique_ptr<Queue> queue_;
+  std::atomic<bool> lost_{false};
+  std::mutex queue_mutex_;
+  std::unique_ptr<Queue> queue_, up_queue_, down_queue_;
   std::unique_ptr<Pipelines> pipelines_;
-  std::unique_ptr<Pool> uploads_, downloads_;
+  std::unique_ptr<Pool> ports_, uploads_, downloads_;
   std::unique_ptr<Arena> arena_;
   std::unique_ptr<Remembered> remembered_;
 };

@@ -20,8 +20,10 @@ struct Wish {
   VkMemoryPropertyFlags required, wanted, unwanted;
 };
 // By Where. Device memory that the host can see may be a small window: taken only where all is.
-constexpr Wish wishes[] = {
-    {0, local, visible}, {visible, coherent_flag, local | cached}, {visible, cached | coherent_flag, local}};
+constexpr Wish wishes[] = {{0, local, visible},
+                           {0, local, visible},
+                           {visible, coherent_flag, local | cached},
+                           {visible, cached | coherent_flag, local}};
 
 std::atomic<uint64_t> buffers{0};
 
@@ -57,6 +59,12 @@ void Buffer::create(Where where) {
   auto info = structure<VkBufferCreateInfo>(VK_STRUCTURE_TYPE_BUFFER_CREATE_INFO);
   info.size = static_cast<VkDeviceSize>(bytes);
   info.usage = VK_BUFFER_USAGE_STORAGE_BUFFER_BIT | VK_BUFFER_USAGE_TRANSFER_SRC_BIT | VK_BUFFER_USAGE_TRANSFER_DST_BIT;
+  const List<uint32_t> families = device.queue_families();
+  if (where != Where::device && families.size() > 1) {
+    info.sharingMode = VK_SHARING_MODE_CONCURRENT;
+    info.queueFamilyIndexCount = static_cast<uint32_t>(families.size());
+    info.pQueueFamilyIndices = families.data();
+  }
   check(call.CreateBuffer(device.handle(), &info, nullptr, &handle), "vkCreateBuffer");
   VkMemoryRequirements needs;
   call.GetBufferMemoryRequirements(device.handle(), handle, &needs);
@@ -73,7 +81,7 @@ void Buffer::create(Where where) {
          " MiB more: vkAllocateMemory failed: ", result_name(result));
   check(call.BindBufferMemory(device.handle(), handle, memory, 0), "vkBindBufferMemory");
   coherent = device.memory().memoryTypes[type].propertyFlags & coherent_flag;
-  if (where == Where::device) return;
+  if (where == Where::device || where == Where::port) return;
   void* address = nullptr;
   check(call.MapMemory(device.handle(), memory, 0, VK_WHOLE_SIZE, 0, &address), "vkMapMemory");
   mapped = static_cast<std::byte*>(address);
@@ -82,7 +90,8 @@ void Buffer::create(Where where) {
 // What would leave no room to others of this machine is refused before the driver is asked.
 VkResult Buffer::allocate(VkDeviceSize size, uint32_t type, Where where) {
   const auto wanted = static_cast<int64_t>(size);
-  if (where == Where::device) {
+  const bool counts = where == Where::device || where == Where::port;
+  if (counts) {
     const DeviceMemory now = device.memory_now();
     if (wanted > now.budget - now.used) return VK_ERROR_OUT_OF_DEVICE_MEMORY;
   }
@@ -91,7 +100,7 @@ VkResult Buffer::allocate(VkDeviceSize size, uint32_t type, Where where) {
   info.memoryTypeIndex = type;
   const VkResult result = device.call.AllocateMemory(device.handle(), &info, nullptr, &memory);
   if (result < 0) memory = VK_NULL_HANDLE;
-  if (result >= 0 && where == Where::device) device.count(counted_ = wanted);
+  if (result >= 0 && counts) device.count(counted_ = wanted);
   return result;
 }
 

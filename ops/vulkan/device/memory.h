@@ -12,7 +12,9 @@ namespace tessera::vulkan {
 
 class Device;
 
-enum class Where { device, upload, download };
+/// device: what programs compute with. The others are on the way between it and the host: a port is a device's end, and
+/// every queue may use it.
+enum class Where { device, port, upload, download };
 
 /// The type of memory for such buffers, of those whose bit is set in `allowed`; memory.memoryTypeCount if none will do.
 uint32_t find_memory_type(const VkPhysicalDeviceMemoryProperties& memory, uint32_t allowed, Where where);

@@ -11,8 +11,8 @@ constexpr uint64_t forever = std::numeric_limits<uint64_t>::max();
 
 }  // namespace
 
-Queue::Queue(Device& device, uint32_t family, bool timeline) : device_(device) {
-  device_.call.GetDeviceQueue(device_.handle(), family, 0, &queue_);
+Queue::Queue(Device& device, uint32_t family, uint32_t index, bool timeline) : device_(device), family_(family) {
+  device_.call.GetDeviceQueue(device_.handle(), family, index, &queue_);
   if (!timeline) return;
   auto type = structure<VkSemaphoreTypeCreateInfo>(VK_STRUCTURE_TYPE_SEMAPHORE_TYPE_CREATE_INFO);
   type.semaphoreType = VK_SEMAPHORE_TYPE_TIMELINE;
@@ -41,9 +41,9 @@ VkFence Queue::take_fence() {
   return fence;
 }
 
-uint64_t Queue::submit(List<VkCommandBuffer> commands) {
-  const std::lock_guard lock(mutex_);
-  if (lost_) fail(Error::Kind::device, device_.info().name, " was lost");
+uint64_t Queue::submit(List<VkCommandBuffer> commands, const After& after) {
+  const std::lock_guard lock(device_.queue_mutex());
+  if (device_.is_lost()) fail(Error::Kind::device, device_.info().name, " was lost");
   const uint64_t number = submitted_ + 1;
   auto count = structure<VkTimelineSemaphoreSubmitInfo>(VK_STRUCTURE_TYPE_TIMELINE_SEMAPHORE_SUBMIT_INFO);
   count.signalSemaphoreValueCount = 1;
@@ -51,18 +51,25 @@ uint64_t Queue::submit(List<VkCommandBuffer> commands) {
   auto info = structure<VkSubmitInfo>(VK_STRUCTURE_TYPE_SUBMIT_INFO);
   info.commandBufferCount = static_cast<uint32_t>(commands.size());
   info.pCommandBuffers = commands.data();
+  constexpr VkPipelineStageFlags stages = VK_PIPELINE_STAGE_ALL_COMMANDS_BIT;
   VkFence fence = VK_NULL_HANDLE;
   if (timeline_) {
     info.pNext = &count;
     info.signalSemaphoreCount = 1;
     info.pSignalSemaphores = &timeline_;
+    if (after.queue) {
+      count.waitSemaphoreValueCount = info.waitSemaphoreCount = 1;
+      count.pWaitSemaphoreValues = &after.number;
+      info.pWaitSemaphores = &after.queue->timeline_;
+      info.pWaitDstStageMask = &stages;
+    }
   } else {
     fence = take_fence();
   }
   const VkResult result = device_.call.QueueSubmit(queue_, 1, &info, fence);
   if (result < 0) {
     if (fence) free_.push_back(fence);
-    lost_ = lost_ || result == VK_ERROR_DEVICE_LOST;
+    if (result == VK_ERROR_DEVICE_LOST) device_.lose();
   }
   check(result, "vkQueueSubmit");
   submitted_ = number;
@@ -100,12 +107,12 @@ void Queue::wait_for_fences(uint64_t number) {
   while (done_ < number) {
     Pending oldest;
     {
-      const std::lock_guard lock(mutex_);
+      const std::lock_guard lock(device_.queue_mutex());
       oldest = pending_.front();
     }
     VkResult result = device_.call.WaitForFences(device_.handle(), 1, &oldest.fence, VK_TRUE, forever);
     if (result < 0) give_up(result, "vkWaitForFences");
-    const std::lock_guard lock(mutex_);
+    const std::lock_guard lock(device_.queue_mutex());
     pending_.erase(pending_.begin());
     result = device_.call.ResetFences(device_.handle(), 1, &oldest.fence);
     if (result < 0)
@@ -119,8 +126,8 @@ void Queue::wait_for_fences(uint64_t number) {
 // Whoever waits in vain may not take memory back that the device still works in.
 void Queue::give_up(VkResult result, Text call) {
   {
-    const std::lock_guard lock(mutex_);
-    lost_ = lost_ || result == VK_ERROR_DEVICE_LOST;
+    const std::lock_guard lock(device_.queue_mutex());
+    if (result == VK_ERROR_DEVICE_LOST) device_.lose();
     device_.call.DeviceWaitIdle(device_.handle());
     if (timeline_) reach(submitted_);
   }

@@ -1,4 +1,4 @@
-// Queue: the device's one queue. What is submitted to it runs in that order, and each submission has a number.
+// Queue: one queue of a device. What is submitted to it runs in that order, and each submission has a number.
 #pragma once
 
 #include <atomic>
@@ -10,16 +10,24 @@
 namespace tessera::vulkan {
 
 class Device;
+class Queue;
+
+/// A submission that another one waits for.
+struct After {
+  const Queue* queue = nullptr;  ///< with a timeline
+  uint64_t number = 0;
+};
 
 class Queue {
  public:
-  Queue(Device& device, uint32_t family, bool timeline);
+  Queue(Device& device, uint32_t family, uint32_t index, bool timeline);
   ~Queue() { release(); }
   Queue(const Queue&) = delete;
   Queue& operator=(const Queue&) = delete;
 
+  uint32_t family() const { return family_; }
   /// The number of what was submitted. Throws Error::device; then nothing was.
-  uint64_t submit(List<VkCommandBuffer> commands);
+  uint64_t submit(List<VkCommandBuffer> commands, const After& after = {});
   /// Until that submission is done, and all before it. Throws Error::device; then nothing runs any more.
   void wait(uint64_t number);
   /// The same for what may have failed: whatever comes of it, nothing of it runs any more.
@@ -28,15 +36,12 @@ class Queue {
   bool is_idle() const { return done_ >= submitted_; }
   /// Whether submissions are counted on a timeline semaphore; fences do it else.
   bool has_timeline() const { return timeline_ != VK_NULL_HANDLE; }
-  /// The device is gone: what is submitted fails.
-  bool is_lost() const { return lost_; }
 
  private:
   struct Pending {
     uint64_t number;
     VkFence fence;
   };
-  void create();
   void release();
   VkFence take_fence();
   void wait_for_semaphore(uint64_t number);
@@ -45,11 +50,11 @@ class Queue {
   [[noreturn]] void give_up(VkResult result, Text call);
 
   Device& device_;
+  const uint32_t family_;
   VkQueue queue_ = VK_NULL_HANDLE;
   VkSemaphore timeline_ = VK_NULL_HANDLE;  // counts submissions; null where there are no such semaphores
-  std::mutex mutex_, wait_mutex_;
+  std::mutex wait_mutex_;
   std::atomic<uint64_t> submitted_{0}, done_{0};
-  std::atomic<bool> lost_{false};
   std::vector<Pending> pending_;  // without a timeline: a fence for each submission that is not known to be done
   std::vector<VkFence> free_;
 };
