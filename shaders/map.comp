@@ -1,4 +1,4 @@
-//! storage=float32 arithmetic=float32
+//! storage=float32,float16 arithmetic=float32
 // One element in, one out: elementwise operators, Concat, Split, DepthToSpace. The input is read
 // through strides, so that it may be broadcast or be a part of a larger tensor.
 #version 450
@@ -14,6 +14,6 @@ void main() {
   uint step_size = gl_NumWorkGroups.x * gl_WorkGroupSize.x;
   for (uint i = gl_GlobalInvocationID.x; i < params.count; i += step_size) {
     uvec4 at = unravel(i, params.extents);
-    finish(src[params.src_offset + offset_of(at, params.src_strides)], at);
+    if (is_there(at, params.extents)) finish(float(src[params.src_offset + offset_of(at, params.src_strides)]), at);
   }
 }

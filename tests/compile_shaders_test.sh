@@ -25,12 +25,17 @@ layout(local_size_x_id = 0) in;
 layout(constant_id = 7) const uint more = 0;
 layout(set = 0, binding = 0) readonly buffer Params { TwiceParams params; };
 layout(set = 0, binding = 1) writeonly buffer Dst { float dst[]; };
+#ifdef STORAGE_float16
+#extension GL_EXT_shader_16bit_storage : require
+layout(set = 0, binding = 2) buffer Both { float16_t both[]; };
+#else
 layout(set = 0, binding = 2) buffer Both { float both[]; };
+#endif
 void main() {
   uint i = gl_GlobalInvocationID.x;
   if (i >= params.count + more) return;
-  dst[i] = factor * both[i] + params.last + params.pairs[1].a * float(params.pairs[0].b[2]);
-  both[i] = 0.0;
+  dst[i] = factor * float(both[i]) + params.last + params.pairs[1].a * float(params.pairs[0].b[2]);
+  both[i] = both[i + 1];
 }
 END
 fails() { echo "compile_shaders: $1" >&2; exit 1; }
@@ -41,7 +46,10 @@ cp "$work/good.comp" "$work/shaders/twice.comp"
 compiles || fails "$(cat "$work/message")"
 [ "$(grep -c '{"twice", {.storage' "$work/out.cpp")" -eq 3 ] || fails "not three variants"
 expect '.storage = decltype(Variant::storage)::float16, .arithmetic = decltype(Variant::arithmetic)::float16'
-expect '{"params", 1, 0}, {"dst", 0, 1}, {"both", 1, 1}'
+expect '{"params", 1, 0, 0}, {"dst", 0, 1, 0}, {"both", 1, 1, 0}'
+expect '{"params", 1, 0, 0}, {"dst", 0, 1, 0}, {"both", 1, 1, 1}'
+expect '_0_capabilities[] = {1, }'
+expect '_1_capabilities[] = {1, 4433, }'
 expect '{"more", 7}'
 expect '{"local_size", 0}'
 expect 'static_assert(offsetof(TwiceParams, pairs) == 4);'
@@ -57,4 +65,4 @@ refuses '1,2d' 'the first line must read'
 refuses '1s/=float32,/ /' 'no MEMBER=VALUE'
 refuses 's/binding = 2/binding = 3/' 'no buffer that is used has binding 2'
 refuses 's/binding = 2/binding = 1/' 'two buffers have binding 1'
-refuses 's/factor \* both/nothing * both/' 'undeclared identifier'
+refuses 's/factor \* float/nothing * both/' 'undeclared identifier'

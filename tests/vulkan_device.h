@@ -21,7 +21,12 @@ class VulkanDevice : public testing::Test {
   void SetUp() override {
     std::string why;
     if (vulkan::devices(&why).empty()) GTEST_SKIP() << "skipped: " << why;
-    device_ = vulkan::make_backend(0, &why);
+    open(Precision::fp32);
+  }
+
+  void open(Precision precision) {
+    std::string why;
+    device_ = vulkan::make_backend(0, &why, precision);
     ASSERT_TRUE(device_) << why;
   }
 

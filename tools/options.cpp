@@ -54,7 +54,8 @@ CLI::Validator number(double low, double high, bool whole) {
 }
 
 void add_precision(CLI::App& app, std::string& precision) {
-  app.add_option("--precision", precision, "Arithmetic of products: fp32 (default), exact, bf16x3, bf16, int8")
+  app.add_option("--precision", precision,
+                 "What is computed in: fp32 (default), exact, bf16x3, bf16, fp16 (on a device), int8")
       ->type_name("P");
 }
 

@@ -108,8 +108,10 @@ typedef struct tessera_options {
                             "exact": float32 without such transforms, in short sums: as near to the definition as
                             float32 comes, at about four times the time. Or what products may be computed in where
                             that is faster: "bf16", numbers rounded to bfloat16 and summed in float32 (about 2.5
-                            digits); "bf16x3", three such products (about 5 digits). "int8": as fp32, for quantized
-                            models only, whose integers stay integers at any precision */
+                            digits); "bf16x3", three such products (about 5 digits). "fp16": a device stores values
+                            as float16 and sums in float32 (about 3 digits, up to 65504), the CPU computes as in fp32.
+                            "int8": as fp32, for quantized models only, whose integers stay integers at any
+                            precision */
   int optimize;          /* 1; 0 runs the graph as it is written */
   int64_t memory_limit;  /* bytes that a run may take for its work and results; 0: three quarters of the
                             machine's, or of what the process's cgroup may have */

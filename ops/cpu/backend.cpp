@@ -195,7 +195,14 @@ class Cpu final : public HostBackend {
 }  // namespace
 
 bool gains_from(Precision precision) {
-  return precision <= Precision::exact || level() >= (precision == Precision::bf16 ? Level::avx512bf16 : Level::amx);
+  switch (precision) {
+    case Precision::fp32:
+    case Precision::exact: return true;
+    case Precision::bf16x3: return level() >= Level::amx;
+    case Precision::bf16: return level() >= Level::avx512bf16;
+    case Precision::fp16: break;
+  }
+  return false;
 }
 
 std::unique_ptr<HostBackend> make_backend(Precision precision) {

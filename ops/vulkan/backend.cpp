@@ -15,24 +15,31 @@ namespace {
 
 class Vulkan final : public DeviceBackend {
  public:
-  explicit Vulkan(std::shared_ptr<Device> device)
-      : device_(std::move(device)), name_(cat("vulkan:", device_->info().index)), counters_(&traffic) {
+  Vulkan(std::shared_ptr<Device> device, Precision precision)
+      : device_(std::move(device)),
+        name_(cat("vulkan:", device_->info().index)),
+        halves_(precision == Precision::fp16 && device_->info().fp16),
+        counters_(&traffic) {
     for (const KernelVariant& variant : all_kernels())
-      if (std::all_of(variant.shaders.begin(), variant.shaders.end(),
-                      [&](const Shader* s) { return device_->runs(*s); }))
+      if (variant.halves <= halves_ && std::all_of(variant.shaders.begin(), variant.shaders.end(),
+                                                   [&](const Shader* s) { return device_->runs(*s); }))
         by_op_[variant.kernel->op].push_back(&variant);
   }
 
   Text name() const override { return name_; }
+  Precision precision() const override { return halves_ ? Precision::fp16 : Precision::fp32; }
 
   void offers(const Problem& problem, std::vector<Offer>& out) const override {
     const auto found = by_op_.find(problem.node.op->name);
-    if (found == by_op_.end() || !within_limits(problem)) return;
+    if (found == by_op_.end()) return;
     for (const KernelVariant* variant : found->second) {
       const VkKernel& kernel = *variant->kernel;
-      if (kernel.domain == problem.node.op->domain && kernel.accepts(kernel, problem) && !is_off(*variant))
-        out.push_back({variant, kernel.name, 1});
+      if (kernel.domain != problem.node.op->domain || is_off(*variant)) continue;
+      const Placed placed(problem, *variant);
+      if (!placed.fits || !within_limits(placed.problem) || !kernel.accepts(kernel, placed.problem)) continue;
+      out.push_back({variant, kernel.name, rank_of(*variant), placed.in, placed.out});
     }
+    std::stable_sort(out.begin(), out.end(), [](const Offer& a, const Offer& b) { return a.rank > b.rank; });
   }
 
   MemoryRules memory_rules() const override {
@@ -67,6 +74,46 @@ class Vulkan final : public DeviceBackend {
   }
 
  private:
+  // The problem as the kernel would be given it: its values lie as it wants them.
+  struct Placed {
+    Layout in, out;
+    bool fits = true;
+    std::vector<Type> in_types, out_types;
+    Problem problem;
+
+    Placed(const Problem& given, const KernelVariant& variant)
+        : in(variant.layouts.in),
+          out(variant.layouts.out),
+          in_types(given.in.begin(), given.in.end()),
+          out_types(given.out.begin(), given.out.end()),
+          problem{given.node, in_types, out_types, given.constants} {
+      if (variant.kernel->layouts.empty())
+        keep(variant);
+      else
+        choose();
+    }
+    void choose() {
+      for (size_t i = 0; i < in_types.size(); ++i)
+        if (!problem.constants[i]) place(in_types[i], i < problem.node.op_inputs() ? in : out);
+      for (Type& type : out_types) place(type, out);
+    }
+    static void place(Type& type, Layout layout) { type.layout = layout.of(type.dtype, type.shape.rank()); }
+    // Of a kernel whose values lie as the problem says, the variant stores what its output is stored as.
+    void keep(const KernelVariant& variant) {
+      in = in_types[0].layout;
+      out = out_types[0].layout;
+      fits = out.stored(out_types[0].dtype) == variant.shaders[0]->variant.storage;
+    }
+  };
+
+  // Where float16 is asked for, every kernel that stores it comes before those that do not. Views are as good either
+  // way: what lies around them decides.
+  int rank_of(const KernelVariant& variant) const {
+    const bool first = variant.halves || (halves_ && variant.shaders.empty());
+    return 1 + variant.kernel->rank + (first ? halves_rank : 0);
+  }
+  static constexpr int halves_rank = 100;
+
   bool is_off(const KernelVariant& variant) const {
     return std::any_of(variant.shaders.begin(), variant.shaders.end(),
                        [&](const Shader* shader) { return is_distrusted(*device_, *shader); });
@@ -76,8 +123,8 @@ class Vulkan final : public DeviceBackend {
   bool within_limits(const Problem& problem) const {
     const auto fits = [&](const Type& type) {
       if (type.dtype == DType::undefined) return true;
-      const int64_t elements = type.shape.elements(), range = device_->limits().storage_range;
-      return elements <= range / 4 && elements * bits_of(type.dtype) / 8 <= range;
+      const int64_t elements = type.stored_elements(), range = device_->limits().storage_range;
+      return elements <= range / 4 && type.bytes() <= range;
     };
     const auto made = [&](const Type& type) { return type.dtype == DType::undefined || type.shape.elements() > 0; };
     for (size_t i = 0; i < problem.in.size(); ++i)
@@ -90,16 +137,17 @@ class Vulkan final : public DeviceBackend {
   std::shared_ptr<Device> device_;
   std::string name_;
   mutable ConstantStore constants_;
+  bool halves_;
   Traffic* counters_;  // compile() is const, what it counts is not
   std::unordered_map<Text, std::vector<const KernelVariant*>> by_op_;
 };
 
 }  // namespace
 
-std::unique_ptr<DeviceBackend> make_backend(int index, std::string* why_not) {
+std::unique_ptr<DeviceBackend> make_backend(int index, std::string* why_not, Precision precision) {
   std::string ignored;
   auto device = open_device(index, why_not ? why_not : &ignored);
-  return device ? std::make_unique<Vulkan>(std::move(device)) : nullptr;
+  return device ? std::make_unique<Vulkan>(std::move(device), precision) : nullptr;
 }
 
 std::vector<std::string> ask_every_variant(const DeviceBackend& backend) {

@@ -15,7 +15,7 @@ struct DeviceInfo {
   std::string name, driver, api;  ///< "NVIDIA H200", "NVIDIA 550.54", "1.3.277"
   bool cpu_type = false;          ///< a software renderer: used only when named
   int64_t memory = 0;             ///< bytes of its device-local heaps
-  bool fp16 = false;              ///< 16-bit storage and arithmetic
+  bool fp16 = false;              ///< values can be stored as float16
   bool coopmat = false;           ///< cooperative matrices, as Khronos defines them
   int subgroup_size = 0;
 };
@@ -30,7 +30,8 @@ bool gpu_may_be_there();
 
 /// The backend on device `index`; -1: the first that is not of CPU type, discrete ones before
 /// others. Null, and one line in `why_not`, if there is none.
-std::unique_ptr<DeviceBackend> make_backend(int index, std::string* why_not);
+/// `precision` fp16: values are stored as float16 where the device can and kernels do; other ones are fp32.
+std::unique_ptr<DeviceBackend> make_backend(int index, std::string* why_not, Precision precision = Precision::fp32);
 
 /// Asks every variant of every shader for its known answer. One line for each that fails, or that has none: such a
 /// variant is switched off.

@@ -8,6 +8,7 @@ namespace tessera::vulkan {
 namespace {
 
 constexpr uint32_t no_function = 0xfffe, shuffle = 0xffff;
+constexpr uint32_t in_blocks = 0x80000000;
 
 bool broadcasts(const Shape& from, const Shape& to) {
   if (from.size() > to.size()) return false;
@@ -27,21 +28,33 @@ std::string numbered(Text name, size_t i) { return cat(name, '_', i); }
 
 }  // namespace
 
-Loop loop_over(const Shape& shape) {
+uint32_t Loop::count() const {
+  const uint32_t channels = blocked ? groups_of(extent[1], block_size) * block_size : extent[1];
+  return extent[0] * channels * extent[2] * extent[3];
+}
+
+std::array<uint32_t, 4> Loop::extents() const {
+  auto result = extent;
+  if (blocked) result[1] |= in_blocks;
+  return result;
+}
+
+Loop loop_over(const Shape& shape, Layout layout) {
   Loop loop;
   for (size_t i = 0; i < shape.size(); ++i) loop.extent[4 - shape.size() + i] = static_cast<uint32_t>(shape[i]);
+  loop.blocked = layout.block() > 1;
   return loop;
 }
 
-std::array<uint32_t, 4> Loop::strides(const Shape& shape) const {
-  if (flat) return {0, 0, 0, shape.elements() == 1 ? 0u : 1u};
-  const auto extents = loop_over(shape).extent;
+std::array<uint32_t, 4> Loop::strides(const Type& type) const {
+  if (flat) return {0, 0, 0, type.shape.elements() == 1 ? 0u : 1u};
+  const auto [n, c, h, w] = loop_over(type.shape).extent;
+  const uint32_t block = type.layout.block() > 1 ? block_size : 1, plane = h * w * block;
+  const std::array<uint32_t, 4> steps{groups_of(c, block) * plane, block > 1 ? plane | in_blocks : plane, w * block,
+                                      block};
+  const std::array<uint32_t, 4> extents{n, c, h, w};
   std::array<uint32_t, 4> result{};
-  uint32_t step = 1;
-  for (size_t i = 4; i-- > 0;) {
-    result[i] = extents[i] == 1 ? 0 : step;
-    step *= extents[i];
-  }
+  for (size_t i = 0; i < 4; ++i) result[i] = extents[i] == 1 ? 0 : steps[i];
   return result;
 }
 
@@ -78,14 +91,19 @@ bool epilogue_fits(const Problem& problem, List<Fused> functions, const Shape& b
   return shape == problem.out[0].shape;
 }
 
-Loop make_loop(const Problem& problem, List<Fused> functions, const Shape& before, const Shape& source) {
-  const auto plain = [&](const Shape& shape) { return shape.elements() == 1 || shape == before; };
-  bool flat = plain(source);
+Loop make_loop(const Problem& problem, List<Fused> functions, const Shape& before, const Type& source) {
+  const Layout layout = problem.out[0].layout;
+  // Where channels fill their blocks, no element is there in vain.
+  const bool full = layout.block() == 1 || before[1] % layout.block() == 0;
+  const auto plain = [&](const Type& type) {
+    return type.shape.elements() == 1 || (type.shape == before && type.layout.block() == layout.block());
+  };
+  bool flat = full && plain(source);
   for (const Fused& fused : functions) {
     if (fused.shuffles()) flat = false;
-    if (fused.operand >= 0) flat &= plain(problem.in[static_cast<size_t>(fused.operand)].shape);
+    if (fused.operand >= 0) flat &= plain(problem.in[static_cast<size_t>(fused.operand)]);
   }
-  if (!flat && before.size() <= 4) return loop_over(before);
+  if (!flat && before.size() <= 4) return loop_over(before, layout);
   return {{1, 1, 1, static_cast<uint32_t>(before.elements())}, true};
 }
 
@@ -103,9 +121,15 @@ EpilogueParams epilogue_params(const Problem& problem, List<Fused> functions, co
     params.functions[i].a = fused.a;
     params.functions[i].b = fused.b;
     if (fused.operand >= 0)
-      assign(params.functions[i].strides, loop.strides(problem.in[static_cast<size_t>(fused.operand)].shape));
+      assign(params.functions[i].strides, loop.strides(problem.in[static_cast<size_t>(fused.operand)]));
   }
-  assign(params.dst_strides, {out[1] * out[2] * out[3], out[2] * out[3], out[3], 1});
+  const Type& dst = problem.out[0];
+  if (loop.flat || dst.layout.block() == 1) {
+    assign(params.dst_strides, {out[1] * out[2] * out[3], out[2] * out[3], out[3], 1});
+  } else {
+    assign(params.dst_strides, loop.strides(dst));
+    if (dst.shape[1] % block_size) params.unfilled = static_cast<uint32_t>(dst.shape[1]);
+  }
   return params;
 }
 

@@ -11,10 +11,15 @@ namespace tessera::vulkan {
 struct Loop {
   std::array<uint32_t, 4> extent{1, 1, 1, 1};
   bool flat = false;
+  bool blocked = false;  ///< it goes along channels by blocks, as `half16` lies
 
-  uint32_t count() const { return extent[0] * extent[1] * extent[2] * extent[3]; }
+  /// Steps of the loop: elements, and those that fill the last block of channels.
+  uint32_t count() const;
+  /// As the shader's parameters have the extents (shaders/common/index.glsl).
+  std::array<uint32_t, 4> extents() const;
   /// Strides of a tensor that broadcasts to these extents.
-  std::array<uint32_t, 4> strides(const Shape& shape) const;
+  std::array<uint32_t, 4> strides(const Type& type) const;
+  std::array<uint32_t, 4> strides(const Shape& shape) const { return strides(Type{DType::float32, shape}); }
 };
 
 /// The type of output 0 before its epilogue's DepthToSpace, if there is one.
@@ -23,11 +28,12 @@ Shape shape_before_epilogue(const Problem& problem);
 /// Whether epilogue.glsl can apply `functions` to a tensor of shape `before`, and that gives output 0.
 bool epilogue_fits(const Problem& problem, List<Fused> functions, const Shape& before);
 
-/// A loop over `before`; flat if `functions`, and a source of shape `source`, allow it.
-Loop make_loop(const Problem& problem, List<Fused> functions, const Shape& before, const Shape& source);
+/// A loop over `before`, in the order of the output's layout; flat if `functions`, and a source of type `source`, allow
+/// it.
+Loop make_loop(const Problem& problem, List<Fused> functions, const Shape& before, const Type& source);
 
-/// A shape of at most four extents as a loop that is not flat.
-Loop loop_over(const Shape& shape);
+/// A shape of at most four extents as a loop that is not flat; by blocks if it is over values that lie in `layout`.
+Loop loop_over(const Shape& shape, Layout layout = Layout::row_major);
 
 EpilogueParams epilogue_params(const Problem& problem, List<Fused> functions, const Loop& loop);
 /// Sets what epilogue.glsl wants of constants, and binds the operands and output 0.

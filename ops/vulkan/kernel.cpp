@@ -1,6 +1,7 @@
 #include "ops/vulkan/kernel.h"
 
 #include <algorithm>
+#include <cstring>
 
 namespace tessera::vulkan {
 
@@ -32,15 +33,24 @@ std::vector<const Shader*> shaders_of(const VkKernel& kernel, const Variant& var
   return shaders;
 }
 
+// The layouts that a kernel takes in a variant; one for a kernel whose values lie as the problem says.
+List<LayoutPair> layouts_of(const VkKernel& kernel, bool halves) {
+  return halves && !kernel.layouts.empty() ? kernel.layouts : in_row_major;
+}
+
 std::vector<KernelVariant> make_kernels() {
   std::vector<KernelVariant> all;
   for (int i = 0; i < kernel_file_count; ++i)
     for (const VkKernel& kernel : kernel_files[i]->kernels) {
-      if (kernel.shaders[0].empty()) all.push_back({&kernel, {}});
+      const auto add = [&](const std::vector<const Shader*>& shaders, bool halves) {
+        for (const LayoutPair& layouts : layouts_of(kernel, halves)) all.push_back({&kernel, shaders, layouts, halves});
+      };
+      if (kernel.shaders[0].empty())
+        for (const bool halves : {false, true}) add({}, halves);
       for (const Shader& shader : all_shaders())
         if (shader.name == kernel.shaders[0])
-          if (auto shaders = shaders_of(kernel, shader.variant); !shaders.empty())
-            all.push_back({&kernel, std::move(shaders)});
+          if (const auto shaders = shaders_of(kernel, shader.variant); !shaders.empty())
+            add(shaders, shader.variant.storage == DType::float16);
     }
   return all;
 }
@@ -87,6 +97,17 @@ Dispatch& Recorder::dispatch(Text name) {
 
 bool is_float_input(const Problem& problem, size_t i) {
   return i < problem.in.size() && problem.node.in[i] != absent && problem.in[i].dtype == DType::float32;
+}
+
+// Constants of a mapped file may lie anywhere.
+Tensor pack_halves(const Tensor& constant, int64_t) {
+  Tensor packed = Tensor::make_packed({DType::float16, constant.type.shape});
+  for (int64_t i = 0; i < constant.type.shape.elements(); ++i) {
+    float value;
+    std::memcpy(&value, constant.bytes.get() + i * int64_t{sizeof value}, sizeof value);
+    packed.as<float16>()[i] = float16(value);
+  }
+  return packed;
 }
 
 void spread(uint32_t count, Dispatch& dispatch) {

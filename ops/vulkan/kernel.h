@@ -7,6 +7,7 @@
 #include <optional>
 #include <vector>
 
+#include "ops/vulkan/layouts.h"
 #include "ops/vulkan/shader.h"
 #include "runtime/graph/backend.h"
 
@@ -41,7 +42,7 @@ class Recorder {
  public:
   explicit Recorder(const KernelVariant& kernel) : kernel_(&kernel) {}
 
-  /// Input or output i of the node.
+  /// Input or output i of the node. A constant is given as the buffer stores its elements: float32, or float16.
   Slot in(size_t i) const { return {Slot::Kind::in, i}; }
   Slot out(size_t i) const { return {Slot::Kind::out, i}; }
   /// Input i, a constant, as `pack` lays it out.
@@ -79,11 +80,15 @@ class Recorder {
 struct VkKernel {
   Text op, domain, name;
   std::array<Text, 2> shaders;  ///< the files in shaders/ that it dispatches; none for a view
-  /// All given inputs and outputs are known to be non-empty and within the device's limits.
+  /// All given inputs and outputs are known to be non-empty and within the device's limits. Types have the layouts in
+  /// which the kernel would be given them.
   bool (*accepts)(const VkKernel&, const Problem&);
   /// Null for a view: the planner puts its output where its input is.
   void (*record)(const VkKernel&, const Problem&, Recorder&);
   std::array<uint16_t, 3> functions{};  ///< of ops/elementwise.def; the family says what they are for
+  /// Of its variants whose elements are stored as float16; each is an offer. None: values lie as the problem says.
+  List<LayoutPair> layouts = in_half;
+  int rank = 0;  ///< among kernels of one precision, higher is better
 };
 
 /// One file of kernels. CMake collects every `extern const KernelFile` named after a file in ops/vulkan/ that ends
@@ -92,17 +97,22 @@ struct KernelFile {
   List<VkKernel> kernels;
 };
 
-/// A kernel with its shaders in one variant: what the backend offers.
+/// A kernel with its shaders in one variant, and the layouts of its values: what the backend offers.
 struct KernelVariant {
   const VkKernel* kernel;
   std::vector<const Shader*> shaders;
+  LayoutPair layouts;
+  bool halves = false;  ///< float32 values are stored as float16
 };
 
-/// Every kernel in every variant that all of its shaders have.
+/// Every kernel in every variant that all of its shaders have, and in every layout that it takes.
 const std::vector<KernelVariant>& all_kernels();
 
 /// Whether input i is given, and float32.
 bool is_float_input(const Problem& problem, size_t i);
+
+/// A Pack: float32 elements become float16.
+Tensor pack_halves(const Tensor& constant, int64_t);
 
 /// Rounds up: how many groups of `size` hold `count`.
 inline uint32_t groups_of(uint32_t count, uint32_t size) { return (count + size - 1) / size; }

@@ -12,7 +12,8 @@
 namespace tessera::vulkan {
 namespace {
 
-constexpr double tolerance = 1e-4;
+// Of the largest value that is expected, or of 1.
+constexpr double tolerance = 1e-4, half_tolerance = 4e-3;
 
 // A small problem for each file in shaders/: odd sizes, so that no tile is full.
 struct Question {
@@ -29,6 +30,7 @@ const std::vector<float> zeros(3), ones(3, 1.0f);
 
 const std::vector<Question>& questions() {
   static const std::vector<Question> all = {
+      {"reorder", "Reorder", 1, {2, 19, 5, 7}, {}, {}},
       {"map", "PRelu", 16, {2, 3, 5, 7}, {{3, 1, 1}}, {}},
       {"arg", "ArgMax", 13, {2, 37, 5}, {}, {{"axis", int64_t{1}}}},
       {"gather", "Gather", 13, {2, 7, 5}, {}, {{"axis", int64_t{1}}}, {3, -1, 0, 6, 3}},
@@ -95,11 +97,32 @@ Tensor filled(const Shape& shape, uint32_t seed, DType dtype = DType::float32) {
   return tensor;
 }
 
-// The kernel of that operator that dispatches the shader.
-const KernelVariant* kernel_for(Text op, const Shader& shader) {
+// The kernels of that operator that dispatch the shader, one for each layout.
+std::vector<const KernelVariant*> kernels_for(Text op, const Shader& shader) {
+  std::vector<const KernelVariant*> kernels;
   for (const KernelVariant& kernel : all_kernels())
-    if (kernel.kernel->op == op && std::count(kernel.shaders.begin(), kernel.shaders.end(), &shader)) return &kernel;
-  return nullptr;
+    if (kernel.kernel->op == op && std::count(kernel.shaders.begin(), kernel.shaders.end(), &shader))
+      kernels.push_back(&kernel);
+  return kernels;
+}
+
+// The layouts to try a kernel in: where they are not its own, all that give what the variant stores.
+std::vector<LayoutPair> layouts_of(const KernelVariant& kernel) {
+  if (!kernel.kernel->layouts.empty()) return {kernel.layouts};
+  if (!kernel.halves) return {{half, Layout::row_major}, {half16, Layout::row_major}};
+  return {{Layout::row_major, half}, {Layout::row_major, half16}, {half, half16}, {half16, half}};
+}
+
+// The tensor in another layout, by Reorder's reference.
+Tensor reordered(const Tensor& from, Layout layout) {
+  Node node;
+  node.op = find_op(internal_domain, "Reorder", 1);
+  node.in = {0};
+  node.out = {1};
+  Tensor to = Tensor::make({from.type.dtype, from.type.shape, layout.of(from.type.dtype, from.type.shape.rank())});
+  const View in = from.view(), out = to.view();
+  node.op->reference(Args(node, List<View>(&in, 1), List<View>(&out, 1)));
+  return to;
 }
 
 Value value_of(const Tensor& tensor, bool constant) {
@@ -122,7 +145,7 @@ std::vector<View> views_of(const std::vector<Tensor>& tensors) {
 }
 
 Answers answer(const std::shared_ptr<Device>& device, const Question& question, const OpDef& op,
-               const KernelVariant* kernel) {
+               const KernelVariant* kernel, const LayoutPair& layouts) {
   Graph graph;
   Node node;
   node.op = &op;
@@ -148,10 +171,17 @@ Answers answer(const std::shared_ptr<Device>& device, const Question& question, 
   for (const Infer::Output& made : infer.out) {
     graph.add_value(value_of(Tensor{made.type, nullptr}, false));
     answers.expected.push_back(Tensor::make(made.type));
-    answers.given.push_back(Tensor::make(made.type));
   }
-  const std::vector<View> expected = views_of(answers.expected), given = views_of(answers.given);
-  op.reference(Args(node, views, expected));
+  op.reference(Args(node, views, views_of(answers.expected)));
+
+  const auto place = [&](ValueId id, Layout layout) {
+    Type& placed = graph.values[id].type;
+    placed.layout = layout.of(placed.dtype, placed.shape.rank());
+    return placed;
+  };
+  const Tensor source = reordered(inputs[0], place(node.in[0], layouts.in).layout);
+  std::vector<Tensor> results;
+  for (const ValueId id : node.out) results.push_back(Tensor::make(place(id, layouts.out)));
   Step step;
   step.node = &node;
   step.offer.kernel = kernel;
@@ -167,33 +197,42 @@ Answers answer(const std::shared_ptr<Device>& device, const Question& question, 
   Traffic ignored;
   Threads alone(1);
   ConstantStore store;
-  compile(device, store, region, &ignored)->run(List<View>(&views[0], 1), given, alone, nullptr);
+  const View in = source.view();
+  compile(device, store, region, &ignored)->run(List<View>(&in, 1), views_of(results), alone, nullptr);
+  for (const Tensor& result : results) answers.given.push_back(reordered(result, Layout::row_major));
   return answers;
 }
 
-// How far a device's answer is off, at most.
+// How far a device's answer is off, at most, of the largest value that is expected.
 double distance(const Answers& answers) {
-  double worst = 0;
+  double worst = 0, largest = 1;
   for (size_t output = 0; output < answers.given.size(); ++output)
     for (int64_t i = 0; i < answers.given[output].type.shape.elements(); ++i) {
-      const double off = std::abs(element_as_double(answers.given[output].view(), i) -
-                                  element_as_double(answers.expected[output].view(), i));
+      const double expected = element_as_double(answers.expected[output].view(), i);
+      const double off = std::abs(element_as_double(answers.given[output].view(), i) - expected);
+      largest = std::max(largest, std::abs(expected));
       worst = off <= worst ? worst : std::isnan(off) ? INFINITY : off;
     }
-  return worst;
+  return worst / largest;
 }
 
 std::string ask(const std::shared_ptr<Device>& device, const Shader& shader) {
   bool asked = false;
   for (const Question& question : questions()) {
-    const KernelVariant* kernel = kernel_for(question.op, shader);
-    if (question.shader != shader.name || !kernel) continue;
-    asked = true;
-    const OpDef* op = find_op(kernel->kernel->domain, question.op, question.opset);
-    const double worst = distance(answer(device, question, *op, kernel));
-    if (worst > tolerance)
-      return cat("shader ", title_of(shader), " is switched off: on ", device->info().name,
-                 " its known answer is wrong by ", worst);
+    if (question.shader != shader.name) continue;
+    for (const KernelVariant* kernel : kernels_for(question.op, shader)) {
+      const OpDef* op = find_op(kernel->kernel->domain, question.op, question.opset);
+      if (!op) continue;
+      asked = true;
+      double worst = 0;
+      for (const LayoutPair& layouts : layouts_of(*kernel))
+        worst = std::max(worst, distance(answer(device, question, *op, kernel, layouts)));
+      // What brings values from one layout into another may read float16.
+      const bool halves = kernel->halves || kernel->kernel->layouts.empty();
+      if (worst > (halves ? half_tolerance : tolerance))
+        return cat("shader ", title_of(shader), " is switched off: on ", device->info().name,
+                   " its known answer is wrong by ", worst);
+    }
   }
   if (!asked) fail(Error::Kind::device, "it has no known answer");
   return {};

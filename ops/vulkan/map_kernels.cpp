@@ -47,10 +47,10 @@ void append_epilogue(const Problem& problem, Functions& list) {
   list.insert(list.end(), problem.node.epilogue.begin(), problem.node.epilogue.end());
 }
 
-MapParams map_params(const Problem& problem, const Functions& list, const Loop& loop, const Shape& source) {
+MapParams map_params(const Problem& problem, const Functions& list, const Loop& loop, const Type& source) {
   MapParams params;
   params.epilogue = epilogue_params(problem, list, loop);
-  assign(params.extents, loop.extent);
+  assign(params.extents, loop.extents());
   params.count = loop.count();
   assign(params.src_strides, loop.strides(source));
   params.src_offset = 0;
@@ -67,7 +67,7 @@ Dispatch& record_map(const MapParams& params, const Functions& list, const Slot&
 }
 
 void record_functions(const Problem& problem, const Functions& list, const Shape& before, Recorder& recorder) {
-  const Shape& source = problem.in[0].shape;
+  const Type& source = problem.in[0];
   const Loop loop = make_loop(problem, list, before, source);
   record_map(map_params(problem, list, loop, source), list, recorder.in(0), recorder);
 }
@@ -128,7 +128,7 @@ bool accepts_split(const VkKernel&, const Problem& problem) {
 MapParams copy_params(const Problem& problem, const Shape& whole, const Shape& part) {
   const ops::Around around(part, normalize_axis(AttrReader(problem.node).integer("axis"), whole.rank()));
   const Shape matrix{around.outer, around.extent * around.inner};
-  return map_params(problem, {}, loop_over(matrix), matrix);
+  return map_params(problem, {}, loop_over(matrix), {DType::float32, matrix});
 }
 
 // Elements from one line of that matrix to the next.
@@ -169,7 +169,7 @@ bool accepts_view(const VkKernel&, const Problem& problem) {
 }
 
 constexpr VkKernel elementwise_kernel(Text op, uint16_t function, Text domain = "") {
-  return {op, domain, "map", {"map"}, accepts_elementwise, record_elementwise, {function}};
+  return {op, domain, "map", {"map"}, accepts_elementwise, record_elementwise, {function}, in_both};
 }
 constexpr VkKernel view(Text op) { return {op, "", "view", {}, accepts_view, nullptr}; }
 
@@ -182,7 +182,7 @@ constexpr VkKernel list[] = {
     elementwise_kernel("Sum", elementwise::Add),
     elementwise_kernel("Affine", elementwise::Affine, internal_domain),
     elementwise_kernel("Quantum", elementwise::Quantum, internal_domain),
-    {"DepthToSpace", "", "depth_to_space", {"map"}, accepts_depth_to_space, record_depth_to_space},
+    {"DepthToSpace", "", "depth_to_space", {"map"}, accepts_depth_to_space, record_depth_to_space, {}, in_both},
     {"Concat", "", "concat", {"map"}, accepts_concat, record_concat},
     {"Split", "", "split", {"map"}, accepts_split, record_split},
     view("Identity"),

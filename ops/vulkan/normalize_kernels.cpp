@@ -23,8 +23,8 @@ bool wants(const Problem& problem, size_t i) { return i < problem.out.size() && 
 
 // The loop over a result, by its coordinates if they fit.
 Loop loop_of(const Problem& problem) {
-  const Shape& shape = problem.out[0].shape;
-  return make_loop(problem, problem.node.epilogue, shape, shape);
+  const Type& type = problem.out[0];
+  return make_loop(problem, problem.node.epilogue, type.shape, type);
 }
 
 bool finishes(const Problem& problem) {

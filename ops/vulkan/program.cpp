@@ -46,7 +46,7 @@ struct Item {
   double ms = 0;              // at the speed that the device has at least
 
   const Shader::Buffer& buffer(size_t i) const {
-    static constexpr Shader::Buffer copied[] = {{"from", true, false}, {"to", false, true}};
+    static constexpr Shader::Buffer copied[] = {{"from", true, false, false}, {"to", false, true, false}};
     return dispatch ? dispatch->shader->buffers[i] : copied[i];
   }
 };
@@ -247,7 +247,8 @@ void Compiled::resolve(const Region& region, ConstantStore& store, Uploader& upl
       const bool reads = slot && (slot->kind == Slot::Kind::in || slot->kind == Slot::Kind::constant);
       const auto constant = reads ? region.graph->values[step.node->in[slot->index]].constant : nullptr;
       if (constant) {
-        keys.push_back({constant, slot->pack, slot->parameter});
+        const bool narrows = !slot->pack && items_[item].buffer(i).halves && constant->type.dtype == DType::float32;
+        keys.push_back({constant, narrows ? pack_halves : slot->pack, slot->parameter});
         bindings.emplace_back(item, i);
       }
       places.push_back(constant ? Place{} : slot ? place_of(*slot, step, region) : places.at(0));

@@ -20,6 +20,7 @@ struct Shader {
   struct Buffer {
     Text name;
     bool reads, writes;
+    bool halves;  ///< an array of float16
   };
   struct Constant {
     Text name;
@@ -30,6 +31,7 @@ struct Shader {
   List<uint32_t> words;
   List<Buffer> buffers;  ///< by binding
   List<Constant> constants;
+  List<uint32_t> capabilities;  ///< that a device must have, by their numbers in SPIR-V
 };
 
 /// Specialization constants by id.

@@ -15,8 +15,8 @@ class Threads;
 /// What the products of float32 operators may be computed in. exact: float32, every product as the operator defines
 /// it, in short sums that are then added. bf16: rounded to bfloat16 and summed in float32; bf16x3: by three such
 /// products of each number's halves, which is nearly float32. Where these two are not faster than float32 on this
-/// machine, float32 it is.
-enum class Precision : uint8_t { fp32, exact, bf16x3, bf16 };
+/// machine, float32 it is. fp16: a device stores values as float16 and sums in float32; the host computes in float32.
+enum class Precision : uint8_t { fp32, exact, bf16x3, bf16, fp16 };
 
 /// A node with its concrete types: what a backend decides on.
 struct Problem {
@@ -135,6 +135,7 @@ struct HostBackend : Backend {
 
 /// A backend with its own memory: takes whole regions.
 struct DeviceBackend : Backend {
+  virtual Precision precision() const { return Precision::fp32; }  ///< fp32, or fp16
   virtual MemoryRules memory_rules() const { return {}; }
   virtual std::unique_ptr<Program> compile(const Region& region) const = 0;
   virtual DeviceMemory memory() const { return {}; }

@@ -17,6 +17,13 @@ struct LayoutForm {
   Text name;
   int64_t block = 1;                  ///< [N,C,H,W] lies as [N, ceil(C/block), H, W, block]; channels beyond C are zero
   DType float32_as = DType::float32;  ///< what float32 elements are stored as
+  const LayoutForm* otherwise = nullptr;  ///< of tensors to which this one does nothing; null: row_major
+
+  /// Blocks are for four axes. A layout that stores float32 as something else is for float32 alone.
+  constexpr bool is_for(DType dtype, int rank) const {
+    if (block > 1 && rank != 4) return false;
+    return float32_as == DType::float32 ? block > 1 : dtype == DType::float32;
+  }
 };
 inline constexpr LayoutForm row_major_form{"row major"};
 
@@ -27,9 +34,10 @@ struct Layout {
   static const Layout row_major;  ///< last axis fastest, elements as they are: all backends know it
   constexpr int64_t block() const { return form->block; }
   constexpr DType stored(DType dtype) const { return dtype == DType::float32 ? form->float32_as : dtype; }
-  /// This layout, or row_major for tensors to which it does nothing: blocks are for four axes.
+  /// This layout; for tensors to which it does nothing, the one that it names for them, or row_major.
   constexpr Layout of(DType dtype, int rank) const {
-    return (block() > 1 && rank == 4) || (block() == 1 && stored(dtype) != dtype) ? *this : Layout{};
+    if (form->is_for(dtype, rank)) return *this;
+    return form->otherwise ? Layout{form->otherwise}.of(dtype, rank) : Layout{};
   }
   friend constexpr auto operator<=>(const Layout&, const Layout&) = default;
 };

@@ -86,7 +86,8 @@ Precision precision_of(const std::string& name) {
   if (name == "exact") return Precision::exact;
   if (name == "bf16x3") return Precision::bf16x3;
   if (name == "bf16") return Precision::bf16;
-  fail(Error::Kind::usage, "precision \"", name, "\" is not known: use fp32, exact, bf16x3, bf16 or int8");
+  if (name == "fp16") return Precision::fp16;
+  fail(Error::Kind::usage, "precision \"", name, "\" is not known: use fp32, exact, bf16x3, bf16, fp16 or int8");
 }
 
 bool is_quantized(const Graph& graph) {
@@ -97,6 +98,7 @@ bool is_quantized(const Graph& graph) {
 
 void Session::Impl::choose_device() {
   const std::string& wanted = options.device;
+  const Precision precision = precision_of(options.precision);
   engine.backends.clear();
   [[maybe_unused]] const bool automatic = wanted == "auto";
   const bool vulkan = wanted.starts_with("vulkan");
@@ -112,7 +114,7 @@ void Session::Impl::choose_device() {
         fail(Error::Kind::usage, "device \"", wanted, "\" is not known: use vulkan or vulkan:N");
     }
     std::string why;
-    if (std::unique_ptr<DeviceBackend> backend = vulkan::make_backend(index, &why)) {
+    if (std::unique_ptr<DeviceBackend> backend = vulkan::make_backend(index, &why, precision)) {
       device = backend.get();
       engine.backends.push_back(std::move(backend));
       engine.whole_on_device = automatic;
@@ -124,11 +126,10 @@ void Session::Impl::choose_device() {
 #else
   if (vulkan) device_note = "this build has no Vulkan; running on the CPU";
 #endif
-  const Precision precision = precision_of(options.precision);
   const auto add_note = [&](const auto&... words) { device_note += cat(device_note.empty() ? "" : "; ", words...); };
-  if (device && precision != Precision::fp32)
-    add_note("Vulkan computes in fp32, not ", options.precision);
-  else if (!cpu::gains_from(precision))
+  if (device && device->precision() != precision)
+    add_note(device->name(), " computes in fp32, not ", options.precision);
+  else if (!device && !cpu::gains_from(precision))
     add_note(options.precision, " is not faster on this processor: computing in fp32");
   engine.backends.push_back(cpu::make_backend(precision));
 }

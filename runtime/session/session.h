@@ -18,7 +18,7 @@ struct SessionOptions {
   ForeignThreads foreign_threads;  ///< the caller's own, to be used instead of new ones
   std::string device =
       "auto";  ///< "auto", "cpu"; "vulkan": what is worth the way to the device; "vulkan:N": all that it can
-  std::string precision = "fp32";  ///< "fp32", "exact", "bf16x3", "bf16", "int8" (of quantized models alone)
+  std::string precision = "fp32";  ///< "fp32", "exact", "bf16x3", "bf16", "fp16", "int8" (of quantized models)
   bool optimize = true;
   int64_t memory_limit = 0;  ///< bytes that one run may allocate; 0: three quarters of the machine's
 };

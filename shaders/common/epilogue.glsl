@@ -3,6 +3,7 @@
 // A shader that includes this has declared `params` with a member `epilogue`, at binding 0; bindings
 // 1 to 7 are the epilogue's, its own inputs follow from 8.
 #include "common/types.glsl"
+#include "common/index.glsl"
 
 const uint no_function = 0xfffeu;
 const uint depth_to_space = 0xffffu;
@@ -24,16 +25,6 @@ layout(set = 0, binding = 4) readonly buffer Operand2 { Storage operand_2[]; };
 layout(set = 0, binding = 5) readonly buffer Operand3 { Storage operand_3[]; };
 layout(set = 0, binding = 6) readonly buffer Operand4 { Storage operand_4[]; };
 layout(set = 0, binding = 7) readonly buffer Operand5 { Storage operand_5[]; };
-
-uint offset_of(uvec4 at, uint strides[4]) {
-  return at.x * strides[0] + at.y * strides[1] + at.z * strides[2] + at.w * strides[3];
-}
-
-// The coordinates [n, c, y, x] of element i of a tensor.
-uvec4 unravel(uint i, uint extents[4]) {
-  uint row = i / extents[3], plane = row / extents[2];
-  return uvec4(plane / extents[1], plane % extents[1], row % extents[2], i % extents[3]);
-}
 
 float apply(uint function, float x, float y, float a, float b) {
   float result = x;
@@ -69,11 +60,11 @@ uvec4 shuffled(uvec4 at) {
     at = shuffled(at);                                                                                          \
   } else if (function_##i != no_function) {                                                                     \
     float operand = 0.0;                                                                                        \
-    if (function_##i >= 64u) operand = operand_##i[offset_of(at, params.epilogue.functions[i].strides)];        \
+    if (function_##i >= 64u) operand = float(operand_##i[offset_of(at, params.epilogue.functions[i].strides)]);    \
     value = apply_to(i, function_##i, value, operand);                                                          \
   }
 
-// Applies all functions to the value at [n, c, y, x], and stores it.
+// Applies all functions to the value at [n, c, y, x], and stores it. Who has the last channel fills its block.
 void finish(float value, uvec4 at) {
   APPLY(0)
   APPLY(1)
@@ -81,5 +72,8 @@ void finish(float value, uvec4 at) {
   APPLY(3)
   APPLY(4)
   APPLY(5)
-  dst[params.epilogue.dst_offset + offset_of(at, params.epilogue.dst_strides)] = value;
+  uint to = params.epilogue.dst_offset + offset_of(at, params.epilogue.dst_strides);
+  dst[to] = Storage(value);
+  if (at.y + 1u == params.epilogue.unfilled)
+    for (uint i = at.y % 16u + 1u; i < 16u; ++i) dst[++to] = Storage(0.0);
 }

@@ -3,6 +3,10 @@
 #ifdef STORAGE_float32
 #define Storage float
 #endif
+#ifdef STORAGE_float16
+#extension GL_EXT_shader_16bit_storage : require
+#define Storage float16_t
+#endif
 #ifdef ARITHMETIC_float32
 #define T float
 #endif

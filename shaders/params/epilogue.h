@@ -15,5 +15,6 @@ struct EpilogueParams {
   uint dst_strides[4];
   uint dst_offset;
   uint shuffled_channels;  ///< behind the DepthToSpace, if there is one
+  uint unfilled;           ///< channels of an output whose last block is to be filled with zeros; 0: nothing is
   FunctionParams functions[max_functions];
 };

@@ -166,11 +166,13 @@ void add(Source& source, const std::string& stem, const std::string& id, const V
   for (size_t i = 0; i < words.size(); ++i) out << (i % 10 ? "0x" : "\n    0x") << words[i] << ",";
   out << std::dec << "};\nconst Shader::Buffer " << id << "_buffers[] = {";
   for (const auto& buffer : shader.buffers)
-    out << "{\"" << buffer.name << "\", " << buffer.reads << ", " << buffer.writes << "}, ";
+    out << "{\"" << buffer.name << "\", " << buffer.reads << ", " << buffer.writes << ", " << buffer.halves << "}, ";
   out << "};\nconst std::array<Shader::Constant, " << shader.constants.size() << "> " << id
       << "_constants{{";  // may be none
   for (const auto& constant : shader.constants) out << "{\"" << constant.name << "\", " << constant.id << "}, ";
-  out << "}};\n";
+  out << "}};\nconst uint32_t " << id << "_capabilities[] = {";
+  for (const uint32_t capability : shader.capabilities) out << capability << ", ";
+  out << "};\n";
   for (const shaders::Struct& layout : shader.structs) {
     for (const auto& member : layout.members)
       out << "static_assert(offsetof(" << layout.name << ", " << member.name << ") == " << member.offset << ");\n";
@@ -179,7 +181,7 @@ void add(Source& source, const std::string& stem, const std::string& id, const V
   source.table << "    {\"" << stem << "\", {";
   for (const auto& [member, value] : variant)
     source.table << '.' << member << " = decltype(Variant::" << member << ")::" << value << ", ";
-  source.table << "}, " << id << "_words, " << id << "_buffers, " << id << "_constants},\n";
+  source.table << "}, " << id << "_words, " << id << "_buffers, " << id << "_constants, " << id << "_capabilities},\n";
 }
 
 void run(const fs::path& output, const fs::path& root, const std::vector<fs::path>& paths) {

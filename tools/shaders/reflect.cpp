@@ -11,6 +11,8 @@ namespace {
 enum Op : uint32_t {
   op_name = 5,
   op_member_name = 6,
+  op_capability = 17,
+  op_type_float = 22,
   op_type_array = 28,
   op_type_runtime_array = 29,
   op_type_struct = 30,
@@ -29,6 +31,8 @@ enum Decoration : uint32_t {
   offset = 35,
 };
 
+constexpr size_t header = 5;  // words before the first instruction
+
 using Decorations = std::map<uint32_t, uint32_t>;  // and their operand, if there is one
 
 // What is said of one id.
@@ -37,7 +41,8 @@ struct Id {
   Decorations decorations;
   std::map<uint32_t, std::string> member_names;
   std::map<uint32_t, Decorations> member_decorations;
-  uint32_t element = 0;  // type of an array's elements, of what a pointer points to, of a variable
+  uint32_t element = 0;  // type of an array's elements, of a struct's first member, of what a pointer points to, ...
+  uint32_t float_bits = 0;
 };
 
 std::string text(const uint32_t* words, size_t count) {
@@ -47,7 +52,6 @@ std::string text(const uint32_t* words, size_t count) {
 
 std::map<uint32_t, Id> read_ids(const std::vector<uint32_t>& words) {
   std::map<uint32_t, Id> ids;
-  constexpr size_t header = 5;
   for (size_t at = header; at < words.size();) {
     const uint32_t* w = &words[at];
     const uint32_t count = w[0] >> 16, op = w[0] & 0xffff;
@@ -57,6 +61,10 @@ std::map<uint32_t, Id> read_ids(const std::vector<uint32_t>& words) {
       case op_member_name: ids[w[1]].member_names[w[2]] = text(w + 3, count - 3); break;
       case op_decorate: ids[w[1]].decorations[w[2]] = count > 3 ? w[3] : 0; break;
       case op_member_decorate: ids[w[1]].member_decorations[w[2]][w[3]] = count > 4 ? w[4] : 0; break;
+      case op_type_float: ids[w[1]].float_bits = w[2]; break;
+      case op_type_struct:
+        if (count > 2) ids[w[1]].element = w[2];
+        break;
       case op_type_array:
       case op_type_runtime_array: ids[w[1]].element = w[2]; break;
       case op_type_pointer: ids[w[1]].element = w[3]; break;
@@ -66,6 +74,13 @@ std::map<uint32_t, Id> read_ids(const std::vector<uint32_t>& words) {
     at += count;
   }
   return ids;
+}
+
+std::vector<uint32_t> read_capabilities(const std::vector<uint32_t>& words) {
+  std::vector<uint32_t> capabilities;
+  for (size_t at = header; at < words.size() && (words[at] & 0xffff) == op_capability; at += words[at] >> 16)
+    capabilities.push_back(words[at + 1]);
+  return capabilities;
 }
 
 bool always(const Id& type, Decoration decoration) {
@@ -79,13 +94,15 @@ bool always(const Id& type, Decoration decoration) {
 Reflection reflect(const std::vector<uint32_t>& words) {
   std::map<uint32_t, Id> ids = read_ids(words);
   Reflection result;
+  result.capabilities = read_capabilities(words);
   std::map<uint32_t, Buffer> buffers;
   for (auto& [number, id] : ids) {
     if (const auto found = id.decorations.find(binding); found != id.decorations.end()) {
       const Id& type = ids[ids[id.element].element];
+      const bool halves = ids[ids[type.element].element].float_bits == 16;
       if (!buffers
-               .try_emplace(found->second,
-                            Buffer{type.member_names.at(0), !always(type, non_readable), !always(type, non_writable)})
+               .try_emplace(found->second, Buffer{type.member_names.at(0), !always(type, non_readable),
+                                                  !always(type, non_writable), halves})
                .second)
         throw std::runtime_error("two buffers have binding " + std::to_string(found->second));
     }

@@ -12,6 +12,7 @@ namespace shaders {
 struct Buffer {
   std::string name;
   bool reads = true, writes = true;
+  bool halves = false;  ///< it is an array of float16
 };
 struct Constant {
   std::string name;
@@ -32,6 +33,7 @@ struct Reflection {
   std::vector<Buffer> buffers;  ///< by binding
   std::vector<Constant> constants;
   std::vector<Struct> structs;
+  std::vector<uint32_t> capabilities;  ///< that a device must have, by their numbers in SPIR-V
 };
 
 /// Throws std::runtime_error where bindings are not numbered from 0 without gaps.

@@ -7,6 +7,7 @@
 #include <mutex>
 
 #include "ops/vulkan/device/constants.h"
+#include "ops/vulkan/device/features.h"
 
 namespace tessera::vulkan {
 
@@ -55,28 +56,18 @@ void Device::create(VkPhysicalDevice physical) {
   auto create_info = structure<VkDeviceCreateInfo>(VK_STRUCTURE_TYPE_DEVICE_CREATE_INFO);
   create_info.queueCreateInfoCount = static_cast<uint32_t>(queues.size());
   create_info.pQueueCreateInfos = queues.data();
-  const auto names = extensions_of(*instance_, physical);
-  const auto has = [&](const char* name) { return std::find(names.begin(), names.end(), name) != names.end(); };
-  auto numbered = structure<VkPhysicalDeviceTimelineSemaphoreFeatures>(
-      VK_STRUCTURE_TYPE_PHYSICAL_DEVICE_TIMELINE_SEMAPHORE_FEATURES);
-  auto offered = structure<VkPhysicalDeviceFeatures2>(VK_STRUCTURE_TYPE_PHYSICAL_DEVICE_FEATURES_2);
-  std::vector<const char*> extensions;
-  if (has(VK_KHR_TIMELINE_SEMAPHORE_EXTENSION_NAME)) {
-    offered.pNext = &numbered;
-    instance.GetPhysicalDeviceFeatures2(physical, &offered);
-    create_info.pNext = &numbered;
-    extensions.push_back(VK_KHR_TIMELINE_SEMAPHORE_EXTENSION_NAME);
-  }
-  has_budget_ = has(VK_EXT_MEMORY_BUDGET_EXTENSION_NAME);
-  if (has_budget_) extensions.push_back(VK_EXT_MEMORY_BUDGET_EXTENSION_NAME);
-  create_info.enabledExtensionCount = static_cast<uint32_t>(extensions.size());
-  create_info.ppEnabledExtensionNames = extensions.data();
+  const Features features(*instance_, physical);
+  create_info.pNext = &features.enabled;
+  create_info.enabledExtensionCount = static_cast<uint32_t>(features.extensions.size());
+  create_info.ppEnabledExtensionNames = features.extensions.data();
+  capabilities_ = features.capabilities;
+  has_budget_ = features.has_budget;
   const VkResult result = instance.CreateDevice(physical, &create_info, nullptr, &handle_);
   if (result < 0) handle_ = VK_NULL_HANDLE;
   check(result, "vkCreateDevice");
   if (const char* missing = call.load(instance, handle_))
     fail(Error::Kind::device, "the driver of ", info_.name, " has no ", missing);
-  make_queues(copiers, numbered.timelineSemaphore && call.WaitSemaphoresKHR);
+  make_queues(copiers, features.has_timeline && call.WaitSemaphoresKHR);
   pipelines_ = std::make_unique<Pipelines>(*this, "pipelines-" + identity);
   ports_ = std::make_unique<Pool>(*this, Where::port);
   uploads_ = std::make_unique<Pool>(*this, Where::upload);
@@ -136,9 +127,10 @@ void Device::release() {
   if (call.DestroyDevice) call.DestroyDevice(handle_, nullptr);
 }
 
-// Other types want features with which no device is opened.
 bool Device::runs(const Shader& shader) const {
-  return shader.variant == Variant{DType::float32, DType::float32} && shader.buffers.size() <= limits_.bindings;
+  return shader.buffers.size() <= limits_.bindings &&
+         std::all_of(shader.capabilities.begin(), shader.capabilities.end(),
+                     [&](uint32_t capability) { return capabilities_.contains(capability); });
 }
 
 // What runs of every program take, in the heap of their buffers.

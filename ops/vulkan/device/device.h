@@ -4,6 +4,7 @@
 
 #include <atomic>
 #include <memory>
+#include <set>
 
 #include "ops/vulkan/device/instance.h"
 #include "ops/vulkan/device/memory.h"
@@ -83,6 +84,7 @@ class Device {
   std::shared_ptr<Instance> instance_;
   DeviceInfo info_;
   Limits limits_;
+  std::set<uint32_t> capabilities_;  // of SPIR-V
   VkPhysicalDeviceMemoryProperties memory_{};
   VkDevice handle_ = VK_NULL_HANDLE;
   std::vector<uint32_t> families_;

@@ -8,7 +8,7 @@
 #include <filesystem>
 #include <mutex>
 
-#include "ops/vulkan/device/instance.h"
+#include "ops/vulkan/device/features.h"
 
 namespace tessera::vulkan {
 namespace {
@@ -61,16 +61,6 @@ std::vector<std::string> take_validation_messages() {
 }
 
 bool validation_active() { return validating; }
-
-std::vector<std::string> extensions_of(const Instance& instance, VkPhysicalDevice physical) {
-  uint32_t count = 0;
-  if (instance.call.EnumerateDeviceExtensionProperties(physical, nullptr, &count, nullptr) < 0) return {};
-  std::vector<VkExtensionProperties> found(count);
-  if (instance.call.EnumerateDeviceExtensionProperties(physical, nullptr, &count, found.data()) < 0) return {};
-  std::vector<std::string> names;
-  for (const VkExtensionProperties& extension : found) names.emplace_back(extension.extensionName);
-  return names;
-}
 
 Instance::~Instance() {
   if (messenger) call.DestroyDebugUtilsMessenger(handle, messenger, nullptr);
@@ -130,13 +120,12 @@ DeviceInfo describe(const Instance& instance, VkPhysicalDevice physical, int ind
   DeviceInfo info;
   info.index = index;
   const auto extensions = extensions_of(instance, physical);
-  const auto has = [&](Text name) { return std::find(extensions.begin(), extensions.end(), name) != extensions.end(); };
 
   auto properties = structure<VkPhysicalDeviceProperties2>(VK_STRUCTURE_TYPE_PHYSICAL_DEVICE_PROPERTIES_2);
   auto subgroup = structure<VkPhysicalDeviceSubgroupProperties>(VK_STRUCTURE_TYPE_PHYSICAL_DEVICE_SUBGROUP_PROPERTIES);
   auto driver = structure<VkPhysicalDeviceDriverProperties>(VK_STRUCTURE_TYPE_PHYSICAL_DEVICE_DRIVER_PROPERTIES);
   properties.pNext = &subgroup;
-  if (has(VK_KHR_DRIVER_PROPERTIES_EXTENSION_NAME)) subgroup.pNext = &driver;
+  if (extensions.contains(VK_KHR_DRIVER_PROPERTIES_EXTENSION_NAME)) subgroup.pNext = &driver;
   instance.call.GetPhysicalDeviceProperties2(physical, &properties);
   const VkPhysicalDeviceProperties& p = properties.properties;
   info.name = p.deviceName;
@@ -145,18 +134,8 @@ DeviceInfo describe(const Instance& instance, VkPhysicalDevice physical, int ind
   info.cpu_type = p.deviceType == VK_PHYSICAL_DEVICE_TYPE_CPU;
   info.subgroup_size = static_cast<int>(subgroup.subgroupSize);
 
-  if (has(VK_KHR_SHADER_FLOAT16_INT8_EXTENSION_NAME) && p.apiVersion >= VK_API_VERSION_1_1) {
-    auto features = structure<VkPhysicalDeviceFeatures2>(VK_STRUCTURE_TYPE_PHYSICAL_DEVICE_FEATURES_2);
-    auto half = structure<VkPhysicalDeviceShaderFloat16Int8Features>(
-        VK_STRUCTURE_TYPE_PHYSICAL_DEVICE_SHADER_FLOAT16_INT8_FEATURES);
-    auto storage =
-        structure<VkPhysicalDevice16BitStorageFeatures>(VK_STRUCTURE_TYPE_PHYSICAL_DEVICE_16BIT_STORAGE_FEATURES);
-    features.pNext = &half;
-    half.pNext = &storage;
-    instance.call.GetPhysicalDeviceFeatures2(physical, &features);
-    info.fp16 = half.shaderFloat16 && storage.storageBuffer16BitAccess;
-  }
-  info.coopmat = has("VK_KHR_cooperative_matrix");
+  info.fp16 = Features(instance, physical).capabilities.contains(storage16_capability);
+  info.coopmat = extensions.contains("VK_KHR_cooperative_matrix");
 
   VkPhysicalDeviceMemoryProperties memory;
   instance.call.GetPhysicalDeviceMemoryProperties(physical, &memory);

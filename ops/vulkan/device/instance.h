@@ -23,9 +23,6 @@ struct Instance {
   std::vector<VkPhysicalDevice> physical_devices(std::string* why_none) const;
 };
 
-/// Names of the extensions that a device has.
-std::vector<std::string> extensions_of(const Instance& instance, VkPhysicalDevice physical);
-
 DeviceInfo describe(const Instance& instance, VkPhysicalDevice physical, int index);
 
 }  // namespace tessera::vulkan

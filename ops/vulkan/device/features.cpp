@@ -1,0 +1,60 @@
+#include "ops/vulkan/device/features.h"
+
+namespace tessera::vulkan {
+
+std::set<std::string> extensions_of(const Instance& instance, VkPhysicalDevice physical) {
+  uint32_t count = 0;
+  if (instance.call.EnumerateDeviceExtensionProperties(physical, nullptr, &count, nullptr) < 0) return {};
+  std::vector<VkExtensionProperties> found(count);
+  if (instance.call.EnumerateDeviceExtensionProperties(physical, nullptr, &count, found.data()) < 0) return {};
+  std::set<std::string> names;
+  for (const VkExtensionProperties& extension : found) names.emplace(extension.extensionName);
+  return names;
+}
+
+Features::Features(const Instance& instance, VkPhysicalDevice physical) : capabilities{shader_capability} {
+  enabled = structure<VkPhysicalDeviceFeatures2>(VK_STRUCTURE_TYPE_PHYSICAL_DEVICE_FEATURES_2);
+  storage16_ =
+      structure<VkPhysicalDevice16BitStorageFeatures>(VK_STRUCTURE_TYPE_PHYSICAL_DEVICE_16BIT_STORAGE_FEATURES);
+  storage8_ = structure<VkPhysicalDevice8BitStorageFeatures>(VK_STRUCTURE_TYPE_PHYSICAL_DEVICE_8BIT_STORAGE_FEATURES);
+  small_ = structure<VkPhysicalDeviceShaderFloat16Int8Features>(
+      VK_STRUCTURE_TYPE_PHYSICAL_DEVICE_SHADER_FLOAT16_INT8_FEATURES);
+  timeline_ = structure<VkPhysicalDeviceTimelineSemaphoreFeatures>(
+      VK_STRUCTURE_TYPE_PHYSICAL_DEVICE_TIMELINE_SEMAPHORE_FEATURES);
+  const auto names = extensions_of(instance, physical);
+  void** end = &enabled.pNext;
+  const auto chain = [&](auto& features, const char* extension) {
+    if (extension && !names.contains(extension)) return;
+    if (extension) extensions.push_back(extension);
+    *end = &features;
+    end = &features.pNext;
+  };
+  chain(storage16_, nullptr);  // a part of Vulkan 1.1
+  chain(storage8_, VK_KHR_8BIT_STORAGE_EXTENSION_NAME);
+  chain(small_, VK_KHR_SHADER_FLOAT16_INT8_EXTENSION_NAME);
+  chain(timeline_, VK_KHR_TIMELINE_SEMAPHORE_EXTENSION_NAME);
+  has_budget = names.contains(VK_EXT_MEMORY_BUDGET_EXTENSION_NAME);
+  if (has_budget) extensions.push_back(VK_EXT_MEMORY_BUDGET_EXTENSION_NAME);
+  instance.call.GetPhysicalDeviceFeatures2(physical, &enabled);
+  has_timeline = timeline_.timelineSemaphore;
+
+  // Of all that is on offer, what shaders can use. The rest is left off.
+  VkPhysicalDeviceFeatures base{};
+  base.shaderInt16 = enabled.features.shaderInt16;
+  base.shaderInt64 = enabled.features.shaderInt64;
+  enabled.features = base;
+  storage16_.uniformAndStorageBuffer16BitAccess = storage16_.storagePushConstant16 = storage16_.storageInputOutput16 =
+      0;
+  storage8_.uniformAndStorageBuffer8BitAccess = storage8_.storagePushConstant8 = 0;
+  const auto note = [&](VkBool32 has, Capability capability) {
+    if (has) capabilities.insert(capability);
+  };
+  note(base.shaderInt16, int16_capability);
+  note(base.shaderInt64, int64_capability);
+  note(storage16_.storageBuffer16BitAccess, storage16_capability);
+  note(storage8_.storageBuffer8BitAccess, storage8_capability);
+  note(small_.shaderFloat16, float16_capability);
+  note(small_.shaderInt8, int8_capability);
+}
+
+}  // namespace tessera::vulkan
