@@ -49,19 +49,11 @@ TEST(VulkanCommands, BarriersStandBetweenStepsThatShareBytes) {
   device->call.CmdCopyBuffer = copy;
   device->call.CmdDispatch = dispatch;
   device->call.CmdPipelineBarrier = barrier;
-  // The tables go up. Then the input's way up is recorded, the output's way down, and two steps by way of scratch. What
-  // the host reads has a barrier of its own.
-  EXPECT_EQ(recorded_for(device, "reduce"),
-            "C"
-            "BCB"
-            "BCB"
-            "DBD");
-  // A constant and the tables; one step.
-  EXPECT_EQ(recorded_for(device, "map"),
-            "CC"
-            "BCB"
-            "BCB"
-            "D");
+  // The input's way up and the tables', the output's way down; then two steps by way of scratch. What the host reads
+  // has a barrier of its own.
+  EXPECT_EQ(recorded_for(device, "reduce"), "BCCBBCBDBD");
+  // A constant, before all that; one step.
+  EXPECT_EQ(recorded_for(device, "map"), "CBCCBBCBD");
 }
 
 }  // namespace

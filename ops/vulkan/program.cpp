@@ -1,6 +1,7 @@
 #include "ops/vulkan/program.h"
 
 #include <algorithm>
+#include <atomic>
 #include <chrono>
 #include <condition_variable>
 #include <deque>
@@ -89,6 +90,8 @@ struct Recording {
   }
 };
 
+std::atomic<uint64_t> programs{0};
+
 class Compiled final : public Program {
  public:
   Compiled(std::shared_ptr<Device> device, ConstantStore& store, const Region& region, Traffic* traffic);
@@ -97,6 +100,7 @@ class Compiled final : public Program {
   int64_t device_bytes() const override;
 
  private:
+  int64_t table_bytes() const { return static_cast<int64_t>(tables_.size()); }
   struct RecordedStep {
     const Node* node;
     Text kernel;
@@ -108,7 +112,6 @@ class Compiled final : public Program {
   void place_scratch();
   void make_pipelines(Threads* pool);
   void lay_tables();
-  void upload_tables(Uploader& uploader) const;
   void resolve(const Region& region, ConstantStore& store, Uploader& uploader);
   Place place_of(const DeviceRange& range) const { return {nullptr, range.block, range.offset, range.bytes}; }
   Place place_of(const Slot& slot, const RecordedStep& step, const Region& region) const;
@@ -117,7 +120,7 @@ class Compiled final : public Program {
   void estimate(const Region& region);
   Recording record(List<std::shared_ptr<Buffer>> blocks, bool timed) const;
   static void record_crossing(Commands& commands, const Buffer* from, const Buffer* to, int64_t bytes);
-  void record_transfers(Lane& lane) const;
+  void record_transfers(Lane& lane, bool tables) const;
   const Recording& recording_for(const Lane& lane, bool timed);
   void submit(Lane& lane, const Recording& recording);
   void flush(Lane& lane);
@@ -129,14 +132,16 @@ class Compiled final : public Program {
   Traffic* traffic_;
   std::deque<RecordedStep> steps_;
   std::vector<Item> items_;
-  std::vector<int64_t> block_bytes_;  // of the arena; scratch, which all steps share, is the last one
-  std::unique_ptr<Buffer> tables_;
+  std::vector<int64_t> block_bytes_;  // of the arena: values, then scratch, which all steps share, then tables
+  std::vector<std::byte> tables_;     // of all steps, as they lie in the last block
+  bool tables_are_there_ = false;     // since this program was lent the arena
+  const uint64_t number_;             // no other program of this process has it
   std::vector<std::shared_ptr<const Constant>> constants_;
   std::vector<Transfer> uploads_, downloads_;
   int64_t up_bytes_ = 0, down_bytes_ = 0;
   double ms_ = 0;  // of all items
 
-  std::mutex mutex_;  // of recording and submitting
+  // Guarded by the device's arena_mutex.
   Recording plain_, timed_;
   uint64_t last_ = 0;  // submission
   std::mutex timed_mutex_;
@@ -148,7 +153,7 @@ class Compiled final : public Program {
 };
 
 Compiled::Compiled(std::shared_ptr<Device> device, ConstantStore& store, const Region& region, Traffic* traffic)
-    : device_(std::move(device)), traffic_(traffic), block_bytes_(region.storage.block_bytes) {
+    : device_(std::move(device)), traffic_(traffic), block_bytes_(region.storage.block_bytes), number_(++programs) {
   free_lanes_.reserve(most_lanes);
   emit(region);
   place_scratch();
@@ -156,7 +161,6 @@ Compiled::Compiled(std::shared_ptr<Device> device, ConstantStore& store, const R
   lay_tables();
   Uploader uploader(*device_, region.pool);
   resolve(region, store, uploader);
-  upload_tables(uploader);
   check_ranges();
   lay_transfers(region);
   estimate(region);
@@ -200,26 +204,17 @@ void Compiled::make_pipelines(Threads* pool) {
   traffic_->pipelines += device_->pipelines().make(wanted, pool);
 }
 
+// In a block of the arena that nothing else of this program touches: they go up again only where another program has
+// had the arena meanwhile.
 void Compiled::lay_tables() {
-  int64_t bytes = 0;
   for (RecordedStep& step : steps_)
     for (const std::vector<std::byte>& table : step.recorder.tables()) {
-      step.tables.push_back({nullptr, 0, bytes, static_cast<int64_t>(table.size())});
-      bytes = round_up(bytes + static_cast<int64_t>(table.size()), device_->limits().alignment);
+      const auto offset = static_cast<int64_t>(tables_.size());
+      step.tables.push_back({nullptr, block_bytes_.size(), offset, static_cast<int64_t>(table.size())});
+      tables_.insert(tables_.end(), table.begin(), table.end());
+      tables_.resize(static_cast<size_t>(round_up(static_cast<int64_t>(tables_.size()), device_->limits().alignment)));
     }
-  if (bytes == 0) return;
-  tables_ = std::make_unique<Buffer>(*device_, bytes, Where::device);
-  for (RecordedStep& step : steps_)
-    for (Place& table : step.tables) table.buffer = tables_.get();
-}
-
-void Compiled::upload_tables(Uploader& uploader) const {
-  std::vector<std::byte> bytes(tables_ ? static_cast<size_t>(tables_->bytes) : 0);
-  for (const RecordedStep& step : steps_)
-    for (size_t i = 0; i < step.tables.size(); ++i)
-      std::copy(step.recorder.tables()[i].begin(), step.recorder.tables()[i].end(),
-                bytes.begin() + step.tables[i].offset);
-  if (tables_) uploader.copy({tables_.get(), 0, tables_->bytes}, bytes.data());
+  if (!tables_.empty()) block_bytes_.push_back(static_cast<int64_t>(tables_.size()));
 }
 
 Place Compiled::place_of(const Slot& slot, const RecordedStep& step, const Region& region) const {
@@ -354,17 +349,21 @@ void Compiled::record_crossing(Commands& commands, const Buffer* from, const Buf
 }
 
 // The first barrier waits for the run before, which may have had the same blocks.
-void Compiled::record_transfers(Lane& lane) const {
+void Compiled::record_transfers(Lane& lane, bool tables) const {
   const Buffer* from = lane.in_port ? lane.in_port.get() : lane.source.get();
   const Buffer* to = lane.out_port ? lane.out_port.get() : lane.target.get();
   if (lane.in_port) {
-    record_crossing(lane.up, lane.source.get(), from, up_bytes_);
+    record_crossing(lane.up, lane.source.get(), from, up_bytes_ + (tables ? table_bytes() : 0));
     lane.up.finish();
   }
   lane.enter.restart();
   lane.enter.barrier();
   for (const Transfer& up : uploads_) lane.enter.copy({from, up.offset, up.tensor.bytes}, up.tensor.slice(lane.blocks));
-  if (!uploads_.empty()) lane.enter.barrier();
+  if (tables) {
+    const Slice there{lane.blocks.back().get(), 0, table_bytes()};
+    lane.enter.copy({from, up_bytes_, table_bytes()}, there);
+  }
+  if (tables || !uploads_.empty()) lane.enter.barrier();
   lane.enter.stamp();
   lane.enter.finish();
   lane.leave.restart();
@@ -458,20 +457,25 @@ class Compiled::LaneLoan {
 };
 
 void Compiled::start(Lane& lane, List<View> in, Threads& threads, bool timed) {
-  if (up_bytes_) lane.source = Pool::Loan(device_->uploads(), up_bytes_);
+  const int64_t up_bytes = up_bytes_ + table_bytes();
+  if (up_bytes) lane.source = Pool::Loan(device_->uploads(), up_bytes);
   if (down_bytes_) lane.target = Pool::Loan(device_->downloads(), down_bytes_);
-  if (up_bytes_ && &device_->up_queue() != &device_->queue()) lane.in_port = Pool::Loan(device_->ports(), up_bytes_);
+  if (up_bytes && &device_->up_queue() != &device_->queue()) lane.in_port = Pool::Loan(device_->ports(), up_bytes);
   if (down_bytes_ && &device_->down_queue() != &device_->queue())
     lane.out_port = Pool::Loan(device_->ports(), down_bytes_);
   for (size_t i = 0; i < uploads_.size(); ++i) {
     copy_bytes(&threads, lane.source->mapped + uploads_[i].offset, in[i].data, uploads_[i].tensor.bytes);
     traffic_->uploaded_bytes += uploads_[i].tensor.bytes;
   }
-  if (up_bytes_) lane.source->flush();
-  const std::lock_guard lock(mutex_);
-  device_->arena().lend(block_bytes_, lane.blocks);
-  record_transfers(lane);
+  const std::lock_guard lock(device_->arena_mutex());
+  const bool same = device_->arena().lend(number_, block_bytes_, lane.blocks);
+  const bool tables = !tables_.empty() && !(same && tables_are_there_);
+  if (tables) std::copy(tables_.begin(), tables_.end(), lane.source->mapped + up_bytes_);
+  if (up_bytes) lane.source->flush();
+  tables_are_there_ = false;  // until all is submitted
+  record_transfers(lane, tables);
   submit(lane, recording_for(lane, timed));
+  tables_are_there_ = true;
 }
 
 void Compiled::finish(Lane& lane, List<View> out, Threads& threads) {
@@ -511,7 +515,7 @@ void Compiled::report(Profile& profile) const {
 }
 
 int64_t Compiled::device_bytes() const {
-  int64_t total = tables_ ? tables_->bytes : 0;
+  int64_t total = 0;
   for (const int64_t bytes : block_bytes_) total += bytes;
   return total;
 }

@@ -50,6 +50,8 @@ class Device {
   Queue& up_queue() { return up_queue_ ? *up_queue_ : *queue_; }
   Queue& down_queue() { return down_queue_ ? *down_queue_ : *queue_; }
   std::mutex& queue_mutex() { return queue_mutex_; }
+  /// From being lent the arena to having submitted what uses it.
+  std::mutex& arena_mutex() { return arena_mutex_; }
   /// The device is gone: what is submitted fails.
   bool is_lost() const { return lost_; }
   void lose() { lost_ = true; }
@@ -92,7 +94,7 @@ class Device {
   bool has_budget_ = false;
   mutable std::atomic<int64_t> used_{0};
   std::atomic<bool> lost_{false};
-  std::mutex queue_mutex_;
+  std::mutex queue_mutex_, arena_mutex_;
   std::unique_ptr<Queue> queue_, up_queue_, down_queue_;
   std::unique_ptr<Pipelines> pipelines_;
   std::unique_ptr<Pool> ports_, uploads_, downloads_;

@@ -2,6 +2,7 @@
 
 #include <algorithm>
 #include <atomic>
+#include <utility>
 
 #include "ops/vulkan/device/device.h"
 
@@ -172,24 +173,31 @@ void Pool::trim() {
 
 // --- Arena -----------------------------------------------------------------------------------
 
-void Arena::lend(List<int64_t> bytes, std::vector<std::shared_ptr<Buffer>>& blocks) {
+bool Arena::lend(uint64_t borrower, List<int64_t> bytes, std::vector<std::shared_ptr<Buffer>>& blocks) {
   const std::lock_guard lock(mutex_);
+  bool same = std::exchange(borrower_, borrower) == borrower;
   blocks.clear();
   if (blocks_.size() < bytes.size()) blocks_.resize(bytes.size());
   for (size_t i = 0; i < bytes.size(); ++i) {
     auto& block = blocks_[i];
     if (!block || block->bytes < bytes[i]) {
+      same = false;
+      borrower_ = 0;  // until all are there
       block.reset();
       block = std::make_shared<Buffer>(device_, bytes[i], Where::device);
     }
     blocks.push_back(block);
   }
+  borrower_ = borrower;
+  return same;
 }
 
 // Whoever lends now knows best what is needed.
 void Arena::trim() {
   const std::unique_lock lock(mutex_, std::try_to_lock);
-  if (lock) blocks_.clear();
+  if (!lock) return;
+  blocks_.clear();
+  borrower_ = 0;
 }
 
 }  // namespace tessera::vulkan

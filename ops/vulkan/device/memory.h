@@ -94,8 +94,9 @@ class Arena {
  public:
   explicit Arena(const Device& device) : device_(device) {}
 
-  /// Blocks of at least these sizes. A larger one may take the place of one that others still have.
-  void lend(List<int64_t> bytes, std::vector<std::shared_ptr<Buffer>>& blocks);
+  /// Blocks of at least these sizes. A larger one may take the place of one that others still have. Whether nobody else
+  /// has been lent them since `borrower` was, so that they hold what it left.
+  bool lend(uint64_t borrower, List<int64_t> bytes, std::vector<std::shared_ptr<Buffer>>& blocks);
   /// Frees what nobody has.
   void trim();
 
@@ -103,6 +104,7 @@ class Arena {
   const Device& device_;
   std::mutex mutex_;
   std::vector<std::shared_ptr<Buffer>> blocks_;
+  uint64_t borrower_ = 0;  // the last one; 0: nobody
 };
 
 }  // namespace tessera::vulkan
