@@ -164,7 +164,7 @@ Answers answer(const std::shared_ptr<Device>& device, const Question& question, 
     views.push_back(inputs[views.size()].view());
   }
   const auto first = static_cast<ValueId>(graph.values.size());
-  for (int i = 0; i < op.out.min; ++i) node.out.push_back(first + static_cast<ValueId>(i));
+  for (int i = 0; i < std::max<int>(op.out.min, 1); ++i) node.out.push_back(first + static_cast<ValueId>(i));
   Infer infer(node, types, constants);
   tessera::infer(infer);
   Answers answers;
