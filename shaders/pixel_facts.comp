@@ -1,4 +1,4 @@
-//! storage=float32 arithmetic=float32
+//! storage=float32,float16 arithmetic=float32
 // Joins what the workgroups of planes_to_pixels know.
 #version 450
 #include "params/pixel_facts.h"

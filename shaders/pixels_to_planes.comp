@@ -1,4 +1,4 @@
-//! storage=float32 arithmetic=float32
+//! storage=float32,float16 arithmetic=float32
 // Rows of pixels, as bytes or words of 16 bits in words of 32, become planes. An invocation has one pixel at a time.
 #version 450
 #include "params/pixels_to_planes.h"

@@ -1,4 +1,4 @@
-//! storage=float32 arithmetic=float32
+//! storage=float32,float16 arithmetic=float32
 // Planes become rows of pixels, as bytes or words of 16 bits in words of 32. An invocation makes one word at a time;
 // what each workgroup knows of its values goes to `partial`.
 #version 450

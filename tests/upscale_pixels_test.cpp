@@ -34,7 +34,8 @@ struct Form {
   double low = 0, high = 1;  ///< its numbers for black and white
 };
 
-std::unique_ptr<Upsampler> make_model(const Form& form, float gain = 1, const char* device = "cpu") {
+std::unique_ptr<Upsampler> make_model(const Form& form, float gain = 1, const char* device = "cpu",
+                                      const char* precision = "fp32") {
   GraphBuilder g;
   Shape shape{form.channels, -1, -1};
   if (form.packed) shape = {-1, -1, form.channels};
@@ -62,7 +63,9 @@ std::unique_ptr<Upsampler> make_model(const Form& form, float gain = 1, const ch
   loaded.model.graph = std::move(g.graph);
   SessionOptions options;
   options.device = device;
+  options.precision = precision;
   options.threads = 2;
+  options.cpu_takes_over = false;
   return make_upsampler(std::move(loaded), options);
 }
 
@@ -164,6 +167,47 @@ TEST_F(UpscalePixelsOnDevice, cross_the_bus_as_they_are) {
         EXPECT_LE(bits == 8 ? largest_step(result, cpu.upscale(picture, ignored)) : 0, 1) << form.name;
       }
   }
+}
+
+// A model in half precision, single precision to judge it and to follow it, and what the CPU makes of a picture.
+struct Halves {
+  explicit Halves(const Form& form, float gain)
+      : tiler(std::make_shared<Hand>("half", make_model(form, gain, "vulkan:0", "fp16")), options_for(form)) {
+    tiler.set_successor([this, &form, gain](const Hand&, Loss) {
+      ++successors;
+      return std::make_shared<Hand>("single", make_model(form, gain, "vulkan:0"));
+    });
+    const auto on_cpu = make_model(form, gain);
+    expected = Tiler(*on_cpu, options_for(form)).upscale(picture, ignored);
+  }
+  int successors = 0;
+  Tiler tiler;
+  Report report, ignored;
+  const Picture picture = noise(61, 45, 3);
+  Picture expected;
+};
+
+TEST_F(UpscalePixelsOnDevice, half_precision_is_compared_with_single) {
+  if (!make_model(forms[0], 1, "vulkan:0", "fp16")->stores_halves()) GTEST_SKIP() << "the device has no float16";
+  Halves halves(forms[0], 1);
+  EXPECT_LE(largest_step(halves.tiler.upscale(halves.picture, halves.report), halves.expected), 2);
+  EXPECT_EQ(halves.successors, 1);  // the judge
+  EXPECT_TRUE(halves.report.notes.empty());
+}
+
+// Numbers beyond 65504 are infinite in half precision.
+TEST_F(UpscalePixelsOnDevice, what_half_precision_cannot_hold_is_done_again_in_single) {
+  if (!make_model(forms[0], 1, "vulkan:0", "fp16")->stores_halves()) GTEST_SKIP() << "the device has no float16";
+  const Form bytes{"bytes", 3, 3, false, true, DType::float32, 0, 255};
+  Halves halves(bytes, 1e4f);
+  const Picture result = halves.tiler.upscale(halves.picture, halves.report);
+  ASSERT_EQ(halves.report.notes.size(), 1u);
+  EXPECT_NE(halves.report.notes[0].find("values that are not numbers; its work is done by single"), std::string::npos);
+  size_t apart = 0;  // where a number is nearly zero, rounding decides
+  for (size_t i = 0; i < result.samples.size(); ++i) apart += result.samples[i] != halves.expected.samples[i];
+  EXPECT_LT(apart, result.samples.size() / 1000);
+  EXPECT_FALSE(halves.tiler.upscale(halves.picture, halves.ignored).samples.empty());
+  EXPECT_TRUE(halves.ignored.notes.empty());
 }
 
 #endif

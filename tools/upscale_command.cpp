@@ -3,6 +3,7 @@
 #include <filesystem>
 #include <iostream>
 #include <nlohmann/json.hpp>
+#include <thread>
 
 #include "tools/options.h"
 #include "tools/upscale/pipeline.h"
@@ -18,7 +19,7 @@ using namespace upscale;
 
 struct UpscaleCommand {
   std::vector<std::string> in;
-  std::string out, model, name, format, devices = "auto", jobs = "1:1:2", alpha = "model", precision = "fp32";
+  std::string out, model, name, format, devices = "auto", jobs, alpha = "model", precision = "fp32";
   TilerOptions tiler;
   JobOptions job;
   PipelineOptions pipeline;
@@ -110,6 +111,12 @@ Stages parse_stages(const std::string& text) {
   return {values[0], values[1], values[2]};
 }
 
+/// A device computes faster than one thread reads, copies and writes.
+Stages stages_for_a_device() {
+  const int cores = std::max(1, static_cast<int>(std::thread::hardware_concurrency()));
+  return {std::max(1, cores / 4), std::max(1, cores / 4), std::max(2, cores / 2)};
+}
+
 void check(UpscaleCommand& command) {
   if (!command.format.empty() && command.format != "ext") {
     command.job.format = format_of(command.format);
@@ -128,41 +135,27 @@ void check(UpscaleCommand& command) {
   convention.bgr = command.channel_order == "bgr";
   command.tiler.alpha_by_model = command.alpha == "model";
   command.tiler.memory = static_cast<int64_t>(command.memory * 1024 * 1024);
-  command.pipeline.stages = parse_stages(command.jobs);
+  if (!command.jobs.empty()) command.pipeline.stages = parse_stages(command.jobs);
   command.pipeline.encode.threads = command.threads;
   command.pipeline.verbose = command.verbose;
 }
 
-/// The opened models, one per device, and the CPU one for when a device fails.
-class Tilers {
+/// The model on every device that was asked for, and on those that take over from one that fails.
+class Models {
  public:
-  Tilers(const UpscaleCommand& command, Console& console) : command_(command), path_(find_model(command)) {
+  Models(const UpscaleCommand& command, Console& console) : command_(command), path_(find_model(command)) {
     std::vector<std::string> notes;
     const std::vector<std::string> devices = parse_devices(command.devices, notes);
     for (const std::string& note : notes) console.message("tessera: " + note);
-    for (const std::string& device : devices) {
-      std::string note;
-      all_.push_back(open(device, note));
-      if (!note.empty()) console.message("tessera: " + note);
-    }
+    for (const std::string& device : devices) open_first(device, console);
+    tiler_->set_successor([this](const Hand& hand, Loss loss) { return successor(hand, loss); });
   }
 
-  std::vector<const Tiler*> all() const {
-    std::vector<const Tiler*> tilers;
-    for (const auto& opened : all_) tilers.push_back(opened.tiler.get());
-    return tilers;
-  }
-
-  const Tiler* fallback() {
-    const std::lock_guard lock(mutex_);
-    if (command_.devices == "cpu" || command_.devices == "-1") return nullptr;
-    std::string note;
-    if (!cpu_.tiler) cpu_ = open("cpu", note);
-    return cpu_.tiler.get();
-  }
+  const Tiler& tiler() const { return *tiler_; }
+  bool use_a_device() const { return !opened_[0].is_cpu; }
 
   void describe(Console& console) const {
-    const Tiler& tiler = *all_[0].tiler;
+    const Tiler& tiler = *tiler_;
     const Convention& c = tiler.convention();
     std::string sizes = c.fixed_width ? cat("windows of ", c.fixed_width, "x", c.fixed_height)
                                       : cat("any multiple of ", c.multiple, c.multiple == 1 ? " pixel" : " pixels");
@@ -182,38 +175,77 @@ class Tilers {
                                                        reach.reason, ", are taken over all tiles)")
                                                  : "",
                           ", on a lattice of ", reach.lattice, ", tiles overlap by ", tiler.overlap()));
-    for (const auto& opened : all_) console.message("device " + opened.device);
+    for (const Opened& opened : opened_) console.message("device " + opened.hand->name());
   }
 
  private:
   struct Opened {
-    std::unique_ptr<Upsampler> model;
-    std::unique_ptr<Tiler> tiler;
+    std::shared_ptr<Hand> hand;
     std::string device;
+    bool is_cpu = false;
   };
 
-  Opened open(const std::string& device, std::string& note) const {
+  /// A device that fails at once leaves its work to the CPU.
+  void open_first(const std::string& device, Console& console) {
+    std::string note;
+    try {
+      add(open(device, command_.precision, note));
+    } catch (const Error& error) {
+      if (device == "cpu" || error.kind() != Error::Kind::device) throw;
+      note = cat(error.what(), "; running on the CPU");
+      std::string ignored;
+      add(open("cpu", command_.precision, ignored));
+    }
+    if (!note.empty()) console.message("tessera: " + note);
+  }
+
+  void add(const Opened& opened) {
+    try {
+      if (tiler_)
+        tiler_->add(opened.hand);
+      else
+        tiler_ = std::make_unique<Tiler>(opened.hand, command_.tiler, &interrupted());
+    } catch (const Error& error) {
+      if (path_.empty() || Text(error.what()).starts_with(path_)) throw;
+      throw Error(error.kind(), cat(path_, ": ", error.what()));
+    }
+    opened_.push_back(opened);
+  }
+
+  Opened open(const std::string& device, const std::string& precision, std::string& note) const {
     SessionOptions options;
     options.device = device;
     options.threads = command_.threads;
-    options.precision = command_.precision;
-    Opened opened;
-    opened.device = device;
-    opened.model = open_upsampler(path_, options, &interrupted(), note, opened.device, command_.inputs);
-    try {
-      opened.tiler = std::make_unique<Tiler>(*opened.model, command_.tiler, &interrupted());
-    } catch (const Error& error) {
-      if (path_.empty() || Text(error.what()).starts_with(path_)) throw;
-      fail(error.kind(), path_, ": ", error.what());
-    }
+    options.precision = precision;
+    options.cpu_takes_over = false;
+    Opened opened{nullptr, device, false};
+    std::shared_ptr<const Upsampler> model =
+        open_upsampler(path_, options, &interrupted(), note, opened.device, command_.inputs);
+    opened.is_cpu = opened.device == "cpu";
+    const std::string name = cat(opened.device, model->stores_halves() ? " in fp16" : "");
+    opened.hand = std::make_shared<Hand>(name, std::move(model));
     return opened;
+  }
+
+  /// Where half precision is wrong, the same device in single precision; else the CPU.
+  std::shared_ptr<Hand> successor(const Hand& hand, Loss loss) {
+    const auto is = [&](const Opened& opened) { return opened.hand.get() == &hand; };
+    const auto own = std::find_if(opened_.begin(), opened_.end(), is);
+    if (own == opened_.end() || own->is_cpu) return nullptr;
+    const bool again = hand.is_rounded() && loss == Loss::wrong;
+    if (!again) {
+      const auto cpu = std::find_if(opened_.begin(), opened_.end(), [](const Opened& opened) { return opened.is_cpu; });
+      if (cpu != opened_.end()) return cpu->hand;
+    }
+    std::string ignored;
+    opened_.push_back(open(again ? own->device : "cpu", again ? "fp32" : command_.precision, ignored));
+    return opened_.back().hand;
   }
 
   const UpscaleCommand& command_;
   std::string path_;
-  std::vector<Opened> all_;
-  Opened cpu_;
-  std::mutex mutex_;
+  std::vector<Opened> opened_;  ///< changed by one thread at a time: see Hands::lose
+  std::unique_ptr<Tiler> tiler_;
 };
 
 std::string milliseconds(double seconds) {
@@ -287,10 +319,10 @@ int run(UpscaleCommand command) {
     fail(Error::Kind::file, command.in[0], ": no PNG, JPEG or WebP files in it");
   size_t failed = list.failures.size();
   if (!list.jobs.empty()) {
-    Tilers tilers(command, console);
-    if (command.verbose) tilers.describe(console);
-    Pipeline pipeline(
-        tilers.all(), [&] { return tilers.fallback(); }, command.pipeline, console, interrupted());
+    const Models models(command, console);
+    if (command.verbose) models.describe(console);
+    if (command.jobs.empty() && models.use_a_device()) command.pipeline.stages = stages_for_a_device();
+    Pipeline pipeline(models.tiler(), command.pipeline, console, interrupted());
     for (const Result& result :
          pipeline.run(list.jobs, [&](const Job&job, const Result&result) { report(command, console, job, result); }))
       failed += !result.done;
@@ -320,7 +352,8 @@ void add_options(CLI::App& sub, UpscaleCommand& c) {
                  "auto, cpu or -1, vulkan:N, or N for the N-th GPU; several joined by commas (auto)")
       ->type_name("DEVICE")
       ->allow_extra_args(false);
-  sub.add_option("-j,--jobs", c.jobs, "Pictures at once: N, or threads as load:proc:save (1:1:2)")->type_name("N");
+  sub.add_option("-j,--jobs", c.jobs, "Pictures at once: N, or threads as load:proc:save (1:1:2, more with a GPU)")
+      ->type_name("N");
   sub.add_option("-f,--format", c.format, "Format of the results: png, jpg or webp (by OUT's ending, else png)")
       ->type_name("EXT");
   sub.add_flag("-x,--tta", c.tiler.test_time_augmentation, "Mean over 8 turned and mirrored versions: 8 times slower");

@@ -68,14 +68,25 @@ void record_to_pixels(const VkKernel&, const Problem& problem, Recorder& recorde
   facts.bind("dst", recorder.out(1));
 }
 
+// Pixels and facts are stored as they are.
+constexpr LayoutPair planes_out[] = {{Layout::row_major, half16}, {Layout::row_major, half}};
+constexpr LayoutPair planes_in[] = {{half16, Layout::row_major}, {half, Layout::row_major}};
+
 constexpr VkKernel list[] = {
-    {"PixelsToPlanes", internal_domain, "pixels to planes", {"pixels_to_planes"}, accepts, record_to_planes},
-    {"PlanesToPixels",
-     internal_domain,
-     "planes to pixels",
-     {"planes_to_pixels", "pixel_facts"},
-     accepts,
-     record_to_pixels},
+    {.op = "PixelsToPlanes",
+     .domain = internal_domain,
+     .name = "pixels to planes",
+     .shaders = {"pixels_to_planes"},
+     .accepts = accepts,
+     .record = record_to_planes,
+     .layouts = planes_out},
+    {.op = "PlanesToPixels",
+     .domain = internal_domain,
+     .name = "planes to pixels",
+     .shaders = {"planes_to_pixels", "pixel_facts"},
+     .accepts = accepts,
+     .record = record_to_pixels,
+     .layouts = planes_in},
 };
 
 }  // namespace

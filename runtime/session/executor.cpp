@@ -270,8 +270,7 @@ std::unique_ptr<Plan> Executor::plan(Graph head, bool cpu_only) const {
   try {
     return make(head);
   } catch (const Error& error) {
-    if (error.kind() != Error::Kind::device) throw;
-    note_failure(error);
+    if (!cpu_takes_over(error)) throw;
     backends = {engine_.backends.back()};
     return make(std::move(head));
   }
@@ -325,9 +324,12 @@ std::shared_ptr<const Plan> Executor::first_plan(List<Type> in, bool* whole) con
   return {std::move(segment), plan};
 }
 
-void Executor::note_failure(const Error& error) const {
+bool Executor::cpu_takes_over(const Error& error) const {
+  if (!engine_.cpu_takes_over || (error.kind() != Error::Kind::device && error.kind() != Error::Kind::memory))
+    return false;
   const std::lock_guard lock(engine_.failure_mutex);
   engine_.device_failure = error.what();
+  return true;
 }
 
 // A device that fails in the middle of a run hands the stretch to the CPU, now and from then on.
@@ -336,8 +338,7 @@ void Executor::run_plan(const Segment& segment, List<View> in, List<View> out, c
   try {
     return plan->run(in, out, *engine_.threads, control);
   } catch (const Error& error) {
-    if (error.kind() != Error::Kind::device || !segment.head || plan != segment.plan.get()) throw;
-    note_failure(error);
+    if (!segment.head || plan != segment.plan.get() || !cpu_takes_over(error)) throw;
   }
   std::call_once(segment.replan, [&] {
     segment.cpu_plan = this->plan(*segment.head, true);

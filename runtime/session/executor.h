@@ -21,6 +21,7 @@ struct Engine {
   PlanOptions plan;
   Recycler results{8};  ///< what the runs' stretches give
   bool optimize = true;
+  bool cpu_takes_over = true;  ///< where a device fails; false: its error is thrown
   mutable std::mutex failure_mutex;
   mutable std::string device_failure;  ///< what a device failed with last
   bool whole_on_device = false;        ///< use a device only for graphs that it can run from end to end
@@ -62,7 +63,7 @@ class Executor {
                               const RunControl& control) const;
   [[noreturn]] void fail_at(const Segment& segment, const Error& error) const;
   void let_go(List<ValueId> ids, size_t next, std::vector<Datum>& values) const;
-  void note_failure(const Error& error) const;
+  bool cpu_takes_over(const Error& error) const;
   const Executor& subgraph(const Graph& graph) const;
   Datum value_of(const Segment& segment, const std::vector<Datum>& values, ValueId id) const;
   ValueId input(size_t i) const;

@@ -158,6 +158,7 @@ void Session::Impl::start(onnx::Loaded loaded, const SessionOptions& given) {
   for (const ValueId id : model.graph.outputs) outputs.push_back(port_of(model.graph.values[id]));
   engine.threads = std::make_unique<Threads>(options.threads, options.foreign_threads);
   engine.optimize = options.optimize;
+  engine.cpu_takes_over = options.cpu_takes_over;
   engine.plan.threads = engine.threads->count();
   engine.plan.pool = engine.threads.get();
   engine.plan.memory_limit = options.memory_limit ? options.memory_limit : total_memory() / 4 * 3;
@@ -308,6 +309,8 @@ std::string Session::device_failure() const {
   const std::lock_guard lock(impl_->engine.failure_mutex);
   return impl_->engine.device_failure;
 }
+bool Session::stores_halves() const { return impl_->device && impl_->device->precision() == Precision::fp16; }
+DeviceMemory Session::device_memory() const { return impl_->device ? impl_->device->memory() : DeviceMemory{}; }
 int Session::runs_at_once() const { return impl_->device ? impl_->device->runs_at_once() : 1; }
 int Session::threads() const { return impl_->engine.threads->count(); }
 int Session::row_step() const {

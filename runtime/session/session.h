@@ -20,7 +20,8 @@ struct SessionOptions {
       "auto";  ///< "auto", "cpu"; "vulkan": what is worth the way to the device; "vulkan:N": all that it can
   std::string precision = "fp32";  ///< "fp32", "exact", "bf16x3", "bf16", "fp16", "int8" (of quantized models)
   bool optimize = true;
-  int64_t memory_limit = 0;  ///< bytes that one run may allocate; 0: three quarters of the machine's
+  int64_t memory_limit = 0;    ///< bytes that one run may allocate; 0: three quarters of the machine's
+  bool cpu_takes_over = true;  ///< where a device fails; false: its error is thrown
 };
 
 /// One input or output of a model, as it declares it.
@@ -82,6 +83,10 @@ class Session {
   Text device_note() const;
   /// What the device failed with last, so that the CPU took over; empty if it never did.
   std::string device_failure() const;
+  /// Whether a device stores numbers in half precision for it.
+  bool stores_halves() const;
+  /// The device's memory, as things stand; zeros without a device.
+  DeviceMemory device_memory() const;
   /// So many runs at once, from as many threads, keep the device and the way to it busy; 1 on the CPU.
   int runs_at_once() const;
   int threads() const;

@@ -112,30 +112,19 @@ void Pipeline::load(Item& item) const {
   item.result->in_width = picture.width;
   item.result->in_height = picture.height;
   item.result->report.notes = std::move(picture.notes);
-  const Tiler& tiler = *tilers_[0];  // all give the same size
-  item.result->out_width = tiler.scaled(picture.width);
-  item.result->out_height = tiler.scaled(picture.height);
+  item.result->out_width = tiler_.scaled(picture.width);
+  item.result->out_height = tiler_.scaled(picture.height);
   const int64_t largest = largest_extent(item.job->format);
   if (std::max(item.result->out_width, item.result->out_height) > largest)
     fail(Error::Kind::file, "the result of ", item.result->out_width, "x", item.result->out_height,
          " pixels does not fit into a ", extension_of(item.job->format), " file (", largest, " a side); choose png");
 }
 
-void Pipeline::process(Item& item, const Tiler& own) const {
+void Pipeline::process(Item& item) const {
   const std::string name = item.job->in.filename().string();
   const Progress progress = [&](double part) { console_.progress(item.index, name, part); };
   progress(0);
-  const auto upscale = [&](const Tiler& tiler) {
-    *item.picture = tiler.upscale(*item.picture, item.result->report, progress);
-  };
-  try {
-    upscale(own);
-  } catch (const Error& error) {
-    const Tiler* other = error.kind() == Error::Kind::device ? fallback_() : nullptr;
-    if (!other) throw;
-    item.result->report.notes.push_back(cat(error.what(), "; done again on the CPU"));
-    upscale(*other);
-  }
+  *item.picture = tiler_.upscale(*item.picture, item.result->report, progress);
 }
 
 void Pipeline::save(Item& item) const {
@@ -169,12 +158,12 @@ void Pipeline::publish(std::vector<Item>& items) {
 std::vector<Result> Pipeline::run(const std::vector<Job>& jobs,
                                   const std::function<void(const Job&, const Result&)>& on_result) {
   std::vector<Result> results(jobs.size());
-  // Every device has a thread of its own at least; whichever is free takes the next picture.
-  const int devices = static_cast<int>(tilers_.size()), workers = std::max(options_.stages.process, devices);
-  Queue<Item> loaded(static_cast<size_t>(std::max(2, devices)), options_.stages.load), processed(2, workers);
+  // As many pictures at once as keep all devices busy.
+  const int workers = std::max(options_.stages.process, tiler_.at_once());
+  Queue<Item> loaded(static_cast<size_t>(std::max(2, workers)), options_.stages.load), processed(2, workers);
   // Written files wait for their names here: what came while a flush ran shares the next one.
   Queue<Item> written(64, options_.stages.save);
-  std::atomic<size_t> next{0}, worker{0};
+  std::atomic<size_t> next{0};
   std::atomic<bool> stopped{false};
   Crew crew([&] {
     stopped = true;
@@ -195,9 +184,8 @@ std::vector<Result> Pipeline::run(const std::vector<Job>& jobs,
   crew.start(
       workers,
       [&] {
-        const Tiler& tiler = *tilers_[worker++ % tilers_.size()];
         for (Item item; loaded.pop(item);) {
-          item.attempt([&] { process(item, tiler); }, item.result->process_seconds);
+          item.attempt([&] { process(item); }, item.result->process_seconds);
           processed.push(std::move(item));
         }
       },

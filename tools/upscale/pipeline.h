@@ -31,15 +31,8 @@ struct Result {
 
 class Pipeline {
  public:
-  /// A picture goes to the tiler that is free first. `fallback` gives an tiler for pictures whose
-  /// device failed, or null.
-  Pipeline(std::vector<const Tiler*> tilers, std::function<const Tiler*()> fallback, PipelineOptions options,
-           Console& console, const std::atomic<bool>& cancel)
-      : tilers_(std::move(tilers)),
-        fallback_(std::move(fallback)),
-        options_(options),
-        console_(console),
-        cancel_(cancel) {}
+  Pipeline(const Tiler& tiler, PipelineOptions options, Console& console, const std::atomic<bool>& cancel)
+      : tiler_(tiler), options_(options), console_(console), cancel_(cancel) {}
 
   /// One result per job, in their order. A bad file fails alone. Throws Error::cancelled.
   std::vector<Result> run(const std::vector<Job>& jobs,
@@ -48,12 +41,11 @@ class Pipeline {
  private:
   struct Item;
   void load(Item& item) const;
-  void process(Item& item, const Tiler& own) const;
+  void process(Item& item) const;
   void save(Item& item) const;
   static void publish(std::vector<Item>& items);
 
-  std::vector<const Tiler*> tilers_;
-  std::function<const Tiler*()> fallback_;
+  const Tiler& tiler_;
   PipelineOptions options_;
   Console& console_;
   const std::atomic<bool>& cancel_;

@@ -1,5 +1,8 @@
 #include "tools/upscale/pixel_ends.h"
 
+#include <algorithm>
+#include <cmath>
+
 namespace tessera::upscale {
 namespace {
 
@@ -106,12 +109,14 @@ void put_behind(Graph& graph, const Convention& c, const PixelEnds& ends, std::v
 
 }  // namespace
 
-PixelFacts::PixelFacts(const Tensor& facts) {
+PixelFacts::PixelFacts(const Tensor& facts, int bits) {
   const int64_t samples = facts.type.shape[1];
   const float* values = facts.as<const float>();
+  const float top = bits == 16 ? 65535.0f : 255.0f;
+  const auto stored = [&](float value) { return std::lround(std::clamp(value, 0.0f, 1.0f) * top); };
   for (int64_t s = 0; s < samples; ++s) {
     finite = finite && !(values[s] > 0);
-    even = even && values[samples + s] >= values[2 * samples + s];
+    even = even && stored(values[samples + s]) >= stored(values[2 * samples + s]);
   }
 }
 

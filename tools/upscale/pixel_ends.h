@@ -18,11 +18,12 @@ struct PixelEnds {
   int samples_out() const { return static_cast<int>(to.size()) - (gray ? 2 : 0); }
 };
 
-/// Facts of a run: of each sample that came out, how many values are not finite, the smallest and the largest.
+/// What the facts of a run tell of the pixels that came with them.
 struct PixelFacts {
   bool finite = true;
-  bool even = true;  ///< every sample has one value throughout
-  explicit PixelFacts(const Tensor& facts);
+  bool even = true;  ///< all pixels are the same
+  PixelFacts() = default;
+  PixelFacts(const Tensor& facts, int bits);
 };
 
 /// Whether the convention is one of those that the operators of the ends know: floats in a batch of one, gamma-coded.

@@ -24,14 +24,26 @@ float difference(const std::vector<float>& a, const std::vector<float>& b) {
 
 }  // namespace
 
-void Seams::add(size_t column, const Sample& at, int samples, int64_t width, int64_t height, const Region& kept) {
+void Seams::meet(Lines& lines, size_t column, size_t row, std::vector<float> line) {
+  const auto waiting = lines.find({column, row});
+  if (waiting == lines.end()) {
+    lines.emplace(std::pair(column, row), std::move(line));
+    return;
+  }
+  largest_ = std::max(largest_, difference(waiting->second, line));
+  lines.erase(waiting);
+}
+
+void Seams::add(size_t column, size_t row, const Sample& at, int samples, int64_t width, int64_t height,
+                const Region& kept) {
   const int64_t right = kept.x + kept.width, bottom = kept.y + kept.height;
   const auto across = [&](int64_t y) { return line(at, samples, kept.x, y, 1, 0, kept.width); };
   const auto down = [&](int64_t x) { return line(at, samples, x, kept.y, 0, 1, kept.height); };
-  if (column > 0) largest_ = std::max(largest_, difference(beside_, down(kept.x)));
-  largest_ = std::max(largest_, difference(below_[column], across(kept.y)));
-  beside_ = right < width ? down(right) : std::vector<float>{};
-  below_[column] = bottom < height ? across(bottom) : std::vector<float>{};
+  const std::lock_guard lock(mutex_);
+  if (column > 0) meet(beside_, column, row, down(kept.x));
+  if (row > 0) meet(below_, column, row, across(kept.y));
+  if (right < width) meet(beside_, column + 1, row, down(right));
+  if (bottom < height) meet(below_, column, row + 1, across(bottom));
 }
 
 }  // namespace tessera::upscale

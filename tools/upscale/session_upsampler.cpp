@@ -76,7 +76,9 @@ class SessionUpsampler : public Upsampler {
     onnx::Loaded loaded;
     loaded.model = model_;
     loaded.model.graph = part_of(model_.graph, given, types, wanted);
-    return std::make_unique<SessionUpsampler>(std::move(loaded), session_.options(), options_.cancel);
+    SessionOptions options = session_.options();
+    options.cpu_takes_over = true;  // what the other devices have is the whole model
+    return std::make_unique<SessionUpsampler>(std::move(loaded), options, options_.cancel);
   }
 
   std::unique_ptr<Upsampler> with_pixels(const Convention& convention, const PixelEnds& ends) const override {
@@ -101,9 +103,16 @@ class SessionUpsampler : public Upsampler {
   }
 
   int64_t run_bytes(const Type& input) const override {
-    const Type types[] = {input};
-    return session_.forecast(types).arena_bytes;
+    const Memory memory = forecast(input);
+    return memory.device_bytes > 0 ? memory.device_bytes : memory.arena_bytes;
   }
+  bool on_device(const Type& input) const override { return session_.traffic() && forecast(input).device_bytes > 0; }
+  bool stores_halves() const override { return session_.stores_halves(); }
+  int64_t free_bytes() const override {
+    const DeviceMemory memory = session_.device_memory();
+    return std::max<int64_t>(memory.budget - memory.used, 0);
+  }
+  int runs_at_once() const override { return session_.runs_at_once(); }
   int row_step() const override { return session_.row_step(); }
   const Traffic* traffic() const override { return session_.traffic(); }
 
@@ -129,6 +138,11 @@ class SessionUpsampler : public Upsampler {
     for (double& part : work_) part /= all;
     watched_ = input.shape;
     return work_;
+  }
+
+  Memory forecast(const Type& input) const {
+    const Type types[] = {input};
+    return session_.forecast(types);
   }
 
   static std::vector<Port> copy(List<Port> ports) { return {ports.begin(), ports.end()}; }

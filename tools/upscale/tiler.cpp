@@ -22,6 +22,8 @@ constexpr int64_t most_aligned = 96;
 
 /// Windows larger than this gain little over their overlap and cost memory.
 constexpr int64_t comfortable_bytes = int64_t{1} << 30;
+/// A device with that much to do at once is busy.
+constexpr int64_t comfortable_device_bytes = int64_t{6} << 30;
 
 struct RowBuffer {
   std::vector<float> samples;
@@ -82,11 +84,41 @@ void require_picture(const Picture& before, const Picture& after) {
 }  // namespace
 
 Tiler::Tiler(const Upsampler& model, const TilerOptions& options, const std::atomic<bool>* cancel)
-    : model_(model), options_(options), convention_(discover(model, options.convention)), cancel_(cancel) {
-  if (const Model* graph = model.model())
+    : Tiler(std::make_shared<Hand>("the model", std::shared_ptr<const Upsampler>(&model, [](const Upsampler*) {})),
+            options, cancel) {}
+
+Tiler::Tiler(std::shared_ptr<Hand> hand, const TilerOptions& options, const std::atomic<bool>* cancel)
+    : first_(std::move(hand)),
+      model_(first_->model()),
+      options_(options),
+      convention_(discover(model_, options.convention)),
+      cancel_(cancel) {
+  if (const Model* graph = model_.model())
     reach_ = follow(*graph, convention_);
   else
     reach_.followed = false;
+  add(first_);
+}
+
+void Tiler::add(std::shared_ptr<Hand> hand) {
+  see_where(*hand);
+  hands_.add(std::move(hand));
+}
+
+// By a small window.
+void Tiler::see_where(Hand& hand) const {
+  const int64_t side = round_up(std::max<int64_t>(64, convention_.smallest), convention_.multiple);
+  const auto extent = [&](int64_t fixed) { return fixed ? fixed : side; };
+  hand.set_device(
+      hand.model().on_device(convention_.input(extent(convention_.fixed_width), extent(convention_.fixed_height))));
+}
+
+void Tiler::set_successor(Hands::Successor successor) {
+  hands_.set_successor([this, open = std::move(successor)](const Hand& hand, Loss loss) {
+    std::shared_ptr<Hand> next = open(hand, loss);
+    if (next) see_where(*next);
+    return next;
+  });
 }
 
 const Reach& Tiler::settled_reach() const {
@@ -122,7 +154,7 @@ AxisRules Tiler::rules(bool horizontal, bool tiles) const {
   return axis;
 }
 
-int64_t Tiler::largest_area(int64_t width, int64_t height, int64_t budget) const {
+int64_t Tiler::area_for(const Hand& hand, int64_t width, int64_t height, int64_t budget) const {
   const AxisRules across = rules(true, false), down = rules(false, false);
   const int64_t whole_width = across.padded(width), whole_height = down.padded(height);
   if (across.fixed && down.fixed) return whole_width * whole_height;
@@ -133,13 +165,25 @@ int64_t Tiler::largest_area(int64_t width, int64_t height, int64_t budget) const
     };
     const int64_t sample_width = side(across, whole_width), sample_height = side(down, whole_height);
     try {
-      const double each = static_cast<double>(model_.run_bytes(convention_.input(sample_width, sample_height))) /
+      const double each = static_cast<double>(hand.model().run_bytes(convention_.input(sample_width, sample_height))) /
                           static_cast<double>(sample_width * sample_height);
       return static_cast<int64_t>(static_cast<double>(budget) / std::max(each, 1.0));
     } catch (const Error& error) {
       if (error.kind() != Error::Kind::memory || extent <= 32) throw;
     }
   }
+}
+
+// The same windows for all devices, so that whoever is free takes the next one.
+int64_t Tiler::largest_area(int64_t width, int64_t height, int64_t budget, bool comfortable) const {
+  int64_t area = std::numeric_limits<int64_t>::max();
+  for (const auto& hand : hands_.all()) {
+    const int64_t free = hand->is_device() ? hand->model().free_bytes() : 0;
+    int64_t bytes = free > 0 ? free / 4 * 3 : available_memory() / 3;
+    if (comfortable) bytes = std::min(bytes, free > 0 ? comfortable_device_bytes : comfortable_bytes);
+    area = std::min(area, area_for(*hand, width, height, budget > 0 ? budget : bytes));
+  }
+  return area;
 }
 
 Tiler::Windows Tiler::plan(int64_t width, int64_t height, int64_t area) const {
@@ -153,16 +197,14 @@ Tiler::Windows Tiler::plan(int64_t width, int64_t height, int64_t area) const {
   if (!by_tile) {
     const int64_t available = available_memory() / 3;
     const bool limited = area > 0;
-    if (!limited)
-      area =
-          largest_area(width, height, options_.memory > 0 ? options_.memory : std::min(available, comfortable_bytes));
+    if (!limited) area = largest_area(width, height, options_.memory, true);
     const auto fits = [&] { return whole_width <= area / whole_height; };
     const bool fixed = whole_across.fixed && whole_down.fixed;
     if (fits() && (!fixed || (whole_width == whole_across.fixed && whole_height == whole_down.fixed))) return whole();
     // What sees all of a picture is better off with windows as large as can be.
     if (!fixed && options_.memory <= 0 && available > comfortable_bytes && !limited &&
         (sees_all() || pools_over_tiles())) {
-      area = largest_area(width, height, available);
+      area = largest_area(width, height, 0, false);
       if (fits()) return whole();
     }
   }
@@ -218,8 +260,10 @@ Picture Tiler::once(const Picture& picture, int bits, Report& report, const Prog
          " MiB, more than this machine has free");
   result.allocate();
 
-  // Memory that was free may be gone when it is needed: then again, with windows of half the size.
+  // Memory that was free may be gone when it is needed: then again, with windows of half the size. A device that has
+  // none even for the smallest ones is given up, as is one whose numbers are wrong: then all is done again.
   for (int64_t area = 0;;) {
+    report.varied = false;
     const Windows windows = plan(picture.width, picture.height, area);
     const int64_t width = windows.x[0].size, height = windows.y[0].size;
     report.windows = static_cast<int64_t>(windows.x.size() * windows.y.size());
@@ -230,6 +274,9 @@ Picture Tiler::once(const Picture& picture, int bits, Report& report, const Prog
       run_groups(picture, windows, result, report, progress);
       note_seams(picture, windows, report);
       break;
+    } catch (const Again&) {
+      report.seam = 0;
+      continue;
     } catch (const std::bad_alloc&) {
       reason = "out of memory";
     } catch (const Error& error) {
@@ -238,12 +285,23 @@ Picture Tiler::once(const Picture& picture, int bits, Report& report, const Prog
     }
     area = width * height / 2;
     const Windows smaller = plan(picture.width, picture.height, area);
-    if (smaller.x[0].size * smaller.y[0].size >= width * height) fail(Error::Kind::memory, reason);
+    if (smaller.x[0].size * smaller.y[0].size >= width * height) {
+      if (!lose_devices(reason, report)) fail(Error::Kind::memory, reason);
+      area = 0;
+      continue;
+    }
     report.notes.push_back(cat("not enough memory for windows of ", width, "x", height, "; again with ",
                                smaller.x[0].size, "x", smaller.y[0].size));
   }
-  require_picture(picture, result);
+  if (!report.varied) require_picture(picture, result);
   return result;
+}
+
+bool Tiler::lose_devices(const std::string& reason, Report& report) const {
+  bool lost = false;
+  for (const auto& hand : hands_.all())
+    lost |= hand->is_device() && hands_.lose(*hand, Loss::failed, reason, report.notes);
+  return lost;
 }
 
 float Tiler::sample_difference(const Picture& picture, const Windows& windows) const {
@@ -346,43 +404,6 @@ void Tiler::run_groups(const Picture& picture, const Windows& windows, Picture& 
       result.store(0, y, result.width, result.channels - 1, row.data());
     }
   }
-}
-
-void Tiler::run_group(const Picture& picture, Group group, const Ends& ends, const Windows& windows, const Sink& sink,
-                      Report& report, const Progress& progress) const {
-  const int64_t scale = convention_.scale;
-  const AxisRules across = rules(true, false), down = rules(false, false);
-  Seams seams(windows.x.size());
-  const auto count = static_cast<double>(windows.x.size() * windows.y.size());
-  Pooled pooled;
-  double done = 0, total = count;
-  if (count > 1 && pools_over_tiles()) {
-    const auto rounds = static_cast<double>(parts().stages.size() + 1);
-    pooled = pool_over(picture, group, windows, report, [&](double part) { progress(part * (rounds - 1) / rounds); });
-    done = count * (rounds - 1);
-    total = count * rounds;
-  }
-  for (const Span& y : windows.y)
-    for (size_t column = 0; column < windows.x.size(); ++column) {
-      const Span& x = windows.x[column];
-      if (cancel_ && *cancel_) fail(Error::Kind::cancelled, "interrupted");
-      const auto start = std::chrono::steady_clock::now();
-      const Answer window =
-          answer(picture, group, pooled.last ? Ends{} : ends, {x.start, y.start, x.size, y.size},
-                 pooled.last ? &pooled : nullptr, [&](double part) { progress((done + part) / total); });
-      report.model_seconds += std::chrono::duration<double>(std::chrono::steady_clock::now() - start).count();
-      // Result pixel (0, 0) of the window is output pixel start * scale + lost of the picture.
-      const Region region{x.keep * scale, y.keep * scale, x.kept * scale, y.kept * scale};
-      const Region kept{region.x - x.start * scale - across.lost_before, region.y - y.start * scale - down.lost_before,
-                        region.width, region.height};
-      if (count > 1)
-        seams.add(
-            column, [&](int sample, int64_t px, int64_t py) { return window.at(sample, px, py); }, window.samples,
-            window.width, window.height, kept);
-      sink(window, kept, region);
-      ++done;
-    }
-  report.seam = std::max(report.seam, seams.largest());
 }
 
 void Tiler::fetch(const Picture& picture, Group group, const Region& window, float* planes) const {

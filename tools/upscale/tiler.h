@@ -2,11 +2,10 @@
 #pragma once
 
 #include <functional>
-#include <map>
 #include <mutex>
 
+#include "tools/upscale/hands.h"
 #include "tools/upscale/picture.h"
-#include "tools/upscale/pixel_ends.h"
 #include "tools/upscale/reach.h"
 #include "tools/upscale/resample.h"
 #include "tools/upscale/tiling.h"
@@ -29,6 +28,7 @@ struct Report {
   int64_t windows = 0, window_width = 0, window_height = 0;
   double model_seconds = 0;
   double tile_difference = -1;  ///< max |tiled - whole| in 0..1; -1: not asked for
+  bool varied = false;          ///< the pixels of some window are known to differ
   float seam = 0;               ///< max difference, in 0..1, of two tiles where they meet
   std::vector<std::string> notes;
 };
@@ -40,6 +40,14 @@ class Tiler {
 
   /// Asks the model for its convention. Throws Error::unsupported if it is no upscaler.
   Tiler(const Upsampler& model, const TilerOptions& options, const std::atomic<bool>* cancel = nullptr);
+  Tiler(std::shared_ptr<Hand> hand, const TilerOptions& options, const std::atomic<bool>* cancel = nullptr);
+
+  /// One more device for the windows of pictures.
+  void add(std::shared_ptr<Hand> hand);
+  /// Who takes over from a device that fails.
+  void set_successor(Hands::Successor successor);
+  /// Pictures at once that keep all devices busy.
+  int at_once() const { return hands_.at_once(); }
 
   const Convention& convention() const { return convention_; }
   /// What is known before there is anything to divide.
@@ -75,6 +83,7 @@ class Tiler {
     int samples = 0;  ///< of a pixel, or planes
     std::vector<float> planes;
     Tensor pixels;
+    PixelFacts facts;
     /// A sample as it is stored, in 0..1.
     float at(int sample, int64_t x, int64_t y) const;
     /// A part of the planes.
@@ -91,14 +100,23 @@ class Tiler {
   AxisRules rules(bool horizontal, bool tiles) const;
   /// Windows of about `area` pixels; 0: as the options say, and the memory there is.
   Windows plan(int64_t width, int64_t height, int64_t area) const;
-  /// Pixels of the largest window that `budget` bytes allow.
-  int64_t largest_area(int64_t width, int64_t height, int64_t budget) const;
+  /// Pixels of the largest window that `budget` bytes allow; 0: the memory that there is, of which `comfortable` is
+  /// as much as windows gain from.
+  int64_t largest_area(int64_t width, int64_t height, int64_t budget, bool comfortable) const;
+  int64_t area_for(const Hand& hand, int64_t width, int64_t height, int64_t budget) const;
   bool gives_colors() const { return convention_.channels == 1 && convention_.out_channels == 3; }
   /// Tells of tiles that differ visibly where they meet, or from what larger ones give.
   void note_seams(const Picture& picture, const Windows& windows, Report& report) const;
   /// The largest difference, in 0..1, of a tile in the middle from a larger one around it.
   float sample_difference(const Picture& picture, const Windows& windows) const;
   Picture once(const Picture& picture, int bits, Report& report, const Progress& progress) const;
+  /// Thrown where a picture is to be done again, by other hands.
+  struct Again {};
+  void see_where(Hand& hand) const;
+  bool lose_devices(const std::string& reason, Report& report) const;
+  struct Share;
+  void work(Share& share) const;
+  void run_share(Share& share, size_t index, Hands::Loan& loan) const;
   void run_groups(const Picture& picture, const Windows& windows, Picture& result, Report& report,
                   const Progress& progress) const;
   /// Without `ends`: in planes of floats.
@@ -106,21 +124,26 @@ class Tiler {
                  Report& report, const Progress& progress) const;
   /// The ends with which a group goes through the model as pixels; none where it has to go as floats.
   Ends ends_of(const Picture& picture, Group group, const Picture& result) const;
-  Answer answer(const Picture& picture, Group group, const Ends& ends, const Region& window, const Pooled* pooled,
-                const Progress& progress) const;
-  Answer run_pixels(const Picture& picture, Group group, const PixelEnds& ends, const Region& window,
+  Answer answer(const Hand& hand, const Picture& picture, Group group, const Ends& ends, const Region& window,
+                const Pooled* pooled, const Progress& progress) const;
+  Answer run_pixels(const Hand& hand, const Picture& picture, Group group, const PixelEnds& ends, const Region& window,
                     const Progress& progress) const;
-  const Upsampler* with_ends(const PixelEnds& ends) const;
+  /// Why a device's answer is not to be trusted; empty where it is. `sampled`: even where nothing seems to be wrong.
+  std::string doubt(const Hand& hand, const Picture& picture, Group group, const Ends& ends, const Region& window,
+                    const Answer& answer, bool sampled) const;
+  float distance(const Hand& hand, const Hand& judge, const Picture& picture, Group group, const Ends& ends,
+                 const Region& window, const Answer& answer) const;
+  Region sample_of(const Picture& picture, Group group, const Region& window, bool whole) const;
   static void store_pixels(Group group, const Answer& answer, const Region& kept, const Region& out, Picture& result);
   void fetch(const Picture& picture, Group group, const Region& window, float* planes) const;
   void store(const Picture& picture, Group group, const Resampler* chroma, const std::vector<float>& planes,
              const Region& out, Picture& result) const;
   double verify(const Picture& picture, const Windows& windows, Report& report) const;
   /// Planes in, planes out: whole window results, cropped to `lost` output pixels at every side.
-  void run_window(const float* planes, int64_t width, int64_t height, const Pooled* pooled, std::vector<float>& out,
-                  const Progress& progress) const;
-  void run_model(const float* planes, int64_t width, int64_t height, const Pooled* pooled, std::vector<float>& out,
-                 const Progress& progress) const;
+  void run_window(const Upsampler& model, const float* planes, int64_t width, int64_t height, const Pooled* pooled,
+                  std::vector<float>& out, const Progress& progress) const;
+  void run_model(const Upsampler& model, const float* planes, int64_t width, int64_t height, const Pooled* pooled,
+                 std::vector<float>& out, const Progress& progress) const;
   Tensor model_input(const float* planes, int64_t width, int64_t height) const;
   /// The model's channel for one of ours.
   int64_t place(int64_t channel, int64_t channels) const;
@@ -133,6 +156,7 @@ class Tiler {
   Pooled pool_over(const Picture& picture, Group group, const Windows& windows, Report& report,
                    const Progress& progress) const;
 
+  std::shared_ptr<Hand> first_;
   const Upsampler& model_;
   TilerOptions options_;
   Convention convention_;
@@ -140,8 +164,7 @@ class Tiler {
   mutable Reach measured_;
   mutable std::once_flag measure_, cut_;
   mutable Parts parts_;
-  mutable std::mutex ends_mutex_;
-  mutable std::map<PixelEnds, std::unique_ptr<Upsampler>> with_ends_;
+  mutable Hands hands_;
   Recycler pixels_{4};
   const std::atomic<bool>* cancel_;
 };

@@ -66,24 +66,17 @@ Tiler::Ends Tiler::ends_of(const Picture& picture, Group group, const Picture& r
   for (int64_t channel = 0; channel < std::min(convention_.out_channels, 3); ++channel) ends.to.push_back(channel);
   ends.gray = gray_result && ends.to.size() == 3;
   if (alpha) ends.to.push_back(3);
-  if (!with_ends(ends)) return {};
+  if (!first_->with(convention_, ends)) return {};
   return ends;
 }
 
-const Upsampler* Tiler::with_ends(const PixelEnds& ends) const {
-  const std::lock_guard lock(ends_mutex_);
-  const auto [place, added] = with_ends_.try_emplace(ends);
-  if (added) place->second = model_.with_pixels(convention_, ends);
-  return place->second.get();
-}
-
-Tiler::Answer Tiler::run_pixels(const Picture& picture, Group group, const PixelEnds& ends, const Region& window,
-                                const Progress& progress) const {
+Tiler::Answer Tiler::run_pixels(const Hand& hand, const Picture& picture, Group group, const PixelEnds& ends,
+                                const Region& window, const Progress& progress) const {
   const DType in_type = ends.bits_in == 16 ? DType::uint16 : DType::uint8;
   const Tensor in = Tensor::make_from(pixels_, {in_type, {window.height, window.width, ends.samples_in}});
   const int64_t first = group == Group::alpha ? picture.channels - 1 : 0;
   gather(picture, {first, ends.samples_in, ends.bits_in / 8}, window, in.bytes.get());
-  const std::vector<Tensor> results = with_ends(ends)->run_watched(in, progress);
+  const std::vector<Tensor> results = hand.with(convention_, ends)->run_watched(in, progress);
   const int64_t lost = convention_.lost_before + convention_.lost_after;
   Answer answer;
   answer.width = window.width * convention_.scale - lost;
@@ -92,8 +85,7 @@ Tiler::Answer Tiler::run_pixels(const Picture& picture, Group group, const Pixel
   answer.pixels = results[0];
   if (results[0].type.shape != Shape{answer.height, answer.width, answer.samples})
     fail(Error::Kind::shape, "the model gave ", results[0].type, " for a window of ", window.width, "x", window.height);
-  const PixelFacts facts(results[1]);
-  if (!facts.finite) fail(Error::Kind::device, "the model gave values that are not numbers; nothing was written");
+  answer.facts = PixelFacts(results[1], ends.bits_out);
   progress(1);
   return answer;
 }

@@ -45,8 +45,19 @@ struct Upsampler {
     static_cast<void>(progress);
     return run(input);
   }
-  /// Bytes that one run needs beside weights.
+  /// Bytes that one run needs beside weights, of the memory of whatever runs it.
   virtual int64_t run_bytes(const Type& input) const = 0;
+  /// Whether a device with memory of its own runs that.
+  virtual bool on_device(const Type& input) const {
+    static_cast<void>(input);
+    return false;
+  }
+  /// Whether it stores numbers in half precision.
+  virtual bool stores_halves() const { return false; }
+  /// Bytes that such a device has free; 0: not known.
+  virtual int64_t free_bytes() const { return 0; }
+  /// Runs at once that keep it busy.
+  virtual int runs_at_once() const { return 1; }
   /// A picture that is shifted by a multiple of so many pixels is computed alike, to the last bit.
   virtual int row_step() const { return 1; }
   /// Bytes that crossed to and from the device so far; null on the CPU.
@@ -59,8 +70,8 @@ struct Upsampler {
 Graph part_of(const Graph& graph, List<ValueId> given, List<Type> types, List<ValueId> wanted);
 
 /// A model file on a device; an empty path is the bundled model. Runs stop at `cancel`. `device`
-/// becomes where it runs, `note` why not where it was asked to, if so. `given`: values for inputs
-/// beside the picture, as NAME=NUMBER.
+/// becomes where it runs, `note` why not where it was asked to, if so. What a device fails with is thrown. `given`:
+/// values for inputs beside the picture, as NAME=NUMBER.
 std::unique_ptr<Upsampler> open_upsampler(const std::string& path, const SessionOptions& options,
                                           const std::atomic<bool>* cancel, std::string& note, std::string& device,
                                           const std::vector<std::string>& given = {});

@@ -55,7 +55,7 @@ Buffer::Buffer(const Device& owner, int64_t size, Where where) : device(owner), 
 void Buffer::create(Where where) {
   const DeviceTable& call = device.call;
   if (bytes > device.limits().allocation)
-    fail(Error::Kind::device, "a buffer of ", bytes >> 20, " MiB is needed, but ", device.info().name,
+    fail(Error::Kind::memory, "a buffer of ", bytes >> 20, " MiB is needed, but ", device.info().name,
          " allocates at most ", device.limits().allocation >> 20, " MiB at once");
   auto info = structure<VkBufferCreateInfo>(VK_STRUCTURE_TYPE_BUFFER_CREATE_INFO);
   info.size = static_cast<VkDeviceSize>(bytes);
@@ -78,7 +78,8 @@ void Buffer::create(Where where) {
     result = allocate(needs.size, type, where);
   }
   if (result < 0)
-    fail(Error::Kind::device, device.info().name, " has no memory for ", needs.size >> 20,
+    fail(result == VK_ERROR_DEVICE_LOST ? Error::Kind::device : Error::Kind::memory, device.info().name,
+         " has no memory for ", needs.size >> 20,
          " MiB more: vkAllocateMemory failed: ", result_name(result));
   check(call.BindBufferMemory(device.handle(), handle, memory, 0), "vkBindBufferMemory");
   coherent = device.memory().memoryTypes[type].propertyFlags & coherent_flag;
