@@ -149,11 +149,10 @@ void main() {
 
   [[unroll]] for (uint i = 0u; i < 4u; ++i) {
     uint query = first_query + quad_q * 4u + i;
-    if (query >= params.queries) continue;
     float all = total[quad_q * 4u + i];
     [[unroll]] for (uint j = 0u; j < each_v; ++j) {
       uint channel = lane_v + j * lanes_v;
-      if (channel < params.value_depth)
+      if (query < params.queries && channel < params.value_depth)
         y[begin_of(params.y, batch, head) + query * params.y.position + channel * params.y.channel] =
             Storage(all > 0.0 ? sums[j][i] / all : params.unseen);
     }

@@ -22,6 +22,8 @@ layout(set = 0, binding = 11) readonly buffer Phases { ConvPhase phases[]; };
 
 const uint cells = kernel_d * kernel_h * kernel_w;
 
+uint in_d, in_h, in_w;
+
 // Of four neighbouring pixels, where the first cell reads.
 int read_z[4], read_y[4], read_x[4];
 uint read_base[4];
@@ -34,12 +36,10 @@ uvec4 place_of(uint pixel, uint phase) {
 }
 
 float read(uint i, uint channel, int z, int y, int x) {
-  bool inside = uint(y) < params.in_size[1] && uint(x) < params.in_size[2];
-  if (kernel_d > 1u) inside = inside && uint(z) < params.in_size[0];
+  bool inside = uint(y) < in_h && uint(x) < in_w;
+  if (kernel_d > 1u) inside = inside && uint(z) < in_d;
   float value = 0.0;
-  if (inside)
-    value = float(src[read_base[i] + ((channel * params.in_size[0] + uint(z)) * params.in_size[1] + uint(y)) *
-                                         params.in_size[2] + uint(x)]);
+  if (inside) value = float(src[read_base[i] + ((channel * in_d + uint(z)) * in_h + uint(y)) * in_w + uint(x)]);
   return value;
 }
 
@@ -56,7 +56,9 @@ void main() {
   if (first_pixel >= pixels) return;
 
   uint quad = lane % quads_n;
-  uint in_plane = params.in_size[0] * params.in_size[1] * params.in_size[2];
+  in_d = params.in_size[0], in_h = params.in_size[1], in_w = params.in_size[2];
+  ivec3 dilation = ivec3(params.dilation[0], params.dilation[1], params.dilation[2]);
+  uint in_plane = in_d * in_h * in_w;
   [[unroll]] for (uint i = 0u; i < 4u; ++i) {
     uvec4 at = place_of(min(first_pixel + quad * 4u + i, pixels - 1u), phase);
     read_z[i] = int(at.y * params.stride[0]) - phases[phase].pad[0];
@@ -79,8 +81,8 @@ void main() {
         seen = seen && z < phases[phase].cells[0] && y < phases[phase].cells[1] && x < phases[phase].cells[2];
       if (seen) {
         [[unroll]] for (uint i = 0u; i < 4u; ++i)
-          values[i] = read(i, channel, read_z[i] + int(z) * params.dilation[0], read_y[i] + int(y) * params.dilation[1],
-                           read_x[i] + int(x) * params.dilation[2]);
+          values[i] = read(i, channel, read_z[i] + int(z) * dilation.x, read_y[i] + int(y) * dilation.y,
+                           read_x[i] + int(x) * dilation.z);
       }
       tile_b[row * quads_n + quad] = values;
     }
@@ -89,26 +91,27 @@ void main() {
     barrier();
   }
 
+  // No `continue` here: loops that have one are not unrolled, and then the sums leave the registers.
   [[unroll]] for (uint n = 0u; n < each_n; ++n) {
     uint pixel = first_pixel + tile_column(n);
-    if (pixel >= pixels) continue;
     uvec4 at = place_of(pixel, phase);
     at.y = at.y * params.step[0] + phases[phase].first[0];
     at.z = at.z * params.step[1] + phases[phase].first[1];
     at.w = at.w * params.step[2] + phases[phase].first[2];
     [[unroll]] for (uint m = 0u; m < each_m; ++m) {
       uint of_group = first_channel + tile_row(m), channel = group * group_out + of_group;
-      if (of_group >= group_out) continue;
       float value = sums[m * each_n + n];
-      if (has_bias != 0u) value += float(bias[channel]);
-      if (rank == 3u) {
-        finish(value, uvec4(0u, at.x, channel, at.w));
-      } else if (rank == 4u) {
-        finish(value, uvec4(at.x, channel, at.z, at.w));
-      } else {
-        uint plane = at.x * params.groups * group_out + channel;
-        finish(value, uvec4(0u, 0u, 0u, ((plane * params.out_size[0] + at.y) * params.out_size[1] + at.z) *
-                                                params.out_size[2] + at.w));
+      if (pixel < pixels && of_group < group_out) {
+        if (has_bias != 0u) value += float(bias[channel]);
+        uvec4 to = uvec4(at.x, channel, at.z, at.w);
+        if (rank == 3u) {
+          to = uvec4(0u, at.x, channel, at.w);
+        } else if (rank != 4u) {
+          uint plane = at.x * params.groups * group_out + channel;
+          to = uvec4(0u, 0u, 0u, ((plane * params.out_size[0] + at.y) * params.out_size[1] + at.z) *
+                                         params.out_size[2] + at.w);
+        }
+        finish(value, to);
       }
     }
   }

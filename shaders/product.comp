@@ -56,18 +56,18 @@ void main() {
     barrier();
   }
 
+  // No `continue` here: loops that have one are not unrolled, and then the sums leave the registers.
   [[unroll]] for (uint i = 0u; i < each_m; ++i) {
     uint row = first_m + tile_row(i);
-    if (row >= m) continue;
     [[unroll]] for (uint j = 0u; j < each_n; ++j) {
-      uint column = first_n + tile_column(j);
-      if (column >= n) continue;
-      uint at = (batch * m + row) * n + column;
-      if (to_sums != 0u)
-        all_sums[gl_WorkGroupID.y * params.batch[0] * params.batch[1] * params.batch[2] * m * n + at] =
-            sums[i * each_n + j];
-      else
-        finish(sums[i * each_n + j], unravel(at, params.extents));
+      uint column = first_n + tile_column(j), at = (batch * m + row) * n + column;
+      float value = sums[i * each_n + j];
+      if (row < m && column < n) {
+        if (to_sums != 0u)
+          all_sums[gl_WorkGroupID.y * params.batch[0] * params.batch[1] * params.batch[2] * m * n + at] = value;
+        else
+          finish(value, unravel(at, params.extents));
+      }
     }
   }
 }
