@@ -75,6 +75,21 @@ void expect_right_values(int fails_at) {
   EXPECT_EQ(device->runs(), runs);
 }
 
+// What a compilation finds out, the next one knows.
+TEST(DeviceFailure, ADeviceThatFailsToCompileIsAskedOnceMore) {
+  const Tensor in = random_tensor({1, 3, 12, 10}, 1, 0, 1);
+  const std::vector<Tensor> expected = run_on(*cpu_engine(true), mixed_graph(), {in});
+  for (const int failures : {1, 2}) {
+    const auto device = std::make_shared<FakeDevice>(is_add_or_sigmoid);
+    device->compilations_that_fail = failures;
+    const auto engine = engine_with(device, true);
+    const std::vector<Tensor> got = run_on(*engine, mixed_graph(), {in});
+    for (size_t i = 0; i < expected.size(); ++i) EXPECT_LT(relative_difference(expected[i], got[i]), 5e-6);
+    EXPECT_EQ(device->runs() > 0, failures == 1);
+    EXPECT_EQ(engine->device_failure.empty(), failures == 1);
+  }
+}
+
 TEST(DeviceFailure, TheFirstRunFails) { expect_right_values(1); }
 TEST(DeviceFailure, TheSecondStretchOfTheFirstRunFails) { expect_right_values(2); }
 TEST(DeviceFailure, TheHundredthRunFails) { expect_right_values(100); }

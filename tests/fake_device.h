@@ -31,12 +31,15 @@ class FakeDevice final : public DeviceBackend {
 
   std::unique_ptr<Program> compile(const Region& region) const override {
     const std::lock_guard lock(mutex_);
+    if (compilations_that_fail > 0 && compilations_that_fail--)
+      fail(Error::Kind::device, "a kernel gave a wrong answer");
     regions.push_back(region);
     return std::make_unique<Stretch>(*this, region);
   }
 
   int runs() const { return runs_; }
 
+  mutable int compilations_that_fail = 0;
   int fails_at = std::numeric_limits<int>::max();  ///< from this run on, every run fails
   mutable std::vector<Region> regions;             ///< all that were compiled; their steps go with their plan
 

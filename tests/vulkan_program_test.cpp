@@ -327,7 +327,7 @@ TEST_F(VulkanProgram, ALostDeviceIsOpenedAnew) {
     EXPECT_LE(relative_difference(expected, run_once(Executor(graph, *engine), in)), 1e-5);
   } while (VulkanLayer::failed() != "vkQueueSubmit" && call < 100);
   EXPECT_EQ(VulkanLayer::failed(), "vkQueueSubmit");
-  EXPECT_NE(engine->device_failure.find("VK_ERROR_DEVICE_LOST"), std::string::npos);
+  EXPECT_NE(engine->device_failure.find("was lost"), std::string::npos) << engine->device_failure;
   const auto again = engine_with(vulkan::make_backend(0, nullptr), true);
   VulkanLayer::take_seen();
   const Executor second(graph, *again);

@@ -65,6 +65,11 @@ void print_device_note(const Session& session) {
   if (!session.device_note().empty()) std::cerr << "tessera: " << session.device_note() << '\n';
 }
 
+void print_device_failure(const Session& session) {
+  if (const std::string failure = session.device_failure(); !failure.empty())
+    std::cerr << "tessera: " << failure << "; the CPU took over\n";
+}
+
 std::string describe(const Port& port) {
   if (port.kind == Kind::sequence) return "sequence";
   if (port.kind == Kind::optional) return "optional";

@@ -28,6 +28,8 @@ void add_precision(CLI::App& app, std::string& precision);
 
 /// Prints why a session does not run where it was asked to, if so, on stderr.
 void print_device_note(const Session& session);
+/// One line on stderr where a device failed and the CPU took over.
+void print_device_failure(const Session& session);
 
 /// "float32[1,3,?,?]", with the names of open extents where the model has them.
 std::string describe(const Port& port);

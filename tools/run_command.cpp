@@ -108,6 +108,7 @@ void run(const RunCommand& command) {
   RunOptions run_options;
   run_options.cancel = &interrupted();
   const std::vector<Datum> out = session.run(List<Datum>(in), run_options);
+  print_device_failure(session);
   if (!command.folder.empty()) {
     std::error_code error;
     std::filesystem::create_directories(command.folder, error);

@@ -267,8 +267,17 @@ std::unique_ptr<Plan> Executor::plan(Graph head, bool cpu_only) const {
     return std::make_unique<Plan>(std::move(graph), backends, engine_.packs, engine_.plan);
   };
   if (backends.size() == 1) return make(std::move(head));
-  try {
+  // A kernel that has given a wrong answer is offered no more: what else there is gets a chance.
+  const auto make_twice = [&] {
+    try {
+      return make(head);
+    } catch (const Error& error) {
+      if (error.kind() != Error::Kind::device) throw;
+    }
     return make(head);
+  };
+  try {
+    return make_twice();
   } catch (const Error& error) {
     if (!cpu_takes_over(error)) throw;
     backends = {engine_.backends.back()};
