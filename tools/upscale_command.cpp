@@ -178,6 +178,14 @@ class Models {
     for (const Opened& opened : opened_) console.message("device " + opened.hand->name());
   }
 
+  /// What crossed the bus.
+  void tell_traffic(Console& console) const {
+    for (const Opened& opened : opened_)
+      if (const Traffic* traffic = opened.hand->model().traffic())
+        console.message(cat(opened.hand->name(), ": ", bytes_text(traffic->uploaded_bytes), " up, ",
+                            bytes_text(traffic->downloaded_bytes), " down, ", traffic->submits.load(), " submits"));
+  }
+
  private:
   struct Opened {
     std::shared_ptr<Hand> hand;
@@ -233,12 +241,21 @@ class Models {
     const auto own = std::find_if(opened_.begin(), opened_.end(), is);
     if (own == opened_.end() || own->is_cpu) return nullptr;
     const bool again = hand.is_rounded() && loss == Loss::wrong;
-    if (!again) {
-      const auto cpu = std::find_if(opened_.begin(), opened_.end(), [](const Opened& opened) { return opened.is_cpu; });
-      if (cpu != opened_.end()) return cpu->hand;
-    }
+    if (again) try {
+        std::string ignored;
+        opened_.push_back(open(own->device, "fp32", ignored));
+        return opened_.back().hand;
+      } catch (const Error& error) {
+        if (error.kind() != Error::Kind::device && error.kind() != Error::Kind::memory) throw;
+      }
+    return on_cpu();
+  }
+
+  std::shared_ptr<Hand> on_cpu() {
+    const auto cpu = std::find_if(opened_.begin(), opened_.end(), [](const Opened& opened) { return opened.is_cpu; });
+    if (cpu != opened_.end()) return cpu->hand;
     std::string ignored;
-    opened_.push_back(open(again ? own->device : "cpu", again ? "fp32" : command_.precision, ignored));
+    opened_.push_back(open("cpu", command_.precision, ignored));
     return opened_.back().hand;
   }
 
@@ -326,6 +343,7 @@ int run(UpscaleCommand command) {
     for (const Result& result :
          pipeline.run(list.jobs, [&](const Job&job, const Result&result) { report(command, console, job, result); }))
       failed += !result.done;
+    if (command.verbose) models.tell_traffic(console);
   }
   const size_t all = list.jobs.size() + list.failures.size();
   if (failed && all > 1) console.message(cat(failed, " of ", all, " failed"));

@@ -54,7 +54,7 @@ class Hands {
     ~Loan() { give_back(0); }
     /// The hand lives on when it is given back.
     const Hand* hand() const { return hand_.get(); }
-    /// Tells how long the window took; 0: not known.
+    /// Tells how long a pixel took; 0: not known.
     void give_back(double seconds);
 
    private:
@@ -82,7 +82,7 @@ class Hands {
   struct State {
     std::shared_ptr<Hand> hand;
     int busy = 0;
-    double seconds = 0;  ///< of a window; 0: not known yet
+    double seconds = 0;  ///< of a pixel; 0: not known yet
     bool lost = false;
     std::shared_ptr<Hand> judge;
   };

@@ -1,4 +1,5 @@
 // Windows of a picture, computed by all devices there are.
+#include <algorithm>
 #include <chrono>
 
 #include "tools/upscale/crew.h"
@@ -22,11 +23,19 @@ struct Tiler::Share {
   std::mutex mutex = {};
   Seams seams = {};
   size_t next = 0;
-  std::vector<size_t> returned = {};    ///< windows that a hand could not do
-  bool exact = false, rounded = false;  ///< which hands have done some
+  std::vector<size_t> returned = {};      ///< windows that a hand could not do
+  std::vector<const Hand*> sampled = {};  ///< those of which a sample was looked at
+  bool exact = false, rounded = false;    ///< which hands have done some
   std::atomic<bool> stopped{false};
 
   size_t count() const { return windows.x.size() * windows.y.size(); }
+  /// Whether it is the hand's first window of colors.
+  bool sample(const Hand& hand) {
+    const std::lock_guard lock(mutex);
+    const bool first = group == Group::color && std::count(sampled.begin(), sampled.end(), &hand) == 0;
+    if (first) sampled.push_back(&hand);
+    return first;
+  }
   bool take(size_t& index, double& left) {
     const std::lock_guard lock(mutex);
     left = static_cast<double>(count() - next + returned.size());
@@ -58,15 +67,14 @@ void Tiler::run_share(Share& share, size_t index, Hands::Loan& loan) const {
         share.progress((share.done + part) / share.total);
       });
   const double seconds = std::chrono::duration<double>(std::chrono::steady_clock::now() - start).count();
-  const bool sampled = index == share.count() / 2 && share.group == Group::color;
-  const std::string doubt = this->doubt(hand, share.picture, share.group, ends, window, made, sampled);
+  const std::string doubt = this->doubt(hand, share.picture, share.group, ends, window, made, share.sample(hand));
   if (!doubt.empty()) {
     const std::lock_guard lock(share.mutex);
     if (!hand.is_device() || !hands_.lose(hand, Loss::wrong, doubt, share.report.notes))
       fail(Error::Kind::device, "the model ", doubt, "; nothing was written");
     throw Again{};
   }
-  loan.give_back(seconds);
+  loan.give_back(seconds / static_cast<double>(window.width * window.height));
   // Result pixel (0, 0) of the window is output pixel start * scale + lost of the picture.
   const Region region{x.keep * scale, y.keep * scale, x.kept * scale, y.kept * scale};
   const Region kept{region.x - x.start * scale - across.lost_before, region.y - y.start * scale - down.lost_before,
