@@ -6,6 +6,7 @@
 #include <thread>
 
 #include "ops/vulkan/device/device.h"
+#include "runtime/session/session.h"
 #include "tests/allocations.h"
 #include "tests/fake_device.h"
 #include "tests/random_graph.h"
@@ -57,11 +58,13 @@ TEST_F(VulkanProgram, BarriersOrderAllThatIsExecuted) {
   device_.reset();
   engine_.reset();
   const VulkanLayer layer;
-  const std::shared_ptr<DeviceBackend> device = vulkan::make_backend(0, nullptr);
-  vulkan::ask_every_variant(*device);
+  const std::shared_ptr<DeviceBackend> devices[] = {vulkan::make_backend(0, nullptr),
+                                                    vulkan::make_backend(0, nullptr, Precision::fp16)};
+  vulkan::ask_every_variant(*devices[0]);
   VulkanLayer::Seen all;
   for (uint32_t seed = 0; seed < 8; ++seed) {
     SCOPED_TRACE(cat("seed ", seed));
+    const auto& device = devices[seed / 2 % 2];
     const RandomGraph random(seed, Numbers::float32);
     VulkanLayer::take_seen();
     run_on(*engine_with(device, seed % 2), random.graph, random.inputs);
@@ -75,8 +78,37 @@ TEST_F(VulkanProgram, BarriersOrderAllThatIsExecuted) {
   EXPECT_GT(all.barriers, 20);
   VulkanLayer::take_seen();
   const Graph graph = dense_block();
-  run_on(*engine_with(device, true), graph, {random_tensor({1, 8, 6, 8}, 3)});
+  for (const auto& device : devices) run_on(*engine_with(device, true), graph, {random_tensor({1, 8, 6, 8}, 3)});
   EXPECT_TRUE(VulkanLayer::take_seen().conflicts.empty());
+}
+
+// The same of published models, and how many commands of theirs wait for no other.
+TEST_F(VulkanProgram, BarriersOrderPublishedModels) {
+  TESSERA_REQUIRE_SHARED(data);
+  device_.reset();
+  engine_.reset();
+  const VulkanLayer layer;
+  for (const char* name : {"2x_AnimeJaNai_HD_V3_SuperUltraCompact", "FSRCNN_s2_D56_S12_M4", "ESPCN_s2_D64_S32"})
+    for (const char* precision : {"fp32", "fp16"}) {
+      SCOPED_TRACE(cat(name, " ", precision));
+      SessionOptions options;
+      options.threads = 1;
+      options.device = "vulkan:0";
+      options.precision = precision;
+      const Session session((data / "models/upscale" / name).string() + ".onnx", options);
+      Type type = session.inputs()[0].type;
+      for (size_t i = 0; i < 4; ++i)
+        if (type.shape[i] < 0) type.shape[i] = i ? 12 + static_cast<int64_t>(i) : 1;
+      const std::vector<Tensor> in{random_tensor(type.shape, 1, 0, 1)};
+      session.run(List<Tensor>(in));
+      VulkanLayer::take_seen();
+      session.run(List<Tensor>(in));
+      const auto seen = VulkanLayer::take_seen();
+      for (const std::string& line : seen.conflicts) ADD_FAILURE() << line;
+      EXPECT_GT(session.traffic()->submits, 1);
+      EXPECT_LE(seen.needless, 3 * seen.submits);
+      EXPECT_EQ(seen.pipelines, 0);
+    }
 }
 
 // --- Memory ----------------------------------------------------------------------------------

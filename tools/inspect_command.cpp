@@ -81,6 +81,9 @@ nlohmann::json plan_json(const std::vector<StepInfo>& steps, const Memory& memor
           {"packed_bytes", memory.packed_bytes},
           {"arena_bytes", memory.arena_bytes},
           {"scratch_bytes", memory.scratch_bytes},
+          {"device_bytes", memory.device_bytes},
+          {"device_weights_bytes", memory.device_weights_bytes},
+          {"device_budget_bytes", memory.device.budget},
           {"peak_rss_bytes", peak}};
 }
 
@@ -95,6 +98,9 @@ void print_plan(const std::vector<StepInfo>& steps, const Memory& memory, int64_
             << "memory: weights " << bytes_text(memory.weights_bytes) << ", packed " << bytes_text(memory.packed_bytes)
             << ", arena " << bytes_text(memory.arena_bytes) << " (scratch " << bytes_text(memory.scratch_bytes)
             << "); a process that runs it: " << bytes_text(peak) << '\n';
+  if (memory.device.budget)
+    std::cout << "device memory: weights " << bytes_text(memory.device_weights_bytes) << ", a run "
+              << bytes_text(memory.device_bytes) << ", of " << bytes_text(memory.device.budget) << '\n';
   print_table(rows, {false, false, false, false, true, false});
 }
 
