@@ -519,9 +519,10 @@ TEST_F(VulkanBackend, PublishedCompactModel) {
 
 TEST(VulkanRecorder, BindsByTheNamesOfTheShader) {
   const auto& kernels = vulkan::all_kernels();
-  const auto conv = std::find_if(kernels.begin(), kernels.end(), [](const auto& k) { return k.kernel->op == "Conv"; });
+  const auto conv = std::find_if(kernels.begin(), kernels.end(), [](const auto& k) { return k.kernel->name == "conv"; });
   ASSERT_NE(conv, kernels.end());
-  vulkan::Recorder recorder(*conv);
+  const vulkan::Facts facts;
+  vulkan::Recorder recorder(*conv, facts);
   const int64_t params = 7;
   vulkan::Dispatch& dispatch = recorder.dispatch("conv", params);
   ASSERT_EQ(dispatch.slots.size(), dispatch.shader->buffers.size());

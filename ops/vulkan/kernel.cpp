@@ -59,6 +59,7 @@ std::vector<KernelVariant> make_kernels() {
 
 std::string title_of(const Shader& shader) {
   const Variant& variant = shader.variant;
+  if (variant.units == Units::matrix) return cat(shader.name, " (matrices of ", name_of(variant.storage), ")");
   if (variant.storage == variant.arithmetic) return cat(shader.name, " (", name_of(variant.storage), ")");
   return cat(shader.name, " (", name_of(variant.storage), ", computed in ", name_of(variant.arithmetic), ")");
 }

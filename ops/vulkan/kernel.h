@@ -7,6 +7,7 @@
 #include <optional>
 #include <vector>
 
+#include "ops/vulkan/facts.h"
 #include "ops/vulkan/layouts.h"
 #include "ops/vulkan/shader.h"
 #include "runtime/graph/backend.h"
@@ -40,7 +41,9 @@ struct KernelVariant;
 /// other writes; which buffers are read and which are written is known from the shaders.
 class Recorder {
  public:
-  explicit Recorder(const KernelVariant& kernel) : kernel_(&kernel) {}
+  Recorder(const KernelVariant& kernel, const Facts& facts) : kernel_(&kernel), facts_(&facts) {}
+
+  const Facts& facts() const { return *facts_; }
 
   /// Input or output i of the node. A constant is given as the buffer stores its elements: float32, or float16.
   Slot in(size_t i) const { return {Slot::Kind::in, i}; }
@@ -72,6 +75,7 @@ class Recorder {
   Slot table(List<std::byte> bytes);
 
   const KernelVariant* kernel_;
+  const Facts* facts_;
   std::deque<Dispatch> dispatches_;
   std::vector<int64_t> scratch_;
   std::vector<std::vector<std::byte>> tables_;

@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <atomic>
 #include <cmath>
+#include <optional>
 #include <set>
 
 #include "ops/vulkan/kernel.h"
@@ -50,6 +51,14 @@ const std::vector<Question>& questions() {
        {1, 5, 9, 7},
        {{10, 1, 3, 3}, {10}},
        {{"pads", std::vector<int64_t>{1, 1, 1, 1}}, {"group", int64_t{5}}}},
+      {"conv_rolling",
+       "Conv",
+       11,
+       {2, 11, 5, 19},
+       {{13, 11, 3, 3}, {13}},
+       {{"pads", std::vector<int64_t>{1, 1, 1, 1}}}},
+      {"conv_staged", "Conv", 11, {1, 70, 5, 19}, {{45, 70, 3, 3}, {45}}, {{"pads", std::vector<int64_t>{1, 1, 1, 1}}}},
+      {"conv_gathered", "Conv", 11, {2, 19, 7, 9}, {{21, 19, 2, 3}, {21}}, {{"strides", std::vector<int64_t>{2, 1}}}},
       {"product", "MatMul", 13, {3, 17, 300}, {{300, 45}}, {}},
       {"join", "MatMul", 13, {3, 300}, {{300, 45}}, {}},
       {"softmax", "Softmax", 13, {3, 5, 150}, {}, {}},
@@ -144,8 +153,9 @@ std::vector<View> views_of(const std::vector<Tensor>& tensors) {
   return views;
 }
 
-Answers answer(const std::shared_ptr<Device>& device, const Question& question, const OpDef& op,
-               const KernelVariant* kernel, const LayoutPair& layouts) {
+// None if the kernel does not take the question.
+std::optional<Answers> answer(const std::shared_ptr<Device>& device, const Question& question, const OpDef& op,
+                              const KernelVariant* kernel, const LayoutPair& layouts) {
   Graph graph;
   Node node;
   node.op = &op;
@@ -182,6 +192,10 @@ Answers answer(const std::shared_ptr<Device>& device, const Question& question, 
   const Tensor source = reordered(inputs[0], place(node.in[0], layouts.in).layout);
   std::vector<Tensor> results;
   for (const ValueId id : node.out) results.push_back(Tensor::make(place(id, layouts.out)));
+  std::vector<Type> out_types;
+  for (size_t i = 0; i < types.size(); ++i) types[i] = graph.values[node.in[i]].type;
+  for (const ValueId id : node.out) out_types.push_back(graph.values[id].type);
+  if (!kernel->kernel->accepts(*kernel->kernel, {node, types, out_types, constants})) return std::nullopt;
   Step step;
   step.node = &node;
   step.offer.kernel = kernel;
@@ -223,10 +237,12 @@ std::string ask(const std::shared_ptr<Device>& device, const Shader& shader) {
     for (const KernelVariant* kernel : kernels_for(question.op, shader)) {
       const OpDef* op = find_op(kernel->kernel->domain, question.op, question.opset);
       if (!op) continue;
-      asked = true;
       double worst = 0;
       for (const LayoutPair& layouts : layouts_of(*kernel))
-        worst = std::max(worst, distance(answer(device, question, *op, kernel, layouts)));
+        if (const auto answers = answer(device, question, *op, kernel, layouts)) {
+          asked = true;
+          worst = std::max(worst, distance(*answers));
+        }
       // What brings values from one layout into another may read float16.
       const bool halves = kernel->halves || kernel->kernel->layouts.empty();
       if (worst > (halves ? half_tolerance : tolerance))

@@ -174,7 +174,8 @@ void Compiled::emit(const Region& region) {
       items_.push_back({nullptr, i, {place_of(copy->from), place_of(copy->to)}});
     const Step& step = region.steps[i];
     const auto& variant = *static_cast<const KernelVariant*>(step.offer.kernel);
-    RecordedStep& recorded = steps_.emplace_back(RecordedStep{step.node, step.offer.name, Recorder(variant), {}, {}});
+    RecordedStep& recorded =
+        steps_.emplace_back(RecordedStep{step.node, step.offer.name, Recorder(variant, device_->facts()), {}, {}});
     if (step.done) continue;
     const Gathered types(*region.graph, *step.node);
     variant.kernel->record(*variant.kernel, types.problem(*step.node), recorded.recorder);

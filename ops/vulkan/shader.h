@@ -9,10 +9,14 @@ namespace tessera::vulkan {
 
 using uint = uint32_t;  // as GLSL calls it: see shaders/params/
 
+/// What multiplies: each invocation by itself, or the device's matrix units.
+enum class Units : uint8_t { lanes, matrix };
+
 /// How a shader is compiled. Its first lines list its variants.
 struct Variant {
   DType storage;     ///< of elements in memory
   DType arithmetic;  ///< of what is computed with them
+  Units units = Units::lanes;
   friend bool operator==(const Variant&, const Variant&) = default;
 };
 

@@ -89,6 +89,14 @@ bool always(const Id& type, Decoration decoration) {
   return true;
 }
 
+// Two views of one buffer as elements of different types: the name of one begins with that of the other.
+Buffer joined(const Buffer& a, const Buffer& b) {
+  const std::string& name = a.name.size() < b.name.size() ? a.name : b.name;
+  if (!a.name.starts_with(name) || !b.name.starts_with(name))
+    throw std::runtime_error("buffers " + a.name + " and " + b.name + " have the same binding");
+  return {name, a.reads || b.reads, a.writes || b.writes, a.halves && b.halves};
+}
+
 }  // namespace
 
 Reflection reflect(const std::vector<uint32_t>& words) {
@@ -100,11 +108,9 @@ Reflection reflect(const std::vector<uint32_t>& words) {
     if (const auto found = id.decorations.find(binding); found != id.decorations.end()) {
       const Id& type = ids[ids[id.element].element];
       const bool halves = ids[ids[type.element].element].float_bits == 16;
-      if (!buffers
-               .try_emplace(found->second, Buffer{type.member_names.at(0), !always(type, non_readable),
-                                                  !always(type, non_writable), halves})
-               .second)
-        throw std::runtime_error("two buffers have binding " + std::to_string(found->second));
+      const Buffer buffer{type.member_names.at(0), !always(type, non_readable), !always(type, non_writable), halves};
+      if (const auto [other, added] = buffers.try_emplace(found->second, buffer); !added)
+        other->second = joined(other->second, buffer);
     }
     if (const auto found = id.decorations.find(spec_id); found != id.decorations.end())
       result.constants.push_back({id.name.empty() ? "local_size" : id.name, found->second});

@@ -7,7 +7,7 @@
 #include <mutex>
 
 #include "ops/vulkan/device/constants.h"
-#include "ops/vulkan/device/features.h"
+#include "ops/vulkan/device/facts.h"
 
 namespace tessera::vulkan {
 
@@ -61,6 +61,7 @@ void Device::create(VkPhysicalDevice physical) {
   create_info.enabledExtensionCount = static_cast<uint32_t>(features.extensions.size());
   create_info.ppEnabledExtensionNames = features.extensions.data();
   capabilities_ = features.capabilities;
+  facts_ = read_facts(*instance_, physical, features);
   has_budget_ = features.has_budget;
   const VkResult result = instance.CreateDevice(physical, &create_info, nullptr, &handle_);
   if (result < 0) handle_ = VK_NULL_HANDLE;
@@ -128,6 +129,7 @@ void Device::release() {
 }
 
 bool Device::runs(const Shader& shader) const {
+  if (shader.variant.units == Units::matrix && facts_.matrix.m == 0) return false;
   return shader.buffers.size() <= limits_.bindings &&
          std::all_of(shader.capabilities.begin(), shader.capabilities.end(),
                      [&](uint32_t capability) { return capabilities_.contains(capability); });

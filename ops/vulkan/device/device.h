@@ -10,6 +10,7 @@
 #include "ops/vulkan/device/memory.h"
 #include "ops/vulkan/device/pipelines.h"
 #include "ops/vulkan/device/queue.h"
+#include "ops/vulkan/facts.h"
 #include "runtime/base/disk_cache.h"
 #include "runtime/base/rounding.h"
 
@@ -38,6 +39,7 @@ class Device {
 
   const DeviceInfo& info() const { return info_; }
   const Limits& limits() const { return limits_; }
+  const Facts& facts() const { return facts_; }
   VkDevice handle() const { return handle_; }
   /// Of all its queues, each once.
   List<uint32_t> queue_families() const { return families_; }
@@ -86,6 +88,7 @@ class Device {
   std::shared_ptr<Instance> instance_;
   DeviceInfo info_;
   Limits limits_;
+  Facts facts_;
   std::set<uint32_t> capabilities_;  // of SPIR-V
   VkPhysicalDeviceMemoryProperties memory_{};
   VkDevice handle_ = VK_NULL_HANDLE;

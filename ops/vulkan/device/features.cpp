@@ -12,7 +12,8 @@ std::set<std::string> extensions_of(const Instance& instance, VkPhysicalDevice p
   return names;
 }
 
-Features::Features(const Instance& instance, VkPhysicalDevice physical) : capabilities{shader_capability} {
+Features::Features(const Instance& instance, VkPhysicalDevice physical)
+    : capabilities{shader_capability, subgroup_capability} {
   enabled = structure<VkPhysicalDeviceFeatures2>(VK_STRUCTURE_TYPE_PHYSICAL_DEVICE_FEATURES_2);
   storage16_ =
       structure<VkPhysicalDevice16BitStorageFeatures>(VK_STRUCTURE_TYPE_PHYSICAL_DEVICE_16BIT_STORAGE_FEATURES);
@@ -21,6 +22,12 @@ Features::Features(const Instance& instance, VkPhysicalDevice physical) : capabi
       VK_STRUCTURE_TYPE_PHYSICAL_DEVICE_SHADER_FLOAT16_INT8_FEATURES);
   timeline_ = structure<VkPhysicalDeviceTimelineSemaphoreFeatures>(
       VK_STRUCTURE_TYPE_PHYSICAL_DEVICE_TIMELINE_SEMAPHORE_FEATURES);
+  memory_model_ = structure<VkPhysicalDeviceVulkanMemoryModelFeatures>(
+      VK_STRUCTURE_TYPE_PHYSICAL_DEVICE_VULKAN_MEMORY_MODEL_FEATURES);
+  subgroups_ = structure<VkPhysicalDeviceSubgroupSizeControlFeatures>(
+      VK_STRUCTURE_TYPE_PHYSICAL_DEVICE_SUBGROUP_SIZE_CONTROL_FEATURES);
+  matrices_ = structure<VkPhysicalDeviceCooperativeMatrixFeaturesKHR>(
+      VK_STRUCTURE_TYPE_PHYSICAL_DEVICE_COOPERATIVE_MATRIX_FEATURES_KHR);
   const auto names = extensions_of(instance, physical);
   void** end = &enabled.pNext;
   const auto chain = [&](auto& features, const char* extension) {
@@ -35,6 +42,12 @@ Features::Features(const Instance& instance, VkPhysicalDevice physical) : capabi
   chain(timeline_, VK_KHR_TIMELINE_SEMAPHORE_EXTENSION_NAME);
   has_budget = names.contains(VK_EXT_MEMORY_BUDGET_EXTENSION_NAME);
   if (has_budget) extensions.push_back(VK_EXT_MEMORY_BUDGET_EXTENSION_NAME);
+  // Matrices belong to whole subgroups, and want the memory model.
+  if (names.contains(VK_KHR_COOPERATIVE_MATRIX_EXTENSION_NAME)) {
+    chain(memory_model_, VK_KHR_VULKAN_MEMORY_MODEL_EXTENSION_NAME);
+    chain(subgroups_, VK_EXT_SUBGROUP_SIZE_CONTROL_EXTENSION_NAME);
+    chain(matrices_, VK_KHR_COOPERATIVE_MATRIX_EXTENSION_NAME);
+  }
   instance.call.GetPhysicalDeviceFeatures2(physical, &enabled);
   has_timeline = timeline_.timelineSemaphore;
 
@@ -55,6 +68,10 @@ Features::Features(const Instance& instance, VkPhysicalDevice physical) : capabi
   note(storage8_.storageBuffer8BitAccess, storage8_capability);
   note(small_.shaderFloat16, float16_capability);
   note(small_.shaderInt8, int8_capability);
+  memory_model_.vulkanMemoryModelDeviceScope = memory_model_.vulkanMemoryModelAvailabilityVisibilityChains = 0;
+  matrices_.cooperativeMatrixRobustBufferAccess = 0;
+  note(memory_model_.vulkanMemoryModel, memory_model_capability);
+  note(matrices_.cooperativeMatrix && subgroups_.computeFullSubgroups, matrix_capability);
 }
 
 }  // namespace tessera::vulkan

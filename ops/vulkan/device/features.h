@@ -4,6 +4,7 @@
 #include <set>
 #include <vector>
 
+#include "ops/vulkan/device/compat.h"
 #include "ops/vulkan/device/instance.h"
 
 namespace tessera::vulkan {
@@ -24,6 +25,9 @@ struct Features {
   VkPhysicalDevice8BitStorageFeatures storage8_;
   VkPhysicalDeviceShaderFloat16Int8Features small_;
   VkPhysicalDeviceTimelineSemaphoreFeatures timeline_;
+  VkPhysicalDeviceVulkanMemoryModelFeatures memory_model_;
+  VkPhysicalDeviceSubgroupSizeControlFeatures subgroups_;
+  VkPhysicalDeviceCooperativeMatrixFeaturesKHR matrices_;
 };
 
 /// Names of the extensions that a device has.
@@ -36,8 +40,11 @@ enum Capability : uint32_t {
   int64_capability = 11,
   int16_capability = 22,
   int8_capability = 39,
+  subgroup_capability = 61,
   storage16_capability = 4433,
   storage8_capability = 4448,
+  memory_model_capability = 5345,
+  matrix_capability = 6022,
 };
 
 }  // namespace tessera::vulkan

@@ -118,6 +118,8 @@ VkPipeline Pipelines::compile(const Shader& shader, const Constants& constants, 
   info.stage.module = module;
   info.stage.pName = "main";
   info.stage.pSpecializationInfo = &specialization;
+  if (shader.variant.units == Units::matrix)
+    info.stage.flags = VK_PIPELINE_SHADER_STAGE_CREATE_REQUIRE_FULL_SUBGROUPS_BIT;
   info.layout = layout;
   VkPipeline pipeline = VK_NULL_HANDLE;
   const VkResult result = call.CreateComputePipelines(device_.handle(), cache_, 1, &info, nullptr, &pipeline);
