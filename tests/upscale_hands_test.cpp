@@ -21,7 +21,9 @@ struct Behaviour {
   int fails_from = 1 << 30;  ///< the first window for which it gives an error
   Fault fault = Fault::none;
   int64_t most_pixels = 1 << 30;  ///< of a window that there is memory for
+  int64_t free_bytes = 0;         ///< of a device; 0: not known
   int milliseconds = 0;
+  const Behaviour* waits_for = nullptr;  ///< for the last window that this one does
   std::atomic<int> windows{0};
 };
 
@@ -51,6 +53,7 @@ struct Doubler : Upsampler {
   int64_t run_bytes(const Type& input) const override { return input.bytes(); }
   bool on_device(const Type&) const override { return behaviour.device; }
   bool stores_halves() const override { return behaviour.halves; }
+  int64_t free_bytes() const override { return behaviour.free_bytes; }
   int runs_at_once() const override { return behaviour.at_once; }
   std::unique_ptr<Upsampler> with_pixels(const Convention&, const PixelEnds& ends) const override;
 };
@@ -61,6 +64,8 @@ struct PixelDoubler : Doubler {
     const int64_t height = input.type.shape[0], width = input.type.shape[1], samples = input.type.shape[2];
     const int window = ++behaviour.windows;
     std::this_thread::sleep_for(std::chrono::milliseconds(behaviour.milliseconds));
+    while (behaviour.waits_for && behaviour.waits_for->windows < behaviour.waits_for->fails_from)
+      std::this_thread::sleep_for(std::chrono::milliseconds(1));
     if (window >= behaviour.fails_from) fail(Error::Kind::device, "the device is lost");
     if (width * height > behaviour.most_pixels) fail(Error::Kind::memory, "no memory on the device");
     Tensor out = Tensor::make({DType::uint8, {2 * height, 2 * width, samples}});
@@ -148,8 +153,7 @@ TEST_F(UpscaleHands, share_the_windows_of_one_picture) {
 
 TEST_F(UpscaleHands, finish_the_picture_of_one_that_fails) {
   single_.fails_from = 5;
-  single_.milliseconds = 1;
-  other_.milliseconds = 5;
+  other_.waits_for = &single_;
   const auto two = tiler({hand_of("single", single_), hand_of("other", other_)});
   expect_right(*two);
   EXPECT_EQ(single_.windows, 5);
@@ -222,6 +226,17 @@ TEST_F(UpscaleHands, little_memory_makes_windows_smaller_and_none_leaves_them_to
   expect_right(*tiler({hand_of("single", single_)}));
   EXPECT_EQ(notes_with("done by cpu"), 1u);
   EXPECT_EQ(report_.windows, 1);
+}
+
+TEST_F(UpscaleHands, windows_fit_into_the_memory_of_every_device) {
+  options_.tile = 0;
+  const int64_t pixel = 3 * 4;  // what the model says that it takes
+  single_.free_bytes = 6000 * pixel / 3 * 4;
+  expect_right(*tiler({hand_of("other", other_), hand_of("single", single_)}));
+  EXPECT_LE(report_.window_width * report_.window_height, 6000);
+  EXPECT_GT(report_.window_width * report_.window_height, 1500);
+  EXPECT_TRUE(report_.notes.empty());
+  EXPECT_EQ(cpu_.windows, 0);
 }
 
 }  // namespace

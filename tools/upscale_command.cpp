@@ -152,7 +152,7 @@ class Models {
   }
 
   const Tiler& tiler() const { return *tiler_; }
-  bool use_a_device() const { return !opened_[0].is_cpu; }
+  bool use_a_device() const { return opened_[0].hand->is_device(); }
 
   void describe(Console& console) const {
     const Tiler& tiler = *tiler_;
