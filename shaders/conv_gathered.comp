@@ -8,6 +8,7 @@
 #extension GL_EXT_shader_explicit_arithmetic_types_float16 : require
 #extension GL_KHR_shader_subgroup_basic : require
 #extension GL_EXT_control_flow_attributes : require
+#extension GL_EXT_scalar_block_layout : require
 #pragma use_vulkan_memory_model
 #include "params/conv_gathered.h"
 #include "common/matrix.glsl"
@@ -22,7 +23,7 @@ const uint tile_pixels = warps_m * each_m * matrix_m;
 const uint tile_channels = warps_n * each_n * matrix_n;
 const uint warps = warps_m * warps_n;
 
-layout(set = 0, binding = 0) readonly buffer Params { MatrixConvParams params; };
+layout(set = 0, binding = 0, std430) uniform Params { MatrixConvParams params; };
 #include "common/finish8.glsl"
 layout(set = 0, binding = 9) readonly buffer Src { uvec4 src[]; };
 layout(set = 0, binding = 10) readonly buffer Weights { uvec4 weights[]; };  // [cell][in][out]

@@ -9,6 +9,7 @@
 #extension GL_EXT_shader_explicit_arithmetic_types_float16 : require
 #extension GL_KHR_shader_subgroup_basic : require
 #extension GL_EXT_control_flow_attributes : require
+#extension GL_EXT_scalar_block_layout : require
 #pragma use_vulkan_memory_model
 #include "params/conv_staged.h"
 #include "common/matrix.glsl"
@@ -25,7 +26,7 @@ const uint tile_channels = warps_n * each_n * matrix_n;
 const uint tile_width = warps_x * matrix_m;
 const uint tile_height = warps_y * each_rows;
 
-layout(set = 0, binding = 0) readonly buffer Params { MatrixConvParams params; };
+layout(set = 0, binding = 0, std430) uniform Params { MatrixConvParams params; };
 #include "common/finish8.glsl"
 layout(set = 0, binding = 9) readonly buffer Src { uvec4 src[]; };
 layout(set = 0, binding = 10) readonly buffer Weights { uvec4 weights[]; };  // [cell][in][out]

@@ -47,7 +47,7 @@ struct Item {
   double ms = 0;              // at the speed that the device has at least
 
   const Shader::Buffer& buffer(size_t i) const {
-    static constexpr Shader::Buffer copied[] = {{"from", true, false, false}, {"to", false, true, false}};
+    static constexpr Shader::Buffer copied[] = {{"from", true, false, false, false}, {"to", false, true, false, false}};
     return dispatch ? dispatch->shader->buffers[i] : copied[i];
   }
 };

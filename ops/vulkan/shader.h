@@ -24,7 +24,8 @@ struct Shader {
   struct Buffer {
     Text name;
     bool reads, writes;
-    bool halves;  ///< an array of float16
+    bool halves;   ///< an array of float16
+    bool uniform;  ///< read as a uniform buffer, which costs a shader no loads
   };
   struct Constant {
     Text name;

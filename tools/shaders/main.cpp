@@ -134,6 +134,13 @@ std::vector<uint32_t> compile(const fs::path& path, const std::string& source, c
   return words;
 }
 
+// Uniform buffers lie as storage buffers do: Features asks devices for it.
+spvtools::ValidatorOptions rules() {
+  spvtools::ValidatorOptions options;
+  options.SetUniformBufferStandardLayout(true);
+  return options;
+}
+
 // Local clean-ups only: full inlining multiplies the size of the epilogue, and drivers inline anyway.
 std::vector<uint32_t> optimize(const std::vector<uint32_t>& words, const spvtools::MessageConsumer& consumer) {
   spvtools::Optimizer optimizer(SPV_ENV_VULKAN_1_1);
@@ -150,7 +157,9 @@ std::vector<uint32_t> optimize(const std::vector<uint32_t>& words, const spvtool
       .RegisterPass(spvtools::CreateCFGCleanupPass())
       .RegisterPass(spvtools::CreateCompactIdsPass());
   std::vector<uint32_t> result;
-  if (!optimizer.Run(words.data(), words.size(), &result)) throw std::runtime_error("the optimizer failed");
+  spvtools::OptimizerOptions options;
+  options.set_validator_options(rules());
+  if (!optimizer.Run(words.data(), words.size(), &result, options)) throw std::runtime_error("the optimizer failed");
   return result;
 }
 
@@ -167,7 +176,8 @@ void add(Source& source, const std::string& stem, const std::string& id, const V
   for (size_t i = 0; i < words.size(); ++i) out << (i % 10 ? "0x" : "\n    0x") << words[i] << ",";
   out << std::dec << "};\nconst Shader::Buffer " << id << "_buffers[] = {";
   for (const auto& buffer : shader.buffers)
-    out << "{\"" << buffer.name << "\", " << buffer.reads << ", " << buffer.writes << ", " << buffer.halves << "}, ";
+    out << "{\"" << buffer.name << "\", " << buffer.reads << ", " << buffer.writes << ", " << buffer.halves << ", "
+        << buffer.uniform << "}, ";
   out << "};\nconst std::array<Shader::Constant, " << shader.constants.size() << "> " << id
       << "_constants{{";  // may be none
   for (const auto& constant : shader.constants) out << "{\"" << constant.name << "\", " << constant.id << "}, ";
@@ -200,7 +210,8 @@ void run(const fs::path& output, const fs::path& root, const std::vector<fs::pat
         const auto words = optimize(compile(path, text, variant, root), consumer);
         spvtools::SpirvTools tools(SPV_ENV_VULKAN_1_1);
         tools.SetMessageConsumer(consumer);
-        if (!tools.Validate(words)) throw std::runtime_error("not valid SPIR-V:\n" + complaints);
+        if (!tools.Validate(words.data(), words.size(), rules()))
+          throw std::runtime_error("not valid SPIR-V:\n" + complaints);
         // Matrices are validated in the words that every release of the tools knows.
         add(source, stem, stem + '_' + std::to_string(number++), variant, shaders::to_khr_matrices(words));
       } catch (const std::exception& error) {

@@ -31,7 +31,8 @@ enum Decoration : uint32_t {
   offset = 35,
 };
 
-constexpr size_t header = 5;  // words before the first instruction
+constexpr uint32_t uniform_storage = 2;  // a class of variables
+constexpr size_t header = 5;             // words before the first instruction
 
 using Decorations = std::map<uint32_t, uint32_t>;  // and their operand, if there is one
 
@@ -43,6 +44,7 @@ struct Id {
   std::map<uint32_t, Decorations> member_decorations;
   uint32_t element = 0;  // type of an array's elements, of a struct's first member, of what a pointer points to, ...
   uint32_t float_bits = 0;
+  uint32_t storage = 0;  // class of a variable
 };
 
 std::string text(const uint32_t* words, size_t count) {
@@ -68,7 +70,10 @@ std::map<uint32_t, Id> read_ids(const std::vector<uint32_t>& words) {
       case op_type_array:
       case op_type_runtime_array: ids[w[1]].element = w[2]; break;
       case op_type_pointer: ids[w[1]].element = w[3]; break;
-      case op_variable: ids[w[2]].element = w[1]; break;
+      case op_variable:
+        ids[w[2]].element = w[1];
+        ids[w[2]].storage = w[3];
+        break;
       default: break;
     }
     at += count;
@@ -94,7 +99,7 @@ Buffer joined(const Buffer& a, const Buffer& b) {
   const std::string& name = a.name.size() < b.name.size() ? a.name : b.name;
   if (!a.name.starts_with(name) || !b.name.starts_with(name))
     throw std::runtime_error("buffers " + a.name + " and " + b.name + " have the same binding");
-  return {name, a.reads || b.reads, a.writes || b.writes, a.halves && b.halves};
+  return {name, a.reads || b.reads, a.writes || b.writes, a.halves && b.halves, a.uniform && b.uniform};
 }
 
 }  // namespace
@@ -108,7 +113,9 @@ Reflection reflect(const std::vector<uint32_t>& words) {
     if (const auto found = id.decorations.find(binding); found != id.decorations.end()) {
       const Id& type = ids[ids[id.element].element];
       const bool halves = ids[ids[type.element].element].float_bits == 16;
-      const Buffer buffer{type.member_names.at(0), !always(type, non_readable), !always(type, non_writable), halves};
+      const bool uniform = id.storage == uniform_storage;
+      const Buffer buffer{type.member_names.at(0), !always(type, non_readable), !uniform && !always(type, non_writable),
+                          halves, uniform};
       if (const auto [other, added] = buffers.try_emplace(found->second, buffer); !added)
         other->second = joined(other->second, buffer);
     }

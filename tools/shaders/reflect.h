@@ -12,7 +12,8 @@ namespace shaders {
 struct Buffer {
   std::string name;
   bool reads = true, writes = true;
-  bool halves = false;  ///< it is an array of float16
+  bool halves = false;   ///< it is an array of float16
+  bool uniform = false;  ///< a uniform buffer
 };
 struct Constant {
   std::string name;

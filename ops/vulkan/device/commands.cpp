@@ -1,5 +1,6 @@
 #include "ops/vulkan/device/commands.h"
 
+#include <algorithm>
 #include <utility>
 
 namespace tessera::vulkan {
@@ -29,11 +30,13 @@ void Commands::create(const Queue& queue, size_t dispatches, size_t buffers, siz
   pool.queueFamilyIndex = queue.family();
   check(call_.CreateCommandPool(device, &pool, nullptr, &pool_), "vkCreateCommandPool");
   if (dispatches) {
-    const VkDescriptorPoolSize size{VK_DESCRIPTOR_TYPE_STORAGE_BUFFER, static_cast<uint32_t>(buffers)};
+    const VkDescriptorPoolSize sizes[] = {
+        {VK_DESCRIPTOR_TYPE_STORAGE_BUFFER, static_cast<uint32_t>(std::max(buffers, size_t{1}))},
+        {VK_DESCRIPTOR_TYPE_UNIFORM_BUFFER, static_cast<uint32_t>(dispatches)}};
     auto sets = structure<VkDescriptorPoolCreateInfo>(VK_STRUCTURE_TYPE_DESCRIPTOR_POOL_CREATE_INFO);
     sets.maxSets = static_cast<uint32_t>(dispatches);
-    sets.poolSizeCount = 1;
-    sets.pPoolSizes = &size;
+    sets.poolSizeCount = 2;
+    sets.pPoolSizes = sizes;
     check(call_.CreateDescriptorPool(device, &sets, nullptr, &sets_), "vkCreateDescriptorPool");
   }
   if (stamps) {
@@ -102,7 +105,8 @@ void Commands::copy(const Slice& from, const Slice& to) {
 void Commands::barrier() {
   auto memory = structure<VkMemoryBarrier>(VK_STRUCTURE_TYPE_MEMORY_BARRIER);
   memory.srcAccessMask = VK_ACCESS_SHADER_WRITE_BIT | VK_ACCESS_TRANSFER_WRITE_BIT;
-  memory.dstAccessMask = memory.srcAccessMask | VK_ACCESS_SHADER_READ_BIT | VK_ACCESS_TRANSFER_READ_BIT;
+  memory.dstAccessMask =
+      memory.srcAccessMask | VK_ACCESS_SHADER_READ_BIT | VK_ACCESS_UNIFORM_READ_BIT | VK_ACCESS_TRANSFER_READ_BIT;
   constexpr VkPipelineStageFlags stages = VK_PIPELINE_STAGE_COMPUTE_SHADER_BIT | VK_PIPELINE_STAGE_TRANSFER_BIT;
   call_.CmdPipelineBarrier(commands_, stages, stages, 0, 1, &memory, 0, nullptr, 0, nullptr);
 }
@@ -121,10 +125,15 @@ VkDescriptorSet Commands::make_set(const Shader& shader, List<Slice> slices) {
         {slice.buffer->handle, static_cast<VkDeviceSize>(slice.offset), static_cast<VkDeviceSize>(slice.bytes)});
   auto write = structure<VkWriteDescriptorSet>(VK_STRUCTURE_TYPE_WRITE_DESCRIPTOR_SET);
   write.dstSet = set;
-  write.descriptorCount = static_cast<uint32_t>(buffers.size());
-  write.descriptorType = VK_DESCRIPTOR_TYPE_STORAGE_BUFFER;
-  write.pBufferInfo = buffers.data();
-  call_.UpdateDescriptorSets(device_.handle(), 1, &write, 0, nullptr);
+  write.descriptorCount = 1;
+  std::vector<VkWriteDescriptorSet> writes;
+  for (uint32_t i = 0; i < buffers.size(); ++i) {
+    write.dstBinding = i;
+    write.descriptorType = descriptor_type(shader.buffers[i]);
+    write.pBufferInfo = &buffers[i];
+    writes.push_back(write);
+  }
+  call_.UpdateDescriptorSets(device_.handle(), static_cast<uint32_t>(writes.size()), writes.data(), 0, nullptr);
   return set;
 }
 

@@ -63,6 +63,7 @@ void Device::create(VkPhysicalDevice physical) {
   capabilities_ = features.capabilities;
   facts_ = read_facts(*instance_, physical, features);
   has_budget_ = features.has_budget;
+  has_uniform_layout_ = features.has_uniform_layout;
   const VkResult result = instance.CreateDevice(physical, &create_info, nullptr, &handle_);
   if (result < 0) handle_ = VK_NULL_HANDLE;
   check(result, "vkCreateDevice");
@@ -104,7 +105,8 @@ std::string Device::read_limits(VkPhysicalDevice physical) {
   limits_.storage_range = limits.maxStorageBufferRange;
   limits_.allocation =
       static_cast<int64_t>(std::min<uint64_t>(sizes.maxMemoryAllocationSize, std::numeric_limits<int64_t>::max()));
-  limits_.alignment = static_cast<int64_t>(std::max<uint64_t>(64, limits.minStorageBufferOffsetAlignment));
+  limits_.alignment = static_cast<int64_t>(
+      std::max<uint64_t>({64, limits.minStorageBufferOffsetAlignment, limits.minUniformBufferOffsetAlignment}));
   limits_.tick_ms = static_cast<double>(limits.timestampPeriod) * 1e-6;
   std::string identity;
   const auto add = [&](const auto& bytes) {
@@ -130,6 +132,9 @@ void Device::release() {
 
 bool Device::runs(const Shader& shader) const {
   if (shader.variant.units == Units::matrix && facts_.matrix.m == 0) return false;
+  const bool uniform = std::any_of(shader.buffers.begin(), shader.buffers.end(),
+                                   [](const Shader::Buffer& buffer) { return buffer.uniform; });
+  if (uniform && !has_uniform_layout_) return false;
   return shader.buffers.size() <= limits_.bindings &&
          std::all_of(shader.capabilities.begin(), shader.capabilities.end(),
                      [&](uint32_t capability) { return capabilities_.contains(capability); });

@@ -95,6 +95,7 @@ class Device {
   std::vector<uint32_t> families_;
   VkPhysicalDevice physical_ = VK_NULL_HANDLE;
   bool has_budget_ = false;
+  bool has_uniform_layout_ = false;
   mutable std::atomic<int64_t> used_{0};
   std::atomic<bool> lost_{false};
   std::mutex queue_mutex_, arena_mutex_;

@@ -28,6 +28,8 @@ Features::Features(const Instance& instance, VkPhysicalDevice physical)
       VK_STRUCTURE_TYPE_PHYSICAL_DEVICE_SUBGROUP_SIZE_CONTROL_FEATURES);
   matrices_ = structure<VkPhysicalDeviceCooperativeMatrixFeaturesKHR>(
       VK_STRUCTURE_TYPE_PHYSICAL_DEVICE_COOPERATIVE_MATRIX_FEATURES_KHR);
+  uniform_ = structure<VkPhysicalDeviceUniformBufferStandardLayoutFeatures>(
+      VK_STRUCTURE_TYPE_PHYSICAL_DEVICE_UNIFORM_BUFFER_STANDARD_LAYOUT_FEATURES);
   const auto names = extensions_of(instance, physical);
   void** end = &enabled.pNext;
   const auto chain = [&](auto& features, const char* extension) {
@@ -40,6 +42,7 @@ Features::Features(const Instance& instance, VkPhysicalDevice physical)
   chain(storage8_, VK_KHR_8BIT_STORAGE_EXTENSION_NAME);
   chain(small_, VK_KHR_SHADER_FLOAT16_INT8_EXTENSION_NAME);
   chain(timeline_, VK_KHR_TIMELINE_SEMAPHORE_EXTENSION_NAME);
+  chain(uniform_, VK_KHR_UNIFORM_BUFFER_STANDARD_LAYOUT_EXTENSION_NAME);
   has_budget = names.contains(VK_EXT_MEMORY_BUDGET_EXTENSION_NAME);
   if (has_budget) extensions.push_back(VK_EXT_MEMORY_BUDGET_EXTENSION_NAME);
   // Matrices belong to whole subgroups, and want the memory model.
@@ -50,6 +53,7 @@ Features::Features(const Instance& instance, VkPhysicalDevice physical)
   }
   instance.call.GetPhysicalDeviceFeatures2(physical, &enabled);
   has_timeline = timeline_.timelineSemaphore;
+  has_uniform_layout = uniform_.uniformBufferStandardLayout;
 
   // Of all that is on offer, what shaders can use. The rest is left off.
   VkPhysicalDeviceFeatures base{};

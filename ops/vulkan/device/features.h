@@ -19,12 +19,14 @@ struct Features {
   std::set<uint32_t> capabilities;  ///< of SPIR-V that shaders may have
   bool has_budget = false;          ///< VK_EXT_memory_budget
   bool has_timeline = false;        ///< timeline semaphores
+  bool has_uniform_layout = false;  ///< uniform buffers may lie as storage buffers do
 
  private:
   VkPhysicalDevice16BitStorageFeatures storage16_;
   VkPhysicalDevice8BitStorageFeatures storage8_;
   VkPhysicalDeviceShaderFloat16Int8Features small_;
   VkPhysicalDeviceTimelineSemaphoreFeatures timeline_;
+  VkPhysicalDeviceUniformBufferStandardLayoutFeatures uniform_;
   VkPhysicalDeviceVulkanMemoryModelFeatures memory_model_;
   VkPhysicalDeviceSubgroupSizeControlFeatures subgroups_;
   VkPhysicalDeviceCooperativeMatrixFeaturesKHR matrices_;

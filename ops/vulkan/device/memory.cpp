@@ -59,7 +59,8 @@ void Buffer::create(Where where) {
          " allocates at most ", device.limits().allocation >> 20, " MiB at once");
   auto info = structure<VkBufferCreateInfo>(VK_STRUCTURE_TYPE_BUFFER_CREATE_INFO);
   info.size = static_cast<VkDeviceSize>(bytes);
-  info.usage = VK_BUFFER_USAGE_STORAGE_BUFFER_BIT | VK_BUFFER_USAGE_TRANSFER_SRC_BIT | VK_BUFFER_USAGE_TRANSFER_DST_BIT;
+  info.usage = VK_BUFFER_USAGE_STORAGE_BUFFER_BIT | VK_BUFFER_USAGE_UNIFORM_BUFFER_BIT |
+               VK_BUFFER_USAGE_TRANSFER_SRC_BIT | VK_BUFFER_USAGE_TRANSFER_DST_BIT;
   const List<uint32_t> families = device.queue_families();
   if (where != Where::device && families.size() > 1) {
     info.sharingMode = VK_SHARING_MODE_CONCURRENT;
@@ -79,8 +80,7 @@ void Buffer::create(Where where) {
   }
   if (result < 0)
     fail(result == VK_ERROR_DEVICE_LOST ? Error::Kind::device : Error::Kind::memory, device.info().name,
-         " has no memory for ", needs.size >> 20,
-         " MiB more: vkAllocateMemory failed: ", result_name(result));
+         " has no memory for ", needs.size >> 20, " MiB more: vkAllocateMemory failed: ", result_name(result));
   check(call.BindBufferMemory(device.handle(), handle, memory, 0), "vkBindBufferMemory");
   coherent = device.memory().memoryTypes[type].propertyFlags & coherent_flag;
   if (where == Where::device || where == Where::port) return;

@@ -32,7 +32,7 @@ void Pipelines::release() {
   const VkDevice handle = device_.handle();
   for (const auto& [key, pipeline] : pipelines_) call.DestroyPipeline(handle, pipeline, nullptr);
   if (cache_) call.DestroyPipelineCache(handle, cache_, nullptr);
-  for (const auto& [buffers, layouts] : layouts_) {
+  for (const auto& [types, layouts] : layouts_) {
     if (layouts.pipeline) call.DestroyPipelineLayout(handle, layouts.pipeline, nullptr);
     if (layouts.set) call.DestroyDescriptorSetLayout(handle, layouts.set, nullptr);
   }
@@ -41,11 +41,13 @@ void Pipelines::release() {
 Layouts Pipelines::layouts(const Shader& shader) {
   const std::lock_guard lock(mutex_);
   const DeviceTable& call = device_.call;
-  Layouts& layouts = layouts_[shader.buffers.size()];
+  std::vector<VkDescriptorType> types;
+  for (const Shader::Buffer& buffer : shader.buffers) types.push_back(descriptor_type(buffer));
+  Layouts& layouts = layouts_[types];
   if (layouts.pipeline) return layouts;
   std::vector<VkDescriptorSetLayoutBinding> bindings;
-  for (uint32_t i = 0; i < shader.buffers.size(); ++i)
-    bindings.push_back({i, VK_DESCRIPTOR_TYPE_STORAGE_BUFFER, 1, VK_SHADER_STAGE_COMPUTE_BIT, nullptr});
+  for (uint32_t i = 0; i < types.size(); ++i)
+    bindings.push_back({i, types[i], 1, VK_SHADER_STAGE_COMPUTE_BIT, nullptr});
   auto set = structure<VkDescriptorSetLayoutCreateInfo>(VK_STRUCTURE_TYPE_DESCRIPTOR_SET_LAYOUT_CREATE_INFO);
   set.bindingCount = static_cast<uint32_t>(bindings.size());
   set.pBindings = bindings.data();

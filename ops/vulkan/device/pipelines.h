@@ -15,7 +15,12 @@ namespace tessera::vulkan {
 
 class Device;
 
-/// Of all shaders with so many buffers.
+/// What a buffer is bound as.
+inline VkDescriptorType descriptor_type(const Shader::Buffer& buffer) {
+  return buffer.uniform ? VK_DESCRIPTOR_TYPE_UNIFORM_BUFFER : VK_DESCRIPTOR_TYPE_STORAGE_BUFFER;
+}
+
+/// Of all shaders that are bound the same.
 struct Layouts {
   VkDescriptorSetLayout set = VK_NULL_HANDLE;
   VkPipelineLayout pipeline = VK_NULL_HANDLE;
@@ -49,7 +54,7 @@ class Pipelines {
   const std::string file_;
   VkPipelineCache cache_ = VK_NULL_HANDLE;
   std::mutex mutex_;
-  std::map<size_t, Layouts> layouts_;  // by the number of buffers
+  std::map<std::vector<VkDescriptorType>, Layouts> layouts_;  // by what is bound
   std::map<Key, VkPipeline> pipelines_;
 };
 
