@@ -104,6 +104,16 @@ class Upscale(unittest.TestCase):
         self.assertEqual((self.path / name).read_bytes()[1:4], b"PNG")
         self.assertIn(b"too long", self.run_it("in/a.png", "-o", "x" + name, code=1).stderr)
 
+    def test_devices_share_a_picture(self):
+        self.make("in/b.png", png(90, 70))
+        done = self.run_it("in/b.png", "-o", "out/b.png", "-t", "32", "-g", "vulkan:0,cpu", "--json")
+        line = json.loads(done.stdout)
+        self.assertTrue(line["done"])
+        self.assertGreater(line["windows"], 4)
+        self.assertEqual(line["notes"], [])
+        head = (self.path / "out/b.png").read_bytes()[16:24]
+        self.assertEqual(struct.unpack(">II", head), (180, 140))
+
     def test_a_closed_folder_fails_alone(self):
         self.make("in/closed/b.png")
         self.make("in/open/c.png")
