@@ -461,9 +461,8 @@ void Compiled::start(Lane& lane, List<View> in, Threads& threads, bool timed) {
   const int64_t up_bytes = up_bytes_ + table_bytes();
   if (up_bytes) lane.source = Pool::Loan(device_->uploads(), up_bytes);
   if (down_bytes_) lane.target = Pool::Loan(device_->downloads(), down_bytes_);
-  if (up_bytes && &device_->up_queue() != &device_->queue()) lane.in_port = Pool::Loan(device_->ports(), up_bytes);
-  if (down_bytes_ && &device_->down_queue() != &device_->queue())
-    lane.out_port = Pool::Loan(device_->ports(), down_bytes_);
+  if (device_->goes_by(device_->up_queue(), up_bytes_)) lane.in_port = Pool::Loan(device_->ports(), up_bytes);
+  if (device_->goes_by(device_->down_queue(), down_bytes_)) lane.out_port = Pool::Loan(device_->ports(), down_bytes_);
   for (size_t i = 0; i < uploads_.size(); ++i) {
     copy_bytes(&threads, lane.source->mapped + uploads_[i].offset, in[i].data, uploads_[i].tensor.bytes);
     traffic_->uploaded_bytes += uploads_[i].tensor.bytes;

@@ -97,6 +97,7 @@ void Commands::release() {
 }
 
 void Commands::copy(const Slice& from, const Slice& to) {
+  if (to.bytes == 0) return;
   const VkBufferCopy copy{static_cast<VkDeviceSize>(from.offset), static_cast<VkDeviceSize>(to.offset),
                           static_cast<VkDeviceSize>(to.bytes)};
   call_.CmdCopyBuffer(commands_, from.buffer->handle, to.buffer->handle, 1, &copy);

@@ -79,12 +79,13 @@ void Device::create(VkPhysicalDevice physical) {
 }
 
 // With a timeline, copies have queues of their own: downloads first, which are larger. TESSERA_VULKAN_QUEUES=1 leaves
-// all to one queue; 3 makes three even where they are one and the same.
+// all to one queue; 3 makes three, even where they are one and the same, and sends all that way.
 void Device::make_queues(uint32_t copiers, bool timeline) {
   queue_ = std::make_unique<Queue>(*this, families_[0], 0, timeline);
   const char* wanted = std::getenv("TESSERA_VULKAN_QUEUES");
   const std::string queues = wanted ? wanted : "";
   if (!timeline || queues == "1") return;
+  if (queues == "3") least_by_others_ = 1;
   const bool feigned = queues == "3" && copiers < 2;
   const uint32_t family = feigned ? families_[0] : families_.back();
   if (copiers || feigned) down_queue_ = std::make_unique<Queue>(*this, family, 0, true);

@@ -51,6 +51,8 @@ class Device {
   Queue& queue() { return *queue_; }
   Queue& up_queue() { return up_queue_ ? *up_queue_ : *queue_; }
   Queue& down_queue() { return down_queue_ ? *down_queue_ : *queue_; }
+  /// Whether to go that way with so many bytes: to wait for another queue takes longer than to copy a few.
+  bool goes_by(const Queue& queue, int64_t bytes) const { return &queue != queue_.get() && bytes >= least_by_others_; }
   std::mutex& queue_mutex() { return queue_mutex_; }
   /// From being lent the arena to having submitted what uses it.
   std::mutex& arena_mutex() { return arena_mutex_; }
@@ -93,6 +95,7 @@ class Device {
   VkPhysicalDeviceMemoryProperties memory_{};
   VkDevice handle_ = VK_NULL_HANDLE;
   std::vector<uint32_t> families_;
+  int64_t least_by_others_ = int64_t{2} << 20;
   VkPhysicalDevice physical_ = VK_NULL_HANDLE;
   bool has_budget_ = false;
   bool has_uniform_layout_ = false;
