@@ -10,7 +10,7 @@ namespace tessera::vulkan {
 
 namespace {
 
-constexpr uint32_t most_groups = 1024;
+constexpr uint32_t most_groups = 4096;
 
 bool accepts(const VkKernel&, const Problem& problem) { return problem.node.epilogue.empty(); }
 

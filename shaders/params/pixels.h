@@ -1,6 +1,6 @@
 #pragma once
 
-const uint pixel_lanes = 64;  ///< invocations of a workgroup
+const uint pixel_lanes = 128;  ///< invocations of a workgroup
 
 /// Of pixels to planes and of planes to pixels: see ops/pixels.h.
 struct PixelParams {
