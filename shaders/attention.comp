@@ -1,4 +1,4 @@
-//! storage=float32 arithmetic=float32
+//! storage=float32,float16 arithmetic=float32
 // softmax(scale q k' + biases) v. A workgroup makes the result of one query of one head: it goes over
 // the keys a block at a time, and corrects what it has by the largest score so far.
 #version 450
@@ -38,7 +38,7 @@ void main() {
   uint head = plane % params.heads, batch = plane / params.heads;
   uint first_q = begin_of(params.q, batch, head) + at * params.q.position;
   uint first_k = begin_of(params.k, batch, head / params.group), first_v = begin_of(params.v, batch, head / params.group);
-  for (uint d = lane; d < params.depth; d += attention_lanes) query[d] = q[first_q + d * params.q.channel];
+  for (uint d = lane; d < params.depth; d += attention_lanes) query[d] = float(q[first_q + d * params.q.channel]);
 
   uint keys = params.keys;
   if (causal != 0u) keys = min(keys, at + 1u);
@@ -51,11 +51,11 @@ void main() {
     if (key < keys) {
       float score = 0.0;
       uint from = first_k + key * params.k.position;
-      for (uint d = 0u; d < params.depth; ++d) score = fma(query[d], k[from + d * params.k.channel], score);
+      for (uint d = 0u; d < params.depth; ++d) score = fma(query[d], float(k[from + d * params.k.channel]), score);
       score *= params.scale;
       if (params.softcap > 0.0) score = params.softcap * tanh(score / params.softcap);
-      if (biases > 0u) score += bias_0[bias_at(params.bias[0], batch, head, at, key)];
-      if (biases > 1u) score += bias_1[bias_at(params.bias[1], batch, head, at, key)];
+      if (biases > 0u) score += float(bias_0[bias_at(params.bias[0], batch, head, at, key)]);
+      if (biases > 1u) score += float(bias_1[bias_at(params.bias[1], batch, head, at, key)]);
       scores[lane] = score;
     }
     barrier();
@@ -72,7 +72,7 @@ void main() {
       if (channel >= params.value_depth) break;
       uint from = first_v + begin * params.v.position + channel * params.v.channel;
       float sum = sums[i] * kept;
-      for (uint j = 0u; j < count; ++j) sum = fma(scores[j], v[from + j * params.v.position], sum);
+      for (uint j = 0u; j < count; ++j) sum = fma(scores[j], float(v[from + j * params.v.position]), sum);
       sums[i] = sum;
     }
   }
@@ -80,6 +80,6 @@ void main() {
     uint channel = lane + i * attention_lanes;
     if (channel < params.value_depth)
       y[begin_of(params.y, batch, head) + at * params.y.position + channel * params.y.channel] =
-          total > 0.0 ? sums[i] / total : params.unseen;
+          Storage(total > 0.0 ? sums[i] / total : params.unseen);
   }
 }

@@ -1,4 +1,4 @@
-//! storage=float32 arithmetic=float32
+//! storage=float32,float16 arithmetic=float32
 // softmax(scale q k' + biases) v for many queries: a workgroup takes 64 queries of one head, and goes over the keys a
 // block at a time. What it has is corrected by the largest score so far. Scores lie transposed in shared memory.
 #version 450

@@ -1,4 +1,4 @@
-//! storage=float32 arithmetic=float32
+//! storage=float32,float16 arithmetic=float32
 // Adds the parts of sums that several workgroups have made.
 #version 450
 #include "params/join.h"

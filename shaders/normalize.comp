@@ -1,4 +1,4 @@
-//! storage=float32 arithmetic=float32
+//! storage=float32,float16 arithmetic=float32
 // Rows without their mean, divided by their deviation; with a root mean square, or a norm, instead. Scale and bias
 // follow. Where rows are few and long, one dispatch measures parts of them, and a second one goes on from there.
 #version 450

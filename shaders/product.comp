@@ -1,4 +1,4 @@
-//! storage=float32 arithmetic=float32
+//! storage=float32,float16 arithmetic=float32
 // Products of matrices, any number of them: both are read through strides, so that they may be transposed or shared.
 // Where one product has few tiles, its sums are made in parts, which join.comp adds.
 #version 450

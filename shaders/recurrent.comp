@@ -1,4 +1,4 @@
-//! storage=float32 arithmetic=float32
+//! storage=float32,float16 arithmetic=float32
 // LSTM, GRU and RNN, once the inputs' part of the gates is known: a workgroup goes through all steps of one sequence
 // in one direction. Lanes share the rows of the recurrent weights.
 #version 450

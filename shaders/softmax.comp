@@ -1,4 +1,4 @@
-//! storage=float32 arithmetic=float32
+//! storage=float32,float16 arithmetic=float32
 // Softmax and LogSoftmax of rows.
 #version 450
 #extension GL_EXT_control_flow_attributes : require

@@ -249,8 +249,18 @@ void record_conv(const VkKernel&, const Problem& problem, Recorder& recorder) {
 
 // --- Every channel by itself ---------------------------------------------------------------------
 
+// [M, 1, h, w] becomes [h * w][M].
+Tensor pack_depthwise(const Tensor& weights, int64_t) {
+  const int64_t channels = weights.type.shape[0], cells = weights.type.shape.elements(1, 4);
+  Tensor packed = Tensor::make({DType::float32, {cells, channels}});
+  for (int64_t channel = 0; channel < channels; ++channel)
+    for (int64_t cell = 0; cell < cells; ++cell)
+      packed.as<float>()[cell * channels + channel] = weights.as<const float>()[channel * cells + cell];
+  return packed;
+}
+
 bool accepts_depthwise(const VkKernel&, const Problem& problem) {
-  if (!is_float_input(problem, 0) || !is_float_input(problem, 1)) return false;
+  if (!is_float_input(problem, 0) || !is_float_input(problem, 1) || !problem.constants[1]) return false;
   if (has_bias(problem) && !is_float_input(problem, 2)) return false;
   return is_depthwise(geometry_of<false>(problem)) &&
          epilogue_fits(problem, problem.node.epilogue, shape_before_epilogue(problem));
@@ -259,11 +269,13 @@ bool accepts_depthwise(const VkKernel&, const Problem& problem) {
 void record_depthwise(const VkKernel&, const Problem& problem, Recorder& recorder) {
   const ConvGeometry conv = geometry_of<false>(problem);
   const WindowAxis &y = conv.window.spatial(0), &x = conv.window.spatial(1);
-  const Loop loop = loop_over(shape_before_epilogue(problem));
+  const Loop loop = loop_over(shape_before_epilogue(problem), problem.out[0].layout);
   DepthwiseParams params{};
   params.epilogue = epilogue_params(problem, problem.node.epilogue, loop);
-  assign(params.extents, loop.extent);
+  assign(params.extents, loop.extents());
   params.count = loop.count();
+  assign(params.src_strides, loop.strides(problem.in[0]));
+  params.channels = word(conv.out_channels);
   params.multiplier = word(conv.out_channels / conv.in_channels);
   params.in_h = word(y.in), params.in_w = word(x.in);
   params.stride_y = word(y.stride), params.stride_x = word(x.stride);
@@ -276,13 +288,13 @@ void record_depthwise(const VkKernel&, const Problem& problem, Recorder& recorde
   dispatch.set("kernel_w", word(x.kernel));
   dispatch.set("has_bias", has_bias(problem));
   dispatch.bind("src", recorder.in(0));
-  dispatch.bind("weights", recorder.in(1));
+  dispatch.bind("weights", constant_of<pack_depthwise>(1, 0, dispatch, recorder));
   if (has_bias(problem)) dispatch.bind("bias", recorder.in(2));
   cover(params.count, dispatch);
 }
 
 constexpr VkKernel list[] = {
-    {"Conv", "", "depthwise", {"depthwise"}, accepts_depthwise, record_depthwise},
+    {"Conv", "", "depthwise", {"depthwise"}, accepts_depthwise, record_depthwise, {}, in_both},
     {"Conv", "", "conv", {"conv"}, accepts_conv<false>, record_conv<false>},
     {"ConvTranspose", "", "conv_transpose", {"conv"}, accepts_conv<true>, record_conv<true>},
 };

@@ -118,6 +118,13 @@ bool is_float_input(const Problem& problem, size_t i);
 /// A Pack: float32 elements become float16.
 Tensor pack_halves(const Tensor& constant, int64_t);
 
+/// Input i, a constant, as `pack` lays it out, with its elements as the dispatch stores them.
+template <Pack pack>
+Slot constant_of(size_t i, int64_t parameter, const Dispatch& dispatch, const Recorder& recorder) {
+  constexpr Pack halves = [](const Tensor& constant, int64_t p) { return pack_halves(pack(constant, p), 0); };
+  return recorder.constant(i, dispatch.shader->variant.storage == DType::float16 ? halves : pack, parameter);
+}
+
 /// Rounds up: how many groups of `size` hold `count`.
 inline uint32_t groups_of(uint32_t count, uint32_t size) { return (count + size - 1) / size; }
 /// `count` workgroups over x and z: an axis may be as short as 65535. Some may be too many.

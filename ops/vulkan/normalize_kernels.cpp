@@ -239,9 +239,11 @@ void record_norm(const VkKernel&, const Problem& problem, Recorder& recorder) {
 
 // --- By given moments ----------------------------------------------------------------------------
 
+// Moments are read as float32, however the picture is stored: a variance may be small.
 bool accepts_batch(const VkKernel&, const Problem& problem) {
-  for (size_t i = 0; i < 5; ++i)
-    if (!is_float_input(problem, i)) return false;
+  if (!is_float_input(problem, 0)) return false;
+  for (size_t i = 1; i < 5; ++i)
+    if (!is_float_input(problem, i) || !(problem.constants[i] || problem.in[i].layout == Layout::row_major)) return false;
   const AttrReader attrs(problem.node);
   for (size_t i = 1; i < problem.out.size(); ++i)
     if (wants(problem, i)) return false;
@@ -253,16 +255,19 @@ void record_batch(const VkKernel&, const Problem& problem, Recorder& recorder) {
   const AttrReader attrs(problem.node);
   const Shape& shape = problem.in[0].shape;
   const bool spatial = !attrs.has("spatial") || attrs.integer("spatial") != 0;
-  const Loop loop = loop_of(problem);
+  const bool pictures = shape.size() == 4 && spatial;
+  const Loop loop = pictures ? loop_over(shape, problem.out[0].layout) : loop_of(problem);
   BatchNormParams params{};
   params.epilogue = epilogue_params(problem, problem.node.epilogue, loop);
-  assign(params.extents, loop.extent);
+  assign(params.extents, loop.extents());
   params.count = loop.count();
+  if (pictures) assign(params.src_strides, loop.strides(problem.in[0]));
   params.channels = word(spatial ? shape[1] : shape.elements(1, shape.size()));
   params.plane = word(spatial ? shape.elements(2, shape.size()) : 1);
   params.epsilon = attrs.real("epsilon");
   Dispatch& dispatch = recorder.dispatch("batch_norm", params);
   add_epilogue(problem.node.epilogue, recorder, dispatch);
+  dispatch.set("pictures", pictures);
   const Text buffers[] = {"src", "scale", "bias", "mean", "variance"};
   for (size_t i = 0; i < 5; ++i) dispatch.bind(buffers[i], recorder.in(i));
   cover(params.count, dispatch);
@@ -286,7 +291,7 @@ constexpr VkKernel list[] = {
     norm_kernel<group_norm>("GroupNormalization"),
     norm_kernel<lp_norm>("LpNormalization"),
     norm_kernel<mean_variance_norm>("MeanVarianceNormalization"),
-    {"BatchNormalization", "", "batch_norm", {"batch_norm"}, accepts_batch, record_batch},
+    {"BatchNormalization", "", "batch_norm", {"batch_norm"}, accepts_batch, record_batch, {}, in_both},
 };
 
 }  // namespace

@@ -24,11 +24,14 @@ void record_pool(const VkKernel& kernel, const Problem& problem, Recorder& recor
   const AttrReader attrs(problem.node);
   const ops::Window window = ops::pool_window(attrs, problem.in[0].shape);
   const Shape before = shape_before_epilogue(problem);
-  const Loop loop = before.size() <= 4 ? loop_over(before) : Loop{{1, 1, 1, word(before.elements())}, true};
+  const Type& source = problem.in[0];
+  const Loop loop = before.size() <= 4 ? loop_over(before, problem.out[0].layout)
+                                       : Loop{{1, 1, 1, word(before.elements())}, true};
   PoolParams params{};
   params.epilogue = epilogue_params(problem, problem.node.epilogue, loop);
-  assign(params.extents, loop.extent);
+  assign(params.extents, loop.extents());
   params.count = loop.count();
+  assign(params.src_strides, loop.strides(source));
   for (size_t i = 0; i < 3; ++i) {
     const ops::WindowAxis& axis = window.axis[i];
     params.in_size[i] = word(axis.in), params.out_size[i] = word(axis.out);
@@ -43,12 +46,13 @@ void record_pool(const VkKernel& kernel, const Problem& problem, Recorder& recor
   Dispatch& dispatch = recorder.dispatch("pool", params);
   add_epilogue(problem.node.epilogue, recorder, dispatch);
   dispatch.set("kind", kind_of(kernel));
+  dispatch.set("pictures", before.size() == 4);
   dispatch.bind("src", recorder.in(0));
   cover(params.count, dispatch);
 }
 
 constexpr VkKernel pool(Text op, uint16_t kind) {
-  return {op, "", "pool", {"pool"}, accepts_pool, record_pool, {kind}};
+  return {op, "", "pool", {"pool"}, accepts_pool, record_pool, {kind}, in_both};
 }
 constexpr VkKernel list[] = {
     pool("MaxPool", pool_max),

@@ -124,7 +124,7 @@ void record_recurrent(const VkKernel& kernel, const Problem& problem, Recorder& 
   const Text names[] = {"function_f", "function_g", "function_h"};
   for (size_t i = 0; i < functions.size(); ++i) dispatch.set(names[i], functions[i].function);
   dispatch.bind("gates", gates);
-  dispatch.bind("weights", recorder.constant(ops::rnn_r, pack_recurrent, 0));
+  dispatch.bind("weights", constant_of<pack_recurrent>(ops::rnn_r, 0, dispatch, recorder));
   const auto take = [&](size_t input, Text constant, Text buffer) {
     if (!is_given(problem, input)) return;
     dispatch.set(constant, 1);

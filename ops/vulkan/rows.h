@@ -19,8 +19,9 @@ inline void set_rows(const RowSet& set, uint32_t lanes, Dispatch& dispatch) {
   constexpr int64_t most_kept = 8;
   const auto extent = static_cast<uint32_t>(set.extent);
   uint32_t together = std::min(lanes, std::bit_ceil(groups_of(extent, 4)));
-  // Neighbours in memory are read by neighbouring invocations: along the row, or by several rows.
+  // Where elements of a row lie apart, neighbours in memory are those of several rows.
   if (set.stride > 1) together = std::min(together, std::max(1u, lanes / 32));
+  dispatch.set("strided", set.stride > 1);
   const int64_t each = ceil_div(extent, together);
   dispatch.set("together", together);
   dispatch.set("kept", each <= most_kept ? static_cast<uint32_t>(each) : 0);

@@ -7,6 +7,7 @@ struct PoolParams {
   EpilogueParams epilogue;
   uint extents[4];  ///< of the loop
   uint count;       ///< their product
+  uint src_strides[4];
   uint in_size[3];  ///< depth, height, width
   uint out_size[3];
   uint kernel[3], stride[3], dilation[3];

@@ -47,7 +47,7 @@ void normalizations(const Taker& check) {
            .absolute = 1e-5,
            .least = 2});
     check({.op = "BatchNormalization",
-           .in = {random(shape), random(c), random(c), random(c), random(c, 0.1, 2)},
+           .in = {random(shape), fixed(random(c)), fixed(random(c)), fixed(random(c)), fixed(random(c, 0.1, 2))},
            .relative = 1e-4,
            .absolute = 1e-5,
            .least = 2});
