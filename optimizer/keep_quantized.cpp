@@ -180,8 +180,12 @@ void expand(Edit& edit, Node node, std::vector<Node>& nodes) {
   nodes.push_back(std::move(add));
 }
 
-bool is_product(const Node& node) {
-  return node.op->domain == "tessera" && (node.op->name == "QuantizedConv" || node.op->name == "QuantizedGemm");
+// Whether all that `expand` computes with is known.
+bool is_product(const Edit& edit, const Node& node) {
+  if (node.op->domain != "tessera" || (node.op->name != "QuantizedConv" && node.op->name != "QuantizedGemm"))
+    return false;
+  const auto known = [&](size_t i) { return i >= node.in.size() || node.in[i] == absent || edit.constant(node.in[i]); };
+  return known(1) && known(3) && known(4) && known(5) && known(8);
 }
 
 // The quantization of a product's result as a node of its own, where no kernel takes that either: then there are no
@@ -210,7 +214,7 @@ bool expand_quantized(Graph& graph, const Fits& fits) {
   std::vector<Node> nodes;
   for (Node& node : graph.nodes) {
     std::optional<Node> quantize;
-    if (!is_product(node) || fits(graph, node) || !split_quantization(edit, node, fits, &quantize)) {
+    if (!is_product(edit, node) || fits(graph, node) || !split_quantization(edit, node, fits, &quantize)) {
       nodes.push_back(node);
       continue;
     }
