@@ -79,7 +79,7 @@ class Command(unittest.TestCase):
         return done
 
     def test_help_everywhere(self):
-        for command in [[], ["run"], ["test"], ["bench"], ["inspect"], ["check"], ["devices"]]:
+        for command in [[], ["run"], ["test"], ["bench"], ["inspect"], ["check"], ["compare"], ["devices"]]:
             text = self.run_it(*command, "--help").stdout
             self.assertIn("Examples:", text)
             self.assertIn("tessera", text)
@@ -227,6 +227,89 @@ class Command(unittest.TestCase):
         report = json.loads(self.run_it("devices", "--json").stdout)
         self.assertIn(report["cpu"]["level"], ["baseline", "avx2", "avx512", "avx512vnni", "avx512bf16", "amx"])
         self.assertTrue(self.run_it("devices").stdout.startswith("cpu: "))
+
+    def test_bench_diff(self):
+        def write(name, ms, low, high):
+            (self.path / name).write_text(json.dumps({"model": "m", "median_ms": ms, "low_ms": low, "high_ms": high}))
+        write("a.json", 10, 9, 11)
+        write("within.json", 10.8, 10, 12)
+        write("slower.json", 20, 19, 21)
+        (self.path / "none.json").write_text("{}")
+        # A journal that was cut off.
+        (self.path / "a.jsonl").write_text('{"item": "n", "kernels": [{"kernel": "k", "ms": 4.0}]}\n{"item": "n", "ker')
+        (self.path / "b.jsonl").write_text('{"item": "n", "kernels": [{"kernel": "k", "ms": 2.0}]}\n')
+
+        def diff(a, b, code=0):
+            return json.loads(self.run_it("bench", "--diff", a, b, "--json", code=code).stdout)
+        self.assertEqual(diff("a.json", "within.json")["rows"][0]["verdict"], "same")
+        self.assertEqual(diff("a.json", "slower.json", code=1)["rows"][0]["verdict"], "slower")
+        self.assertEqual(diff("slower.json", "a.json")["rows"][0]["verdict"], "faster")
+        self.assertEqual([(row["name"], row["verdict"]) for row in diff("a.jsonl", "b.jsonl")["rows"]],
+                         [("n by k", "faster")])
+        self.assertIn("slower", self.run_it("bench", "--diff", "a.json", "slower.json", code=1).stdout)
+        self.assertIn("none.json", self.run_it("bench", "--diff", "a.json", "none.json", code=2).stderr)
+        self.assertIn("MODEL", self.run_it("bench", code=2).stderr)
+
+    def test_bench_page(self):
+        self.write_product()
+        self.run_it("bench", "product.onnx", "--runs", 2, "--device", "cpu", "--html", "page.html")
+        page = (self.path / "page.html").read_text()
+        self.assertIn("<circle", page)
+        self.assertIn("MatMul by", page)
+
+    def write_product(self):
+        weights = tensor([8, 4], [0.5] * 32) + field(8, "w")
+        (self.path / "product.onnx").write_bytes(model(
+            [node("MatMul", ["x", "w"], ["p"]), node("Det", ["p"], ["d"]), node("Add", ["p", "d"], ["y"])],
+            [value("x", [4, 8])], [value("y", [4, 4])], [weights]))
+
+    def vulkan(self):
+        report = json.loads(self.run_it("devices", "--json").stdout)
+        if not report["vulkan"]:
+            self.skipTest("skipped: " + report["vulkan_note"])
+        return "vulkan:0"
+
+    def test_devices_measure(self):
+        self.vulkan()
+        peaks = json.loads(self.run_it("devices", "--measure", "--json").stdout)["vulkan"][0]["peaks"]
+        for key in ["fp32_gflops", "memory_gb_per_s", "upload_gb_per_s", "download_gb_per_s", "dispatch_us"]:
+            self.assertGreater(peaks[key], 0, key)
+        self.assertIn("GB/s", self.run_it("devices", "--measure").stdout)
+
+    def test_what_runs_on_the_device_and_why(self):
+        device = self.vulkan()
+        self.write_product()
+        nodes = json.loads(self.run_it("check", "product.onnx", "--device", device, "--json").stdout)["nodes"]
+        where = {n["op"]: (n["backend"], n["why"]) for n in nodes}
+        self.assertEqual(where["Add"], (device, ""))
+        self.assertEqual(where["Det"][0], "cpu")
+        self.assertIn("no kernel for Det", where["Det"][1])
+        self.assertIn("no kernel for Det", self.run_it("check", "product.onnx", "--device", device).stdout)
+        words = ["inspect", "product.onnx", "--shape", "x=4x8", "--device", device]
+        steps = json.loads(self.run_it(*words, "--json").stdout)["plan"]["steps"]
+        self.assertIn("no kernel for Det", next(s["why"] for s in steps if s["op"] == "Det"))
+        report = json.loads(self.run_it("bench", "product.onnx", "--device", device, "--per-node", "--json").stdout)
+        self.assertGreater(report["device_ms"], 0)
+        self.assertGreater(report["peaks"]["fp32_gflops"], 0)
+        self.assertEqual({n["op"]: n["backend"] for n in report["nodes"]}["Add"], device)
+        # Nothing but Det: all stays on the CPU, and that is said.
+        (self.path / "det.onnx").write_bytes(model([node("Det", ["x"], ["y"])], [value("x", [4, 4])], [value("y", [])]))
+        self.assertIn("no kernel for Det", self.run_it("run", "det.onnx", "--device", device).stderr)
+
+    def test_compare(self):
+        device = self.vulkan()
+        self.write_product()
+        report = json.loads(self.run_it("compare", "product.onnx", "--b", device, "--json").stdout)
+        self.assertEqual([n["op"] for n in report["nodes"]], ["MatMul", "Det", "Add"])
+        self.assertIsNone(report["first"])
+        self.assertIn("no value is off", self.run_it("compare", "product.onnx", "--all").stdout)
+        # Halves are off by more than this.
+        strict = ["compare", "product.onnx", "--precision", "fp16", "--tolerance", "0.0000001"]
+        report = json.loads(self.run_it(*strict, "--json", code=1).stdout)
+        self.assertIn(report["first"]["op"], ["MatMul", "Add"])
+        self.assertGreater(report["first"]["own"], 0.0000001)
+        self.assertIn("they part at ", self.run_it(*strict, code=1).stdout)
+        self.assertIn("not known", self.run_it("compare", "product.onnx", "--b", "gpu", code=2).stderr)
 
     def write_case(self, name, x, expected, first=ADD):
         data = self.path / "cases" / name / "test_data_set_0"

@@ -1,16 +1,10 @@
 // Every case of tests/cases/ that the Vulkan device takes, against the operator's reference. The validation layer
 // watches, and is to have nothing to say.
-#include <algorithm>
-#include <cmath>
 #include <set>
 
-#include "ops/cpu/backend.h"
-#include "ops/vulkan/kernel.h"
 #include "runtime/base/rounding.h"
-#include "runtime/plan/plan.h"
-#include "tests/cases/case.h"
+#include "tests/cases/device_case.h"
 #include "tests/support.h"
-#include "tests/tensors.h"
 #include "tests/vulkan_device.h"
 
 namespace tessera::test {
@@ -20,57 +14,14 @@ namespace {
 // each list as many as this run, spread over all of it.
 size_t most_cases(const Case& first) { return first.op == "Conv" ? 6 : 64; }
 
-// What values of float16 may be off by, of the largest that is expected; and the largest that there is.
-constexpr double half_of_range = 5e-3, largest_half = 65504;
-
-// Inputs as float16 has them.
-Case in_half_precision(Case c) {
-  for (auto* inputs : {&c.in, &c.operands})
-    for (Input& input : *inputs) {
-      if (input.tensor.type.dtype != DType::float32) continue;
-      input.tensor = input.tensor.clone();
-      for (int64_t i = 0; i < input.tensor.type.shape.elements(); ++i) {
-        float& value = input.tensor.as<float>()[i];
-        value = static_cast<float>(float16(value));
-      }
-    }
-  return c;
-}
-
 class VulkanCases : public VulkanDevice, public testing::WithParamInterface<const CaseList*> {
  protected:
   void check(const Case& c, bool halves) const {
-    const Question question(c);
-    std::vector<View> in, out;
-    for (size_t i = 0; i < question.inputs().size(); ++i) {
-      const Input& input = question.inputs()[i];
-      if (!input.constant && question.node().in[i] != absent) in.push_back(input.tensor.view());
-    }
-    std::vector<Tensor> results;
-    for (const Type& type : question.out_types()) results.push_back(Tensor::make(type));
-    for (const Tensor& result : results) out.push_back(result.view());
-    PackCache packs;
-    Threads threads(1);
-    const Plan plan(question.graph(), {device_, cpu::make_backend()}, packs,
-                    {.poison = true, .count_crossings = false});
-    const bool stays = is_shape_arithmetic(plan.graph(), plan.graph().nodes[0]);
-    EXPECT_EQ(plan.choices()[0].backend, stays ? 1 : 0) << question.title() << " is not where it belongs";
-    plan.run(in, out, threads, {});
-    const std::vector<Tensor> expected = question.expected();
-    for (size_t i = 0; i < results.size(); ++i) {
-      auto values = elements(expected[i]);
-      if (halves)
-        for (double& value : values)
-          if (std::abs(value) > largest_half) value = std::copysign(HUGE_VAL, value);
-      double largest = 0;
-      for (const double value : values)
-        if (std::isfinite(value)) largest = std::max(largest, std::abs(value));
-      // Drivers round exponentials and the like by more than the C library does.
-      const double of_range = halves ? half_of_range : 3e-6 + c.of_range;
-      const double absolute = std::max(c.absolute, of_range * largest);
-      const Tensor wanted = tensor(results[i].type.dtype, results[i].type.shape, values);
-      EXPECT_TRUE(close(results[i], wanted, c.relative, absolute)) << question.title();
-    }
+    const std::string title = Question(c).title();
+    const DeviceAnswer answer = ask_device(device_, c, halves);
+    EXPECT_TRUE(answer.in_its_place) << title << " is not where it belongs";
+    for (size_t i = 0; i < answer.given.size(); ++i)
+      EXPECT_TRUE(close(answer.given[i], answer.wanted[i], c.relative, answer.absolute[i])) << title;
   }
 
   // Those that the device takes, by a kernel that stores float16 or by one that does not.
@@ -85,7 +36,6 @@ class VulkanCases : public VulkanDevice, public testing::WithParamInterface<cons
     const size_t most = most_cases(cases[0]), step = (cases.size() + most - 1) / most;
     for (size_t i = 0; i < cases.size(); i += step) check(halves ? in_half_precision(cases[i]) : cases[i], halves);
   }
-  static bool is_half(const Offer& offer) { return static_cast<const vulkan::KernelVariant*>(offer.kernel)->halves; }
 };
 
 TEST_P(VulkanCases, Agree) { check_all(false); }

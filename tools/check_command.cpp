@@ -3,9 +3,9 @@
 #include <iostream>
 #include <map>
 
-#include "ops/cpu/backend.h"
 #include "runtime/onnx/load.h"
 #include "runtime/plan/fold.h"
+#include "tools/devices.h"
 #include "tools/options.h"
 
 namespace tessera::tools {
@@ -13,7 +13,8 @@ namespace tessera::tools {
 namespace {
 
 struct Row {
-  std::string node, op, type, kernel;
+  std::string node, op, type, backend, kernel;
+  std::string why;  // why it is not on the device, where one was named
 };
 
 struct Verdict {
@@ -36,11 +37,21 @@ void fix_inputs(Graph& graph, const InputOptions& options) {
   }
 }
 
-Row row_of(const Graph& graph, const Node& node, const Backend& cpu) {
+// The first backend that offers something runs it.
+Row row_of(const Graph& graph, const Node& node, const Backends& backends) {
   const NodeTypes types(graph, node);
+  const Problem problem = types.problem(node);
+  Row row;
+  row.node = node.name;
+  row.op = node.op->name;
+  if (!types.out.empty()) row.type = cat(types.out[0]);
   std::vector<Offer> offers;
-  cpu.offers(types.problem(node), offers);
-  Row row{node.name, std::string(node.op->name), types.out.empty() ? "" : cat(types.out[0]), ""};
+  for (const auto& backend : backends) {
+    backend->offers(problem, offers);
+    row.backend = backend->name();
+    if (!offers.empty()) break;
+    if (backend != backends.back()) row.why = backend->why_not(problem);
+  }
   // Offers come best first; a reference has no kernel of its own.
   for (const Offer& offer : offers)
     if (offer.kernel) {
@@ -60,8 +71,8 @@ Verdict judge(const ModelOptions& options) {
   try {
     fix_inputs(graph, options.input);
     const Stop stop = infer_types(graph);
-    const auto cpu = cpu::make_backend();
-    for (size_t i = 0; i < stop.node; ++i) verdict.rows.push_back(row_of(graph, graph.nodes[i], *cpu));
+    const Backends backends = backends_of(options.session.device, options.session.precision);
+    for (size_t i = 0; i < stop.node; ++i) verdict.rows.push_back(row_of(graph, graph.nodes[i], backends));
     verdict.later = graph.nodes.size() - stop.node;
   } catch (const Error& error) {
     if (error.kind() == Error::Kind::usage) throw;
@@ -81,11 +92,19 @@ void print(const Verdict& verdict, const std::string& model) {
     return;
   }
   std::cout << model << ": runs\n";
-  std::map<std::pair<std::string, std::string>, int> groups;
-  for (const Row& row : verdict.rows) ++groups[{row.op, row.kernel}];
-  std::vector<std::vector<std::string>> rows{{"nodes", "operator", "CPU kernel"}};
-  for (const auto& [key, number] : groups) rows.push_back({std::to_string(number), key.first, key.second});
-  print_table(rows, {true, false, false});
+  std::map<std::vector<std::string>, int> groups;
+  bool device = false;
+  for (const Row& row : verdict.rows) {
+    ++groups[{row.op, row.backend, row.kernel, row.why}];
+    device |= row.backend != "cpu" || !row.why.empty();
+  }
+  std::vector<std::vector<std::string>> rows{
+      {"nodes", "operator", "backend", "kernel", device ? "why not the device" : ""}};
+  for (const auto& [key, number] : groups) {
+    rows.push_back({std::to_string(number)});
+    rows.back().insert(rows.back().end(), key.begin(), key.end());
+  }
+  print_table(rows, {true, false, false, false, false});
   if (verdict.later)
     std::cout << verdict.later << " more nodes get their kernels during the run, as shapes there depend on data\n";
 }
@@ -96,8 +115,12 @@ int check(const ModelOptions& options) {
   if (options.json) {
     nlohmann::json nodes = nlohmann::json::array();
     for (const Row& row : verdict.rows)
-      nodes.push_back(
-          {{"node", row.node}, {"op", row.op}, {"type", row.type}, {"backend", "cpu"}, {"kernel", row.kernel}});
+      nodes.push_back({{"node", row.node},
+                       {"op", row.op},
+                       {"type", row.type},
+                       {"backend", row.backend},
+                       {"kernel", row.kernel},
+                       {"why", row.why}});
     const nlohmann::json report{
         {"model", options.model},     {"runs", runs},   {"unsupported", verdict.unsupported},
         {"problem", verdict.problem}, {"nodes", nodes}, {"nodes_chosen_during_run", verdict.later}};
@@ -115,13 +138,18 @@ void add_check(CLI::App& app, int& exit_code) {
   CLI::App* sub = app.add_subcommand("check", "Say whether a model would run, on what, and if not, why");
   add_model(*sub, *options);
   add_shapes(*sub, *options);
+  options->session.device = "cpu";
+  sub->add_option("--device", options->session.device, "cpu (default) or vulkan:N")->type_name("DEVICE");
+  add_precision(*sub, options->session.precision);
   add_json(*sub, *options);
   sub->footer(R"(
 Weights are not read. Lists every operator that is not supported, all at once, and exits with 3 if there is one.
-"reference" is the plain implementation that every operator has; named kernels are faster.
+"reference" is the plain implementation that every operator has; named kernels are faster. With --device, also
+says why a node does not run there. Nodes are those of the model, before any are fused.
 
 Examples:
   tessera check model.onnx
+  tessera check model.onnx --device vulkan:0
   tessera check model.onnx --shape x=1x3x720x1280 --json)");
   sub->callback([options, &exit_code] { exit_code = check(*options); });
 }

@@ -14,6 +14,7 @@ void add_test(CLI::App& app, int& exit_code);
 void add_bench(CLI::App& app, int& exit_code);
 void add_inspect(CLI::App& app, int& exit_code);
 void add_check(CLI::App& app, int& exit_code);
+void add_compare(CLI::App& app, int& exit_code);
 void add_devices(CLI::App& app, int& exit_code);
 void add_upscale(CLI::App& app, int& exit_code);
 

@@ -1,95 +1,77 @@
 // tessera devices: what this machine could run a model on.
-#include <unistd.h>
-
-#include <fstream>
 #include <iostream>
-#include <thread>
 
-#include "ops/cpu/level.h"
-#include "runtime/base/cores.h"
+#include "tools/machine.h"
 #include "tools/options.h"
-#ifdef TESSERA_VULKAN
-#include "ops/vulkan/backend.h"
-#endif
 
 namespace tessera::tools {
 
 namespace {
 
-std::string cpu_name() {
-  std::ifstream file("/proc/cpuinfo");
-  for (std::string line; std::getline(file, line);)
-    if (line.starts_with("model name")) {
-      const size_t at = line.find(": ");
-      if (at != std::string::npos) return line.substr(at + 2);
-    }
-  return "unknown";
-}
+std::string text(const nlohmann::json& json, const char* key) { return json[key].get<std::string>(); }
 
-nlohmann::json cpu_json() {
-  const long pages = sysconf(_SC_PHYS_PAGES), size = sysconf(_SC_PAGE_SIZE);
-  return {{"device", "cpu"},
-          {"name", cpu_name()},
-          {"level", cpu::name_of(cpu::level())},
-          {"best_level", cpu::name_of(cpu::best_level())},
-          {"cores", std::thread::hardware_concurrency()},
-          {"threads", available_cores()},
-          {"memory_bytes", pages > 0 ? static_cast<int64_t>(pages) * size : 0}};
-}
-
-nlohmann::json vulkan_json(std::string& why_none) {
-  nlohmann::json all = nlohmann::json::array();
+// Adds the peaks to each device, or why they are not known.
+void measure(nlohmann::json& devices) {
+  for (nlohmann::json& device : devices) {
 #ifdef TESSERA_VULKAN
-  for (const vulkan::DeviceInfo& info : vulkan::devices(&why_none))
-    all.push_back({{"device", cat("vulkan:", info.index)},
-                   {"name", info.name},
-                   {"driver", info.driver},
-                   {"api", info.api},
-                   {"cpu_type", info.cpu_type},
-                   {"memory_bytes", info.memory},
-                   {"fp16", info.fp16},
-                   {"cooperative_matrix", info.coopmat},
-                   {"subgroup_size", info.subgroup_size}});
-#else
-  why_none = "this build has no Vulkan";
+    std::string why;
+    const auto backend = vulkan::make_backend(std::stoi(text(device, "device").substr(7)), &why);
+    try {
+      if (!backend) fail(Error::Kind::device, why);
+      device["peaks"] = json_of(vulkan::measure(*backend));
+    } catch (const Error& error) {
+      device["peaks_note"] = error.what();
+    }
 #endif
-  return all;
+  }
 }
 
-void devices(bool json) {
-  std::string why_none;
-  const nlohmann::json cpu = cpu_json(), vulkan = vulkan_json(why_none);
+void print_peaks(const nlohmann::json& device) {
+  if (device.contains("peaks_note")) std::cout << "  not measured: " << text(device, "peaks_note") << '\n';
+  if (!device.contains("peaks")) return;
+  const auto number = [&](const char* key) { return fixed(device["peaks"][key].get<double>(), 1); };
+  std::cout << "  at most " << number("fp32_gflops") << " Gflop/s in fp32, " << number("memory_gb_per_s")
+            << " GB/s of memory, " << number("upload_gb_per_s") << " GB/s up, " << number("download_gb_per_s")
+            << " GB/s down, " << number("dispatch_us") << " us a dispatch\n";
+}
+
+void devices(bool json, bool measured) {
+  nlohmann::json report = machine_json();
+  if (measured) measure(report["vulkan"]);
   if (json) {
-    nlohmann::json report{{"cpu", cpu}, {"vulkan", vulkan}};
-    if (vulkan.empty()) report["vulkan_note"] = why_none;
     std::cout << text_of(report, 2) << '\n';
     return;
   }
-  std::cout << "cpu: " << cpu["name"].get<std::string>() << ", kernels for " << cpu["level"].get<std::string>()
-            << " (best here: " << cpu["best_level"].get<std::string>() << "), " << cpu["cores"] << " cores, "
-            << cpu["threads"] << " threads by default, " << bytes_text(cpu["memory_bytes"]) << '\n';
-  for (const nlohmann::json& device : vulkan)
-    std::cout << device["device"].get<std::string>() << ": " << device["name"].get<std::string>() << ", "
-              << device["driver"].get<std::string>() << ", Vulkan " << device["api"].get<std::string>() << ", "
-              << bytes_text(device["memory_bytes"]) << (device["fp16"] ? ", fp16" : "")
+  const nlohmann::json& cpu = report["cpu"];
+  std::cout << "cpu: " << text(cpu, "name") << ", kernels for " << text(cpu, "level")
+            << " (best here: " << text(cpu, "best_level") << "), " << cpu["cores"] << " cores, " << cpu["threads"]
+            << " threads by default, " << bytes_text(cpu["memory_bytes"]) << '\n';
+  for (const nlohmann::json& device : report["vulkan"]) {
+    std::cout << text(device, "device") << ": " << text(device, "name") << ", " << text(device, "driver") << ", Vulkan "
+              << text(device, "api") << ", " << bytes_text(device["memory_bytes"]) << (device["fp16"] ? ", fp16" : "")
               << (device["cooperative_matrix"] ? ", cooperative matrices" : "")
               << (device["cpu_type"] ? ", a software renderer: used only when named" : "") << '\n';
-  if (vulkan.empty()) std::cout << "vulkan: none (" << why_none << ")\n";
+    print_peaks(device);
+  }
+  if (report["vulkan"].empty()) std::cout << "vulkan: none (" << text(report, "vulkan_note") << ")\n";
 }
 
 }  // namespace
 
 void add_devices(CLI::App& app, int&) {
   auto json = std::make_shared<bool>(false);
+  auto measured = std::make_shared<bool>(false);
   CLI::App* sub = app.add_subcommand("devices", "List what this machine could run a model on");
+  sub->add_flag("--measure", *measured, "Measure what each Vulkan device can do at most");
   sub->add_flag("--json", *json, "Print one JSON object");
   sub->footer(R"(
 The names on the left are what --device takes. TESSERA_ISA=baseline, avx2, avx512, avx512vnni, avx512bf16 or amx pins the CPU's kernels.
 
 Examples:
   tessera devices
+  tessera devices --measure
   tessera devices --json)");
-  sub->callback([json] { devices(*json); });
+  sub->callback([json, measured] { devices(*json, *measured); });
 }
 
 }  // namespace tessera::tools

@@ -1,4 +1,5 @@
 // tessera inspect: what a model is, and with shapes, what a run of it would do.
+#include <algorithm>
 #include <functional>
 #include <iostream>
 #include <map>
@@ -70,6 +71,7 @@ nlohmann::json plan_json(const std::vector<StepInfo>& steps, const Memory& memor
                     {"op", step.op},
                     {"backend", step.backend},
                     {"kernel", step.kernel},
+                    {"why", step.why},
                     {"in", in},
                     {"out", out},
                     {"flops", step.flops}});
@@ -88,10 +90,14 @@ nlohmann::json plan_json(const std::vector<StepInfo>& steps, const Memory& memor
 }
 
 void print_plan(const std::vector<StepInfo>& steps, const Memory& memory, int64_t peak) {
-  std::vector<std::vector<std::string>> rows{{"node", "op", "backend", "kernel", "Mflop", "output"}};
+  std::vector<std::vector<std::string>> rows{
+      {"node", "op", "backend", "kernel", "Mflop", "output", "why not the device"}};
+  const bool device = std::any_of(steps.begin(), steps.end(), [](const StepInfo& step) { return !step.why.empty(); });
+  if (!device) rows[0].back().clear();
   double flops = 0;
   for (const StepInfo& step : steps) {
-    rows.push_back({step.node, step.op, step.backend, step.kernel, fixed(step.flops / 1e6, 2), types_text(step.out)});
+    rows.push_back(
+        {step.node, step.op, step.backend, step.kernel, fixed(step.flops / 1e6, 2), types_text(step.out), step.why});
     flops += step.flops;
   }
   std::cout << "plan: " << steps.size() << " steps, " << fixed(flops / 1e9, 3) << " Gflop\n"
@@ -101,7 +107,7 @@ void print_plan(const std::vector<StepInfo>& steps, const Memory& memory, int64_
   if (memory.device.budget)
     std::cout << "device memory: weights " << bytes_text(memory.device_weights_bytes) << ", a run "
               << bytes_text(memory.device_bytes) << ", of " << bytes_text(memory.device.budget) << '\n';
-  print_table(rows, {false, false, false, false, true, false});
+  print_table(rows, {false, false, false, false, true, false, false});
 }
 
 void inspect(const ModelOptions& options) {
@@ -149,6 +155,7 @@ void inspect(const ModelOptions& options) {
   if (!options.input.shapes.empty()) {
     const Session session(options.model, options.session_options());
     const std::vector<Type> types = input_types(all_inputs(session), options.input);
+    print_device_note(session, types);
     const std::vector<StepInfo> steps = session.steps(types);
     const Memory memory = session.forecast(types);
     const int64_t peak = forecast_rss_bytes(session, types);
@@ -170,12 +177,13 @@ void add_inspect(CLI::App& app, int&) {
   add_session(*sub, *options);
   add_json(*sub, *options);
   sub->footer(R"(
-With --shape, shows the plan: the steps, the kernel of each, and the memory that a run needs. Where shapes
-depend on data, the plan ends at the first such node.
+With --shape, shows the plan: the steps, the kernel of each, and the memory that a run needs; with --device,
+also why a step is not there. Where shapes depend on data, the plan ends at the first such node.
 
 Examples:
   tessera inspect model.onnx
   tessera inspect model.onnx --shape x=1x3x256x256
+  tessera inspect model.onnx --shape x=1x3x256x256 --device vulkan:0
   tessera inspect model.onnx --json)");
   sub->callback([options] { inspect(*options); });
 }

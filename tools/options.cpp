@@ -61,8 +61,16 @@ void add_precision(CLI::App& app, std::string& precision) {
 
 void add_json(CLI::App& app, ModelOptions& options) { app.add_flag("--json", options.json, "Print one JSON object"); }
 
-void print_device_note(const Session& session) {
+void print_device_note(const Session& session, List<Type> in) {
   if (!session.device_note().empty()) std::cerr << "tessera: " << session.device_note() << '\n';
+  if (!session.device_backend() || !session.options().device.starts_with("vulkan") || in.empty()) return;
+  std::string why;
+  for (const StepInfo& step : session.steps(in)) {
+    if (step.backend != "cpu") return;
+    if (why.empty() && !step.why.empty()) why = cat(step.op, ": ", step.why);
+  }
+  if (!why.empty())
+    std::cerr << "tessera: nothing of this model runs on " << session.device() << ", all on the CPU; " << why << '\n';
 }
 
 void print_device_failure(const Session& session) {

@@ -26,8 +26,9 @@ void add_json(CLI::App& app, ModelOptions& options);
 CLI::Validator number(double low, double high, bool whole = false);
 void add_precision(CLI::App& app, std::string& precision);
 
-/// Prints why a session does not run where it was asked to, if so, on stderr.
-void print_device_note(const Session& session);
+/// Prints why a session does not run where it was asked to, if so, on stderr; with types of its inputs, also if a
+/// device was named and nothing runs on it.
+void print_device_note(const Session& session, List<Type> in = {});
 /// One line on stderr where a device failed and the CPU took over.
 void print_device_failure(const Session& session);
 

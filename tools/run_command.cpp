@@ -101,8 +101,10 @@ void report(const std::string& name, const Datum& datum, Writer& writer, bool js
 void run(const RunCommand& command) {
   const ModelOptions& options = command.options;
   const Session session(options.model, options.session_options());
-  print_device_note(session);
   const std::vector<Tensor> tensors = make_inputs(all_inputs(session), options.input);
+  std::vector<Type> types;
+  for (const Tensor& tensor : tensors) types.push_back(tensor.type);
+  print_device_note(session, types);
   std::vector<Datum> in(tensors.size());
   for (size_t i = 0; i < in.size(); ++i) in[i].tensor = tensors[i];
   RunOptions run_options;

@@ -7,6 +7,7 @@
 
 #include "ops/vulkan/kernel.h"
 #include "ops/vulkan/known_answer.h"
+#include "ops/vulkan/measure.h"
 #include "ops/vulkan/parallel.h"
 #include "ops/vulkan/program.h"
 
@@ -42,6 +43,15 @@ class Vulkan final : public DeviceBackend {
     std::stable_sort(out.begin(), out.end(), [](const Offer& a, const Offer& b) { return a.rank > b.rank; });
   }
 
+  std::string why_not(const Problem& problem) const override {
+    const auto found = by_op_.find(problem.node.op->name);
+    if (found == by_op_.end()) return cat("the device has no kernel for ", problem.node.op->name);
+    if (!within_limits(problem)) return "its values are empty, or too large for the device";
+    for (const KernelVariant* variant : found->second)
+      if (is_off(*variant)) return cat(variant->kernel->name, " gave a wrong known answer and is switched off");
+    return "the device's kernels do not take its attributes and shapes";
+  }
+
   MemoryRules memory_rules() const override {
     const Limits& limits = device_->limits();
     return {.alignment = limits.alignment, .block_bytes = std::min(MemoryRules{}.block_bytes, limits.allocation)};
@@ -68,10 +78,12 @@ class Vulkan final : public DeviceBackend {
   std::vector<std::string> ask_every_variant() const {
     std::vector<std::string> failures;
     for (const Shader& shader : all_shaders())
-      if (device_->runs(shader))
+      if (device_->runs(shader) && is_dispatched(shader))
         if (std::string failure = known_answer_failure(device_, shader); !failure.empty()) failures.push_back(failure);
     return failures;
   }
+
+  const std::shared_ptr<Device>& device() const { return device_; }
 
  private:
   // The problem as the kernel would be given it: its values lie as it wants them.
@@ -119,6 +131,13 @@ class Vulkan final : public DeviceBackend {
                        [&](const Shader* shader) { return is_distrusted(*device_, *shader); });
   }
 
+  // By some kernel; others only measure.
+  static bool is_dispatched(const Shader& shader) {
+    return std::any_of(all_kernels().begin(), all_kernels().end(), [&](const KernelVariant& variant) {
+      return std::count(variant.shaders.begin(), variant.shaders.end(), &shader) > 0;
+    });
+  }
+
   // Shaders count elements in 32 bits, and find nothing to do in an empty tensor.
   bool within_limits(const Problem& problem) const {
     const auto fits = [&](const Type& type) {
@@ -153,5 +172,7 @@ std::unique_ptr<DeviceBackend> make_backend(int index, std::string* why_not, Pre
 std::vector<std::string> ask_every_variant(const DeviceBackend& backend) {
   return static_cast<const Vulkan&>(backend).ask_every_variant();
 }
+
+Peaks measure(const DeviceBackend& backend) { return measure_peaks(static_cast<const Vulkan&>(backend).device()); }
 
 }  // namespace tessera::vulkan

@@ -37,6 +37,16 @@ std::unique_ptr<DeviceBackend> make_backend(int index, std::string* why_not, Pre
 /// variant is switched off.
 std::vector<std::string> ask_every_variant(const DeviceBackend& backend);
 
+/// What a device can do at most; 0 where it was not measured.
+struct Peaks {
+  double fp32_gflops = 0;  ///< multiply-adds count two
+  double memory_gbs = 0;   ///< its own memory, read and written
+  double upload_gbs = 0, download_gbs = 0;
+  double dispatch_us = 0;  ///< the least time of a dispatch that waits for another
+};
+/// Measures it, which takes a second or less. Throws Error::device.
+Peaks measure(const DeviceBackend& backend);
+
 /// With TESSERA_VULKAN_VALIDATION=1 in the environment when the first device is opened, the
 /// validation layer watches every call. Its messages so far; the list is emptied.
 std::vector<std::string> take_validation_messages();

@@ -482,6 +482,8 @@ void Compiled::finish(Lane& lane, List<View> out, Threads& threads) {
   device_->queue().wait(lane.number);
   if (lane.out_port) device_->down_queue().wait(lane.down_number);
   if (down_bytes_) lane.target->invalidate();
+  if (device_->limits().tick_ms > 0)
+    traffic_->busy_ns += static_cast<int64_t>(Commands::between(lane.enter, lane.leave) * 1e6);
   for (size_t i = 0; i < downloads_.size(); ++i) {
     copy_bytes(&threads, out[i].data, lane.target->mapped + downloads_[i].offset, downloads_[i].tensor.bytes);
     traffic_->downloaded_bytes += downloads_[i].tensor.bytes;

@@ -91,6 +91,8 @@ struct Region {
 struct Traffic {
   std::atomic<int64_t> uploaded_bytes{0}, downloaded_bytes{0}, submits{0};
   std::atomic<int64_t> pipelines{0};  ///< made so far, for programs
+  /// How long its kernels ran, by the device's own clock; 0 if it has none.
+  std::atomic<int64_t> busy_ns{0};
 };
 
 /// A device's memory, in bytes.
@@ -120,6 +122,8 @@ struct Backend {
   virtual Text name() const = 0;  ///< "cpu", "vulkan:0"
   /// The kernels that can run this problem, best first; empty if there is none.
   virtual void offers(const Problem& problem, std::vector<Offer>& out) const = 0;
+  /// For reports: why it offers nothing for this problem, in a few words.
+  virtual std::string why_not(const Problem&) const { return "no kernel takes it"; }
   /// A multiple of every Offer::row_step: a picture that is shifted by it, along either axis, is computed alike.
   virtual int row_step() const { return 1; }
 };

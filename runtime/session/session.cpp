@@ -56,6 +56,7 @@ struct Session::Impl {
   std::shared_ptr<const Executor> executor_with(const std::vector<bool>& given) const;
   std::shared_ptr<const Plan> first_plan(List<Type> in, bool* whole) const;
   void check_input(const Port& port, Kind kind, const Type& type) const;
+  std::string why_not_on_device(const Problem& problem) const;
 };
 
 namespace {
@@ -276,6 +277,14 @@ void Session::Impl::check_input(const Port& port, Kind kind, const Type& type) c
   if (!fits) fail(Error::Kind::shape, "input \"", port.name, "\" must be ", declared, ", not ", type.shape);
 }
 
+std::string Session::Impl::why_not_on_device(const Problem& problem) const {
+  std::vector<Offer> offers;
+  device->offers(problem, offers);
+  if (offers.empty()) return device->why_not(problem);
+  if (engine.whole_on_device) return "the device does not run the whole model";
+  return "its work is not worth the way to the device";
+}
+
 Session::Session(const std::string& path, const SessionOptions& options) : impl_(std::make_unique<Impl>()) {
   const FloatEnvironment environment;
   impl_->start(onnx::load(path), options);
@@ -318,6 +327,7 @@ int Session::row_step() const {
   for (const auto& backend : impl_->engine.backends) step = std::lcm(step, backend->row_step());
   return step;
 }
+const DeviceBackend* Session::device_backend() const { return impl_->device; }
 const Traffic* Session::traffic() const { return impl_->device ? &impl_->device->traffic : nullptr; }
 
 std::vector<Datum> Session::run(List<Datum> in, const RunOptions& options) const {
@@ -416,10 +426,21 @@ std::vector<StepInfo> Session::steps(List<Type> in) const {
       const NodeTypes types(plan->graph(), *step.node);
       const size_t backend = static_cast<size_t>(plan->choices()[i].backend);
       const bool in_place = plan->storage().done[i];
-      infos.push_back({step.node->name, std::string(step.node->op->name),
-                       in_place ? "in place" : std::string(step.offer.name),
-                       std::string(impl_->engine.backends[backend]->name()), types.in, types.out,
-                       step.node->op->work ? step.node->op->work(AttrReader(*step.node), types.in, types.out) : 0});
+      StepInfo info;
+      info.node = step.node->name;
+      info.op = step.node->op->name;
+      info.kernel = in_place ? Text("in place") : step.offer.name;
+      info.backend = impl_->engine.backends[backend]->name();
+      if (impl_->device && backend + 1 == impl_->engine.backends.size() && !in_place)
+        info.why = impl_->why_not_on_device(types.problem(*step.node));
+      for (const auto* side : {&types.in, &types.out})
+        for (const Type& type : *side)
+          if (!in_place && type.dtype != DType::undefined) info.bytes += type.bytes();
+      info.in = types.in;
+      info.out = types.out;
+      if (step.node->op->work) info.flops = step.node->op->work(AttrReader(*step.node), types.in, types.out);
+      info.at = step.node;
+      infos.push_back(std::move(info));
     }
     return infos;
   });

@@ -55,8 +55,11 @@ struct Memory {
 /// One step of a plan, for `inspect`, `check` and `bench --per-node`.
 struct StepInfo {
   std::string node, op, kernel, backend;
+  std::string why;  ///< why it is not on the device; empty where it is, and where there is none
   std::vector<Type> in, out;
   double flops = 0;
+  int64_t bytes = 0;         ///< read and written, weights included; none where nothing runs
+  const Node* at = nullptr;  ///< what a Profile is told, as long as the session keeps the plan
 };
 
 class Session {
@@ -108,8 +111,9 @@ class Session {
   /// What a run with these input types would do and need.
   Memory forecast(List<Type> in) const;
   std::vector<StepInfo> steps(List<Type> in) const;
-  /// Bytes that crossed to and from the device so far; null on the CPU.
+  /// What crossed to and from the device so far, and how long it was busy; null on the CPU.
   const Traffic* traffic() const;
+  const DeviceBackend* device_backend() const;  ///< null on the CPU
 
  private:
   struct Impl;
