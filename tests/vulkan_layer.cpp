@@ -141,8 +141,13 @@ VKAPI_ATTR void VKAPI_CALL update_sets(VkDevice device, uint32_t count, const Vk
   const Within within;
   {
     const std::lock_guard lock(mutex);
-    for (uint32_t i = 0; i < count; ++i)
-      sets[writes[i].dstSet] = {writes[i].pBufferInfo, writes[i].pBufferInfo + writes[i].descriptorCount};
+    for (uint32_t i = 0; i < count; ++i) {
+      auto& set = sets[writes[i].dstSet];
+      const size_t first = writes[i].dstBinding, end = first + writes[i].descriptorCount;
+      if (first == 0) set.clear();
+      if (set.size() < end) set.resize(end);
+      std::copy_n(writes[i].pBufferInfo, writes[i].descriptorCount, set.begin() + static_cast<ptrdiff_t>(first));
+    }
   }
   driver.UpdateDescriptorSets(device, count, writes, copies, copy);
 }
