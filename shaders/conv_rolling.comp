@@ -61,8 +61,7 @@ Strip strip_of(uint i) {
 }
 
 // The input rows of a step of a strip, into registers.
-void fetch(uint i, uint step) {
-  Strip strip = strip_of(i);
+void fetch(Strip strip, uint step) {
   int y0 = int(strip.y + step * step_rows) - params.pad_y, x0 = int(strip.x) - params.pad_x;
   [[unroll]] for (uint j = 0u; j < each_fetches; ++j) {
     uint item = gl_LocalInvocationID.x + j * gl_WorkGroupSize.x, p = pixel_of(item);
@@ -85,8 +84,7 @@ void put(uint slot) {
 }
 
 // Writes out the rows that a step has finished: those two above its input rows.
-void flush(uint i, uint step, uint slot) {
-  Strip strip = strip_of(i);
+void flush(Strip strip, uint step, uint slot) {
   [[unroll]] for (uint j = 0u; j < each_outs; ++j) {
     uint item = gl_LocalInvocationID.x + j * gl_WorkGroupSize.x, p = pixel_of(item);
     uint pixel = p % (step_rows * tile_width), vector = p / (step_rows * tile_width) * 2u + half_of(item);
@@ -108,8 +106,9 @@ void main() {
   uint warp_n = gl_SubgroupID % warps_n, warp_k = gl_SubgroupID / warps_n % warps_k;
   uint warp_x = gl_SubgroupID / (warps_n * warps_k);
   uint strips = params.images * strips_y() * strips_x();
-  uint strip = gl_WorkGroupID.x;
-  if (strip >= strips) return;
+  uint i = gl_WorkGroupID.x;
+  if (i >= strips) return;
+  Strip strip = strip_of(i), next = strip, last = strip;
   first_channel = gl_WorkGroupID.y * tile_channels;
   fetch(strip, 0u);
   load_channels(first_channel);
@@ -123,17 +122,21 @@ void main() {
                     ((cell * (in_channels / matrix_k) + warp_k * each_k + k) * padded_n + first_channel +
                      warp_n * matrix_n) * (matrix_k / 8u),
                     matrix_k / 8u, true);
-  [[unroll]] for (uint i = 0u; i < 3u; ++i) sums[i] = MatrixSum(0.0);
+  [[unroll]] for (uint s = 0u; s < 3u; ++s) sums[s] = MatrixSum(0.0);
   put(0u);
 
-  uint step = 0u, slot = 0u, last_strip = 0u, last_step = 0u;
+  uint step = 0u, slot = 0u, last_step = 0u;
   for (bool live = true, finished = false;; finished = true) {
-    bool strip_ends = step + 1u == steps;
-    uint next_strip = strip_ends ? strip + gl_NumWorkGroups.x : strip, next_step = strip_ends ? 0u : step + 1u;
-    bool more = live && next_strip < strips;
-    if (more) fetch(next_strip, next_step);
+    uint next_step = step + 1u;
+    if (next_step == steps) {
+      next_step = 0u;
+      i += gl_NumWorkGroups.x;
+      next = strip_of(i);
+    }
+    bool more = live && i < strips;
+    if (more) fetch(next, next_step);
     barrier();
-    if (finished) flush(last_strip, last_step, slot ^ 1u);
+    if (finished) flush(last, last_step, slot ^ 1u);
     if (!live) break;
     [[unroll]] for (uint row = 0u; row < step_rows; ++row) {
       [[unroll]] for (uint kx = 0u; kx < 3u; ++kx)
@@ -156,7 +159,10 @@ void main() {
       sums[2] = MatrixSum(0.0);
     }
     if (more) put(slot ^ 1u);
-    last_strip = strip, last_step = step;
-    strip = next_strip, step = next_step, live = more, slot ^= 1u;
+    last = strip;
+    strip = next;
+    last_step = step, step = next_step;
+    live = more;
+    slot ^= 1u;
   }
 }

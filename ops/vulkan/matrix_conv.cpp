@@ -18,10 +18,10 @@ uint32_t ceil(uint32_t count, uint32_t size) { return (count + size - 1) / size;
 // compiler is done soon.
 bool is_emulated(const MatrixShape& matrix) { return matrix.m * matrix.n * matrix.k < 16 * 8 * 8; }
 
-// Workgroups that run at once: a processor has about 48 KB of shared memory for them, and registers. Kernels use as
-// many registers as an invocation may have.
-uint32_t resident(const Facts& facts, uint32_t shared_bytes, uint32_t warps) {
-  constexpr uint32_t processor_bytes = 48 << 10, processor_registers = 64 << 10, registers = 256;
+// Workgroups that run at once: a processor has about 48 KB of shared memory for them, and 64 K registers, of which an
+// invocation may have 256, and most kernels have as many.
+uint32_t resident(const Facts& facts, uint32_t shared_bytes, uint32_t warps, uint32_t registers = 256) {
+  constexpr uint32_t processor_bytes = 48 << 10, processor_registers = 64 << 10;
   constexpr uint32_t usual_processors = 32;
   if (is_emulated(facts.matrix)) return 4;
   const uint32_t by_memory = processor_bytes / std::max(shared_bytes, 1u);
@@ -99,9 +99,11 @@ std::optional<Rolling> choose_rolling(const BlockedConv& conv, const Facts& fact
     bytes = shared_bytes(*rolling, conv, facts.matrix, channel_rows);
   }
   if (!fits(rolling->warps(), bytes, facts)) return std::nullopt;
+  // Of the weights, and others.
+  const uint32_t registers = std::min(256u, 9 * 4 * rolling->each_k * facts.matrix.k / block + 66);
   const uint32_t across = ceil(conv.out_blocks * block, rolling->warps_n * facts.matrix.n);
   choose_strips(*rolling, conv, rolling->warps_x * facts.matrix.m,
-                std::max(1u, resident(facts, bytes, rolling->warps()) / across));
+                std::max(1u, resident(facts, bytes, rolling->warps(), registers) / across));
   return rolling;
 }
 
