@@ -1,4 +1,4 @@
-//! storage=float32 arithmetic=float32
+//! storage=float32,float16 arithmetic=float32
 // ArgMax and ArgMin: the place along an axis of the element that is above, or below, all others. What is no number is
 // preferred to every number.
 #version 450

@@ -1,4 +1,4 @@
-//! storage=float32 arithmetic=float32
+//! storage=float32,float16 arithmetic=float32
 // Convolution as a matrix product: output channels by output pixels, summed over channels and kernel cells, whose
 // columns are gathered from the picture as they are needed. A transposed convolution is one for each of its phases.
 #version 450
@@ -14,6 +14,7 @@ layout(constant_id = 8) const uint kernel_w = 3;
 layout(constant_id = 9) const uint has_bias = 1;
 layout(constant_id = 10) const uint phased = 0;  // some phases have fewer cells
 layout(constant_id = 11) const uint rank = 4;    // of the output
+layout(constant_id = 12) const uint src_block = 1;  // channels that lie together in the input
 
 layout(set = 0, binding = 8) readonly buffer Src { Storage src[]; };
 layout(set = 0, binding = 9) readonly buffer Weights { Storage weights[]; };  // [phase][group][k padded][m padded]
@@ -39,7 +40,10 @@ float read(uint i, uint channel, int z, int y, int x) {
   bool inside = uint(y) < in_h && uint(x) < in_w;
   if (kernel_d > 1u) inside = inside && uint(z) < in_d;
   float value = 0.0;
-  if (inside) value = float(src[read_base[i] + ((channel * in_d + uint(z)) * in_h + uint(y)) * in_w + uint(x)]);
+  if (inside) {
+    uint at = ((channel / src_block * in_d + uint(z)) * in_h + uint(y)) * in_w + uint(x);
+    value = float(src[read_base[i] + at * src_block + channel % src_block]);
+  }
   return value;
 }
 
@@ -58,13 +62,14 @@ void main() {
   uint quad = lane % quads_n;
   in_d = params.in_size[0], in_h = params.in_size[1], in_w = params.in_size[2];
   ivec3 dilation = ivec3(params.dilation[0], params.dilation[1], params.dilation[2]);
-  uint in_plane = in_d * in_h * in_w;
+  uint first_in = group * group_in, blocks = (params.groups * group_in + src_block - 1u) / src_block;
+  uint in_picture = blocks * in_d * in_h * in_w * src_block;
   [[unroll]] for (uint i = 0u; i < 4u; ++i) {
     uvec4 at = place_of(min(first_pixel + quad * 4u + i, pixels - 1u), phase);
     read_z[i] = int(at.y * params.stride[0]) - phases[phase].pad[0];
     read_y[i] = int(at.z * params.stride[1]) - phases[phase].pad[1];
     read_x[i] = int(at.w * params.stride[2]) - phases[phase].pad[2];
-    read_base[i] = (at.x * params.groups + group) * group_in * in_plane;
+    read_base[i] = at.x * in_picture;
   }
 
   tile_clear();
@@ -81,7 +86,7 @@ void main() {
         seen = seen && z < phases[phase].cells[0] && y < phases[phase].cells[1] && x < phases[phase].cells[2];
       if (seen) {
         [[unroll]] for (uint i = 0u; i < 4u; ++i)
-          values[i] = read(i, channel, read_z[i] + int(z) * dilation.x, read_y[i] + int(y) * dilation.y,
+          values[i] = read(i, first_in + channel, read_z[i] + int(z) * dilation.x, read_y[i] + int(y) * dilation.y,
                            read_x[i] + int(x) * dilation.z);
       }
       tile_b[row * quads_n + quad] = values;

@@ -14,6 +14,10 @@ void main() {
   uint step_size = gl_NumWorkGroups.x * gl_WorkGroupSize.x;
   for (uint i = gl_GlobalInvocationID.x; i < params.count; i += step_size) {
     uvec4 at = unravel(i, params.extents);
-    if (is_there(at, params.extents)) finish(float(src[params.src_offset + offset_of(at, params.src_strides)]), at);
+    if (!is_there(at, params.extents)) continue;
+    uint from = offset_of(at + uvec4(params.src_first[0], params.src_first[1], params.src_first[2], params.src_first[3]),
+                          params.src_strides);
+    uvec4 to = at + uvec4(params.dst_first[0], params.dst_first[1], params.dst_first[2], params.dst_first[3]);
+    finish(float(src[from]), to);
   }
 }

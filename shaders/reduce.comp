@@ -1,7 +1,7 @@
-//! storage=float32 arithmetic=float32
+//! storage=float32,float16 arithmetic=float32
 // Joins all elements along some axes into one, by a function of two arguments such as Add or Max.
-// A workgroup joins a part of the elements of some results. Where there are several parts, `dst` is
-// scratch, [part][result], and a second dispatch joins the parts.
+// A workgroup joins a part of the elements of some results. Where there are several parts, they go to
+// `parts`, [part][result], and a second dispatch joins them.
 #version 450
 #include "params/reduce.h"
 
@@ -12,7 +12,9 @@ layout(local_size_x = reduce_lanes) in;
 layout(constant_id = 1) const uint together = reduce_lanes;  // invocations that share a result, a power of two
 layout(constant_id = 2) const uint join = 64;
 layout(constant_id = 3) const uint prepare = no_function;  // of each element, or of twice the element
+layout(constant_id = 4) const uint joins_parts = 0;
 layout(set = 0, binding = 8) readonly buffer Src { Storage src[]; };
+layout(set = 0, binding = 9) buffer Parts { float parts[]; };
 
 shared float sums[reduce_lanes];
 
@@ -26,7 +28,8 @@ void main() {
     uint base = offset_of(at, params.src_strides);
     uint begin = gl_WorkGroupID.y * params.part, end = min(begin + params.part, params.elements);
     for (uint i = begin + share; i < end; i += together) {
-      float value = src[base + offset_of(unravel(i, params.joined), params.joined_strides)];
+      uint from = base + offset_of(unravel(i, params.joined), params.joined_strides);
+      float value = joins_parts != 0u ? parts[from] : float(src[from]);
       sum = apply(join, sum, apply(prepare, value, value, 0.0, 0.0), 0.0, 0.0);
     }
   }
@@ -37,7 +40,7 @@ void main() {
   }
   if (share > 0u || result >= params.count) return;
   if (gl_NumWorkGroups.y > 1u)
-    dst[gl_WorkGroupID.y * params.count + result] = sums[lane];
+    parts[gl_WorkGroupID.y * params.count + result] = sums[lane];
   else
     finish(sums[lane], at);
 }

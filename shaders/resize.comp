@@ -1,4 +1,4 @@
-//! storage=float32 arithmetic=float32
+//! storage=float32,float16 arithmetic=float32
 // Resizes [N, C, H, W] by weighted sums along each axis: every place of an axis has its source elements and their
 // weights, tabulated on the host exactly as the operator defines them.
 #version 450
@@ -48,6 +48,6 @@ void main() {
   uint step_size = gl_NumWorkGroups.x * gl_WorkGroupSize.x;
   for (uint i = gl_GlobalInvocationID.x; i < params.count; i += step_size) {
     uvec4 at = unravel(i, params.extents);
-    finish(resized(at), at);
+    if (is_there(at, params.extents)) finish(resized(at), at);
   }
 }

@@ -1,4 +1,4 @@
-//! storage=float32 arithmetic=float32
+//! storage=float32,float16 arithmetic=float32
 // Transposes matrices by way of shared memory, so that neighbours are read together and written together.
 #version 450
 #include "params/transpose.h"

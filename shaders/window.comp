@@ -1,4 +1,4 @@
-//! storage=float32 arithmetic=float32
+//! storage=float32,float16 arithmetic=float32
 // A window into [N, C, H, W], which may skip elements, run backwards or reach beyond the input: Slice, Crop, Pad.
 #version 450
 #include "params/window.h"
@@ -24,6 +24,7 @@ void main() {
   uint step_size = gl_NumWorkGroups.x * gl_WorkGroupSize.x;
   for (uint i = gl_GlobalInvocationID.x; i < params.count; i += step_size) {
     uvec4 at = unravel(i, params.extents);
+    if (!is_there(at, params.extents)) continue;
     ivec4 from = ivec4(0);
     for (int axis = 0; axis < 4; ++axis)
       from[axis] = place_in(params.begin[axis] + int(at[axis]) * params.step[axis], int(params.in_extents[axis]));

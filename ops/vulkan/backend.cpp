@@ -102,12 +102,16 @@ class Vulkan final : public DeviceBackend {
       if (variant.kernel->layouts.empty())
         keep(variant);
       else
-        choose();
+        choose(variant.halves);
     }
-    void choose() {
+    // A kernel that stores float16 is for problems that have floats.
+    void choose(bool halves) {
       for (size_t i = 0; i < in_types.size(); ++i)
         if (!problem.constants[i]) place(in_types[i], i < problem.node.op_inputs() ? in : out);
       for (Type& type : out_types) place(type, out);
+      const auto is_real = [](const Type& type) { return type.dtype == DType::float32; };
+      fits = !halves || std::any_of(in_types.begin(), in_types.end(), is_real) ||
+             std::any_of(out_types.begin(), out_types.end(), is_real);
     }
     static void place(Type& type, Layout layout) { type.layout = layout.of(type.dtype, type.shape.rank()); }
     // Of a kernel whose values lie as the problem says, the variant stores what its output is stored as.

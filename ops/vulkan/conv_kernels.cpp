@@ -238,9 +238,10 @@ void record_conv(const VkKernel&, const Problem& problem, Recorder& recorder) {
   dispatch.set("has_bias", has_bias(problem));
   dispatch.set("phased", transposed);
   dispatch.set("rank", word(before.rank()));
+  dispatch.set("src_block", word(problem.in[0].layout.block()));
   dispatch.bind("src", recorder.in(0));
-  dispatch.bind("weights",
-                recorder.constant(1, pack_weights<transposed>, packing_of(conv, tiles.m, transposed).bits()));
+  const int64_t packing = packing_of(conv, tiles.m, transposed).bits();
+  dispatch.bind("weights", constant_of<pack_weights<transposed>>(1, packing, dispatch, recorder));
   if (has_bias(problem)) dispatch.bind("bias", recorder.in(2));
   dispatch.bind("phases", recorder.table(table));
   spread(groups_of(pixels, tiles.n), dispatch);
@@ -295,8 +296,8 @@ void record_depthwise(const VkKernel&, const Problem& problem, Recorder& recorde
 
 constexpr VkKernel list[] = {
     {"Conv", "", "depthwise", {"depthwise"}, accepts_depthwise, record_depthwise, {}, in_both},
-    {"Conv", "", "conv", {"conv"}, accepts_conv<false>, record_conv<false>},
-    {"ConvTranspose", "", "conv_transpose", {"conv"}, accepts_conv<true>, record_conv<true>},
+    {"Conv", "", "conv", {"conv"}, accepts_conv<false>, record_conv<false>, {}, in_both},
+    {"ConvTranspose", "", "conv_transpose", {"conv"}, accepts_conv<true>, record_conv<true>, {}, in_both},
 };
 
 }  // namespace

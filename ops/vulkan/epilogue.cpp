@@ -8,7 +8,6 @@ namespace tessera::vulkan {
 namespace {
 
 constexpr uint32_t no_function = 0xfffe, shuffle = 0xffff;
-constexpr uint32_t in_blocks = 0x80000000;
 
 bool broadcasts(const Shape& from, const Shape& to) {
   if (from.size() > to.size()) return false;

@@ -7,6 +7,9 @@ namespace tessera::vulkan {
 
 #include "shaders/params/epilogue.h"
 
+/// Beside a stride or an extent of channels: they lie in blocks (shaders/common/index.glsl).
+inline constexpr uint32_t in_blocks = 0x80000000;
+
 /// The extents over which a shader loops: [N, C, H, W], or all elements in one when nothing needs their coordinates.
 struct Loop {
   std::array<uint32_t, 4> extent{1, 1, 1, 1};

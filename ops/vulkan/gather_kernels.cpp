@@ -191,11 +191,11 @@ void record_scatter(const VkKernel&, const Problem& problem, Recorder& recorder)
 
 template <PickedOf of>
 constexpr VkKernel gather(Text op) {
-  return {op, "", "gather", {"gather"}, accepts_gather<of>, record_gather<of>};
+  return {op, "", "gather", {"gather"}, accepts_gather<of>, record_gather<of>, {}, in_half, 0, true};
 }
 template <SourcesOf of>
 constexpr VkKernel scatter(Text op) {
-  return {op, "", "scatter", {"gather"}, accepts_scatter, record_scatter<of>};
+  return {op, "", "scatter", {"gather"}, accepts_scatter, record_scatter<of>, {}, in_half, 0, true};
 }
 
 constexpr VkKernel list[] = {

@@ -50,7 +50,8 @@ std::vector<KernelVariant> make_kernels() {
       for (const Shader& shader : all_shaders())
         if (shader.name == kernel.shaders[0])
           if (const auto shaders = shaders_of(kernel, shader.variant); !shaders.empty())
-            add(shaders, shader.variant.storage == DType::float16);
+            for (const bool halves : {false, true})
+              if (kernel.words || halves == (shader.variant.storage == DType::float16)) add(shaders, halves);
     }
   return all;
 }

@@ -92,7 +92,8 @@ struct VkKernel {
   std::array<uint16_t, 3> functions{};  ///< of ops/elementwise.def; the family says what they are for
   /// Of its variants whose elements are stored as float16; each is an offer. None: values lie as the problem says.
   List<LayoutPair> layouts = in_half;
-  int rank = 0;  ///< among kernels of one precision, higher is better
+  int rank = 0;        ///< among kernels of one precision, higher is better
+  bool words = false;  ///< its shaders move words, whatever elements they hold: they take float16 as they are
 };
 
 /// One file of kernels. CMake collects every `extern const KernelFile` named after a file in ops/vulkan/ that ends

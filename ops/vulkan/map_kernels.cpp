@@ -48,12 +48,11 @@ void append_epilogue(const Problem& problem, Functions& list) {
 }
 
 MapParams map_params(const Problem& problem, const Functions& list, const Loop& loop, const Type& source) {
-  MapParams params;
+  MapParams params{};
   params.epilogue = epilogue_params(problem, list, loop);
   assign(params.extents, loop.extents());
   params.count = loop.count();
   assign(params.src_strides, loop.strides(source));
-  params.src_offset = 0;
   return params;
 }
 
@@ -124,40 +123,57 @@ bool accepts_split(const VkKernel&, const Problem& problem) {
   return problem.node.epilogue.empty() && is_float_input(problem, 0);
 }
 
-// `part` as a matrix, some columns of the matrix that `whole` is.
-MapParams copy_params(const Problem& problem, const Shape& whole, const Shape& part) {
-  const ops::Around around(part, normalize_axis(AttrReader(problem.node).integer("axis"), whole.rank()));
-  const Shape matrix{around.outer, around.extent * around.inner};
-  return map_params(problem, {}, loop_over(matrix), {DType::float32, matrix});
-}
+// Parts of a tensor along an axis: as they are where they have four axes, else as matrices of which each is some
+// columns of the whole.
+struct Parts {
+  const Problem& problem;
+  Layout layout;  // of the whole and of its parts
+  int axis;
+  Parts(const Problem& p, const Type& whole)
+      : problem(p),
+        layout(whole.layout),
+        axis(normalize_axis(AttrReader(p.node).integer("axis"), whole.shape.rank())) {}
 
-// Elements from one line of that matrix to the next.
-uint32_t line(const Problem& problem, const Shape& whole) {
-  const ops::Around around(whole, normalize_axis(AttrReader(problem.node).integer("axis"), whole.rank()));
-  return static_cast<uint32_t>(around.extent * around.inner);
-}
+  size_t place() const { return problem.in[0].shape.size() == 4 ? static_cast<size_t>(axis) : 3; }
+  Type seen(const Shape& shape) const {
+    if (shape.size() == 4) return {DType::float32, shape, layout};
+    const ops::Around around(shape, axis);
+    return {DType::float32, {around.outer, around.extent * around.inner}, {}};
+  }
+  // Of the part's elements, in the order in which they lie.
+  MapParams params(const Shape& whole, const Shape& part, bool reads_whole) const {
+    const Type from = seen(reads_whole ? whole : part), to = seen(reads_whole ? part : whole);
+    const Loop loop = loop_over(seen(part).shape, layout);
+    MapParams params{};
+    assign(params.extents, loop.extents());
+    params.count = loop.count();
+    assign(params.src_strides, loop.strides(from));
+    assign(params.epilogue.dst_strides, loop.strides(to));
+    if (to.layout.block() > 1 && to.shape[1] % block_size)
+      params.epilogue.unfilled = static_cast<uint32_t>(to.shape[1]);
+    return params;
+  }
+};
 
 void record_concat(const VkKernel&, const Problem& problem, Recorder& recorder) {
-  const Shape& whole = problem.out[0].shape;
-  uint32_t offset = 0;
+  const Parts parts(problem, problem.out[0]);
+  uint32_t first = 0;
   for (size_t i = 0; i < problem.in.size(); ++i) {
-    MapParams params = copy_params(problem, whole, problem.in[i].shape);
-    params.epilogue.dst_strides[2] = line(problem, whole);
-    params.epilogue.dst_offset = offset;
+    MapParams params = parts.params(problem.out[0].shape, problem.in[i].shape, false);
+    params.dst_first[parts.place()] = first;
     record_map(params, {}, recorder.in(i), recorder);
-    offset += params.extents[3];
+    first += params.extents[parts.place()] & ~in_blocks;
   }
 }
 
 void record_split(const VkKernel&, const Problem& problem, Recorder& recorder) {
-  const Shape& whole = problem.in[0].shape;
-  uint32_t offset = 0;
+  const Parts parts(problem, problem.in[0]);
+  uint32_t first = 0;
   for (size_t i = 0; i < problem.out.size(); ++i) {
-    MapParams params = copy_params(problem, whole, problem.out[i].shape);
-    params.src_strides[2] = line(problem, whole);
-    params.src_offset = offset;
+    MapParams params = parts.params(problem.in[0].shape, problem.out[i].shape, true);
+    params.src_first[parts.place()] = first;
     record_map(params, {}, recorder.in(0), recorder).bind("dst", recorder.out(i));
-    offset += params.extents[3];
+    first += params.extents[parts.place()] & ~in_blocks;
   }
 }
 
@@ -183,8 +199,8 @@ constexpr VkKernel list[] = {
     elementwise_kernel("Affine", elementwise::Affine, internal_domain),
     elementwise_kernel("Quantum", elementwise::Quantum, internal_domain),
     {"DepthToSpace", "", "depth_to_space", {"map"}, accepts_depth_to_space, record_depth_to_space, {}, in_both},
-    {"Concat", "", "concat", {"map"}, accepts_concat, record_concat},
-    {"Split", "", "split", {"map"}, accepts_split, record_split},
+    {"Concat", "", "concat", {"map"}, accepts_concat, record_concat, {}, in_both},
+    {"Split", "", "split", {"map"}, accepts_split, record_split, {}, in_both},
     view("Identity"),
     view("Reshape"),
     view("Flatten"),

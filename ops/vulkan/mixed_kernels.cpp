@@ -139,7 +139,7 @@ void record_one_hot(const VkKernel&, const Problem& problem, Recorder& recorder)
 }
 
 constexpr VkKernel mixed(Text op, uint16_t function, uint16_t order = as_written) {
-  return {op, "", "mixed", {"mixed"}, accepts, record, {function, order}};
+  return {op, "", "mixed", {"mixed"}, accepts, record, {function, order}, in_half, 0, true};
 }
 constexpr VkKernel integers(Text op, uint16_t function) {
   return {op, "", "integers", {"mixed"}, accepts_integers, record, {function, as_written}};

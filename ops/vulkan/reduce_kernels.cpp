@@ -50,8 +50,23 @@ struct Walk {
   uint32_t elements() const { return joined[0] * joined[1] * joined[2] * joined[3]; }
 };
 
+// Of a picture in blocks of channels: every axis is where it is.
+std::optional<Walk> make_blocked_walk(const Type& in, const ReducedAxes& axes, const Shape& result) {
+  if (result.size() != 4) return std::nullopt;
+  Walk walk;
+  walk.loop = loop_over(result);
+  const auto extents = loop_over(in.shape).extent, strides = walk.loop.strides(in);
+  for (size_t i = 0; i < 4; ++i) {
+    (axes.reduced[i] ? walk.joined_strides : walk.strides)[i] = strides[i];
+    if (axes.reduced[i]) walk.joined[i] = extents[i];
+  }
+  return walk;
+}
+
 // Empty if the result, or what is joined, has more than four axes. Neighbours that are joined count as one.
-std::optional<Walk> make_walk(const Shape& in, const ReducedAxes& axes, const Shape& result) {
+std::optional<Walk> make_walk(const Type& type, const ReducedAxes& axes, const Shape& result) {
+  const Shape& in = type.shape;
+  if (type.layout.block() > 1) return make_blocked_walk(type, axes, result);
   if (result.size() > 4) return std::nullopt;
   Walk walk;
   walk.loop = loop_over(result);
@@ -89,7 +104,7 @@ bool accepts(const VkKernel& kernel, const Problem& problem) {
   if (!is_float_input(problem, 0)) return false;
   const auto axes = axes_of(problem);
   const Shape before = shape_before_epilogue(problem);
-  return axes && make_walk(problem.in[0].shape, *axes, before) &&
+  return axes && make_walk(problem.in[0], *axes, before) &&
          epilogue_fits(problem, functions_of(kernel, problem, 1), before);
 }
 
@@ -133,13 +148,12 @@ uint32_t lanes_together(const Walk& walk) {
 template <AxesOf axes_of>
 void record(const VkKernel& kernel, const Problem& problem, Recorder& recorder) {
   const Shape result = shape_before_epilogue(problem);
-  Walk walk = *make_walk(problem.in[0].shape, *axes_of(problem), result);
+  Walk walk = *make_walk(problem.in[0], *axes_of(problem), result);
   const auto functions = functions_of(kernel, problem, walk.elements());
   const EpilogueParams epilogue = epilogue_params(problem, functions, walk.loop);
   const uint16_t join = kernel.functions[join_function];
   uint16_t prepare = kernel.functions[prepare_function];
-  Slot source = recorder.in(0);
-
+  std::optional<Slot> joined_parts;
   uint32_t together = lanes_together(walk);
   const uint32_t workgroups = groups_of(walk.loop.count(), reduce_lanes / together);
   const uint32_t parts = std::min(enough_workgroups / std::min(enough_workgroups, workgroups),
@@ -149,28 +163,29 @@ void record(const VkKernel& kernel, const Problem& problem, Recorder& recorder) 
     Dispatch& first = record_part(walk, parts, join, prepare, {}, recorder);
     add_epilogue({}, recorder, first);
     first.set("together", together);
-    first.bind("src", source);
-    first.bind("dst", scratch);
+    first.bind("src", recorder.in(0));
+    first.bind("parts", scratch);
     spread(workgroups, first);
     walk.strides = walk.loop.strides(result);
     walk.joined = {1, 1, 1, parts};
     walk.joined_strides = {0, 0, 0, walk.loop.count()};
     prepare = none;
-    source = scratch;
+    joined_parts = scratch;
     together = lanes_together(walk);
   }
   Dispatch& last = record_part(walk, 1, join, prepare, epilogue, recorder);
   add_epilogue(functions, recorder, last);
   last.set("together", together);
-  last.bind("src", source);
+  last.set("joins_parts", joined_parts.has_value());
+  last.bind(joined_parts ? "parts" : "src", joined_parts.value_or(recorder.in(0)));
   spread(groups_of(walk.loop.count(), reduce_lanes / together), last);
 }
 
 constexpr VkKernel reduction(Text op, uint16_t join, uint16_t prepare = none, uint16_t finish = none) {
-  return {op, "", "reduce", {"reduce"}, accepts<named_axes>, record<named_axes>, {join, prepare, finish}};
+  return {op, "", "reduce", {"reduce"}, accepts<named_axes>, record<named_axes>, {join, prepare, finish}, in_both};
 }
 constexpr VkKernel pool(Text op, uint16_t join, uint16_t finish) {
-  return {op, "", "reduce", {"reduce"}, accepts<picture_axes>, record<picture_axes>, {join, none, finish}};
+  return {op, "", "reduce", {"reduce"}, accepts<picture_axes>, record<picture_axes>, {join, none, finish}, in_both};
 }
 
 using namespace elementwise;

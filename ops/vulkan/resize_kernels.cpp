@@ -72,11 +72,11 @@ void record_resize(const VkKernel&, const Problem& problem, Recorder& recorder) 
     append(taps, table);
   }
   if (table.empty()) table.push_back({});
-  const Loop loop = loop_over(out);
+  const Loop loop = loop_over(out, problem.out[0].layout);
   params.epilogue = epilogue_params(problem, functions, loop);
-  assign(params.extents, loop.extent);
+  assign(params.extents, loop.extents());
   params.count = loop.count();
-  assign(params.src_strides, loop_over(in).strides(in));
+  assign(params.src_strides, loop.strides(Type{DType::float32, in, problem.in[0].layout}));
   params.extrapolation = static_cast<float>(resizing.rule.extrapolation);
 
   Dispatch& dispatch = recorder.dispatch("resize", params);
@@ -88,8 +88,8 @@ void record_resize(const VkKernel&, const Problem& problem, Recorder& recorder) 
 }
 
 constexpr VkKernel list[] = {
-    {"Resize", "", "resize", {"resize"}, accepts_resize, record_resize},
-    {"Upsample", "", "resize", {"resize"}, accepts_resize, record_resize},
+    {"Resize", "", "resize", {"resize"}, accepts_resize, record_resize, {}, in_both},
+    {"Upsample", "", "resize", {"resize"}, accepts_resize, record_resize, {}, in_both},
 };
 
 }  // namespace

@@ -145,7 +145,7 @@ void record_transpose(const VkKernel&, const Problem& problem, Recorder& recorde
 
 template <StridedOf of>
 constexpr VkKernel strided(Text op) {
-  return {op, "", "strided", {"strided"}, accepts<of>, record<of>};
+  return {op, "", "strided", {"strided"}, accepts<of>, record<of>, {}, in_half, 0, true};
 }
 
 constexpr VkKernel list[] = {

@@ -115,12 +115,12 @@ void record(const VkKernel&, const Problem& problem, Recorder& recorder) {
     params.begin[i] = static_cast<int32_t>(axis.begin);
     params.step[i] = static_cast<int32_t>(axis.step);
   }
-  const Loop loop = loop_over(out);
+  const Loop loop = loop_over(out, problem.out[0].layout);
   params.epilogue = epilogue_params(problem, functions, loop);
-  assign(params.extents, loop.extent);
+  assign(params.extents, loop.extents());
   params.count = loop.count();
   assign(params.in_extents, loop_over(in).extent);
-  assign(params.src_strides, loop_over(in).strides(in));
+  assign(params.src_strides, loop.strides(Type{DType::float32, in, problem.in[0].layout}));
   params.fill = window.fill;
 
   Dispatch& dispatch = recorder.dispatch("window", params);
@@ -132,7 +132,7 @@ void record(const VkKernel&, const Problem& problem, Recorder& recorder) {
 
 template <WindowOf of>
 constexpr VkKernel window(Text op) {
-  return {op, "", "window", {"window"}, accepts<of>, record<of>};
+  return {op, "", "window", {"window"}, accepts<of>, record<of>, {}, in_both};
 }
 
 constexpr VkKernel list[] = {
