@@ -74,7 +74,7 @@ struct Lane {
   Pool::Loan source, in_port, out_port, target;
   Commands up, enter, leave, down;
   std::vector<std::shared_ptr<Buffer>> blocks;
-  std::vector<VkCommandBuffer> batch;                   // of one submission
+  Batch batch;                                          // of one submission
   uint64_t up_number = 0, number = 0, down_number = 0;  // of the last submissions
 };
 

@@ -204,7 +204,8 @@ void Plan::compile_stages() {
     for (size_t k = stage.first; k < stage.first + stage.count; ++k) steps_[k].done = storage_.done[k];
     const auto& device = dynamic_cast<const DeviceBackend&>(*backends_[static_cast<size_t>(stage.backend)]);
     const auto steps = List<Step>(steps_).subspan(stage.first, stage.count);
-    programs_.push_back(device.compile({&graph_, steps, stage.inputs, stage.outputs, std::move(storage_.devices[i]), options_.pool}));
+    programs_.push_back(
+        device.compile({&graph_, steps, stage.inputs, stage.outputs, std::move(storage_.devices[i]), options_.pool}));
   }
 }
 
@@ -382,7 +383,8 @@ void Plan::execute(const Instruction& instruction, Context& context, Threads& th
   const View* first = context.views.data() + instruction.first_view;
   const List<View> in(first, instruction.inputs), out(first + instruction.inputs, instruction.outputs);
   if (instruction.what == Instruction::What::copy) return copy_elements(in[0], out[0]);
-  if (instruction.what == Instruction::What::program) return programs_[instruction.index]->run(in, out, threads, profile);
+  if (instruction.what == Instruction::What::program)
+    return programs_[instruction.index]->run(in, out, threads, profile);
   const auto begin = profile ? Clock::now() : Clock::time_point{};
   run_step(instruction, context, threads, {});
   if (!profile) return;

@@ -12,6 +12,9 @@ namespace tessera::vulkan {
 class Device;
 class Queue;
 
+/// What is submitted at once.
+using Batch = std::vector<VkCommandBuffer>;
+
 /// A submission that another one waits for.
 struct After {
   const Queue* queue = nullptr;  ///< with a timeline
