@@ -24,6 +24,7 @@ layout(constant_id = 44) const uint odd_channels = 0;  // the last block is not 
 
 layout(set = 0, binding = 1) writeonly buffer Dst { uvec4 dst[]; };
 layout(set = 0, binding = 1) writeonly buffer DstWords { uint dst_words[]; };
+layout(set = 0, binding = 1) writeonly buffer DstPairs { uvec2 dst_pairs[]; };
 layout(set = 0, binding = 2) readonly buffer Operand0 { uvec4 operand_0[]; };
 layout(set = 0, binding = 3) readonly buffer Operand1 { uvec4 operand_1[]; };
 layout(set = 0, binding = 4) readonly buffer Operand2 { uvec4 operand_2[]; };
@@ -140,6 +141,10 @@ void finish8(inout float values[8], uint first_channel, uint image, uint channel
   [[unroll]] for (uint i = 0u; i < 4u; ++i) words[i] = packHalf2x16(vec2(values[2u * i], values[2u * i + 1u]));
   if (shuffle_block == 1u) {
     dst[at] = words;
+  } else if (shuffle_block == 4u) {
+    [[unroll]] for (uint i = 0u; i < 4u; i += 2u)
+      if (channel + 2u * i < params.out_c)
+        dst_pairs[shuffled_word(image, channel + 2u * i, y, x) / 2u] = uvec2(words[i], words[i + 1u]);
   } else {
     [[unroll]] for (uint i = 0u; i < 4u; ++i)
       if (channel + 2u * i < params.out_c) dst_words[shuffled_word(image, channel + 2u * i, y, x)] = words[i];
