@@ -38,7 +38,7 @@ class Vulkan final : public DeviceBackend {
       if (kernel.domain != problem.node.op->domain || is_off(*variant)) continue;
       const Placed placed(problem, *variant);
       if (!placed.fits || !within_limits(placed.problem) || !kernel.accepts(kernel, placed.problem)) continue;
-      out.push_back({variant, kernel.name, rank_of(*variant), placed.in, placed.out});
+      out.push_back({variant, kernel.name, rank_of(*variant) - placed.is_sparse(), placed.in, placed.out});
     }
     std::stable_sort(out.begin(), out.end(), [](const Offer& a, const Offer& b) { return a.rank > b.rank; });
   }
@@ -112,6 +112,12 @@ class Vulkan final : public DeviceBackend {
       const auto is_real = [](const Type& type) { return type.dtype == DType::float32; };
       fits = !halves || std::any_of(in_types.begin(), in_types.end(), is_real) ||
              std::any_of(out_types.begin(), out_types.end(), is_real);
+    }
+    // A picture of few channels fills little of its blocks.
+    bool is_sparse() const {
+      return std::any_of(out_types.begin(), out_types.end(), [](const Type& type) {
+        return type.layout.block() > 1 && 2 * type.shape[1] <= type.layout.block();
+      });
     }
     static void place(Type& type, Layout layout) { type.layout = layout.of(type.dtype, type.shape.rank()); }
     // Of a kernel whose values lie as the problem says, the variant stores what its output is stored as.
