@@ -519,7 +519,8 @@ TEST_F(VulkanBackend, PublishedCompactModel) {
 
 TEST(VulkanRecorder, BindsByTheNamesOfTheShader) {
   const auto& kernels = vulkan::all_kernels();
-  const auto conv = std::find_if(kernels.begin(), kernels.end(), [](const auto& k) { return k.kernel->name == "conv"; });
+  const auto conv =
+      std::find_if(kernels.begin(), kernels.end(), [](const auto& k) { return k.kernel->name == "conv"; });
   ASSERT_NE(conv, kernels.end());
   const vulkan::Facts facts;
   vulkan::Recorder recorder(*conv, facts);

@@ -102,8 +102,8 @@ typedef void (*tessera_parallel_for)(void* context, size_t count, tessera_task t
 
 typedef struct tessera_options {
   size_t struct_size;
-  int threads;           /* 0: one per core that the process may use */
-  const char* device;    /* "auto" (NULL), "cpu", "vulkan" (what is worth the way to it), "vulkan:N" (all that it can) */
+  int threads;        /* 0: one per core that the process may use */
+  const char* device; /* "auto" (NULL), "cpu", "vulkan" (what is worth the way to it), "vulkan:N" (all that it can) */
   const char* precision; /* "fp32" (NULL): float32, convolutions transformed where that takes fewer products.
                             "exact": float32 without such transforms, in short sums: as near to the definition as
                             float32 comes, at about four times the time. Or what products may be computed in where

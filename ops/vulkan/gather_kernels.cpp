@@ -162,19 +162,20 @@ Sources sources_of_elements(const Problem& problem, Picked* picked) {
 using SourcesOf = Sources (*)(const Problem&, Picked*);
 
 // What each number of an index is for.
+template <SourcesOf of>
 Shape scattered_places(const Problem& problem) {
   const Shape &data = problem.in[0].shape, &indices = problem.in[1].shape;
-  if (problem.node.op->name == "ScatterND")
-    return Shape(List<int64_t>(data).first(static_cast<size_t>(indices.back())));
+  if constexpr (of == sources_of_nd) return Shape(List<int64_t>(data).first(static_cast<size_t>(indices.back())));
   return {data[static_cast<size_t>(normalize_axis(AttrReader(problem.node).integer("axis"), data.rank()))]};
 }
 
+template <SourcesOf of>
 bool accepts_scatter(const VkKernel&, const Problem& problem) {
   const auto [in, out] = types_of(problem.in[0], problem.out[0]);
   return can_move(problem) && in == out && problem.constants[1] && problem.in[1].shape.elements() > 0 &&
          types_of(problem.in[2], problem.out[0]).first == out &&
          ops::join_of(AttrReader(problem.node)) == ops::Join::replace &&
-         all_inside(problem.constants[1]->view(), scattered_places(problem));
+         all_inside(problem.constants[1]->view(), scattered_places<of>(problem));
 }
 
 template <SourcesOf of>
@@ -195,7 +196,7 @@ constexpr VkKernel gather(Text op) {
 }
 template <SourcesOf of>
 constexpr VkKernel scatter(Text op) {
-  return {op, "", "scatter", {"gather"}, accepts_scatter, record_scatter<of>, {}, in_half, 0, true};
+  return {op, "", "scatter", {"gather"}, accepts_scatter<of>, record_scatter<of>, {}, in_half, 0, true};
 }
 
 constexpr VkKernel list[] = {

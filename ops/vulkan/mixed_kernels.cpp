@@ -57,13 +57,13 @@ bool accepts_integers(const VkKernel& kernel, const Problem& problem) {
   return !is_float(problem.in[0].dtype) && problem.in[0].dtype != DType::boolean && accepts(kernel, problem);
 }
 
-MixedParams params_of(const Problem& problem, const Axes& axes) {
+MixedParams params_of(const VkKernel& kernel, const Problem& problem, const Axes& axes) {
   MixedParams params{};
   assign(params.extents, axes.extents);
   params.count = static_cast<uint32_t>(axes.extents.elements());
   uint32_t(*const strides[])[max_axes] = {&params.strides_a, &params.strides_b, &params.strides_c};
   for (size_t i = 0; i < axes.strides.size(); ++i) assign(*strides[i], axes.strides[i]);
-  if (problem.node.op->name == "IsInf") {
+  if (kernel.functions[function_of] == fn_is_inf) {
     const AttrReader attrs(problem.node);
     params.a = attrs.integer("detect_positive") != 0;
     params.b = attrs.integer("detect_negative") != 0;
@@ -98,7 +98,7 @@ void record(const VkKernel& kernel, const Problem& problem, Recorder& recorder) 
     std::swap(types[0], types[1]);
     std::swap(axes.strides[0], axes.strides[1]);
   }
-  Dispatch& dispatch = recorder.dispatch("mixed", params_of(problem, axes));
+  Dispatch& dispatch = recorder.dispatch("mixed", params_of(kernel, problem, axes));
   dispatch.set("function", kernel.functions[function_of]);
   dispatch.bind("dst", recorder.out(0));
   bind_operands(problem, axes, slots, types, dispatch);
@@ -119,14 +119,14 @@ bool accepts_one_hot(const VkKernel&, const Problem& problem) {
          problem.in[0].dtype != DType::boolean && problem.node.epilogue.empty();
 }
 
-void record_one_hot(const VkKernel&, const Problem& problem, Recorder& recorder) {
+void record_one_hot(const VkKernel& kernel, const Problem& problem, Recorder& recorder) {
   const Axes axes = one_hot_axes(problem);
   const auto* values = problem.constants[2]->as<const float>();
   const Shape& out = problem.out[0].shape;
   std::vector<int32_t> places(static_cast<size_t>(
       out[static_cast<size_t>(normalize_axis(AttrReader(problem.node).integer("axis"), out.rank()))]));
   std::iota(places.begin(), places.end(), 0);
-  MixedParams params = params_of(problem, axes);
+  MixedParams params = params_of(kernel, problem, axes);
   params.a = std::bit_cast<uint32_t>(values[0]);
   params.b = std::bit_cast<uint32_t>(values[1]);
   params.depth = static_cast<uint32_t>(places.size());

@@ -50,6 +50,7 @@ bool accepts_softmax(const VkKernel&, const Problem& problem) {
   return is_float_input(problem, 0) && finishes(problem);
 }
 
+template <bool logarithm>
 void record_softmax(const VkKernel&, const Problem& problem, Recorder& recorder) {
   const bool flat = problem.node.op->since < 13;
   const RowSet rows = rows_along(problem.in[0].shape, AttrReader(problem.node).integer("axis"), flat);
@@ -60,7 +61,7 @@ void record_softmax(const VkKernel&, const Problem& problem, Recorder& recorder)
   params.rows = word(rows.rows), params.extent = word(rows.extent), params.stride = word(rows.stride);
   Dispatch& dispatch = recorder.dispatch("softmax", params);
   add_epilogue(problem.node.epilogue, recorder, dispatch);
-  dispatch.set("logarithm", problem.node.op->name == Text("LogSoftmax"));
+  dispatch.set("logarithm", logarithm);
   dispatch.bind("src", recorder.in(0));
   set_rows(rows, softmax_lanes, dispatch);
 }
@@ -98,9 +99,9 @@ bool read_operand(const Problem& problem, size_t input, const RowSet& rows, size
   return true;
 }
 
+template <bool centred>
 std::optional<Norm> layer_norm(const Problem& problem) {
   const AttrReader attrs(problem.node);
-  const bool centred = problem.node.op->name == Text("LayerNormalization");
   if (wants(problem, 1) || wants(problem, 2)) return std::nullopt;
   Norm norm;
   norm.rows = rows_along(problem.in[0].shape, attrs.integer("axis"), true);
@@ -111,8 +112,8 @@ std::optional<Norm> layer_norm(const Problem& problem) {
   return norm;
 }
 
+template <bool centred>
 std::optional<Norm> skip_layer_norm(const Problem& problem) {
-  const bool centred = problem.node.op->name == Text("SkipLayerNormalization");
   const size_t added = centred ? 4 : 3;
   if (wants(problem, 1) || wants(problem, 2) || !is_float_input(problem, 1)) return std::nullopt;
   Norm norm;
@@ -243,7 +244,8 @@ void record_norm(const VkKernel&, const Problem& problem, Recorder& recorder) {
 bool accepts_batch(const VkKernel&, const Problem& problem) {
   if (!is_float_input(problem, 0)) return false;
   for (size_t i = 1; i < 5; ++i)
-    if (!is_float_input(problem, i) || !(problem.constants[i] || problem.in[i].layout == Layout::row_major)) return false;
+    if (!is_float_input(problem, i) || !(problem.constants[i] || problem.in[i].layout == Layout::row_major))
+      return false;
   const AttrReader attrs(problem.node);
   for (size_t i = 1; i < problem.out.size(); ++i)
     if (wants(problem, i)) return false;
@@ -273,20 +275,23 @@ void record_batch(const VkKernel&, const Problem& problem, Recorder& recorder) {
   cover(params.count, dispatch);
 }
 
-constexpr VkKernel softmax_kernel(Text op) { return {op, "", "softmax", {"softmax"}, accepts_softmax, record_softmax}; }
+template <bool logarithm>
+constexpr VkKernel softmax_kernel(Text op) {
+  return {op, "", "softmax", {"softmax"}, accepts_softmax, record_softmax<logarithm>};
+}
 template <NormOf norm_of>
 constexpr VkKernel norm_kernel(Text op, Text domain = "") {
   return {op, domain, "normalize", {"normalize"}, accepts_norm<norm_of>, record_norm<norm_of>};
 }
 
 constexpr VkKernel list[] = {
-    softmax_kernel("Softmax"),
-    softmax_kernel("LogSoftmax"),
-    norm_kernel<layer_norm>("LayerNormalization"),
-    norm_kernel<layer_norm>("RMSNormalization"),
-    norm_kernel<layer_norm>("SimplifiedLayerNormalization"),
-    norm_kernel<skip_layer_norm>("SkipLayerNormalization", "com.microsoft"),
-    norm_kernel<skip_layer_norm>("SkipSimplifiedLayerNormalization", "com.microsoft"),
+    softmax_kernel<false>("Softmax"),
+    softmax_kernel<true>("LogSoftmax"),
+    norm_kernel<layer_norm<true>>("LayerNormalization"),
+    norm_kernel<layer_norm<false>>("RMSNormalization"),
+    norm_kernel<layer_norm<false>>("SimplifiedLayerNormalization"),
+    norm_kernel<skip_layer_norm<true>>("SkipLayerNormalization", "com.microsoft"),
+    norm_kernel<skip_layer_norm<false>>("SkipSimplifiedLayerNormalization", "com.microsoft"),
     norm_kernel<instance_norm>("InstanceNormalization"),
     norm_kernel<group_norm>("GroupNormalization"),
     norm_kernel<lp_norm>("LpNormalization"),

@@ -25,8 +25,8 @@ void record_pool(const VkKernel& kernel, const Problem& problem, Recorder& recor
   const ops::Window window = ops::pool_window(attrs, problem.in[0].shape);
   const Shape before = shape_before_epilogue(problem);
   const Type& source = problem.in[0];
-  const Loop loop = before.size() <= 4 ? loop_over(before, problem.out[0].layout)
-                                       : Loop{{1, 1, 1, word(before.elements())}, true};
+  const Loop loop =
+      before.size() <= 4 ? loop_over(before, problem.out[0].layout) : Loop{{1, 1, 1, word(before.elements())}, true};
   PoolParams params{};
   params.epilogue = epilogue_params(problem, problem.node.epilogue, loop);
   assign(params.extents, loop.extents());

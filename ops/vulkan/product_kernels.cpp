@@ -114,9 +114,9 @@ struct Batch {
   }
 };
 
+template <bool fused>
 std::optional<Products> products_of(const Problem& problem) {
   const AttrReader attrs(problem.node);
-  const bool fused = problem.node.op->name != Text("MatMul");
   if (fused && (attrs.integer("transBatchA") || attrs.integer("transBatchB"))) return std::nullopt;
   const Side a(problem.in[0].shape, fused && attrs.integer("transA")),
       b(problem.in[1].shape, fused && attrs.integer("transB"));
@@ -143,9 +143,10 @@ void append_epilogue(const Problem& problem, std::vector<Fused>& functions) {
   functions.insert(functions.end(), problem.node.epilogue.begin(), problem.node.epilogue.end());
 }
 
+template <bool fused>
 std::vector<Fused> functions_of(const Problem& problem) {
   std::vector<Fused> functions;
-  if (problem.node.op->name != Text("MatMul"))
+  if (fused)
     if (const float alpha = AttrReader(problem.node).real("alpha"); alpha != 1) functions.push_back(scale(alpha));
   append_epilogue(problem, functions);
   return functions;
@@ -158,13 +159,15 @@ Loop loop_of(const Shape& result) {
 
 bool are_float(const Problem& problem) { return is_float_input(problem, 0) && is_float_input(problem, 1); }
 
+template <bool fused>
 bool accepts_product(const VkKernel&, const Problem& problem) {
-  return are_float(problem) && epilogue_fits(problem, functions_of(problem), shape_before_epilogue(problem)) &&
-         products_of(problem);
+  return are_float(problem) && epilogue_fits(problem, functions_of<fused>(problem), shape_before_epilogue(problem)) &&
+         products_of<fused>(problem);
 }
 
+template <bool fused>
 void record_product(const VkKernel&, const Problem& problem, Recorder& recorder) {
-  record_products(*products_of(problem), recorder.in(0), recorder.in(1), problem, functions_of(problem),
+  record_products(*products_of<fused>(problem), recorder.in(0), recorder.in(1), problem, functions_of<fused>(problem),
                   loop_of(shape_before_epilogue(problem)), recorder);
 }
 
@@ -203,13 +206,14 @@ void record_gemm(const VkKernel&, const Problem& problem, Recorder& recorder) {
                   loop_over(shape_before_epilogue(problem)), recorder);
 }
 
+template <bool fused>
 constexpr VkKernel product_kernel(Text op, Text domain = "") {
-  return {op, domain, "product", {"product", "join"}, accepts_product, record_product};
+  return {op, domain, "product", {"product", "join"}, accepts_product<fused>, record_product<fused>};
 }
 constexpr VkKernel list[] = {
-    product_kernel("MatMul"),
-    product_kernel("FusedMatMul", "com.microsoft"),
-    product_kernel("TransposeMatMul", "com.microsoft"),
+    product_kernel<false>("MatMul"),
+    product_kernel<true>("FusedMatMul", "com.microsoft"),
+    product_kernel<true>("TransposeMatMul", "com.microsoft"),
     {"Gemm", "", "gemm", {"product", "join"}, accepts_gemm, record_gemm},
 };
 

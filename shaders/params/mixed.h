@@ -10,6 +10,6 @@ struct MixedParams {
   uint extents[max_axes];  ///< of the output
   uint count;              ///< their product
   uint strides_a[max_axes], strides_b[max_axes], strides_c[max_axes];
-  uint a, b;  ///< of the function: bits of floats, flags
+  uint a, b;   ///< of the function: bits of floats, flags
   uint depth;  ///< of OneHot
 };
