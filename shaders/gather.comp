@@ -17,6 +17,7 @@ layout(set = 0, binding = 1) writeonly buffer Dst { uint dst[]; };
 layout(set = 0, binding = 2) readonly buffer Data { uint data[]; };
 layout(set = 0, binding = 3) readonly buffer Indices { uint indices[]; };
 layout(set = 0, binding = 4) readonly buffer Other { uint other[]; };
+layout(set = 0, binding = 5) writeonly buffer Refusal { uint refusal[]; };  // where an index is outside
 
 uvec2 converted(uvec2 element) {
   return type_in == type_out ? element : convert(widen(element, type_in), type_in, type_out);
@@ -34,7 +35,11 @@ uvec2 value_of(uint i) {
     int place = int(ELEMENT(indices, index_bytes, index + k).x);
     if (scatters != 0u && place < 0) return converted(ELEMENT(other, bytes_of(type_in), i));
     if (place < 0) place += int(params.places[k]);
-    from += min(uint(place), params.places[k] - 1u) * params.steps[k];
+    if (uint(place) >= params.places[k]) {
+      refusal[0] = 1u;
+      place = 0;
+    }
+    from += uint(place) * params.steps[k];
   }
   return converted(ELEMENT(data, bytes_of(type_in), from));
 }

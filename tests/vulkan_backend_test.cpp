@@ -439,6 +439,35 @@ TEST_F(VulkanBackend, UnknownOperatorsFallBackToTheCpu) {
   EXPECT_EQ(device_->traffic.submits, 2);
 }
 
+// A device cannot say what is wrong with an index. The host runs the stretch then, and says it; the next run is the
+// device's again.
+TEST_F(VulkanBackend, IndicesOutsideAreToldByTheHost) {
+  GraphBuilder g;
+  const ValueId table = g.input("table", floats({50, 4})), at = g.input("at", {DType::int64, {3}});
+  g.output(g.node("Relu", {g.node("Gather", {table, at})}));
+  const Executor executor(g.graph, engine_);
+  const auto run = [&](int64_t last) {
+    std::vector<Datum> data(2);
+    data[0].tensor = random_tensor({50, 4}, 1);
+    data[1].tensor = Tensor::of(std::vector<int64_t>{0, -50, last});
+    return executor.run(data, {})[0].tensor;
+  };
+  run(49);
+  try {
+    run(50);
+    ADD_FAILURE() << "an index of 50 is taken for an axis of 50";
+  } catch (const Error& error) {
+    EXPECT_EQ(error.kind(), Error::Kind::shape);
+    EXPECT_NE(std::string(error.what()).find("index 50 is outside"), std::string::npos) << error.what();
+  }
+  const int64_t submits = device_->traffic.submits;
+  EXPECT_EQ(relative_difference(
+                run(7),
+                run_graph(g.graph, {random_tensor({50, 4}, 1), Tensor::of(std::vector<int64_t>{0, -50, 7})}, false)[0]),
+            0);
+  EXPECT_EQ(device_->traffic.submits, submits + 1);
+}
+
 // What one binding cannot hold is left to the CPU: 128 MiB on Mesa's software renderer.
 TEST_F(VulkanBackend, TooLargeTensorsAreNotOffered) {
   GraphBuilder g;

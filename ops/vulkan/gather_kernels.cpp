@@ -59,7 +59,7 @@ Axes axes_of(const Picked& picked) {
   return join_axes(picked.extents, strides);
 }
 
-// An index outside is an error that a device could not report.
+// Whether indices that are known are. An index outside is an error.
 bool all_inside(const View& indices, const Shape& places) {
   const std::vector<int64_t> values = as_integers(indices);
   for (size_t i = 0; i < values.size(); ++i) {
@@ -85,10 +85,10 @@ bool can_move(const Problem& problem) {
 
 template <PickedOf of>
 bool accepts_gather(const VkKernel&, const Problem& problem) {
-  if (!can_move(problem) || !problem.constants[1]) return false;
+  if (!can_move(problem)) return false;
   const Picked picked = of(problem);
   return picked.places.size() <= most_positions && axes_of(picked).extents.size() <= max_axes &&
-         all_inside(problem.constants[1]->view(), picked.places);
+         (!problem.constants[1] || all_inside(problem.constants[1]->view(), picked.places));
 }
 
 Dispatch& record_picked(const Problem& problem, const Type& data, const Picked& picked, Recorder& recorder) {
@@ -117,6 +117,7 @@ void record_gather(const VkKernel&, const Problem& problem, Recorder& recorder) 
   dispatch.set("index_bytes", element_bytes(problem.in[1]));
   dispatch.bind("data", recorder.in(0));
   dispatch.bind("indices", recorder.in(1));
+  if (!problem.constants[1]) dispatch.bind("refusal", recorder.refusal());
 }
 
 // --- Scatters ----------------------------------------------------------------------------------

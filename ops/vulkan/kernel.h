@@ -16,7 +16,7 @@ namespace tessera::vulkan {
 
 /// What a buffer of a shader is bound to.
 struct Slot {
-  enum class Kind : uint8_t { in, out, constant, scratch, table };
+  enum class Kind : uint8_t { in, out, constant, scratch, table, refusal };
   Kind kind;
   size_t index;         ///< of Node::in, of Node::out, or of Recorder's scratch or tables
   Pack pack = nullptr;  ///< of a constant; null: as it is
@@ -52,6 +52,12 @@ class Recorder {
   Slot constant(size_t i, Pack pack, int64_t parameter) const { return {Slot::Kind::constant, i, pack, parameter}; }
   /// Bytes for this step alone.
   Slot scratch(int64_t bytes);
+  /// A word that is 0. A shader that meets data which its operator reports as an error writes something else: then the
+  /// host runs the stretch, and tells.
+  Slot refusal() {
+    may_refuse_ = true;
+    return {Slot::Kind::refusal, 0};
+  }
   /// What the host has worked out: uploaded once.
   template <class T>
   Slot table(const std::vector<T>& values) {
@@ -68,6 +74,7 @@ class Recorder {
 
   const std::deque<Dispatch>& dispatches() const { return dispatches_; }
   List<int64_t> scratch_bytes() const { return scratch_; }
+  bool may_refuse() const { return may_refuse_; }
   List<std::vector<std::byte>> tables() const { return tables_; }
 
  private:
@@ -78,6 +85,7 @@ class Recorder {
   const Facts* facts_;
   std::deque<Dispatch> dispatches_;
   std::vector<int64_t> scratch_;
+  bool may_refuse_ = false;
   std::vector<std::vector<std::byte>> tables_;
 };
 

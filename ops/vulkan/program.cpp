@@ -4,11 +4,13 @@
 #include <atomic>
 #include <chrono>
 #include <condition_variable>
+#include <cstring>
 #include <deque>
 
 #include "ops/vulkan/device/commands.h"
 #include "ops/vulkan/hazards.h"
 #include "ops/vulkan/parallel.h"
+#include "runtime/graph/refused_data.h"
 
 namespace tessera::vulkan {
 
@@ -137,7 +139,8 @@ class Compiled final : public Program {
   bool tables_are_there_ = false;     // since this program was lent the arena
   const uint64_t number_;             // no other program of this process has it
   std::vector<std::shared_ptr<const Constant>> constants_;
-  std::vector<Transfer> uploads_, downloads_;
+  Place refusal_;                              // the word of Recorder::refusal; no bytes: there is none
+  std::vector<Transfer> uploads_, downloads_;  // of inputs and outputs, then of that word
   int64_t up_bytes_ = 0, down_bytes_ = 0;
   double ms_ = 0;  // of all items
 
@@ -193,6 +196,10 @@ void Compiled::place_scratch() {
     }
     most = std::max(most, offset);
   }
+  if (std::any_of(steps_.begin(), steps_.end(), [](const auto& step) { return step.recorder.may_refuse(); })) {
+    refusal_ = {nullptr, block_bytes_.size(), most, sizeof(uint32_t)};
+    most += device_->limits().alignment;
+  }
   if (most) block_bytes_.push_back(most);
 }
 
@@ -220,6 +227,7 @@ void Compiled::lay_tables() {
 
 Place Compiled::place_of(const Slot& slot, const RecordedStep& step, const Region& region) const {
   switch (slot.kind) {
+    case Slot::Kind::refusal: return refusal_;
     case Slot::Kind::scratch: return step.scratch[slot.index];
     case Slot::Kind::table: return step.tables[slot.index];
     case Slot::Kind::out: return place_of(region.storage.places.at(step.node->out[slot.index]));
@@ -285,6 +293,11 @@ void Compiled::lay_transfers(const Region& region) {
   };
   up_bytes_ = lay(region.inputs, uploads_);
   down_bytes_ = lay(region.outputs, downloads_);
+  if (!refusal_.bytes) return;
+  uploads_.push_back({refusal_, up_bytes_});
+  downloads_.push_back({refusal_, down_bytes_});
+  up_bytes_ += device_->limits().alignment;
+  down_bytes_ += device_->limits().alignment;
 }
 
 // By the work of each step, which its dispatches share, and the bytes that they touch.
@@ -463,10 +476,11 @@ void Compiled::start(Lane& lane, List<View> in, Threads& threads, bool timed) {
   if (down_bytes_) lane.target = Pool::Loan(device_->downloads(), down_bytes_);
   if (device_->goes_by(device_->up_queue(), up_bytes_)) lane.in_port = Pool::Loan(device_->ports(), up_bytes);
   if (device_->goes_by(device_->down_queue(), down_bytes_)) lane.out_port = Pool::Loan(device_->ports(), down_bytes_);
-  for (size_t i = 0; i < uploads_.size(); ++i) {
+  for (size_t i = 0; i < in.size(); ++i) {
     copy_bytes(&threads, lane.source->mapped + uploads_[i].offset, in[i].data, uploads_[i].tensor.bytes);
     traffic_->uploaded_bytes += uploads_[i].tensor.bytes;
   }
+  if (refusal_.bytes) std::memset(lane.source->mapped + uploads_.back().offset, 0, sizeof(uint32_t));
   const std::lock_guard lock(device_->arena_mutex());
   const bool same = device_->arena().lend(number_, block_bytes_, lane.blocks);
   const bool tables = !tables_.empty() && !(same && tables_are_there_);
@@ -484,7 +498,10 @@ void Compiled::finish(Lane& lane, List<View> out, Threads& threads) {
   if (down_bytes_) lane.target->invalidate();
   if (device_->limits().tick_ms > 0)
     traffic_->busy_ns += static_cast<int64_t>(Commands::between(lane.enter, lane.leave) * 1e6);
-  for (size_t i = 0; i < downloads_.size(); ++i) {
+  uint32_t refused = 0;
+  if (refusal_.bytes) std::memcpy(&refused, lane.target->mapped + downloads_.back().offset, sizeof refused);
+  if (refused) throw RefusedData(cat(device_->info().name, " was given an index that is outside of its axis"));
+  for (size_t i = 0; i < out.size(); ++i) {
     copy_bytes(&threads, out[i].data, lane.target->mapped + downloads_[i].offset, downloads_[i].tensor.bytes);
     traffic_->downloaded_bytes += downloads_[i].tensor.bytes;
   }

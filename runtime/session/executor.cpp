@@ -4,6 +4,8 @@
 #include <optional>
 #include <set>
 
+#include "runtime/graph/refused_data.h"
+
 namespace tessera {
 
 namespace {
@@ -344,15 +346,16 @@ bool Executor::cpu_takes_over(const Error& error) const {
 // A device that fails in the middle of a run hands the stretch to the CPU, now and from then on.
 void Executor::run_plan(const Segment& segment, List<View> in, List<View> out, const RunControl& control) const {
   const Plan* plan = segment.current.load(std::memory_order_acquire);
+  bool lasts = false;
   try {
     return plan->run(in, out, *engine_.threads, control);
   } catch (const Error& error) {
-    if (!segment.head || plan != segment.plan.get() || !cpu_takes_over(error)) throw;
+    const bool refused = dynamic_cast<const RefusedData*>(&error);
+    if (!segment.head || plan != segment.plan.get() || !(refused || cpu_takes_over(error))) throw;
+    lasts = !refused;
   }
-  std::call_once(segment.replan, [&] {
-    segment.cpu_plan = this->plan(*segment.head, true);
-    segment.current.store(segment.cpu_plan.get(), std::memory_order_release);
-  });
+  std::call_once(segment.replan, [&] { segment.cpu_plan = this->plan(*segment.head, true); });
+  if (lasts) segment.current.store(segment.cpu_plan.get(), std::memory_order_release);
   segment.cpu_plan->run(in, out, *engine_.threads, control);
 }
 

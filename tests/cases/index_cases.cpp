@@ -20,6 +20,7 @@ void gathers(const Taker& check) {
            .in = {made({3, 40}), fixed(random({9}, -40, 40, DType::int32))},
            .attrs = {attr("axis", int64_t{-1})},
            .least = 0});
+    check({.op = "Gather", .in = {made({90, 12}), random({7, 5}, -90, 90, DType::int64)}, .least = 0});
     check({.op = "GatherElements",
            .in = {made({5, 6, 7}), fixed(random({4, 9, 7}, -6, 6, DType::int64))},
            .attrs = {attr("axis", int64_t{1})},
