@@ -35,6 +35,7 @@ const std::vector<Question>& questions() {
       {"map", "PRelu", 16, {2, 3, 5, 7}, {{3, 1, 1}}, {}},
       {"arg", "ArgMax", 13, {2, 37, 5}, {}, {{"axis", int64_t{1}}}},
       {"gather", "Gather", 13, {2, 7, 5}, {}, {{"axis", int64_t{1}}}, {3, -1, 0, 6, 3}},
+      {"broadcast", "Sub", 13, {2, 3, 2, 4, 3, 5}, {{3, 1, 4, 1, 5}}, {}},
       {"mixed", "Greater", 13, {2, 3, 5, 7}, {{3, 1, 7}}, {}},
       {"strided", "Transpose", 13, {2, 3, 5, 7}, {}, {{"perm", std::vector<int64_t>{3, 1, 0, 2}}}},
       {"transpose", "Transpose", 13, {2, 37, 45}, {}, {{"perm", std::vector<int64_t>{2, 0, 1}}}},

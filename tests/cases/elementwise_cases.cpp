@@ -104,6 +104,20 @@ void binary_functions(const Taker& check) {
   }
 }
 
+void many_axes(const Taker& check) {
+  for (const std::string op : {"Add", "Sub", "Div", "Max", "PRelu"}) {
+    const auto made = [&](const Shape& shape) { return random(shape, 0.25, 2); };
+    check({.op = op, .in = {made({2, 3, 2, 4, 3, 5}), made({3, 1, 4, 1, 5})}});
+    check({.op = op, .in = {made({2, 3, 2, 4, 3, 5}), fixed(made({1, 1, 2, 1, 3, 1}))}});
+    if (op != "PRelu") check({.op = op, .in = {made({3, 1, 4, 1, 5}), made({2, 1, 2, 1, 3, 1})}});
+  }
+  for (const std::string op : {"Add", "Mul"})
+    check({.op = op,
+           .opset = 6,
+           .in = {random({2, 3, 4, 5}), random({3, 4})},
+           .attrs = {attr("axis", int64_t{1}), attr("broadcast", int64_t{1})}});
+}
+
 void variadic(const Taker& check) {
   for (const std::string op : {"Sum", "Mean", "Max", "Min"}) {
     check({.op = op, .in = {random({2, 3, 5})}});
@@ -148,6 +162,7 @@ constexpr CaseList lists[] = {
     {"Trigonometry", trigonometry},
     {"Clip", clip_bounds},
     {"BinaryFunctions", binary_functions},
+    {"ManyAxes", many_axes},
     {"Variadic", variadic},
     {"Chains", chains},
     {"Where", where},
