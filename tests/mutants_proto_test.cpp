@@ -261,7 +261,7 @@ Subject mutant(const std::vector<Subject>& subjects, int64_t index) {
 
 TEST(Mutants, GiveAnAnswerOrAnError) {
   std::vector<Subject> subjects;
-  for (const Case& example : op_examples()) subjects.push_back(subject_of(example));
+  for (const Case& example : file_examples()) subjects.push_back(subject_of(example));
   if (const auto data = shared_data())
     for (Subject& subject : node_tests(*data / "onnx-tests/node")) subjects.push_back(std::move(subject));
   const int64_t from = number_from("TESSERA_MUTANTS_FROM", 0), count = number_from("TESSERA_MUTANTS", 4000);

@@ -24,7 +24,7 @@ std::string outcome(const Subject& subject) {
 
 TEST(Cases, EveryOperatorHasOneThatRuns) {
   std::set<const OpDef*> seen;
-  for (const Case& example : op_examples()) {
+  for (const Case& example : file_examples()) {
     const OpDef* op = find_op(example.domain, example.op, example.opset);
     ASSERT_NE(op, nullptr) << example.op;
     seen.insert(op);
@@ -138,7 +138,7 @@ TEST(LoaderAttributes, LeftOversChangeNoAnswer) {
                                                     {"shape", std::vector<int64_t>{-5}},
                                                     {"antialias", int64_t{1}},
                                                     {"block_size", int64_t{1000}}};
-  for (const Case& example : op_examples()) {
+  for (const Case& example : file_examples()) {
     const OpDef& op = *find_op(example.domain, example.op, example.opset);
     if (!op.folds || example.op == "Constant") continue;
     const Subject plain = subject_of(example);
@@ -192,7 +192,7 @@ std::vector<Subject> emptied() {
     subjects.push_back(subject);
     for (Operand& operand : subjects.back().operands) operand.constant = !operand.constant;
   };
-  for (const Case& example : op_examples()) {
+  for (const Case& example : file_examples()) {
     const Subject whole = subject_of(example);
     std::set<int64_t> extents;
     for (size_t i = 0; i < whole.operands.size(); ++i) {

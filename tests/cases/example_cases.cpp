@@ -481,6 +481,12 @@ std::vector<Case> op_examples() {
   return examples;
 }
 
+std::vector<Case> file_examples() {
+  std::vector<Case> examples = op_examples();
+  std::erase_if(examples, [](const Case& example) { return example.domain == internal_domain; });
+  return examples;
+}
+
 bool is_beyond_examples(const OpDef& op) {
   return op.domain == internal_domain || std::find(std::begin(beyond), std::end(beyond), op.name) != std::end(beyond);
 }

@@ -7,6 +7,8 @@ namespace tessera::test {
 
 /// In the order of the table, parsed anew. A constant input is one whose elements matter.
 std::vector<Case> op_examples();
+/// Those of operators that a file may use.
+std::vector<Case> file_examples();
 
 /// Operators without an example: their operands are graphs or containers.
 bool is_beyond_examples(const OpDef& op);
