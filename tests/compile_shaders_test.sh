@@ -23,7 +23,12 @@ const float factor = 2.0;
 #endif
 layout(local_size_x_id = 0) in;
 layout(constant_id = 7) const uint more = 0;
+#if defined(STORAGE_float16) && defined(ARITHMETIC_float16)
+#extension GL_EXT_scalar_block_layout : require
+layout(set = 0, binding = 0, std430) uniform Params { TwiceParams params; };
+#else
 layout(set = 0, binding = 0) readonly buffer Params { TwiceParams params; };
+#endif
 layout(set = 0, binding = 1) writeonly buffer Dst { float dst[]; };
 #ifdef STORAGE_float16
 #extension GL_EXT_shader_16bit_storage : require
@@ -46,8 +51,9 @@ cp "$work/good.comp" "$work/shaders/twice.comp"
 compiles || fails "$(cat "$work/message")"
 [ "$(grep -c '{"twice", {.storage' "$work/out.cpp")" -eq 3 ] || fails "not three variants"
 expect '.storage = decltype(Variant::storage)::float16, .arithmetic = decltype(Variant::arithmetic)::float16'
-expect '{"params", 1, 0, 0}, {"dst", 0, 1, 0}, {"both", 1, 1, 0}'
-expect '{"params", 1, 0, 0}, {"dst", 0, 1, 0}, {"both", 1, 1, 1}'
+expect '{"params", 1, 0, 0, 0}, {"dst", 0, 1, 0, 0}, {"both", 1, 1, 0, 0}'
+expect '{"params", 1, 0, 0, 0}, {"dst", 0, 1, 0, 0}, {"both", 1, 1, 1, 0}'
+expect '{"params", 1, 0, 0, 1}, {"dst", 0, 1, 0, 0}, {"both", 1, 1, 1, 0}'
 expect '_0_capabilities[] = {1, }'
 expect '_1_capabilities[] = {1, 4433, }'
 expect '{"more", 7}'
@@ -64,5 +70,5 @@ refuses() {  # what is made of the shader, what the message says
 refuses '1,2d' 'the first line must read'
 refuses '1s/=float32,/ /' 'no MEMBER=VALUE'
 refuses 's/binding = 2/binding = 3/' 'no buffer that is used has binding 2'
-refuses 's/binding = 2/binding = 1/' 'two buffers have binding 1'
+refuses 's/binding = 2/binding = 1/' 'buffers dst and both have the same binding'
 refuses 's/factor \* float/nothing * both/' 'undeclared identifier'

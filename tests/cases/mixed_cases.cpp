@@ -62,12 +62,16 @@ void integers_alone(const Taker& check) {
     check({.op = op,
            .in = {random({99}, -most, most, DType::int64), random({99}, -most, most, DType::int64)},
            .least = 0});
+  // What lies outside the type, and NaN, may become anything.
   for (const DType to : {DType::int64, DType::int32, DType::uint8, DType::int8})
     check({.op = "Cast",
-           .in = {{floats(
-               {13}, {nan, infinity, -infinity, 4e9, -4e9, 1e19, -1e19, 0.9, -0.9, 255.5, -129, 2147483648.0, 3e15})}},
+           .in = {{floats({7}, {0.9, 0.25, 0, 1, 127.75, 126, 3.5})}},
            .attrs = {attr("to", static_cast<int64_t>(to))},
            .least = 0});
+  check({.op = "Cast",
+         .in = {{floats({6}, {4e9, -4e9, -0.9, 2147483648.0, 3e15, -3e15})}},
+         .attrs = {attr("to", static_cast<int64_t>(DType::int64))},
+         .least = 0});
   check({.op = "CastLike", .opset = 15, .in = {random({99}), random({2}, 0, 9, DType::int32)}, .least = 0});
 }
 
