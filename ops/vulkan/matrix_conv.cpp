@@ -152,8 +152,8 @@ Gathered choose_gathered(const BlockedConv& conv, const Facts& facts, uint32_t c
     const uint64_t all = uint64_t{conv.images} * conv.out_h * conv.out_w;
     const uint64_t tiles = (all + pixels - 1) / pixels * ceil(conv.out_blocks, blocks);
     const uint32_t at_once = resident(facts, shared_bytes(gathered, facts.matrix, channel_rows), gathered.warps());
-    const auto turns = static_cast<double>((tiles + at_once - 1) / at_once);
-    const double cost = turns * (pixels * blocks / 64.0 + pixels / 16.0 + blocks);
+    const uint64_t turns = (tiles + at_once - 1) / at_once;
+    const double cost = static_cast<double>(turns) * (pixels * blocks / 64.0 + pixels / 16.0 + blocks);
     if (cost >= least) continue;
     least = cost;
     best = gathered;

@@ -62,7 +62,7 @@ MixedParams params_of(const VkKernel& kernel, const Problem& problem, const Axes
   assign(params.extents, axes.extents);
   params.count = static_cast<uint32_t>(axes.extents.elements());
   uint32_t(*const strides[])[max_axes] = {&params.strides_a, &params.strides_b, &params.strides_c};
-  for (size_t i = 0; i < axes.strides.size(); ++i) assign(*strides[i], axes.strides[i]);
+  for (size_t i = 0; i < std::min(axes.strides.size(), std::size(strides)); ++i) assign(*strides[i], axes.strides[i]);
   if (kernel.functions[function_of] == fn_is_inf) {
     const AttrReader attrs(problem.node);
     params.a = attrs.integer("detect_positive") != 0;

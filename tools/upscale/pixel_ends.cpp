@@ -73,7 +73,7 @@ void put_before(Graph& graph, const Convention& c, const PixelEnds& ends, std::v
   builder.node(internal_domain, "PixelsToPlanes", 1, pixels, at, {{"from", from}, {"black", black}, {"span", span}});
   if (c.in.channel > c.in.x) at = builder.convert("Transpose", 13, at, {{"perm", std::vector<int64_t>{0, 2, 3, 1}}});
   if (c.rank == 3) at = builder.convert("Squeeze", 11, at, {{"axes", std::vector<int64_t>{0}}});
-  if (c.dtype != DType::float32) at = builder.convert("Cast", 13, at, cast_to(c.dtype));
+  if (c.dtype != DType::float32) builder.convert("Cast", 13, at, cast_to(c.dtype));
   nodes.back().out[0] = input;
   graph.inputs = {pixels};
 }

@@ -12,7 +12,7 @@ struct PixelEnds {
   std::vector<int64_t> from;  ///< of each of the model's channels: the sample that goes into it, or -1 for white
   std::vector<int64_t> to;    ///< the model's channels that come out, a sample each,
   bool gray = false;          ///< but the first three as one sample, their mean
-  friend auto operator<=>(const PixelEnds&, const PixelEnds&) = default;
+  friend auto operator<=>(const PixelEnds&, const PixelEnds&) = default;  // NOLINT(modernize-use-nullptr): its own zero
 
   /// Of a pixel that comes out.
   int samples_out() const { return static_cast<int>(to.size()) - (gray ? 2 : 0); }
