@@ -207,7 +207,7 @@ std::shared_ptr<Device> open_device(int index, std::string* why_not) {
   if (auto device = open[index].lock(); device && !device->is_lost()) return device;
   try {
     const VkPhysicalDevice chosen = physical[static_cast<size_t>(index)];
-    const auto device = std::make_shared<Device>(instance, chosen, describe(*instance, chosen, index));
+    auto device = std::make_shared<Device>(instance, chosen, describe(*instance, chosen, index));
     open[index] = device;
     return device;
   } catch (const Error& error) {
