@@ -20,8 +20,6 @@ using ops::StridedAttention;
 // What a workgroup holds: a query in shared memory, and a result in registers.
 constexpr int64_t most_depth = 1024, most_values = 512;
 
-uint32_t word(int64_t value) { return static_cast<uint32_t>(value); }
-
 HeadStrides strides_of(const ops::StridedHeads& s) {
   return {word(s.offset), word(s.batch), word(s.head), word(s.position), word(s.channel)};
 }

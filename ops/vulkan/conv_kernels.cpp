@@ -16,8 +16,6 @@ namespace {
 
 using ops::ConvGeometry, ops::Window, ops::WindowAxis;
 
-uint32_t word(int64_t value) { return static_cast<uint32_t>(value); }
-
 // --- Phases --------------------------------------------------------------------------------------
 
 // The outputs of one axis that see the same cells of the kernel: `first`, first + step, ... `size` of them; the cells
@@ -152,8 +150,6 @@ Tensor pack_weights(const Tensor& weights, int64_t parameter) {
 
 // --- The kernel ----------------------------------------------------------------------------------
 
-bool has_bias(const Problem& problem) { return problem.node.op_inputs() > 2 && problem.node.in[2] != absent; }
-
 template <bool transposed>
 ConvGeometry geometry_of(const Problem& problem) {
   const AttrReader attrs(problem.node);
@@ -168,7 +164,7 @@ bool is_depthwise(const ConvGeometry& conv) {
 template <bool transposed>
 bool accepts_conv(const VkKernel&, const Problem& problem) {
   if (!is_float_input(problem, 0) || !is_float_input(problem, 1) || !problem.constants[1]) return false;
-  if (has_bias(problem) && !is_float_input(problem, 2)) return false;
+  if (is_given(problem, 2) && !is_float_input(problem, 2)) return false;
   if (!problem.in[1].shape.elements()) return false;
   const ConvGeometry conv = geometry_of<transposed>(problem);
   if (!transposed && is_depthwise(conv)) return false;  // it has a kernel of its own
@@ -235,14 +231,14 @@ void record_conv(const VkKernel&, const Problem& problem, Recorder& recorder) {
   dispatch.set("kernel_d", word(kernel[0]));
   dispatch.set("kernel_h", word(kernel[1]));
   dispatch.set("kernel_w", word(kernel[2]));
-  dispatch.set("has_bias", has_bias(problem));
+  dispatch.set("has_bias", is_given(problem, 2));
   dispatch.set("phased", transposed);
   dispatch.set("rank", word(before.rank()));
   dispatch.set("src_block", word(problem.in[0].layout.block()));
   dispatch.bind("src", recorder.in(0));
   const int64_t packing = packing_of(conv, tiles.m, transposed).bits();
   dispatch.bind("weights", constant_of<pack_weights<transposed>>(1, packing, dispatch, recorder));
-  if (has_bias(problem)) dispatch.bind("bias", recorder.in(2));
+  if (is_given(problem, 2)) dispatch.bind("bias", recorder.in(2));
   dispatch.bind("phases", recorder.table(table));
   spread(groups_of(pixels, tiles.n), dispatch);
   dispatch.groups[1] = word(parts) * (params.padded_m / tiles.m);
@@ -262,7 +258,7 @@ Tensor pack_depthwise(const Tensor& weights, int64_t) {
 
 bool accepts_depthwise(const VkKernel&, const Problem& problem) {
   if (!is_float_input(problem, 0) || !is_float_input(problem, 1) || !problem.constants[1]) return false;
-  if (has_bias(problem) && !is_float_input(problem, 2)) return false;
+  if (is_given(problem, 2) && !is_float_input(problem, 2)) return false;
   return is_depthwise(geometry_of<false>(problem)) &&
          epilogue_fits(problem, problem.node.epilogue, shape_before_epilogue(problem));
 }
@@ -287,10 +283,10 @@ void record_depthwise(const VkKernel&, const Problem& problem, Recorder& recorde
   add_epilogue(problem.node.epilogue, recorder, dispatch);
   dispatch.set("kernel_h", word(y.kernel));
   dispatch.set("kernel_w", word(x.kernel));
-  dispatch.set("has_bias", has_bias(problem));
+  dispatch.set("has_bias", is_given(problem, 2));
   dispatch.bind("src", recorder.in(0));
   dispatch.bind("weights", constant_of<pack_depthwise>(1, 0, dispatch, recorder));
-  if (has_bias(problem)) dispatch.bind("bias", recorder.in(2));
+  if (is_given(problem, 2)) dispatch.bind("bias", recorder.in(2));
   cover(params.count, dispatch);
 }
 

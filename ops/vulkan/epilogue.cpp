@@ -7,8 +7,6 @@
 namespace tessera::vulkan {
 namespace {
 
-constexpr uint32_t no_function = 0xfffe, shuffle = 0xffff;
-
 bool broadcasts(const Shape& from, const Shape& to) {
   if (from.size() > to.size()) return false;
   for (size_t i = 0; i < from.size(); ++i) {
@@ -136,7 +134,7 @@ void add_epilogue(List<Fused> functions, const Recorder& recorder, Dispatch& dis
   uint32_t swapped = 0;
   for (size_t i = 0; i < max_functions; ++i) {
     const Fused* fused = i < functions.size() ? &functions[i] : nullptr;
-    dispatch.set(numbered("function", i), !fused ? no_function : fused->shuffles() ? shuffle : fused->function);
+    dispatch.set(numbered("function", i), !fused ? no_function : fused->shuffles() ? depth_to_space : fused->function);
     if (!fused) continue;
     if (fused->shuffles()) {
       dispatch.set("shuffle_block", static_cast<uint32_t>(fused->a));

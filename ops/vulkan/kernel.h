@@ -121,6 +121,13 @@ struct KernelVariant {
 /// Every kernel in every variant that all of its shaders have, and in every layout that it takes.
 const std::vector<KernelVariant>& all_kernels();
 
+/// As shaders count.
+inline uint32_t word(int64_t value) { return static_cast<uint32_t>(value); }
+
+/// Whether input i of the operator is given.
+inline bool is_given(const Problem& problem, size_t i) {
+  return i < problem.node.op_inputs() && problem.node.in[i] != absent;
+}
 /// Whether input i is given, and float32.
 bool is_float_input(const Problem& problem, size_t i);
 

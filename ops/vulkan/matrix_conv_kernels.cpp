@@ -17,10 +17,6 @@ namespace tessera::vulkan {
 namespace {
 
 constexpr int64_t block = 16;
-constexpr uint32_t no_function = 0xfffe, shuffle = 0xffff;
-
-uint32_t word(int64_t value) { return static_cast<uint32_t>(value); }
-bool has_bias(const Problem& problem) { return problem.node.op_inputs() > 2 && problem.node.in[2] != absent; }
 
 const Fused* shuffle_of(const Problem& problem) {
   for (const Fused& fused : problem.node.epilogue)
@@ -143,7 +139,7 @@ bool is_by_3x3(const ops::ConvGeometry& conv) {
 
 bool is_plain(const Problem& problem) {
   if (!is_float_input(problem, 0) || !is_float_input(problem, 1) || !problem.constants[1]) return false;
-  if (has_bias(problem) && (!is_float_input(problem, 2) || !problem.constants[2])) return false;
+  if (is_given(problem, 2) && (!is_float_input(problem, 2) || !problem.constants[2])) return false;
   return problem.in[0].shape.size() == 4 && problem.in[0].shape[1] == problem.in[1].shape[1];
 }
 
@@ -184,7 +180,7 @@ struct Finish {
     bool shuffled = false;
     for (size_t i = 0; i < functions.size(); ++i) {
       const Fused& fused = functions[i];
-      dispatch.set(cat("function_", i), fused.shuffles() ? shuffle : fused.function);
+      dispatch.set(cat("function_", i), fused.shuffles() ? depth_to_space : fused.function);
       if (fused.shuffles()) {
         shuffled = true;
         dispatch.set("shuffle_block", static_cast<uint32_t>(fused.a));
@@ -201,8 +197,8 @@ struct Finish {
     dispatch.set("swapped", swapped);
     dispatch.set("by_channel", by_channel);
     dispatch.set("channel_rows", channel_rows);
-    dispatch.set("has_bias", has_bias(*problem));
-    if (has_bias(*problem)) dispatch.bind("bias", recorder.constant(2, pack_channels, packing.code()));
+    dispatch.set("has_bias", is_given(*problem, 2));
+    if (is_given(*problem, 2)) dispatch.bind("bias", recorder.constant(2, pack_channels, packing.code()));
     dispatch.bind("dst", recorder.out(0));
   }
 };

@@ -16,9 +16,6 @@ namespace tessera::vulkan {
 
 namespace {
 
-uint32_t word(int64_t value) { return static_cast<uint32_t>(value); }
-
-bool is_given(const Problem& problem, size_t i) { return i < problem.node.op_inputs() && problem.node.in[i] != absent; }
 bool wants(const Problem& problem, size_t i) { return i < problem.out.size() && problem.node.out[i] != absent; }
 
 // The loop over a result, by its coordinates if they fit.

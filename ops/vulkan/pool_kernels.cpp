@@ -20,7 +20,6 @@ bool accepts_pool(const VkKernel&, const Problem& problem) {
 }
 
 void record_pool(const VkKernel& kernel, const Problem& problem, Recorder& recorder) {
-  const auto word = [](int64_t value) { return static_cast<uint32_t>(value); };
   const AttrReader attrs(problem.node);
   const ops::Window window = ops::pool_window(attrs, problem.in[0].shape);
   const Shape before = shape_before_epilogue(problem);

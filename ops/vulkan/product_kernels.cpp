@@ -19,7 +19,6 @@ void copy(const std::array<int64_t, 3>& from, uint32_t (&to)[3]) {
 }
 
 ProductParams params_of(const Products& p) {
-  const auto word = [](int64_t value) { return static_cast<uint32_t>(value); };
   ProductParams params{};
   params.m = word(p.m), params.n = word(p.n), params.k = word(p.k);
   copy(p.batch, params.batch), copy(p.a.batch, params.a_batch), copy(p.b.batch, params.b_batch);
@@ -173,22 +172,20 @@ void record_product(const VkKernel&, const Problem& problem, Recorder& recorder)
 
 // --- Gemm ----------------------------------------------------------------------------------------
 
-bool has_addend(const Problem& problem) { return problem.node.op_inputs() > 2 && problem.node.in[2] != absent; }
-
 // alpha a b + beta c as beta (alpha / beta a b + c).
 std::vector<Fused> gemm_functions(const Problem& problem) {
   const AttrReader attrs(problem.node);
-  const float alpha = attrs.real("alpha"), beta = has_addend(problem) ? attrs.real("beta") : 1;
+  const float alpha = attrs.real("alpha"), beta = is_given(problem, 2) ? attrs.real("beta") : 1;
   std::vector<Fused> functions;
   if (alpha != beta) functions.push_back(scale(alpha / beta));
-  if (has_addend(problem)) functions.push_back({.function = elementwise::Add, .operand = 2});
+  if (is_given(problem, 2)) functions.push_back({.function = elementwise::Add, .operand = 2});
   if (beta != 1) functions.push_back(scale(beta));
   append_epilogue(problem, functions);
   return functions;
 }
 
 bool accepts_gemm(const VkKernel&, const Problem& problem) {
-  return are_float(problem) && !(has_addend(problem) && AttrReader(problem.node).real("beta") == 0) &&
+  return are_float(problem) && !(is_given(problem, 2) && AttrReader(problem.node).real("beta") == 0) &&
          epilogue_fits(problem, gemm_functions(problem), shape_before_epilogue(problem));
 }
 

@@ -19,7 +19,6 @@ using ops::RecurrentShape;
 uint32_t kind_of(const VkKernel& kernel) { return kernel.functions[0]; }
 int gates_of(uint32_t kind) { return kind == lstm ? 4 : kind == gru ? 3 : 1; }
 
-bool is_given(const Problem& problem, size_t i) { return i < problem.in.size() && problem.node.in[i] != absent; }
 bool wants(const Problem& problem, size_t i) { return i < problem.out.size() && problem.node.out[i] != absent; }
 
 // The functions of ops/elementwise.def that the activations are; empty if one is none of them.
@@ -85,7 +84,6 @@ Tensor pack_recurrent(const Tensor& weights, int64_t) {
 }
 
 RecurrentParams params_of(uint32_t kind, const RecurrentShape& shape, const Problem& problem) {
-  const auto word = [](int64_t value) { return static_cast<uint32_t>(value); };
   const AttrReader attrs(problem.node);
   const Loop loop = loop_over(shape.all_states());
   RecurrentParams params{};

@@ -2,19 +2,9 @@
 // it is stored. Functions are specialization constants, so that the driver keeps only what is used.
 // A shader that includes this has declared `params` with a member `epilogue`, at binding 0; bindings
 // 1 to 7 are the epilogue's, its own inputs follow from 8.
-#include "common/types.glsl"
+#include "common/functions.glsl"
 #include "common/index.glsl"
 
-const uint no_function = 0xfffeu;
-const uint depth_to_space = 0xffffu;
-
-layout(constant_id = 32) const uint function_0 = no_function;
-layout(constant_id = 33) const uint function_1 = no_function;
-layout(constant_id = 34) const uint function_2 = no_function;
-layout(constant_id = 35) const uint function_3 = no_function;
-layout(constant_id = 36) const uint function_4 = no_function;
-layout(constant_id = 37) const uint function_5 = no_function;
-layout(constant_id = 38) const uint swapped = 0;        // bit i: function i's operand is its first argument
 layout(constant_id = 39) const uint shuffle_block = 1;  // of the one DepthToSpace
 layout(constant_id = 40) const uint shuffle_crd = 0;
 

@@ -3,18 +3,8 @@
 // the result's shape, or one value for each channel, which `load_channels` has put into shared memory.
 // A shader that includes this has declared `params` with the members of MatrixConvParams, at binding 0, and
 // `tile_channels`, what a workgroup makes; bindings 1 to 8 are this file's, its own inputs follow from 9.
-#include "common/types.glsl"
+#include "common/functions.glsl"
 
-const uint no_function = 0xfffeu;
-const uint depth_to_space = 0xffffu;
-
-layout(constant_id = 32) const uint function_0 = no_function;
-layout(constant_id = 33) const uint function_1 = no_function;
-layout(constant_id = 34) const uint function_2 = no_function;
-layout(constant_id = 35) const uint function_3 = no_function;
-layout(constant_id = 36) const uint function_4 = no_function;
-layout(constant_id = 37) const uint function_5 = no_function;
-layout(constant_id = 38) const uint swapped = 0;           // bit i: function i's operand is its first argument
 layout(constant_id = 39) const uint by_channel = 0;        // bit i: function i's operand is one value for each channel
 layout(constant_id = 40) const uint channel_rows = 1;      // of values for each channel: 1 for the bias, and those
 layout(constant_id = 41) const uint shuffle_block = 1;     // of the one DepthToSpace, an even number; 1: there is none

@@ -4,6 +4,7 @@
 #pragma once
 
 const uint max_functions = 6;
+const uint no_function = 0xfffe, depth_to_space = 0xffff;  ///< beside those of ops/elementwise.def
 
 /// The parameters of one function, and the strides of its operand along N, C, H and W.
 struct FunctionParams {
