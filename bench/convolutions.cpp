@@ -294,8 +294,7 @@ struct Timed {
   int count = 0;
 };
 
-void report(const char* name, const Chain& chain, const std::vector<double>& times, const std::vector<Layer>& shapes) {
-  (void)chain;
+void report(const char* name, const std::vector<double>& times, const std::vector<Layer>& shapes) {
   std::map<std::string, Timed> by_shape;
   double total = 0, work = 0;
   for (size_t i = 0; i < times.size(); ++i) {
@@ -310,6 +309,20 @@ void report(const char* name, const Chain& chain, const std::vector<double>& tim
   for (const auto& [shape, timed] : by_shape)
     std::printf("    %-26s %4d x %8.1f us\n", shape.c_str(), timed.count, timed.us / timed.count);
   std::fflush(stdout);
+}
+
+// From picture x to y.
+void time_chain(const char* name, Chain& chain, ValueId x, ValueId y, const std::vector<Layer>& shapes, int repeat) {
+  chain.inputs = {x};
+  chain.outputs = {y};
+  if (!chain.compile()) {
+    std::cout << name << ": no kernel\n";
+    return;
+  }
+  const Blocked picture = noise_picture(chain.graph().values[x].type.shape, 5);
+  const Tensor result = Tensor::make(chain.graph().values[y].type);
+  const View in = picture.tensor.view(), out = result.view();
+  report(name, chain.run(List<View>(&in, 1), List<View>(&out, 1), repeat), shapes);
 }
 
 // 64 features, `body` convolutions between the first and the last.
@@ -330,16 +343,7 @@ void time_compact(const DeviceBackend& device, const char* name, int64_t width, 
   shapes.push_back({"", 64, 48, width, height, After::shuffle});
   const ValueId y = chain.value(block(large, vulkan::half), large, 0, vulkan::half);
   chain.convolve(from, y, shapes.back());
-  chain.inputs = {x};
-  chain.outputs = {y};
-  if (!chain.compile()) {
-    std::cout << name << ": no kernel\n";
-    return;
-  }
-  const Blocked picture = noise_picture(small, 5);
-  const Tensor result = Tensor::make({DType::float32, large, vulkan::half});
-  const View in = picture.tensor.view(), out = result.view();
-  report(name, chain, chain.run(List<View>(&in, 1), List<View>(&out, 1), repeat), shapes);
+  time_chain(name, chain, x, y, shapes, repeat);
 }
 
 // Dense blocks of 64 + 4 * 32 channels, `blocks` of them, whose concatenations are where their parts are.
@@ -380,16 +384,7 @@ void time_dense(const DeviceBackend& device, const char* name, int64_t width, in
   const ValueId y = chain.value(block(last), last);
   shapes.push_back({"", 64, 3, last[3], last[2], After::nothing});
   chain.convolve(from, y, shapes.back());
-  chain.inputs = {x};
-  chain.outputs = {y};
-  if (!chain.compile()) {
-    std::cout << name << ": no kernel\n";
-    return;
-  }
-  const Blocked picture = noise_picture(small, 5);
-  const Tensor result = Tensor::make({DType::float32, last, vulkan::half16});
-  const View in = picture.tensor.view(), out = result.view();
-  report(name, chain, chain.run(List<View>(&in, 1), List<View>(&out, 1), repeat), shapes);
+  time_chain(name, chain, x, y, shapes, repeat);
 }
 
 constexpr Layer singles[] = {
