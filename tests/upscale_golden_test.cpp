@@ -4,7 +4,7 @@
 
 #include "tests/support.h"
 #include "tools/upscale/files.h"
-#include "tools/upscale/tiler.h"
+#include "upscale/tiler.h"
 
 namespace tessera::upscale {
 namespace {

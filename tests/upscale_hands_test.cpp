@@ -7,7 +7,7 @@
 
 #include "tests/support.h"
 #include "tests/upscale_pictures.h"
-#include "tools/upscale/tiler.h"
+#include "upscale/tiler.h"
 
 namespace tessera::upscale {
 namespace {

@@ -3,7 +3,7 @@
 
 #include <random>
 
-#include "tools/upscale/picture.h"
+#include "upscale/picture.h"
 
 namespace tessera::upscale {
 

@@ -7,7 +7,7 @@
 #ifdef TESSERA_VULKAN
 #include "tests/vulkan_device.h"
 #endif
-#include "tools/upscale/tiler.h"
+#include "upscale/tiler.h"
 
 namespace tessera::upscale {
 namespace {

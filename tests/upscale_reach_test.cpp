@@ -1,7 +1,7 @@
 // How far results look, and on which grid: what the walk says of small graphs is held against what
 // changing pixels and shifting pictures shows.
 #include "tests/upscale_pictures.h"
-#include "tools/upscale/reach.h"
+#include "upscale/reach.h"
 
 #include <algorithm>
 #include <array>
@@ -12,7 +12,7 @@
 #include "runtime/base/rounding.h"
 #include "tests/graph_builder.h"
 #include "tests/support.h"
-#include "tools/upscale/tiler.h"
+#include "upscale/tiler.h"
 
 namespace tessera::upscale {
 namespace {

@@ -1,7 +1,7 @@
 // Resizing pictures: where pixels lie, and what alpha does to colors. What EXIF says more than once stays.
 #include "tests/support.h"
 #include "tests/upscale_pictures.h"
-#include "tools/upscale/resample.h"
+#include "upscale/resample.h"
 
 namespace tessera::upscale {
 namespace {

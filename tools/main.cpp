@@ -43,9 +43,7 @@ int run_command(int count, char** words) {
   app.require_subcommand(1);
   app.get_formatter()->column_width(34);
   app.footer(footer);
-#ifdef TESSERA_UPSCALE
   add_upscale(app, exit_code);
-#endif
   add_run(app, exit_code);
   add_test(app, exit_code);
   add_bench(app, exit_code);

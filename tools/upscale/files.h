@@ -6,7 +6,7 @@
 #include <filesystem>
 #include <utility>
 
-#include "tools/upscale/codec.h"
+#include "upscale/codecs/codec.h"
 
 namespace tessera::upscale {
 

@@ -5,7 +5,7 @@
 #include <condition_variable>
 #include <deque>
 
-#include "tools/upscale/crew.h"
+#include "upscale/crew.h"
 
 namespace tessera::upscale {
 namespace {

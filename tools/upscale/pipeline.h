@@ -3,7 +3,7 @@
 
 #include "tools/upscale/console.h"
 #include "tools/upscale/jobs.h"
-#include "tools/upscale/tiler.h"
+#include "upscale/tiler.h"
 
 namespace tessera::upscale {
 

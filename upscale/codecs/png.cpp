@@ -1,0 +1,368 @@
+// PNG through libpng. libpng reports errors by longjmp: the functions that it may leave that way
+// are `guarded` steps that own nothing; everything with a destructor lives in their callers.
+#include <png.h>
+
+#include <algorithm>
+#include <bit>
+#include <cmath>
+#include <csetjmp>
+#include <cstring>
+#include <deque>
+
+#include "upscale/codecs/codec.h"
+#include "upscale/codecs/png_data.h"
+
+namespace tessera::upscale {
+namespace {
+
+/// What libpng's callbacks see: the bytes still to be read, and the first error.
+struct State {
+  List<std::byte> rest;
+  Bytes* written = nullptr;
+  std::jmp_buf escape;
+  char error[200] = {};
+  char bad_icc[200] = {};  ///< why a color profile is not taken
+};
+
+[[noreturn]] void on_error(png_structp png, png_const_charp text) {
+  State& state = *static_cast<State*>(png_get_error_ptr(png));
+  std::strncpy(state.error, text, sizeof state.error - 1);
+  std::longjmp(state.escape, 1);
+}
+
+void on_warning(png_structp png, png_const_charp text) {
+  State& state = *static_cast<State*>(png_get_error_ptr(png));
+  if (std::strncmp(text, "iCCP: ", 6) == 0 && !state.bad_icc[0])
+    std::strncpy(state.bad_icc, text + 6, sizeof state.bad_icc - 1);
+}
+
+void on_read(png_structp png, png_bytep out, size_t size) {
+  State& state = *static_cast<State*>(png_get_io_ptr(png));
+  if (state.rest.size() < size) png_error(png, "the file is truncated");
+  std::memcpy(out, state.rest.data(), size);
+  state.rest = state.rest.subspan(size);
+}
+
+bool append(Bytes& to, const png_byte* data, size_t size) noexcept {
+  try {
+    const auto* first = reinterpret_cast<const std::byte*>(data);
+    to.insert(to.end(), first, first + size);
+    return true;
+  } catch (...) {
+    return false;
+  }
+}
+
+void on_write(png_structp png, png_bytep data, size_t size) {
+  State& state = *static_cast<State*>(png_get_io_ptr(png));
+  if (!append(*state.written, data, size)) png_error(png, "no memory for the file");
+}
+
+void on_flush(png_structp) {}
+
+struct Reader {
+  State state;
+  png_structp png = nullptr;
+  png_infop info = nullptr;
+
+  Reader() {
+    png = png_create_read_struct(PNG_LIBPNG_VER_STRING, &state, on_error, on_warning);
+    if (png) info = png_create_info_struct(png);
+  }
+  ~Reader() { png_destroy_read_struct(&png, &info, nullptr); }
+  Reader(const Reader&) = delete;
+  Reader& operator=(const Reader&) = delete;
+};
+
+struct Writer {
+  State state;
+  png_structp png = nullptr;
+  png_infop info = nullptr;
+
+  Writer() {
+    png = png_create_write_struct(PNG_LIBPNG_VER_STRING, &state, on_error, on_warning);
+    if (png) info = png_create_info_struct(png);
+  }
+  ~Writer() { png_destroy_write_struct(&png, &info); }
+  Writer(const Writer&) = delete;
+  Writer& operator=(const Writer&) = delete;
+};
+
+/// Runs `step(handle)`, which may be left by longjmp and so owns nothing; false: state.error says why.
+template <class Handle, class Step>
+bool guarded(Handle& handle, const Step& step) {
+  if (setjmp(handle.state.escape)) return false;
+  step(handle);
+  return true;
+}
+
+template <class Handle, class Step>
+void perform(Handle& handle, Text doing, const Step& step) {
+  if (!handle.info) fail(Error::Kind::memory, "no memory for libpng");
+  if (!guarded(handle, step)) fail(Error::Kind::file, doing, ": ", handle.state.error);
+}
+
+constexpr Text raw_profile = "Raw profile type ", xmp_key = "XML:com.adobe.xmp";
+/// Chunks that libpng does not know in every version, and keeps as they are.
+constexpr png_byte foreign_chunks[] = "cICP\0mDCV\0cLLI\0acTL";
+constexpr int foreign_count = sizeof foreign_chunks / 5;
+
+Bytes bytes_of(const void* data, size_t size) {
+  const auto* first = static_cast<const std::byte*>(data);
+  return Bytes(first, first + size);
+}
+
+/// The bytes that ImageMagick hides in a text chunk: a name, a length, and hexadecimal digits.
+Bytes read_raw_profile(Text text) {
+  Bytes out;
+  int digits = 0;
+  uint32_t value = 0;
+  const size_t skip = text.find_first_not_of(" \n");
+  size_t at = skip == Text::npos ? Text::npos : text.find('\n', skip);
+  if (at != Text::npos) at = text.find('\n', at + 1);
+  if (at == Text::npos) return out;
+  for (const char c : text.substr(at)) {
+    const int digit = c >= '0' && c <= '9' ? c - '0' : c >= 'a' && c <= 'f' ? c - 'a' + 10 : -1;
+    if (digit < 0) continue;
+    value = value << 4 | static_cast<uint32_t>(digit);
+    if (++digits % 2 == 0) out.push_back(static_cast<std::byte>(value));
+  }
+  return out;
+}
+
+std::string write_raw_profile(Text name, const Bytes& bytes) {
+  constexpr const char* digits = "0123456789abcdef";
+  std::string text = cat("\n", name, "\n", bytes.size());
+  for (size_t i = 0; i < bytes.size(); ++i) {
+    if (i % 36 == 0) text += '\n';
+    const auto byte = std::to_integer<unsigned>(bytes[i]);
+    (text += digits[byte >> 4]) += digits[byte & 15];
+  }
+  return text + '\n';
+}
+
+/// Takes a profile of that kind; false if it is not one that a picture has a place for.
+bool take_raw_profile(Text kind, Bytes bytes, Picture& picture) {
+  static constexpr Text exif_prefix{"Exif\0\0", 6}, xmp_prefix{"http://ns.adobe.com/xap/1.0/\0", 29};
+  const auto cut = [&](Text prefix) {
+    const bool found = bytes.size() >= prefix.size() && std::memcmp(bytes.data(), prefix.data(), prefix.size()) == 0;
+    if (found) bytes.erase(bytes.begin(), bytes.begin() + static_cast<std::ptrdiff_t>(prefix.size()));
+    return found;
+  };
+  Bytes Metadata::*place = nullptr;
+  if (kind == "xmp" || (kind == "APP1" && cut(xmp_prefix)))
+    place = &Metadata::xmp;
+  else if (kind == "exif" || kind == "APP1")
+    cut(exif_prefix), place = &Metadata::exif;
+  else if (kind == "iptc" || kind == "8bim")
+    bytes = unwrap_iptc(bytes), place = &Metadata::iptc;
+  if (!place) return false;
+  if ((picture.*place).empty()) picture.*place = std::move(bytes);
+  return true;
+}
+
+void read_texts(const Reader& reader, Picture& picture) {
+  png_textp texts = nullptr;
+  int count = 0;
+  png_get_text(reader.png, reader.info, &texts, &count);
+  for (int i = 0; i < count; ++i) {
+    const bool international = texts[i].compression >= PNG_ITXT_COMPRESSION_NONE;
+    const Text key = texts[i].key;
+    const Text text(texts[i].text, international ? texts[i].itxt_length : texts[i].text_length);
+    if (key == xmp_key) {
+      picture.xmp = bytes_of(text.data(), text.size());
+    } else if (!key.starts_with(raw_profile) ||
+               !take_raw_profile(key.substr(raw_profile.size()), read_raw_profile(text), picture)) {
+      TextEntry entry{utf8_of(key), utf8_of(text), "", "", texts[i].compression % 2 == 0};
+      if (international && texts[i].lang) entry.language = texts[i].lang;
+      if (international && texts[i].lang_key) entry.translated_key = texts[i].lang_key;
+      picture.texts.push_back(std::move(entry));
+    }
+  }
+}
+
+void read_colors(const Reader& reader, Colorimetry& color) {
+  int intent = 0;
+  double gamma = 0;
+  std::array<double, 8> xy{};
+  if (png_get_sRGB(reader.png, reader.info, &intent)) color.srgb_intent = intent;
+  if (png_get_gAMA(reader.png, reader.info, &gamma)) color.gamma = gamma;
+  if (png_get_cHRM(reader.png, reader.info, &xy[0], &xy[1], &xy[2], &xy[3], &xy[4], &xy[5], &xy[6], &xy[7]))
+    color.chromaticities = xy;
+}
+
+/// Metadata that stands after the pixels too, so it is read last.
+void read_metadata(const Reader& reader, Picture& picture) {
+  png_charp name = nullptr;
+  png_bytep data = nullptr;
+  png_uint_32 size = 0, x = 0, y = 0;
+  int compression = 0, unit = 0;
+  if (png_get_iCCP(reader.png, reader.info, &name, &compression, &data, &size))
+    picture.icc = bytes_of(data, size);
+  else if (reader.state.bad_icc[0] && !png_get_valid(reader.png, reader.info, PNG_INFO_sRGB))
+    picture.notes.push_back(cat("its color profile was dropped (", reader.state.bad_icc, ")"));
+  if (png_get_eXIf_1(reader.png, reader.info, &size, &data)) picture.exif = bytes_of(data, size);
+  if (png_get_pHYs(reader.png, reader.info, &x, &y, &unit) && x && y)
+    picture.density = {static_cast<double>(x), static_cast<double>(y), unit == PNG_RESOLUTION_METER};
+  read_texts(reader, picture);
+  read_colors(reader, picture.color);
+  png_unknown_chunkp chunks = nullptr;
+  const int count = png_get_unknown_chunks(reader.png, reader.info, &chunks);
+  for (int i = 0; i < count; ++i) {
+    const Text kind = reinterpret_cast<const char*>(chunks[i].name);
+    const Bytes bytes = bytes_of(chunks[i].data, chunks[i].size);
+    if (kind == "cICP" && bytes.size() == 4) picture.color.cicp = bytes;
+    if (kind == "mDCV") picture.color.mastering = bytes;
+    if (kind == "cLLI") picture.color.light = bytes;
+    if (kind == "acTL") picture.notes.push_back("an animation: only its first picture is upscaled");
+  }
+}
+
+/// A name as PNG allows it: up to 79 printable Latin-1 characters, words apart by one space.
+std::string keyword_of(Text name) {
+  std::string key;
+  for (const char c : latin1_of(name).value_or("")) {
+    const auto byte = static_cast<uint8_t>(c);
+    const bool printable = (byte > 32 && byte < 127) || byte > 160;
+    if (printable || (!key.empty() && key.back() != ' ')) key += printable ? c : ' ';
+    if (key.size() == 79) break;
+  }
+  if (!key.empty() && key.back() == ' ') key.pop_back();
+  return key.empty() ? "Comment" : key;
+}
+
+/// Text chunks in libpng's words, and the memory behind them.
+class TextChunks {
+ public:
+  explicit TextChunks(const Picture& picture) {
+    for (const TextEntry& entry : picture.texts) {
+      const std::optional<std::string> text = latin1_of(entry.text);
+      const bool international = !text || !entry.language.empty() || !entry.translated_key.empty();
+      add({keyword_of(entry.key), international ? entry.text : *text, entry.language, entry.translated_key,
+           entry.compressed},
+          international);
+    }
+    if (!picture.xmp.empty())
+      add({std::string(xmp_key), std::string(reinterpret_cast<const char*>(picture.xmp.data()), picture.xmp.size()), "",
+           "", false},
+          true);
+    if (!picture.iptc.empty())
+      add({cat(raw_profile, "iptc"), write_raw_profile("iptc", wrap_iptc(picture.iptc)), "", "", true}, false);
+  }
+  std::vector<png_text> chunks;
+
+ private:
+  void add(TextEntry entry, bool international) {
+    // libpng takes lengths from the ends of strings.
+    entry.text.resize(std::min(entry.text.size(), entry.text.find('\0')));
+    TextEntry& kept = entries_.emplace_back(std::move(entry));
+    png_text chunk{};
+    chunk.compression = international ? (kept.compressed ? PNG_ITXT_COMPRESSION_zTXt : PNG_ITXT_COMPRESSION_NONE)
+                                      : (kept.compressed ? PNG_TEXT_COMPRESSION_zTXt : PNG_TEXT_COMPRESSION_NONE);
+    chunk.key = kept.key.data();
+    chunk.text = kept.text.data();
+    chunk.text_length = kept.text.size();
+    chunk.lang = kept.language.data();
+    chunk.lang_key = kept.translated_key.data();
+    chunks.push_back(chunk);
+  }
+
+  std::deque<TextEntry> entries_;
+};
+
+void write_chunk(Writer& w, const char* name, const Bytes& data) {
+  if (!data.empty())
+    png_write_chunk(w.png, reinterpret_cast<png_const_bytep>(name), reinterpret_cast<png_const_bytep>(data.data()),
+                    data.size());
+}
+
+}  // namespace
+
+Picture decode_png(List<std::byte> bytes, const DecodeLimits& limits) {
+  Reader reader;
+  reader.state.rest = bytes;
+  perform(reader, "corrupt PNG", [](Reader& r) {
+    png_set_read_fn(r.png, &r.state, on_read);
+    png_set_user_limits(r.png, 0x7fffffff, 0x7fffffff);
+    // Pixels are what this is for: chunks that only describe them may be damaged.
+    png_set_crc_action(r.png, PNG_CRC_ERROR_QUIT, PNG_CRC_QUIET_USE);
+    png_set_keep_unknown_chunks(r.png, PNG_HANDLE_CHUNK_ALWAYS, foreign_chunks, foreign_count);
+    png_read_info(r.png, r.info);
+  });
+  Picture picture;
+  picture.width = png_get_image_width(reader.png, reader.info);
+  picture.height = png_get_image_height(reader.png, reader.info);
+  check_extents(picture.width, picture.height, limits);
+  perform(reader, "corrupt PNG", [](Reader& r) {
+    png_set_expand(r.png);
+    if constexpr (std::endian::native == std::endian::little) png_set_swap(r.png);
+    png_set_interlace_handling(r.png);
+    png_read_update_info(r.png, r.info);
+  });
+  picture.channels = png_get_channels(reader.png, reader.info);
+  picture.bits = png_get_bit_depth(reader.png, reader.info);
+  picture.allocate();
+  if (png_get_rowbytes(reader.png, reader.info) != static_cast<size_t>(picture.row_bytes()))
+    fail(Error::Kind::file, "corrupt PNG: its rows have an impossible size");
+  std::vector<png_bytep> rows(static_cast<size_t>(picture.height));
+  for (int64_t y = 0; y < picture.height; ++y)
+    rows[static_cast<size_t>(y)] = reinterpret_cast<png_bytep>(picture.row(y));
+  perform(reader, "corrupt PNG", [&rows](Reader& r) {
+    png_read_image(r.png, rows.data());
+    png_read_end(r.png, r.info);
+  });
+  read_metadata(reader, picture);
+  return picture;
+}
+
+Bytes encode_png(const Picture& picture, const EncodeOptions& options, std::vector<std::string>& notes) {
+  static constexpr int kinds[] = {PNG_COLOR_TYPE_GRAY, PNG_COLOR_TYPE_GRAY_ALPHA, PNG_COLOR_TYPE_RGB,
+                                  PNG_COLOR_TYPE_RGB_ALPHA};
+  Bytes out;
+  Writer writer;
+  writer.state.written = &out;
+  Threads threads(options.threads);
+  std::vector<Bytes> data = png_data(picture, threads);
+  Bytes exif = picture.exif, icc = picture.icc;
+  TextChunks texts(picture);
+  bool icc_kept = true;
+  perform(writer, "the PNG cannot be written", [&](Writer& w) {
+    png_set_write_fn(w.png, &w.state, on_write, on_flush);
+    png_set_user_limits(w.png, 0x7fffffff, 0x7fffffff);
+    png_set_benign_errors(w.png, 1);
+    png_set_IHDR(w.png, w.info, static_cast<png_uint_32>(picture.width), static_cast<png_uint_32>(picture.height),
+                 picture.bits, kinds[picture.channels - 1], PNG_INTERLACE_NONE, PNG_COMPRESSION_TYPE_DEFAULT,
+                 PNG_FILTER_TYPE_DEFAULT);
+    if (!icc.empty()) {
+      png_set_iCCP(w.png, w.info, "icc", PNG_COMPRESSION_TYPE_BASE, reinterpret_cast<png_bytep>(icc.data()),
+                   static_cast<png_uint_32>(icc.size()));
+      icc_kept = png_get_valid(w.png, w.info, PNG_INFO_iCCP);
+    }
+    if (picture.color.srgb_intent) png_set_sRGB(w.png, w.info, *picture.color.srgb_intent);
+    if (picture.color.gamma) png_set_gAMA(w.png, w.info, *picture.color.gamma);
+    if (picture.color.chromaticities) {
+      const auto& xy = *picture.color.chromaticities;
+      png_set_cHRM(w.png, w.info, xy[0], xy[1], xy[2], xy[3], xy[4], xy[5], xy[6], xy[7]);
+    }
+    if (!exif.empty())
+      png_set_eXIf_1(w.png, w.info, static_cast<png_uint_32>(exif.size()), reinterpret_cast<png_bytep>(exif.data()));
+    if (picture.density)
+      png_set_pHYs(w.png, w.info, static_cast<png_uint_32>(std::llround(std::clamp(picture.density->x, 1.0, 2e9))),
+                   static_cast<png_uint_32>(std::llround(std::clamp(picture.density->y, 1.0, 2e9))),
+                   picture.density->absolute ? PNG_RESOLUTION_METER : PNG_RESOLUTION_UNKNOWN);
+    png_set_text(w.png, w.info, texts.chunks.data(), static_cast<int>(texts.chunks.size()));
+    png_write_info_before_PLTE(w.png, w.info);
+    write_chunk(w, "cICP", picture.color.cicp);
+    write_chunk(w, "mDCV", picture.color.mastering);
+    write_chunk(w, "cLLI", picture.color.light);
+    png_write_info(w.png, w.info);
+    for (Bytes& part : data)
+      png_write_chunk(w.png, reinterpret_cast<png_const_bytep>("IDAT"), reinterpret_cast<png_bytep>(part.data()),
+                      part.size());
+    png_write_chunk(w.png, reinterpret_cast<png_const_bytep>("IEND"), nullptr, 0);
+  });
+  if (!icc_kept) notes.push_back(cat("its color profile was dropped (", writer.state.bad_icc, ")"));
+  return out;
+}
+
+}  // namespace tessera::upscale

@@ -1,0 +1,240 @@
+// Finding a model's convention: its declarations, metadata, and its shape inference over a few sizes.
+#include "upscale/convention.h"
+
+#include <algorithm>
+#include <charconv>
+#include <cmath>
+
+#include "runtime/base/rounding.h"
+
+namespace tessera::upscale {
+namespace {
+
+bool is_channel_count(int64_t n) { return n == 1 || n == 3 || n == 4; }
+
+bool is_sample_type(DType type) {
+  return type == DType::float32 || type == DType::float16 || type == DType::float64 || type == DType::bfloat16 ||
+         type == DType::uint8 || type == DType::uint16;
+}
+
+/// Every reading of the declared input that could be one of pictures, the likeliest first.
+std::vector<Convention> readings(const Port& port) {
+  const Shape& shape = port.type.shape;
+  const int rank = port.ranked ? shape.rank() : 4;
+  const auto extent = [&](int axis) { return port.ranked ? shape[static_cast<size_t>(axis)] : int64_t{-1}; };
+  std::vector<Convention> found;
+  if (rank != 3 && rank != 4) return found;
+  const int first = rank - 3;
+  const Axes planar{first ? 0 : -1, first, first + 1, first + 2};
+  const Axes packed{first ? 0 : -1, first + 2, first, first + 1};
+  for (const Axes& axes : {planar, packed})
+    for (const int channels : {3, 1, 4}) {
+      const int64_t declared = extent(axes.channel);
+      if (declared > 0 ? declared != channels : channels == 4) continue;
+      Convention reading;
+      reading.dtype = port.type.dtype;
+      reading.rank = rank;
+      reading.in = axes;
+      reading.channels = channels;
+      reading.batch = axes.batch >= 0 ? std::max<int64_t>(extent(axes.batch), 1) : 1;
+      reading.fixed_height = std::max<int64_t>(extent(axes.y), 0);
+      reading.fixed_width = std::max<int64_t>(extent(axes.x), 0);
+      found.push_back(reading);
+    }
+  // A declared channel count is better evidence than an open one.
+  std::stable_sort(found.begin(), found.end(), [&](const Convention& a, const Convention& b) {
+    return is_channel_count(extent(a.in.channel)) > is_channel_count(extent(b.in.channel));
+  });
+  return found;
+}
+
+/// Pixels by which a result may be larger than a whole multiple, in units of the scale.
+constexpr int64_t most_surplus = 8;
+
+/// Scale and loss along one axis from two input and output extents; false if no whole scale fits.
+bool solve(int64_t in_a, int64_t out_a, int64_t in_b, int64_t out_b, int64_t& scale, int64_t& lost) {
+  if (in_a == in_b) {
+    if (out_a != out_b) return false;
+    // A square window alone: the model loses borders, or it has a few pixels more.
+    scale = std::max<int64_t>(1, (out_a + in_a - 1) / in_a);
+    if (out_a - (scale - 1) * in_a <= most_surplus && scale > 1) --scale;
+  } else {
+    if ((out_a - out_b) % (in_a - in_b) != 0) return false;
+    scale = (out_a - out_b) / (in_a - in_b);
+  }
+  lost = scale * in_a - out_a;
+  return scale >= 1 && lost >= -most_surplus * scale && out_a > 0 && out_b > 0 && scale * in_b - out_b == lost;
+}
+
+/// Fills in what the output's shape for that input says; false if it says nothing sensible.
+bool match_output(const Type& output, int64_t width, int64_t height, Convention& reading) {
+  const Shape& shape = output.shape;
+  const int rank = shape.rank();
+  if ((rank != 3 && rank != 4) || !is_sample_type(output.dtype)) return false;
+  const int first = rank - 3;
+  const Axes planar{first ? 0 : -1, first, first + 1, first + 2};
+  const Axes packed{first ? 0 : -1, first + 2, first, first + 1};
+  for (const Axes& axes : {planar, packed}) {
+    const int64_t channels = shape[static_cast<size_t>(axes.channel)];
+    if (channels != reading.channels && !(reading.channels == 1 && channels == 3)) continue;
+    int64_t scale = 0, lost = 0;
+    if (!solve(height, shape[static_cast<size_t>(axes.y)], width, shape[static_cast<size_t>(axes.x)], scale, lost))
+      continue;
+    reading.out = axes;
+    reading.out_channels = static_cast<int>(channels);
+    reading.scale = scale;
+    reading.lost_before = floor_div(lost, 2);
+    reading.lost_after = lost - reading.lost_before;
+    return true;
+  }
+  return false;
+}
+
+/// Why a model is refused: the first thing that was in the way, in words that hold for any picture.
+struct Refusal {
+  std::string text;
+  void add(const std::string& reason) {
+    if (!text.empty()) return;
+    // Of a node that does not fit, its name; the extents in the message are those of a trial.
+    const size_t node = reason.find("node \""), end = reason.find("): ", node);
+    text = node != std::string::npos && end != std::string::npos
+               ? cat(reason.substr(node, end + 1 - node), " fits no size of picture that was tried")
+               : reason.substr(0, reason.find('\n'));
+  }
+};
+
+/// Tries one size; the reason of a refusal goes to `refusal`.
+bool probe(const Upsampler& model, Convention& reading, int64_t width, int64_t height, Refusal& refusal) {
+  try {
+    const std::vector<Type> outputs = model.output_types(reading.input(width, height));
+    for (size_t i = 0; i < outputs.size(); ++i)
+      if (match_output(outputs[i], width, height, reading)) {
+        reading.output = static_cast<int>(i);
+        return true;
+      }
+    // Where sizes are open, the extents of this trial would only confuse.
+    const Port& declared = model.outputs()[0];
+    const bool open = declared.ranked && outputs[0].shape.rank() > 2;
+    refusal.add(cat("its output \"", declared.name, "\", ", open ? declared.type : outputs[0],
+                    ", is no whole multiple of a picture's size"));
+  } catch (const Error& error) {
+    if (error.kind() == Error::Kind::cancelled || error.kind() == Error::Kind::device) throw;
+    refusal.add(error.what());
+  }
+  return false;
+}
+
+/// Sizes that a model may want multiples of, the usual ones first.
+std::vector<int64_t> units() {
+  std::vector<int64_t> all{1, 2, 4, 8, 16, 32, 64, 3, 6, 12, 24, 128};
+  for (int64_t unit = 5; unit <= 256; ++unit)
+    if (std::find(all.begin(), all.end(), unit) == all.end()) all.push_back(unit);
+  return all;
+}
+
+bool fits(const Upsampler& model, Convention& reading, int64_t unit, Refusal& refusal) {
+  // Odd counts of the unit, unequal, and large enough for models that lose 18 pixels a side.
+  const int64_t count = (72 / unit) | 1;
+  const int64_t width = reading.fixed_width ? reading.fixed_width : unit * count;
+  const int64_t height = reading.fixed_height ? reading.fixed_height : unit * (count + 2);
+  Convention first = reading, second = reading;
+  if (!probe(model, first, width, height, refusal)) return false;
+  const int64_t other_width = reading.fixed_width ? width : width + 5 * unit;  // an even count too
+  const int64_t other_height = reading.fixed_height ? height : height + (reading.fixed_width ? 5 : 8) * unit;
+  if (!probe(model, second, other_width, other_height, refusal)) return false;
+  if (first.scale != second.scale || first.lost_before != second.lost_before || first.lost_after != second.lost_after ||
+      first.output != second.output)
+    return false;
+  reading = first;
+  reading.multiple = unit;
+  return true;
+}
+
+/// The least multiple that the model takes, where it takes the larger ones: halvings must leave something.
+void find_smallest(const Upsampler& model, Convention& reading) {
+  const auto takes = [&](int64_t count) {
+    Convention trial = reading;
+    Refusal ignored;
+    const int64_t size = count * reading.multiple;
+    return probe(model, trial, reading.fixed_width ? reading.fixed_width : size,
+                 reading.fixed_height ? reading.fixed_height : size, ignored) &&
+           trial.scale == reading.scale && trial.lost_before == reading.lost_before && trial.output == reading.output;
+  };
+  int64_t bad = 0, good = (72 / reading.multiple) | 1;
+  if (takes(1)) good = 1;
+  while (good - bad > 1) (takes((bad + good) / 2) ? good : bad) = (bad + good) / 2;
+  reading.smallest = good * reading.multiple;
+}
+
+/// Finds `multiple`: the smallest unit whose odd multiples the model takes with one scale.
+bool fit_sizes(const Upsampler& model, Convention& reading, Refusal& refusal) {
+  if (reading.fixed_width && reading.fixed_height)
+    return probe(model, reading, reading.fixed_width, reading.fixed_height, refusal);
+  for (const int64_t unit : units())
+    if (fits(model, reading, unit, refusal)) {
+      find_smallest(model, reading);
+      return true;
+    }
+  return false;
+}
+
+Levels parse_level(const std::string& text, const std::string& whole) {
+  Levels levels;
+  const auto number = [&](const char* begin, const char* end, float& value) {
+    const auto [stop, error] = std::from_chars(begin, end, value);
+    return stop == end && error == std::errc() && std::isfinite(value);
+  };
+  const size_t colon = text.find(':');
+  const char *begin = text.data(), *end = begin + text.size();
+  if (colon == std::string::npos || !number(begin, begin + colon, levels.black) ||
+      !number(begin + colon + 1, end, levels.white) || levels.black == levels.white)
+    fail(Error::Kind::usage, "--range ", whole,
+         ": give BLACK:WHITE, such as 0:255 or -1:1, or one of them per channel");
+  return levels;
+}
+
+}  // namespace
+
+std::vector<Levels> parse_levels(const std::string& text) {
+  std::vector<Levels> all;
+  for (size_t begin = 0; begin <= text.size();) {
+    const size_t end = std::min(text.find(',', begin), text.size());
+    all.push_back(parse_level(text.substr(begin, end - begin), text));
+    begin = end + 1;
+  }
+  if (all.size() == 2 || all.size() > 4)
+    fail(Error::Kind::usage, "--range ", text, ": give one range, or one for each of 3 or 4 channels");
+  return all;
+}
+
+Type Convention::input(int64_t width, int64_t height) const {
+  Type type{dtype, Shape(static_cast<size_t>(rank), 1), Layout::row_major};
+  if (in.batch >= 0) type.shape[static_cast<size_t>(in.batch)] = batch;
+  type.shape[static_cast<size_t>(in.channel)] = channels;
+  type.shape[static_cast<size_t>(in.y)] = height;
+  type.shape[static_cast<size_t>(in.x)] = width;
+  return type;
+}
+
+Convention discover(const Upsampler& model, const ConventionOptions& options) {
+  const auto refuse = [](const auto&... parts) {
+    fail(Error::Kind::unsupported, "not an upscaler of pictures: ", parts...);
+  };
+  const List<Port> inputs = model.inputs();
+  if (inputs.size() != 1) refuse("it has ", inputs.size(), " inputs, not one");
+  const Port& port = inputs[0];
+  if (port.kind != Kind::tensor || !is_sample_type(port.type.dtype))
+    refuse("its input \"", port.name, "\" is ", port.type, ", not a tensor of samples");
+  if (model.outputs().empty()) refuse("it has no outputs");
+  Refusal refusal;
+  for (Convention reading : readings(port)) {
+    if (!fit_sizes(model, reading, refusal)) continue;
+    find_levels(model, options, reading);
+    return reading;
+  }
+  refusal.add(cat("its input \"", port.name, "\" is ", port.type, ", not 1, 3 or 4 channels of rows and columns"));
+  refuse(refusal.text);
+  return {};
+}
+
+}  // namespace tessera::upscale

@@ -1,0 +1,514 @@
+// Tiler: sizes, groups of channels, colors.
+#include "upscale/tiler.h"
+
+#include <algorithm>
+#include <chrono>
+#include <cmath>
+#include <numeric>
+
+#include "runtime/base/machine_memory.h"
+#include "runtime/base/rounding.h"
+#include "upscale/seams.h"
+
+namespace tessera::upscale {
+namespace {
+
+// BT.601 over the full range, as JPEG and the luma models have it.
+constexpr float luma_red = 0.299f, luma_green = 0.587f, luma_blue = 0.114f;
+constexpr float blue_span = 1.772f, red_span = 1.402f;
+
+/// Where a lattice and the kernels' blocks have a larger common multiple, the lattice alone counts.
+constexpr int64_t most_aligned = 96;
+
+/// Windows larger than this gain little over their overlap and cost memory.
+constexpr int64_t comfortable_bytes = int64_t{1} << 30;
+/// A device with that much to do at once is busy.
+constexpr int64_t comfortable_device_bytes = int64_t{6} << 30;
+
+struct RowBuffer {
+  std::vector<float> samples;
+  explicit RowBuffer(int64_t count) : samples(static_cast<size_t>(count)) {}
+  float* data() { return samples.data(); }
+};
+
+/// A row of a channel of a picture whose edges go on forever.
+void load_clamped(const Picture& picture, int64_t x, int64_t y, int64_t count, int channel, float* out) {
+  y = std::clamp<int64_t>(y, 0, picture.height - 1);
+  const int64_t from = std::clamp<int64_t>(x, 0, picture.width), to = std::clamp<int64_t>(x + count, 0, picture.width);
+  if (from < to) picture.load(from, y, to - from, channel, out + (from - x));
+  float left = 0, right = 0;
+  picture.load(0, y, 1, channel, &left);
+  picture.load(picture.width - 1, y, 1, channel, &right);
+  for (int64_t i = x; i < std::min<int64_t>(0, x + count); ++i) out[i - x] = left;
+  for (int64_t i = std::max(x, picture.width); i < x + count; ++i) out[i - x] = right;
+}
+
+/// Blue and red difference of part of a picture, densely: two planes.
+void load_chroma(const Picture& picture, const Region& part, std::vector<float>& blue, std::vector<float>& red) {
+  blue.resize(static_cast<size_t>(part.width * part.height));
+  red.resize(blue.size());
+  RowBuffer r(part.width), g(part.width), b(part.width);
+  for (int64_t row = 0; row < part.height; ++row) {
+    float* to[] = {r.data(), g.data(), b.data()};
+    for (int c = 0; c < 3; ++c) picture.load(part.x, part.y + row, part.width, c, to[c]);
+    for (int64_t x = 0; x < part.width; ++x) {
+      const float y = luma_red * to[0][x] + luma_green * to[1][x] + luma_blue * to[2][x];
+      blue[static_cast<size_t>(row * part.width + x)] = (to[2][x] - y) / blue_span;
+      red[static_cast<size_t>(row * part.width + x)] = (to[0][x] - y) / red_span;
+    }
+  }
+}
+
+/// The widest range of a channel, and the brightest sample.
+std::pair<float, float> spread_and_top(const Picture& picture) {
+  float widest = 0, top = 0;
+  for (int c = 0; c < picture.color_channels(); ++c) {
+    const auto [low, high] = picture.range(c);
+    widest = std::max(widest, high - low);
+    top = std::max(top, high);
+  }
+  return {widest, top};
+}
+
+/// One even color is the mark of a device that failed, unless the picture was as even: a little noise may
+/// go, but nothing turns black.
+void require_picture(const Picture& before, const Picture& after) {
+  constexpr float noise = 4.0f / 255;
+  const auto [wide, bright] = spread_and_top(before);
+  const auto [left, top] = spread_and_top(after);
+  if (left > 0 || (wide <= noise && (top > 0 || bright <= noise))) return;
+  fail(Error::Kind::device, "the model gave ", top > 0 ? "one even color" : "nothing but black", " for a picture that ",
+       wide > noise ? "has many colors" : "is not black", "; nothing was written");
+}
+
+}  // namespace
+
+Tiler::Tiler(const Upsampler& model, const TilerOptions& options, const std::atomic<bool>* cancel)
+    : Tiler(std::make_shared<Hand>("the model", std::shared_ptr<const Upsampler>(&model, [](const Upsampler*) {})),
+            options, cancel) {}
+
+Tiler::Tiler(std::shared_ptr<Hand> hand, const TilerOptions& options, const std::atomic<bool>* cancel)
+    : first_(std::move(hand)),
+      model_(first_->model()),
+      options_(options),
+      convention_(discover(model_, options.convention)),
+      cancel_(cancel) {
+  if (const Model* graph = model_.model())
+    reach_ = follow(*graph, convention_);
+  else
+    reach_.followed = false;
+  add(first_);
+}
+
+void Tiler::add(std::shared_ptr<Hand> hand) {
+  see_where(*hand);
+  hands_.add(std::move(hand));
+}
+
+// By a small window.
+void Tiler::see_where(Hand& hand) const {
+  const int64_t side = round_up(std::max<int64_t>(64, convention_.smallest), convention_.multiple);
+  const auto extent = [&](int64_t fixed) { return fixed ? fixed : side; };
+  hand.set_device(
+      hand.model().on_device(convention_.input(extent(convention_.fixed_width), extent(convention_.fixed_height))));
+}
+
+void Tiler::set_successor(Hands::Successor successor) {
+  hands_.set_successor([this, open = std::move(successor)](const Hand& hand, Loss loss) {
+    std::shared_ptr<Hand> next = open(hand, loss);
+    if (next) see_where(*next);
+    return next;
+  });
+}
+
+const Reach& Tiler::settled_reach() const {
+  if (reach_.followed) return reach_;
+  std::call_once(measure_, [&] { measured_ = measure(model_, convention_); });
+  return measured_;
+}
+
+int64_t Tiler::overlap_of(const Reach& reach) const {
+  return options_.overlap >= 0 ? options_.overlap : std::min(reach.radius, overlap_cap);
+}
+
+int64_t Tiler::scaled(int64_t extent) const {
+  return std::max<int64_t>(1, std::llround(static_cast<double>(extent) * scale()));
+}
+
+AxisRules Tiler::rules(bool horizontal, bool tiles) const {
+  AxisRules axis;
+  axis.scale = convention_.scale;
+  axis.lost_before = convention_.lost_before;
+  axis.lost_after = convention_.lost_after;
+  if (options_.test_time_augmentation) axis.lost_before = axis.lost_after = std::max(axis.lost_before, axis.lost_after);
+  axis.multiple = std::lcm(convention_.multiple, reach_.multiple);
+  axis.smallest_window = round_up(convention_.smallest, axis.multiple);
+  axis.fixed = horizontal ? convention_.fixed_width : convention_.fixed_height;
+  if (!tiles) return axis;
+  const Reach& reach = settled_reach();
+  // One more than is needed, so that neighbours can be compared where they meet.
+  axis.overlap = overlap_of(reach) > 0 ? overlap_of(reach) + 1 : 0;
+  axis.lattice = std::lcm(axis.multiple, reach.lattice);
+  axis.align = std::lcm<int64_t>(axis.lattice, model_.row_step());
+  if (axis.align > most_aligned) axis.align = axis.lattice;
+  return axis;
+}
+
+int64_t Tiler::area_for(const Hand& hand, int64_t width, int64_t height, int64_t budget) const {
+  const AxisRules across = rules(true, false), down = rules(false, false);
+  const int64_t whole_width = across.padded(width), whole_height = down.padded(height);
+  if (across.fixed && down.fixed) return whole_width * whole_height;
+  for (int64_t extent = 256;; extent /= 2) {
+    const auto side = [&](const AxisRules& axis, int64_t whole) {
+      const int64_t wanted = std::max(extent / axis.multiple * axis.multiple, axis.smallest_window);
+      return axis.fixed ? axis.fixed : std::min(whole, wanted);
+    };
+    const int64_t sample_width = side(across, whole_width), sample_height = side(down, whole_height);
+    try {
+      const double each = static_cast<double>(hand.model().run_bytes(convention_.input(sample_width, sample_height))) /
+                          static_cast<double>(sample_width * sample_height);
+      return static_cast<int64_t>(static_cast<double>(budget) / std::max(each, 1.0));
+    } catch (const Error& error) {
+      if (error.kind() != Error::Kind::memory || extent <= 32) throw;
+    }
+  }
+}
+
+// The same windows for all devices, so that whoever is free takes the next one.
+int64_t Tiler::largest_area(int64_t width, int64_t height, int64_t budget, bool comfortable) const {
+  int64_t area = std::numeric_limits<int64_t>::max();
+  for (const auto& hand : hands_.all()) {
+    const int64_t free = hand->is_device() ? hand->model().free_bytes() : 0;
+    int64_t bytes = free > 0 ? free / 4 * 3 : available_memory() / 3;
+    if (comfortable) bytes = std::min(bytes, free > 0 ? comfortable_device_bytes : comfortable_bytes);
+    area = std::min(area, area_for(*hand, width, height, budget > 0 ? budget : bytes));
+  }
+  return area;
+}
+
+Tiler::Windows Tiler::plan(int64_t width, int64_t height, int64_t area) const {
+  const AxisRules whole_across = rules(true, false), whole_down = rules(false, false);
+  const int64_t whole_width = whole_across.padded(width), whole_height = whole_down.padded(height);
+  const auto whole = [&] {
+    return Windows{divide(width, whole_width, whole_across), divide(height, whole_height, whole_down)};
+  };
+  const bool by_tile = options_.tile > 0 && !area;
+  if (by_tile && whole_width <= options_.tile && whole_height <= options_.tile) return whole();
+  if (!by_tile) {
+    const int64_t available = available_memory() / 3;
+    const bool limited = area > 0;
+    if (!limited) area = largest_area(width, height, options_.memory, true);
+    const auto fits = [&] { return whole_width <= area / whole_height; };
+    const bool fixed = whole_across.fixed && whole_down.fixed;
+    if (fits() && (!fixed || (whole_width == whole_across.fixed && whole_height == whole_down.fixed))) return whole();
+    // What sees all of a picture is better off with windows as large as can be.
+    if (!fixed && options_.memory <= 0 && available > comfortable_bytes && !limited &&
+        (sees_all() || pools_over_tiles())) {
+      area = largest_area(width, height, 0, false);
+      if (fits()) return whole();
+    }
+  }
+  const AxisRules across = rules(true, true), down = rules(false, true);
+  if (by_tile)
+    return {divide(width, options_.tile + 2 * across.overlap, across),
+            divide(height, options_.tile + 2 * down.overlap, down)};
+  const auto side = static_cast<int64_t>(std::sqrt(static_cast<double>(area)));
+  int64_t window_height = std::clamp(side, down.smallest(), std::max(down.smallest(), whole_height));
+  const int64_t window_width =
+      std::clamp(area / window_height, across.smallest(), std::max(across.smallest(), whole_width));
+  window_height = std::clamp(area / window_width, down.smallest(), std::max(down.smallest(), whole_height));
+  return {divide(width, window_width, across), divide(height, window_height, down)};
+}
+
+Picture Tiler::upscale(const Picture& picture, Report& report, const Progress& progress) const {
+  const int64_t width = scaled(picture.width), height = scaled(picture.height);
+  const double wanted = scale(), own = static_cast<double>(convention_.scale);
+  // Each round costs the model's scale squared as much as the last. What is left to enlarge or to shrink by filter
+  // is less than the root of its scale: there a further round would show little.
+  const int rounds = own > 1 ? std::clamp(static_cast<int>(std::lround(std::log(wanted) / std::log(own))), 1, 16) : 1;
+  const bool resized = std::abs(std::pow(own, rounds) - wanted) > 1e-9;
+  Picture current = picture;
+  fill_hidden_colors(current);
+  // Work grows with the pixels of each round's input.
+  const auto work_before = [&](int round) { return own > 1 ? std::pow(own, 2 * round) - 1 : round; };
+  for (int round = 0; round < rounds; ++round) {
+    const Progress part = [&](double done) {
+      if (!progress) return;
+      const double before = work_before(round), after = work_before(round + 1);
+      progress((before + (after - before) * done) / work_before(rounds));
+    };
+    const bool last = round + 1 == rounds;
+    current = once(current, last && !resized ? picture.bits : 16, report, part);
+  }
+  if (resized) current = resize(current, width, height, Filter::lanczos3);
+  if (picture.bits == 8) reduce_to_8_bits(current);
+  static_cast<Metadata&>(current) = picture;
+  renew_metadata(current);
+  return current;
+}
+
+Picture Tiler::once(const Picture& picture, int bits, Report& report, const Progress& progress) const {
+  Picture result;
+  result.width = picture.width * convention_.scale;
+  result.height = picture.height * convention_.scale;
+  result.channels = picture.channels;
+  if (gives_colors() && picture.color_channels() == 1) result.channels += 2;
+  result.bits = bits;
+  const int64_t bytes = result.height * result.row_bytes();
+  if (bytes > available_memory())
+    fail(Error::Kind::memory, "the result of ", result.width, "x", result.height, " pixels needs ", bytes >> 20,
+         " MiB, more than this machine has free");
+  result.allocate();
+
+  // Memory that was free may be gone when it is needed: then again, with windows of half the size. A device that has
+  // none even for the smallest ones is given up, as is one whose numbers are wrong: then all is done again.
+  for (int64_t area = 0;;) {
+    report.varied = false;
+    const Windows windows = plan(picture.width, picture.height, area);
+    const int64_t width = windows.x[0].size, height = windows.y[0].size;
+    report.windows = static_cast<int64_t>(windows.x.size() * windows.y.size());
+    report.window_width = width;
+    report.window_height = height;
+    std::string reason;
+    try {
+      run_groups(picture, windows, result, report, progress);
+      note_seams(picture, windows, report);
+      break;
+    } catch (const Again&) {
+      report.seam = 0;
+      continue;
+    } catch (const std::bad_alloc&) {
+      reason = "out of memory";
+    } catch (const Error& error) {
+      if (error.kind() != Error::Kind::memory) throw;
+      reason = error.what();
+    }
+    area = width * height / 2;
+    const Windows smaller = plan(picture.width, picture.height, area);
+    if (smaller.x[0].size * smaller.y[0].size >= width * height) {
+      if (!lose_devices(reason, report)) fail(Error::Kind::memory, reason);
+      area = 0;
+      continue;
+    }
+    report.notes.push_back(cat("not enough memory for windows of ", width, "x", height, "; again with ",
+                               smaller.x[0].size, "x", smaller.y[0].size));
+  }
+  if (!report.varied) require_picture(picture, result);
+  return result;
+}
+
+bool Tiler::lose_devices(const std::string& reason, Report& report) const {
+  bool lost = false;
+  for (const auto& hand : hands_.all())
+    lost |= hand->is_device() && hands_.lose(*hand, Loss::failed, reason, report.notes);
+  return lost;
+}
+
+float Tiler::sample_difference(const Picture& picture, const Windows& windows) const {
+  const AxisRules across = rules(true, true), down = rules(false, true);
+  // A window in the middle, and one of up to twice its sides around it.
+  const auto larger = [](const Span& span, int64_t extent, const AxisRules& axis) {
+    Span wide = span;
+    if (axis.fixed) return wide;
+    const int64_t whole = axis.padded(extent), begin = span.start + axis.before();
+    const int64_t start = std::max<int64_t>(0, begin - round_up(span.size / 2, axis.lattice));
+    wide.start = start - axis.before();
+    wide.size = std::min(whole - start, begin - start + span.size + round_up(span.size / 2, axis.lattice));
+    return wide;
+  };
+  const Span &x = windows.x[windows.x.size() / 2], &y = windows.y[windows.y.size() / 2];
+  const auto part = [&](const Span& column, const Span& row) {
+    std::vector<float> kept;
+    Report ignored;
+    run_group(
+        picture, Group::color, {}, {{column}, {row}},
+        [&](const Answer& answer, const Region& inner, const Region&) { kept = answer.part(inner); }, ignored,
+        [](double) {});
+    return kept;
+  };
+  const std::vector<float> tile = part(x, y);
+  const std::vector<float> wide = part(larger(x, picture.width, across), larger(y, picture.height, down));
+  float worst = 0;
+  for (size_t i = 0; i < tile.size(); ++i)
+    worst = std::max(worst, std::abs(std::clamp(tile[i], 0.0f, 1.0f) - std::clamp(wide[i], 0.0f, 1.0f)));
+  return worst;
+}
+
+void Tiler::note_seams(const Picture& picture, const Windows& windows, Report& report) const {
+  constexpr float level = 1.0f / 255;
+  if (report.windows < 2) return;
+  const Reach& reach = settled_reach();
+  const bool all = sees_all();
+  const auto levels = [](float difference) {
+    char text[32];
+    std::snprintf(text, sizeof text, "%.1f", static_cast<double>(difference / level));
+    return std::string(text);
+  };
+  std::string note;
+  if (all) {
+    float sampled = 0;
+    try {
+      sampled = sample_difference(picture, windows);
+    } catch (const std::bad_alloc&) {
+    } catch (const Error& error) {
+      if (error.kind() != Error::Kind::memory) throw;
+    }
+    if (sampled <= level && report.seam <= level) return;
+    note =
+        cat(reach_.followed ? cat(reach_.reason, " looks at the whole picture")
+                            : cat("what the model makes of a pixel depends on the whole picture, or on its place"),
+            ": in the middle a tile differs by up to ", levels(sampled),
+            " of 255 levels from one of twice the size, and tiles by up to ", levels(report.seam), " where they meet");
+  } else {
+    if (report.seam <= level) return;
+    note = cat("tiles differ by up to ", levels(report.seam), " of 255 levels where they meet: they overlap by ",
+               overlap_of(reach), " of the ", reach.radius, " pixels that the model looks at; a larger --overlap");
+  }
+  report.notes.push_back(note + (all ? "; larger tiles (--tile, --memory) lessen it" : " or larger tiles lessen it"));
+}
+
+void Tiler::run_groups(const Picture& picture, const Windows& windows, Picture& result, Report& report,
+                       const Progress& progress) const {
+  if (options_.verify_tiles) report.tile_difference = verify(picture, windows, report);
+
+  const bool fourth = convention_.channels == 4;
+  const bool alpha = picture.has_alpha() && !fourth;
+  const auto [low, high] = alpha ? picture.range(picture.channels - 1) : std::pair{1.0f, 1.0f};
+  const bool flat = low == high, modelled = alpha && !flat && options_.alpha_by_model;
+  const std::unique_ptr<Resampler> smooth =
+      convention_.out_channels == 1 || alpha
+          ? std::make_unique<Resampler>(picture.width, picture.height, result.width, result.height, Filter::bicubic)
+          : nullptr;
+  for (const Group group : {Group::color, Group::alpha}) {
+    if (group == Group::alpha && !modelled) break;
+    const Ends ends = ends_of(picture, group, result);
+    run_group(
+        picture, group, ends, windows,
+        [&](const Answer& answer, const Region& kept, const Region& out) {
+          if (ends) return store_pixels(group, answer, kept, out, result);
+          store(picture, group, smooth.get(), answer.part(kept), out, result);
+        },
+        report,
+        [&](double done) {
+          if (progress) progress(modelled ? (done + (group == Group::alpha ? 1 : 0)) / 2 : done);
+        });
+  }
+  if (alpha && !modelled) {
+    std::vector<float> in, row(static_cast<size_t>(result.width));
+    for (int64_t y = 0; y < result.height; ++y) {
+      const Region out{0, y, result.width, 1}, from = smooth->source(out);
+      in.resize(static_cast<size_t>(from.width * from.height));
+      for (int64_t r = 0; r < from.height; ++r)
+        picture.load(from.x, from.y + r, from.width, picture.channels - 1, in.data() + r * from.width);
+      smooth->run(in.data(), out, row.data());
+      result.store(0, y, result.width, result.channels - 1, row.data());
+    }
+  }
+}
+
+void Tiler::fetch(const Picture& picture, Group group, const Region& window, float* planes) const {
+  const int channels = convention_.channels;
+  const int64_t plane = window.width * window.height;
+  const bool gray = group == Group::alpha || picture.color_channels() == 1;
+  const int alpha = picture.channels - 1;
+  RowBuffer r(window.width), g(window.width), b(window.width);
+  for (int64_t row = 0; row < window.height; ++row) {
+    const int64_t y = window.y + row;
+    float* to = planes + row * window.width;
+    const auto load = [&](int channel, float* out) { load_clamped(picture, window.x, y, window.width, channel, out); };
+    if (gray) {
+      load(group == Group::alpha ? alpha : 0, to);
+      for (int c = 1; c < std::min(channels, 3); ++c) std::copy_n(to, window.width, to + c * plane);
+    } else if (channels == 1) {
+      load(0, r.data());
+      load(1, g.data());
+      load(2, b.data());
+      for (int64_t x = 0; x < window.width; ++x)
+        to[x] = luma_red * r.data()[x] + luma_green * g.data()[x] + luma_blue * b.data()[x];
+    } else {
+      for (int c = 0; c < 3; ++c) load(c, to + c * plane);
+    }
+    if (channels == 4) {
+      if (picture.has_alpha())
+        load(alpha, to + 3 * plane);
+      else
+        std::fill_n(to + 3 * plane, window.width, 1.0f);
+    }
+  }
+}
+
+void Tiler::store(const Picture& picture, Group group, const Resampler* chroma, const std::vector<float>& planes,
+                  const Region& out, Picture& result) const {
+  const int channels = convention_.out_channels;
+  const int64_t plane = out.width * out.height;
+  const bool gray = group == Group::alpha || result.color_channels() == 1;
+  const int target = group == Group::alpha ? result.channels - 1 : 0;
+  std::vector<float> blue, red, small_blue, small_red;
+  if (!gray && channels == 1) {
+    load_chroma(picture, chroma->source(out), small_blue, small_red);
+    blue.resize(static_cast<size_t>(plane));
+    red.resize(blue.size());
+    chroma->run(small_blue.data(), out, blue.data());
+    chroma->run(small_red.data(), out, red.data());
+  }
+  RowBuffer row(out.width);
+  for (int64_t y = 0; y < out.height; ++y) {
+    const float* from = planes.data() + y * out.width;
+    const auto put = [&](int channel, const float* values) {
+      result.store(out.x, out.y + y, out.width, channel, values);
+    };
+    if (gray && channels == 1) {
+      put(target, from);
+    } else if (gray) {
+      for (int64_t x = 0; x < out.width; ++x) row.data()[x] = (from[x] + from[x + plane] + from[x + 2 * plane]) / 3;
+      put(target, row.data());
+    } else if (channels == 1) {
+      const float* cb = blue.data() + y * out.width;
+      const float* cr = red.data() + y * out.width;
+      for (int64_t x = 0; x < out.width; ++x) row.data()[x] = from[x] + red_span * cr[x];
+      put(0, row.data());
+      for (int64_t x = 0; x < out.width; ++x)
+        row.data()[x] = from[x] - (luma_blue * blue_span * cb[x] + luma_red * red_span * cr[x]) / luma_green;
+      put(1, row.data());
+      for (int64_t x = 0; x < out.width; ++x) row.data()[x] = from[x] + blue_span * cb[x];
+      put(2, row.data());
+    } else {
+      for (int c = 0; c < 3; ++c) put(c, from + c * plane);
+    }
+    if (channels == 4 && result.has_alpha()) put(result.channels - 1, from + 3 * plane);
+  }
+}
+
+double Tiler::verify(const Picture& picture, const Windows& windows, Report& report) const {
+  const AxisRules across = rules(true, false), down = rules(false, false);
+  const Windows whole{divide(picture.width, across.padded(picture.width), across),
+                      divide(picture.height, down.padded(picture.height), down)};
+  if (whole.x.size() * whole.y.size() > 1) {
+    report.notes.push_back("tiles cannot be verified: the model takes no window as large as the picture");
+    return -1;
+  }
+  const int64_t width = picture.width * convention_.scale, height = picture.height * convention_.scale;
+  std::vector<float> expected;
+  Report ignored;
+  run_group(
+      picture, Group::color, {}, whole,
+      [&](const Answer& answer, const Region& kept, const Region&) { expected = answer.part(kept); }, ignored,
+      [](double) {});
+  double difference = 0;
+  run_group(
+      picture, Group::color, {}, windows,
+      [&](const Answer& answer, const Region& kept, const Region& out) {
+        const std::vector<float> planes = answer.part(kept);
+        for (int64_t c = 0; c < convention_.out_channels; ++c)
+          for (int64_t y = 0; y < out.height; ++y)
+            for (int64_t x = 0; x < out.width; ++x) {
+              const float tiled = planes[static_cast<size_t>((c * out.height + y) * out.width + x)];
+              const float one = expected[static_cast<size_t>((c * height + out.y + y) * width + out.x + x)];
+              difference = std::max(difference, static_cast<double>(std::abs(tiled - one)));
+            }
+      },
+      ignored, [](double) {});
+  return difference;
+}
+
+}  // namespace tessera::upscale

@@ -1,0 +1,172 @@
+// Tiler: a picture through a model, window by window.
+#pragma once
+
+#include <functional>
+#include <mutex>
+
+#include "upscale/hands.h"
+#include "upscale/picture.h"
+#include "upscale/reach.h"
+#include "upscale/resample.h"
+#include "upscale/tiling.h"
+
+namespace tessera::upscale {
+
+struct TilerOptions {
+  double scale = 0;                     ///< of the result; 0: the model's own
+  int64_t tile = 0;                     ///< input pixels a side that a window adds; 0: as memory allows
+  int64_t overlap = -1;                 ///< -1: the receptive field, up to `overlap_cap`
+  int64_t memory = 0;                   ///< bytes that one run may take; 0: from what the machine has free
+  bool test_time_augmentation = false;  ///< mean over the 8 turned and mirrored versions
+  bool alpha_by_model = true;           ///< false: bicubic
+  bool verify_tiles = false;            ///< also run the whole picture and compare
+  ConventionOptions convention;         ///< what is known of the model
+};
+
+/// What was done to one picture.
+struct Report {
+  int64_t windows = 0, window_width = 0, window_height = 0;
+  double model_seconds = 0;
+  double tile_difference = -1;  ///< max |tiled - whole| in 0..1; -1: not asked for
+  bool varied = false;          ///< the pixels of some window are known to differ
+  float seam = 0;               ///< max difference, in 0..1, of two tiles where they meet
+  std::vector<std::string> notes;
+};
+
+class Tiler {
+ public:
+  static constexpr int64_t overlap_cap = 48;    ///< where the exact one would cost too much
+  static constexpr int64_t overlap_guess = 32;  ///< where the graph does not tell
+
+  /// Asks the model for its convention. Throws Error::unsupported if it is no upscaler.
+  Tiler(const Upsampler& model, const TilerOptions& options, const std::atomic<bool>* cancel = nullptr);
+  Tiler(std::shared_ptr<Hand> hand, const TilerOptions& options, const std::atomic<bool>* cancel = nullptr);
+
+  /// One more device for the windows of pictures.
+  void add(std::shared_ptr<Hand> hand);
+  /// Who takes over from a device that fails.
+  void set_successor(Hands::Successor successor);
+  /// Pictures at once that keep all devices busy.
+  int at_once() const { return hands_.at_once(); }
+
+  const Convention& convention() const { return convention_; }
+  /// What is known before there is anything to divide.
+  const Reach& reach() const { return reach_; }
+  int64_t overlap() const { return overlap_of(reach_); }
+  double scale() const { return options_.scale > 0 ? options_.scale : static_cast<double>(convention_.scale); }
+  /// Extent of the result along an axis.
+  int64_t scaled(int64_t extent) const;
+
+  /// The picture at `scale()` with its metadata. Throws Error::device if the model gives values
+  /// that are no picture: not finite, or all the same for a picture that is not.
+  Picture upscale(const Picture& picture, Report& report, const Progress& progress = {}) const;
+
+ private:
+  /// Which of a picture's channels go through the model together.
+  enum class Group { color, alpha };
+  struct Windows {
+    std::vector<Span> x, y;
+  };
+  /// Means over the whole picture, and the rest of the model that starts from them.
+  struct Pooled {
+    const Upsampler* last = nullptr;
+    std::vector<Tensor> values;
+  };
+  /// The model cut at its pools: one part up to each stage of them, and the last one.
+  struct Parts {
+    std::vector<std::unique_ptr<Upsampler>> stages;
+    std::unique_ptr<Upsampler> last;
+  };
+  /// What a model made of a window: planes of floats, or pixels as they are stored.
+  struct Answer {
+    int64_t width = 0, height = 0;
+    int samples = 0;  ///< of a pixel, or planes
+    std::vector<float> planes;
+    Tensor pixels;
+    PixelFacts facts;
+    /// A sample as it is stored, in 0..1.
+    float at(int sample, int64_t x, int64_t y) const;
+    /// A part of the planes.
+    std::vector<float> part(const Region& region) const;
+  };
+  /// Takes an answer, of which `kept` is what the picture has at `out`.
+  using Sink = std::function<void(const Answer& answer, const Region& kept, const Region& out)>;
+  using Ends = std::optional<PixelEnds>;
+
+  /// The reach to divide pictures by: measured at its first use where the graph does not tell.
+  const Reach& settled_reach() const;
+  int64_t overlap_of(const Reach& reach) const;
+  /// For the whole picture at once, `tiles` for parts of it.
+  AxisRules rules(bool horizontal, bool tiles) const;
+  /// Windows of about `area` pixels; 0: as the options say, and the memory there is.
+  Windows plan(int64_t width, int64_t height, int64_t area) const;
+  /// Pixels of the largest window that `budget` bytes allow; 0: the memory that there is, of which `comfortable` is
+  /// as much as windows gain from.
+  int64_t largest_area(int64_t width, int64_t height, int64_t budget, bool comfortable) const;
+  int64_t area_for(const Hand& hand, int64_t width, int64_t height, int64_t budget) const;
+  bool gives_colors() const { return convention_.channels == 1 && convention_.out_channels == 3; }
+  /// Tells of tiles that differ visibly where they meet, or from what larger ones give.
+  void note_seams(const Picture& picture, const Windows& windows, Report& report) const;
+  /// The largest difference, in 0..1, of a tile in the middle from a larger one around it.
+  float sample_difference(const Picture& picture, const Windows& windows) const;
+  Picture once(const Picture& picture, int bits, Report& report, const Progress& progress) const;
+  /// Thrown where a picture is to be done again, by other hands.
+  struct Again {};
+  void see_where(Hand& hand) const;
+  bool lose_devices(const std::string& reason, Report& report) const;
+  struct Share;
+  void work(Share& share) const;
+  void run_share(Share& share, size_t index, Hands::Loan& loan) const;
+  void run_groups(const Picture& picture, const Windows& windows, Picture& result, Report& report,
+                  const Progress& progress) const;
+  /// Without `ends`: in planes of floats.
+  void run_group(const Picture& picture, Group group, const Ends& ends, const Windows& windows, const Sink& sink,
+                 Report& report, const Progress& progress) const;
+  /// The ends with which a group goes through the model as pixels; none where it has to go as floats.
+  Ends ends_of(const Picture& picture, Group group, const Picture& result) const;
+  Answer answer(const Hand& hand, const Picture& picture, Group group, const Ends& ends, const Region& window,
+                const Pooled* pooled, const Progress& progress) const;
+  Answer run_pixels(const Hand& hand, const Picture& picture, Group group, const PixelEnds& ends, const Region& window,
+                    const Progress& progress) const;
+  /// Why a device's answer is not to be trusted; empty where it is. `sampled`: even where nothing seems to be wrong.
+  std::string doubt(const Hand& hand, const Picture& picture, Group group, const Ends& ends, const Region& window,
+                    const Answer& answer, bool sampled) const;
+  float distance(const Hand& hand, const Hand& judge, const Picture& picture, Group group, const Ends& ends,
+                 const Region& window, const Answer& answer) const;
+  Region sample_of(const Picture& picture, Group group, const Region& window, bool whole) const;
+  static void store_pixels(Group group, const Answer& answer, const Region& kept, const Region& out, Picture& result);
+  void fetch(const Picture& picture, Group group, const Region& window, float* planes) const;
+  void store(const Picture& picture, Group group, const Resampler* chroma, const std::vector<float>& planes,
+             const Region& out, Picture& result) const;
+  double verify(const Picture& picture, const Windows& windows, Report& report) const;
+  /// Planes in, planes out: whole window results, cropped to `lost` output pixels at every side.
+  void run_window(const Upsampler& model, const float* planes, int64_t width, int64_t height, const Pooled* pooled,
+                  std::vector<float>& out, const Progress& progress) const;
+  void run_model(const Upsampler& model, const float* planes, int64_t width, int64_t height, const Pooled* pooled,
+                 std::vector<float>& out, const Progress& progress) const;
+  Tensor model_input(const float* planes, int64_t width, int64_t height) const;
+  /// The model's channel for one of ours.
+  int64_t place(int64_t channel, int64_t channels) const;
+
+  /// May tiles agree because the means are taken over all of them first?
+  bool pools_over_tiles() const { return !reach_.pools.empty() && !options_.test_time_augmentation; }
+  bool sees_all() const { return settled_reach().global || (!reach_.pools.empty() && !pools_over_tiles()); }
+  const Parts& parts() const;
+  /// Runs every window once for each stage of pools.
+  Pooled pool_over(const Picture& picture, Group group, const Windows& windows, Report& report,
+                   const Progress& progress) const;
+
+  std::shared_ptr<Hand> first_;
+  const Upsampler& model_;
+  TilerOptions options_;
+  Convention convention_;
+  Reach reach_;
+  mutable Reach measured_;
+  mutable std::once_flag measure_, cut_;
+  mutable Parts parts_;
+  mutable Hands hands_;
+  Recycler pixels_{4};
+  const std::atomic<bool>* cancel_;
+};
+
+}  // namespace tessera::upscale
