@@ -35,7 +35,7 @@ struct Form {
 };
 
 std::unique_ptr<Upsampler> make_model(const Form& form, float gain = 1, const char* device = "cpu",
-                                      const char* precision = "fp32") {
+                                      const char* precision = "fp32", bool pooled = false) {
   GraphBuilder g;
   Shape shape{form.channels, -1, -1};
   if (form.packed) shape = {-1, -1, form.channels};
@@ -52,6 +52,7 @@ std::unique_ptr<Upsampler> make_model(const Form& form, float gain = 1, const ch
     for (int64_t k = 0; k < 9; ++k)
       weights.as<float>()[(o * form.channels + o % form.channels) * 9 + k] = gain * (k == 4 ? 1.8f : -0.1f);
   at = g.node("Conv", {at, g.constant(weights)}, {{"pads", std::vector<int64_t>{1, 1, 1, 1}}});
+  if (pooled) at = g.node("Mul", {at, g.node("Sigmoid", {g.node("GlobalAveragePool", {at})})});
   at = g.node("Upsample", {at}, {{"scales", std::vector<float>{1, 1, 2, 2}}, {"mode", std::string("nearest")}}, 7);
   if (form.packed) at = g.node("Transpose", {at}, {{"perm", std::vector<int64_t>{0, 2, 3, 1}}});
   if (!form.batched) at = g.node("Squeeze", {at}, {{"axes", std::vector<int64_t>{0}}}, 11);
@@ -107,6 +108,27 @@ TEST(UpscalePixels, give_the_bits_that_floats_give) {
           EXPECT_TRUE(result.samples == expected.samples)
               << form.name << (bgr ? ", blue first, " : ", ") << channels << " channels of " << bits << " bits";
         }
+}
+
+/// Means over the picture need floats, although the model takes pixels.
+TEST(UpscalePixels, give_way_to_means_over_the_picture) {
+  const Form form{"weighed by a mean"};
+  const auto model = make_model(form, 1, "cpu", "fp32", true);
+  const Picture picture = noise(90, 70, 3);
+  TilerOptions options = options_for(form);
+  options.verify_tiles = true;
+  Report report;
+  const Picture tiled = Tiler(*model, options).upscale(picture, report);
+  EXPECT_GT(report.windows, 1);
+  EXPECT_GE(report.tile_difference, 0);
+  EXPECT_LT(report.tile_difference, 1e-4);
+  options.tile = 0;
+  const Picture whole = Tiler(*model, options).upscale(picture, report);
+  EXPECT_EQ(report.windows, 1);
+  int worst = 0;
+  for (size_t i = 0; i < whole.samples.size(); ++i)
+    worst = std::max(worst, std::abs(static_cast<int>(whole.samples[i]) - static_cast<int>(tiled.samples[i])));
+  EXPECT_LE(worst, 1);
 }
 
 TEST(UpscalePixels, other_scales_pass_through_16_bits) {

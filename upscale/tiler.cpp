@@ -335,7 +335,7 @@ float Tiler::sample_difference(const Picture& picture, const Windows& windows) c
 }
 
 void Tiler::note_seams(const Picture& picture, const Windows& windows, Report& report) const {
-  constexpr float level = 1.0f / 255;
+  constexpr float level = 1.001f / 255;  // one level, and the rounding of a comparison
   if (report.windows < 2) return;
   const Reach& reach = settled_reach();
   const bool all = sees_all();
@@ -385,7 +385,7 @@ void Tiler::run_groups(const Picture& picture, const Windows& windows, Picture& 
     run_group(
         picture, group, ends, windows,
         [&](const Answer& answer, const Region& kept, const Region& out) {
-          if (ends) return store_pixels(group, answer, kept, out, result);
+          if (answer.pixels.bytes) return store_pixels(group, answer, kept, out, result);
           store(picture, group, smooth.get(), answer.part(kept), out, result);
         },
         report,
