@@ -20,8 +20,8 @@ T* typed(std::byte* bytes) {
 
 /// Calls f with a sample of the picture's type.
 template <class F>
-void by_bits(const Picture& picture, F&& f) {
-  if (picture.bits == 16)
+void by_bits(const Frame& frame, F&& f) {
+  if (frame.bits == 16)
     f(uint16_t{});
   else
     f(uint8_t{});
@@ -53,7 +53,7 @@ void Picture::allocate() {
   }
 }
 
-void Picture::load(int64_t x, int64_t y, int64_t count, int c, float* out) const {
+void Rows::load(int64_t x, int64_t y, int64_t count, int c, float* out) const {
   const float unit = 1.0f / limit();
   by_bits(*this, [&]<class T>(T) {
     const T* in = typed<T>(row(y)) + x * channels + c;
@@ -61,7 +61,7 @@ void Picture::load(int64_t x, int64_t y, int64_t count, int c, float* out) const
   });
 }
 
-void Picture::store(int64_t x, int64_t y, int64_t count, int c, const float* in) {
+void Rows::store(int64_t x, int64_t y, int64_t count, int c, const float* in) {
   const float top = limit();
   by_bits(*this, [&]<class T>(T) {
     T* out = typed<T>(row(y)) + x * channels + c;
@@ -70,15 +70,16 @@ void Picture::store(int64_t x, int64_t y, int64_t count, int c, const float* in)
   });
 }
 
-std::pair<float, float> Picture::range(int c) const {
+std::pair<float, float> Rows::range(int c, int64_t first, int64_t end) const {
   uint32_t low = 65535, high = 0;
   by_bits(*this, [&]<class T>(T) {
-    const T* in = typed<T>(samples.data()) + c;
-    const int64_t count = width * height;
-    for (int64_t i = 0; i < count; ++i) {
-      const uint32_t value = in[i * channels];
-      low = std::min(low, value);
-      high = std::max(high, value);
+    for (int64_t y = first; y < end; ++y) {
+      const T* in = typed<T>(row(y)) + c;
+      for (int64_t x = 0; x < width; ++x) {
+        const uint32_t value = in[x * channels];
+        low = std::min(low, value);
+        high = std::max(high, value);
+      }
     }
   });
   return {static_cast<float>(low) / limit(), static_cast<float>(high) / limit()};

@@ -2,6 +2,7 @@
 // the metadata that must survive.
 #pragma once
 
+#include <algorithm>
 #include <array>
 #include <optional>
 #include <vector>
@@ -44,29 +45,60 @@ struct Metadata {
   std::vector<TextEntry> texts;
 };
 
-struct Picture : Metadata {
+/// A picture's extents, and what its samples are.
+struct Frame {
   int64_t width = 0, height = 0;
   int channels = 0;  ///< 1 gray, 2 gray and alpha, 3 RGB, 4 RGBA; interleaved; alpha is straight
   int bits = 8;      ///< 8 or 16; 16-bit samples are uint16_t of the machine's byte order
-  Bytes samples;
-  std::vector<std::string> notes;  ///< what was lost or assumed on the way, for the user
 
   bool has_alpha() const { return channels == 2 || channels == 4; }
   int color_channels() const { return channels < 3 ? 1 : 3; }
   int64_t row_bytes() const { return width * channels * (bits / 8); }
   float limit() const { return bits == 16 ? 65535.0f : 255.0f; }
+};
 
-  /// Sizes `samples` for the extents above. Throws Error::memory when there is no room.
-  void allocate();
-  std::byte* row(int64_t y) { return samples.data() + y * row_bytes(); }
-  const std::byte* row(int64_t y) const { return samples.data() + y * row_bytes(); }
+/// All that a file says before its pixels.
+struct Head : Metadata, Frame {};
+
+/// Rows of a picture where they lie: all of them, or some that follow each other, in memory that has room for `held`
+/// and is filled round and round.
+class Rows : public Frame {
+ public:
+  Rows() = default;
+  Rows(const Frame& frame, std::byte* memory, int64_t held) : Frame(frame), memory_(memory), held_(held) {}
+
+  int64_t held() const { return held_; }
+  std::byte* row(int64_t y) { return memory_ + y % held_ * row_bytes(); }
+  const std::byte* row(int64_t y) const { return memory_ + y % held_ * row_bytes(); }
+  /// How many of the rows from `y` to `end` lie behind each other.
+  int64_t together(int64_t y, int64_t end) const { return std::min(end - y, held_ - y % held_); }
 
   /// Channel `c` of row `y` from `x` on: `count` samples as floats in 0..1, written densely.
   void load(int64_t x, int64_t y, int64_t count, int c, float* out) const;
   /// The reverse: rounded to nearest and clamped.
   void store(int64_t x, int64_t y, int64_t count, int c, const float* in);
-  /// Smallest and largest sample of channel `c`, in 0..1.
-  std::pair<float, float> range(int c) const;
+  /// Smallest and largest sample of channel `c` in some rows, in 0..1.
+  std::pair<float, float> range(int c, int64_t first, int64_t end) const;
+
+ private:
+  std::byte* memory_ = nullptr;
+  int64_t held_ = 1;
+};
+
+struct Picture : Head {
+  Bytes samples;
+  std::vector<std::string> notes;  ///< what was lost or assumed on the way, for the user
+
+  /// Sizes `samples` for the extents. Throws Error::memory when there is no room.
+  void allocate();
+  std::byte* row(int64_t y) { return samples.data() + y * row_bytes(); }
+  const std::byte* row(int64_t y) const { return samples.data() + y * row_bytes(); }
+  /// What is read of a constant picture is not to be written to.
+  Rows rows() const { return {*this, const_cast<std::byte*>(samples.data()), height}; }
+
+  void load(int64_t x, int64_t y, int64_t count, int c, float* out) const { rows().load(x, y, count, c, out); }
+  void store(int64_t x, int64_t y, int64_t count, int c, const float* in) { rows().store(x, y, count, c, in); }
+  std::pair<float, float> range(int c) const { return rows().range(c, 0, height); }
 };
 
 /// Turns and mirrors the pixels as EXIF orientation 1..8 asks for; other values change nothing.
