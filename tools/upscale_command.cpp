@@ -1,4 +1,5 @@
 // tessera upscale: pictures, larger.
+#include <charconv>
 #include <cstdio>
 #include <filesystem>
 #include <iostream>
@@ -7,9 +8,7 @@
 
 #include "tools/options.h"
 #include "tools/upscale/pipeline.h"
-#ifdef TESSERA_VULKAN
-#include "ops/vulkan/backend.h"
-#endif
+#include "tools/upscale_models.h"
 
 namespace tessera::tools {
 
@@ -17,77 +16,19 @@ namespace {
 
 using namespace upscale;
 
-struct UpscaleCommand {
+/// Of a result, in pixels.
+constexpr int64_t largest_side = int64_t{1} << 30;
+
+struct UpscaleCommand : ModelsOptions {
   std::vector<std::string> in;
-  std::string out, model, name, format, devices = "auto", jobs, alpha = "model", precision = "fp32";
-  TilerOptions tiler;
+  std::string out, format, jobs, alpha = "model";
+  std::string exact_size, fit;
   JobOptions job;
   PipelineOptions pipeline;
-  int threads = 0;
   double memory = 0, white = 0;
   std::string range, range_out, channel_order = "found";
-  std::vector<std::string> inputs;
   bool verbose = false, quiet = false, json = false;
 };
-
-/// The model's file; empty for the bundled one.
-std::string find_model(const UpscaleCommand& command) {
-  namespace fs = std::filesystem;
-  std::error_code error;
-  if (command.name.empty()) {
-    if (command.model.empty() || command.model == bundled_model_name) return "";
-    if (fs::is_directory(command.model, error))
-      fail(Error::Kind::usage, command.model, " is a folder: name the model in it with -n");
-    if (!fs::exists(command.model, error)) fail(Error::Kind::file, command.model, ": no such model file");
-    return command.model;
-  }
-  const fs::path folder = command.model.empty() ? fs::path("models") : fs::path(command.model);
-  for (const std::string& file : {command.name, command.name + ".onnx"})
-    if (fs::is_regular_file(folder / file, error)) return (folder / file).string();
-  if (command.name == bundled_model_name && command.model.empty()) return "";
-  fail(Error::Kind::file, (folder / (command.name + ".onnx")).string(), ": no such model file");
-}
-
-/// The N-th GPU of the machine; software renderers do not count. Without it the CPU, and a note.
-std::string numbered_device(const std::string& number, std::vector<std::string>& notes) {
-  std::string renderers;
-  size_t gpus = 0;
-#ifdef TESSERA_VULKAN
-  const size_t wanted = number.size() < 6 ? static_cast<size_t>(std::stoi(number)) : SIZE_MAX;
-  for (const vulkan::DeviceInfo& info : vulkan::devices(nullptr)) {
-    const std::string device = cat("vulkan:", info.index);
-    if (info.cpu_type)
-      renderers += cat(renderers.empty() ? "" : ", ", device, " (", info.name, ")");
-    else if (gpus++ == wanted)
-      return device;
-  }
-#endif
-  notes.push_back(cat("-g ", number, ": this machine has ",
-                      gpus == 0   ? std::string("no GPU")
-                      : gpus == 1 ? std::string("one GPU, 0")
-                                  : cat("the GPUs 0 to ", gpus - 1),
-                      "; running on the CPU",
-                      renderers.empty() ? "" : cat(". Software renderers are used when named: ", renderers)));
-  return "cpu";
-}
-
-/// "auto", "cpu", "-1", "0", "0,1", "vulkan:1" as the session names devices.
-std::vector<std::string> parse_devices(const std::string& text, std::vector<std::string>& notes) {
-  std::vector<std::string> devices;
-  std::stringstream words(text);
-  for (std::string word; std::getline(words, word, ',');) {
-    if (word == "-1")
-      word = "cpu";
-    else if (!word.empty() && word.find_first_not_of("0123456789") == std::string::npos)
-      word = numbered_device(word, notes);
-    if (word != "auto" && word != "cpu" && word != "vulkan" && !word.starts_with("vulkan:"))
-      fail(Error::Kind::usage, "-g ", text,
-           ": give auto, cpu, vulkan, vulkan:N or N (-1 is the CPU), joined by commas");
-    devices.push_back(word);
-  }
-  if (devices.empty()) fail(Error::Kind::usage, "-g is empty");
-  return devices;
-}
 
 /// "N" pictures at once, or "load:proc:save".
 Stages parse_stages(const std::string& text) {
@@ -117,7 +58,30 @@ Stages stages_for_a_device() {
   return {std::max(1, cores / 4), std::max(1, cores / 4), std::max(2, cores / 2)};
 }
 
+/// "640x480" in width and height.
+void parse_extents(const std::string& flag, const std::string& text, SizeRule& size) {
+  const char *begin = text.data(), *end = begin + text.size();
+  const auto width = std::from_chars(begin, end, size.width);
+  const bool more = width.ec == std::errc() && width.ptr != end && (*width.ptr == 'x' || *width.ptr == 'X');
+  const auto height = std::from_chars(more ? width.ptr + 1 : end, end, size.height);
+  if (!more || height.ec != std::errc() || height.ptr != end || std::min(size.width, size.height) < 1 ||
+      std::max(size.width, size.height) > largest_side)
+    fail(Error::Kind::usage, flag, " ", text, ": give WIDTHxHEIGHT in pixels, as 1920x1080");
+}
+
+void check_size(UpscaleCommand& command) {
+  SizeRule& size = command.size;
+  const int ways =
+      (size.scale > 0) + !command.exact_size.empty() + !command.fit.empty() + (size.width > 0 || size.height > 0);
+  if (ways > 1 || (size.width > 0 && size.height > 0))
+    fail(Error::Kind::usage, "--scale, --size, --width, --height and --fit exclude each other");
+  if (!command.exact_size.empty()) parse_extents("--size", command.exact_size, size);
+  if (!command.fit.empty()) parse_extents("--fit", command.fit, size);
+  size.fit = !command.fit.empty();
+}
+
 void check(UpscaleCommand& command) {
+  check_size(command);
   if (!command.format.empty() && command.format != "ext") {
     command.job.format = format_of(command.format);
     if (!command.job.format) fail(Error::Kind::usage, "-f ", command.format, ": give png, jpg or webp");
@@ -139,131 +103,6 @@ void check(UpscaleCommand& command) {
   command.pipeline.encode.threads = command.threads;
   command.pipeline.verbose = command.verbose;
 }
-
-/// The model on every device that was asked for, and on those that take over from one that fails.
-class Models {
- public:
-  Models(const UpscaleCommand& command, Console& console) : command_(command), path_(find_model(command)) {
-    std::vector<std::string> notes;
-    const std::vector<std::string> devices = parse_devices(command.devices, notes);
-    for (const std::string& note : notes) console.message("tessera: " + note);
-    for (const std::string& device : devices) open_first(device, console);
-    tiler_->set_successor([this](const Hand& hand, Loss loss) { return successor(hand, loss); });
-  }
-
-  const Tiler& tiler() const { return *tiler_; }
-  bool use_a_device() const { return opened_[0].hand->is_device(); }
-
-  void describe(Console& console) const {
-    const Tiler& tiler = *tiler_;
-    const Convention& c = tiler.convention();
-    std::string sizes = c.fixed_width ? cat("windows of ", c.fixed_width, "x", c.fixed_height)
-                                      : cat("any multiple of ", c.multiple, c.multiple == 1 ? " pixel" : " pixels");
-    console.message(cat("model ", path_.empty() ? std::string(bundled_model_name) : path_, ": x", c.scale, ", ",
-                        c.channels == 1   ? "luma"
-                        : c.channels == 3 ? "RGB"
-                                          : "RGBA",
-                        " ", name_of(c.dtype), " ", c.in.channel < c.in.x ? "NCHW" : "NHWC", " ", c.in_levels[0].black,
-                        "..", c.in_levels[0].white, c.bgr ? " BGR" : "", c.linear ? " linear" : "", ", ", sizes));
-    const Reach& reach = tiler.reach();
-    if (!reach.followed)
-      console.message(cat(reach.reason, " is not followed: what tiles need is measured when there are any"));
-    else
-      console.message(cat("receptive field ", reach.radius, " pixels",
-                          reach.global           ? cat(" (", reach.reason, " sees all)")
-                          : !reach.pools.empty() ? cat(" (", reach.pools.size(), " means over the picture, ",
-                                                       reach.reason, ", are taken over all tiles)")
-                                                 : "",
-                          ", on a lattice of ", reach.lattice, ", tiles overlap by ", tiler.overlap()));
-    for (const Opened& opened : opened_) console.message("device " + opened.hand->name());
-  }
-
-  /// What crossed the bus.
-  void tell_traffic(Console& console) const {
-    for (const Opened& opened : opened_)
-      if (const Traffic* traffic = opened.hand->model().traffic())
-        console.message(cat(opened.hand->name(), ": ", bytes_text(traffic->uploaded_bytes), " up, ",
-                            bytes_text(traffic->downloaded_bytes), " down, ", traffic->submits.load(), " submits"));
-  }
-
- private:
-  struct Opened {
-    std::shared_ptr<Hand> hand;
-    std::string device;
-    bool is_cpu = false;
-  };
-
-  /// A device that fails at once leaves its work to the CPU.
-  void open_first(const std::string& device, Console& console) {
-    std::string note;
-    try {
-      add(open(device, command_.precision, note));
-    } catch (const Error& error) {
-      if (device == "cpu" || error.kind() != Error::Kind::device) throw;
-      note = cat(error.what(), "; running on the CPU");
-      std::string ignored;
-      add(open("cpu", command_.precision, ignored));
-    }
-    if (!note.empty()) console.message("tessera: " + note);
-  }
-
-  void add(const Opened& opened) {
-    try {
-      if (tiler_)
-        tiler_->add(opened.hand);
-      else
-        tiler_ = std::make_unique<Tiler>(opened.hand, command_.tiler, &interrupted());
-    } catch (const Error& error) {
-      if (path_.empty() || Text(error.what()).starts_with(path_)) throw;
-      throw Error(error.kind(), cat(path_, ": ", error.what()));
-    }
-    opened_.push_back(opened);
-  }
-
-  Opened open(const std::string& device, const std::string& precision, std::string& note) const {
-    SessionOptions options;
-    options.device = device;
-    options.threads = command_.threads;
-    options.precision = precision;
-    options.cpu_takes_over = false;
-    Opened opened{nullptr, device, false};
-    std::shared_ptr<const Upsampler> model =
-        open_upsampler(path_, options, &interrupted(), note, opened.device, command_.inputs);
-    opened.is_cpu = opened.device == "cpu";
-    const std::string name = cat(opened.device, model->stores_halves() ? " in fp16" : "");
-    opened.hand = std::make_shared<Hand>(name, std::move(model));
-    return opened;
-  }
-
-  /// Where half precision is wrong, the same device in single precision; else the CPU.
-  std::shared_ptr<Hand> successor(const Hand& hand, Loss loss) {
-    const auto is = [&](const Opened& opened) { return opened.hand.get() == &hand; };
-    const auto own = std::find_if(opened_.begin(), opened_.end(), is);
-    if (own == opened_.end() || own->is_cpu) return nullptr;
-    const bool again = hand.is_rounded() && loss == Loss::wrong;
-    if (again) try {
-        std::string ignored;
-        opened_.push_back(open(own->device, "fp32", ignored));
-        return opened_.back().hand;
-      } catch (const Error& error) {
-        if (error.kind() != Error::Kind::device && error.kind() != Error::Kind::memory) throw;
-      }
-    return on_cpu();
-  }
-
-  std::shared_ptr<Hand> on_cpu() {
-    const auto cpu = std::find_if(opened_.begin(), opened_.end(), [](const Opened& opened) { return opened.is_cpu; });
-    if (cpu != opened_.end()) return cpu->hand;
-    std::string ignored;
-    opened_.push_back(open("cpu", command_.precision, ignored));
-    return opened_.back().hand;
-  }
-
-  const UpscaleCommand& command_;
-  std::string path_;
-  std::vector<Opened> opened_;  ///< changed by one thread at a time: see Hands::lose
-  std::unique_ptr<Tiler> tiler_;
-};
 
 std::string milliseconds(double seconds) {
   char text[32];
@@ -339,7 +178,7 @@ int run(UpscaleCommand command) {
     const Models models(command, console);
     if (command.verbose) models.describe(console);
     if (command.jobs.empty() && models.use_a_device()) command.pipeline.stages = stages_for_a_device();
-    Pipeline pipeline(models.tiler(), command.pipeline, console, interrupted());
+    Pipeline pipeline(models.chain(), command.pipeline, console, interrupted());
     for (const Result& result :
          pipeline.run(list.jobs, [&](const Job&job, const Result&result) { report(command, console, job, result); }))
       failed += !result.done;
@@ -357,12 +196,23 @@ void add_options(CLI::App& sub, UpscaleCommand& c) {
   sub.add_option("-o,--output", c.out, "The result: a file whose ending names the format, a folder, or -")
       ->required()
       ->type_name("OUT");
-  sub.add_option("-m,--model", c.model, "An ONNX upscaler, or with -n the folder it is in (bundled: photo-x2)")
+  sub.add_option("-m,--model", c.model,
+                 "An ONNX upscaler, or with -n the folder it is in (bundled: photo-x2); A,B: through A, then B")
       ->type_name("MODEL");
   sub.add_option("-n,--name", c.name, "Name of a model in the folder of -m (models)")->type_name("NAME");
-  sub.add_option("-s,--scale", c.tiler.scale, "Size of the result; any positive number (the model's own)")
+  sub.add_option("-s,--scale", c.size.scale, "How often larger the result is; any positive number (the model's own)")
       ->type_name("SCALE")
       ->check(number(0.001, 64));
+  sub.add_option("--size", c.exact_size, "Size of the result in pixels, whatever the picture's shape")
+      ->type_name("WxH");
+  sub.add_option("--width", c.size.width, "Its width; the height follows")
+      ->type_name("W")
+      ->check(number(1, largest_side, true));
+  sub.add_option("--height", c.size.height, "Its height; the width follows")
+      ->type_name("H")
+      ->check(number(1, largest_side, true));
+  sub.add_option("--fit", c.fit, "As large as fits into that many pixels; the picture's shape is kept")
+      ->type_name("WxH");
   sub.add_option("-t,--tile", c.tiler.tile, "Input pixels a side of a tile, 32 or more; 0 is automatic (0)")
       ->type_name("TILE")
       ->check(number(0, 1e9, true));

@@ -221,12 +221,18 @@ Tiler::Windows Tiler::plan(int64_t width, int64_t height, int64_t area) const {
 }
 
 Picture Tiler::upscale(const Picture& picture, Report& report, const Progress& progress) const {
-  const int64_t width = scaled(picture.width), height = scaled(picture.height);
-  const double wanted = scale(), own = static_cast<double>(convention_.scale);
+  return upscale(picture, {scaled(picture.width), scaled(picture.height), picture.bits}, report, progress);
+}
+
+Picture Tiler::upscale(const Picture& picture, const Wanted& wanted, Report& report, const Progress& progress) const {
+  const auto ratio = [](int64_t to, int64_t from) { return static_cast<double>(to) / static_cast<double>(from); };
+  const double factor = std::max(ratio(wanted.width, picture.width), ratio(wanted.height, picture.height));
+  const double own = static_cast<double>(convention_.scale);
   // Each round costs the model's scale squared as much as the last. What is left to enlarge or to shrink by filter
   // is less than the root of its scale: there a further round would show little.
-  const int rounds = own > 1 ? std::clamp(static_cast<int>(std::lround(std::log(wanted) / std::log(own))), 1, 16) : 1;
-  const bool resized = std::abs(std::pow(own, rounds) - wanted) > 1e-9;
+  const int rounds = own > 1 ? std::clamp(static_cast<int>(std::lround(std::log(factor) / std::log(own))), 1, 16) : 1;
+  const auto enlarged = [&](int64_t extent) { return extent * std::llround(std::pow(own, rounds)); };
+  const bool resized = enlarged(picture.width) != wanted.width || enlarged(picture.height) != wanted.height;
   Picture current = picture;
   fill_hidden_colors(current);
   // Work grows with the pixels of each round's input.
@@ -238,10 +244,10 @@ Picture Tiler::upscale(const Picture& picture, Report& report, const Progress& p
       progress((before + (after - before) * done) / work_before(rounds));
     };
     const bool last = round + 1 == rounds;
-    current = once(current, last && !resized ? picture.bits : 16, report, part);
+    current = once(current, last && !resized ? wanted.bits : 16, report, part);
   }
-  if (resized) current = resize(current, width, height, Filter::lanczos3);
-  if (picture.bits == 8) reduce_to_8_bits(current);
+  if (resized) current = resize(current, wanted.width, wanted.height, Filter::lanczos3);
+  if (wanted.bits == 8) reduce_to_8_bits(current);
   static_cast<Metadata&>(current) = picture;
   renew_metadata(current);
   return current;

@@ -33,6 +33,12 @@ struct Report {
   std::vector<std::string> notes;
 };
 
+/// What a result is to be.
+struct Wanted {
+  int64_t width = 0, height = 0;
+  int bits = 8;
+};
+
 class Tiler {
  public:
   static constexpr int64_t overlap_cap = 48;    ///< where the exact one would cost too much
@@ -60,6 +66,8 @@ class Tiler {
   /// The picture at `scale()` with its metadata. Throws Error::device if the model gives values
   /// that are no picture: not finite, or all the same for a picture that is not.
   Picture upscale(const Picture& picture, Report& report, const Progress& progress = {}) const;
+  /// The same at any size and depth, by as many rounds as come nearest, then by a filter.
+  Picture upscale(const Picture& picture, const Wanted& wanted, Report& report, const Progress& progress = {}) const;
 
  private:
   /// Which of a picture's channels go through the model together.

@@ -112,8 +112,9 @@ void Pipeline::load(Item& item) const {
   item.result->in_width = picture.width;
   item.result->in_height = picture.height;
   item.result->report.notes = std::move(picture.notes);
-  item.result->out_width = tiler_.scaled(picture.width);
-  item.result->out_height = tiler_.scaled(picture.height);
+  const Wanted wanted = chain_.result_of(picture.width, picture.height, picture.bits);
+  item.result->out_width = wanted.width;
+  item.result->out_height = wanted.height;
   const int64_t largest = largest_extent(item.job->format);
   if (std::max(item.result->out_width, item.result->out_height) > largest)
     fail(Error::Kind::file, "the result of ", item.result->out_width, "x", item.result->out_height,
@@ -124,7 +125,7 @@ void Pipeline::process(Item& item) const {
   const std::string name = item.job->in.filename().string();
   const Progress progress = [&](double part) { console_.progress(item.index, name, part); };
   progress(0);
-  *item.picture = tiler_.upscale(*item.picture, item.result->report, progress);
+  *item.picture = chain_.upscale(*item.picture, item.result->report, progress);
 }
 
 void Pipeline::save(Item& item) const {
@@ -159,7 +160,7 @@ std::vector<Result> Pipeline::run(const std::vector<Job>& jobs,
                                   const std::function<void(const Job&, const Result&)>& on_result) {
   std::vector<Result> results(jobs.size());
   // As many pictures at once as keep all devices busy.
-  const int workers = std::max(options_.stages.process, tiler_.at_once());
+  const int workers = std::max(options_.stages.process, chain_.at_once());
   Queue<Item> loaded(static_cast<size_t>(std::max(2, workers)), options_.stages.load), processed(2, workers);
   // Written files wait for their names here: what came while a flush ran shares the next one.
   Queue<Item> written(64, options_.stages.save);

@@ -3,7 +3,7 @@
 
 #include "tools/upscale/console.h"
 #include "tools/upscale/jobs.h"
-#include "upscale/tiler.h"
+#include "upscale/chain.h"
 
 namespace tessera::upscale {
 
@@ -31,8 +31,8 @@ struct Result {
 
 class Pipeline {
  public:
-  Pipeline(const Tiler& tiler, PipelineOptions options, Console& console, const std::atomic<bool>& cancel)
-      : tiler_(tiler), options_(options), console_(console), cancel_(cancel) {}
+  Pipeline(const Chain& chain, PipelineOptions options, Console& console, const std::atomic<bool>& cancel)
+      : chain_(chain), options_(options), console_(console), cancel_(cancel) {}
 
   /// One result per job, in their order. A bad file fails alone. Throws Error::cancelled.
   std::vector<Result> run(const std::vector<Job>& jobs,
@@ -45,7 +45,7 @@ class Pipeline {
   void save(Item& item) const;
   static void publish(std::vector<Item>& items);
 
-  const Tiler& tiler_;
+  const Chain& chain_;
   PipelineOptions options_;
   Console& console_;
   const std::atomic<bool>& cancel_;

@@ -1,0 +1,252 @@
+#include "tools/upscale_models.h"
+
+#include <filesystem>
+
+#include "tools/options.h"
+#ifdef TESSERA_VULKAN
+#include "ops/vulkan/backend.h"
+#endif
+
+namespace tessera::tools {
+
+using namespace upscale;
+
+namespace {
+
+namespace fs = std::filesystem;
+
+/// "a,b" in parts; an empty text is one empty part.
+std::vector<std::string> parts_of(const std::string& text) {
+  std::vector<std::string> parts(1);
+  for (const char c : text)
+    if (c == ',')
+      parts.emplace_back();
+    else
+      parts.back() += c;
+  return parts;
+}
+
+std::string find_by_name(const fs::path& folder, const std::string& name, bool bundled_too) {
+  std::error_code error;
+  for (const std::string& file : {name, name + ".onnx"})
+    if (fs::is_regular_file(folder / file, error)) return (folder / file).string();
+  if (name == bundled_model_name && bundled_too) return "";
+  fail(Error::Kind::file, (folder / (name + ".onnx")).string(), ": no such model file");
+}
+
+std::string find_by_path(const std::string& path) {
+  std::error_code error;
+  if (path.empty() || path == bundled_model_name) return "";
+  if (fs::is_directory(path, error)) fail(Error::Kind::usage, path, " is a folder: name the model in it with -n");
+  if (!fs::exists(path, error)) fail(Error::Kind::file, path, ": no such model file");
+  return path;
+}
+
+/// The N-th GPU of the machine; software renderers do not count. Without it the CPU, and a note.
+std::string numbered_device(const std::string& number, std::vector<std::string>& notes) {
+  std::string renderers;
+  size_t gpus = 0;
+#ifdef TESSERA_VULKAN
+  const size_t wanted = number.size() < 6 ? static_cast<size_t>(std::stoi(number)) : SIZE_MAX;
+  for (const vulkan::DeviceInfo& info : vulkan::devices(nullptr)) {
+    const std::string device = cat("vulkan:", info.index);
+    if (info.cpu_type)
+      renderers += cat(renderers.empty() ? "" : ", ", device, " (", info.name, ")");
+    else if (gpus++ == wanted)
+      return device;
+  }
+#endif
+  notes.push_back(cat("-g ", number, ": this machine has ",
+                      gpus == 0   ? std::string("no GPU")
+                      : gpus == 1 ? std::string("one GPU, 0")
+                                  : cat("the GPUs 0 to ", gpus - 1),
+                      "; running on the CPU",
+                      renderers.empty() ? "" : cat(". Software renderers are used when named: ", renderers)));
+  return "cpu";
+}
+
+/// "auto", "cpu", "-1", "0", "0,1", "vulkan:1" as the session names devices.
+std::vector<std::string> parse_devices(const std::string& text, std::vector<std::string>& notes) {
+  std::vector<std::string> devices;
+  std::stringstream words(text);
+  for (std::string word; std::getline(words, word, ',');) {
+    if (word == "-1")
+      word = "cpu";
+    else if (!word.empty() && word.find_first_not_of("0123456789") == std::string::npos)
+      word = numbered_device(word, notes);
+    if (word != "auto" && word != "cpu" && word != "vulkan" && !word.starts_with("vulkan:"))
+      fail(Error::Kind::usage, "-g ", text,
+           ": give auto, cpu, vulkan, vulkan:N or N (-1 is the CPU), joined by commas");
+    devices.push_back(word);
+  }
+  if (devices.empty()) fail(Error::Kind::usage, "-g is empty");
+  return devices;
+}
+
+}  // namespace
+
+std::vector<std::string> find_models(const ModelsOptions& options) {
+  std::error_code error;
+  std::vector<std::string> files;
+  if (!options.name.empty()) {
+    const fs::path folder = options.model.empty() ? fs::path("models") : fs::path(options.model);
+    for (const std::string& name : parts_of(options.name))
+      files.push_back(find_by_name(folder, name, options.model.empty()));
+  } else if (fs::exists(options.model, error)) {  // whatever its name has in it
+    files.push_back(find_by_path(options.model));
+  } else {
+    for (const std::string& path : parts_of(options.model)) files.push_back(find_by_path(path));
+  }
+  if (files.size() > 1 && (!options.tiler.convention.in.empty() || !options.tiler.convention.out.empty() ||
+                           options.tiler.convention.order_known || !options.inputs.empty()))
+    fail(Error::Kind::usage, "--white, --range, --range-out, --channels and --set tell of one model, and there are ",
+         files.size());
+  return files;
+}
+
+class PlacedModel {
+ public:
+  PlacedModel(const ModelsOptions& options, std::string path, const std::vector<std::string>& devices, Console& console)
+      : options_(options), path_(std::move(path)) {
+    for (const std::string& device : devices) open_first(device, console);
+    tiler_->set_successor([this](const Hand& hand, Loss loss) { return successor(hand, loss); });
+  }
+
+  const std::shared_ptr<Tiler>& tiler() const { return tiler_; }
+  bool use_a_device() const { return opened_[0].hand->is_device(); }
+
+  void describe(Console& console) const {
+    const Tiler& tiler = *tiler_;
+    const Convention& c = tiler.convention();
+    std::string sizes = c.fixed_width ? cat("windows of ", c.fixed_width, "x", c.fixed_height)
+                                      : cat("any multiple of ", c.multiple, c.multiple == 1 ? " pixel" : " pixels");
+    console.message(cat("model ", path_.empty() ? std::string(bundled_model_name) : path_, ": x", c.scale, ", ",
+                        c.channels == 1   ? "luma"
+                        : c.channels == 3 ? "RGB"
+                                          : "RGBA",
+                        " ", name_of(c.dtype), " ", c.in.channel < c.in.x ? "NCHW" : "NHWC", " ", c.in_levels[0].black,
+                        "..", c.in_levels[0].white, c.bgr ? " BGR" : "", c.linear ? " linear" : "", ", ", sizes));
+    const Reach& reach = tiler.reach();
+    if (!reach.followed)
+      console.message(cat(reach.reason, " is not followed: what tiles need is measured when there are any"));
+    else
+      console.message(cat("receptive field ", reach.radius, " pixels",
+                          reach.global           ? cat(" (", reach.reason, " sees all)")
+                          : !reach.pools.empty() ? cat(" (", reach.pools.size(), " means over the picture, ",
+                                                       reach.reason, ", are taken over all tiles)")
+                                                 : "",
+                          ", on a lattice of ", reach.lattice, ", tiles overlap by ", tiler.overlap()));
+    for (const Opened& opened : opened_) console.message("device " + opened.hand->name());
+  }
+
+  /// What crossed the bus.
+  void tell_traffic(Console& console) const {
+    for (const Opened& opened : opened_)
+      if (const Traffic* traffic = opened.hand->model().traffic())
+        console.message(cat(opened.hand->name(), ": ", bytes_text(traffic->uploaded_bytes), " up, ",
+                            bytes_text(traffic->downloaded_bytes), " down, ", traffic->submits.load(), " submits"));
+  }
+
+ private:
+  struct Opened {
+    std::shared_ptr<Hand> hand;
+    std::string device;
+    bool is_cpu = false;
+  };
+
+  /// A device that fails at once leaves its work to the CPU.
+  void open_first(const std::string& device, Console& console) {
+    std::string note;
+    try {
+      add(open(device, options_.precision, note));
+    } catch (const Error& error) {
+      if (device == "cpu" || error.kind() != Error::Kind::device) throw;
+      note = cat(error.what(), "; running on the CPU");
+      std::string ignored;
+      add(open("cpu", options_.precision, ignored));
+    }
+    if (!note.empty()) console.message("tessera: " + note);
+  }
+
+  void add(const Opened& opened) {
+    try {
+      if (tiler_)
+        tiler_->add(opened.hand);
+      else
+        tiler_ = std::make_shared<Tiler>(opened.hand, options_.tiler, &interrupted());
+    } catch (const Error& error) {
+      if (path_.empty() || Text(error.what()).starts_with(path_)) throw;
+      throw Error(error.kind(), cat(path_, ": ", error.what()));
+    }
+    opened_.push_back(opened);
+  }
+
+  Opened open(const std::string& device, const std::string& precision, std::string& note) const {
+    SessionOptions options;
+    options.device = device;
+    options.threads = options_.threads;
+    options.precision = precision;
+    options.cpu_takes_over = false;
+    Opened opened{nullptr, device, false};
+    std::shared_ptr<const Upsampler> model =
+        open_upsampler(path_, options, &interrupted(), note, opened.device, options_.inputs);
+    opened.is_cpu = opened.device == "cpu";
+    const std::string name = cat(opened.device, model->stores_halves() ? " in fp16" : "");
+    opened.hand = std::make_shared<Hand>(name, std::move(model));
+    return opened;
+  }
+
+  /// Where half precision is wrong, the same device in single precision; else the CPU.
+  std::shared_ptr<Hand> successor(const Hand& hand, Loss loss) {
+    const auto is = [&](const Opened& opened) { return opened.hand.get() == &hand; };
+    const auto own = std::find_if(opened_.begin(), opened_.end(), is);
+    if (own == opened_.end() || own->is_cpu) return nullptr;
+    const bool again = hand.is_rounded() && loss == Loss::wrong;
+    if (again) try {
+        std::string ignored;
+        opened_.push_back(open(own->device, "fp32", ignored));
+        return opened_.back().hand;
+      } catch (const Error& error) {
+        if (error.kind() != Error::Kind::device && error.kind() != Error::Kind::memory) throw;
+      }
+    return on_cpu();
+  }
+
+  std::shared_ptr<Hand> on_cpu() {
+    const auto cpu = std::find_if(opened_.begin(), opened_.end(), [](const Opened& opened) { return opened.is_cpu; });
+    if (cpu != opened_.end()) return cpu->hand;
+    std::string ignored;
+    opened_.push_back(open("cpu", options_.precision, ignored));
+    return opened_.back().hand;
+  }
+
+  const ModelsOptions options_;
+  std::string path_;
+  std::vector<Opened> opened_;  ///< changed by one thread at a time: see Hands::lose
+  std::shared_ptr<Tiler> tiler_;
+};
+
+Models::Models(const ModelsOptions& options, Console& console) : chain_(options.size) {
+  const std::vector<std::string> files = find_models(options);
+  std::vector<std::string> notes;
+  const std::vector<std::string> devices = parse_devices(options.devices, notes);
+  for (const std::string& note : notes) console.message("tessera: " + note);
+  for (const std::string& file : files) {
+    models_.push_back(std::make_unique<PlacedModel>(options, file, devices, console));
+    chain_.add(models_.back()->tiler());
+  }
+}
+
+Models::~Models() = default;
+
+bool Models::use_a_device() const { return models_[0]->use_a_device(); }
+
+void Models::describe(Console& console) const {
+  for (const auto& model : models_) model->describe(console);
+}
+
+void Models::tell_traffic(Console& console) const {
+  for (const auto& model : models_) model->tell_traffic(console);
+}
+
+}  // namespace tessera::tools

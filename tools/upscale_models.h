@@ -1,0 +1,42 @@
+// The models that `tessera upscale` was given, each on every device that was asked for.
+#pragma once
+
+#include "tools/upscale/console.h"
+#include "upscale/chain.h"
+
+namespace tessera::tools {
+
+struct ModelsOptions {
+  std::string model, name;  ///< as -m and -n have them
+  std::string devices = "auto", precision = "fp32";
+  std::vector<std::string> inputs;  ///< NAME=NUMBER for a model's input beside the picture
+  int threads = 0;
+  upscale::TilerOptions tiler;
+  upscale::SizeRule size;
+};
+
+/// The files of the models in the order in which a picture goes through them; empty: the bundled one.
+/// Throws Error::usage or Error::file.
+std::vector<std::string> find_models(const ModelsOptions& options);
+
+/// One model on every device, and on those that take over from one that fails.
+class PlacedModel;
+
+class Models {
+ public:
+  /// Opens them all; what is to be said goes to the console.
+  Models(const ModelsOptions& options, upscale::Console& console);
+  ~Models();
+
+  const upscale::Chain& chain() const { return chain_; }
+  bool use_a_device() const;
+  void describe(upscale::Console& console) const;
+  /// What crossed the bus.
+  void tell_traffic(upscale::Console& console) const;
+
+ private:
+  std::vector<std::unique_ptr<PlacedModel>> models_;
+  upscale::Chain chain_;
+};
+
+}  // namespace tessera::tools

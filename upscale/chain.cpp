@@ -1,0 +1,57 @@
+#include "upscale/chain.h"
+
+#include <algorithm>
+#include <cmath>
+
+namespace tessera::upscale {
+namespace {
+
+int64_t rounded(double extent) { return std::max<int64_t>(1, std::llround(extent)); }
+
+}  // namespace
+
+double Chain::scale() const {
+  double scale = 1;
+  for (const auto& link : links_) scale *= static_cast<double>(link->convention().scale);
+  return scale;
+}
+
+Wanted Chain::result_of(int64_t width, int64_t height, int bits) const {
+  const auto across = static_cast<double>(width), down = static_cast<double>(height);
+  double x = size_.scale > 0 ? size_.scale : scale(), y = x;
+  if (size_.width > 0) x = y = static_cast<double>(size_.width) / across;
+  if (size_.height > 0) y = static_cast<double>(size_.height) / down;
+  if (size_.width <= 0 && size_.height > 0) x = y;
+  if (size_.fit) x = y = std::min(x, y);
+  return {rounded(across * x), rounded(down * y), bits};
+}
+
+int Chain::at_once() const {
+  int most = 1;
+  for (const auto& link : links_) most = std::max(most, link->at_once());
+  return most;
+}
+
+Picture Chain::upscale(const Picture& picture, Report& report, const Progress& progress) const {
+  const Wanted result = result_of(picture.width, picture.height, picture.bits);
+  // Work grows with the pixels that go into a model.
+  std::vector<double> work{0};
+  for (double pixels = 1; const auto& link : links_) {
+    work.push_back(work.back() + pixels);
+    pixels *= static_cast<double>(link->convention().scale * link->convention().scale);
+  }
+  Picture current;
+  for (size_t i = 0; i < links_.size(); ++i) {
+    const Picture& from = i ? current : picture;
+    const int64_t scale = links_[i]->convention().scale;
+    const bool last = i + 1 == links_.size();
+    const Wanted wanted = last ? result : Wanted{from.width * scale, from.height * scale, 16};
+    const auto part = [&](double done) {
+      if (progress) progress((work[i] + (work[i + 1] - work[i]) * done) / work.back());
+    };
+    current = links_[i]->upscale(from, wanted, report, part);
+  }
+  return current;
+}
+
+}  // namespace tessera::upscale
