@@ -106,6 +106,77 @@ TEST(UpscaleCodec, jpeg_and_webp_hold_what_they_can) {
     }
 }
 
+constexpr Format all_formats[] = {Format::png, Format::jpeg, Format::webp, Format::pnm, Format::pam};
+
+TEST(UpscaleCodec, rows_are_those_of_the_whole) {
+  for (const Format format : all_formats)
+    for (const int channels : {1, 2, 3, 4})
+      for (const int bits : {8, 16}) {
+        Picture picture = gradient(37, 211, channels, bits);
+        picture.exif = exif_with(1 + channels % 3, false);
+        std::vector<std::string> notes;
+        const Bytes whole = encode(picture, format, {.threads = 2}, notes);
+        Bytes parts;
+        Sink sink;
+        sink.write = [&](List<std::byte> more) { parts.insert(parts.end(), more.begin(), more.end()); };
+        sink.overwrite = [&](int64_t at, List<std::byte> better) {
+          std::copy(better.begin(), better.end(), parts.begin() + at);
+        };
+        const auto writer = open_writer(picture, format, {.threads = 2}, sink, notes);
+        for (int64_t y = 0, count = 1; y < picture.height; y += count, count = std::min(picture.height - y, 7 + y % 5))
+          writer->rows(picture.row(y), count);
+        writer->finish();
+        ASSERT_EQ(parts, whole) << extension_of(format) << channels << " " << bits;
+        const Picture expected = decode(whole);
+        const auto reader = open_reader(whole);
+        Picture back(reader->head());
+        back.allocate();
+        for (int64_t y = 0, count = 3; y < back.height; y += count, count = std::min(back.height - y, 2 + y % 3))
+          reader->rows(count, back.row(y));
+        EXPECT_EQ(back.samples, expected.samples) << extension_of(format) << channels << " " << bits;
+        EXPECT_EQ(back.exif, expected.exif);
+        EXPECT_EQ(reader->head().notes, expected.notes);
+      }
+}
+
+TEST(UpscaleCodec, what_streams_holds_nothing) {
+  std::vector<std::string> notes;
+  Picture picture = gradient(300, 200, 3, 8);
+  for (const Format format : {Format::png, Format::jpeg, Format::pnm, Format::pam})
+    EXPECT_TRUE(open_reader(encode(picture, format, {}, notes))->streams()) << extension_of(format);
+  EXPECT_EQ(open_reader(encode(picture, Format::webp, {}, notes))->held_bytes(), 300 * 200 * 3);
+  picture.exif = exif_with(6, false);
+  EXPECT_EQ(open_reader(encode(picture, Format::png, {}, notes))->held_bytes(), 300 * 200 * 3);
+}
+
+TEST(UpscaleCodec, netpbm_in_all_its_forms) {
+  const auto samples = [](Text file) {
+    const auto* first = reinterpret_cast<const std::byte*>(file.data());
+    const Picture picture = decode({first, file.size()});
+    std::vector<int> values;
+    for (int64_t i = 0; i < picture.width * picture.height * picture.channels; ++i) {
+      float value = 0;
+      picture.load(i / picture.channels % picture.width, i / picture.channels / picture.width, 1,
+                   static_cast<int>(i % picture.channels), &value);
+      values.push_back(static_cast<int>(std::lround(value * 255)));
+    }
+    return values;
+  };
+  using Values = std::vector<int>;
+  EXPECT_EQ(samples("P1 # a comment\n3 2\n0101 1 0\n"), (Values{255, 0, 255, 0, 0, 255}));
+  EXPECT_EQ(samples("P2\n2 1\n15\n0 15\n"), (Values{0, 255}));
+  EXPECT_EQ(samples("P3\n1 1 255 1 2 3"), (Values{1, 2, 3}));
+  EXPECT_EQ(samples({"P4\n9 1\n\x7f\x80", 9}), (Values{255, 0, 0, 0, 0, 0, 0, 0, 0}));
+  EXPECT_EQ(samples({"P5 2 1 255\n\x07\xff", 13}), (Values{7, 255}));
+  EXPECT_EQ(samples({"P5 1 1 1023\n\x03\xff", 14}), (Values{255}));
+  EXPECT_EQ(samples("P7\nWIDTH 1\nHEIGHT 1\n# no word\nDEPTH 2\nMAXVAL 255\nTUPLTYPE GRAYSCALE_ALPHA\nENDHDR\nab"),
+            (Values{'a', 'b'}));
+  for (const Text bad : {"P6\n", "P6 1", "P6 1 1 255\nab", "P6 0 1 255\n", "P6 1 1 0\nabc", "P6 1 1 70000\nabcdef",
+                         "P6 99999999999999999999 1 255\nabc", "P3 1 1 255 1 2", "P3 1 1 255 1 2 x", "P1 1 1 7",
+                         "P7\nWIDTH 1\nHEIGHT 1\nMAXVAL 255\nENDHDR\na", "P7\nWIDTH 1\n"})
+    EXPECT_NE(refusal({reinterpret_cast<const std::byte*>(bad.data()), bad.size()}), "") << bad;
+}
+
 TEST(UpscaleCodec, orientation_is_applied_and_reset) {
   const Picture upright = gradient(20, 10, 3, 8);
   for (const Format format : {Format::png, Format::jpeg, Format::webp})

@@ -84,7 +84,7 @@ void check(UpscaleCommand& command) {
   check_size(command);
   if (!command.format.empty() && command.format != "ext") {
     command.job.format = format_of(command.format);
-    if (!command.job.format) fail(Error::Kind::usage, "-f ", command.format, ": give png, jpg or webp");
+    if (!command.job.format) fail(Error::Kind::usage, "-f ", command.format, ": give ", extensions_of_formats());
   }
   if (command.tiler.tile != 0 && command.tiler.tile < 32)
     fail(Error::Kind::usage, "-t ", command.tiler.tile, ": give 0 for automatic, or at least 32");
@@ -172,7 +172,7 @@ int run(UpscaleCommand command) {
   for (const Failure& failure : list.failures) report(command, console, failure);
   if (list.present && !command.quiet) console.message(cat(list.present, " results are there already"));
   if (list.jobs.empty() && list.failures.empty() && !list.present)
-    fail(Error::Kind::file, command.in[0], ": no PNG, JPEG or WebP files in it");
+    fail(Error::Kind::file, command.in[0], ": no ", names_of_formats(), " files in it");
   size_t failed = list.failures.size();
   if (!list.jobs.empty()) {
     const Models models(command, console);
@@ -222,7 +222,8 @@ void add_options(CLI::App& sub, UpscaleCommand& c) {
       ->allow_extra_args(false);
   sub.add_option("-j,--jobs", c.jobs, "Pictures at once: N, or threads as load:proc:save (1:1:2, more with a GPU)")
       ->type_name("N");
-  sub.add_option("-f,--format", c.format, "Format of the results: png, jpg or webp (by OUT's ending, else png)")
+  sub.add_option("-f,--format", c.format,
+                 "Format of the results: " + extensions_of_formats() + " (by OUT's ending, else png)")
       ->type_name("EXT");
   sub.add_flag("-x,--tta", c.tiler.test_time_augmentation, "Mean over 8 turned and mirrored versions: 8 times slower");
   sub.add_flag("-v,--verbose", c.verbose, "Tell what the model is, and where the time goes");

@@ -146,7 +146,7 @@ Bytes exif_of(const Density& density) {
   return bytes;
 }
 
-void renew_metadata(Picture& picture) {
+void renew_metadata(Head& picture) {
   renew_exif(picture.exif, picture.width, picture.height);
   if (picture.xmp.empty()) return;
   std::string xmp(reinterpret_cast<const char*>(picture.xmp.data()), picture.xmp.size());

@@ -1,4 +1,4 @@
-// Samples of a Picture: access as floats, turning, flattening, filling under transparency.
+// Samples of a Picture: access as floats, turning, filling under transparency.
 #include "upscale/picture.h"
 
 #include <algorithm>
@@ -122,23 +122,6 @@ void reduce_to_8_bits(Picture& picture) {
     small[static_cast<size_t>(i)] = static_cast<std::byte>((in[i] * 255u + 32767u) / 65535u);
   picture.samples.swap(small);
   picture.bits = 8;
-}
-
-void flatten_on_white(Picture& picture) {
-  if (!picture.has_alpha()) return;
-  const int colors = picture.color_channels(), all = picture.channels;
-  const int64_t count = picture.width * picture.height;
-  by_bits(picture, [&]<class T>(T) {
-    const auto top = static_cast<uint64_t>(picture.limit());
-    T* data = typed<T>(picture.samples.data());
-    for (int64_t i = 0; i < count; ++i) {
-      const uint64_t alpha = data[i * all + colors];
-      for (int c = 0; c < colors; ++c)
-        data[i * colors + c] = static_cast<T>((data[i * all + c] * alpha + top * (top - alpha) + top / 2) / top);
-    }
-  });
-  picture.channels = colors;
-  picture.samples.resize(static_cast<size_t>(picture.height * picture.row_bytes()));
 }
 
 void fill_hidden_colors(Picture& picture) {

@@ -57,8 +57,10 @@ struct Frame {
   float limit() const { return bits == 16 ? 65535.0f : 255.0f; }
 };
 
-/// All that a file says before its pixels.
-struct Head : Metadata, Frame {};
+/// All that is known of a picture but its pixels.
+struct Head : Metadata, Frame {
+  std::vector<std::string> notes;  ///< what was lost or assumed on the way, for the user
+};
 
 /// Rows of a picture where they lie: all of them, or some that follow each other, in memory that has room for `held`
 /// and is filled round and round.
@@ -87,7 +89,9 @@ class Rows : public Frame {
 
 struct Picture : Head {
   Bytes samples;
-  std::vector<std::string> notes;  ///< what was lost or assumed on the way, for the user
+
+  Picture() = default;
+  explicit Picture(Head head) : Head(std::move(head)) {}
 
   /// Sizes `samples` for the extents. Throws Error::memory when there is no room.
   void allocate();
@@ -106,8 +110,6 @@ void orient(Picture& picture, int orientation);
 
 /// Same picture with 8 bits per sample, rounded.
 void reduce_to_8_bits(Picture& picture);
-/// Puts the picture on a white ground and drops its alpha.
-void flatten_on_white(Picture& picture);
 /// Gives pixels that hardly show the color of their surroundings, so that no hidden color bleeds into
 /// visible edges when neighbours are mixed.
 void fill_hidden_colors(Picture& picture);
@@ -120,6 +122,6 @@ bool exif_has_density(List<std::byte> exif);
 Bytes exif_of(const Density& density);
 /// Makes metadata true for pixels that were turned upright and resized: orientation 1, new pixel
 /// dimensions, no thumbnail. EXIF that is not understood becomes empty.
-void renew_metadata(Picture& picture);
+void renew_metadata(Head& picture);
 
 }  // namespace tessera::upscale

@@ -123,7 +123,7 @@ void Lister::walk(const fs::path& in, const fs::path& out) {
       else if (!fs::equivalent(path, out_, error))  // the results may lie inside of the sources; they are not sources
         walk(path, out / path.filename());
     } else if (!file.regular() || !picture) {
-      list_.notes.push_back(cat(path.string(), ": skipped, not a PNG, JPEG or WebP file"));
+      list_.notes.push_back(cat(path.string(), ": skipped, not a ", names_of_formats(), " file"));
     } else {
       add_picture(path, out);
     }
@@ -242,7 +242,8 @@ JobList list_jobs(const std::vector<fs::path>& in, const fs::path& out, const Jo
   if (!options.format && out != standard_stream) {
     const std::optional<Format> named = format_of(out.extension().string());
     if (!named || !out.has_extension())
-      fail(Error::Kind::usage, out.string(), ": its ending does not name a format: png, jpg or webp (or use -f)");
+      fail(Error::Kind::usage, out.string(), ": its ending does not name a format: ", extensions_of_formats(),
+           " (or use -f)");
     job.format = *named;
   }
   lister.add(std::move(job));

@@ -1,28 +1,42 @@
 // Which format a file has or should get, and what each format can hold.
-#include "upscale/codecs/codec.h"
-
 #include <algorithm>
+#include <cctype>
 #include <cstring>
+
+#include "upscale/codecs/formats.h"
 
 namespace tessera::upscale {
 namespace {
 
 struct Row {
   Format format;
-  Text extensions;  ///< the first one is written
+  Text name, extensions;  ///< the first extension is written
   int64_t largest;
   unsigned holds;  ///< of the list below
-  Picture (*decode)(List<std::byte>, const DecodeLimits&);
-  Bytes (*encode)(const Picture&, const EncodeOptions&, std::vector<std::string>&);
+  std::unique_ptr<Reader> (*open)(List<std::byte>, const DecodeLimits&);
+  Write* write;
 };
 
-/// Beside 8-bit RGB, a color profile, EXIF and XMP, which all have.
-enum Ability : unsigned { alpha = 1, deep = 2, gray = 4, color_chunks = 8, density = 16, texts = 32, iptc = 64 };
+/// Beside 8-bit RGB.
+enum Ability : unsigned {
+  alpha = 1,
+  deep = 2,
+  gray = 4,
+  color_chunks = 8,
+  density = 16,
+  texts = 32,
+  iptc = 64,
+  profile = 128,
+  packets = 256  ///< EXIF and XMP
+};
 
 constexpr Row formats[] = {
-    {Format::png, "png", 0x7fffffff, ~0u, decode_png, encode_png},
-    {Format::jpeg, "jpg jpeg jpe jfif", 65500, gray | density | texts | iptc, decode_jpeg, encode_jpeg},
-    {Format::webp, "webp", 16383, alpha, decode_webp, encode_webp},
+    {Format::png, "PNG", "png", 0x7fffffff, ~0u, open_png, write_png},
+    {Format::jpeg, "JPEG", "jpg jpeg jpe jfif", 65500, gray | density | texts | iptc | profile | packets, open_jpeg,
+     write_jpeg},
+    {Format::webp, "WebP", "webp", 16383, alpha | profile | packets, open_webp, write_webp},
+    {Format::pnm, "PNM", "ppm pgm pnm pbm", 0x7fffffff, gray | deep, open_pnm, write_pnm},
+    {Format::pam, "PAM", "pam", 0x7fffffff, gray | deep | alpha, open_pnm, write_pam},
 };
 
 const Row& row_of(Format format) {
@@ -34,37 +48,86 @@ bool starts_with(List<std::byte> bytes, size_t at, Text magic) {
 }
 
 /// What is said of colors, in words that the format has.
-void fit_colors(Picture& picture, const Row& row, std::vector<std::string>& notes) {
-  const bool as_gray = picture.color_channels() == 1 && row.holds & gray;
-  if (!picture.icc.empty()) {
-    picture.icc = profile_for(picture.icc, as_gray);
-    if (picture.icc.empty()) notes.push_back("its color profile does not fit its pixels: dropped");
+void fit_colors(Head& head, const Row& row, std::vector<std::string>& notes) {
+  const bool as_gray = head.color_channels() == 1;
+  if (!head.icc.empty() && row.holds & profile) {
+    head.icc = profile_for(head.icc, as_gray);
+    if (head.icc.empty()) notes.push_back("its color profile does not fit its pixels: dropped");
   }
-  if (row.holds & color_chunks || is_plain(picture.color)) return;
-  if (picture.icc.empty()) {
-    picture.icc = profile_of(picture.color, as_gray);
-    if (!picture.icc.empty()) notes.push_back("what the PNG says of its colors became a color profile");
+  if (row.holds & color_chunks || is_plain(head.color)) return;
+  if (head.icc.empty() && row.holds & profile) {
+    head.icc = profile_of(head.color, as_gray);
+    if (!head.icc.empty()) notes.push_back("what the PNG says of its colors became a color profile");
   }
-  const bool range = !picture.color.mastering.empty() || !picture.color.light.empty();
-  if (picture.icc.empty() || range)
+  const bool range = !head.color.mastering.empty() || !head.color.light.empty();
+  if (head.icc.empty() || range)
     notes.push_back(cat(extension_of(row.format), " cannot say what the PNG says of its colors and their range (",
-                        picture.color.cicp.empty() ? "gAMA, cHRM" : "cICP, mDCV, cLLI", "): dropped"));
+                        head.color.cicp.empty() ? "gAMA, cHRM" : "cICP, mDCV, cLLI", "): dropped"));
 }
 
 /// What else is said, or a note of what is lost.
-void fit_metadata(Picture& picture, const Row& row, std::vector<std::string>& notes) {
+void fit_metadata(Head& head, const Row& row, std::vector<std::string>& notes) {
   std::string lost;
   const auto lose = [&](const std::string& what) { lost += cat(lost.empty() ? "" : ", ", what); };
-  if (picture.density && !(row.holds & density)) {
-    if (picture.exif.empty())
-      picture.exif = exif_of(*picture.density);
-    else if (!exif_has_density(picture.exif))
+  const bool keeps_packets = row.holds & packets;
+  if (!head.icc.empty() && !(row.holds & profile)) lose("color profile");
+  if (head.density && !(row.holds & density)) {
+    if (head.exif.empty() && keeps_packets)
+      head.exif = exif_of(*head.density);
+    else if (!keeps_packets || !exif_has_density(head.exif))
       lose("pixel density");
   }
+  if (!head.exif.empty() && !keeps_packets) lose("EXIF");
+  if (!head.xmp.empty() && !keeps_packets) lose("XMP");
   if (!(row.holds & texts))
-    for (const TextEntry& entry : picture.texts) lose(cat("text (", entry.key, ")"));
-  if (!picture.iptc.empty() && !(row.holds & iptc)) lose("IPTC records");
+    for (const TextEntry& entry : head.texts) lose(cat("text (", entry.key, ")"));
+  if (!head.iptc.empty() && !(row.holds & iptc)) lose("IPTC records");
   if (!lost.empty()) notes.push_back(cat(extension_of(row.format), " cannot hold its ", lost, ": dropped"));
+}
+
+/// The head of what the format can hold of the picture.
+Head fit(const Head& given, const Row& row, std::vector<std::string>& notes) {
+  Head head = given;
+  if (head.has_alpha() && !(row.holds & alpha)) {
+    head.channels = head.color_channels();
+    notes.push_back(cat(extension_of(row.format), " holds no transparency: put on a white ground"));
+  }
+  if (head.bits == 16 && !(row.holds & deep)) {
+    head.bits = 8;
+    notes.push_back(cat(extension_of(row.format), " holds 8 bits per sample: reduced from 16"));
+  }
+  if (head.channels < 3 && !(row.holds & gray)) head.channels += 2;
+  fit_colors(head, row, notes);
+  fit_metadata(head, row, notes);
+  return head;
+}
+
+/// Rows that go through a converter first.
+class ConvertingWriter : public Writer {
+ public:
+  ConvertingWriter(const Head& from, const Head& to, std::unique_ptr<Writer> writer)
+      : from_(from), to_(to), converter_(from, to), writer_(std::move(writer)) {}
+  int64_t held_bytes() const override { return writer_->held_bytes(); }
+  void finish() override { writer_->finish(); }
+  void rows(const std::byte* from, int64_t count) override {
+    converted_.resize(static_cast<size_t>(count * to_.row_bytes()));
+    converter_.run(from, count, converted_.data());
+    writer_->rows(converted_.data(), count);
+  }
+
+ private:
+  Head from_, to_;
+  RowConverter converter_;
+  std::unique_ptr<Writer> writer_;
+  Bytes converted_;
+};
+
+template <class Word>
+std::string listed(const Word& word) {
+  std::string words;
+  for (const Row& row : formats)
+    words += cat(words.empty() ? "" : &row + 1 == std::end(formats) ? " or " : ", ", word(row));
+  return words;
 }
 
 }  // namespace
@@ -93,7 +156,21 @@ std::optional<Format> recognize(List<std::byte> bytes) {
   if (starts_with(bytes, 0, "\x89PNG\r\n\x1a\n")) return Format::png;
   if (starts_with(bytes, 0, "\xff\xd8\xff")) return Format::jpeg;
   if (starts_with(bytes, 0, "RIFF") && starts_with(bytes, 8, "WEBP")) return Format::webp;
+  if (starts_with(bytes, 0, "P") && bytes.size() > 2) {
+    const auto kind = std::to_integer<char>(bytes[1]), space = std::to_integer<char>(bytes[2]);
+    if (kind == '7' && space == '\n') return Format::pam;
+    if (kind >= '1' && kind <= '6' && (space == '#' || std::isspace(static_cast<unsigned char>(space))))
+      return Format::pnm;
+  }
   return std::nullopt;
+}
+
+std::string names_of_formats() {
+  return listed([](const Row& row) { return row.name; });
+}
+
+std::string extensions_of_formats() {
+  return listed([](const Row& row) { return extension_of(row.format); });
 }
 
 void check_extents(int64_t width, int64_t height, const DecodeLimits& limits) {
@@ -103,34 +180,40 @@ void check_extents(int64_t width, int64_t height, const DecodeLimits& limits) {
          " (--max-pixels raises it)");
 }
 
-Picture decode(List<std::byte> bytes, const DecodeLimits& limits) {
+std::unique_ptr<Reader> open_reader(List<std::byte> bytes, const DecodeLimits& limits) {
   if (bytes.empty()) fail(Error::Kind::file, "the file is empty");
   const std::optional<Format> format = recognize(bytes);
-  if (!format) fail(Error::Kind::file, "not a PNG, JPEG or WebP picture");
-  Picture picture = row_of(*format).decode(bytes, limits);
-  orient(picture, exif_orientation(picture.exif));
-  renew_metadata(picture);
-  return picture;
+  if (!format) fail(Error::Kind::file, "not a ", names_of_formats(), " picture");
+  std::unique_ptr<Reader> reader = turn_upright(row_of(*format).open(bytes, limits));
+  renew_metadata(reader->head_);
+  return reader;
 }
+
+Picture decode(List<std::byte> bytes, const DecodeLimits& limits) { return open_reader(bytes, limits)->whole(); }
 
 int64_t largest_extent(Format format) { return row_of(format).largest; }
 
-Bytes encode(Picture picture, Format format, const EncodeOptions& options, std::vector<std::string>& notes) {
+std::unique_ptr<Writer> open_writer(const Head& head, Format format, const EncodeOptions& options, Sink sink,
+                                    std::vector<std::string>& notes) {
   const Row& row = row_of(format);
-  if (std::max(picture.width, picture.height) > row.largest)
+  if (std::max(head.width, head.height) > row.largest)
     fail(Error::Kind::file, "a ", extension_of(format), " file holds at most ", row.largest, " pixels a side, not ",
-         picture.width, "x", picture.height, "; write a PNG");
-  if (picture.has_alpha() && !(row.holds & alpha)) {
-    flatten_on_white(picture);
-    notes.push_back(cat(extension_of(format), " holds no transparency: put on a white ground"));
-  }
-  if (picture.bits == 16 && !(row.holds & deep)) {
-    reduce_to_8_bits(picture);
-    notes.push_back(cat(extension_of(format), " holds 8 bits per sample: reduced from 16"));
-  }
-  fit_colors(picture, row, notes);
-  fit_metadata(picture, row, notes);
-  return row.encode(picture, options, notes);
+         head.width, "x", head.height, "; write a PNG");
+  const Head fitted = fit(head, row, notes);
+  std::unique_ptr<Writer> writer = row.write(fitted, options, std::move(sink), notes);
+  if (fitted.channels == head.channels && fitted.bits == head.bits) return writer;
+  return std::make_unique<ConvertingWriter>(head, fitted, std::move(writer));
+}
+
+Bytes encode(Picture picture, Format format, const EncodeOptions& options, std::vector<std::string>& notes) {
+  Bytes bytes;
+  Sink sink;
+  sink.write = [&](List<std::byte> more) { bytes.insert(bytes.end(), more.begin(), more.end()); };
+  sink.overwrite = [&](int64_t at, List<std::byte> better) {
+    std::copy(better.begin(), better.end(), bytes.begin() + at);
+  };
+  open_writer(picture, format, options, std::move(sink), notes)->whole(std::move(picture));
+  return bytes;
 }
 
 }  // namespace tessera::upscale

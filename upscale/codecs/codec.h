@@ -1,24 +1,57 @@
-// Picture files: PNG, JPEG and WebP, to and from memory.
+// Picture files from and to memory: whole, or row by row.
 #pragma once
+
+#include <functional>
+#include <memory>
 
 #include "upscale/picture.h"
 
 namespace tessera::upscale {
 
-enum class Format { png, jpeg, webp };
+enum class Format { png, jpeg, webp, pnm, pam };
 
 /// The format that a file name's ending or an extension ("png", "jpg", "jpeg", "webp") asks for.
 std::optional<Format> format_of(Text extension);
 Text extension_of(Format format);
 /// The format that the bytes themselves show.
 std::optional<Format> recognize(List<std::byte> bytes);
+/// All of them, as words of a message: "PNG, JPEG or WebP", "png, jpg or webp".
+std::string names_of_formats();
+std::string extensions_of_formats();
 
 struct DecodeLimits {
   int64_t pixels = int64_t{1} << 28;  ///< width times height, checked before anything is allocated
 };
 
-/// Decodes a whole file and turns the picture upright. A file that is truncated, corrupt, over a
-/// limit or of another format throws Error::file with the reason alone (the caller knows the name).
+/// The rows of a picture in a file, in order from the top, turned upright. A file that is truncated, corrupt, over
+/// a limit or of another format throws Error::file with the reason alone (the caller knows the name).
+class Reader {
+ public:
+  Reader() = default;
+  virtual ~Reader() = default;
+  Reader(const Reader&) = delete;
+  Reader& operator=(const Reader&) = delete;
+
+  /// Complete from the opening on, but for its notes: they are when the last row was read.
+  const Head& head() const { return head_; }
+  /// About as many bytes as it holds until its end beside a few rows: all samples where the format or its
+  /// orientation does not give rows in order, coefficients of a progressive JPEG; 0 where it streams.
+  virtual int64_t held_bytes() const { return 0; }
+  bool streams() const { return held_bytes() == 0; }
+  /// The next `count` rows, one behind the other.
+  virtual void rows(int64_t count, std::byte* to) = 0;
+  /// All rows, instead of asking for any.
+  virtual Picture whole();
+
+ protected:
+  Head head_;
+  friend std::unique_ptr<Reader> open_reader(List<std::byte> bytes, const DecodeLimits& limits);
+};
+
+/// The bytes of a whole file, which stay where they are as long as the reader lives (a mapped file, or one in memory).
+/// They may be opened any number of times.
+std::unique_ptr<Reader> open_reader(List<std::byte> bytes, const DecodeLimits& limits = {});
+/// All of it at once.
 Picture decode(List<std::byte> bytes, const DecodeLimits& limits = {});
 
 struct EncodeOptions {
@@ -26,24 +59,43 @@ struct EncodeOptions {
   int threads = 0;   ///< that compress one picture; 0: one per core
 };
 
+/// Where the bytes of a file go, in order.
+struct Sink {
+  std::function<void(List<std::byte>)> write;
+  /// Changes bytes that were written. Empty where that is impossible (pipes): what needs it holds the file until
+  /// its end.
+  std::function<void(int64_t at, List<std::byte>)> overwrite;
+};
+
+/// The reverse of a Reader.
+class Writer {
+ public:
+  Writer() = default;
+  virtual ~Writer() = default;
+  Writer(const Writer&) = delete;
+  Writer& operator=(const Writer&) = delete;
+
+  /// About as many bytes as it holds until finish(), beside a few rows; 0 where it streams.
+  virtual int64_t held_bytes() const { return 0; }
+  bool streams() const { return held_bytes() == 0; }
+  /// The next `count` rows, in the form that the head told.
+  virtual void rows(const std::byte* from, int64_t count) = 0;
+  /// After the last row.
+  virtual void finish() = 0;
+  /// Both, with all rows at once.
+  virtual void whole(Picture picture);
+};
+
 /// The largest width or height that the format can hold.
 int64_t largest_extent(Format format);
 /// What the format cannot hold of the picture is converted first, with a line in `notes`.
+std::unique_ptr<Writer> open_writer(const Head& head, Format format, const EncodeOptions& options, Sink sink,
+                                    std::vector<std::string>& notes);
+/// All of it at once.
 Bytes encode(Picture picture, Format format, const EncodeOptions& options, std::vector<std::string>& notes);
-
-// One pair per format; decode and encode above are the table over them.
-Picture decode_png(List<std::byte> bytes, const DecodeLimits& limits);
-Picture decode_jpeg(List<std::byte> bytes, const DecodeLimits& limits);
-Picture decode_webp(List<std::byte> bytes, const DecodeLimits& limits);
-Bytes encode_png(const Picture& picture, const EncodeOptions& options, std::vector<std::string>& notes);
-Bytes encode_jpeg(const Picture& picture, const EncodeOptions& options, std::vector<std::string>& notes);
-Bytes encode_webp(const Picture& picture, const EncodeOptions& options, std::vector<std::string>& notes);
 
 /// Throws Error::file if the declared extents break a limit.
 void check_extents(int64_t width, int64_t height, const DecodeLimits& limits);
-/// CMYK samples (4 per pixel; `inverted`: 255 is no ink, as Adobe writes them) to RGB, through
-/// the profile if it is one for CMYK. The picture becomes 8-bit RGB in sRGB without a profile.
-void cmyk_to_rgb(Picture& picture, bool inverted);
 /// Whether it says no more than that colors are sRGB.
 bool is_plain(const Colorimetry& color);
 /// A color profile that says the same; empty where none can (HDR).

@@ -5,9 +5,10 @@
 #include <algorithm>
 #include <cmath>
 #include <cstring>
+#include <limits>
 #include <memory>
 
-#include "upscale/codecs/codec.h"
+#include "upscale/codecs/formats.h"
 
 namespace tessera::upscale {
 namespace {
@@ -101,46 +102,51 @@ bool near(const std::array<double, 8>& a, const std::array<double, 8>& b) {
   return std::equal(a.begin(), a.end(), b.begin(), [](double x, double y) { return std::abs(x - y) < 0.002; });
 }
 
-/// False when the profile is not one for CMYK or cannot be used.
-bool convert(const Picture& from, bool inverted, Picture& to) {
-  if (from.icc.empty()) return false;
-  const Context context(cmsCreateContext(nullptr, nullptr));
-  const Profile ink = open_profile(context, from.icc), light(cmsCreate_sRGBProfileTHR(context.get()));
-  if (!ink || !light || cmsGetColorSpace(ink.get()) != cmsSigCmykData) return false;
-  const std::unique_ptr<void, CloseTransform> transform(
-      cmsCreateTransformTHR(context.get(), ink.get(), inverted ? TYPE_CMYK_8_REV : TYPE_CMYK_8, light.get(), TYPE_RGB_8,
-                            INTENT_PERCEPTUAL, 0));
-  if (!transform) return false;
-  for (int64_t y = 0; y < from.height; ++y)
-    cmsDoTransform(transform.get(), from.row(y), to.row(y), static_cast<cmsUInt32Number>(from.width));
-  return true;
+/// The plain formula.
+template <class T>
+void mix_inks(const T* in, bool inverted, int64_t pixels, T* out) {
+  constexpr uint64_t top = std::numeric_limits<T>::max();
+  for (int64_t i = 0; i < pixels; ++i, in += 4)
+    for (int c = 0; c < 3; ++c) {
+      const uint64_t color = inverted ? in[c] : top - in[c], black = inverted ? in[3] : top - in[3];
+      *out++ = static_cast<T>((color * black + top / 2) / top);
+    }
 }
 
 }  // namespace
 
-void cmyk_to_rgb(Picture& picture, bool inverted) {
-  Picture rgb;
-  rgb.width = picture.width;
-  rgb.height = picture.height;
-  rgb.channels = 3;
-  rgb.allocate();
-  const bool managed = convert(picture, inverted, rgb);
-  if (!managed) {
-    const auto* in = reinterpret_cast<const uint8_t*>(picture.samples.data());
-    auto* out = reinterpret_cast<uint8_t*>(rgb.samples.data());
-    for (int64_t i = 0; i < picture.width * picture.height; ++i)
-      for (int c = 0; c < 3; ++c) {
-        const int color = inverted ? in[4 * i + c] : 255 - in[4 * i + c];
-        const int black = inverted ? in[4 * i + 3] : 255 - in[4 * i + 3];
-        out[3 * i + c] = static_cast<uint8_t>((color * black + 127) / 255);
-      }
-  }
-  static_cast<Metadata&>(rgb) = picture;
-  rgb.icc.clear();
-  rgb.notes = std::move(picture.notes);
-  rgb.notes.push_back(managed ? "CMYK was converted to sRGB through its own profile"
-                              : "CMYK without a usable profile was converted by the plain formula");
-  picture = std::move(rgb);
+struct InkConverter::Managed {
+  Context context;
+  std::unique_ptr<void, CloseTransform> transform;
+};
+
+InkConverter::InkConverter(const Bytes& icc, int bits, bool inverted) : bits_(bits), inverted_(inverted) {
+  if (icc.empty()) return;
+  Context context(cmsCreateContext(nullptr, nullptr));
+  const Profile ink = open_profile(context, icc), light(cmsCreate_sRGBProfileTHR(context.get()));
+  if (!ink || !light || cmsGetColorSpace(ink.get()) != cmsSigCmykData) return;
+  const auto size = static_cast<cmsUInt32Number>(bits / 8);
+  const cmsUInt32Number in = COLORSPACE_SH(PT_CMYK) | CHANNELS_SH(4) | BYTES_SH(size) | FLAVOR_SH(inverted ? 1 : 0);
+  const cmsUInt32Number out = COLORSPACE_SH(PT_RGB) | CHANNELS_SH(3) | BYTES_SH(size);
+  std::unique_ptr<void, CloseTransform> transform(
+      cmsCreateTransformTHR(context.get(), ink.get(), in, light.get(), out, INTENT_PERCEPTUAL, 0));
+  if (transform) managed_.reset(new Managed{std::move(context), std::move(transform)});
+}
+
+InkConverter::~InkConverter() = default;
+
+std::string InkConverter::note() const {
+  return managed_ ? "CMYK was converted to sRGB through its own profile"
+                  : "CMYK without a usable profile was converted by the plain formula";
+}
+
+void InkConverter::run(const std::byte* in, int64_t pixels, std::byte* out) const {
+  if (managed_)
+    cmsDoTransform(managed_->transform.get(), in, out, static_cast<cmsUInt32Number>(pixels));
+  else if (bits_ == 16)
+    mix_inks(reinterpret_cast<const uint16_t*>(in), inverted_, pixels, reinterpret_cast<uint16_t*>(out));
+  else
+    mix_inks(reinterpret_cast<const uint8_t*>(in), inverted_, pixels, reinterpret_cast<uint8_t*>(out));
 }
 
 bool is_plain(const Colorimetry& color) {

@@ -8,12 +8,14 @@
 // clang-format on
 
 #include <algorithm>
+#include <array>
 #include <cmath>
 #include <csetjmp>
 #include <cstdlib>
 #include <cstring>
+#include <exception>
 
-#include "upscale/codecs/codec.h"
+#include "upscale/codecs/formats.h"
 
 namespace tessera::upscale {
 namespace {
@@ -89,40 +91,44 @@ void prepare(State& state) {
   state.manager.emit_message = on_message;
 }
 
-struct Reader {
+struct ReadHandle {
   State state;
   jpeg_decompress_struct jpeg{};
   jpeg_progress_mgr progress{};
   JOCTET* icc = nullptr;
   unsigned icc_size = 0;
-  Reader() {
+  ReadHandle() {
     prepare(state);
     jpeg.err = &state.manager;
     progress.progress_monitor = on_progress;
   }
-  ~Reader() {
+  ~ReadHandle() {
     jpeg_destroy_decompress(&jpeg);
     std::free(icc);
   }
-  Reader(const Reader&) = delete;
-  Reader& operator=(const Reader&) = delete;
+  ReadHandle(const ReadHandle&) = delete;
+  ReadHandle& operator=(const ReadHandle&) = delete;
 };
 
-struct Writer {
+/// Passes the file on in parts.
+struct Destination {
+  jpeg_destination_mgr manager;  ///< first, as above
+  Sink sink;
+  std::exception_ptr refused;  ///< what the sink threw
+  std::array<std::byte, 1 << 16> part;
+};
+
+struct WriteHandle {
   State state;
+  Destination to;
   jpeg_compress_struct jpeg{};
-  unsigned char* data = nullptr;
-  unsigned long size = 0;
-  Writer() {
+  WriteHandle() {
     prepare(state);
     jpeg.err = &state.manager;
   }
-  ~Writer() {
-    jpeg_destroy_compress(&jpeg);
-    std::free(data);
-  }
-  Writer(const Writer&) = delete;
-  Writer& operator=(const Writer&) = delete;
+  ~WriteHandle() { jpeg_destroy_compress(&jpeg); }
+  WriteHandle(const WriteHandle&) = delete;
+  WriteHandle& operator=(const WriteHandle&) = delete;
 };
 
 template <class Handle, class Step>
@@ -137,12 +143,39 @@ void perform(Handle& handle, Text doing, const Step& step) {
   if (!guarded(handle, step)) fail(Error::Kind::file, doing, ": ", handle.state.error);
 }
 
+void begin_part(j_compress_ptr jpeg) {
+  Destination& to = *reinterpret_cast<Destination*>(jpeg->dest);
+  to.manager.next_output_byte = reinterpret_cast<JOCTET*>(to.part.data());
+  to.manager.free_in_buffer = to.part.size();
+}
+
+void pass_on(j_compress_ptr jpeg, size_t size) {
+  Destination& to = *reinterpret_cast<Destination*>(jpeg->dest);
+  try {
+    to.sink.write({to.part.data(), size});
+  } catch (...) {
+    to.refused = std::current_exception();
+  }
+  if (to.refused) ERREXIT(jpeg, JERR_FILE_WRITE);
+}
+
+boolean pass_full_part(j_compress_ptr jpeg) {
+  pass_on(jpeg, reinterpret_cast<Destination*>(jpeg->dest)->part.size());
+  begin_part(jpeg);
+  return TRUE;
+}
+
+void pass_last_part(j_compress_ptr jpeg) {
+  Destination& to = *reinterpret_cast<Destination*>(jpeg->dest);
+  pass_on(jpeg, to.part.size() - to.manager.free_in_buffer);
+}
+
 Bytes bytes_of(Text text) {
   const auto* first = reinterpret_cast<const std::byte*>(text.data());
   return Bytes(first, first + text.size());
 }
 
-void read_metadata(const jpeg_decompress_struct& jpeg, Picture& picture) {
+void read_metadata(const jpeg_decompress_struct& jpeg, Head& picture) {
   Bytes photoshop;
   bool more_xmp = false;
   for (jpeg_saved_marker_ptr marker = jpeg.marker_list; marker; marker = marker->next) {
@@ -175,7 +208,7 @@ void read_metadata(const jpeg_decompress_struct& jpeg, Picture& picture) {
 }
 
 /// Tells of damage that decoding went past.
-void note_damage(Reader& reader, std::vector<std::string>& notes) {
+void note_damage(ReadHandle& reader, std::vector<std::string>& notes) {
   const State& state = reader.state;
   const JDIMENSION height = reader.jpeg.image_height;
   if (state.bad_icc) notes.push_back("its color profile is damaged: dropped");
@@ -205,7 +238,7 @@ struct Markers {
 
 Text text_of(const Bytes& bytes) { return {reinterpret_cast<const char*>(bytes.data()), bytes.size()}; }
 
-Markers markers_of(const Picture& picture, std::vector<std::string>& notes) {
+Markers markers_of(const Head& picture, std::vector<std::string>& notes) {
   Markers markers;
   markers.add(exif_marker, exif_prefix, text_of(picture.exif), "EXIF", notes);
   markers.add(exif_marker, xmp_prefix, text_of(picture.xmp), "XMP", notes);
@@ -224,80 +257,179 @@ void set_density(jpeg_compress_struct& jpeg, const Density& density) {
   jpeg.Y_density = round(density.y * unit);
 }
 
-}  // namespace
-
-Picture decode_jpeg(List<std::byte> bytes, const DecodeLimits& limits) {
-  Reader reader;
-  perform(reader, "corrupt JPEG", [&bytes](Reader& r) {
-    jpeg_create_decompress(&r.jpeg);
-    r.jpeg.progress = &r.progress;
-    jpeg_mem_src(&r.jpeg, reinterpret_cast<const unsigned char*>(bytes.data()),
-                 static_cast<unsigned long>(bytes.size()));
-    for (const int marker : {exif_marker, icc_marker, photoshop_marker, JPEG_COM})
-      jpeg_save_markers(&r.jpeg, marker, 0xffff);
-    jpeg_read_header(&r.jpeg, TRUE);
-  });
-  Picture picture;
-  picture.width = reader.jpeg.image_width;
-  picture.height = reader.jpeg.image_height;
-  check_extents(picture.width, picture.height, limits);
-  const J_COLOR_SPACE stored = reader.jpeg.jpeg_color_space;
-  const bool ink = stored == JCS_CMYK || stored == JCS_YCCK;
-  picture.channels = ink ? 4 : stored == JCS_GRAYSCALE ? 1 : 3;
-  picture.allocate();
-  perform(reader, "corrupt JPEG", [&](Reader& r) {
-    r.jpeg.out_color_space = ink ? JCS_CMYK : stored == JCS_GRAYSCALE ? JCS_GRAYSCALE : JCS_RGB;
-    r.state.watched = true;
-    jpeg_start_decompress(&r.jpeg);
-    while (r.jpeg.output_scanline < r.jpeg.output_height) {
-      JSAMPROW row = reinterpret_cast<JSAMPROW>(picture.row(r.jpeg.output_scanline));
-      jpeg_read_scanlines(&r.jpeg, &row, 1);
+/// The file in an order in which all that describes the pixels stands before them; empty where it is so already.
+Bytes described_first(List<std::byte> bytes) {
+  const auto byte = [&](size_t i) { return std::to_integer<int>(bytes[i]); };
+  std::vector<List<std::byte>> moved, stays;
+  size_t at = 2, first_scan = 0, from = 0;
+  while (at + 4 <= bytes.size()) {
+    const void* found = std::memchr(bytes.data() + at, 0xff, bytes.size() - at - 3);
+    if (!found) break;
+    at = static_cast<size_t>(static_cast<const std::byte*>(found) - bytes.data());
+    const int marker = byte(at + 1);
+    if (marker == 0xff || marker == 0 || (marker >= JPEG_RST0 && marker <= JPEG_RST0 + 7)) {
+      at += marker == 0xff ? 1 : 2;
+      continue;
     }
-    r.state.watched = false;
-    // Profiles may stand after the header. What is behind the pixels does not matter any more.
-    jpeg_read_icc_profile(&r.jpeg, &r.icc, &r.icc_size);
-  });
-  read_metadata(reader.jpeg, picture);
-  note_damage(reader, picture.notes);
-  if (reader.icc) {
-    const auto* first = reinterpret_cast<const std::byte*>(reader.icc);
-    picture.icc.assign(first, first + reader.icc_size);
+    const auto size = static_cast<size_t>(byte(at + 2) << 8 | byte(at + 3)) + 2;
+    if (marker == JPEG_EOI || bytes.size() - at < size) break;
+    constexpr int start_of_scan = 0xda;
+    if (marker == start_of_scan && !first_scan) first_scan = at;
+    if (first_scan && (marker == JPEG_COM || (marker >= JPEG_APP0 && marker <= JPEG_APP0 + 15))) {
+      moved.push_back(bytes.subspan(at, size));
+      stays.push_back(bytes.subspan(from, at - from));
+      from = at + size;
+    }
+    at += size;
   }
-  if (ink) cmyk_to_rgb(picture, reader.jpeg.saw_Adobe_marker);
-  return picture;
+  if (moved.empty()) return {};
+  stays.push_back(bytes.subspan(from));
+  Bytes all(bytes.begin(), bytes.begin() + static_cast<std::ptrdiff_t>(first_scan));
+  stays[0] = stays[0].subspan(first_scan);
+  for (const auto& parts : {moved, stays})
+    for (const List<std::byte> part : parts) all.insert(all.end(), part.begin(), part.end());
+  return all;
 }
 
-Bytes encode_jpeg(const Picture& picture, const EncodeOptions& options, std::vector<std::string>& notes) {
-  Writer writer;
-  const Markers markers = markers_of(picture, notes);
-  perform(writer, "the JPEG cannot be written", [&](Writer& w) {
-    jpeg_create_compress(&w.jpeg);
-    jpeg_mem_dest(&w.jpeg, &w.data, &w.size);
-    w.jpeg.image_width = static_cast<JDIMENSION>(picture.width);
-    w.jpeg.image_height = static_cast<JDIMENSION>(picture.height);
-    w.jpeg.input_components = picture.channels;
-    w.jpeg.in_color_space = picture.channels == 1 ? JCS_GRAYSCALE : JCS_RGB;
-    jpeg_set_defaults(&w.jpeg);
-    jpeg_set_quality(&w.jpeg, options.quality < 0 ? 95 : options.quality, TRUE);
-    // An upscaled picture keeps its color edges: no chroma subsampling.
-    w.jpeg.comp_info[0].h_samp_factor = w.jpeg.comp_info[0].v_samp_factor = 1;
-    w.jpeg.optimize_coding = TRUE;
-    if (picture.density) set_density(w.jpeg, *picture.density);
-    jpeg_start_compress(&w.jpeg, TRUE);
-    for (const auto& [marker, data] : markers.list)
-      jpeg_write_marker(&w.jpeg, marker, reinterpret_cast<const JOCTET*>(data.data()),
-                        static_cast<unsigned>(data.size()));
-    if (!picture.icc.empty())
-      jpeg_write_icc_profile(&w.jpeg, reinterpret_cast<const JOCTET*>(picture.icc.data()),
-                             static_cast<unsigned>(picture.icc.size()));
-    while (w.jpeg.next_scanline < w.jpeg.image_height) {
-      JSAMPROW row = reinterpret_cast<JSAMPROW>(const_cast<std::byte*>(picture.row(w.jpeg.next_scanline)));
-      jpeg_write_scanlines(&w.jpeg, &row, 1);
+class JpegReader : public Reader {
+ public:
+  JpegReader(List<std::byte> bytes, const DecodeLimits& limits) : reordered_(described_first(bytes)) {
+    if (!reordered_.empty()) bytes = reordered_;
+    perform(handle_, corrupt, [&bytes](ReadHandle& r) {
+      jpeg_create_decompress(&r.jpeg);
+      r.jpeg.progress = &r.progress;
+      jpeg_mem_src(&r.jpeg, reinterpret_cast<const unsigned char*>(bytes.data()),
+                   static_cast<unsigned long>(bytes.size()));
+      for (const int marker : {exif_marker, icc_marker, photoshop_marker, JPEG_COM})
+        jpeg_save_markers(&r.jpeg, marker, 0xffff);
+      jpeg_read_header(&r.jpeg, TRUE);
+      jpeg_read_icc_profile(&r.jpeg, &r.icc, &r.icc_size);
+    });
+    head_.width = handle_.jpeg.image_width;
+    head_.height = handle_.jpeg.image_height;
+    check_extents(head_.width, head_.height, limits);
+    const J_COLOR_SPACE stored = handle_.jpeg.jpeg_color_space;
+    head_.channels = stored == JCS_GRAYSCALE ? 1 : 3;
+    read_metadata(handle_.jpeg, head_);
+    if (handle_.icc) {
+      const auto* first = reinterpret_cast<const std::byte*>(handle_.icc);
+      head_.icc.assign(first, first + handle_.icc_size);
     }
-    jpeg_finish_compress(&w.jpeg);
-  });
-  const auto* first = reinterpret_cast<const std::byte*>(writer.data);
-  return Bytes(first, first + writer.size);
+    handle_.jpeg.out_color_space = head_.channels == 1 ? JCS_GRAYSCALE : JCS_RGB;
+    if (stored == JCS_CMYK || stored == JCS_YCCK) {
+      handle_.jpeg.out_color_space = JCS_CMYK;
+      ink_ = std::make_unique<InkConverter>(head_.icc, 8, handle_.jpeg.saw_Adobe_marker);
+      ink_row_.resize(static_cast<size_t>(head_.width * 4));
+      head_.icc.clear();
+    }
+  }
+
+  int64_t held_bytes() const override {
+    if (!jpeg_has_multiple_scans(const_cast<jpeg_decompress_struct*>(&handle_.jpeg))) return 0;
+    int64_t blocks = 0;
+    for (int i = 0; i < handle_.jpeg.num_components; ++i) {
+      const jpeg_component_info& part = handle_.jpeg.comp_info[i];
+      blocks += int64_t{part.width_in_blocks} * part.height_in_blocks;
+    }
+    return blocks * int64_t{sizeof(JBLOCK)};
+  }
+
+  void rows(int64_t count, std::byte* to) override {
+    if (count <= 0) return;
+    perform(handle_, corrupt, [&](ReadHandle& r) {
+      r.state.watched = true;
+      if (!started_) jpeg_start_decompress(&r.jpeg);
+      started_ = true;
+      for (int64_t y = 0; y < count; ++y, to += head_.row_bytes()) {
+        std::byte* direct = ink_ ? ink_row_.data() : to;
+        JSAMPROW row = reinterpret_cast<JSAMPROW>(direct);
+        jpeg_read_scanlines(&r.jpeg, &row, 1);
+        if (ink_) ink_->run(direct, head_.width, to);
+      }
+      r.state.watched = false;
+    });
+    if (handle_.jpeg.output_scanline < handle_.jpeg.output_height) return;
+    note_damage(handle_, head_.notes);
+    if (ink_) head_.notes.push_back(ink_->note());
+  }
+
+ private:
+  static constexpr Text corrupt = "corrupt JPEG";
+  Bytes reordered_;
+  ReadHandle handle_;
+  bool started_ = false;
+  std::unique_ptr<InkConverter> ink_;
+  Bytes ink_row_;
+};
+
+class JpegWriter : public Writer {
+ public:
+  JpegWriter(const Head& picture, const EncodeOptions& options, Sink sink, std::vector<std::string>& notes) {
+    const Markers markers = markers_of(picture, notes);
+    handle_.to.sink = std::move(sink);
+    perform(handle_, [&](WriteHandle& w) {
+      jpeg_create_compress(&w.jpeg);
+      w.to.manager.init_destination = begin_part;
+      w.to.manager.empty_output_buffer = pass_full_part;
+      w.to.manager.term_destination = pass_last_part;
+      w.jpeg.dest = &w.to.manager;
+      w.jpeg.image_width = static_cast<JDIMENSION>(picture.width);
+      w.jpeg.image_height = static_cast<JDIMENSION>(picture.height);
+      w.jpeg.input_components = picture.channels;
+      w.jpeg.in_color_space = picture.channels == 1 ? JCS_GRAYSCALE : JCS_RGB;
+      jpeg_set_defaults(&w.jpeg);
+      jpeg_set_quality(&w.jpeg, options.quality < 0 ? 95 : options.quality, TRUE);
+      // An upscaled picture keeps its color edges: no chroma subsampling.
+      w.jpeg.comp_info[0].h_samp_factor = w.jpeg.comp_info[0].v_samp_factor = 1;
+      w.jpeg.optimize_coding = TRUE;
+      if (picture.density) set_density(w.jpeg, *picture.density);
+      jpeg_start_compress(&w.jpeg, TRUE);
+      for (const auto& [marker, data] : markers.list)
+        jpeg_write_marker(&w.jpeg, marker, reinterpret_cast<const JOCTET*>(data.data()),
+                          static_cast<unsigned>(data.size()));
+      if (!picture.icc.empty())
+        jpeg_write_icc_profile(&w.jpeg, reinterpret_cast<const JOCTET*>(picture.icc.data()),
+                               static_cast<unsigned>(picture.icc.size()));
+    });
+    row_bytes_ = picture.row_bytes();
+  }
+
+  int64_t held_bytes() const override { return row_bytes_ * handle_.jpeg.image_height * int64_t{sizeof(JCOEF)}; }
+
+  void rows(const std::byte* from, int64_t count) override {
+    perform(handle_, [&](WriteHandle& w) {
+      for (int64_t y = 0; y < count; ++y) {
+        JSAMPROW row = reinterpret_cast<JSAMPROW>(const_cast<std::byte*>(from + y * row_bytes_));
+        jpeg_write_scanlines(&w.jpeg, &row, 1);
+      }
+    });
+  }
+
+  void finish() override {
+    perform(handle_, [](WriteHandle& w) { jpeg_finish_compress(&w.jpeg); });
+  }
+
+ private:
+  template <class Step>
+  static void perform(WriteHandle& handle, const Step& step) {
+    if (guarded(handle, step)) return;
+    if (handle.to.refused) std::rethrow_exception(handle.to.refused);
+    fail(Error::Kind::file, "the JPEG cannot be written: ", handle.state.error);
+  }
+
+  WriteHandle handle_;
+  int64_t row_bytes_ = 0;
+};
+
+}  // namespace
+
+std::unique_ptr<Reader> open_jpeg(List<std::byte> bytes, const DecodeLimits& limits) {
+  return std::make_unique<JpegReader>(bytes, limits);
+}
+
+std::unique_ptr<Writer> write_jpeg(const Head& head, const EncodeOptions& options, Sink sink,
+                                   std::vector<std::string>& notes) {
+  return std::make_unique<JpegWriter>(head, options, std::move(sink), notes);
 }
 
 }  // namespace tessera::upscale

@@ -9,16 +9,17 @@
 #include <cstring>
 #include <deque>
 
-#include "upscale/codecs/codec.h"
+#include "upscale/codecs/formats.h"
 #include "upscale/codecs/png_data.h"
 
 namespace tessera::upscale {
 namespace {
 
-/// What libpng's callbacks see: the bytes still to be read, and the first error.
+/// What libpng's callbacks see: the parts of the file still to be read, or what takes one, and the first error.
 struct State {
-  List<std::byte> rest;
-  Bytes* written = nullptr;
+  std::vector<List<std::byte>> rest;  ///< the next part is the last one
+  Sink sink;
+  std::exception_ptr refused;  ///< what the sink threw
   std::jmp_buf escape;
   char error[200] = {};
   char bad_icc[200] = {};  ///< why a color profile is not taken
@@ -37,55 +38,61 @@ void on_warning(png_structp png, png_const_charp text) {
 }
 
 void on_read(png_structp png, png_bytep out, size_t size) {
-  State& state = *static_cast<State*>(png_get_io_ptr(png));
-  if (state.rest.size() < size) png_error(png, "the file is truncated");
-  std::memcpy(out, state.rest.data(), size);
-  state.rest = state.rest.subspan(size);
+  std::vector<List<std::byte>>& rest = static_cast<State*>(png_get_io_ptr(png))->rest;
+  while (size > 0) {
+    if (rest.empty()) png_error(png, "the file is truncated");
+    List<std::byte>& part = rest.back();
+    const size_t count = std::min(size, part.size());
+    std::memcpy(out, part.data(), count);
+    out += count;
+    size -= count;
+    part = part.subspan(count);
+    if (part.empty()) rest.pop_back();
+  }
 }
 
-bool append(Bytes& to, const png_byte* data, size_t size) noexcept {
+bool pass_on(State& state, const png_byte* data, size_t size) noexcept {
   try {
-    const auto* first = reinterpret_cast<const std::byte*>(data);
-    to.insert(to.end(), first, first + size);
+    state.sink.write({reinterpret_cast<const std::byte*>(data), size});
     return true;
   } catch (...) {
+    state.refused = std::current_exception();
     return false;
   }
 }
 
 void on_write(png_structp png, png_bytep data, size_t size) {
-  State& state = *static_cast<State*>(png_get_io_ptr(png));
-  if (!append(*state.written, data, size)) png_error(png, "no memory for the file");
+  if (!pass_on(*static_cast<State*>(png_get_io_ptr(png)), data, size)) png_error(png, "no place for the file");
 }
 
 void on_flush(png_structp) {}
 
-struct Reader {
+struct ReadHandle {
   State state;
   png_structp png = nullptr;
   png_infop info = nullptr;
 
-  Reader() {
+  ReadHandle() {
     png = png_create_read_struct(PNG_LIBPNG_VER_STRING, &state, on_error, on_warning);
     if (png) info = png_create_info_struct(png);
   }
-  ~Reader() { png_destroy_read_struct(&png, &info, nullptr); }
-  Reader(const Reader&) = delete;
-  Reader& operator=(const Reader&) = delete;
+  ~ReadHandle() { png_destroy_read_struct(&png, &info, nullptr); }
+  ReadHandle(const ReadHandle&) = delete;
+  ReadHandle& operator=(const ReadHandle&) = delete;
 };
 
-struct Writer {
+struct WriteHandle {
   State state;
   png_structp png = nullptr;
   png_infop info = nullptr;
 
-  Writer() {
+  WriteHandle() {
     png = png_create_write_struct(PNG_LIBPNG_VER_STRING, &state, on_error, on_warning);
     if (png) info = png_create_info_struct(png);
   }
-  ~Writer() { png_destroy_write_struct(&png, &info); }
-  Writer(const Writer&) = delete;
-  Writer& operator=(const Writer&) = delete;
+  ~WriteHandle() { png_destroy_write_struct(&png, &info); }
+  WriteHandle(const WriteHandle&) = delete;
+  WriteHandle& operator=(const WriteHandle&) = delete;
 };
 
 /// Runs `step(handle)`, which may be left by longjmp and so owns nothing; false: state.error says why.
@@ -99,7 +106,9 @@ bool guarded(Handle& handle, const Step& step) {
 template <class Handle, class Step>
 void perform(Handle& handle, Text doing, const Step& step) {
   if (!handle.info) fail(Error::Kind::memory, "no memory for libpng");
-  if (!guarded(handle, step)) fail(Error::Kind::file, doing, ": ", handle.state.error);
+  if (guarded(handle, step)) return;
+  if (handle.state.refused) std::rethrow_exception(handle.state.refused);
+  fail(Error::Kind::file, doing, ": ", handle.state.error);
 }
 
 constexpr Text raw_profile = "Raw profile type ", xmp_key = "XML:com.adobe.xmp";
@@ -142,7 +151,7 @@ std::string write_raw_profile(Text name, const Bytes& bytes) {
 }
 
 /// Takes a profile of that kind; false if it is not one that a picture has a place for.
-bool take_raw_profile(Text kind, Bytes bytes, Picture& picture) {
+bool take_raw_profile(Text kind, Bytes bytes, Head& picture) {
   static constexpr Text exif_prefix{"Exif\0\0", 6}, xmp_prefix{"http://ns.adobe.com/xap/1.0/\0", 29};
   const auto cut = [&](Text prefix) {
     const bool found = bytes.size() >= prefix.size() && std::memcmp(bytes.data(), prefix.data(), prefix.size()) == 0;
@@ -161,7 +170,7 @@ bool take_raw_profile(Text kind, Bytes bytes, Picture& picture) {
   return true;
 }
 
-void read_texts(const Reader& reader, Picture& picture) {
+void read_texts(const ReadHandle& reader, Head& picture) {
   png_textp texts = nullptr;
   int count = 0;
   png_get_text(reader.png, reader.info, &texts, &count);
@@ -181,7 +190,7 @@ void read_texts(const Reader& reader, Picture& picture) {
   }
 }
 
-void read_colors(const Reader& reader, Colorimetry& color) {
+void read_colors(const ReadHandle& reader, Colorimetry& color) {
   int intent = 0;
   double gamma = 0;
   std::array<double, 8> xy{};
@@ -191,8 +200,7 @@ void read_colors(const Reader& reader, Colorimetry& color) {
     color.chromaticities = xy;
 }
 
-/// Metadata that stands after the pixels too, so it is read last.
-void read_metadata(const Reader& reader, Picture& picture) {
+void read_metadata(const ReadHandle& reader, Head& picture) {
   png_charp name = nullptr;
   png_bytep data = nullptr;
   png_uint_32 size = 0, x = 0, y = 0;
@@ -234,7 +242,7 @@ std::string keyword_of(Text name) {
 /// Text chunks in libpng's words, and the memory behind them.
 class TextChunks {
  public:
-  explicit TextChunks(const Picture& picture) {
+  explicit TextChunks(const Head& picture) {
     for (const TextEntry& entry : picture.texts) {
       const std::optional<std::string> text = latin1_of(entry.text);
       const bool international = !text || !entry.language.empty() || !entry.translated_key.empty();
@@ -270,99 +278,185 @@ class TextChunks {
   std::deque<TextEntry> entries_;
 };
 
-void write_chunk(Writer& w, const char* name, const Bytes& data) {
+void write_chunk(WriteHandle& w, const char* name, const Bytes& data) {
   if (!data.empty())
     png_write_chunk(w.png, reinterpret_cast<png_const_bytep>(name), reinterpret_cast<png_const_bytep>(data.data()),
                     data.size());
 }
 
-}  // namespace
-
-Picture decode_png(List<std::byte> bytes, const DecodeLimits& limits) {
-  Reader reader;
-  reader.state.rest = bytes;
-  perform(reader, "corrupt PNG", [](Reader& r) {
-    png_set_read_fn(r.png, &r.state, on_read);
-    png_set_user_limits(r.png, 0x7fffffff, 0x7fffffff);
-    // Pixels are what this is for: chunks that only describe them may be damaged.
-    png_set_crc_action(r.png, PNG_CRC_ERROR_QUIT, PNG_CRC_QUIET_USE);
-    png_set_keep_unknown_chunks(r.png, PNG_HANDLE_CHUNK_ALWAYS, foreign_chunks, foreign_count);
-    png_read_info(r.png, r.info);
-  });
-  Picture picture;
-  picture.width = png_get_image_width(reader.png, reader.info);
-  picture.height = png_get_image_height(reader.png, reader.info);
-  check_extents(picture.width, picture.height, limits);
-  perform(reader, "corrupt PNG", [](Reader& r) {
-    png_set_expand(r.png);
-    if constexpr (std::endian::native == std::endian::little) png_set_swap(r.png);
-    png_set_interlace_handling(r.png);
-    png_read_update_info(r.png, r.info);
-  });
-  picture.channels = png_get_channels(reader.png, reader.info);
-  picture.bits = png_get_bit_depth(reader.png, reader.info);
-  picture.allocate();
-  if (png_get_rowbytes(reader.png, reader.info) != static_cast<size_t>(picture.row_bytes()))
-    fail(Error::Kind::file, "corrupt PNG: its rows have an impossible size");
-  std::vector<png_bytep> rows(static_cast<size_t>(picture.height));
-  for (int64_t y = 0; y < picture.height; ++y)
-    rows[static_cast<size_t>(y)] = reinterpret_cast<png_bytep>(picture.row(y));
-  perform(reader, "corrupt PNG", [&rows](Reader& r) {
-    png_read_image(r.png, rows.data());
-    png_read_end(r.png, r.info);
-  });
-  read_metadata(reader, picture);
-  return picture;
+/// The file in an order in which all that describes the pixels stands before them: the first part is the last one.
+std::vector<List<std::byte>> described_first(List<std::byte> bytes) {
+  constexpr size_t signature = 8, around = 12;
+  size_t pixels = 0, at = signature;
+  std::vector<List<std::byte>> moved, stays;
+  const auto length_at = [&](size_t i) {
+    size_t length = 0;
+    for (size_t k = 0; k < 4; ++k) length = length << 8 | std::to_integer<size_t>(bytes[i + k]);
+    return length;
+  };
+  size_t from = 0;
+  while (bytes.size() - at >= around && length_at(at) <= bytes.size() - at - around) {
+    const Text kind(reinterpret_cast<const char*>(bytes.data()) + at + 4, 4);
+    const size_t size = length_at(at) + around;
+    if (kind == "IDAT" && !pixels) pixels = at;
+    if (pixels && (kind == "tEXt" || kind == "zTXt" || kind == "iTXt" || kind == "eXIf")) {
+      moved.push_back(bytes.subspan(at, size));
+      stays.push_back(bytes.subspan(from, at - from));
+      from = at + size;
+    }
+    at += size;
+  }
+  if (moved.empty()) return {bytes};
+  stays.push_back(bytes.subspan(from));
+  std::vector<List<std::byte>> parts{bytes.first(pixels)};
+  stays[0] = stays[0].subspan(pixels);
+  parts.insert(parts.end(), moved.begin(), moved.end());
+  parts.insert(parts.end(), stays.begin(), stays.end());
+  std::erase_if(parts, [](List<std::byte> part) { return part.empty(); });
+  std::reverse(parts.begin(), parts.end());
+  return parts;
 }
 
-Bytes encode_png(const Picture& picture, const EncodeOptions& options, std::vector<std::string>& notes) {
-  static constexpr int kinds[] = {PNG_COLOR_TYPE_GRAY, PNG_COLOR_TYPE_GRAY_ALPHA, PNG_COLOR_TYPE_RGB,
-                                  PNG_COLOR_TYPE_RGB_ALPHA};
-  Bytes out;
-  Writer writer;
-  writer.state.written = &out;
-  Threads threads(options.threads);
-  std::vector<Bytes> data = png_data(picture, threads);
-  Bytes exif = picture.exif, icc = picture.icc;
-  TextChunks texts(picture);
-  bool icc_kept = true;
-  perform(writer, "the PNG cannot be written", [&](Writer& w) {
-    png_set_write_fn(w.png, &w.state, on_write, on_flush);
-    png_set_user_limits(w.png, 0x7fffffff, 0x7fffffff);
-    png_set_benign_errors(w.png, 1);
-    png_set_IHDR(w.png, w.info, static_cast<png_uint_32>(picture.width), static_cast<png_uint_32>(picture.height),
-                 picture.bits, kinds[picture.channels - 1], PNG_INTERLACE_NONE, PNG_COMPRESSION_TYPE_DEFAULT,
-                 PNG_FILTER_TYPE_DEFAULT);
-    if (!icc.empty()) {
-      png_set_iCCP(w.png, w.info, "icc", PNG_COMPRESSION_TYPE_BASE, reinterpret_cast<png_bytep>(icc.data()),
-                   static_cast<png_uint_32>(icc.size()));
-      icc_kept = png_get_valid(w.png, w.info, PNG_INFO_iCCP);
-    }
-    if (picture.color.srgb_intent) png_set_sRGB(w.png, w.info, *picture.color.srgb_intent);
-    if (picture.color.gamma) png_set_gAMA(w.png, w.info, *picture.color.gamma);
-    if (picture.color.chromaticities) {
-      const auto& xy = *picture.color.chromaticities;
-      png_set_cHRM(w.png, w.info, xy[0], xy[1], xy[2], xy[3], xy[4], xy[5], xy[6], xy[7]);
-    }
-    if (!exif.empty())
-      png_set_eXIf_1(w.png, w.info, static_cast<png_uint_32>(exif.size()), reinterpret_cast<png_bytep>(exif.data()));
-    if (picture.density)
-      png_set_pHYs(w.png, w.info, static_cast<png_uint_32>(std::llround(std::clamp(picture.density->x, 1.0, 2e9))),
-                   static_cast<png_uint_32>(std::llround(std::clamp(picture.density->y, 1.0, 2e9))),
-                   picture.density->absolute ? PNG_RESOLUTION_METER : PNG_RESOLUTION_UNKNOWN);
-    png_set_text(w.png, w.info, texts.chunks.data(), static_cast<int>(texts.chunks.size()));
-    png_write_info_before_PLTE(w.png, w.info);
-    write_chunk(w, "cICP", picture.color.cicp);
-    write_chunk(w, "mDCV", picture.color.mastering);
-    write_chunk(w, "cLLI", picture.color.light);
-    png_write_info(w.png, w.info);
-    for (Bytes& part : data)
-      png_write_chunk(w.png, reinterpret_cast<png_const_bytep>("IDAT"), reinterpret_cast<png_bytep>(part.data()),
-                      part.size());
-    png_write_chunk(w.png, reinterpret_cast<png_const_bytep>("IEND"), nullptr, 0);
-  });
-  if (!icc_kept) notes.push_back(cat("its color profile was dropped (", writer.state.bad_icc, ")"));
-  return out;
+class PngReader : public Reader {
+ public:
+  PngReader(List<std::byte> bytes, const DecodeLimits& limits) {
+    handle_.state.rest = described_first(bytes);
+    perform(handle_, "corrupt PNG", [](ReadHandle& r) {
+      png_set_read_fn(r.png, &r.state, on_read);
+      png_set_user_limits(r.png, 0x7fffffff, 0x7fffffff);
+      // Pixels are what this is for: chunks that only describe them may be damaged.
+      png_set_crc_action(r.png, PNG_CRC_ERROR_QUIT, PNG_CRC_QUIET_USE);
+      png_set_keep_unknown_chunks(r.png, PNG_HANDLE_CHUNK_ALWAYS, foreign_chunks, foreign_count);
+      png_read_info(r.png, r.info);
+    });
+    head_.width = png_get_image_width(handle_.png, handle_.info);
+    head_.height = png_get_image_height(handle_.png, handle_.info);
+    check_extents(head_.width, head_.height, limits);
+    interlaced_ = png_get_interlace_type(handle_.png, handle_.info) != PNG_INTERLACE_NONE;
+    perform(handle_, "corrupt PNG", [](ReadHandle& r) {
+      png_set_expand(r.png);
+      if constexpr (std::endian::native == std::endian::little) png_set_swap(r.png);
+      png_set_interlace_handling(r.png);
+      png_read_update_info(r.png, r.info);
+    });
+    head_.channels = png_get_channels(handle_.png, handle_.info);
+    head_.bits = png_get_bit_depth(handle_.png, handle_.info);
+    if (png_get_rowbytes(handle_.png, handle_.info) != static_cast<size_t>(head_.row_bytes()))
+      fail(Error::Kind::file, "corrupt PNG: its rows have an impossible size");
+    read_metadata(handle_, head_);
+  }
+
+  int64_t held_bytes() const override { return interlaced_ ? head_.height * head_.row_bytes() : 0; }
+
+  void rows(int64_t count, std::byte* to) override {
+    if (interlaced_ && all_.samples.empty()) read_all(all_ = Picture(head_));
+    const auto bytes = static_cast<size_t>(head_.row_bytes());
+    if (interlaced_)
+      std::memcpy(to, all_.row(next_), static_cast<size_t>(count) * bytes);
+    else
+      perform(handle_, "corrupt PNG", [&](ReadHandle& r) {
+        for (int64_t y = 0; y < count; ++y)
+          png_read_row(r.png, reinterpret_cast<png_bytep>(to) + static_cast<size_t>(y) * bytes, nullptr);
+        if (next_ + count == head_.height) png_read_end(r.png, nullptr);
+      });
+    next_ += count;
+  }
+
+  Picture whole() override {
+    if (!interlaced_) return Reader::whole();
+    Picture picture(head_);
+    read_all(picture);
+    return picture;
+  }
+
+ private:
+  void read_all(Picture& picture) {
+    picture.allocate();
+    std::vector<png_bytep> rows(static_cast<size_t>(picture.height));
+    for (int64_t y = 0; y < picture.height; ++y)
+      rows[static_cast<size_t>(y)] = reinterpret_cast<png_bytep>(picture.row(y));
+    perform(handle_, "corrupt PNG", [&rows](ReadHandle& r) {
+      png_read_image(r.png, rows.data());
+      png_read_end(r.png, nullptr);
+    });
+  }
+
+  ReadHandle handle_;
+  bool interlaced_ = false;
+  Picture all_;  ///< of an interlaced one
+  int64_t next_ = 0;
+};
+
+class PngWriter : public Writer {
+ public:
+  PngWriter(const Head& picture, const EncodeOptions& options, Sink sink, std::vector<std::string>& notes)
+      : data_(picture, options.threads) {
+    static constexpr int kinds[] = {PNG_COLOR_TYPE_GRAY, PNG_COLOR_TYPE_GRAY_ALPHA, PNG_COLOR_TYPE_RGB,
+                                    PNG_COLOR_TYPE_RGB_ALPHA};
+    handle_.state.sink = std::move(sink);
+    Bytes exif = picture.exif, icc = picture.icc;
+    TextChunks texts(picture);
+    bool icc_kept = true;
+    perform(handle_, cannot_write, [&](WriteHandle& w) {
+      png_set_write_fn(w.png, &w.state, on_write, on_flush);
+      png_set_user_limits(w.png, 0x7fffffff, 0x7fffffff);
+      png_set_benign_errors(w.png, 1);
+      png_set_IHDR(w.png, w.info, static_cast<png_uint_32>(picture.width), static_cast<png_uint_32>(picture.height),
+                   picture.bits, kinds[picture.channels - 1], PNG_INTERLACE_NONE, PNG_COMPRESSION_TYPE_DEFAULT,
+                   PNG_FILTER_TYPE_DEFAULT);
+      if (!icc.empty()) {
+        png_set_iCCP(w.png, w.info, "icc", PNG_COMPRESSION_TYPE_BASE, reinterpret_cast<png_bytep>(icc.data()),
+                     static_cast<png_uint_32>(icc.size()));
+        icc_kept = png_get_valid(w.png, w.info, PNG_INFO_iCCP);
+      }
+      if (picture.color.srgb_intent) png_set_sRGB(w.png, w.info, *picture.color.srgb_intent);
+      if (picture.color.gamma) png_set_gAMA(w.png, w.info, *picture.color.gamma);
+      if (picture.color.chromaticities) {
+        const auto& xy = *picture.color.chromaticities;
+        png_set_cHRM(w.png, w.info, xy[0], xy[1], xy[2], xy[3], xy[4], xy[5], xy[6], xy[7]);
+      }
+      if (!exif.empty())
+        png_set_eXIf_1(w.png, w.info, static_cast<png_uint_32>(exif.size()), reinterpret_cast<png_bytep>(exif.data()));
+      if (picture.density)
+        png_set_pHYs(w.png, w.info, static_cast<png_uint_32>(std::llround(std::clamp(picture.density->x, 1.0, 2e9))),
+                     static_cast<png_uint_32>(std::llround(std::clamp(picture.density->y, 1.0, 2e9))),
+                     picture.density->absolute ? PNG_RESOLUTION_METER : PNG_RESOLUTION_UNKNOWN);
+      png_set_text(w.png, w.info, texts.chunks.data(), static_cast<int>(texts.chunks.size()));
+      png_write_info_before_PLTE(w.png, w.info);
+      write_chunk(w, "cICP", picture.color.cicp);
+      write_chunk(w, "mDCV", picture.color.mastering);
+      write_chunk(w, "cLLI", picture.color.light);
+      png_write_info(w.png, w.info);
+    });
+    if (!icc_kept) notes.push_back(cat("its color profile was dropped (", handle_.state.bad_icc, ")"));
+  }
+
+  void rows(const std::byte* from, int64_t count) override {
+    data_.add(from, count, [&](const Bytes& part) {
+      perform(handle_, cannot_write, [&](WriteHandle& w) { write_chunk(w, "IDAT", part); });
+    });
+  }
+
+  void finish() override {
+    perform(handle_, cannot_write,
+            [](WriteHandle& w) { png_write_chunk(w.png, reinterpret_cast<png_const_bytep>("IEND"), nullptr, 0); });
+  }
+
+ private:
+  static constexpr Text cannot_write = "the PNG cannot be written";
+  WriteHandle handle_;
+  PngData data_;
+};
+
+}  // namespace
+
+std::unique_ptr<Reader> open_png(List<std::byte> bytes, const DecodeLimits& limits) {
+  return std::make_unique<PngReader>(bytes, limits);
+}
+
+std::unique_ptr<Writer> write_png(const Head& head, const EncodeOptions& options, Sink sink,
+                                  std::vector<std::string>& notes) {
+  return std::make_unique<PngWriter>(head, options, std::move(sink), notes);
 }
 
 }  // namespace tessera::upscale

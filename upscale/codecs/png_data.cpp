@@ -14,31 +14,12 @@ namespace {
 constexpr size_t strip_bytes = size_t{512} << 10;
 // How far back deflate refers: a strip may refer to the one before it.
 constexpr size_t window_bytes = size_t{32} << 10;
+// Strips that wait for each thread.
+constexpr int64_t strips_for_each = 4;
 // Beyond this level the time grows much faster than the files shrink.
 constexpr int compression_level = 4;
 
 enum Filter : uint8_t { none, sub, up, average, paeth, filters };
-
-// One row and the row above it, with zeros before their first pixels.
-struct Rows {
-  std::vector<uint8_t> bytes;
-  size_t lead, length;
-
-  Rows(size_t lead_, size_t length_) : bytes(2 * (lead_ + length_)), lead(lead_), length(length_) {}
-  uint8_t* row() { return bytes.data() + lead; }
-  uint8_t* above() { return row() + length + lead; }
-
-  /// Reads a row; 16-bit samples are big-endian in a PNG.
-  static void read(const Picture& picture, int64_t y, uint8_t* to) {
-    const auto* from = reinterpret_cast<const uint8_t*>(picture.row(y));
-    const auto count = static_cast<size_t>(picture.row_bytes());
-    if (picture.bits == 8 || std::endian::native == std::endian::big) {
-      std::memcpy(to, from, count);
-      return;
-    }
-    for (size_t i = 0; i < count; i += 2) to[i] = from[i + 1], to[i + 1] = from[i];
-  }
-};
 
 uint8_t nearest_of(int left, int above, int corner) {
   const int p = std::abs(above - corner), q = std::abs(left - corner), r = std::abs(left + above - 2 * corner);
@@ -73,24 +54,16 @@ uint64_t cost(const uint8_t* bytes, size_t count) {
   return sum;
 }
 
-// Rows [y0, y1), each behind the number of the filter that suits it best.
-void filter_rows(const Picture& picture, int64_t y0, int64_t y1, uint8_t* out) {
-  const auto count = static_cast<size_t>(picture.row_bytes());
-  const auto step = static_cast<size_t>(picture.channels) * static_cast<size_t>(picture.bits) / 8;
-  Rows rows(step, count);
-  std::vector<uint8_t> candidate(count);
-  for (int64_t y = y0; y < y1; ++y, out += count + 1) {
-    if (y > 0) Rows::read(picture, y - 1, rows.above());
-    Rows::read(picture, y, rows.row());
-    uint64_t least = UINT64_MAX;
-    for (int filter = none; filter < filters; ++filter) {
-      apply(static_cast<Filter>(filter), rows.row(), rows.above(), step, count, candidate.data());
-      const uint64_t sum = cost(candidate.data(), count);
-      if (sum >= least) continue;
-      least = sum;
-      out[0] = static_cast<uint8_t>(filter);
-      std::memcpy(out + 1, candidate.data(), count);
-    }
+// A row behind the number of the filter that suits it best; `step` zeros lie before the row and the one above.
+void filter_row(const uint8_t* row, const uint8_t* above, size_t step, std::vector<uint8_t>& candidate, uint8_t* out) {
+  uint64_t least = UINT64_MAX;
+  for (int filter = none; filter < filters; ++filter) {
+    apply(static_cast<Filter>(filter), row, above, step, candidate.size(), candidate.data());
+    const uint64_t sum = cost(candidate.data(), candidate.size());
+    if (sum >= least) continue;
+    least = sum;
+    out[0] = static_cast<uint8_t>(filter);
+    std::memcpy(out + 1, candidate.data(), candidate.size());
   }
 }
 
@@ -117,20 +90,46 @@ void append(Bytes& to, std::initializer_list<uLong> bytes) {
   for (const uLong byte : bytes) to.push_back(static_cast<std::byte>(byte & 0xff));
 }
 
+size_t step_of(const Head& head) { return static_cast<size_t>(head.channels * head.bits / 8); }
+
 }  // namespace
 
-std::vector<Bytes> png_data(const Picture& picture, Threads& threads) {
-  const size_t row = static_cast<size_t>(picture.row_bytes()) + 1;
-  const auto rows = static_cast<int64_t>(std::max<size_t>(1, strip_bytes / row));
-  const int64_t strips = (picture.height + rows - 1) / rows;
-  std::vector<uint8_t> filtered(static_cast<size_t>(picture.height) * row);
+PngData::PngData(const Head& head, int threads) : head_(head), threads_(threads) {
+  const auto row = static_cast<size_t>(head.row_bytes()) + 1;
+  strip_ = static_cast<int64_t>(std::max<size_t>(1, strip_bytes / row));
+  room_ = std::min<int64_t>(strip_ * threads_.count() * strips_for_each, head.height);
+  raw_.resize(static_cast<size_t>(room_ + 1) * (step_of(head) + row - 1));
+  filtered_.resize(window_bytes + static_cast<size_t>(room_) * row);
+  sum_ = adler32_z(0, nullptr, 0);
+}
+
+void PngData::add(const std::byte* from, int64_t count, const Take& take) {
+  const auto length = static_cast<size_t>(head_.row_bytes());
+  const size_t lead = step_of(head_), stride = lead + length;
+  for (int64_t y = 0; y < count; ++y) {
+    const auto* row = reinterpret_cast<const uint8_t*>(from) + static_cast<size_t>(y) * length;
+    uint8_t* to = raw_.data() + static_cast<size_t>(++waiting_) * stride + lead;
+    // 16-bit samples are big-endian in a PNG.
+    if (head_.bits == 8 || std::endian::native == std::endian::big)
+      std::memcpy(to, row, length);
+    else
+      for (size_t i = 0; i < length; i += 2) to[i] = row[i + 1], to[i + 1] = row[i];
+    if (waiting_ == room_ || done_ + waiting_ == head_.height) compress(take);
+  }
+}
+
+void PngData::compress(const Take& take) {
+  const auto length = static_cast<size_t>(head_.row_bytes());
+  const size_t lead = step_of(head_), stride = lead + length;
+  const int64_t strips = (waiting_ + strip_ - 1) / strip_;
+  const bool last = done_ + waiting_ == head_.height;
   std::vector<Bytes> parts(static_cast<size_t>(strips));
   std::vector<uLong> sums(parts.size());
   std::vector<std::exception_ptr> errors(parts.size());
   const auto each = [&](const auto& body) {
-    threads.parallel(strips, 1, [&](int64_t begin, int64_t end, int) {
+    threads_.parallel(strips, 1, [&](int64_t begin, int64_t end, int) {
       for (int64_t i = begin; i < end; ++i) try {
-          body(static_cast<size_t>(i), i * rows, std::min(picture.height, (i + 1) * rows));
+          body(static_cast<size_t>(i), i * strip_, std::min(waiting_, (i + 1) * strip_));
         } catch (...) {
           errors[static_cast<size_t>(i)] = std::current_exception();
         }
@@ -138,25 +137,36 @@ std::vector<Bytes> png_data(const Picture& picture, Threads& threads) {
     for (const auto& error : errors)
       if (error) std::rethrow_exception(error);
   };
-  const auto at = [&](int64_t y) { return static_cast<size_t>(y) * row; };
-  each([&](size_t, int64_t y0, int64_t y1) { filter_rows(picture, y0, y1, filtered.data() + at(y0)); });
+  const auto at = [&](int64_t y) { return static_cast<size_t>(y) * (length + 1); };
+  uint8_t* filtered = filtered_.data() + window_bytes;
+  each([&](size_t, int64_t y0, int64_t y1) {
+    std::vector<uint8_t> candidate(length);
+    for (int64_t y = y0; y < y1; ++y) {
+      const uint8_t* above = raw_.data() + static_cast<size_t>(y) * stride + lead;
+      filter_row(above + stride, above, lead, candidate, filtered + at(y));
+    }
+  });
   each([&](size_t i, int64_t y0, int64_t y1) {
-    const uint8_t* from = filtered.data() + at(y0);
+    const uint8_t* from = filtered + at(y0);
     const size_t count = at(y1) - at(y0);
-    parts[i] = deflate_strip(from, at(y0), count, y1 == picture.height);
+    parts[i] = deflate_strip(from, known_ + at(y0), count, last && y1 == waiting_);
     sums[i] = adler32_z(adler32_z(0, nullptr, 0), from, count);
   });
-  uLong sum = sums[0];
-  for (int64_t i = 1; i < strips; ++i) {
-    const int64_t y1 = std::min(picture.height, (i + 1) * rows);
-    sum = adler32_combine(sum, sums[static_cast<size_t>(i)], static_cast<z_off_t>(at(y1) - at(i * rows)));
-  }
+  for (int64_t i = 0; i < strips; ++i)
+    sum_ = adler32_combine(sum_, sums[static_cast<size_t>(i)],
+                           static_cast<z_off_t>(at(std::min(waiting_, (i + 1) * strip_)) - at(i * strip_)));
   // A window of 32 KiB, a quick level, and a remainder of 31 as a check.
   Bytes head;
   append(head, {0x78, 0x5e});
-  parts[0].insert(parts[0].begin(), head.begin(), head.end());
-  append(parts.back(), {sum >> 24, sum >> 16, sum >> 8, sum});
-  return parts;
+  if (done_ == 0) parts[0].insert(parts[0].begin(), head.begin(), head.end());
+  if (last) append(parts.back(), {sum_ >> 24, sum_ >> 16, sum_ >> 8, sum_});
+  for (const Bytes& part : parts) take(part);
+  const size_t end = at(waiting_);
+  known_ = std::min(known_ + end, window_bytes);
+  std::memmove(filtered - known_, filtered + end - known_, known_);
+  std::memcpy(raw_.data(), raw_.data() + static_cast<size_t>(waiting_) * stride, stride);
+  done_ += waiting_;
+  waiting_ = 0;
 }
 
 }  // namespace tessera::upscale

@@ -7,7 +7,7 @@
 #include <cstring>
 #include <memory>
 
-#include "upscale/codecs/codec.h"
+#include "upscale/codecs/formats.h"
 
 namespace tessera::upscale {
 namespace {
@@ -47,8 +47,6 @@ void decode_first_frame(List<std::byte> bytes, Picture& picture) {
   WebPAnimDecoderGetInfo(decoder.get(), &info);
   if (info.canvas_width != picture.width || info.canvas_height != picture.height)
     fail(Error::Kind::file, "corrupt WebP: its canvas has another size");
-  picture.channels = 4;
-  picture.allocate();
   std::memcpy(picture.samples.data(), pixels, picture.samples.size());
   if (info.frame_count > 1) picture.notes.push_back("an animation: only its first frame is upscaled");
 }
@@ -80,86 +78,91 @@ Bytes with_metadata(const Picture& picture, const uint8_t* data, size_t size) {
   return out;
 }
 
-/// Gray samples as RGB: WebP stores nothing else.
-Bytes widen_gray(const Picture& picture) {
-  const int out_channels = picture.has_alpha() ? 4 : 3;
-  Bytes out(static_cast<size_t>(picture.width * picture.height * out_channels));
-  const std::byte* in = picture.samples.data();
-  std::byte* to = out.data();
-  for (int64_t i = 0; i < picture.width * picture.height; ++i, in += picture.channels, to += out_channels) {
-    to[0] = to[1] = to[2] = in[0];
-    if (out_channels == 4) to[3] = in[1];
+class WebpReader : public WholeReader {
+ public:
+  WebpReader(List<std::byte> bytes, const DecodeLimits& limits) : bytes_(bytes) {
+    if (WebPGetFeatures(raw(bytes.data()), bytes.size(), &features_) != VP8_STATUS_OK)
+      fail(Error::Kind::file, "corrupt or truncated WebP: its header cannot be read");
+    head_.width = features_.width;
+    head_.height = features_.height;
+    check_extents(head_.width, head_.height, limits);
+    const WebPData data{raw(bytes.data()), bytes.size()};
+    const Handle<WebPDemuxer, WebPDemuxDelete> file(WebPDemux(&data));
+    if (!file) fail(Error::Kind::file, "corrupt or truncated WebP");
+    head_.channels = features_.has_alpha || features_.has_animation ? 4 : 3;
+    head_.icc = chunk(file.get(), "ICCP");
+    head_.exif = chunk(file.get(), "EXIF");
+    head_.xmp = chunk(file.get(), "XMP ");
+    static constexpr Text prefix{"Exif\0\0", 6};
+    if (head_.exif.size() > 6 && std::memcmp(head_.exif.data(), prefix.data(), 6) == 0)
+      head_.exif.erase(head_.exif.begin(), head_.exif.begin() + 6);
   }
-  return out;
-}
+
+ private:
+  void decode(Picture& picture) override {
+    if (features_.has_animation) return decode_first_frame(bytes_, picture);
+    auto* out = reinterpret_cast<uint8_t*>(picture.samples.data());
+    const auto stride = static_cast<int>(picture.row_bytes());
+    const auto decode = features_.has_alpha ? WebPDecodeRGBAInto : WebPDecodeRGBInto;
+    if (!decode(raw(bytes_.data()), bytes_.size(), out, picture.samples.size(), stride))
+      fail(Error::Kind::file, "corrupt or truncated WebP");
+  }
+
+  List<std::byte> bytes_;
+  WebPBitstreamFeatures features_;
+};
+
+class WebpWriter : public WholeWriter {
+ public:
+  WebpWriter(const Head& head, const EncodeOptions& options, Sink sink)
+      : WholeWriter(head, std::move(sink)), quality_(options.quality) {}
+
+ private:
+  void encode(const Picture& picture) override {
+    WebPConfig config;
+    WebPPicture image;
+    bool good = WebPConfigInit(&config) && WebPPictureInit(&image);
+    if (quality_ < 0) {
+      // Beyond this level the time grows by half and more, and files hardly shrink.
+      good = good && WebPConfigLosslessPreset(&config, 2);
+      config.exact = 1;
+    } else {
+      config.quality = static_cast<float>(quality_);
+      config.use_sharp_yuv = 1;
+    }
+    config.thread_level = 1;
+    if (!good) fail(Error::Kind::file, "libwebp does not match its headers");
+    image.use_argb = quality_ < 0;
+    image.width = static_cast<int>(picture.width);
+    image.height = static_cast<int>(picture.height);
+    WebPMemoryWriter writer;
+    WebPMemoryWriterInit(&writer);
+    image.writer = WebPMemoryWrite;
+    image.custom_ptr = &writer;
+    const auto import = picture.has_alpha() ? WebPPictureImportRGBA : WebPPictureImportRGB;
+    good = import(&image, raw(picture.samples.data()), static_cast<int>(picture.row_bytes())) &&
+           WebPEncode(&config, &image);
+    WebPPictureFree(&image);
+    const std::unique_ptr<WebPMemoryWriter, void (*)(WebPMemoryWriter*)> owner(&writer, WebPMemoryWriterClear);
+    if (!good) fail(Error::Kind::file, "the WebP cannot be written (libwebp error ", int{image.error_code}, ")");
+    if (picture.icc.empty() && picture.exif.empty() && picture.xmp.empty())
+      sink_.write({reinterpret_cast<const std::byte*>(writer.mem), writer.size});
+    else
+      sink_.write(with_metadata(picture, writer.mem, writer.size));
+  }
+
+  int quality_;
+};
 
 }  // namespace
 
-Picture decode_webp(List<std::byte> bytes, const DecodeLimits& limits) {
-  WebPBitstreamFeatures features;
-  if (WebPGetFeatures(raw(bytes.data()), bytes.size(), &features) != VP8_STATUS_OK)
-    fail(Error::Kind::file, "corrupt or truncated WebP: its header cannot be read");
-  Picture picture;
-  picture.width = features.width;
-  picture.height = features.height;
-  check_extents(picture.width, picture.height, limits);
-  const WebPData data{raw(bytes.data()), bytes.size()};
-  const Handle<WebPDemuxer, WebPDemuxDelete> file(WebPDemux(&data));
-  if (!file) fail(Error::Kind::file, "corrupt or truncated WebP");
-  if (features.has_animation) {
-    decode_first_frame(bytes, picture);
-  } else {
-    picture.channels = features.has_alpha ? 4 : 3;
-    picture.allocate();
-    auto* out = reinterpret_cast<uint8_t*>(picture.samples.data());
-    const auto stride = static_cast<int>(picture.row_bytes());
-    const auto decode = features.has_alpha ? WebPDecodeRGBAInto : WebPDecodeRGBInto;
-    if (!decode(raw(bytes.data()), bytes.size(), out, picture.samples.size(), stride))
-      fail(Error::Kind::file, "corrupt or truncated WebP");
-  }
-  picture.icc = chunk(file.get(), "ICCP");
-  picture.exif = chunk(file.get(), "EXIF");
-  picture.xmp = chunk(file.get(), "XMP ");
-  static constexpr Text prefix{"Exif\0\0", 6};
-  if (picture.exif.size() > 6 && std::memcmp(picture.exif.data(), prefix.data(), 6) == 0)
-    picture.exif.erase(picture.exif.begin(), picture.exif.begin() + 6);
-  return picture;
+std::unique_ptr<Reader> open_webp(List<std::byte> bytes, const DecodeLimits& limits) {
+  return std::make_unique<WebpReader>(bytes, limits);
 }
 
-Bytes encode_webp(const Picture& picture, const EncodeOptions& options, std::vector<std::string>&) {
-  WebPConfig config;
-  WebPPicture image;
-  bool good = WebPConfigInit(&config) && WebPPictureInit(&image);
-  if (options.quality < 0) {
-    // Beyond this level the time grows by half and more, and files hardly shrink.
-    good = good && WebPConfigLosslessPreset(&config, 2);
-    config.exact = 1;
-  } else {
-    config.quality = static_cast<float>(options.quality);
-    config.use_sharp_yuv = 1;
-  }
-  config.thread_level = 1;
-  if (!good) fail(Error::Kind::file, "libwebp does not match its headers");
-  const Bytes widened = picture.channels < 3 ? widen_gray(picture) : Bytes();
-  const Bytes& samples = picture.channels < 3 ? widened : picture.samples;
-  const int channels = picture.has_alpha() ? 4 : 3;
-  image.use_argb = options.quality < 0;
-  image.width = static_cast<int>(picture.width);
-  image.height = static_cast<int>(picture.height);
-  WebPMemoryWriter writer;
-  WebPMemoryWriterInit(&writer);
-  image.writer = WebPMemoryWrite;
-  image.custom_ptr = &writer;
-  const auto import = channels == 4 ? WebPPictureImportRGBA : WebPPictureImportRGB;
-  good = import(&image, raw(samples.data()), static_cast<int>(picture.width) * channels) && WebPEncode(&config, &image);
-  WebPPictureFree(&image);
-  const std::unique_ptr<WebPMemoryWriter, void (*)(WebPMemoryWriter*)> owner(&writer, WebPMemoryWriterClear);
-  if (!good) fail(Error::Kind::file, "the WebP cannot be written (libwebp error ", int{image.error_code}, ")");
-  if (picture.icc.empty() && picture.exif.empty() && picture.xmp.empty()) {
-    const auto* first = reinterpret_cast<const std::byte*>(writer.mem);
-    return Bytes(first, first + writer.size);
-  }
-  return with_metadata(picture, writer.mem, writer.size);
+std::unique_ptr<Writer> write_webp(const Head& head, const EncodeOptions& options, Sink sink,
+                                   std::vector<std::string>&) {
+  return std::make_unique<WebpWriter>(head, options, std::move(sink));
 }
 
 }  // namespace tessera::upscale

@@ -1,0 +1,85 @@
+// What the files of the formats share: one reader and one writer of each, and what converts rows between them.
+#pragma once
+
+#include "upscale/codecs/codec.h"
+
+namespace tessera::upscale {
+
+std::unique_ptr<Reader> open_png(List<std::byte> bytes, const DecodeLimits& limits);
+std::unique_ptr<Reader> open_jpeg(List<std::byte> bytes, const DecodeLimits& limits);
+std::unique_ptr<Reader> open_webp(List<std::byte> bytes, const DecodeLimits& limits);
+std::unique_ptr<Reader> open_pnm(List<std::byte> bytes, const DecodeLimits& limits);
+
+/// The head is one that the format can hold.
+using Write = std::unique_ptr<Writer>(const Head& head, const EncodeOptions& options, Sink sink,
+                                      std::vector<std::string>& notes);
+Write write_png, write_jpeg, write_webp, write_pnm, write_pam;
+
+/// A format that gives all rows or none: they are decoded when the first is asked for.
+class WholeReader : public Reader {
+ public:
+  int64_t held_bytes() const override { return head_.height * head_.row_bytes(); }
+  void rows(int64_t count, std::byte* to) override;
+  Picture whole() override;
+
+ protected:
+  /// The samples of `picture`, which is the head and has room for them; notes may be added to it.
+  virtual void decode(Picture& picture) = 0;
+
+ private:
+  void load();
+  Picture picture_;
+  int64_t next_ = 0;
+  bool loaded_ = false;
+};
+
+/// A format that takes all rows or none.
+class WholeWriter : public Writer {
+ public:
+  WholeWriter(const Head& head, Sink sink) : sink_(std::move(sink)), picture_(head) {}
+  int64_t held_bytes() const override { return picture_.height * picture_.row_bytes(); }
+  void rows(const std::byte* from, int64_t count) override;
+  void finish() override;
+  void whole(Picture picture) override;
+
+ protected:
+  virtual void encode(const Picture& picture) = 0;
+  Sink sink_;
+
+ private:
+  Picture picture_;
+};
+
+/// Rows of the reader, turned as its EXIF orientation asks for.
+std::unique_ptr<Reader> turn_upright(std::unique_ptr<Reader> reader);
+
+/// Turns pixels into those of another form: colors without transparency lie on white, grays become colors.
+class RowConverter {
+ public:
+  RowConverter(const Head& from, const Head& to);
+  void run(const std::byte* in, int64_t rows, std::byte* out) const;
+
+ private:
+  int64_t width_;
+  int in_, out_;  ///< channels
+  void (*convert_)(const std::byte* in, int in_channels, int64_t pixels, std::byte* out, int out_channels);
+};
+
+/// CMYK samples (4 per pixel; `inverted`: the most is no ink, as Adobe writes them) to RGB in sRGB, through the profile
+/// if it is one for CMYK.
+class InkConverter {
+ public:
+  InkConverter(const Bytes& icc, int bits, bool inverted);
+  ~InkConverter();
+  /// What became of the colors, for the user.
+  std::string note() const;
+  void run(const std::byte* in, int64_t pixels, std::byte* out) const;
+
+ private:
+  struct Managed;
+  std::unique_ptr<Managed> managed_;
+  int bits_;
+  bool inverted_;
+};
+
+}  // namespace tessera::upscale

@@ -1,0 +1,160 @@
+// Whole pictures behind the interface of rows, and what happens to rows between a file and its format.
+#include <algorithm>
+#include <cstring>
+#include <limits>
+
+#include "upscale/codecs/formats.h"
+
+namespace tessera::upscale {
+namespace {
+
+/// Rows that are converted at a time.
+int64_t rows_at_once(const Head& head) {
+  constexpr int64_t bytes = int64_t{1} << 20;
+  return std::clamp<int64_t>(bytes / std::max<int64_t>(1, head.row_bytes()), 1, head.height);
+}
+
+/// Mirrors every row: orientation 2.
+class MirroredReader : public Reader {
+ public:
+  explicit MirroredReader(std::unique_ptr<Reader> reader) : reader_(std::move(reader)) { head_ = reader_->head(); }
+  int64_t held_bytes() const override { return reader_->held_bytes(); }
+  void rows(int64_t count, std::byte* to) override {
+    reader_->rows(count, to);
+    head_.notes = reader_->head().notes;
+    const auto pixel = static_cast<size_t>(head_.channels * head_.bits / 8);
+    std::byte swapped[16];
+    for (int64_t y = 0; y < count; ++y) {
+      std::byte *first = to + y * head_.row_bytes(), *last = first + head_.row_bytes() - pixel;
+      for (; first < last; first += pixel, last -= pixel) {
+        std::memcpy(swapped, first, pixel);
+        std::memcpy(first, last, pixel);
+        std::memcpy(last, swapped, pixel);
+      }
+    }
+  }
+
+ private:
+  std::unique_ptr<Reader> reader_;
+};
+
+/// Turned pixels need all rows first.
+class TurnedReader : public WholeReader {
+ public:
+  TurnedReader(std::unique_ptr<Reader> reader, int orientation)
+      : reader_(std::move(reader)), orientation_(orientation) {
+    head_ = reader_->head();
+    if (orientation >= 5) std::swap(head_.width, head_.height);
+  }
+
+ private:
+  void decode(Picture& picture) override {
+    Picture stored = reader_->whole();
+    picture.notes = std::move(stored.notes);
+    orient(stored, orientation_);
+    picture.samples.swap(stored.samples);
+  }
+
+  std::unique_ptr<Reader> reader_;
+  int orientation_;
+};
+
+uint8_t to(uint8_t value, uint8_t) { return value; }
+uint8_t to(uint16_t value, uint8_t) { return static_cast<uint8_t>((value * 255u + 32767u) / 65535u); }
+uint16_t to(uint8_t value, uint16_t) { return static_cast<uint16_t>(value * 257u); }
+uint16_t to(uint16_t value, uint16_t) { return value; }
+
+template <class T>
+T on_white(T color, T alpha) {
+  constexpr uint64_t top = std::numeric_limits<T>::max();
+  return static_cast<T>((uint64_t{color} * alpha + top * (top - alpha) + top / 2) / top);
+}
+
+template <class In, class Out>
+void convert(const std::byte* in_bytes, int in_channels, int64_t pixels, std::byte* out_bytes, int out_channels) {
+  const auto* in = reinterpret_cast<const In*>(in_bytes);
+  auto* out = reinterpret_cast<Out*>(out_bytes);
+  const int in_colors = in_channels < 3 ? 1 : 3, out_colors = out_channels < 3 ? 1 : 3;
+  const bool flatten = in_channels > in_colors && out_channels == out_colors;
+  for (int64_t i = 0; i < pixels; ++i, in += in_channels, out += out_channels) {
+    for (int c = 0; c < out_colors; ++c) {
+      const In color = in[std::min(c, in_colors - 1)];
+      out[c] = to(flatten ? on_white(color, in[in_colors]) : color, Out{});
+    }
+    if (out_channels > out_colors)
+      out[out_colors] = in_channels > in_colors ? to(in[in_colors], Out{}) : std::numeric_limits<Out>::max();
+  }
+}
+
+}  // namespace
+
+Picture Reader::whole() {
+  Picture picture(head_);
+  picture.allocate();
+  const int64_t band = rows_at_once(picture);
+  for (int64_t y = 0; y < picture.height; y += band) rows(std::min(band, picture.height - y), picture.row(y));
+  picture.notes = std::move(head_.notes);
+  return picture;
+}
+
+void Writer::whole(Picture picture) {
+  const int64_t band = rows_at_once(picture);
+  for (int64_t y = 0; y < picture.height; y += band) rows(picture.row(y), std::min(band, picture.height - y));
+  finish();
+}
+
+void WholeReader::load() {
+  if (loaded_) return;
+  loaded_ = true;
+  static_cast<Head&>(picture_) = head_;
+  picture_.allocate();
+  decode(picture_);
+  head_.notes = picture_.notes;
+}
+
+void WholeReader::rows(int64_t count, std::byte* to) {
+  load();
+  std::memcpy(to, picture_.row(next_), static_cast<size_t>(count * picture_.row_bytes()));
+  next_ += count;
+}
+
+Picture WholeReader::whole() {
+  load();
+  return std::move(picture_);
+}
+
+void WholeWriter::rows(const std::byte* from, int64_t count) {
+  if (picture_.samples.empty()) picture_.samples.reserve(static_cast<size_t>(picture_.height * picture_.row_bytes()));
+  picture_.samples.insert(picture_.samples.end(), from, from + count * picture_.row_bytes());
+}
+
+void WholeWriter::finish() {
+  encode(picture_);
+  picture_ = Picture();
+}
+
+void WholeWriter::whole(Picture picture) {
+  picture_.samples.swap(picture.samples);
+  finish();
+}
+
+std::unique_ptr<Reader> turn_upright(std::unique_ptr<Reader> reader) {
+  const int orientation = exif_orientation(reader->head().exif);
+  if (orientation == 2) return std::make_unique<MirroredReader>(std::move(reader));
+  if (orientation > 2) return std::make_unique<TurnedReader>(std::move(reader), orientation);
+  return reader;
+}
+
+RowConverter::RowConverter(const Head& from, const Head& to)
+    : width_(from.width), in_(from.channels), out_(to.channels) {
+  const bool deep_in = from.bits == 16, deep_out = to.bits == 16;
+  convert_ = deep_in    ? deep_out ? convert<uint16_t, uint16_t> : convert<uint16_t, uint8_t>
+                : deep_out ? convert<uint8_t, uint16_t>
+                        : convert<uint8_t, uint8_t>;
+}
+
+void RowConverter::run(const std::byte* in, int64_t rows, std::byte* out) const {
+  convert_(in, in_, rows * width_, out, out_);
+}
+
+}  // namespace tessera::upscale
