@@ -3,11 +3,17 @@
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
+#include <algorithm>
+#include <cmath>
 #include <fstream>
 #include <thread>
 
 #include "include/tessera/tessera.hpp"
 #include "tests/places.h"
+
+// What the first version of the header declared; now they are macros.
+extern "C" void(tessera_options_init)(tessera_options*);
+extern "C" void(tessera_port_init)(tessera_port*);
 
 namespace {
 
@@ -204,6 +210,284 @@ TEST(CApi, OneSessionServesManyThreads) {
   for (std::thread& caller : callers) caller.join();
 }
 
+// As the header had them first.
+struct FirstOptions {
+  size_t struct_size;
+  int threads;
+  const char *device, *precision;
+  int optimize;
+  int64_t memory_limit;
+  tessera_parallel_for parallel_for;
+  void* parallel_context;
+};
+struct FirstPort {
+  size_t struct_size;
+  const char* name;
+  tessera_dtype dtype;
+  int ranked;
+  size_t rank;
+  const int64_t* dims;
+};
+
+// A program that was compiled with the first version's structs calls functions where there are macros now.
+TEST(CApi, ServesCallersThatKnowSmallerStructs) {
+  const auto init = &(tessera_options_init);
+  const auto init_port = &(tessera_port_init);
+  struct {
+    FirstOptions options;
+    unsigned char behind[64];
+  } given;
+  std::memset(&given, 0xAB, sizeof given);
+  init(reinterpret_cast<tessera_options*>(&given.options));
+  EXPECT_EQ(given.options.struct_size, sizeof(FirstOptions));
+  EXPECT_EQ(given.options.optimize, 1);
+  given.options.device = "cpu";
+  struct {
+    FirstPort port;
+    unsigned char behind[64];
+  } told;
+  std::memset(&told, 0xAB, sizeof told);
+  init_port(reinterpret_cast<tessera_port*>(&told.port));
+  tessera_session* session = nullptr;
+  ASSERT_EQ(tessera_session_load(model, reinterpret_cast<tessera_options*>(&given.options), &session), nullptr);
+  ASSERT_EQ(tessera_session_input(session, 0, reinterpret_cast<tessera_port*>(&told.port)), nullptr);
+  EXPECT_STREQ(told.port.name, "in");
+  EXPECT_EQ(told.port.struct_size, sizeof(FirstPort));
+  for (const unsigned char byte : given.behind) EXPECT_EQ(byte, 0xAB);
+  for (const unsigned char byte : told.behind) EXPECT_EQ(byte, 0xAB);
+  // And one from the future, whose struct is larger.
+  struct {
+    tessera_facts facts;
+    uint64_t more;
+  } wide{};
+  wide.facts.struct_size = sizeof wide;
+  wide.more = 5;
+  ASSERT_EQ(tessera_session_facts(session, &wide.facts), nullptr);
+  EXPECT_GT(wide.facts.threads, 0);
+  EXPECT_EQ(wide.more, 5u);
+  tessera_facts none{};
+  expect_failure(tessera_session_facts(session, &none), TESSERA_USAGE, "tessera_facts.struct_size is 0");
+  tessera_session_free(session);
+}
+
+TEST(CApi, ListsDevices) {
+  tessera_devices* devices = nullptr;
+  ASSERT_EQ(tessera_devices_list(&devices), nullptr);
+  ASSERT_GE(tessera_devices_count(devices), 1u);
+  EXPECT_EQ(tessera_devices_count(devices) == 1, *tessera_devices_note(devices) != 0);
+  tessera_device device;
+  TESSERA_INIT(&device);
+  ASSERT_EQ(tessera_devices_get(devices, 0, &device), nullptr);
+  EXPECT_STREQ(device.id, "cpu");
+  EXPECT_GT(device.memory, 0);
+  EXPECT_GT(device.threads, 0);
+  expect_failure(tessera_devices_get(devices, tessera_devices_count(devices), &device), TESSERA_USAGE, "no device");
+  EXPECT_EQ(tessera::api::devices().size(), tessera_devices_count(devices));
+  tessera_devices_free(devices);
+}
+
+TEST(CApi, SaysWhatTheModelSays) {
+  const Loaded loaded;
+  tessera_model told;
+  TESSERA_INIT(&told);
+  ASSERT_EQ(tessera_session_model(loaded.session, &told), nullptr);
+  EXPECT_EQ(told.path, model_path);
+  EXPECT_GT(told.ir_version, 3);
+  EXPECT_GT(told.weight_bytes, 10000);
+  ASSERT_GE(told.opset_count, 1u);
+  const char* domain = nullptr;
+  int version = 0;
+  ASSERT_EQ(tessera_session_opset(loaded.session, 0, &domain, &version), nullptr);
+  EXPECT_STREQ(domain, "");
+  EXPECT_GT(version, 6);
+  size_t nodes = 0, convolutions = 0;
+  for (size_t i = 0; i < told.operator_count; ++i) {
+    const char* name = nullptr;
+    size_t count = 0;
+    ASSERT_EQ(tessera_session_operator(loaded.session, i, &domain, &name, &count), nullptr);
+    nodes += count;
+    if (std::string(name) == "Conv") convolutions = count;
+  }
+  EXPECT_EQ(nodes, told.node_count);
+  EXPECT_GT(convolutions, 2u);
+  const char *key = nullptr, *value = nullptr;
+  for (size_t i = 0; i < told.metadata_count; ++i)
+    ASSERT_EQ(tessera_session_metadata(loaded.session, i, &key, &value), nullptr);
+  expect_failure(tessera_session_metadata(loaded.session, told.metadata_count, &key, &value), TESSERA_USAGE,
+                 "metadata");
+}
+
+TEST(CApi, ForecastsAndCounts) {
+  const Loaded loaded;
+  const Picture small(32, 32), large(64, 64);
+  tessera_memory of_small, of_large;
+  TESSERA_INIT(&of_small);
+  TESSERA_INIT(&of_large);
+  tessera_tensor type = small.tensor;
+  type.data = nullptr;  // types are enough
+  type.bytes = 0;
+  ASSERT_EQ(tessera_session_forecast(loaded.session, &type, 1, &of_small), nullptr);
+  ASSERT_EQ(tessera_session_forecast(loaded.session, &large.tensor, 1, &of_large), nullptr);
+  EXPECT_GT(of_large.arena, of_small.arena);
+  EXPECT_EQ(of_small.ends, static_cast<int64_t>(small.tensor.bytes * 5));
+  EXPECT_EQ(of_small.device, 0);
+  tessera_facts facts;
+  TESSERA_INIT(&facts);
+  ASSERT_EQ(tessera_session_facts(loaded.session, &facts), nullptr);
+  EXPECT_EQ(facts.has_device, 0);
+  EXPECT_EQ(facts.runs_at_once, 1);
+  EXPECT_GT(facts.row_step, 0);
+  int64_t used = -1, budget = -1;
+  ASSERT_EQ(tessera_session_device_memory(loaded.session, &used, &budget), nullptr);
+  EXPECT_EQ(used, 0);
+  tessera_traffic traffic;
+  TESSERA_INIT(&traffic);
+  ASSERT_EQ(tessera_session_traffic(loaded.session, &traffic), nullptr);
+  EXPECT_EQ(traffic.uploaded, 0);
+}
+
+TEST(CApi, TellsOfARun) {
+  const Loaded loaded;
+  const Picture picture(40, 40);
+  struct Seen {
+    std::vector<double> parts;
+    std::vector<std::string> ops;
+    double seconds = 0;
+  } seen;
+  tessera_run_options options;
+  TESSERA_INIT(&options);
+  options.context = &seen;
+  options.progress = [](void* context, double done) { static_cast<Seen*>(context)->parts.push_back(done); };
+  options.step = [](void* context, const tessera_step* step) {
+    auto& to = *static_cast<Seen*>(context);
+    to.ops.emplace_back(step->op);
+    to.seconds += step->seconds;
+    EXPECT_STRNE(step->kernel, "");
+  };
+  tessera_result *told = nullptr, *plain = nullptr;
+  ASSERT_EQ(tessera_run_with(loaded.session, &picture.tensor, 1, &options, &told), nullptr);
+  ASSERT_EQ(tessera_run_with(loaded.session, &picture.tensor, 1, nullptr, &plain), nullptr);
+  tessera_tensor a, b;
+  ASSERT_EQ(tessera_result_tensor(told, 0, &a), nullptr);
+  ASSERT_EQ(tessera_result_tensor(plain, 0, &b), nullptr);
+  EXPECT_EQ(std::memcmp(a.data, b.data, a.bytes), 0);
+  EXPECT_TRUE(std::is_sorted(seen.parts.begin(), seen.parts.end()));
+  ASSERT_FALSE(seen.parts.empty());
+  EXPECT_EQ(seen.parts.back(), 1);
+  EXPECT_GT(seen.seconds, 0);
+  EXPECT_GT(std::count(seen.ops.begin(), seen.ops.end(), "Conv"), 2);
+  tessera_result_free(told);
+  tessera_result_free(plain);
+}
+
+TEST(CApi, WatchesAFlagOfTheCallers) {
+  const Loaded loaded;
+  const Picture picture(16, 16);
+  volatile unsigned char flag = 0;
+  tessera_cancel* cancel = nullptr;
+  ASSERT_EQ(tessera_cancel_watch(&flag, &cancel), nullptr);
+  tessera_result* result = nullptr;
+  ASSERT_EQ(tessera_run(loaded.session, &picture.tensor, 1, cancel, &result), nullptr);
+  tessera_result_free(result);
+  flag = 1;
+  expect_failure(tessera_run(loaded.session, &picture.tensor, 1, cancel, &result), TESSERA_CANCELLED, "cancelled");
+  tessera_cancel_free(cancel);
+  expect_failure(tessera_cancel_watch(nullptr, &cancel), TESSERA_USAGE, "NULL");
+}
+
+tessera_reach_query picture_query() {
+  tessera_reach_query query;
+  TESSERA_INIT(&query);
+  query.input_axes[0] = query.output_axes[0] = 2;
+  query.input_axes[1] = query.output_axes[1] = 3;
+  return query;
+}
+
+TEST(CApi, SaysHowFarAModelLooks) {
+  const Loaded loaded;
+  const Picture picture(64, 64);
+  const tessera_reach_query query = picture_query();
+  tessera_reach* reach = nullptr;
+  ASSERT_EQ(tessera_session_reach(loaded.session, &picture.tensor, 1, &query, &reach), nullptr);
+  tessera_reach_facts facts;
+  TESSERA_INIT(&facts);
+  ASSERT_EQ(tessera_reach_get(reach, &facts), nullptr);
+  EXPECT_TRUE(facts.followed) << facts.reason;
+  EXPECT_FALSE(facts.global);
+  EXPECT_EQ(facts.pool_count, 0u);
+  for (const int side : {0, 1}) {
+    EXPECT_EQ(facts.step[side], 0.5);
+    EXPECT_LT(facts.low[side], -3);
+    EXPECT_GT(facts.high[side], 3);
+    EXPECT_EQ(facts.lattice[side], 1);
+  }
+  tessera_pool pool;
+  TESSERA_INIT(&pool);
+  expect_failure(tessera_reach_pool(reach, 0, &pool), TESSERA_USAGE, "no pool 0");
+  tessera_reach_free(reach);
+  tessera_reach_query wrong = query;
+  wrong.input_axes[1] = 4;
+  expect_failure(tessera_session_reach(loaded.session, &picture.tensor, 1, &wrong, &reach), TESSERA_USAGE,
+                 "two of its axes");
+}
+
+// Rows of 8-bit pixels in and out are the model on floats.
+TEST(CApi, PutsPixelsAroundAModel) {
+  const Loaded loaded;
+  constexpr int64_t height = 12, width = 20;
+  std::vector<unsigned char> pixels(static_cast<size_t>(height * width * 3));
+  Picture floats(height, width);
+  for (int64_t i = 0; i < height * width; ++i)
+    for (int64_t c = 0; c < 3; ++c) {
+      const auto value = static_cast<unsigned char>((i * 7 + c * 31) % 256);
+      pixels[static_cast<size_t>(i * 3 + c)] = value;
+      floats.values[static_cast<size_t>(c * height * width + i)] = static_cast<float>(value) / 255;
+    }
+  const float zeros[] = {0, 0, 0}, ones[] = {1, 1, 1};
+  const int64_t straight[] = {0, 1, 2};
+  tessera_pixels_in in;
+  TESSERA_INIT(&in);
+  in.bits = 8;
+  in.samples = in.channels = 3;
+  in.from = straight;
+  in.black = zeros;
+  in.white = ones;
+  tessera_pixels_out out;
+  TESSERA_INIT(&out);
+  out.bits = 8;
+  out.channels = out.from_count = 3;
+  out.batched = 1;
+  out.from = straight;
+  out.black = zeros;
+  out.white = ones;
+  tessera_session* session = nullptr;
+  ASSERT_EQ(tessera_session_pixels(loaded.session, &in, &out, &session), nullptr);
+  const int64_t dims[] = {height, width, 3};
+  const tessera_tensor rows{TESSERA_UINT8, 3, dims, pixels.data(), pixels.size()};
+  tessera_result *as_pixels = nullptr, *as_floats = nullptr;
+  ASSERT_EQ(tessera_run(session, &rows, 1, nullptr, &as_pixels), nullptr);
+  ASSERT_EQ(tessera_run(loaded.session, &floats.tensor, 1, nullptr, &as_floats), nullptr);
+  tessera_tensor a, b, facts;
+  ASSERT_EQ(tessera_result_tensor(as_pixels, 0, &a), nullptr);
+  ASSERT_EQ(tessera_result_tensor(as_pixels, 1, &facts), nullptr);
+  ASSERT_EQ(tessera_result_tensor(as_floats, 0, &b), nullptr);
+  ASSERT_EQ(a.dtype, TESSERA_UINT8);
+  ASSERT_EQ(a.bytes, static_cast<size_t>(4 * height * width * 3));
+  for (int64_t i = 0; i < 4 * height * width; ++i)
+    for (int64_t c = 0; c < 3; ++c) {
+      const float value = static_cast<const float*>(b.data)[c * 4 * height * width + i];
+      const long expected = std::lround(std::clamp(value, 0.0f, 1.0f) * 255);
+      EXPECT_NEAR(static_cast<const unsigned char*>(a.data)[i * 3 + c], expected, 1) << i;
+    }
+  ASSERT_EQ(facts.dims[1], 3);
+  EXPECT_EQ(static_cast<const float*>(facts.data)[0], 0);
+  tessera_result_free(as_pixels);
+  tessera_result_free(as_floats);
+  tessera_session_free(session);
+  in.bits = 9;
+  expect_failure(tessera_session_pixels(loaded.session, &in, &out, &session), TESSERA_USAGE, "not 9");
+}
+
 TEST(CppApi, ThrowsFailures) {
   namespace api = tessera::api;
   try {
@@ -219,6 +503,12 @@ TEST(CppApi, ThrowsFailures) {
   const api::Result result = session.run({&input, 1});
   EXPECT_EQ(result[0].dims(), (std::vector<int64_t>{1, 3, 16, 16}));
   EXPECT_THROW(result[0].elements<int32_t>(), api::Failure);
+  double last = 0;
+  session.run({&input, 1}, [&](double done) { last = done; });
+  EXPECT_EQ(last, 1);
+  EXPECT_THROW(session.run({&input, 1}, [](double) { throw std::runtime_error("enough"); }), std::runtime_error);
+  EXPECT_GT(session.forecast({&input, 1}).arena, 0);
+  EXPECT_GT(session.facts().threads, 0);
 }
 
 }  // namespace

@@ -10,6 +10,7 @@
 #include <numeric>
 
 #include "runtime/base/rounding.h"
+#include "runtime/session/parts.h"
 #include "tests/graph_builder.h"
 #include "tests/support.h"
 #include "upscale/tiler.h"

@@ -1,6 +1,7 @@
 // Pixel ends: what lies around a model's graph, so that rows of pixels go into it and come out.
 #pragma once
 
+#include "runtime/session/pixel_ends.h"
 #include "upscale/convention.h"
 
 namespace tessera::upscale {
@@ -29,7 +30,8 @@ struct PixelFacts {
 /// Whether the convention is one of those that the operators of the ends know: floats in a batch of one, gamma-coded.
 bool has_pixel_ends(const Convention& convention);
 
-/// The graph from pixels [height, width, samples] to pixels and their facts.
-Graph with_pixel_ends(const Graph& graph, const Convention& convention, const PixelEnds& ends);
+/// The same in the model's own order of channels.
+PixelsIn pixels_in(const Convention& convention, const PixelEnds& ends);
+PixelsOut pixels_out(const Convention& convention, const PixelEnds& ends);
 
 }  // namespace tessera::upscale

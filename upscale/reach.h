@@ -3,21 +3,14 @@
 
 #include <vector>
 
+#include "runtime/session/graph_reach.h"
 #include "upscale/convention.h"
 
 namespace tessera::upscale {
 
-/// A mean or a maximum over the whole picture, in the middle of a graph. Window by window it can be had for the
-/// whole: of each window counts what lies in its own part.
-struct Pool {
-  ValueId in = absent, out = absent;
-  Type type;              ///< of the result
-  bool largest = false;   ///< a maximum, not a mean
-  int stage = 0;          ///< pools before it on the way
-  int axis[2] = {};       ///< of its input: rows and columns
-  double step[2] = {};    ///< input pixels from one to the next
-  double middle[2] = {};  ///< the middle of what index 0 sees
-};
+/// A mean or a maximum over the whole picture. Window by window it can be had for the whole: of each window counts
+/// what lies in its own part.
+using Pool = GraphPool;
 
 /// What a walk over the graph, or a measurement, says of a model.
 struct Reach {

@@ -3,11 +3,10 @@
 #include <charconv>
 #include <chrono>
 #include <cstring>
-#include <iterator>
 #include <mutex>
 
 #include "runtime/onnx/load.h"
-#include "runtime/session/defaults.h"
+#include "runtime/session/parts.h"
 #include "upscale/pixel_ends.h"
 
 namespace tessera::upscale {
@@ -82,7 +81,8 @@ class SessionUpsampler : public Upsampler {
   }
 
   std::unique_ptr<Upsampler> with_pixels(const Convention& convention, const PixelEnds& ends) const override {
-    return std::make_unique<SessionUpsampler>(*this, with_pixel_ends(session_.model().graph, convention, ends));
+    return std::make_unique<SessionUpsampler>(
+        *this, with_pixel_ends(session_.model().graph, pixels_in(convention, ends), pixels_out(convention, ends)));
   }
 
   std::vector<Tensor> run_part(const Tensor& input, List<Tensor> given) const override {
@@ -165,37 +165,12 @@ onnx::Loaded load_bundled() {
 
 /// Makes a constant of the input that `word` (NAME=NUMBER) gives a number.
 void settle_input(onnx::Loaded& loaded, const std::string& word) {
-  Graph& graph = loaded.model.graph;
-  const auto wrong = [&](const auto&... parts) { fail(Error::Kind::usage, "--set ", word, ": ", parts...); };
   const size_t equals = word.rfind('=');
-  const std::string name = word.substr(0, equals);
   double number = 0;
   const char *begin = word.data() + equals + 1, *end = word.data() + word.size();
   if (equals == std::string::npos || equals == 0 || begin == end || std::from_chars(begin, end, number).ptr != end)
-    wrong("give NAME=NUMBER");
-  const auto named = [&](ValueId id) { return graph.values[id].name == name; };
-  auto input = std::find_if(graph.inputs.begin(), graph.inputs.end(), named);
-  Type type = input == graph.inputs.end() ? Type{} : graph.values[*input].type;
-  const auto with_default = std::find_if(loaded.optional_inputs.begin(), loaded.optional_inputs.end(),
-                                         [&](const onnx::OptionalInput& optional) { return named(optional.id); });
-  if (with_default != loaded.optional_inputs.end()) {
-    const ValueId id = with_default->id;
-    type = graph.values[id].constant->type;
-    graph = with_inputs(graph, List<ValueId>(&id, 1));
-    loaded.optional_inputs.erase(with_default);
-    input = std::prev(graph.inputs.end());
-  }
-  if (input == graph.inputs.end()) wrong("the model has no input \"", name, "\"");
-  Value& value = graph.values[*input];
-  for (int64_t& extent : type.shape) extent = std::max<int64_t>(extent, 1);
-  if (value.kind != Kind::tensor || type.dtype == DType::string || type.dtype == DType::undefined)
-    wrong("input \"", name, "\" is no tensor of numbers");
-  auto tensor = std::make_shared<Tensor>(Tensor::make(type));
-  for (int64_t i = 0, count = type.shape.elements(); i < count; ++i) set_element(tensor->view(), i, number);
-  value.type = type;
-  value.ranked = true;
-  value.constant = std::move(tensor);
-  graph.inputs.erase(input);
+    fail(Error::Kind::usage, "--set ", word, ": give NAME=NUMBER");
+  fix_input(loaded, word.substr(0, equals), number);
 }
 
 /// All inputs but the picture become constants: those that `given` has numbers for, and those with a default.
@@ -211,31 +186,6 @@ void settle_inputs(onnx::Loaded& loaded, const std::vector<std::string>& given) 
 }
 
 }  // namespace
-
-Graph part_of(const Graph& graph, List<ValueId> given, List<Type> types, List<ValueId> wanted) {
-  Graph part = graph;
-  const auto is_given = [&](ValueId id) { return std::find(given.begin(), given.end(), id) != given.end(); };
-  for (size_t i = 0; i < given.size(); ++i) {
-    part.values[given[i]].type = types[i];
-    part.values[given[i]].ranked = true;
-    part.inputs.push_back(given[i]);
-  }
-  if (!wanted.empty()) part.outputs.assign(wanted.begin(), wanted.end());
-  // Nodes that nothing asks for any more, from the end on.
-  std::vector<bool> needed(part.values.size());
-  for (const ValueId id : part.outputs) needed[id] = true;
-  std::vector<Node> kept;
-  for (auto node = part.nodes.rbegin(); node != part.nodes.rend(); ++node) {
-    const bool used = std::any_of(node->out.begin(), node->out.end(),
-                                  [&](ValueId id) { return id != absent && needed[id] && !is_given(id); });
-    if (!used) continue;
-    for (const ValueId id : node->in)
-      if (id != absent) needed[id] = true;
-    kept.push_back(std::move(*node));
-  }
-  part.nodes.assign(std::make_move_iterator(kept.rbegin()), std::make_move_iterator(kept.rend()));
-  return part;
-}
 
 std::unique_ptr<Upsampler> make_upsampler(onnx::Loaded loaded, const SessionOptions& options,
                                           const std::atomic<bool>* cancel) {

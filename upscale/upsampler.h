@@ -66,9 +66,6 @@ struct Upsampler {
   virtual const Model* model() const { return nullptr; }
 };
 
-/// The graph from its input and the values `given` to the values `wanted`, or to its outputs where none are named.
-Graph part_of(const Graph& graph, List<ValueId> given, List<Type> types, List<ValueId> wanted);
-
 /// A model file on a device; an empty path is the bundled model. Runs stop at `cancel`. `device`
 /// becomes where it runs, `note` why not where it was asked to, if so. What a device fails with is thrown. `given`:
 /// values for inputs beside the picture, as NAME=NUMBER.

@@ -4,7 +4,9 @@
  *   - Every function that can fail returns a tessera_status*: NULL is success. A status holds a code
  *     and a text for people; free it with tessera_status_free. Nothing is ever thrown or printed.
  *   - Objects are opaque; *_free takes NULL. Strings are UTF-8, owned by the object they came from.
- *   - Structs that may grow begin with struct_size; fill them with their *_init function first.
+ *   - Structs that may grow begin with struct_size. Fill them with their *_init macro first, or with TESSERA_INIT,
+ * which makes all else 0. A program that was compiled with an older, smaller struct keeps working: the library reads
+ * and writes no more of a struct than its struct_size says.
  *   - A session may be used by many threads at once. Other objects belong to one thread at a time.
  *   - Tensors are dense, row-major (the last dimension is the fastest), in host memory, and aligned
  *     to their element. Shapes count elements, sizes count bytes.
@@ -27,6 +29,10 @@ extern "C" {
 
 /* "0.1.0" */
 TESSERA_API const char* tessera_version(void);
+
+/* Zeros a struct that begins with struct_size, and sets that. */
+TESSERA_API void tessera_struct_init(void* any, size_t size);
+#define TESSERA_INIT(pointer) tessera_struct_init((pointer), sizeof *(pointer))
 
 /* --- Status --------------------------------------------------------------------------------- */
 
@@ -100,6 +106,13 @@ typedef struct tessera_tensor {
 typedef void (*tessera_task)(void* argument, size_t index);
 typedef void (*tessera_parallel_for)(void* context, size_t count, tessera_task task, void* argument);
 
+/* An input of numbers that is made a constant, each of its elements `value`. Extents that the model leaves open are 1.
+ */
+typedef struct tessera_fixed_input {
+  const char* name;
+  double value;
+} tessera_fixed_input;
+
 typedef struct tessera_options {
   size_t struct_size;
   int threads;        /* 0: one per core that the process may use */
@@ -122,8 +135,14 @@ typedef struct tessera_options {
    * and `parallel_context`; both must outlive the session. Results do not depend on it. */
   tessera_parallel_for parallel_for;
   void* parallel_context;
+  /* What follows is 0 or NULL by default. */
+  const char* name;                 /* what messages call a model from memory */
+  const tessera_fixed_input* fixed; /* inputs that are no inputs any more; those with a default need no number */
+  size_t fixed_count;
+  int fail_with_device; /* 0: where a device fails, the CPU computes in its place. 1: that is TESSERA_DEVICE */
 } tessera_options;
-TESSERA_API void tessera_options_init(tessera_options* options);
+TESSERA_API void tessera_options_init_sized(tessera_options* options, size_t size);
+#define tessera_options_init(options) tessera_options_init_sized((options), sizeof *(options))
 
 typedef struct tessera_session tessera_session;
 
@@ -143,6 +162,13 @@ TESSERA_API void tessera_session_free(tessera_session* session);
 TESSERA_API const char* tessera_session_device(const tessera_session* session);
 TESSERA_API const char* tessera_session_device_note(const tessera_session* session);
 
+typedef enum tessera_kind {
+  TESSERA_TENSOR = 0,
+  TESSERA_SEQUENCE = 1, /* these are not passed through this interface yet */
+  TESSERA_OPTIONAL = 2,
+  TESSERA_MAP = 3
+} tessera_kind;
+
 /* An input or output as the model declares it. */
 typedef struct tessera_port {
   size_t struct_size;
@@ -151,8 +177,10 @@ typedef struct tessera_port {
   int ranked; /* 0: the model does not declare a shape; rank is 0 then */
   size_t rank;
   const int64_t* dims; /* -1 where the model leaves an extent open */
+  tessera_kind kind;
 } tessera_port;
-TESSERA_API void tessera_port_init(tessera_port* port);
+TESSERA_API void tessera_port_init_sized(tessera_port* port, size_t size);
+#define tessera_port_init(port) tessera_port_init_sized((port), sizeof *(port))
 TESSERA_API size_t tessera_session_input_count(const tessera_session* session); /* of those that have to be given */
 /* Inputs with a default (initializers of the same name, from IR version 4 on). They are numbered on behind the
  * others, and a run may give them there. One that is left out has its default: at the end of the list, or as a tensor
@@ -168,6 +196,9 @@ TESSERA_API tessera_status* tessera_session_output(const tessera_session* sessio
 /* A wish to stop a run, made from another thread. */
 typedef struct tessera_cancel tessera_cancel;
 TESSERA_API tessera_status* tessera_cancel_create(tessera_cancel** cancel);
+/* A wish whose flag is the caller's byte: 0, or 1 as soon as runs are to stop. It is read by atomic loads, may be set
+ * by any thread or in a signal handler, and must outlive the wish; tessera_cancel_request leaves it alone. */
+TESSERA_API tessera_status* tessera_cancel_watch(const volatile unsigned char* flag, tessera_cancel** cancel);
 TESSERA_API void tessera_cancel_request(tessera_cancel* cancel); /* from any thread */
 TESSERA_API void tessera_cancel_free(tessera_cancel* cancel);
 
@@ -193,6 +224,211 @@ TESSERA_API tessera_status* tessera_output_type(const tessera_session* session, 
 TESSERA_API tessera_status* tessera_run_into(const tessera_session* session, const tessera_tensor* inputs,
                                              size_t input_count, const tessera_tensor* outputs, size_t output_count,
                                              const tessera_cancel* cancel);
+
+/* One step of a run that is over. Texts are valid during the call. */
+typedef struct tessera_step {
+  size_t struct_size;
+  const char* node; /* "" where the model gives none */
+  const char* op;
+  const char* kernel; /* "conv3x3.avx512" */
+  double seconds;
+} tessera_step;
+
+typedef struct tessera_run_options {
+  size_t struct_size;
+  const tessera_cancel* cancel;
+  /* Called now and then, at most every 50 ms and with 1 at the end, by the thread that runs: which part of the run's
+   * arithmetic is done, 0..1. A device, and a model whose shapes depend on data, tell the end alone. */
+  void (*progress)(void* context, double done);
+  /* Called behind each step, in the order in which they end, by the thread that runs. A device is slowed down by it. */
+  void (*step)(void* context, const tessera_step* step);
+  void* context;
+} tessera_run_options;
+/* As tessera_run. `options` may be NULL. Callbacks must not throw through. */
+TESSERA_API tessera_status* tessera_run_with(const tessera_session* session, const tessera_tensor* inputs,
+                                             size_t input_count, const tessera_run_options* options,
+                                             tessera_result** result);
+
+/* --- What runs need ------------------------------------------------------------------------- */
+
+/* Bytes. */
+typedef struct tessera_memory {
+  size_t struct_size;
+  int64_t weights;        /* of constants as they were loaded; those of a file are resident only while they are read */
+  int64_t packed;         /* of what kernels made of them so far */
+  int64_t arena;          /* of the host's memory: what one run takes beside inputs and outputs */
+  int64_t ends;           /* of its inputs and outputs */
+  int64_t device_weights; /* of the device's memory: constants so far */
+  int64_t device;         /* of the device's memory: what one run takes beside them; 0 where the host runs all of it */
+} tessera_memory;
+/* What a run with inputs of these types would need; their data is not looked at. It is planned, and kept for the run.
+ * Where shapes depend on data, it is the part before that. */
+TESSERA_API tessera_status* tessera_session_forecast(const tessera_session* session, const tessera_tensor* inputs,
+                                                     size_t input_count, tessera_memory* memory);
+/* Bytes of the device's memory as things stand: what this process uses, and may use. 0 without a device. */
+TESSERA_API tessera_status* tessera_session_device_memory(const tessera_session* session, int64_t* used,
+                                                          int64_t* budget);
+
+typedef struct tessera_traffic {
+  size_t struct_size;
+  int64_t uploaded, downloaded; /* bytes */
+  int64_t submits;              /* pieces of work that the device was given */
+  int64_t busy_ns;              /* how long it worked, by its own clock; 0 if it has none */
+} tessera_traffic;
+/* What went to the session's device and came back since it was opened, by all sessions that share it; zeros without. */
+TESSERA_API tessera_status* tessera_session_traffic(const tessera_session* session, tessera_traffic* traffic);
+
+typedef struct tessera_facts {
+  size_t struct_size;
+  int has_device;   /* steps may run on a device with memory of its own */
+  int threads;      /* of the host, for each run */
+  int runs_at_once; /* so many runs from as many threads keep the device and the way to it busy; 1 without a device */
+  int row_step; /* a picture that is shifted by a multiple of so many rows and columns is computed alike, to the last
+                   bit, if the model itself allows it (see tessera_session_reach) */
+  int stores_halves; /* the device stores numbers as float16 */
+} tessera_facts;
+TESSERA_API tessera_status* tessera_session_facts(const tessera_session* session, tessera_facts* facts);
+
+/* --- Devices -------------------------------------------------------------------------------- */
+
+/* What this machine could run a model on, as it was when the list was made. */
+typedef struct tessera_devices tessera_devices;
+typedef struct tessera_device {
+  size_t struct_size;
+  const char* id;     /* for tessera_options.device: "cpu", "vulkan:0" */
+  const char* name;   /* "NVIDIA H100" */
+  const char* driver; /* and its version, "Vulkan 1.3.277" last; "" of the CPU */
+  int64_t memory;     /* bytes of its own; of the CPU: the machine's, or what the process's cgroup may have */
+  int threads;        /* of the CPU: cores that the process may use; else 0 */
+  int software;       /* a device made of software: used only where it is named */
+  int fp16;           /* it can store numbers as float16 */
+  int matrix_units;   /* it multiplies small matrices at once */
+} tessera_device;
+/* Loads the machine's drivers, which may take a second. The CPU is the first and always there. */
+TESSERA_API tessera_status* tessera_devices_list(tessera_devices** devices);
+TESSERA_API size_t tessera_devices_count(const tessera_devices* devices);
+/* Texts are valid as long as the list. */
+TESSERA_API tessera_status* tessera_devices_get(const tessera_devices* devices, size_t index, tessera_device* device);
+TESSERA_API const char* tessera_devices_note(const tessera_devices* devices); /* why the CPU is alone; else "" */
+TESSERA_API void tessera_devices_free(tessera_devices* devices);
+
+/* --- What a model says of itself ------------------------------------------------------------ */
+
+typedef struct tessera_model {
+  size_t struct_size;
+  const char* path;     /* or the name that messages use */
+  const char* producer; /* name and version, "" where the file does not say */
+  int ir_version;
+  int64_t weight_bytes;
+  size_t node_count; /* after functions were written out, without those in bodies of control flow */
+  size_t metadata_count, opset_count, operator_count;
+} tessera_model;
+TESSERA_API tessera_status* tessera_session_model(const tessera_session* session, tessera_model* model);
+/* A key of the file's own metadata, and its value. */
+TESSERA_API tessera_status* tessera_session_metadata(const tessera_session* session, size_t index, const char** key,
+                                                     const char** value);
+/* A set of operators that the model imports; "" is ONNX's own. */
+TESSERA_API tessera_status* tessera_session_opset(const tessera_session* session, size_t index, const char** domain,
+                                                  int* version);
+/* An operator that the model uses, those in bodies of control flow too, and how many of its nodes are one. */
+TESSERA_API tessera_status* tessera_session_operator(const tessera_session* session, size_t index, const char** domain,
+                                                     const char** name, size_t* nodes);
+
+/* --- How far a model looks ------------------------------------------------------------------ */
+
+/* Which input is a picture, in which output its pixels are to be found again, and along which axes rows and columns
+ * lie. */
+typedef struct tessera_reach_query {
+  size_t struct_size;
+  size_t input, output;
+  size_t input_axes[2], output_axes[2]; /* the axis of rows, the axis of columns */
+} tessera_reach_query;
+typedef struct tessera_reach tessera_reach;
+/* Walks over the graph as it was loaded, for inputs of these types (their data is not looked at). What does not depend
+ * on the picture's size is the same for all sizes: ask for two. */
+TESSERA_API tessera_status* tessera_session_reach(const tessera_session* session, const tessera_tensor* inputs,
+                                                  size_t input_count, const tessera_reach_query* query,
+                                                  tessera_reach** reach);
+TESSERA_API void tessera_reach_free(tessera_reach* reach);
+
+/* Arrays hold rows, then columns. Output pixel i depends on the input's pixels from i * step + low to i * step + high.
+ */
+typedef struct tessera_reach_facts {
+  size_t struct_size;
+  int followed; /* every operator on the way is understood, and the output is a picture; 0: no other number counts */
+  int global;   /* a pixel may depend on all of the picture, or on where it lies; tessera_pool apart */
+  const char* reason; /* the operator that is not followed, or that sees everything; "" */
+  double step[2], low[2], high[2];
+  int64_t
+      lattice[2]; /* a picture that is shifted by so many pixels gives a result that is shifted, and no other change */
+  size_t pool_count;
+} tessera_reach_facts;
+/* `reason` is valid as long as the reach. */
+TESSERA_API tessera_status* tessera_reach_get(const tessera_reach* reach, tessera_reach_facts* facts);
+
+/* A mean or a maximum over all rows and columns, in the middle of a model: what it is for a large picture can be had
+ * from parts of it (see tessera_session_part). */
+typedef struct tessera_pool {
+  size_t struct_size;
+  const char *in, *out; /* values that it reads and makes */
+  tessera_dtype dtype;  /* of the result */
+  size_t rank;
+  const int64_t* dims;
+  int largest;      /* a maximum, not a mean */
+  int stage;        /* pools on the way to it */
+  size_t axes[2];   /* of `in`: rows and columns */
+  double step[2];   /* the picture's pixels from one index to the next */
+  double middle[2]; /* the middle of what index 0 sees */
+} tessera_pool;
+/* Texts and dims are valid as long as the reach. */
+TESSERA_API tessera_status* tessera_reach_pool(const tessera_reach* reach, size_t index, tessera_pool* pool);
+
+/* --- Parts of a model, and models with pixels at their ends --------------------------------- */
+
+/* From the model's inputs and values that are given, to values that are wanted. Values have the names that the model
+ * gives them; those in bodies of control flow have none. */
+typedef struct tessera_part {
+  size_t struct_size;
+  const char* const* given;
+  const tessera_tensor* given_types; /* as many; an extent is -1 where it is open. Their data is not looked at */
+  size_t given_count;
+  const char* const* wanted;
+  size_t wanted_count; /* 0: the model's outputs */
+} tessera_part;
+/* A session of a part of the session's model: its inputs are those of the model that have to be given, then those of
+ * the part. It shares the model's weights, and the session may go before it. `options` NULL: it is as the session, and
+ * runs on the same device and threads. */
+TESSERA_API tessera_status* tessera_session_part(const tessera_session* session, const tessera_part* part,
+                                                 const tessera_options* options, tessera_session** result);
+
+/* How the samples of a pixel become a model's channels. */
+typedef struct tessera_pixels_in {
+  size_t struct_size;
+  int bits;                   /* 8 or 16 of a sample */
+  size_t samples;             /* of a pixel */
+  size_t channels;            /* of the model's only input */
+  int packed;                 /* 0: rows and columns of channels, [1,C,H,W] or [C,H,W]. 1: [1,H,W,C] or [H,W,C] */
+  const int64_t* from;        /* of each channel: the sample that goes into it, or -1 for the largest sample there is */
+  const float *black, *white; /* of each channel: its numbers for sample 0 and for the largest sample */
+} tessera_pixels_in;
+/* How channels become samples: rounded to the nearest, clamped. */
+typedef struct tessera_pixels_out {
+  size_t struct_size;
+  int bits;
+  size_t output;       /* which of the model's outputs */
+  size_t channels;     /* of it */
+  int packed, batched; /* as above; batched: it has the axis of extent 1 in front */
+  size_t from_count;
+  const int64_t* from;        /* the channels that are wanted; each is a sample, */
+  int mean;                   /* but if this is not 0, the first three together are one: their mean */
+  const float *black, *white; /* of each of the model's channels */
+} tessera_pixels_out;
+/* A session of the same model with pixels at both ends, which computes all that is between the pixels, shares the
+ * session's device, threads and weights, and may outlive it. Its input is uint8 or uint16 [height, width, samples]. Its
+ * outputs are the same for the result, and float32 [3, samples of a pixel]: how many values are no finite
+ * numbers, the least value and the greatest, with black as 0 and white as 1, before they are clamped. */
+TESSERA_API tessera_status* tessera_session_pixels(const tessera_session* session, const tessera_pixels_in* in,
+                                                   const tessera_pixels_out* out, tessera_session** result);
 
 #ifdef __cplusplus
 }

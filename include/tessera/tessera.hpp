@@ -5,6 +5,8 @@
 #include <tessera/tessera.h>
 
 #include <cstring>
+#include <exception>
+#include <functional>
 #include <memory>
 #include <span>
 #include <stdexcept>
@@ -116,7 +118,7 @@ struct Port {
 };
 
 struct Options : tessera_options {
-  Options() { tessera_options_init(this); }
+  Options() { tessera_options_init(static_cast<tessera_options*>(this)); }
   /// Runs on the caller's threads: pool(count, task) calls task(i) once for each i < count and returns
   /// when all calls have. See tessera_options::parallel_for; the pool must outlive the session.
   template <class Pool>
@@ -127,6 +129,28 @@ struct Options : tessera_options {
     };
   }
 };
+
+/// A device of this machine: see tessera_device.
+struct Device {
+  std::string id, name, driver;
+  int64_t memory;
+  int threads;
+  bool software, fp16, matrix_units;
+};
+/// The CPU first.
+inline std::vector<Device> devices() {
+  tessera_devices* all = nullptr;
+  check(tessera_devices_list(&all));
+  const std::unique_ptr<tessera_devices, void (*)(tessera_devices*)> owner(all, tessera_devices_free);
+  std::vector<Device> list;
+  for (size_t i = 0; i < tessera_devices_count(all); ++i) {
+    tessera_device d;
+    TESSERA_INIT(&d);
+    check(tessera_devices_get(all, i, &d));
+    list.push_back({d.id, d.name, d.driver, d.memory, d.threads, d.software != 0, d.fp16 != 0, d.matrix_units != 0});
+  }
+  return list;
+}
 
 class Session {
  public:
@@ -159,10 +183,64 @@ class Session {
     check(tessera_run(session_.get(), in.data(), in.size(), cancel, &result));
     return Result(result);
   }
+  /// Tells `progress` which part of the work is done, 0..1. What it throws is thrown behind the run.
+  Result run(std::span<const Tensor> inputs, const std::function<void(double)>& progress,
+             const tessera_cancel* cancel = nullptr) const {
+    const std::vector<tessera_tensor> in = plain(inputs);
+    struct Caller {
+      const std::function<void(double)>& progress;
+      std::exception_ptr error;
+    } caller{progress, {}};
+    tessera_run_options options;
+    TESSERA_INIT(&options);
+    options.cancel = cancel;
+    options.context = &caller;
+    options.progress = [](void* context, double done) {
+      auto& caller = *static_cast<Caller*>(context);
+      if (!caller.error) try {
+          caller.progress(done);
+        } catch (...) {
+          caller.error = std::current_exception();
+        }
+    };
+    tessera_result* result = nullptr;
+    check(tessera_run_with(session_.get(), in.data(), in.size(), &options, &result));
+    Result owner(result);
+    if (caller.error) std::rethrow_exception(caller.error);
+    return owner;
+  }
   void run_into(std::span<const Tensor> inputs, std::span<const Tensor> outputs,
                 const tessera_cancel* cancel = nullptr) const {
     const std::vector<tessera_tensor> in = plain(inputs), out = plain(outputs);
     check(tessera_run_into(session_.get(), in.data(), in.size(), out.data(), out.size(), cancel));
+  }
+
+  /// Bytes that a run would need; tensors may have no data.
+  tessera_memory forecast(std::span<const Tensor> inputs) const {
+    const std::vector<tessera_tensor> in = plain(inputs);
+    tessera_memory memory;
+    TESSERA_INIT(&memory);
+    check(tessera_session_forecast(session_.get(), in.data(), in.size(), &memory));
+    return memory;
+  }
+  tessera_facts facts() const {
+    tessera_facts facts;
+    TESSERA_INIT(&facts);
+    check(tessera_session_facts(session_.get(), &facts));
+    return facts;
+  }
+  /// The keys and values of the model's own metadata.
+  std::vector<std::pair<std::string, std::string>> metadata() const {
+    tessera_model model;
+    TESSERA_INIT(&model);
+    check(tessera_session_model(session_.get(), &model));
+    std::vector<std::pair<std::string, std::string>> all;
+    for (size_t i = 0; i < model.metadata_count; ++i) {
+      const char *key = nullptr, *value = nullptr;
+      check(tessera_session_metadata(session_.get(), i, &key, &value));
+      all.emplace_back(key, value);
+    }
+    return all;
   }
   const tessera_session* c() const { return session_.get(); }
 

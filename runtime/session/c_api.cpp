@@ -1,30 +1,19 @@
-// The C interface over Session. Every body runs inside `guard`, the only place where exceptions end.
+// The C interface over Session: sessions and runs.
+#include "runtime/session/c_api.h"
 
-#include <algorithm>
-#include <atomic>
-#include <cstring>
+#include <chrono>
+#include <cstddef>
 #include <new>
 
-#include "include/tessera/tessera.h"
-#include "runtime/session/session.h"
+#include "runtime/onnx/load.h"
+#include "runtime/session/parts.h"
 
 using namespace tessera;
+using namespace tessera::c_api;
 
 struct tessera_status {
   tessera_code code;
   std::string text;
-};
-
-struct tessera_session {
-  Session session;
-};
-
-struct tessera_result {
-  std::vector<Tensor> tensors;
-};
-
-struct tessera_cancel {
-  std::atomic<bool> requested{false};
 };
 
 namespace {
@@ -57,57 +46,18 @@ tessera_status* status(tessera_code code, const char* text) noexcept {
   }
 }
 
-template <class Body>
-tessera_status* guard(const Body& body) noexcept {
-  try {
-    body();
-    return nullptr;
-  } catch (const Error& error) {
-    return status(code_of(error.kind()), error.what());
-  } catch (const std::bad_alloc&) {
-    return &no_memory;
-  } catch (const std::exception& error) {
-    return status(TESSERA_INTERNAL, error.what());
-  } catch (...) {
-    return status(TESSERA_INTERNAL, "unknown exception");
-  }
-}
+// What the first version of each struct had.
+constexpr size_t first_options = offsetof(tessera_options, name), first_port = offsetof(tessera_port, kind);
 
-template <class... Pointers>
-void require(const Pointers*... pointers) {
-  if ((... || !pointers)) fail(Error::Kind::usage, "an argument is NULL");
-}
-
-SessionOptions read(const tessera_options* options) {
-  SessionOptions result;
-  if (!options) return result;
-  if (options->struct_size < sizeof(tessera_options))
+tessera_options known(const tessera_options* options) {
+  if (options->struct_size < first_options)
     fail(Error::Kind::usage, "tessera_options.struct_size is ", options->struct_size,
          ": call tessera_options_init first");
-  result.threads = options->threads;
-  if (options->device) result.device = options->device;
-  if (options->precision) result.precision = options->precision;
-  result.optimize = options->optimize != 0;
-  result.memory_limit = options->memory_limit;
-  result.foreign_threads = {options->parallel_for, options->parallel_context};
-  return result;
+  return read_struct(options, "tessera_options");
 }
 
 // An optional input may be left out.
 bool is_left_out(const tessera_tensor& tensor) { return tensor.dtype == TESSERA_UNDEFINED && !tensor.data; }
-
-Type type_of(const tessera_tensor& tensor, const char* what, size_t index) {
-  if (tensor.dtype <= TESSERA_UNDEFINED || tensor.dtype >= dtype_count)
-    fail(Error::Kind::type, what, " ", index, " has no valid data type");
-  if (tensor.dtype == TESSERA_STRING)
-    fail(Error::Kind::unsupported, what, " ", index, ": string tensors do not pass through the C interface");
-  if (tensor.rank && !tensor.dims) fail(Error::Kind::usage, what, " ", index, " has no dims");
-  if (tensor.rank > 64) fail(Error::Kind::shape, what, " ", index, " has rank ", tensor.rank);
-  Type type{static_cast<DType>(tensor.dtype), Shape(List<int64_t>(tensor.dims, tensor.rank))};
-  for (const int64_t dim : type.shape)
-    if (dim < 0) fail(Error::Kind::shape, what, " ", index, " has shape ", type.shape);
-  return type;
-}
 
 // A view of the caller's tensor, checked against its size.
 View view_of(const tessera_tensor& tensor, const char* what, size_t index) {
@@ -138,37 +88,166 @@ struct Views {
 
 RunOptions run_options(const tessera_cancel* cancel) {
   RunOptions options;
-  if (cancel) options.cancel = &cancel->requested;
+  if (cancel) options.cancel = cancel->flag;
   return options;
-}
-
-void fill(const Port& from, tessera_port* to) {
-  to->name = from.name.c_str();
-  to->dtype = static_cast<tessera_dtype>(from.type.dtype);
-  to->ranked = from.ranked;
-  to->rank = from.ranked ? from.type.shape.size() : 0;
-  to->dims = from.type.shape.data();
 }
 
 tessera_status* get_port(List<Port> ports, size_t index, tessera_port* port) {
   return guard([&] {
     require(port);
-    if (port->struct_size < sizeof(tessera_port)) fail(Error::Kind::usage, "call tessera_port_init first");
+    if (port->struct_size < first_port) fail(Error::Kind::usage, "call tessera_port_init first");
     if (index >= ports.size()) fail(Error::Kind::usage, "there is no port ", index);
-    fill(ports[index], port);
+    const Port& from = ports[index];
+    write_struct(
+        {sizeof(tessera_port), from.name.c_str(), static_cast<tessera_dtype>(from.type.dtype), from.ranked,
+         from.ranked ? from.type.shape.size() : 0, from.type.shape.data(), static_cast<tessera_kind>(from.kind)},
+        port, "tessera_port");
   });
 }
 
-template <class Load>
-tessera_status* load(tessera_session** session, const Load& make) {
-  return guard([&] {
-    require(session);
-    *session = nullptr;
-    *session = make();
-  });
+// A model with some of its inputs made numbers.
+Session open(onnx::Loaded loaded, const tessera_options* options) {
+  if (options && loaded.unsupported.empty())
+    for (const auto& [name, value] : read_fixed(options)) fix_input(loaded, name, value);
+  return Session(std::move(loaded), read(options));
 }
+
+std::vector<Tensor> tensors_of(const tessera_tensor* inputs, size_t count) {
+  const Views views(inputs, count, "input");
+  std::vector<Tensor> in;
+  for (const View& view : views.list())
+    in.push_back({view.type, view.data ? std::shared_ptr<std::byte>(view.data, [](std::byte*) {}) : nullptr});
+  return in;
+}
+
+tessera_result* run(const tessera_session* session, List<Tensor> in, const RunOptions& options) {
+  auto out = std::make_unique<tessera_result>();
+  out->tensors = session->session.run(in, options);
+  for (const Tensor& tensor : out->tensors)
+    if (tensor.type.dtype == DType::string)
+      fail(Error::Kind::unsupported, "string tensors do not pass through the C interface");
+  return out.release();
+}
+
+// The parts of all arithmetic that the steps of a run are; none where the steps depend on data.
+std::vector<double> work_of(tessera_session* session, List<Type> types) {
+  Shape key;
+  for (const Type& type : types) {
+    key.push_back(static_cast<int64_t>(type.dtype));
+    for (const int64_t extent : type.shape) key.push_back(extent);
+  }
+  const std::lock_guard lock(session->mutex);
+  if (key == session->watched) return session->work;
+  std::vector<StepInfo> steps;
+  try {
+    steps = session->session.steps(types);
+  } catch (const Error& error) {
+    if (error.kind() != Error::Kind::unsupported) throw;
+  }
+  double all = 0;
+  session->work.clear();
+  for (const StepInfo& step : steps) {
+    if (step.kernel == "in place") continue;
+    session->work.push_back(step.flops + 1);
+    all += session->work.back();
+  }
+  for (double& part : session->work) part /= all;
+  session->watched = key;
+  return session->work;
+}
+
+// Tells a caller of a run's steps.
+class Teller : public Profile {
+ public:
+  Teller(const tessera_run_options& options, std::vector<double> work) : options_(options), work_(std::move(work)) {}
+  void step(const Node& node, Text kernel, double milliseconds) override {
+    if (options_.step) {
+      const std::string op(node.op->name), name(kernel);
+      const tessera_step step{sizeof(tessera_step), node.name.c_str(), op.c_str(), name.c_str(), milliseconds / 1000};
+      options_.step(options_.context, &step);
+    }
+    if (!options_.progress || next_ == work_.size()) return;
+    done_ += work_[next_++];
+    const Clock::time_point now = Clock::now();
+    if (now - told_ < told_after || done_ >= 1) return;
+    told_ = now;
+    options_.progress(options_.context, done_);
+  }
+
+ private:
+  using Clock = std::chrono::steady_clock;
+  static constexpr auto told_after = std::chrono::milliseconds(50);
+  const tessera_run_options& options_;
+  const std::vector<double> work_;
+  Clock::time_point told_ = Clock::now();
+  size_t next_ = 0;
+  double done_ = 0;
+};
 
 }  // namespace
+
+namespace tessera::c_api {
+
+tessera_status* caught() noexcept {
+  try {
+    throw;
+  } catch (const Error& error) {
+    return status(code_of(error.kind()), error.what());
+  } catch (const std::bad_alloc&) {
+    return &no_memory;
+  } catch (const std::exception& error) {
+    return status(TESSERA_INTERNAL, error.what());
+  } catch (...) {
+    return status(TESSERA_INTERNAL, "unknown exception");
+  }
+}
+
+SessionOptions read(const tessera_options* options) {
+  SessionOptions result;
+  if (!options) return result;
+  const tessera_options given = known(options);
+  result.threads = given.threads;
+  if (given.device) result.device = given.device;
+  if (given.precision) result.precision = given.precision;
+  result.optimize = given.optimize != 0;
+  result.memory_limit = given.memory_limit;
+  result.foreign_threads = {given.parallel_for, given.parallel_context};
+  result.cpu_takes_over = given.fail_with_device == 0;
+  return result;
+}
+
+std::vector<std::pair<std::string, double>> read_fixed(const tessera_options* options) {
+  const tessera_options given = known(options);
+  if (given.fixed_count) require(given.fixed);
+  std::vector<std::pair<std::string, double>> fixed;
+  for (size_t i = 0; i < given.fixed_count; ++i) {
+    require(given.fixed[i].name);
+    fixed.emplace_back(given.fixed[i].name, given.fixed[i].value);
+  }
+  return fixed;
+}
+
+Type type_of(const tessera_tensor& tensor, const char* what, size_t index, int64_t least) {
+  if (tensor.dtype <= TESSERA_UNDEFINED || tensor.dtype >= dtype_count)
+    fail(Error::Kind::type, what, " ", index, " has no valid data type");
+  if (tensor.dtype == TESSERA_STRING)
+    fail(Error::Kind::unsupported, what, " ", index, ": string tensors do not pass through the C interface");
+  if (tensor.rank && !tensor.dims) fail(Error::Kind::usage, what, " ", index, " has no dims");
+  if (tensor.rank > 64) fail(Error::Kind::shape, what, " ", index, " has rank ", tensor.rank);
+  Type type{static_cast<DType>(tensor.dtype), Shape(List<int64_t>(tensor.dims, tensor.rank))};
+  for (const int64_t dim : type.shape)
+    if (dim < least) fail(Error::Kind::shape, what, " ", index, " has shape ", type.shape);
+  return type;
+}
+
+std::vector<Type> types_of(const tessera_tensor* inputs, size_t count) {
+  if (count) require(inputs);
+  std::vector<Type> types;
+  for (size_t i = 0; i < count; ++i) types.push_back(is_left_out(inputs[i]) ? Type{} : type_of(inputs[i], "input", i));
+  return types;
+}
+
+}  // namespace tessera::c_api
 
 const char* tessera_version(void) { return TESSERA_VERSION; }
 
@@ -178,18 +257,34 @@ void tessera_status_free(tessera_status* status) {
   if (status != &no_memory) delete status;
 }
 
-void tessera_options_init(tessera_options* options) {
-  if (options) *options = {sizeof(tessera_options), 0, nullptr, nullptr, 1, 0, nullptr, nullptr};
+void tessera_struct_init(void* any, size_t size) {
+  if (!any || size < sizeof(size_t)) return;
+  std::memset(any, 0, size);
+  std::memcpy(any, &size, sizeof size);
 }
 
-void tessera_port_init(tessera_port* port) {
-  if (port) *port = {sizeof(tessera_port), "", TESSERA_UNDEFINED, 0, 0, nullptr};
+void tessera_options_init_sized(tessera_options* options, size_t size) {
+  tessera_struct_init(options, size);
+  if (options && size >= first_options) options->optimize = 1;
+}
+
+void tessera_port_init_sized(tessera_port* port, size_t size) {
+  tessera_struct_init(port, size);
+  if (port && size >= first_port) port->name = "";
+}
+
+// For programs that were compiled when these were functions.
+#undef tessera_options_init
+#undef tessera_port_init
+extern "C" {
+TESSERA_API void tessera_options_init(tessera_options* options) { tessera_options_init_sized(options, first_options); }
+TESSERA_API void tessera_port_init(tessera_port* port) { tessera_port_init_sized(port, first_port); }
 }
 
 tessera_status* tessera_session_load(const char* path, const tessera_options* options, tessera_session** session) {
   return load(session, [&] {
     require(path);
-    return new tessera_session{Session(path, read(options))};
+    return open(onnx::load(path), options);
   });
 }
 
@@ -197,7 +292,10 @@ tessera_status* tessera_session_load_memory(const void* data, size_t bytes, cons
                                             tessera_session** session) {
   return load(session, [&] {
     require(data);
-    return new tessera_session{Session({static_cast<const std::byte*>(data), bytes}, read(options))};
+    const char* name = options ? known(options).name : nullptr;
+    std::shared_ptr<std::byte[]> copy(new std::byte[bytes + 1]);
+    std::memcpy(copy.get(), data, bytes);
+    return open(onnx::load({copy.get(), bytes}, copy, name ? name : "model in memory"), options);
   });
 }
 
@@ -235,6 +333,14 @@ tessera_status* tessera_cancel_create(tessera_cancel** cancel) {
     *cancel = new tessera_cancel;
   });
 }
+tessera_status* tessera_cancel_watch(const volatile unsigned char* flag, tessera_cancel** cancel) {
+  static_assert(sizeof(std::atomic<bool>) == 1 && std::atomic<bool>::is_always_lock_free);
+  return guard([&] {
+    require(const_cast<const unsigned char*>(flag), cancel);
+    *cancel = new tessera_cancel;
+    (*cancel)->flag = reinterpret_cast<const std::atomic<bool>*>(const_cast<const unsigned char*>(flag));
+  });
+}
 void tessera_cancel_request(tessera_cancel* cancel) {
   if (cancel) cancel->requested.store(true, std::memory_order_relaxed);
 }
@@ -245,16 +351,26 @@ tessera_status* tessera_run(const tessera_session* session, const tessera_tensor
   return guard([&] {
     require(session, result);
     *result = nullptr;
-    const Views views(inputs, input_count, "input");
-    std::vector<Tensor> in;
-    for (const View& view : views.list())
-      in.push_back({view.type, view.data ? std::shared_ptr<std::byte>(view.data, [](std::byte*) {}) : nullptr});
-    auto out = std::make_unique<tessera_result>();
-    out->tensors = session->session.run(List<Tensor>(in), run_options(cancel));
-    for (const Tensor& tensor : out->tensors)
-      if (tensor.type.dtype == DType::string)
-        fail(Error::Kind::unsupported, "string tensors do not pass through the C interface");
-    *result = out.release();
+    *result = run(session, tensors_of(inputs, input_count), run_options(cancel));
+  });
+}
+
+tessera_status* tessera_run_with(const tessera_session* session, const tessera_tensor* inputs, size_t input_count,
+                                 const tessera_run_options* options, tessera_result** result) {
+  return guard([&] {
+    require(session, result);
+    *result = nullptr;
+    tessera_run_options given{};
+    if (options) given = read_struct(options, "tessera_run_options");
+    const std::vector<Tensor> in = tensors_of(inputs, input_count);
+    RunOptions how = run_options(given.cancel);
+    // A device would be timed for it.
+    const bool watched = given.progress && !session->session.device_backend();
+    Teller teller(given, watched ? work_of(const_cast<tessera_session*>(session), types_of(inputs, input_count))
+                                 : std::vector<double>{});
+    if (watched || given.step) how.profile = &teller;
+    *result = run(session, in, how);
+    if (given.progress) given.progress(given.context, 1);
   });
 }
 
@@ -277,12 +393,8 @@ tessera_status* tessera_output_type(const tessera_session* session, const tesser
                                     size_t* bytes) {
   return guard([&] {
     require(session, dtype, rank, bytes);
-    if (input_count) require(inputs);
     if (capacity) require(dims);
-    std::vector<Type> in;
-    for (size_t i = 0; i < input_count; ++i)
-      in.push_back(is_left_out(inputs[i]) ? Type{} : type_of(inputs[i], "input", i));
-    const std::vector<Type> out = session->session.output_types(in);
+    const std::vector<Type> out = session->session.output_types(types_of(inputs, input_count));
     if (index >= out.size()) fail(Error::Kind::usage, "there is no output ", index);
     *dtype = static_cast<tessera_dtype>(out[index].dtype);
     *rank = out[index].shape.size();

@@ -28,7 +28,7 @@ struct Session::Impl {
   std::vector<Port> inputs, optional_inputs, outputs;
   std::shared_ptr<const Executor> executor;  // of the model where no optional input is given
   std::vector<ValueId> default_ids;          // of the optional inputs
-  Graph as_loaded;                           // the graph before it was prepared, if there are optional inputs
+  Graph as_loaded;                           // the graph before it was prepared
   mutable std::mutex mutex;
   mutable std::map<std::vector<bool>, std::shared_ptr<const Executor>> with_given;  // by the optional inputs given
   const DeviceBackend* device = nullptr;
@@ -163,7 +163,7 @@ void Session::Impl::start(onnx::Loaded loaded, const SessionOptions& given) {
   engine.plan.threads = engine.threads->count();
   engine.plan.pool = engine.threads.get();
   engine.plan.memory_limit = options.memory_limit ? options.memory_limit : total_memory() / 4 * 3;
-  if (!optional_inputs.empty()) as_loaded = with_inputs(model.graph, {});
+  as_loaded = with_inputs(model.graph, {});
   framed([&] { prepare(model.graph); });
   executor = std::make_shared<const Executor>(model.graph, engine);
   if (engine.backends.size() == 1) pack_weights();
@@ -178,6 +178,7 @@ void Session::Impl::start_around(const Impl& base, Graph graph) {
   for (const ValueId id : model.graph.inputs) inputs.push_back(port_of(model.graph.values[id]));
   for (size_t i = 0; i < inputs.size(); ++i) inputs[i].place = i;
   for (const ValueId id : model.graph.outputs) outputs.push_back(port_of(model.graph.values[id]));
+  as_loaded = with_inputs(model.graph, {});
   framed([&] { prepare(model.graph); });
   executor = std::make_shared<const Executor>(model.graph, engine);
 }
@@ -305,12 +306,14 @@ Session::Session(const Session& base, Graph graph) : impl_(std::make_unique<Impl
   impl_->start_around(*base.impl_, std::move(graph));
 }
 
+Session::Session(Session&&) noexcept = default;
 Session::~Session() = default;
 
 List<Port> Session::inputs() const { return impl_->inputs; }
 List<Port> Session::optional_inputs() const { return impl_->optional_inputs; }
 List<Port> Session::outputs() const { return impl_->outputs; }
 const Model& Session::model() const { return impl_->model; }
+const Graph& Session::as_loaded() const { return impl_->as_loaded; }
 const SessionOptions& Session::options() const { return impl_->options; }
 Text Session::device() const { return impl_->engine.backends.front()->name(); }
 Text Session::device_note() const { return impl_->device_note; }

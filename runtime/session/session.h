@@ -71,6 +71,7 @@ class Session {
   /// Another graph around the same weights: `base.model().graph` with nodes added, or without some. It shares the
   /// base's device, its threads, and what kernels made of weights; the base may go before it.
   Session(const Session& base, Graph graph);
+  Session(Session&&) noexcept;
   ~Session();
 
   List<Port> inputs() const;  ///< those that have to be given
@@ -79,7 +80,8 @@ class Session {
   /// given decides what a session plans: the first run that gives other ones than before takes as long as a load.
   List<Port> optional_inputs() const;
   List<Port> outputs() const;
-  const Model& model() const;
+  const Model& model() const;      ///< as it was prepared
+  const Graph& as_loaded() const;  ///< before that: operators and values as the file has them
   const SessionOptions& options() const;
   /// The device that this session's steps run on ("cpu", "vulkan:0"), and why not another, if so.
   Text device() const;

@@ -1,0 +1,18 @@
+// Graphs made of a model's graph: a part of it, and one with an input less.
+#pragma once
+
+#include "runtime/onnx/load.h"
+
+namespace tessera {
+
+/// The value of that name; `absent` if there is none.
+ValueId find_value(const Graph& graph, Text name);
+
+/// The graph from its inputs and the values `given`, of these types, to the values `wanted`, or to its outputs where
+/// none are named.
+Graph part_of(const Graph& graph, List<ValueId> given, List<Type> types, List<ValueId> wanted);
+
+/// Makes a constant of an input of numbers, with or without a default. Throws Error::usage where there is no such.
+void fix_input(onnx::Loaded& loaded, const std::string& name, double number);
+
+}  // namespace tessera
