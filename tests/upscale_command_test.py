@@ -12,6 +12,7 @@ import sys
 import tempfile
 import time
 import unittest
+import unittest.mock
 import zlib
 
 from cli_test import ADD, TESSERA
@@ -35,6 +36,9 @@ class Upscale(unittest.TestCase):
         self.folder = tempfile.TemporaryDirectory()
         self.path = pathlib.Path(self.folder.name)
         os.chmod(self.path, 0o755)
+        cache = unittest.mock.patch.dict(os.environ, {"TESSERA_CACHE": str(self.path / "cache")})
+        cache.start()
+        self.addCleanup(cache.stop)
         self.make("in/a.png")
 
     def tearDown(self):
@@ -77,16 +81,82 @@ class Upscale(unittest.TestCase):
         done = self.run_it("add.onnx", "--json", "-o", b"o\xe9", command="run")
         self.assertIn("sum.npy", json.loads(done.stdout)["outputs"][0]["file"])
 
-    def test_two_sources_of_one_result_are_refused(self):
-        source = self.make("in/a.jpg", b"\xff\xd8\xff").read_bytes(), (self.path / "in/a.png").read_bytes()
-        for out in ["in", "out"]:
-            error = self.run_it("-i", "in", "-o", out, code=2).stderr.decode()
-            self.assertIn(f"in/a.jpg and in/a.png would both become {out}/a.png", error)
+    def test_two_sources_of_one_name_have_two_results(self):
+        shutil.copy(self.make("in/a.png", png(20, 30)), self.path / "in/a.jpg")
+        source = (self.path / "in/a.jpg").read_bytes(), (self.path / "in/a.png").read_bytes()
+        self.run_it("-i", "in", "-o", "out")
+        self.assertEqual(self.results(), [b"a.jpg.png", b"a.png"])
+        error = self.run_it("-i", "in", "-o", "out", "--short-names", code=2).stderr.decode()
+        self.assertIn("in/a.jpg and in/a.png would both become out/a.png", error)
+        self.assertIn("would be replaced by its own result", self.run_it("in", "-o", "in", code=2).stderr.decode())
         self.assertEqual(((self.path / "in/a.jpg").read_bytes(), (self.path / "in/a.png").read_bytes()), source)
-        self.assertFalse((self.path / "out").exists())
-        shutil.copy(self.path / "in/a.png", self.path / "in/a.jpg")
-        self.run_it("-i", "in", "-o", "out", "--full-names")
-        self.assertEqual(self.results(), [b"a.jpg.png", b"a.png.png"])
+        # The same name when one of them is alone.
+        (self.path / "in/a.png").unlink()
+        self.run_it("-i", "in", "-o", "alone")
+        self.assertEqual(self.results("alone"), [b"a.jpg.png"])
+
+    def test_results_among_their_sources(self):
+        shutil.move(self.path / "in/a.png", self.path / "in/a.jpg")
+        self.run_it("in", "-o", "in")
+        done = self.run_it("in", "-o", "in")
+        self.assertIn(b"skipped, results made before", done.stderr)
+        self.assertEqual(self.results("in"), [b"a.jpg", b"a.jpg.png"])
+
+    def test_resuming_trusts_only_what_would_be_made_again(self):
+        self.make("in/b.png", png(30, 10))
+
+        def made(*words, wanted):
+            before = {name: os.stat(self.path / "out" / os.fsdecode(name)).st_ino for name in self.results()}
+            done = self.run_it("in", "-o", "out", "--resume", *words)
+            again = [name for name in self.results() if os.stat(self.path / "out" / os.fsdecode(name)).st_ino
+                     != before.get(name)]
+            self.assertEqual(again, wanted, done.stderr)
+            return done.stderr
+
+        both = [b"a.png", b"b.png"]
+        self.run_it("in", "-o", "out")
+        whole = (self.path / "out/a.png").read_bytes()
+        self.assertIn(b"2 results are there already", made(wanted=[]))
+        made("-t", "64", "--threads", "1", "-v", wanted=[])
+        (self.path / "out/a.png").write_bytes(whole[:-20])
+        self.assertIn(b"out/a.png: made again, they are not as they were made", made(wanted=[b"a.png"]))
+        self.assertEqual((self.path / "out/a.png").read_bytes(), whole)
+        (self.path / "out/a.png").write_bytes(whole[:100] + b"x" + whole[101:])
+        made(wanted=[b"a.png"])
+        self.make("in/b.png", png(31, 10))
+        self.assertIn(b"sources have changed", made(wanted=[b"b.png"]))
+        made("-s", "3", wanted=both)
+        made("-s", "3", wanted=[])
+        self.assertIn(b"another model or other options", made(wanted=both))
+        model = self.make("m.onnx", (pathlib.Path(os.environ["TESSERA_SOURCE_DIR"]) / "models/photo-x2.onnx").read_bytes())
+        made("-m", "m.onnx", wanted=[])  # the same model, whatever it is called
+        model.write_bytes(model.read_bytes() + b"\x32\x00")  # an empty model_version more
+        made("-m", "m.onnx", wanted=both)
+        self.make("in/c.jpg", png(9, 9))
+        self.make("out/c.jpg.png", b"by somebody else")
+        self.assertIn(b"nothing is known", made("-m", "m.onnx", wanted=[b"c.jpg.png"]))
+
+    def test_shards_make_all_pictures_once(self):
+        for i in range(12):
+            self.make(f"in/{i}.png", png(8 + i, 8))
+        counts = []
+        for shard in (1, 2, 3):
+            self.run_it("in", "-o", f"out{shard}", "--shard", f"{shard}/3")
+            counts += self.results(f"out{shard}")
+        self.assertEqual(sorted(counts), sorted(os.fsencode(f.name) for f in (self.path / "in").iterdir()))
+        for wrong in ("0/3", "4/3", "1", "x/2", "1/2/3"):
+            self.assertIn(b"--shard", self.run_it("in", "-o", "x", "--shard", wrong, code=2).stderr)
+
+    def test_sizes(self):
+        for words, size in [(["--size", "33x44"], (33, 44)), (["--width", "12"], (12, 10)), (["--height", "60"], (72, 60)),
+                            (["--fit", "100x30"], (36, 30)), (["-m", "photo-x2,photo-x2"], (96, 80)),
+                            (["-m", "photo-x2,photo-x2", "-s", "3"], (72, 60))]:
+            self.run_it("in/a.png", "-o", "o.png", *words)
+            self.assertEqual(struct.unpack(">II", (self.path / "o.png").read_bytes()[16:24]), size)
+        for words in (["--size", "33"], ["--size", "0x3"], ["--fit", "3x"], ["--width", "0"], ["--width", "3", "-s", "2"],
+                      ["--size", "3x3", "--fit", "3x3"], ["-m", "photo-x2,photo-x2", "--white", "1"]):
+            self.run_it("in/a.png", "-o", "x.png", *words, code=2)
+        self.assertIn(b"none.onnx", self.run_it("in/a.png", "-o", "x.png", "-m", "photo-x2,none.onnx", code=1).stderr)
 
     def test_inputs_without_an_option(self):
         self.make("b.png")

@@ -1,5 +1,9 @@
 // Where results go, and that nothing on the way is lost.
+#include <fcntl.h>
 #include <sys/stat.h>
+
+#include <fstream>
+#include <set>
 
 #include "tests/support.h"
 #include "tools/upscale/jobs.h"
@@ -13,6 +17,11 @@ int64_t count_files(const fs::path& folder) {
   int64_t files = 0;
   for (const auto& entry : fs::recursive_directory_iterator(folder)) files += entry.is_regular_file();
   return files;
+}
+
+JobList list_jobs(const std::vector<fs::path>& in, const fs::path& out, const JobOptions& options) {
+  Ledger ledger(0);
+  return list_jobs(in, out, options, ledger);
 }
 
 std::string refusal(const std::vector<fs::path>& in, const fs::path& out, const JobOptions& options = {}) {
@@ -85,6 +94,12 @@ TEST_F(UpscaleFiles, names_may_have_255_bytes) {
   const JobList list = list_jobs({file}, longer, {});
   ASSERT_EQ(list.failures.size(), 1u);
   EXPECT_NE(list.failures[0].error.find("too long"), std::string::npos) << list.failures[0].error;
+  // Where the folder is still to be made, too, or its own name cannot be given.
+  for (const fs::path& to : {root / "new" / "folder" / longer.filename(), root / std::string(256, 'f') / "a.png"}) {
+    const JobList none = list_jobs({file}, to, {});
+    ASSERT_EQ(none.failures.size(), 1u) << to;
+    EXPECT_NE(none.failures[0].error.find("too long"), std::string::npos) << none.failures[0].error;
+  }
 }
 
 TEST_F(UpscaleFiles, a_result_has_the_permissions_of_its_source) {
@@ -100,43 +115,195 @@ TEST_F(UpscaleFiles, a_result_has_the_permissions_of_its_source) {
 
 TEST_F(UpscaleFiles, a_result_is_named_after_its_source_alone) {
   for (const char* name : {"a.jpg", "b.WEBP", "c.d.png", "notes.txt", "sub/c.png", ".hidden.png"}) make(in / name);
-  EXPECT_EQ(results(), (std::vector<fs::path>{"a.png", "b.png", "c.d.png"}));
+  EXPECT_EQ(results(), (std::vector<fs::path>{"a.jpg.png", "b.WEBP.png", "c.d.png"}));
   EXPECT_EQ(list_jobs({in}, out, {}).notes.size(), 1u);
   JobOptions options;
-  options.full_names = true;
-  EXPECT_EQ(results(options), (std::vector<fs::path>{"a.jpg.png", "b.WEBP.png", "c.d.png.png"}));
+  options.short_names = true;
+  EXPECT_EQ(results(options), (std::vector<fs::path>{"a.png", "b.png", "c.d.png"}));
   options = {};
   options.recursive = true;
   options.format = Format::jpeg;
-  EXPECT_EQ(results(options), (std::vector<fs::path>{"a.jpg", "b.jpg", "c.d.jpg", "sub/c.jpg"}));
+  EXPECT_EQ(results(options), (std::vector<fs::path>{"a.jpg", "b.WEBP.jpg", "c.d.png.jpg", "sub/c.png.jpg"}));
 }
 
-TEST_F(UpscaleFiles, resuming_leaves_out_what_is_there) {
-  for (const char* name : {"a.jpg", "sub/c.png"}) make(in / name);
-  make(out / "sub" / "c.png");
+TEST_F(UpscaleFiles, no_two_pictures_have_results_of_one_name) {
+  const std::vector<std::string> endings = {".png", ".jpg", ".jpeg", ".webp", ".PNG", ".JPG"};
+  std::vector<std::string> names;
+  for (const std::string& first : endings) {
+    names.push_back("a" + first);
+    for (const std::string& second : endings) {
+      names.push_back("a" + first + second);
+      for (const std::string& third : endings) names.push_back("a" + first + second + third);
+    }
+  }
+  for (const Format format : {Format::png, Format::jpeg, Format::webp}) {
+    std::set<std::string> made;
+    for (const std::string& name : names) made.insert(result_name(name, format, false));
+    EXPECT_EQ(made.size(), names.size()) << extension_of(format);
+  }
+  EXPECT_EQ(result_name("a.JPG", Format::jpeg, false), "a.JPG");
+  EXPECT_EQ(result_name("a.jpg.png", Format::png, false), "a.jpg.png.png");
+}
+
+TEST_F(UpscaleFiles, shards_share_all_pictures_whatever_is_added) {
+  const auto shards = [&] {
+    std::map<fs::path, int64_t> of;
+    for (int64_t shard = 1; shard <= 3; ++shard) {
+      JobOptions options;
+      options.shard = shard;
+      options.shards = 3;
+      const JobList list = list_jobs({in}, out, options);
+      for (const Job& job : list.jobs) EXPECT_TRUE(of.emplace(job.in, shard).second) << job.in;
+      EXPECT_GT(list.jobs.size(), 4u);
+      EXPECT_GT(list.elsewhere, 0);
+    }
+    return of;
+  };
+  for (int i = 10; i < 50; ++i) make(in / cat(i, ".png"));
+  const auto before = shards();
+  EXPECT_EQ(before.size(), 40u);
+  for (int i = 50; i < 60; ++i) make(in / cat(i - 49, ".jpg"));
+  const auto after = shards();
+  EXPECT_EQ(after.size(), 50u);
+  for (const auto& [path, shard] : before) EXPECT_EQ(after.at(path), shard) << path;
+}
+
+/// A cache folder of its own, and results that a ledger knows.
+struct UpscaleLedger : UpscaleFiles {
+  void SetUp() override {
+    ::setenv("TESSERA_CACHE", (root / "cache").c_str(), 1);
+    make(in / "a.png", 100);
+    make(out / "a.png", 200);
+    remember(7);
+  }
+  void TearDown() override { ::unsetenv("TESSERA_CACHE"); }
+  void remember(uint64_t recipe) { Ledger(recipe).add(in / "a.png", Ledger::look(in / "a.png"), out / "a.png"); }
+  Ledger::Standing standing(uint64_t recipe = 7) { return Ledger(recipe).standing(in / "a.png", out / "a.png"); }
+  static void change(const fs::path& file, size_t at) {
+    Bytes bytes = read_file(file);
+    bytes[at] ^= std::byte{1};
+    struct stat status {};
+    ::stat(file.c_str(), &status);
+    std::ofstream(file, std::ios::binary).write(reinterpret_cast<const char*>(bytes.data()), std::ssize(bytes));
+    const timespec times[] = {status.st_atim, status.st_mtim};
+    ::utimensat(AT_FDCWD, file.c_str(), times, 0);  // as if it had not been touched
+  }
+};
+
+TEST_F(UpscaleLedger, a_result_is_trusted_if_it_would_be_made_again_just_so) {
+  using Standing = Ledger::Standing;
+  EXPECT_EQ(standing(), Standing::good);
+  EXPECT_EQ(standing(8), Standing::recipe);
+  EXPECT_TRUE(Ledger(8).is_result(out / "a.png"));
+  EXPECT_FALSE(Ledger(7).is_result(in / "a.png"));
+  EXPECT_EQ(Ledger(7).standing(in / "a.png", out / "b.png"), Standing::unknown);
+  change(out / "a.png", 50);
+  EXPECT_EQ(standing(), Standing::changed);
+  change(out / "a.png", 50);
+  EXPECT_EQ(standing(), Standing::good) << "the same bytes as before";
+  change(in / "a.png", 99);
+  EXPECT_EQ(standing(), Standing::source);
+  remember(7);
+  EXPECT_EQ(standing(), Standing::good);
+  fs::resize_file(out / "a.png", 199);
+  EXPECT_EQ(standing(), Standing::changed);
+}
+
+TEST_F(UpscaleLedger, a_source_that_changes_on_the_way_is_not_remembered) {
+  const Seen before = Ledger::look(in / "a.png");
+  make(in / "a.png", 101);
+  make(out / "a.png", 201);
+  Ledger(7).add(in / "a.png", before, out / "a.png");
+  EXPECT_NE(standing(), Ledger::Standing::good);
+}
+
+TEST_F(UpscaleLedger, damaged_lines_are_no_answers) {
+  const fs::path file = root / "cache" / "results";
+  change(file, 20);
+  EXPECT_EQ(standing(), Ledger::Standing::unknown);
+  remember(7);
+  EXPECT_EQ(standing(), Ledger::Standing::good);
+  fs::resize_file(file, fs::file_size(file) - 3);
+  EXPECT_EQ(standing(), Ledger::Standing::unknown);
+  make(file, 100'000);
+  EXPECT_EQ(standing(), Ledger::Standing::unknown);
+}
+
+TEST_F(UpscaleLedger, the_last_of_many_lines_holds) {
+  const fs::path file = root / "cache" / "results";
+  {
+    Ledger ledger(9);
+    const Seen source = Ledger::look(in / "a.png");
+    for (int i = 0; i < 10'001; ++i) ledger.add(in / "a.png", source, out / "a.png");
+  }
+  const auto size = fs::file_size(file);
+  EXPECT_EQ(standing(9), Ledger::Standing::good);
+  EXPECT_LT(fs::file_size(file), size / 100);
+  EXPECT_EQ(standing(9), Ledger::Standing::good);
+}
+
+TEST_F(UpscaleLedger, resuming_leaves_out_what_is_known) {
+  make(in / "b.jpg");
+  make(out / "b.jpg.png");  // by somebody else
   JobOptions options;
-  options.recursive = options.resume = true;
-  EXPECT_EQ(results(options), (std::vector<fs::path>{"a.png"}));
-  EXPECT_EQ(list_jobs({in}, out, options).present, 1);
-  // A picture that comes later is not taken for done because another has its result.
-  make(in / "sub" / "c.jpg");
-  EXPECT_NE(refusal({in}, out, options), "");
+  options.resume = true;
+  const auto resume = [&] {
+    Ledger ledger(7);
+    return list_jobs({in}, out, options, ledger);
+  };
+  JobList list = resume();
+  ASSERT_EQ(list.jobs.size(), 1u);
+  EXPECT_EQ(list.jobs[0].out, out / "b.jpg.png");
+  EXPECT_TRUE(list.jobs[0].write.replace);
+  EXPECT_EQ(list.present, 1);
+  ASSERT_EQ(list.notes.size(), 1u);
+  EXPECT_NE(list.notes[0].find("made again, nothing is known"), std::string::npos) << list.notes[0];
+  // A picture that comes later has a result of its own.
+  make(in / "a.jpg");
+  EXPECT_EQ(resume().jobs.size(), 2u);
+}
+
+TEST_F(UpscaleLedger, results_among_their_sources_are_no_sources) {
+  make(in / "c.jpg");
+  make(in / "c.jpg.png");
+  Ledger ledger(7);
+  ledger.add(in / "c.jpg", Ledger::look(in / "c.jpg"), in / "c.jpg.png");
+  JobOptions options;
+  options.overwrite = true;
+  std::vector<fs::path> sources;
+  for (const Job& job : list_jobs({in}, in, options, ledger).jobs) sources.push_back(job.in.filename());
+  EXPECT_EQ(sources, (std::vector<fs::path>{"a.png", "c.jpg"}));
+}
+
+TEST_F(UpscaleLedger, a_model_is_its_weights_too) {
+  const auto text = [&](const fs::path& file, const std::string& text) {
+    write_file(file, std::as_bytes(List<char>(text)));
+  };
+  text(root / "m.onnx", "... location w.bin ...");
+  text(root / "w.bin", "weights");
+  text(root / "other.bin", "weights");
+  const uint64_t before = digest_of_model(root / "m.onnx");
+  text(root / "other.bin", "more");
+  EXPECT_EQ(digest_of_model(root / "m.onnx"), before);
+  text(root / "w.bin", "others");
+  EXPECT_NE(digest_of_model(root / "m.onnx"), before);
 }
 
 TEST_F(UpscaleFiles, two_sources_never_share_a_result) {
   make(in / "a.jpg");
   make(in / "a.png");
-  const std::string why = refusal({in}, out);
-  for (const char* part : {"a.jpg and ", "in/a.png would both", "out/a.png", "--full-names"})
-    EXPECT_NE(why.find(part), std::string::npos) << part << ": " << why;
+  EXPECT_EQ(results(), (std::vector<fs::path>{"a.jpg.png", "a.png"}));
   JobOptions options;
+  options.short_names = true;
+  const std::string why = refusal({in}, out, options);
+  for (const char* part : {"a.jpg and ", "in/a.png would both", "out/a.png", "without --short-names"})
+    EXPECT_NE(why.find(part), std::string::npos) << part << ": " << why;
+  options = {};
   options.overwrite = true;
-  EXPECT_NE(refusal({in}, in, options), "");
-  options.full_names = true;
-  EXPECT_EQ(results(options).size(), 2u);
-  // Full names are told apart whatever the sources are called.
+  EXPECT_EQ(refusal({in}, in, options), "");
+  // Names are told apart whatever the sources are called.
   make(in / "a.jpg.png");
-  EXPECT_EQ(results(options), (std::vector<fs::path>{"a.jpg.png", "a.jpg.png.png", "a.png.png"}));
+  EXPECT_EQ(results(options), (std::vector<fs::path>{"a.jpg.png", "a.jpg.png.png", "a.png"}));
   // Also by way of several inputs, and of links among the results.
   make(root / "x" / "b.png");
   make(root / "y" / "b.png");
@@ -158,13 +325,13 @@ TEST_F(UpscaleFiles, no_result_replaces_a_source) {
   fs::create_directory(out);
   for (const bool hard : {false, true}) {
     // The result of a.jpg has the name of something that is b.png.
-    hard ? fs::create_hard_link(in / "b.png", out / "a.png") : fs::create_symlink(in / "b.png", out / "a.png");
+    hard ? fs::create_hard_link(in / "b.png", out / "a.jpg.png") : fs::create_symlink(in / "b.png", out / "a.jpg.png");
     for (const bool overwrite : {false, true}) {
       JobOptions options;
       options.overwrite = overwrite;
       EXPECT_NE(refusal({in}, out, options).find("would be replaced by the result of"), std::string::npos);
     }
-    fs::remove(out / "a.png");
+    fs::remove(out / "a.jpg.png");
   }
   JobOptions options;
   options.resume = true;

@@ -4,6 +4,7 @@
 #include <filesystem>
 #include <iostream>
 #include <nlohmann/json.hpp>
+#include <set>
 #include <thread>
 
 #include "tools/options.h"
@@ -26,7 +27,8 @@ struct UpscaleCommand : ModelsOptions {
   JobOptions job;
   PipelineOptions pipeline;
   double memory = 0, white = 0;
-  std::string range, range_out, channel_order = "found";
+  std::string range, range_out, channel_order = "found", shard;
+  uint64_t recipe = 0;  ///< of the models and all that decides about pixels
   bool verbose = false, quiet = false, json = false;
 };
 
@@ -58,13 +60,17 @@ Stages stages_for_a_device() {
   return {std::max(1, cores / 4), std::max(1, cores / 4), std::max(2, cores / 2)};
 }
 
-/// "640x480" in width and height.
-void parse_extents(const std::string& flag, const std::string& text, SizeRule& size) {
+/// "640x480" or "1/4" in two numbers.
+bool parse_two(const std::string& text, char between, int64_t& first, int64_t& second) {
   const char *begin = text.data(), *end = begin + text.size();
-  const auto width = std::from_chars(begin, end, size.width);
-  const bool more = width.ec == std::errc() && width.ptr != end && (*width.ptr == 'x' || *width.ptr == 'X');
-  const auto height = std::from_chars(more ? width.ptr + 1 : end, end, size.height);
-  if (!more || height.ec != std::errc() || height.ptr != end || std::min(size.width, size.height) < 1 ||
+  const auto one = std::from_chars(begin, end, first);
+  if (one.ec != std::errc() || one.ptr == end || *one.ptr != between) return false;
+  const auto two = std::from_chars(one.ptr + 1, end, second);
+  return two.ec == std::errc() && two.ptr == end;
+}
+
+void parse_extents(const std::string& flag, const std::string& text, SizeRule& size) {
+  if (!parse_two(text, 'x', size.width, size.height) || std::min(size.width, size.height) < 1 ||
       std::max(size.width, size.height) > largest_side)
     fail(Error::Kind::usage, flag, " ", text, ": give WIDTHxHEIGHT in pixels, as 1920x1080");
 }
@@ -80,8 +86,16 @@ void check_size(UpscaleCommand& command) {
   size.fit = !command.fit.empty();
 }
 
+void check_shard(UpscaleCommand& command) {
+  if (command.shard.empty()) return;
+  JobOptions& job = command.job;
+  if (!parse_two(command.shard, '/', job.shard, job.shards) || job.shard < 1 || job.shard > job.shards)
+    fail(Error::Kind::usage, "--shard ", command.shard, ": give PART/PARTS, as 1/4 to 4/4");
+}
+
 void check(UpscaleCommand& command) {
   check_size(command);
+  check_shard(command);
   if (!command.format.empty() && command.format != "ext") {
     command.job.format = format_of(command.format);
     if (!command.job.format) fail(Error::Kind::usage, "-f ", command.format, ": give ", extensions_of_formats());
@@ -101,7 +115,7 @@ void check(UpscaleCommand& command) {
   command.tiler.memory = static_cast<int64_t>(command.memory * 1024 * 1024);
   if (!command.jobs.empty()) command.pipeline.stages = parse_stages(command.jobs);
   command.pipeline.encode.threads = command.threads;
-  command.pipeline.verbose = command.verbose;
+  command.pipeline.verbose = command.job.all_notes = command.verbose;
 }
 
 std::string milliseconds(double seconds) {
@@ -162,16 +176,40 @@ void report(const UpscaleCommand& command, Console& console, const Failure& fail
   console.message("tessera: " + failure.error);
 }
 
+/// Of the models, and of every option that is not known to leave pixels as they are.
+uint64_t recipe_of(const CLI::App& sub, const ModelsOptions& options) {
+  static const std::set<std::string> no_matter = {
+      "input",   "output",   "model",     "name",        "tile",       "device",    "jobs",
+      "verbose", "quiet",    "recursive", "resume",      "memory",     "json",      "threads",
+      "help",    "progress", "shard",     "short-names", "max-pixels", "overwrite", "verify-tiles"};
+  Digest recipe;
+  for (const std::string& model : find_models(options)) {
+    Digest bundled;
+    bundled.add(bundled_model());
+    const uint64_t digest = model.empty() ? bundled.value() : digest_of_model(model);
+    recipe.add(std::as_bytes(List<uint64_t>(&digest, 1)));
+  }
+  for (const CLI::Option* option : sub.get_options()) {
+    if (option->count() == 0 || option->get_lnames().empty() || no_matter.contains(option->get_lnames()[0])) continue;
+    recipe.add(option->get_lnames()[0]);
+    for (const std::string& value : option->results()) recipe.add(value);
+  }
+  return recipe.value();
+}
+
 int run(UpscaleCommand command) {
   check(command);
   if (command.json && command.out == standard_stream)
     fail(Error::Kind::usage, "--json and -o - both want standard output");
-  const JobList list = list_jobs({command.in.begin(), command.in.end()}, command.out, command.job);
+  Ledger ledger(command.recipe);
+  const JobList list = list_jobs({command.in.begin(), command.in.end()}, command.out, command.job, ledger);
   Console console(static_cast<int64_t>(list.jobs.size()), command.quiet);
   for (const std::string& note : list.notes) console.message(note);
   for (const Failure& failure : list.failures) report(command, console, failure);
   if (list.present && !command.quiet) console.message(cat(list.present, " results are there already"));
-  if (list.jobs.empty() && list.failures.empty() && !list.present)
+  if (list.elsewhere && !command.quiet)
+    console.message(cat(list.elsewhere, " pictures are of other shards than ", command.shard));
+  if (list.jobs.empty() && list.failures.empty() && !list.present && !list.elsewhere)
     fail(Error::Kind::file, command.in[0], ": no ", names_of_formats(), " files in it");
   size_t failed = list.failures.size();
   if (!list.jobs.empty()) {
@@ -179,9 +217,11 @@ int run(UpscaleCommand command) {
     if (command.verbose) models.describe(console);
     if (command.jobs.empty() && models.use_a_device()) command.pipeline.stages = stages_for_a_device();
     Pipeline pipeline(models.chain(), command.pipeline, console, interrupted());
-    for (const Result& result :
-         pipeline.run(list.jobs, [&](const Job&job, const Result&result) { report(command, console, job, result); }))
-      failed += !result.done;
+    const auto finished = [&](const Job& job, const Result& result) {
+      if (result.done) ledger.add(job.in, job.source, job.out);
+      report(command, console, job, result);
+    };
+    for (const Result& result : pipeline.run(list.jobs, finished)) failed += !result.done;
     if (command.verbose) models.tell_traffic(console);
   }
   const size_t all = list.jobs.size() + list.failures.size();
@@ -229,8 +269,10 @@ void add_options(CLI::App& sub, UpscaleCommand& c) {
   sub.add_flag("-v,--verbose", c.verbose, "Tell what the model is, and where the time goes");
   sub.add_flag("-q,--quiet", c.quiet, "Errors and notes only");
   sub.add_flag("-r,--recursive", c.job.recursive, "Folders in folders too; the output keeps their structure");
-  sub.add_flag("--full-names", c.job.full_names, "In folders a.jpg becomes a.jpg.png, not a.png");
-  sub.add_flag("--resume", c.job.resume, "Leave out results that are there already");
+  sub.add_flag("--short-names", c.job.short_names, "In folders a.jpg becomes a.png, not a.jpg.png");
+  sub.add_flag("--resume", c.job.resume, "Leave out results that are whole and would be made again just so");
+  sub.add_option("--shard", c.shard, "Make one of several parts of the pictures, as 2/8, for several machines")
+      ->type_name("I/N");
   sub.add_flag("--overwrite", c.job.overwrite, "A result may replace its own source");
   sub.add_option("--quality", c.pipeline.encode.quality, "0..100 for JPEG (95) and WebP (lossless, which takes longer)")
       ->type_name("Q")
@@ -277,15 +319,18 @@ note tells; orientation is applied. Damaged JPEGs are read as viewers read them,
 Any ONNX model from a picture to a larger one will do: luma, RGB or RGBA; NCHW or NHWC; float, half or bytes;
 open or fixed sizes. A result is written whole or not at all.
 
-In folders a.jpg becomes a.png, or with --full-names a.jpg.png: the name follows from the source alone. What
-would replace a source, or another source's result, is refused before anything is computed.
+In folders a.jpg becomes a.jpg.png, and a.png stays a.png: the name follows from the source alone, so that no
+two pictures ever share a result. What would replace a source is refused before anything is computed.
 
 Examples:
   tessera upscale photo.jpg -o photo_2x.png
   tessera upscale photo.jpg -o photo_3x.webp -s 3 --quality 90
   tessera upscale scans/ -o large/ -r -f png --resume -m realesrgan-x4.onnx
   cat in.png | tessera upscale - -o - -f jpg > out.jpg)");
-  sub->callback([command, &exit_code] { exit_code = run(*command); });
+  sub->callback([command, sub, &exit_code] {
+    command->recipe = recipe_of(*sub, *command);
+    exit_code = run(*command);
+  });
 }
 
 }  // namespace tessera::tools

@@ -43,11 +43,29 @@ bool something_is_at(const fs::path& path) {
   return ::lstat(path.c_str(), &status) == 0;
 }
 
+/// The folder itself, or the nearest around it that is there.
+fs::path first_there(fs::path folder) {
+  while (!folder.empty() && !File(folder).exists()) folder = folder.parent_path();
+  return folder.empty() ? fs::path(".") : folder;
+}
+
+/// Why a name cannot be given in a folder that is there; empty if it can.
+std::string too_long(const fs::path& path, const fs::path& folder) {
+  const long longest = ::pathconf(folder.c_str(), _PC_NAME_MAX);
+  if (longest <= 0 || path.filename().native().size() <= static_cast<size_t>(longest)) return "";
+  return cat(path.string(), ": ", std::strerror(ENAMETOOLONG), ": ", path.filename().native().size(), " bytes, of ",
+             longest);
+}
+
 /// Why no file can be made in a folder, which may be still to be made itself; empty if it can.
 std::string obstacle(const fs::path& folder) {
   if (folder.empty()) return obstacle(".");
   const File found(folder);
-  if (found.error == ENOENT && folder != ".") return obstacle(folder.parent_path());
+  if (found.error == ENOENT && folder != ".") {
+    const fs::path around = folder.has_parent_path() ? folder.parent_path() : fs::path(".");
+    const std::string reason = obstacle(around);
+    return reason.empty() ? too_long(folder, first_there(around)) : reason;
+  }
   if (!found.exists()) return cat(folder.string(), ": ", std::strerror(found.error));
   if (!found.folder()) return cat(folder.string(), ": is not a folder");
   if (::faccessat(AT_FDCWD, folder.c_str(), W_OK | X_OK, AT_EACCESS) == 0) return "";
@@ -57,7 +75,8 @@ std::string obstacle(const fs::path& folder) {
 /// Collects sources, then decides about them all.
 class Lister {
  public:
-  Lister(fs::path out, const JobOptions& options) : out_(std::move(out)), options_(options) {}
+  Lister(fs::path out, const JobOptions& options, Ledger& ledger)
+      : out_(std::move(out)), options_(options), ledger_(ledger) {}
 
   /// A file or a folder, with its results in a folder.
   void add(const fs::path& in) {
@@ -71,7 +90,12 @@ class Lister {
   JobList decide() {
     forbid_shared_results();
     forbid_lost_sources();
-    for (Job& job : jobs_) keep(std::move(job));
+    for (Job& job : jobs_)
+      if (is_ours(job))
+        keep(std::move(job));
+      else
+        ++list_.elsewhere;
+    tell();
     // One reason for all is told once.
     const auto& failures = list_.failures;
     const auto same = [&](const Failure& failure) { return failure.error == failures[0].error; };
@@ -85,20 +109,24 @@ class Lister {
   void add_picture(const fs::path& in, const fs::path& folder) {
     const fs::path name = in == standard_stream ? fs::path("stdin") : in.filename();
     const Format format = options_.format.value_or(Format::png);
-    const std::string stem = options_.full_names ? name.string() : name.stem().string();
-    jobs_.push_back({in, folder / cat(stem, ".", extension_of(format)), format, {}});
+    jobs_.push_back({in, folder / result_name(name, format, options_.short_names), format, {}, {}});
   }
 
   void fail_at(const fs::path& path, const std::string& error) { list_.failures.push_back({path, error}); }
   void walk(const fs::path& in, const fs::path& out);
   void forbid_shared_results();
   void forbid_lost_sources() const;
+  bool is_ours(const Job& job) const;
   void keep(Job job);
+  void tell();
   const std::string& obstacle_of(const fs::path& folder);
 
   fs::path out_;
   const JobOptions& options_;
+  Ledger& ledger_;
   std::vector<Job> jobs_;
+  /// By the reason: files that are no sources, and results that are made again.
+  std::map<std::string, std::vector<fs::path>> skipped_, again_;
   std::map<fs::path, std::string> obstacles_;
   JobList list_;
 };
@@ -110,6 +138,7 @@ void Lister::walk(const fs::path& in, const fs::path& out) {
     entries.push_back(it->path());
   if (error) return fail_at(in, cat(in.string(), ": cannot be listed: ", error.message()));
   std::sort(entries.begin(), entries.end());
+  const bool among_results = fs::equivalent(in, out, error);
   for (const fs::path& path : entries) {
     if (path.filename().string().starts_with('.')) continue;
     const File file(path);
@@ -119,11 +148,13 @@ void Lister::walk(const fs::path& in, const fs::path& out) {
     } else if (file.folder()) {
       if (!options_.recursive) continue;
       if (fs::is_symlink(path, error))
-        list_.notes.push_back(cat(path.string(), ": skipped, a link to a folder"));
+        skipped_["links to folders"].push_back(path);
       else if (!fs::equivalent(path, out_, error))  // the results may lie inside of the sources; they are not sources
         walk(path, out / path.filename());
     } else if (!file.regular() || !picture) {
-      list_.notes.push_back(cat(path.string(), ": skipped, not a ", names_of_formats(), " file"));
+      skipped_[cat("not ", names_of_formats())].push_back(path);
+    } else if (among_results && ledger_.is_result(path)) {
+      skipped_["results made before"].push_back(path);
     } else {
       add_picture(path, out);
     }
@@ -138,8 +169,8 @@ void Lister::forbid_shared_results() {
   const auto clash = [&](const Job& first, const Job& job) {
     fail(Error::Kind::usage, first.in.string(), " and ", job.in.string(), " would both become ", first.out.string(),
          ": nothing was done; ",
-         options_.full_names ? "give them different output folders"
-                             : "--full-names names results after the whole name of their source, as a.jpg.png");
+         options_.short_names ? "without --short-names they have names of their own, as a.jpg.png"
+                              : "give them different output folders");
   };
   for (size_t i = 0; i < jobs_.size(); ++i) {
     const Job& job = jobs_[i];
@@ -182,12 +213,40 @@ void Lister::forbid_lost_sources() const {
   }
 }
 
+// By what the job is, not by its place among the others, which changes when pictures are added.
+bool Lister::is_ours(const Job& job) const {
+  Digest digest;
+  digest.add(job.out.lexically_relative(out_).native());
+  return static_cast<int64_t>(digest.value() % static_cast<uint64_t>(options_.shards)) == options_.shard - 1;
+}
+
+// One line for each reason.
+void Lister::tell() {
+  const auto tell_of = [this](const std::map<std::string, std::vector<fs::path>>& by_reason, Text becomes) {
+    for (const auto& [reason, paths] : by_reason) {
+      const size_t named = options_.all_notes ? paths.size() : std::min<size_t>(paths.size(), 2);
+      std::string names;
+      for (size_t i = 0; i < named; ++i) names += cat(i ? ", " : "", paths[i].string());
+      if (named < paths.size()) names += cat(" and ", paths.size() - named, " more");
+      list_.notes.push_back(cat(names, becomes, reason));
+    }
+  };
+  tell_of(skipped_, ": skipped, ");
+  tell_of(again_, ": made again, ");
+}
+
 void Lister::keep(Job job) {
   if (job.out == standard_stream) return list_.jobs.push_back(std::move(job));
   const File found(job.out);
-  if (options_.resume && found.exists()) {
-    ++list_.present;
-    return;
+  job.source = Ledger::look(job.in);
+  if (options_.resume && found.regular()) {
+    switch (ledger_.standing(job.in, job.out)) {
+      case Ledger::Standing::good: ++list_.present; return;
+      case Ledger::Standing::unknown: again_["nothing is known of how they were made"].push_back(job.out); break;
+      case Ledger::Standing::changed: again_["they are not as they were made"].push_back(job.out); break;
+      case Ledger::Standing::source: again_["their sources have changed"].push_back(job.out); break;
+      case Ledger::Standing::recipe: again_["they were made by another model or other options"].push_back(job.out);
+    }
   }
   std::string reason;
   if (found.folder())
@@ -198,6 +257,8 @@ void Lister::keep(Job job) {
   if (!found.exists() || found.regular()) {
     const std::string& obstacle = obstacle_of(job.out.parent_path());
     if (!obstacle.empty()) return fail_at(job.in, obstacle);
+    if (const std::string reason = too_long(job.out, first_there(job.out.parent_path())); !reason.empty())
+      return fail_at(job.in, reason);
   }
   job.write.replace = something_is_at(job.out);
   if (const File source = File::source(job.in); source.regular()) job.write.mode = source.status.st_mode & 0777;
@@ -221,7 +282,16 @@ void require_folder(const std::vector<fs::path>& in, const fs::path& out) {
 
 }  // namespace
 
-JobList list_jobs(const std::vector<fs::path>& in, const fs::path& out, const JobOptions& options) {
+std::string result_name(const fs::path& source, Format format, bool short_names) {
+  const Text ending = extension_of(format);
+  if (short_names) return cat(source.stem().string(), ".", ending);
+  const bool own = source.has_extension() && format_of(source.extension().string()) == format;
+  const fs::path stem = source.stem();
+  if (own && !(stem.has_extension() && format_of(stem.extension().string()))) return source.string();
+  return cat(source.string(), ".", ending);
+}
+
+JobList list_jobs(const std::vector<fs::path>& in, const fs::path& out, const JobOptions& options, Ledger& ledger) {
   if (in.empty()) fail(Error::Kind::usage, "no input was given");
   bool folders = in.size() > 1;
   for (const fs::path& path : in) {
@@ -232,13 +302,13 @@ JobList list_jobs(const std::vector<fs::path>& in, const fs::path& out, const Jo
            file.error == ENOENT ? "no such file or folder" : std::strerror(file.error));
     folders = folders || file.folder();
   }
-  Lister lister(out, options);
+  Lister lister(out, options, ledger);
   if (folders) require_folder(in, out);
   if (folders || (out != standard_stream && (File(out).folder() || out.string().ends_with('/')))) {
     for (const fs::path& path : in) lister.add(path);
     return lister.decide();
   }
-  Job job{in[0], out, options.format.value_or(Format::png), {}};
+  Job job{in[0], out, options.format.value_or(Format::png), {}, {}};
   if (!options.format && out != standard_stream) {
     const std::optional<Format> named = format_of(out.extension().string());
     if (!named || !out.has_extension())
