@@ -11,7 +11,7 @@ namespace {
 /// The bundled model, x2.
 std::shared_ptr<const Tiler> bundled(std::unique_ptr<Upsampler>& model) {
   std::string note, device;
-  SessionOptions options;
+  ModelOptions options;
   options.device = "cpu";
   model = open_upsampler("", options, nullptr, note, device);
   return std::make_shared<Tiler>(*model, TilerOptions{});

@@ -55,7 +55,7 @@ Picture twice(const Picture& picture) {
 
 struct Bundled : testing::Test {
   std::string note, device;
-  SessionOptions session;
+  ModelOptions session;
   std::unique_ptr<Upsampler> model;
 
   void SetUp() override {

@@ -1,9 +1,9 @@
 // Pixels at both ends of a model: the same pictures, to the last bit, as where floats go in and out; and what crosses
 // the bus to a device.
-#include "runtime/onnx/load.h"
 #include "tests/graph_builder.h"
 #include "tests/support.h"
 #include "tests/upscale_pictures.h"
+#include "tests/upscale_sessions.h"
 #ifdef TESSERA_VULKAN
 #include "tests/vulkan_device.h"
 #endif
@@ -47,7 +47,7 @@ std::unique_ptr<Upsampler> make_model(const Form& form, float gain = 1, const ch
   ValueId at = cast(x, DType::float32);
   if (!form.batched) at = g.node("Unsqueeze", {at}, {{"axes", std::vector<int64_t>{0}}}, 11);
   if (form.packed) at = g.node("Transpose", {at}, {{"perm", std::vector<int64_t>{0, 3, 1, 2}}});
-  Tensor weights = Tensor::make({DType::float32, {form.out_channels, form.channels, 3, 3}});
+  tessera::Tensor weights = tessera::Tensor::make({DType::float32, {form.out_channels, form.channels, 3, 3}});
   for (int64_t o = 0; o < form.out_channels; ++o)
     for (int64_t k = 0; k < 9; ++k)
       weights.as<float>()[(o * form.channels + o % form.channels) * 9 + k] = gain * (k == 4 ? 1.8f : -0.1f);
@@ -59,15 +59,12 @@ std::unique_ptr<Upsampler> make_model(const Form& form, float gain = 1, const ch
   at = cast(at, form.dtype);
   g.graph.values[at].type.dtype = form.dtype;
   g.output(at);
-  onnx::Loaded loaded;
-  loaded.model.path = form.name;
-  loaded.model.graph = std::move(g.graph);
-  SessionOptions options;
+  ModelOptions options;
   options.device = device;
   options.precision = precision;
   options.threads = 2;
   options.cpu_takes_over = false;
-  return make_upsampler(std::move(loaded), options);
+  return open_graph(std::move(g.graph), options, form.name);
 }
 
 TilerOptions options_for(const Form& form, bool bgr = false) {

@@ -10,9 +10,9 @@
 #include <numeric>
 
 #include "runtime/base/rounding.h"
-#include "runtime/session/parts.h"
 #include "tests/graph_builder.h"
 #include "tests/support.h"
+#include "tests/upscale_sessions.h"
 #include "upscale/tiler.h"
 
 namespace tessera::upscale {
@@ -246,7 +246,7 @@ const Case cases[] = {
      [](GraphBuilder& g, ValueId x) { return g.node("LpNormalization", {x}); }},
     {"CumSum along rows", Kind::global,
      [](GraphBuilder& g, ValueId x) {
-       return g.node("CumSum", {x, g.constant(Tensor::of(List<int64_t>(std::array<int64_t, 1>{3})))});
+       return g.node("CumSum", {x, g.constant(tessera::Tensor::of(List<int64_t>(std::array<int64_t, 1>{3})))});
      }},
     {"ArgMax along rows", Kind::global,
      [](GraphBuilder& g, ValueId x) {
@@ -290,16 +290,15 @@ const Case cases[] = {
      }},
 };
 
-struct GraphUpsampler : Upsampler {
-  Model model_;
-  std::vector<Port> ports;
+/// A model of a graph, computed as its operators are defined.
+struct GraphUpsampler {
+  std::unique_ptr<Upsampler> model;
   explicit GraphUpsampler(Graph graph) {
-    model_.graph = std::move(graph);
-    Port port;
-    port.name = "x";
-    port.type = {DType::float32, {1, channels, -1, -1}, Layout::row_major};
-    port.ranked = true;
-    ports = {port};
+    ModelOptions options;
+    options.device = "cpu";
+    options.precision = "exact";
+    options.threads = 1;
+    model = open_graph(std::move(graph), options);
   }
   explicit GraphUpsampler(const Case& c) : GraphUpsampler(graph_of(c)) {}
   static Graph graph_of(const Case& c) {
@@ -308,20 +307,8 @@ struct GraphUpsampler : Upsampler {
     g.output(c.build(g, x));
     return std::move(g.graph);
   }
-  List<Port> inputs() const override { return ports; }
-  List<Port> outputs() const override { return ports; }
-  std::unique_ptr<Upsampler> part(List<ValueId> given, List<Type> types, List<ValueId> wanted) const override {
-    return std::make_unique<GraphUpsampler>(part_of(model_.graph, given, types, wanted));
-  }
-  std::vector<Tensor> run_part(const Tensor& input, List<Tensor> given) const override {
-    std::vector<Tensor> inputs{input};
-    inputs.insert(inputs.end(), given.begin(), given.end());
-    return test::run_graph(model_.graph, inputs, false);
-  }
-  const Model* model() const override { return &model_; }
-  std::vector<Type> output_types(const Type& input) const override { return {run(Tensor::make(input))[0].type}; }
-  std::vector<Tensor> run(const Tensor& input) const override { return test::run_graph(model_.graph, {input}, false); }
-  int64_t run_bytes(const Type&) const override { return 0; }
+  operator const Upsampler&() const { return *model; }
+  tessera::Tensor run(const tessera::Tensor& input) const { return to_runtime(model->run(from_runtime(input))[0]); }
 };
 
 Convention convention_of(const Case& c) {
@@ -335,10 +322,10 @@ Convention convention_of(const Case& c) {
 
 /// The largest distance, in input pixels, from the changed pixel to a result that changed.
 int64_t seen_from(const GraphUpsampler& model, const Case& c, int64_t size, int64_t y, int64_t x) {
-  const Tensor before = test::random_tensor({1, channels, size, size}, 3);
-  Tensor after = before.clone();
+  const tessera::Tensor before = test::random_tensor({1, channels, size, size}, 3);
+  tessera::Tensor after = before.clone();
   for (int64_t i = 0; i < channels; ++i) after.as<float>()[(i * size + y) * size + x] += 1.5f;
-  const Tensor a = model.run(before)[0], b = model.run(after)[0];
+  const tessera::Tensor a = model.run(before), b = model.run(after);
   const int64_t extent = size * c.scale;
   EXPECT_EQ(a.type.shape, (Shape{1, channels, extent, extent}));
   int64_t worst = -1;
@@ -354,7 +341,7 @@ TEST_P(Reaching, is_what_changing_a_pixel_shows) {
   const Case& c = GetParam();
   const GraphUpsampler model(c);
   const Convention convention = convention_of(c);
-  const Reach reach = follow(*model.model(), convention);
+  const Reach reach = follow(model, convention);
   EXPECT_EQ(reach.followed, c.kind != Kind::not_followed) << reach.reason;
   if (c.kind == Kind::not_followed) return;
   const bool whole = reach.global || !reach.pools.empty();
@@ -377,17 +364,17 @@ TEST_P(Reaching, is_enough_for_windows_on_the_lattice) {
   const GraphUpsampler model(c);
   Convention convention = convention_of(c);
   convention.multiple = c.lattice;  // what the graph itself asks for
-  const Reach reach = follow(*model.model(), convention);
+  const Reach reach = follow(model, convention);
   ASSERT_TRUE(reach.followed) << reach.reason;
   EXPECT_EQ(reach.lattice, c.lattice);
   const int64_t whole = 48 + 2 * reach.lattice, start = round_up(5, reach.lattice), size = whole - start;
-  const Tensor large = test::random_tensor({1, channels, whole, whole}, 5);
-  Tensor small = Tensor::make({DType::float32, {1, channels, size, size}});
+  const tessera::Tensor large = test::random_tensor({1, channels, whole, whole}, 5);
+  tessera::Tensor small = tessera::Tensor::make({DType::float32, {1, channels, size, size}});
   for (int64_t i = 0; i < channels; ++i)
     for (int64_t y = 0; y < size; ++y)
       std::copy_n(large.as<float>() + (i * whole + y + start) * whole + start, size,
                   small.as<float>() + (i * size + y) * size);
-  const Tensor a = model.run(large)[0], b = model.run(small)[0];
+  const tessera::Tensor a = model.run(large), b = model.run(small);
   for (int64_t i = 0; i < channels; ++i)
     for (int64_t y = reach.radius * c.scale; y < size * c.scale; ++y)
       for (int64_t x = reach.radius * c.scale; x < size * c.scale; ++x)
@@ -402,7 +389,7 @@ TEST_P(Reaching, is_what_measuring_finds) {
   const GraphUpsampler model(c);
   Convention convention = convention_of(c);
   convention.multiple = c.lattice;
-  const Reach walked = follow(*model.model(), convention), measured = measure(model, convention);
+  const Reach walked = follow(model, convention), measured = measure(model, convention);
   EXPECT_TRUE(measured.measured);
   if (!walked.followed || walked.global || !walked.pools.empty()) return;
   EXPECT_FALSE(measured.global);
@@ -462,13 +449,13 @@ TEST(UpscaleReach, of_real_upscalers_holds_against_trying) {
     if (entry.path().extension() != ".onnx" || name.find("util") != std::string::npos ||
         name.find("pre_post") != std::string::npos || entry.file_size() > 1'800'000)
       continue;
-    SessionOptions session;
+    ModelOptions session;
     session.device = "cpu";
     std::string note, device;
     const auto model = open_upsampler(entry.path().string(), session, nullptr, note, device);
     const Convention convention = discover(*model);
     if (convention.fixed_width > 256 || convention.fixed_height > 256) continue;
-    const Reach walked = follow(*model->model(), convention);
+    const Reach walked = follow(*model, convention);
     if (!walked.followed || walked.global || !walked.pools.empty()) continue;
     ++local;
     const Reach measured = measure(*model, convention);
@@ -485,7 +472,7 @@ TEST(UpscaleReach, of_cases_found_by_use) {
   const auto cases_folder = data.parent_path() / "cases" / "upscale";
   if (!std::filesystem::exists(cases_folder)) GTEST_SKIP() << "skipped: the cases are not on this machine";
   const auto reach_of = [&](const std::filesystem::path& path) {
-    SessionOptions session;
+    ModelOptions session;
     session.device = "cpu";
     std::string note, device;
     const auto model = open_upsampler((cases_folder / path).string(), session, nullptr, note, device);

@@ -5,6 +5,7 @@
 
 #include "tests/support.h"
 #include "tests/upscale_pictures.h"
+#include "tests/upscale_sessions.h"
 #include "upscale/tiler.h"
 
 namespace tessera::upscale {
@@ -29,7 +30,7 @@ struct Blur : Upsampler {
     Port port;
     port.name = "in";
     const int64_t size = fixed ? fixed : -1;
-    port.type = {dtype, packed ? Shape{-1, size, size, channels} : Shape{-1, channels, size, size}, Layout::row_major};
+    port.type = {dtype, packed ? Shape{-1, size, size, channels} : Shape{-1, channels, size, size}};
     port.ranked = true;
     const_cast<Blur*>(this)->ports = {port};
     return ports;
@@ -43,10 +44,8 @@ struct Blur : Upsampler {
     if (input.shape[packed ? 3 : 1] != channels) fail(Error::Kind::shape, "wrong channels");
     if (width % multiple || height % multiple) fail(Error::Kind::shape, "not a multiple of ", multiple);
     if (fixed && (width != fixed || height != fixed)) fail(Error::Kind::shape, "only ", fixed);
-    return {
-        dtype,
-        packed ? Shape{1, extent(height), extent(width), channels} : Shape{1, channels, extent(height), extent(width)},
-        Layout::row_major};
+    return {dtype, packed ? Shape{1, extent(height), extent(width), channels}
+                          : Shape{1, channels, extent(height), extent(width)}};
   }
 
   std::vector<Tensor> run(const Tensor& input) const override {
@@ -59,7 +58,7 @@ struct Blur : Upsampler {
       if (runs % 2) throw std::bad_alloc();
       fail(Error::Kind::memory, "a run needs too much");
     }
-    const std::vector<double> samples = test::elements(input);
+    const std::vector<double> samples = test::elements(to_runtime(input));
     const auto index = [&](int64_t c, int64_t y, int64_t x, int64_t h, int64_t w) {
       return packed ? (y * w + x) * channels + c : (c * h + y) * w + x;
     };
@@ -223,12 +222,12 @@ TEST(UpscaleConvention, sees_where_white_is) {
 /// Answers by a formula for each sample, at twice the size.
 struct Formula : Blur {
   std::function<float(float sample, int channel)> of;
-  int64_t surplus = 0;   ///< pixels that the result has more at each border
-  int64_t least = 1;     ///< sides that it takes
-  int out_channels = 0;  ///< 0: as many as it takes
-  Model file = {};
+  int64_t surplus = 0;                                         ///< pixels that the result has more at each border
+  int64_t least = 1;                                           ///< sides that it takes
+  int out_channels = 0;                                        ///< 0: as many as it takes
+  std::vector<std::pair<std::string, std::string>> said = {};  ///< metadata
   Formula() { radius = 0; }
-  const Model* model() const override { return file.metadata.empty() ? nullptr : &file; }
+  std::vector<std::pair<std::string, std::string>> metadata() const override { return said; }
   Type output_type(const Type& input) const override {
     Type type = Blur::output_type(input);
     if (std::min(input.shape[2], input.shape[3]) < least) fail(Error::Kind::shape, "a pool does not fit");
@@ -308,7 +307,7 @@ TEST(UpscaleConvention, reads_ranges) {
 TEST(UpscaleConvention, is_read_from_the_file) {
   Formula model;
   model.of = [](float v, int c) { return c == 0 ? 0 : v; };  // the first color is lost
-  model.file.metadata = {{"Image.BitmapPixelFormat", "Bgr8"}, {"Image.NominalPixelRange", "NominalRange_0_255"}};
+  model.said = {{"Image.BitmapPixelFormat", "Bgr8"}, {"Image.NominalPixelRange", "NominalRange_0_255"}};
   const Convention found = discover(model);
   EXPECT_TRUE(found.bgr);
   EXPECT_EQ(found.in_levels[0].white, 255);
@@ -322,7 +321,7 @@ TEST(UpscaleConvention, is_read_from_the_file) {
 TEST(UpscaleTiler, light_is_linear_where_the_file_says_so) {
   Formula model;
   model.of = [](float v, int) { return v / 2; };  // half the light
-  model.file.metadata = {{"Image.ColorSpaceGamma", "Linear"}, {"Image.NominalPixelRange", "NominalRange_0_1"}};
+  model.said = {{"Image.ColorSpaceGamma", "Linear"}, {"Image.NominalPixelRange", "NominalRange_0_1"}};
   Picture picture = noise(9, 9, 3);
   std::fill(picture.samples.begin(), picture.samples.end(), std::byte{188});  // half of white's light
   picture.samples[0] = std::byte{180};
@@ -401,7 +400,7 @@ TEST(UpscaleTiler, seams_are_measured_and_told) {
 
 TEST(UpscaleConvention, refuses_what_is_no_upscaler) {
   struct Classifier : Blur {
-    Type output_type(const Type&) const override { return {DType::float32, {1, 1000}, Layout::row_major}; }
+    Type output_type(const Type&) const override { return {DType::float32, {1, 1000}}; }
   };
   try {
     discover(Classifier());

@@ -142,9 +142,9 @@ class PlacedModel {
   /// What crossed the bus.
   void tell_traffic(Console& console) const {
     for (const Opened& opened : opened_)
-      if (const Traffic* traffic = opened.hand->model().traffic())
+      if (const auto traffic = opened.hand->model().traffic())
         console.message(cat(opened.hand->name(), ": ", bytes_text(traffic->uploaded_bytes), " up, ",
-                            bytes_text(traffic->downloaded_bytes), " down, ", traffic->submits.load(), " submits"));
+                            bytes_text(traffic->downloaded_bytes), " down, ", traffic->submits, " submits"));
   }
 
  private:
@@ -182,14 +182,14 @@ class PlacedModel {
   }
 
   Opened open(const std::string& device, const std::string& precision, std::string& note) const {
-    SessionOptions options;
+    upscale::ModelOptions options;
     options.device = device;
     options.threads = options_.threads;
     options.precision = precision;
     options.cpu_takes_over = false;
+    options.inputs = options_.inputs;
     Opened opened{nullptr, device, false};
-    std::shared_ptr<const Upsampler> model =
-        open_upsampler(path_, options, &interrupted(), note, opened.device, options_.inputs);
+    std::shared_ptr<const Upsampler> model = open_upsampler(path_, options, &interrupted(), note, opened.device);
     opened.is_cpu = opened.device == "cpu";
     const std::string name = cat(opened.device, model->stores_halves() ? " in fp16" : "");
     opened.hand = std::make_shared<Hand>(name, std::move(model));

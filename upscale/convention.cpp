@@ -208,7 +208,7 @@ std::vector<Levels> parse_levels(const std::string& text) {
 }
 
 Type Convention::input(int64_t width, int64_t height) const {
-  Type type{dtype, Shape(static_cast<size_t>(rank), 1), Layout::row_major};
+  Type type{dtype, Shape(static_cast<size_t>(rank), 1)};
   if (in.batch >= 0) type.shape[static_cast<size_t>(in.batch)] = batch;
   type.shape[static_cast<size_t>(in.channel)] = channels;
   type.shape[static_cast<size_t>(in.y)] = height;
@@ -223,7 +223,7 @@ Convention discover(const Upsampler& model, const ConventionOptions& options) {
   const List<Port> inputs = model.inputs();
   if (inputs.size() != 1) refuse("it has ", inputs.size(), " inputs, not one");
   const Port& port = inputs[0];
-  if (port.kind != Kind::tensor || !is_sample_type(port.type.dtype))
+  if (!is_sample_type(port.type.dtype))
     refuse("its input \"", port.name, "\" is ", port.type, ", not a tensor of samples");
   if (model.outputs().empty()) refuse("it has no outputs");
   Refusal refusal;

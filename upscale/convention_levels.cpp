@@ -121,8 +121,8 @@ std::vector<Guess> guesses(const Convention& convention, DType out_type) {
 }
 
 /// What the file says of its pictures (the metadata of Windows' machine learning).
-void read_metadata(const Model& model, Convention& convention, std::optional<Levels>& levels) {
-  for (const auto& [key, value] : model.metadata) {
+void read_metadata(const Upsampler& model, Convention& convention, std::optional<Levels>& levels) {
+  for (const auto& [key, value] : model.metadata()) {
     if (key == "Image.BitmapPixelFormat") convention.bgr = value.starts_with("Bgr");
     if (key == "Image.ColorSpaceGamma") convention.linear = value == "Linear";
     if (key != "Image.NominalPixelRange") continue;
@@ -203,7 +203,7 @@ void find_levels(const Upsampler& model, const ConventionOptions& options, Conve
                     convention.fixed_height ? convention.fixed_height : side,
                     {}};
   std::optional<Levels> said;
-  if (const Model* file = model.model()) read_metadata(*file, convention, said);
+  read_metadata(model, convention, said);
   if (options.order_known) convention.bgr = options.bgr;
   std::vector<Levels> in = options.in, out = options.out;
   if (in.empty() && said) in = {*said};

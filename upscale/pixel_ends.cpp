@@ -28,35 +28,44 @@ bool has_pixel_ends(const Convention& convention) {
   return is_float(convention.dtype) && convention.batch == 1 && !convention.linear;
 }
 
-PixelsIn pixels_in(const Convention& c, const PixelEnds& ends) {
-  const auto channels = static_cast<size_t>(c.channels);
-  PixelsIn in{ends.bits_in,
-              ends.samples_in,
-              c.in.channel > c.in.x,
-              std::vector<int64_t>(channels),
-              std::vector<float>(channels),
-              std::vector<float>(channels)};
-  for (size_t i = 0; i < channels; ++i) {
+PixelsIn::PixelsIn(const Convention& c, const PixelEnds& ends)
+    : from_(static_cast<size_t>(c.channels)), black_(from_.size()), white_(from_.size()) {
+  for (size_t i = 0; i < from_.size(); ++i) {
     const size_t at = place(c, i, c.channels);
-    in.from[at] = ends.from[i];
-    in.black[at] = c.in_levels[i].black;
-    in.white[at] = c.in_levels[i].white;
+    from_[at] = ends.from[i];
+    black_[at] = c.in_levels[i].black;
+    white_[at] = c.in_levels[i].white;
   }
-  return in;
+  TESSERA_INIT(&plain);
+  plain.bits = ends.bits_in;
+  plain.samples = static_cast<size_t>(ends.samples_in);
+  plain.channels = from_.size();
+  plain.packed = c.in.channel > c.in.x;
+  plain.from = from_.data();
+  plain.black = black_.data();
+  plain.white = white_.data();
 }
 
-PixelsOut pixels_out(const Convention& c, const PixelEnds& ends) {
-  const auto channels = static_cast<size_t>(c.out_channels);
-  PixelsOut out{ends.bits_out, static_cast<size_t>(c.output), c.out.channel > c.out.x,     c.out.batch >= 0, {},
-                ends.gray,     std::vector<float>(channels),  std::vector<float>(channels)};
-  for (size_t i = 0; i < channels; ++i) {
+PixelsOut::PixelsOut(const Convention& c, const PixelEnds& ends)
+    : black_(static_cast<size_t>(c.out_channels)), white_(black_.size()) {
+  for (size_t i = 0; i < black_.size(); ++i) {
     const size_t at = place(c, i, c.out_channels);
-    out.black[at] = c.out_levels[i].black;
-    out.white[at] = c.out_levels[i].white;
+    black_[at] = c.out_levels[i].black;
+    white_[at] = c.out_levels[i].white;
   }
   for (const int64_t channel : ends.to)
-    out.from.push_back(static_cast<int64_t>(place(c, static_cast<size_t>(channel), c.out_channels)));
-  return out;
+    from_.push_back(static_cast<int64_t>(place(c, static_cast<size_t>(channel), c.out_channels)));
+  TESSERA_INIT(&plain);
+  plain.bits = ends.bits_out;
+  plain.output = static_cast<size_t>(c.output);
+  plain.channels = black_.size();
+  plain.packed = c.out.channel > c.out.x;
+  plain.batched = c.out.batch >= 0;
+  plain.from = from_.data();
+  plain.from_count = from_.size();
+  plain.mean = ends.gray;
+  plain.black = black_.data();
+  plain.white = white_.data();
 }
 
 }  // namespace tessera::upscale

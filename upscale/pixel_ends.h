@@ -1,7 +1,7 @@
-// Pixel ends: what lies around a model's graph, so that rows of pixels go into it and come out.
+// Pixel ends: what lies around a model, so that rows of pixels go into it and come out.
 #pragma once
 
-#include "runtime/session/pixel_ends.h"
+#include "include/tessera/tessera.h"
 #include "upscale/convention.h"
 
 namespace tessera::upscale {
@@ -27,11 +27,29 @@ struct PixelFacts {
   PixelFacts(const Tensor& facts, int bits);
 };
 
-/// Whether the convention is one of those that the operators of the ends know: floats in a batch of one, gamma-coded.
+/// Whether the convention is one of those that the library puts pixels around: floats in a batch of one, gamma-coded.
 bool has_pixel_ends(const Convention& convention);
 
-/// The same in the model's own order of channels.
-PixelsIn pixels_in(const Convention& convention, const PixelEnds& ends);
-PixelsOut pixels_out(const Convention& convention, const PixelEnds& ends);
+/// The ends as the library takes them, in the model's own order of channels.
+struct PixelsIn {
+  PixelsIn(const Convention& convention, const PixelEnds& ends);
+  PixelsIn(const PixelsIn&) = delete;
+  PixelsIn& operator=(const PixelsIn&) = delete;
+  tessera_pixels_in plain;
+
+ private:
+  std::vector<int64_t> from_;
+  std::vector<float> black_, white_;
+};
+struct PixelsOut {
+  PixelsOut(const Convention& convention, const PixelEnds& ends);
+  PixelsOut(const PixelsOut&) = delete;
+  PixelsOut& operator=(const PixelsOut&) = delete;
+  tessera_pixels_out plain;
+
+ private:
+  std::vector<int64_t> from_;
+  std::vector<float> black_, white_;
+};
 
 }  // namespace tessera::upscale

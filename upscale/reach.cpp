@@ -3,49 +3,39 @@
 
 #include <algorithm>
 #include <cmath>
-
-#include "runtime/plan/fold.h"
+#include <numeric>
 
 namespace tessera::upscale {
 namespace {
 
-using reach::columns;
-using reach::Ratio;
-using reach::rows;
+/// Of positions in pixels.
+constexpr double rounding = 1e-6;
 
-bool same(const GraphReach& a, const GraphReach& b) {
+bool same(const Look& a, const Look& b) {
   return a.followed == b.followed && a.global == b.global && a.pools.size() == b.pools.size() &&
          std::equal(a.low, a.low + 2, b.low) && std::equal(a.high, a.high + 2, b.high);
 }
 
 }  // namespace
 
-Reach follow(const Model& model, const Convention& convention) {
+Reach follow(const Upsampler& model, const Convention& convention) {
   Reach reach;
-  Graph graph = model.graph;
-  reach.followed = graph.inputs.size() == 1 && !graph.outputs.empty();
-  if (!reach.followed) return reach;
-  fold_constants(graph);
-  const auto axis = [](int at) { return static_cast<size_t>(at); };
-  const ReachQuery query{0,
-                         axis(convention.output),
-                         {axis(convention.in.y), axis(convention.in.x)},
-                         {axis(convention.out.y), axis(convention.out.x)}};
+  const double step = 1 / static_cast<double>(convention.scale);
   const auto walk = [&](int64_t width, int64_t height) {
-    const Type type = convention.input(width, height);
-    GraphReach walked = reach_of(graph, List<Type>(&type, 1), query);
-    const Ratio step(1, convention.scale);
-    if (walked.followed && (walked.step[rows] != step || walked.step[columns] != step)) {
-      walked.followed = false;
-      walked.reason = "its result";
+    std::optional<Look> look = model.look(convention, width, height);
+    if (!look) look.emplace().followed = false;
+    for (const double own : look->step) {
+      if (!look->followed || std::abs(own - step) < rounding) continue;
+      look->followed = false;
+      look->reason = "its result";
     }
-    return walked;
+    return *look;
   };
   // A size with many factors first, then others: one pixel more, and a lattice more.
   const int64_t unit = convention.multiple, round = (192 + unit - 1) / unit * unit;
   const int64_t width = convention.fixed_width ? convention.fixed_width : round;
   const int64_t height = convention.fixed_height ? convention.fixed_height : round;
-  GraphReach first;
+  Look first;
   try {
     first = walk(width, height);
   } catch (const Error&) {
@@ -57,19 +47,17 @@ Reach follow(const Model& model, const Convention& convention) {
   reach.reason = first.reason;
   if (!reach.global) reach.pools = first.pools;
   if (!reach.followed) return reach;
-  const Ratio lattice = common_multiple(common_multiple(first.lattice[0], first.lattice[1]), Ratio(unit));
-  reach.lattice = lattice.num;
+  reach.lattice = std::lcm(std::lcm(first.lattice[0], first.lattice[1]), unit);
   double radius = 0;
-  const Ratio lost(convention.lost_before, convention.scale), last(convention.scale - 1, convention.scale);
-  for (const int side : {rows, columns})
-    radius = std::max({radius, (lost - first.low[side]).real(), (first.high[side] - lost + last).real()});
-  reach.radius = std::max<int64_t>(0, static_cast<int64_t>(std::ceil(radius)));
+  const double lost = static_cast<double>(convention.lost_before) * step, last = 1 - step;
+  for (const int side : {0, 1}) radius = std::max({radius, lost - first.low[side], first.high[side] - lost + last});
+  reach.radius = static_cast<int64_t>(std::ceil(radius - rounding));
   if (convention.fixed_width && convention.fixed_height) return reach;
   // What depends on the size is no neighbourhood; sizes of whole lattices may agree where others do not.
   const auto at = [&](int64_t more) {
     return walk(convention.fixed_width ? width : width + more, convention.fixed_height ? height : height + more);
   };
-  const auto agree = [&](const GraphReach& a, const GraphReach& b) {
+  const auto agree = [&](const Look& a, const Look& b) {
     if (reach.reason.empty()) reach.reason = !a.followed ? a.reason : b.reason;
     return a.followed && same(a, b);
   };

@@ -3,14 +3,32 @@
 
 #include <vector>
 
-#include "runtime/session/graph_reach.h"
 #include "upscale/convention.h"
 
 namespace tessera::upscale {
 
-/// A mean or a maximum over the whole picture. Window by window it can be had for the whole: of each window counts
-/// what lies in its own part.
-using Pool = GraphPool;
+/// A mean or a maximum over the whole picture, in the middle of a graph. Window by window it can be had for the
+/// whole: of each window counts what lies in its own part.
+struct Pool {
+  std::string in, out;    ///< names of the values that it reads and makes
+  Type type;              ///< of the result
+  bool largest = false;   ///< a maximum, not a mean
+  int stage = 0;          ///< pools before it on the way
+  int axis[2] = {};       ///< of its input: rows and columns
+  double step[2] = {};    ///< input pixels from one to the next
+  double middle[2] = {};  ///< the middle of what index 0 sees
+};
+
+/// What one walk over a graph says, along rows and along columns: output pixel i depends on the input's from
+/// i * step + low to i * step + high.
+struct Look {
+  bool followed = true;  ///< every operator on the way is understood, and the output is a picture
+  bool global = false;   ///< a pixel may depend on all others, or on its place; pools apart
+  std::string reason;    ///< what is not followed, or sees everything: an operator's name
+  double step[2] = {1, 1}, low[2] = {}, high[2] = {};
+  int64_t lattice[2] = {1, 1};  ///< a shift by that shifts the result, and does nothing else
+  std::vector<Pool> pools;
+};
 
 /// What a walk over the graph, or a measurement, says of a model.
 struct Reach {
@@ -24,8 +42,9 @@ struct Reach {
   std::string reason;       ///< what is not followed, or sees everything: an operator's name
 };
 
-/// Walks the graph as it was loaded, with concrete shapes.
-Reach follow(const Model& model, const Convention& convention);
+/// What walks over the model's graph say, for sizes that show what depends on the size. Not followed where there is no
+/// graph to ask.
+Reach follow(const Upsampler& model, const Convention& convention);
 
 /// Tries windows of noise: how far does a difference reach, and which shifts change nothing else?
 /// Differences below half an 8-bit level do not count.

@@ -1,206 +1,376 @@
-// Session as an Upsampler.
+// A session of the library as an Upsampler.
 #include <algorithm>
 #include <charconv>
-#include <chrono>
-#include <cstring>
-#include <mutex>
+#include <exception>
 
-#include "runtime/onnx/load.h"
-#include "runtime/session/parts.h"
+#include "include/tessera/tessera.h"
 #include "upscale/pixel_ends.h"
+#include "upscale/reach.h"
 
 namespace tessera::upscale {
 namespace {
 
-/// Counts a run's steps by their arithmetic.
-class Watch : public Profile {
- public:
-  Watch(const std::vector<double>& work, const Progress& progress) : work_(work), progress_(progress) {}
-  void step(const Node&, Text, double) override {
-    if (next_ == work_.size()) return;
-    done_ += work_[next_++];
-    const Clock::time_point now = Clock::now();
-    if (now - told_ < told_after) return;
-    told_ = now;
-    progress_(std::min(done_, 1.0));
+Error::Kind kind_of(tessera_code code) {
+  switch (code) {
+    case TESSERA_USAGE: return Error::Kind::usage;
+    case TESSERA_FILE: return Error::Kind::file;
+    case TESSERA_MODEL: return Error::Kind::model;
+    case TESSERA_SHAPE: return Error::Kind::shape;
+    case TESSERA_TYPE: return Error::Kind::type;
+    case TESSERA_MEMORY: return Error::Kind::memory;
+    case TESSERA_DEVICE: return Error::Kind::device;
+    case TESSERA_CANCELLED: return Error::Kind::cancelled;
+    default: return Error::Kind::unsupported;
   }
+}
 
- private:
-  using Clock = std::chrono::steady_clock;
-  static constexpr auto told_after = std::chrono::milliseconds(50);
-  const std::vector<double>& work_;
-  const Progress& progress_;
-  Clock::time_point told_ = Clock::now();
-  size_t next_ = 0;
-  double done_ = 0;
+/// Throws what a call of the library failed with.
+void check(tessera_status* status) {
+  if (!status) return;
+  const tessera_code code = tessera_status_code(status);
+  const std::string text = tessera_status_text(status);
+  tessera_status_free(status);
+  if (code == TESSERA_INTERNAL) throw std::runtime_error(text);
+  throw Error(kind_of(code), text);
+}
+
+tessera_tensor type_as_tensor(const Type& type) {
+  return {static_cast<tessera_dtype>(type.dtype), type.shape.size(), type.shape.data(), nullptr, 0};
+}
+
+tessera_tensor as_tensor(const Tensor& tensor) {
+  tessera_tensor plain = type_as_tensor(tensor.type);
+  plain.data = tensor.bytes.get();
+  plain.bytes = static_cast<size_t>(tensor.type.bytes());
+  return plain;
+}
+
+Type type_of(const tessera_tensor& tensor) {
+  return {static_cast<DType>(tensor.dtype), Shape(List<int64_t>(tensor.dims, tensor.rank))};
+}
+
+/// Tensors that share what a run gave.
+std::vector<Tensor> tensors_of(tessera_result* result) {
+  const std::shared_ptr<tessera_result> owner(result, tessera_result_free);
+  std::vector<Tensor> tensors;
+  for (size_t i = 0; i < tessera_result_count(result); ++i) {
+    tessera_tensor tensor;
+    check(tessera_result_tensor(result, i, &tensor));
+    tensors.push_back({type_of(tensor), {owner, static_cast<std::byte*>(tensor.data)}});
+  }
+  return tensors;
+}
+
+Look look_of(const tessera_reach* reach) {
+  tessera_reach_facts facts;
+  TESSERA_INIT(&facts);
+  check(tessera_reach_get(reach, &facts));
+  Look look;
+  look.followed = facts.followed != 0;
+  look.global = facts.global != 0;
+  look.reason = facts.reason;
+  for (size_t side = 0; side < 2; ++side) {
+    look.step[side] = facts.step[side];
+    look.low[side] = facts.low[side];
+    look.high[side] = facts.high[side];
+    look.lattice[side] = facts.lattice[side];
+  }
+  for (size_t i = 0; i < facts.pool_count; ++i) {
+    tessera_pool from;
+    TESSERA_INIT(&from);
+    check(tessera_reach_pool(reach, i, &from));
+    Pool pool;
+    pool.in = from.in;
+    pool.out = from.out;
+    pool.type = {static_cast<DType>(from.dtype), Shape(List<int64_t>(from.dims, from.rank))};
+    pool.largest = from.largest != 0;
+    pool.stage = from.stage;
+    for (size_t side = 0; side < 2; ++side) {
+      pool.axis[side] = static_cast<int>(from.axes[side]);
+      pool.step[side] = from.step[side];
+      pool.middle[side] = from.middle[side];
+    }
+    look.pools.push_back(std::move(pool));
+  }
+  return look;
+}
+
+struct FreeSession {
+  void operator()(tessera_session* session) const { tessera_session_free(session); }
+};
+struct FreeCancel {
+  void operator()(tessera_cancel* cancel) const { tessera_cancel_free(cancel); }
+};
+struct FreeReach {
+  void operator()(tessera_reach* reach) const { tessera_reach_free(reach); }
+};
+
+/// A wish that a flag of ours makes.
+std::shared_ptr<tessera_cancel> watch(const std::atomic<bool>* flag) {
+  if (!flag) return nullptr;
+  tessera_cancel* cancel = nullptr;
+  check(tessera_cancel_watch(reinterpret_cast<const unsigned char*>(flag), &cancel));
+  return {cancel, FreeCancel()};
+}
+
+/// What a run is told through, and what goes wrong in it.
+struct Caller {
+  const Progress& progress;
+  std::exception_ptr error = nullptr;
+
+  static void tell(void* context, double done) {
+    auto& caller = *static_cast<Caller*>(context);
+    if (!caller.error) try {
+        caller.progress(done);
+      } catch (...) {
+        caller.error = std::current_exception();
+      }
+  }
+};
+
+/// Options as the library has them, and what they point to.
+struct PlainOptions {
+  tessera_options options;
+  std::vector<std::string> names;
+  std::vector<tessera_fixed_input> fixed;
+
+  explicit PlainOptions(const ModelOptions& from) {
+    tessera_options_init(&options);
+    options.threads = from.threads;
+    options.device = from.device.c_str();
+    options.precision = from.precision.c_str();
+    options.memory_limit = from.memory_limit;
+    options.fail_with_device = !from.cpu_takes_over;
+    for (const std::string& word : from.inputs) {
+      const size_t equals = word.rfind('=');
+      double number = 0;
+      const char *begin = word.data() + equals + 1, *end = word.data() + word.size();
+      if (equals == std::string::npos || equals == 0 || begin == end || std::from_chars(begin, end, number).ptr != end)
+        fail(Error::Kind::usage, "--set ", word, ": give NAME=NUMBER");
+      names.push_back(word.substr(0, equals));
+      fixed.push_back({nullptr, number});
+    }
+    for (size_t i = 0; i < fixed.size(); ++i) fixed[i].name = names[i].c_str();
+    options.fixed = fixed.data();
+    options.fixed_count = fixed.size();
+  }
+  PlainOptions(const PlainOptions&) = delete;
+  PlainOptions& operator=(const PlainOptions&) = delete;
 };
 
 class SessionUpsampler : public Upsampler {
  public:
-  SessionUpsampler(onnx::Loaded loaded, const SessionOptions& options, const std::atomic<bool>* cancel)
-      : model_(loaded.model),
-        session_(std::move(loaded), options),
-        inputs_(copy(session_.inputs())),
-        outputs_(copy(session_.outputs())) {
-    options_.cancel = cancel;
+  SessionUpsampler(tessera_session* session, ModelOptions options, std::shared_ptr<tessera_cancel> cancel)
+      : session_(session), options_(std::move(options)), cancel_(std::move(cancel)) {
+    TESSERA_INIT(&facts_);
+    check(tessera_session_facts(session, &facts_));
+    inputs_ = ports(tessera_session_input_count(session), tessera_session_input);
+    outputs_ = ports(tessera_session_output_count(session), tessera_session_output);
   }
-  /// Another graph around the same weights.
-  SessionUpsampler(const SessionUpsampler& base, Graph graph)
-      : session_(base.session_, std::move(graph)),
-        inputs_(copy(session_.inputs())),
-        outputs_(copy(session_.outputs())),
-        options_(base.options_) {}
 
   List<Port> inputs() const override { return inputs_; }
   List<Port> outputs() const override { return outputs_; }
-  const Model* model() const override { return model_.graph.nodes.empty() ? nullptr : &model_; }
-  const Session& session() const { return session_; }
 
   std::vector<Type> output_types(const Type& input) const override {
-    const Type types[] = {input};
+    const tessera_tensor in = type_as_tensor(input);
+    std::vector<Type> types;
     try {
-      return session_.output_types(types);
+      for (size_t i = 0; i < outputs_.size(); ++i) types.push_back(output_type(in, i));
+      return types;
     } catch (const Error& error) {
       if (error.kind() != Error::Kind::unsupported) throw;
     }
     // The shapes depend on data: only a run tells.
-    std::vector<Type> found;
-    for (const Tensor& tensor : run(Tensor::make(input))) found.push_back(tensor.type);
-    return found;
+    types.clear();
+    for (const Tensor& tensor : run(Tensor::make(input))) types.push_back(tensor.type);
+    return types;
   }
 
   std::vector<Tensor> run(const Tensor& input) const override { return run_part(input, {}); }
 
-  std::unique_ptr<Upsampler> part(List<ValueId> given, List<Type> types, List<ValueId> wanted) const override {
-    onnx::Loaded loaded;
-    loaded.model = model_;
-    loaded.model.graph = part_of(model_.graph, given, types, wanted);
-    SessionOptions options = session_.options();
-    options.cpu_takes_over = true;  // what the other devices have is the whole model
-    return std::make_unique<SessionUpsampler>(std::move(loaded), options, options_.cancel);
-  }
-
-  std::unique_ptr<Upsampler> with_pixels(const Convention& convention, const PixelEnds& ends) const override {
-    return std::make_unique<SessionUpsampler>(
-        *this, with_pixel_ends(session_.model().graph, pixels_in(convention, ends), pixels_out(convention, ends)));
-  }
-
   std::vector<Tensor> run_part(const Tensor& input, List<Tensor> given) const override {
-    std::vector<Tensor> inputs{input};
-    inputs.insert(inputs.end(), given.begin(), given.end());
-    return session_.run(List<Tensor>(inputs), options_);
+    std::vector<tessera_tensor> inputs{as_tensor(input)};
+    for (const Tensor& tensor : given) inputs.push_back(as_tensor(tensor));
+    tessera_result* result = nullptr;
+    check(tessera_run(session_.get(), inputs.data(), inputs.size(), cancel_.get(), &result));
+    return tensors_of(result);
   }
 
   std::vector<Tensor> run_watched(const Tensor& input, const Progress& progress) const override {
-    // A device would be timed for it.
-    if (session_.device() != "cpu") return run(input);
-    const std::vector<double> work = work_of(input.type);
-    Watch watch(work, progress);
-    RunOptions options = options_;
-    options.profile = &watch;
-    const Tensor inputs[] = {input};
-    return session_.run(List<Tensor>(inputs), options);
+    const tessera_tensor in = as_tensor(input);
+    Caller caller{progress};
+    tessera_run_options options;
+    TESSERA_INIT(&options);
+    options.cancel = cancel_.get();
+    options.progress = &Caller::tell;
+    options.context = &caller;
+    tessera_result* result = nullptr;
+    check(tessera_run_with(session_.get(), &in, 1, &options, &result));
+    std::vector<Tensor> tensors = tensors_of(result);
+    if (caller.error) std::rethrow_exception(caller.error);
+    return tensors;
+  }
+
+  std::unique_ptr<Upsampler> part(List<std::string> given, List<Type> types, List<std::string> wanted) const override {
+    std::vector<const char*> given_names, wanted_names;
+    std::vector<tessera_tensor> given_types;
+    for (const std::string& name : given) given_names.push_back(name.c_str());
+    for (const std::string& name : wanted) wanted_names.push_back(name.c_str());
+    for (const Type& type : types) given_types.push_back(type_as_tensor(type));
+    tessera_part part;
+    TESSERA_INIT(&part);
+    part.given = given_names.data();
+    part.given_types = given_types.data();
+    part.given_count = given_names.size();
+    part.wanted = wanted_names.data();
+    part.wanted_count = wanted_names.size();
+    ModelOptions options = options_;
+    options.cpu_takes_over = true;  // what the other devices have is the whole model
+    options.inputs.clear();         // they are constants of its graph by now
+    const PlainOptions plain(options);
+    tessera_session* session = nullptr;
+    check(tessera_session_part(session_.get(), &part, &plain.options, &session));
+    return std::make_unique<SessionUpsampler>(session, options, cancel_);
+  }
+
+  std::unique_ptr<Upsampler> with_pixels(const Convention& convention, const PixelEnds& ends) const override {
+    const PixelsIn in(convention, ends);
+    const PixelsOut out(convention, ends);
+    tessera_session* session = nullptr;
+    check(tessera_session_pixels(session_.get(), &in.plain, &out.plain, &session));
+    return std::make_unique<SessionUpsampler>(session, options_, cancel_);
+  }
+
+  std::optional<Look> look(const Convention& convention, int64_t width, int64_t height) const override {
+    if (inputs_.size() != 1 || outputs_.empty()) return std::nullopt;
+    const Type type = convention.input(width, height);
+    const tessera_tensor in = type_as_tensor(type);
+    tessera_reach_query query;
+    TESSERA_INIT(&query);
+    query.output = static_cast<size_t>(convention.output);
+    query.input_axes[0] = static_cast<size_t>(convention.in.y);
+    query.input_axes[1] = static_cast<size_t>(convention.in.x);
+    query.output_axes[0] = static_cast<size_t>(convention.out.y);
+    query.output_axes[1] = static_cast<size_t>(convention.out.x);
+    tessera_reach* reach = nullptr;
+    check(tessera_session_reach(session_.get(), &in, 1, &query, &reach));
+    const std::unique_ptr<tessera_reach, FreeReach> owner(reach);
+    return look_of(reach);
   }
 
   int64_t run_bytes(const Type& input) const override {
-    const Memory memory = forecast(input);
-    return memory.device_bytes > 0 ? memory.device_bytes : memory.arena_bytes;
+    const tessera_memory memory = forecast(input);
+    return memory.device > 0 ? memory.device : memory.arena;
   }
-  bool on_device(const Type& input) const override { return session_.traffic() && forecast(input).device_bytes > 0; }
-  bool stores_halves() const override { return session_.stores_halves(); }
+  bool on_device(const Type& input) const override { return facts_.has_device && forecast(input).device > 0; }
+  bool stores_halves() const override { return facts_.stores_halves != 0; }
   int64_t free_bytes() const override {
-    const DeviceMemory memory = session_.device_memory();
-    return std::max<int64_t>(memory.budget - memory.used, 0);
+    int64_t used = 0, budget = 0;
+    check(tessera_session_device_memory(session_.get(), &used, &budget));
+    return std::max<int64_t>(budget - used, 0);
   }
-  int runs_at_once() const override { return session_.runs_at_once(); }
-  int row_step() const override { return session_.row_step(); }
-  const Traffic* traffic() const override { return session_.traffic(); }
+  int runs_at_once() const override { return facts_.runs_at_once; }
+  int row_step() const override { return facts_.row_step; }
+
+  std::optional<Traffic> traffic() const override {
+    if (!facts_.has_device) return std::nullopt;
+    tessera_traffic traffic;
+    TESSERA_INIT(&traffic);
+    check(tessera_session_traffic(session_.get(), &traffic));
+    return Traffic{traffic.uploaded, traffic.downloaded, traffic.submits};
+  }
+
+  std::vector<std::pair<std::string, std::string>> metadata() const override {
+    tessera_model model;
+    TESSERA_INIT(&model);
+    check(tessera_session_model(session_.get(), &model));
+    std::vector<std::pair<std::string, std::string>> all;
+    for (size_t i = 0; i < model.metadata_count; ++i) {
+      const char *key = nullptr, *value = nullptr;
+      check(tessera_session_metadata(session_.get(), i, &key, &value));
+      all.emplace_back(key, value);
+    }
+    return all;
+  }
 
  private:
-  /// The part of the whole of each step that is told of; none where the steps depend on data.
-  std::vector<double> work_of(const Type& input) const {
-    const std::lock_guard lock(mutex_);
-    if (input.shape == watched_) return work_;
-    const Type types[] = {input};
-    double all = 0;
-    work_.clear();
-    std::vector<StepInfo> steps;
-    try {
-      steps = session_.steps(types);
-    } catch (const Error& error) {
-      if (error.kind() != Error::Kind::unsupported) throw;
-    }
-    for (const StepInfo& step : steps) {
-      if (step.kernel == "in place") continue;
-      work_.push_back(step.flops + 1);
-      all += work_.back();
-    }
-    for (double& part : work_) part /= all;
-    watched_ = input.shape;
-    return work_;
+  Type output_type(const tessera_tensor& in, size_t index) const {
+    tessera_dtype dtype = TESSERA_UNDEFINED;
+    int64_t dims[16];
+    size_t rank = 0, bytes = 0;
+    check(tessera_output_type(session_.get(), &in, 1, index, &dtype, dims, std::size(dims), &rank, &bytes));
+    return {static_cast<DType>(dtype), Shape(List<int64_t>(dims, std::min(rank, std::size(dims))))};
   }
 
-  Memory forecast(const Type& input) const {
-    const Type types[] = {input};
-    return session_.forecast(types);
+  template <class Get>
+  std::vector<Port> ports(size_t count, Get get) const {
+    std::vector<Port> list;
+    for (size_t i = 0; i < count; ++i) {
+      tessera_port port;
+      tessera_port_init(&port);
+      check(get(session_.get(), i, &port));
+      const DType dtype = port.kind == TESSERA_TENSOR ? static_cast<DType>(port.dtype) : DType::undefined;
+      list.push_back({port.name, {dtype, Shape(List<int64_t>(port.dims, port.rank))}, port.ranked != 0});
+    }
+    return list;
   }
 
-  static std::vector<Port> copy(List<Port> ports) { return {ports.begin(), ports.end()}; }
+  tessera_memory forecast(const Type& input) const {
+    const tessera_tensor in = type_as_tensor(input);
+    tessera_memory memory;
+    TESSERA_INIT(&memory);
+    check(tessera_session_forecast(session_.get(), &in, 1, &memory));
+    return memory;
+  }
 
-  Model model_;  ///< as it was loaded; empty around another's graph
-  Session session_;
+  std::unique_ptr<tessera_session, FreeSession> session_;
+  ModelOptions options_;
+  std::shared_ptr<tessera_cancel> cancel_;
+  tessera_facts facts_;
   std::vector<Port> inputs_, outputs_;
-  RunOptions options_;
-  mutable std::mutex mutex_;
-  mutable Shape watched_;  ///< what `work_` is for
-  mutable std::vector<double> work_;
 };
 
-onnx::Loaded load_bundled() {
-  const List<std::byte> bytes = bundled_model();
-  std::shared_ptr<std::byte[]> copy(new std::byte[bytes.size() + 1]);
-  std::memcpy(copy.get(), bytes.data(), bytes.size());
-  return onnx::load({copy.get(), bytes.size()}, copy, std::string(bundled_model_name));
-}
-
-/// Makes a constant of the input that `word` (NAME=NUMBER) gives a number.
-void settle_input(onnx::Loaded& loaded, const std::string& word) {
-  const size_t equals = word.rfind('=');
-  double number = 0;
-  const char *begin = word.data() + equals + 1, *end = word.data() + word.size();
-  if (equals == std::string::npos || equals == 0 || begin == end || std::from_chars(begin, end, number).ptr != end)
-    fail(Error::Kind::usage, "--set ", word, ": give NAME=NUMBER");
-  fix_input(loaded, word.substr(0, equals), number);
-}
-
-/// All inputs but the picture become constants: those that `given` has numbers for, and those with a default.
-void settle_inputs(onnx::Loaded& loaded, const std::vector<std::string>& given) {
-  for (const std::string& word : given) settle_input(loaded, word);
-  const Graph& graph = loaded.model.graph;
-  if (graph.inputs.size() < 2) return;
+std::unique_ptr<Upsampler> with_one_input(tessera_session* session, const ModelOptions& options,
+                                          const std::atomic<bool>* cancel, std::string& note, std::string& device) {
+  std::unique_ptr<Upsampler> upsampler = make_upsampler(session, options, cancel);
+  note = tessera_session_device_note(session);
+  device = tessera_session_device(session);
+  const List<Port> inputs = upsampler->inputs();
+  if (inputs.size() < 2) return upsampler;
   std::string names;
-  for (const ValueId id : graph.inputs)
-    names += cat(names.empty() ? "" : ", ", graph.values[id].name, " ", graph.values[id].type);
-  fail(Error::Kind::unsupported, "the model has ", graph.inputs.size(), " inputs (", names,
+  for (const Port& port : inputs) names += cat(names.empty() ? "" : ", ", port.name, " ", port.type);
+  fail(Error::Kind::unsupported, "the model has ", inputs.size(), " inputs (", names,
        "): give all but the picture a number with --set NAME=NUMBER");
 }
 
 }  // namespace
 
-std::unique_ptr<Upsampler> make_upsampler(onnx::Loaded loaded, const SessionOptions& options,
+std::optional<Look> Upsampler::look(const Convention&, int64_t, int64_t) const { return std::nullopt; }
+
+std::unique_ptr<Upsampler> make_upsampler(tessera_session* session, const ModelOptions& options,
                                           const std::atomic<bool>* cancel) {
-  return std::make_unique<SessionUpsampler>(std::move(loaded), options, cancel);
+  std::unique_ptr<tessera_session, FreeSession> owner(session);
+  std::shared_ptr<tessera_cancel> wish = watch(cancel);
+  return std::make_unique<SessionUpsampler>(owner.release(), options, std::move(wish));
 }
 
-std::unique_ptr<Upsampler> open_upsampler(const std::string& path, const SessionOptions& options,
-                                          const std::atomic<bool>* cancel, std::string& note, std::string& device,
-                                          const std::vector<std::string>& given) {
-  onnx::Loaded loaded = path.empty() ? load_bundled() : onnx::load(path);
-  if (loaded.unsupported.empty()) settle_inputs(loaded, given);
-  auto upsampler = std::make_unique<SessionUpsampler>(std::move(loaded), options, cancel);
-  note = upsampler->session().device_note();
-  device = upsampler->session().device();
-  return upsampler;
+std::unique_ptr<Upsampler> open_upsampler(List<std::byte> model, const std::string& name, const ModelOptions& options,
+                                          const std::atomic<bool>* cancel, std::string& note, std::string& device) {
+  PlainOptions plain(options);
+  plain.options.name = name.c_str();
+  tessera_session* session = nullptr;
+  check(tessera_session_load_memory(model.data(), model.size(), &plain.options, &session));
+  return with_one_input(session, options, cancel, note, device);
+}
+
+std::unique_ptr<Upsampler> open_upsampler(const std::string& path, const ModelOptions& options,
+                                          const std::atomic<bool>* cancel, std::string& note, std::string& device) {
+  if (path.empty())
+    return open_upsampler(bundled_model(), std::string(bundled_model_name), options, cancel, note, device);
+  const PlainOptions plain(options);
+  tessera_session* session = nullptr;
+  check(tessera_session_load(path.c_str(), &plain.options, &session));
+  return with_one_input(session, options, cancel, note, device);
 }
 
 }  // namespace tessera::upscale

@@ -93,10 +93,7 @@ Tiler::Tiler(std::shared_ptr<Hand> hand, const TilerOptions& options, const std:
       options_(options),
       convention_(discover(model_, options.convention)),
       cancel_(cancel) {
-  if (const Model* graph = model_.model())
-    reach_ = follow(*graph, convention_);
-  else
-    reach_.followed = false;
+  reach_ = follow(model_, convention_);
   add(first_);
 }
 

@@ -57,11 +57,11 @@ void gather(const Pool& pool, const Tensor& features, const Span& y, const Span&
 
 const Tiler::Parts& Tiler::parts() const {
   std::call_once(cut_, [&] {
-    std::vector<ValueId> given;
+    std::vector<std::string> given;
     std::vector<Type> types;
     // Pools of one stage follow each other, so that what is known before each is a beginning of the list.
     for (int stage = 0; given.size() < reach_.pools.size(); ++stage) {
-      std::vector<ValueId> wanted;
+      std::vector<std::string> wanted;
       for (const Pool& pool : reach_.pools)
         if (pool.stage == stage) wanted.push_back(pool.in);
       parts_.stages.push_back(model_.part(given, types, wanted));

@@ -1,20 +1,36 @@
-// Upsampler: what the image pipeline needs of a model. Session stands behind it in the command,
+// Upsampler: what the image pipeline needs of a model. A session of the library stands behind it in the command,
 // a few lines of arithmetic in tests.
 #pragma once
 
 #include <atomic>
 #include <functional>
 #include <memory>
+#include <optional>
 
-#include "runtime/session/session.h"
+#include "upscale/tensor.h"
+
+struct tessera_session;
 
 namespace tessera::upscale {
 
 struct Convention;
+struct Look;
 struct PixelEnds;
 
 /// Called with the finished part of some work, 0..1, from the thread that does it.
 using Progress = std::function<void(double)>;
+
+/// One input or output of a model, as it declares it.
+struct Port {
+  std::string name;
+  Type type;            ///< extent -1 where the model leaves it open; dtype undefined where it is no tensor
+  bool ranked = false;  ///< false: the model does not even give the rank
+};
+
+/// Bytes that crossed to and from a device so far.
+struct Traffic {
+  int64_t uploaded_bytes = 0, downloaded_bytes = 0, submits = 0;
+};
 
 struct Upsampler {
   virtual ~Upsampler() = default;
@@ -26,7 +42,7 @@ struct Upsampler {
   virtual std::vector<Tensor> run(const Tensor& input) const = 0;
   /// Part of the model: from the picture and the values `given`, of these types, to the values `wanted`, or to all
   /// outputs where none are named. Null: there is no graph to take parts of.
-  virtual std::unique_ptr<Upsampler> part(List<ValueId> given, List<Type> types, List<ValueId> wanted) const {
+  virtual std::unique_ptr<Upsampler> part(List<std::string> given, List<Type> types, List<std::string> wanted) const {
     static_cast<void>(given), static_cast<void>(types), static_cast<void>(wanted);
     return nullptr;
   }
@@ -35,6 +51,8 @@ struct Upsampler {
     static_cast<void>(convention), static_cast<void>(ends);
     return nullptr;
   }
+  /// How far the graph looks, for a picture of that size; none where there is no graph to ask.
+  virtual std::optional<Look> look(const Convention& convention, int64_t width, int64_t height) const;
   /// A run of a part: the picture, then what is given.
   virtual std::vector<Tensor> run_part(const Tensor& input, List<Tensor> given) const {
     static_cast<void>(given);
@@ -60,21 +78,32 @@ struct Upsampler {
   virtual int runs_at_once() const { return 1; }
   /// A picture that is shifted by a multiple of so many pixels is computed alike, to the last bit.
   virtual int row_step() const { return 1; }
-  /// Bytes that crossed to and from the device so far; null on the CPU.
-  virtual const Traffic* traffic() const { return nullptr; }
-  /// The graph as it was loaded, and what the file says of it; null if there is none to look at.
-  virtual const Model* model() const { return nullptr; }
+  /// None on the CPU.
+  virtual std::optional<Traffic> traffic() const { return std::nullopt; }
+  /// What the file says of itself: keys and values.
+  virtual std::vector<std::pair<std::string, std::string>> metadata() const { return {}; }
+};
+
+/// How a model is opened.
+struct ModelOptions {
+  int threads = 0;              ///< 0: one per core that this process may use
+  std::string device = "auto";  ///< as tessera_options has it
+  std::string precision = "fp32";
+  int64_t memory_limit = 0;         ///< bytes that one run may take; 0: three quarters of the machine's
+  bool cpu_takes_over = true;       ///< where a device fails; false: its error is thrown
+  std::vector<std::string> inputs;  ///< values for inputs beside the picture, as NAME=NUMBER
 };
 
 /// A model file on a device; an empty path is the bundled model. Runs stop at `cancel`. `device`
-/// becomes where it runs, `note` why not where it was asked to, if so. What a device fails with is thrown. `given`:
-/// values for inputs beside the picture, as NAME=NUMBER.
-std::unique_ptr<Upsampler> open_upsampler(const std::string& path, const SessionOptions& options,
-                                          const std::atomic<bool>* cancel, std::string& note, std::string& device,
-                                          const std::vector<std::string>& given = {});
+/// becomes where it runs, `note` why not where it was asked to, if so.
+std::unique_ptr<Upsampler> open_upsampler(const std::string& path, const ModelOptions& options,
+                                          const std::atomic<bool>* cancel, std::string& note, std::string& device);
+/// The same from memory; `name` is for messages.
+std::unique_ptr<Upsampler> open_upsampler(List<std::byte> model, const std::string& name, const ModelOptions& options,
+                                          const std::atomic<bool>* cancel, std::string& note, std::string& device);
 
-/// A model that is loaded, with one input. Runs stop at `cancel`.
-std::unique_ptr<Upsampler> make_upsampler(onnx::Loaded loaded, const SessionOptions& options,
+/// A session with one input, which is freed in the end. Runs stop at `cancel`.
+std::unique_ptr<Upsampler> make_upsampler(tessera_session* session, const ModelOptions& options,
                                           const std::atomic<bool>* cancel = nullptr);
 
 /// The model that is part of the program.

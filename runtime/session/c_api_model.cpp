@@ -217,7 +217,7 @@ tessera_status* tessera_session_reach(const tessera_session* session, const tess
     auto result = std::make_unique<tessera_reach>();
     result->found = reach_of(graph, types_of(inputs, input_count), at);
     for (const GraphPool& pool : result->found.pools)
-      result->names.emplace_back(graph.values[pool.in].name, graph.values[pool.out].name);
+      result->names.emplace_back(name_of(graph, pool.in), name_of(graph, pool.out));
     *reach = result.release();
   });
 }

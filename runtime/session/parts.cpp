@@ -8,9 +8,14 @@
 namespace tessera {
 
 ValueId find_value(const Graph& graph, Text name) {
-  const auto found = std::find_if(graph.values.begin(), graph.values.end(),
-                                  [&](const Value& value) { return !name.empty() && value.name == name; });
-  return found == graph.values.end() ? absent : static_cast<ValueId>(found - graph.values.begin());
+  for (ValueId id = 0; id < graph.values.size(); ++id)
+    if (graph.values[id].name.empty() ? name_of(graph, id) == name : graph.values[id].name == name) return id;
+  return absent;
+}
+
+std::string name_of(const Graph& graph, ValueId id) {
+  const std::string& name = graph.values[id].name;
+  return name.empty() ? cat('#', id) : name;
 }
 
 Graph part_of(const Graph& graph, List<ValueId> given, List<Type> types, List<ValueId> wanted) {

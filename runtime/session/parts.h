@@ -5,8 +5,9 @@
 
 namespace tessera {
 
-/// The value of that name; `absent` if there is none.
+/// The value of that name; `absent` if there is none. One that has none of its own is called # and its number.
 ValueId find_value(const Graph& graph, Text name);
+std::string name_of(const Graph& graph, ValueId id);
 
 /// The graph from its inputs and the values `given`, of these types, to the values `wanted`, or to its outputs where
 /// none are named.
