@@ -146,15 +146,15 @@ Bytes exif_of(const Density& density) {
   return bytes;
 }
 
-void renew_metadata(Head& picture) {
-  renew_exif(picture.exif, picture.width, picture.height);
-  if (picture.xmp.empty()) return;
-  std::string xmp(reinterpret_cast<const char*>(picture.xmp.data()), picture.xmp.size());
+void renew_metadata(Head& head) {
+  renew_exif(head.exif, head.width, head.height);
+  if (head.xmp.empty()) return;
+  std::string xmp(reinterpret_cast<const char*>(head.xmp.data()), head.xmp.size());
   set_property(xmp, "tiff:Orientation", 1);
-  for (const char* name : {"tiff:ImageWidth", "exif:PixelXDimension"}) set_property(xmp, name, picture.width);
-  for (const char* name : {"tiff:ImageLength", "exif:PixelYDimension"}) set_property(xmp, name, picture.height);
+  for (const char* name : {"tiff:ImageWidth", "exif:PixelXDimension"}) set_property(xmp, name, head.width);
+  for (const char* name : {"tiff:ImageLength", "exif:PixelYDimension"}) set_property(xmp, name, head.height);
   const auto* first = reinterpret_cast<const std::byte*>(xmp.data());
-  picture.xmp.assign(first, first + xmp.size());
+  head.xmp.assign(first, first + xmp.size());
 }
 
 }  // namespace tessera::upscale

@@ -27,11 +27,9 @@ void by_bits(const Frame& frame, F&& f) {
     f(uint8_t{});
 }
 
-/// From this alpha on a pixel's color is its own.
-constexpr float visible = 16.0f / 255;
-/// What a pixel's color counts among others. Below `visible` so little that it makes no rim around what can be
-/// seen; what shows of the pixel itself changes by 0.4 of `visible` at most.
-float weight_of(float alpha) { return alpha < visible ? alpha * alpha / visible : alpha; }
+/// What a pixel's color counts among others. Below `visible_alpha` so little that it makes no rim around what can be
+/// seen; what shows of the pixel itself changes by 0.4 of `visible_alpha` at most.
+float weight_of(float alpha) { return alpha < visible_alpha ? alpha * alpha / visible_alpha : alpha; }
 
 /// One level of the pyramid that fill_hidden_colors descends.
 struct Level {
@@ -113,19 +111,22 @@ void orient(Picture& picture, int orientation) {
   picture.samples.swap(turned.samples);
 }
 
+void reduce_to_8_bits(const std::byte* in, int64_t samples, std::byte* out) {
+  const auto* wide = typed<uint16_t>(in);
+  for (int64_t i = 0; i < samples; ++i) out[i] = static_cast<std::byte>((wide[i] * 255u + 32767u) / 65535u);
+}
+
 void reduce_to_8_bits(Picture& picture) {
   if (picture.bits == 8) return;
   const int64_t count = picture.width * picture.height * picture.channels;
-  const uint16_t* in = typed<uint16_t>(picture.samples.data());
   Bytes small(static_cast<size_t>(count));
-  for (int64_t i = 0; i < count; ++i)
-    small[static_cast<size_t>(i)] = static_cast<std::byte>((in[i] * 255u + 32767u) / 65535u);
+  reduce_to_8_bits(picture.samples.data(), count, small.data());
   picture.samples.swap(small);
   picture.bits = 8;
 }
 
 void fill_hidden_colors(Picture& picture) {
-  if (!picture.has_alpha() || picture.range(picture.channels - 1).first >= visible) return;
+  if (!picture.has_alpha() || picture.range(picture.channels - 1).first >= visible_alpha) return;
   const int colors = picture.color_channels(), stride = colors + 1;
   const auto at = [stride](const Level& level, int64_t x, int64_t y) {
     return static_cast<size_t>((y * level.width + x) * stride);
@@ -161,8 +162,8 @@ void fill_hidden_colors(Picture& picture) {
       for (int64_t x = 0; x < fine.width; ++x) {
         float* own = fine.values.data() + at(fine, x, y);
         const float* around = coarse.values.data() + at(coarse, x / 2, y / 2);
-        if (own[0] >= visible || around[0] <= 0) continue;
-        const float part = (visible - own[0]) / around[0];
+        if (own[0] >= visible_alpha || around[0] <= 0) continue;
+        const float part = (visible_alpha - own[0]) / around[0];
         for (int c = 0; c < stride; ++c) own[c] += part * around[c];
       }
   }
@@ -170,7 +171,7 @@ void fill_hidden_colors(Picture& picture) {
     picture.load(0, y, picture.width, colors, alpha.data());
     for (int64_t x = 0; x < picture.width; ++x) {
       const float* value = levels[0].values.data() + at(levels[0], x, y);
-      if (alpha[static_cast<size_t>(x)] >= visible || value[0] <= 0) continue;
+      if (alpha[static_cast<size_t>(x)] >= visible_alpha || value[0] <= 0) continue;
       for (int c = 0; c < colors; ++c) {
         const float color = value[c + 1] / value[0];
         picture.store(x, y, 1, c, &color);

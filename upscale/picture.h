@@ -110,6 +110,10 @@ void orient(Picture& picture, int orientation);
 
 /// Same picture with 8 bits per sample, rounded.
 void reduce_to_8_bits(Picture& picture);
+/// Samples of 16 bits to samples of 8; both may begin at the same place.
+void reduce_to_8_bits(const std::byte* in, int64_t samples, std::byte* out);
+/// From this alpha on a pixel's color is its own.
+inline constexpr float visible_alpha = 16.0f / 255;
 /// Gives pixels that hardly show the color of their surroundings, so that no hidden color bleeds into
 /// visible edges when neighbours are mixed.
 void fill_hidden_colors(Picture& picture);
@@ -122,6 +126,6 @@ bool exif_has_density(List<std::byte> exif);
 Bytes exif_of(const Density& density);
 /// Makes metadata true for pixels that were turned upright and resized: orientation 1, new pixel
 /// dimensions, no thumbnail. EXIF that is not understood becomes empty.
-void renew_metadata(Head& picture);
+void renew_metadata(Head& head);
 
 }  // namespace tessera::upscale

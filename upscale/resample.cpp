@@ -97,47 +97,48 @@ void Resampler::run(const float* in, const Region& out, float* result) const {
   }
 }
 
+void resize(const Resampler& resampler, const Rows& in, const Region& to, Rows& out) {
+  const Region from = resampler.source(to);
+  const int colors = in.color_channels();
+  std::vector<float> plane, alpha_in, alpha, result(static_cast<size_t>(to.width * to.height));
+  const auto load = [&](int c, std::vector<float>& samples) {
+    samples.resize(static_cast<size_t>(from.width * from.height));
+    for (int64_t row = 0; row < from.height; ++row)
+      in.load(from.x, from.y + row, from.width, c, samples.data() + row * from.width);
+  };
+  const auto store = [&](int c, const std::vector<float>& samples) {
+    for (int64_t row = 0; row < to.height; ++row)
+      out.store(to.x, to.y + row, to.width, c, samples.data() + row * to.width);
+  };
+  if (in.has_alpha()) {
+    load(colors, alpha_in);
+    alpha.resize(result.size());
+    resampler.run(alpha_in.data(), to, alpha.data());
+    store(colors, alpha);
+  }
+  for (int c = 0; c < colors; ++c) {
+    load(c, plane);
+    if (in.has_alpha())
+      for (size_t i = 0; i < plane.size(); ++i) plane[i] *= alpha_in[i];
+    resampler.run(plane.data(), to, result.data());
+    if (in.has_alpha())
+      for (size_t i = 0; i < result.size(); ++i) result[i] = alpha[i] > 1e-6f ? result[i] / alpha[i] : 0.0f;
+    store(c, result);
+  }
+}
+
 Picture resize(const Picture& picture, int64_t width, int64_t height, Filter filter) {
   Picture out;
+  static_cast<Head&>(out) = picture;
   out.width = width;
   out.height = height;
-  out.channels = picture.channels;
-  out.bits = picture.bits;
-  static_cast<Metadata&>(out) = picture;
   out.notes = picture.notes;
   out.allocate();
   const Resampler resampler(picture.width, picture.height, width, height, filter);
-  const int colors = picture.color_channels();
+  Rows rows = out.rows();
   constexpr int64_t band = 64;
-  std::vector<float> in, alpha_in, result, alpha;
-  for (int64_t y = 0; y < height; y += band) {
-    const Region to{0, y, width, std::min(band, height - y)};
-    const Region from = resampler.source(to);
-    const auto load = [&](int c, std::vector<float>& plane) {
-      plane.resize(static_cast<size_t>(from.width * from.height));
-      for (int64_t row = 0; row < from.height; ++row)
-        picture.load(from.x, from.y + row, from.width, c, plane.data() + row * from.width);
-    };
-    const auto store = [&](int c, const std::vector<float>& plane) {
-      for (int64_t row = 0; row < to.height; ++row) out.store(0, y + row, width, c, plane.data() + row * width);
-    };
-    result.resize(static_cast<size_t>(to.width * to.height));
-    if (picture.has_alpha()) {
-      load(colors, alpha_in);
-      alpha.resize(result.size());
-      resampler.run(alpha_in.data(), to, alpha.data());
-      store(colors, alpha);
-    }
-    for (int c = 0; c < colors; ++c) {
-      load(c, in);
-      if (picture.has_alpha())
-        for (size_t i = 0; i < in.size(); ++i) in[i] *= alpha_in[i];
-      resampler.run(in.data(), to, result.data());
-      if (picture.has_alpha())
-        for (size_t i = 0; i < result.size(); ++i) result[i] = alpha[i] > 1e-6f ? result[i] / alpha[i] : 0.0f;
-      store(c, result);
-    }
-  }
+  for (int64_t y = 0; y < height; y += band)
+    resize(resampler, picture.rows(), {0, y, width, std::min(band, height - y)}, rows);
   return out;
 }
 

@@ -35,7 +35,10 @@ class Resampler {
   Taps horizontal_, vertical_;
 };
 
-/// The picture at another size. Colors are weighted by alpha, so that hidden ones do not show.
+/// Part of a picture's rows at another size, into rows of that size. Colors are weighted by alpha, so that hidden ones
+/// do not show.
+void resize(const Resampler& resampler, const Rows& in, const Region& to, Rows& out);
+/// The whole picture at another size.
 Picture resize(const Picture& picture, int64_t width, int64_t height, Filter filter);
 
 }  // namespace tessera::upscale

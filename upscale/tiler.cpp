@@ -32,7 +32,7 @@ struct RowBuffer {
 };
 
 /// A row of a channel of a picture whose edges go on forever.
-void load_clamped(const Picture& picture, int64_t x, int64_t y, int64_t count, int channel, float* out) {
+void load_clamped(const Rows& picture, int64_t x, int64_t y, int64_t count, int channel, float* out) {
   y = std::clamp<int64_t>(y, 0, picture.height - 1);
   const int64_t from = std::clamp<int64_t>(x, 0, picture.width), to = std::clamp<int64_t>(x + count, 0, picture.width);
   if (from < to) picture.load(from, y, to - from, channel, out + (from - x));
@@ -44,7 +44,7 @@ void load_clamped(const Picture& picture, int64_t x, int64_t y, int64_t count, i
 }
 
 /// Blue and red difference of part of a picture, densely: two planes.
-void load_chroma(const Picture& picture, const Region& part, std::vector<float>& blue, std::vector<float>& red) {
+void load_chroma(const Rows& picture, const Region& part, std::vector<float>& blue, std::vector<float>& red) {
   blue.resize(static_cast<size_t>(part.width * part.height));
   red.resize(blue.size());
   RowBuffer r(part.width), g(part.width), b(part.width);
@@ -57,28 +57,6 @@ void load_chroma(const Picture& picture, const Region& part, std::vector<float>&
       red[static_cast<size_t>(row * part.width + x)] = (to[0][x] - y) / red_span;
     }
   }
-}
-
-/// The widest range of a channel, and the brightest sample.
-std::pair<float, float> spread_and_top(const Picture& picture) {
-  float widest = 0, top = 0;
-  for (int c = 0; c < picture.color_channels(); ++c) {
-    const auto [low, high] = picture.range(c);
-    widest = std::max(widest, high - low);
-    top = std::max(top, high);
-  }
-  return {widest, top};
-}
-
-/// One even color is the mark of a device that failed, unless the picture was as even: a little noise may
-/// go, but nothing turns black.
-void require_picture(const Picture& before, const Picture& after) {
-  constexpr float noise = 4.0f / 255;
-  const auto [wide, bright] = spread_and_top(before);
-  const auto [left, top] = spread_and_top(after);
-  if (left > 0 || (wide <= noise && (top > 0 || bright <= noise))) return;
-  fail(Error::Kind::device, "the model gave ", top > 0 ? "one even color" : "nothing but black", " for a picture that ",
-       wide > noise ? "has many colors" : "is not black", "; nothing was written");
 }
 
 }  // namespace
@@ -217,97 +195,8 @@ Tiler::Windows Tiler::plan(int64_t width, int64_t height, int64_t area) const {
   return {divide(width, window_width, across), divide(height, window_height, down)};
 }
 
-Picture Tiler::upscale(const Picture& picture, Report& report, const Progress& progress) const {
-  return upscale(picture, {scaled(picture.width), scaled(picture.height), picture.bits}, report, progress);
-}
-
-Picture Tiler::upscale(const Picture& picture, const Wanted& wanted, Report& report, const Progress& progress) const {
-  const auto ratio = [](int64_t to, int64_t from) { return static_cast<double>(to) / static_cast<double>(from); };
-  const double factor = std::max(ratio(wanted.width, picture.width), ratio(wanted.height, picture.height));
-  const double own = static_cast<double>(convention_.scale);
-  // Each round costs the model's scale squared as much as the last. What is left to enlarge or to shrink by filter
-  // is less than the root of its scale: there a further round would show little.
-  const int rounds = own > 1 ? std::clamp(static_cast<int>(std::lround(std::log(factor) / std::log(own))), 1, 16) : 1;
-  const auto enlarged = [&](int64_t extent) { return extent * std::llround(std::pow(own, rounds)); };
-  const bool resized = enlarged(picture.width) != wanted.width || enlarged(picture.height) != wanted.height;
-  Picture current = picture;
-  fill_hidden_colors(current);
-  // Work grows with the pixels of each round's input.
-  const auto work_before = [&](int round) { return own > 1 ? std::pow(own, 2 * round) - 1 : round; };
-  for (int round = 0; round < rounds; ++round) {
-    const Progress part = [&](double done) {
-      if (!progress) return;
-      const double before = work_before(round), after = work_before(round + 1);
-      progress((before + (after - before) * done) / work_before(rounds));
-    };
-    const bool last = round + 1 == rounds;
-    current = once(current, last && !resized ? wanted.bits : 16, report, part);
-  }
-  if (resized) current = resize(current, wanted.width, wanted.height, Filter::lanczos3);
-  if (wanted.bits == 8) reduce_to_8_bits(current);
-  static_cast<Metadata&>(current) = picture;
-  renew_metadata(current);
-  return current;
-}
-
-Picture Tiler::once(const Picture& picture, int bits, Report& report, const Progress& progress) const {
-  Picture result;
-  result.width = picture.width * convention_.scale;
-  result.height = picture.height * convention_.scale;
-  result.channels = picture.channels;
-  if (gives_colors() && picture.color_channels() == 1) result.channels += 2;
-  result.bits = bits;
-  const int64_t bytes = result.height * result.row_bytes();
-  if (bytes > available_memory())
-    fail(Error::Kind::memory, "the result of ", result.width, "x", result.height, " pixels needs ", bytes >> 20,
-         " MiB, more than this machine has free");
-  result.allocate();
-
-  // Memory that was free may be gone when it is needed: then again, with windows of half the size. A device that has
-  // none even for the smallest ones is given up, as is one whose numbers are wrong: then all is done again.
-  for (int64_t area = 0;;) {
-    report.varied = false;
-    const Windows windows = plan(picture.width, picture.height, area);
-    const int64_t width = windows.x[0].size, height = windows.y[0].size;
-    report.windows = static_cast<int64_t>(windows.x.size() * windows.y.size());
-    report.window_width = width;
-    report.window_height = height;
-    std::string reason;
-    try {
-      run_groups(picture, windows, result, report, progress);
-      note_seams(picture, windows, report);
-      break;
-    } catch (const Again&) {
-      report.seam = 0;
-      continue;
-    } catch (const std::bad_alloc&) {
-      reason = "out of memory";
-    } catch (const Error& error) {
-      if (error.kind() != Error::Kind::memory) throw;
-      reason = error.what();
-    }
-    area = width * height / 2;
-    const Windows smaller = plan(picture.width, picture.height, area);
-    if (smaller.x[0].size * smaller.y[0].size >= width * height) {
-      if (!lose_devices(reason, report)) fail(Error::Kind::memory, reason);
-      area = 0;
-      continue;
-    }
-    report.notes.push_back(cat("not enough memory for windows of ", width, "x", height, "; again with ",
-                               smaller.x[0].size, "x", smaller.y[0].size));
-  }
-  if (!report.varied) require_picture(picture, result);
-  return result;
-}
-
-bool Tiler::lose_devices(const std::string& reason, Report& report) const {
-  bool lost = false;
-  for (const auto& hand : hands_.all())
-    lost |= hand->is_device() && hands_.lose(*hand, Loss::failed, reason, report.notes);
-  return lost;
-}
-
-float Tiler::sample_difference(const Picture& picture, const Windows& windows) const {
+float Tiler::sample_difference(RowSource& source, const Windows& windows) const {
+  const Frame& frame = source.head();
   const AxisRules across = rules(true, true), down = rules(false, true);
   // A window in the middle, and one of up to twice its sides around it.
   const auto larger = [](const Span& span, int64_t extent, const AxisRules& axis) {
@@ -320,24 +209,24 @@ float Tiler::sample_difference(const Picture& picture, const Windows& windows) c
     return wide;
   };
   const Span &x = windows.x[windows.x.size() / 2], &y = windows.y[windows.y.size() / 2];
+  const Span wide_x = larger(x, frame.width, across), wide_y = larger(y, frame.height, down);
+  Feed feed(source, wide_y.size, strips_);
+  feed.read(std::min(frame.height, wide_y.start + wide_y.size));
   const auto part = [&](const Span& column, const Span& row) {
     std::vector<float> kept;
     Report ignored;
-    run_group(
-        picture, Group::color, {}, {{column}, {row}},
-        [&](const Answer& answer, const Region& inner, const Region&) { kept = answer.part(inner); }, ignored,
-        [](double) {});
+    each_window(feed.rows(), {{column}, {row}}, nullptr, ignored,
+                [&](const Answer& answer, const Place& place) { kept = answer.part(place.kept); });
     return kept;
   };
-  const std::vector<float> tile = part(x, y);
-  const std::vector<float> wide = part(larger(x, picture.width, across), larger(y, picture.height, down));
+  const std::vector<float> tile = part(x, y), wide = part(wide_x, wide_y);
   float worst = 0;
   for (size_t i = 0; i < tile.size(); ++i)
     worst = std::max(worst, std::abs(std::clamp(tile[i], 0.0f, 1.0f) - std::clamp(wide[i], 0.0f, 1.0f)));
   return worst;
 }
 
-void Tiler::note_seams(const Picture& picture, const Windows& windows, Report& report) const {
+void Tiler::note_seams(RowSource& source, const Windows& windows, Report& report) const {
   constexpr float level = 1.001f / 255;  // one level, and the rounding of a comparison
   if (report.windows < 2) return;
   const Reach& reach = settled_reach();
@@ -351,7 +240,7 @@ void Tiler::note_seams(const Picture& picture, const Windows& windows, Report& r
   if (all) {
     float sampled = 0;
     try {
-      sampled = sample_difference(picture, windows);
+      sampled = sample_difference(source, windows);
     } catch (const std::bad_alloc&) {
     } catch (const Error& error) {
       if (error.kind() != Error::Kind::memory) throw;
@@ -370,46 +259,7 @@ void Tiler::note_seams(const Picture& picture, const Windows& windows, Report& r
   report.notes.push_back(note + (all ? "; larger tiles (--tile, --memory) lessen it" : " or larger tiles lessen it"));
 }
 
-void Tiler::run_groups(const Picture& picture, const Windows& windows, Picture& result, Report& report,
-                       const Progress& progress) const {
-  if (options_.verify_tiles) report.tile_difference = verify(picture, windows, report);
-
-  const bool fourth = convention_.channels == 4;
-  const bool alpha = picture.has_alpha() && !fourth;
-  const auto [low, high] = alpha ? picture.range(picture.channels - 1) : std::pair{1.0f, 1.0f};
-  const bool flat = low == high, modelled = alpha && !flat && options_.alpha_by_model;
-  const std::unique_ptr<Resampler> smooth =
-      convention_.out_channels == 1 || alpha
-          ? std::make_unique<Resampler>(picture.width, picture.height, result.width, result.height, Filter::bicubic)
-          : nullptr;
-  for (const Group group : {Group::color, Group::alpha}) {
-    if (group == Group::alpha && !modelled) break;
-    const Ends ends = ends_of(picture, group, result);
-    run_group(
-        picture, group, ends, windows,
-        [&](const Answer& answer, const Region& kept, const Region& out) {
-          if (answer.pixels.bytes) return store_pixels(group, answer, kept, out, result);
-          store(picture, group, smooth.get(), answer.part(kept), out, result);
-        },
-        report,
-        [&](double done) {
-          if (progress) progress(modelled ? (done + (group == Group::alpha ? 1 : 0)) / 2 : done);
-        });
-  }
-  if (alpha && !modelled) {
-    std::vector<float> in, row(static_cast<size_t>(result.width));
-    for (int64_t y = 0; y < result.height; ++y) {
-      const Region out{0, y, result.width, 1}, from = smooth->source(out);
-      in.resize(static_cast<size_t>(from.width * from.height));
-      for (int64_t r = 0; r < from.height; ++r)
-        picture.load(from.x, from.y + r, from.width, picture.channels - 1, in.data() + r * from.width);
-      smooth->run(in.data(), out, row.data());
-      result.store(0, y, result.width, result.channels - 1, row.data());
-    }
-  }
-}
-
-void Tiler::fetch(const Picture& picture, Group group, const Region& window, float* planes) const {
+void Tiler::fetch(const Rows& picture, Group group, const Region& window, float* planes) const {
   const int channels = convention_.channels;
   const int64_t plane = window.width * window.height;
   const bool gray = group == Group::alpha || picture.color_channels() == 1;
@@ -440,8 +290,8 @@ void Tiler::fetch(const Picture& picture, Group group, const Region& window, flo
   }
 }
 
-void Tiler::store(const Picture& picture, Group group, const Resampler* chroma, const std::vector<float>& planes,
-                  const Region& out, Picture& result) const {
+void Tiler::store(const Rows& picture, Group group, const Resampler* chroma, const std::vector<float>& planes,
+                  const Region& out, Rows& result) const {
   const int channels = convention_.out_channels;
   const int64_t plane = out.width * out.height;
   const bool gray = group == Group::alpha || result.color_channels() == 1;
@@ -482,8 +332,9 @@ void Tiler::store(const Picture& picture, Group group, const Resampler* chroma, 
   }
 }
 
-double Tiler::verify(const Picture& picture, const Windows& windows, Report& report) const {
+double Tiler::verify(RowSource& source, const Windows& windows, Report& report) const {
   const AxisRules across = rules(true, false), down = rules(false, false);
+  const Picture picture = hold(source);
   const Windows whole{divide(picture.width, across.padded(picture.width), across),
                       divide(picture.height, down.padded(picture.height), down)};
   if (whole.x.size() * whole.y.size() > 1) {
@@ -493,24 +344,24 @@ double Tiler::verify(const Picture& picture, const Windows& windows, Report& rep
   const int64_t width = picture.width * convention_.scale, height = picture.height * convention_.scale;
   std::vector<float> expected;
   Report ignored;
-  run_group(
-      picture, Group::color, {}, whole,
-      [&](const Answer& answer, const Region& kept, const Region&) { expected = answer.part(kept); }, ignored,
-      [](double) {});
+  each_window(picture.rows(), whole, nullptr, ignored,
+              [&](const Answer& answer, const Place& place) { expected = answer.part(place.kept); });
+  PictureSource again(picture);
+  const bool pools = windows.x.size() * windows.y.size() > 1 && pools_over_tiles();
+  const Pooled pooled = pools ? pool_over(again, Group::color, windows, ignored, [](double) {}) : Pooled{};
   double difference = 0;
-  run_group(
-      picture, Group::color, {}, windows,
-      [&](const Answer& answer, const Region& kept, const Region& out) {
-        const std::vector<float> planes = answer.part(kept);
-        for (int64_t c = 0; c < convention_.out_channels; ++c)
-          for (int64_t y = 0; y < out.height; ++y)
-            for (int64_t x = 0; x < out.width; ++x) {
-              const float tiled = planes[static_cast<size_t>((c * out.height + y) * out.width + x)];
-              const float one = expected[static_cast<size_t>((c * height + out.y + y) * width + out.x + x)];
-              difference = std::max(difference, static_cast<double>(std::abs(tiled - one)));
-            }
-      },
-      ignored, [](double) {});
+  each_window(picture.rows(), windows, pools ? &pooled : nullptr, ignored,
+              [&](const Answer& answer, const Place& place) {
+                const std::vector<float> planes = answer.part(place.kept);
+                const Region& out = place.out;
+                for (int64_t c = 0; c < convention_.out_channels; ++c)
+                  for (int64_t y = 0; y < out.height; ++y)
+                    for (int64_t x = 0; x < out.width; ++x) {
+                      const float tiled = planes[static_cast<size_t>((c * out.height + y) * out.width + x)];
+                      const float one = expected[static_cast<size_t>((c * height + out.y + y) * width + out.x + x)];
+                      difference = std::max(difference, static_cast<double>(std::abs(tiled - one)));
+                    }
+              });
   return difference;
 }
 

@@ -7,7 +7,8 @@
 #include "upscale/hands.h"
 #include "upscale/picture.h"
 #include "upscale/reach.h"
-#include "upscale/resample.h"
+#include "upscale/rows.h"
+#include "upscale/seams.h"
 #include "upscale/tiling.h"
 
 namespace tessera::upscale {
@@ -68,6 +69,9 @@ class Tiler {
   Picture upscale(const Picture& picture, Report& report, const Progress& progress = {}) const;
   /// The same at any size and depth, by as many rounds as come nearest, then by a filter.
   Picture upscale(const Picture& picture, const Wanted& wanted, Report& report, const Progress& progress = {}) const;
+  /// The same row by row: of either picture some rows of windows are in memory at once. A source is read twice where
+  /// something has to be known of the whole picture, and a sink begins again where devices or memory failed.
+  void upscale(RowSource& source, RowSink& sink, const Wanted& wanted, Report& report, const Progress& progress = {}) const;
 
  private:
   /// Which of a picture's channels go through the model together.
@@ -97,9 +101,18 @@ class Tiler {
     /// A part of the planes.
     std::vector<float> part(const Region& region) const;
   };
-  /// Takes an answer, of which `kept` is what the picture has at `out`.
-  using Sink = std::function<void(const Answer& answer, const Region& kept, const Region& out)>;
   using Ends = std::optional<PixelEnds>;
+  /// One pass of the model over a picture.
+  struct Round {
+    int bits = 8;               ///< of its result
+    bool alpha_varies = false;  ///< so that the model has something to do with it
+    int64_t area = 0;           ///< pixels of its windows; 0: as the options say, and the memory there is
+  };
+  /// What of a window's answer is kept, and where the result has it.
+  struct Place {
+    Region kept, out;
+  };
+  Place place_of(const Span& x, const Span& y) const;
 
   /// The reach to divide pictures by: measured at its first use where the graph does not tell.
   const Reach& settled_reach() const;
@@ -114,39 +127,55 @@ class Tiler {
   int64_t area_for(const Hand& hand, int64_t width, int64_t height, int64_t budget) const;
   bool gives_colors() const { return convention_.channels == 1 && convention_.out_channels == 3; }
   /// Tells of tiles that differ visibly where they meet, or from what larger ones give.
-  void note_seams(const Picture& picture, const Windows& windows, Report& report) const;
+  void note_seams(RowSource& source, const Windows& windows, Report& report) const;
   /// The largest difference, in 0..1, of a tile in the middle from a larger one around it.
-  float sample_difference(const Picture& picture, const Windows& windows) const;
-  Picture once(const Picture& picture, int bits, Report& report, const Progress& progress) const;
-  /// Thrown where a picture is to be done again, by other hands.
-  struct Again {};
+  float sample_difference(RowSource& source, const Windows& windows) const;
+  /// Thrown where a picture is to be done again, by other hands or in windows of `area` pixels.
+  struct Again {
+    int64_t area = 0;
+  };
+  std::vector<Round> rounds_for(const Frame& frame, const Wanted& wanted, bool& resized) const;
+  void run_rounds(RowSource& source, RowSink& sink, const std::vector<Round>& rounds, Report& report,
+                  const Progress& progress) const;
+  void once(RowSource& source, RowSink& sink, const Round& round, Report& report, const Progress& progress) const;
+  /// Whether rounds run at once, so that rows between them need not all be held.
+  bool pass_rows_on(const Head& head, const std::vector<Round>& rounds) const;
+  Frame result_of(const Frame& frame, int bits) const;
+  /// Tells who failed, and what is done instead: smaller windows, or other devices. Throws Error::memory where there is
+  /// nothing left to try.
+  Again lack_memory(const Frame& frame, const std::string& reason, Report& report) const;
   void see_where(Hand& hand) const;
   bool lose_devices(const std::string& reason, Report& report) const;
   struct Share;
+  struct Item;
+  void share_windows(RowSource& source, RowSink& sink, const Windows& windows, const Round& round, Report& report,
+                     const Progress& progress) const;
+  void read(Share& share) const;
   void work(Share& share) const;
-  void run_share(Share& share, size_t index, Hands::Loan& loan) const;
-  void run_groups(const Picture& picture, const Windows& windows, Picture& result, Report& report,
-                  const Progress& progress) const;
-  /// Without `ends`: in planes of floats.
-  void run_group(const Picture& picture, Group group, const Ends& ends, const Windows& windows, const Sink& sink,
-                 Report& report, const Progress& progress) const;
+  void write(Share& share) const;
+  void run_item(Share& share, const Item& item, Hands::Loan& loan) const;
+  void finish_row(Share& share, size_t row) const;
+  /// Windows of colors one after the other, through floats.
+  using Taker = std::function<void(const Answer& answer, const Place& place)>;
+  void each_window(const Rows& picture, const Windows& windows, const Pooled* pooled, Report& report,
+                   const Taker& take) const;
   /// The ends with which a group goes through the model as pixels; none where it has to go as floats.
-  Ends ends_of(const Picture& picture, Group group, const Picture& result) const;
-  Answer answer(const Hand& hand, const Picture& picture, Group group, const Ends& ends, const Region& window,
+  Ends ends_of(const Frame& picture, Group group, const Frame& result) const;
+  Answer answer(const Hand& hand, const Rows& picture, Group group, const Ends& ends, const Region& window,
                 const Pooled* pooled, const Progress& progress) const;
-  Answer run_pixels(const Hand& hand, const Picture& picture, Group group, const PixelEnds& ends, const Region& window,
+  Answer run_pixels(const Hand& hand, const Rows& picture, Group group, const PixelEnds& ends, const Region& window,
                     const Progress& progress) const;
   /// Why a device's answer is not to be trusted; empty where it is. `sampled`: even where nothing seems to be wrong.
-  std::string doubt(const Hand& hand, const Picture& picture, Group group, const Ends& ends, const Region& window,
+  std::string doubt(const Hand& hand, const Rows& picture, Group group, const Ends& ends, const Region& window,
                     const Answer& answer, bool sampled) const;
-  float distance(const Hand& hand, const Hand& judge, const Picture& picture, Group group, const Ends& ends,
+  float distance(const Hand& hand, const Hand& judge, const Rows& picture, Group group, const Ends& ends,
                  const Region& window, const Answer& answer) const;
-  Region sample_of(const Picture& picture, Group group, const Region& window, bool whole) const;
-  static void store_pixels(Group group, const Answer& answer, const Region& kept, const Region& out, Picture& result);
-  void fetch(const Picture& picture, Group group, const Region& window, float* planes) const;
-  void store(const Picture& picture, Group group, const Resampler* chroma, const std::vector<float>& planes,
-             const Region& out, Picture& result) const;
-  double verify(const Picture& picture, const Windows& windows, Report& report) const;
+  Region sample_of(const Rows& picture, Group group, const Region& window, bool whole) const;
+  static void store_pixels(Group group, const Answer& answer, const Place& place, Rows& result);
+  void fetch(const Rows& picture, Group group, const Region& window, float* planes) const;
+  void store(const Rows& picture, Group group, const Resampler* chroma, const std::vector<float>& planes,
+             const Region& out, Rows& result) const;
+  double verify(RowSource& source, const Windows& windows, Report& report) const;
   /// Planes in, planes out: whole window results, cropped to `lost` output pixels at every side.
   void run_window(const Upsampler& model, const float* planes, int64_t width, int64_t height, const Pooled* pooled,
                   std::vector<float>& out, const Progress& progress) const;
@@ -161,7 +190,7 @@ class Tiler {
   bool sees_all() const { return settled_reach().global || (!reach_.pools.empty() && !pools_over_tiles()); }
   const Parts& parts() const;
   /// Runs every window once for each stage of pools.
-  Pooled pool_over(const Picture& picture, Group group, const Windows& windows, Report& report,
+  Pooled pool_over(RowSource& source, Group group, const Windows& windows, Report& report,
                    const Progress& progress) const;
 
   std::shared_ptr<Hand> first_;
@@ -173,7 +202,7 @@ class Tiler {
   mutable std::once_flag measure_, cut_;
   mutable Parts parts_;
   mutable Hands hands_;
-  Recycler pixels_{4};
+  Recycler pixels_{4}, strips_{8};
   const std::atomic<bool>* cancel_;
 };
 

@@ -30,7 +30,7 @@ void copy_pixels(const std::byte* in, int64_t in_step, std::byte* out, int64_t o
 }
 
 /// A window of a picture whose edges go on forever.
-void gather(const Picture& picture, const Samples& samples, const Region& window, std::byte* out) {
+void gather(const Rows& picture, const Samples& samples, const Region& window, std::byte* out) {
   const int64_t step = picture.channels * samples.bytes, pixel = samples.count * samples.bytes;
   const int64_t from = std::clamp<int64_t>(window.x, 0, picture.width);
   const int64_t to = std::clamp<int64_t>(window.x + window.width, 0, picture.width);
@@ -50,7 +50,7 @@ void gather(const Picture& picture, const Samples& samples, const Region& window
 
 // Where colors of a result come from elsewhere, or from eight turned runs, or means from other windows, values have to
 // be joined as floats.
-Tiler::Ends Tiler::ends_of(const Picture& picture, Group group, const Picture& result) const {
+Tiler::Ends Tiler::ends_of(const Frame& picture, Group group, const Frame& result) const {
   const bool gray = group == Group::alpha || picture.color_channels() == 1;
   if (options_.test_time_augmentation || !has_pixel_ends(convention_) || (convention_.channels == 1 && !gray))
     return {};
@@ -70,7 +70,7 @@ Tiler::Ends Tiler::ends_of(const Picture& picture, Group group, const Picture& r
   return ends;
 }
 
-Tiler::Answer Tiler::run_pixels(const Hand& hand, const Picture& picture, Group group, const PixelEnds& ends,
+Tiler::Answer Tiler::run_pixels(const Hand& hand, const Rows& picture, Group group, const PixelEnds& ends,
                                 const Region& window, const Progress& progress) const {
   const DType in_type = ends.bits_in == 16 ? DType::uint16 : DType::uint8;
   const Tensor in = Tensor::make_from(pixels_, {in_type, {window.height, window.width, ends.samples_in}});
@@ -97,7 +97,8 @@ float Tiler::Answer::at(int sample, int64_t x, int64_t y) const {
                                             : static_cast<float>(pixels.as<const uint8_t>()[at]) / 255.0f;
 }
 
-void Tiler::store_pixels(Group group, const Answer& answer, const Region& kept, const Region& out, Picture& result) {
+void Tiler::store_pixels(Group group, const Answer& answer, const Place& place, Rows& result) {
+  const auto& [kept, out] = place;
   const int64_t bytes = result.bits / 8, first = group == Group::alpha ? result.channels - 1 : 0;
   const int64_t step = result.channels * bytes, pixel = answer.samples * bytes;
   for (int64_t y = 0; y < out.height; ++y)

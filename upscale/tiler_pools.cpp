@@ -73,7 +73,7 @@ const Tiler::Parts& Tiler::parts() const {
   return parts_;
 }
 
-Tiler::Pooled Tiler::pool_over(const Picture& picture, Group group, const Windows& windows, Report& report,
+Tiler::Pooled Tiler::pool_over(RowSource& source, Group group, const Windows& windows, Report& report,
                                const Progress& progress) const {
   const AxisRules across = rules(true, true), down = rules(false, true);
   Pooled pooled{parts().last.get(), {}};
@@ -89,12 +89,14 @@ Tiler::Pooled Tiler::pool_over(const Picture& picture, Group group, const Window
       gathered.push_back({std::vector<double>(static_cast<size_t>(pool->type.shape.elements()),
                                               pool->largest ? -std::numeric_limits<double>::infinity() : 0.0),
                           0});
-    for (size_t row = 0; row < windows.y.size(); ++row)
+    Feed feed(source, windows.y[0].size, strips_);
+    for (size_t row = 0; row < windows.y.size(); ++row) {
+      feed.read(std::min(source.head().height, windows.y[row].start + windows.y[row].size));
       for (size_t column = 0; column < windows.x.size(); ++column) {
         if (cancel_ && *cancel_) fail(Error::Kind::cancelled, "interrupted");
         const Span &x = windows.x[column], &y = windows.y[row];
         in.resize(static_cast<size_t>(convention_.channels * x.size * y.size));
-        fetch(picture, group, {x.start, y.start, x.size, y.size}, in.data());
+        fetch(feed.rows(), group, {x.start, y.start, x.size, y.size}, in.data());
         const auto start = std::chrono::steady_clock::now();
         const std::vector<Tensor> features =
             parts().stages[stage]->run_part(model_input(in.data(), x.size, y.size), pooled.values);
@@ -107,6 +109,7 @@ Tiler::Pooled Tiler::pool_over(const Picture& picture, Group group, const Window
         report.model_seconds += std::chrono::duration<double>(std::chrono::steady_clock::now() - start).count();
         progress(++done / total);
       }
+    }
     for (size_t i = 0; i < pools.size(); ++i) {
       pooled.values.push_back(Tensor::make(pools[i]->type));
       const double divisor = pools[i]->largest ? 1 : static_cast<double>(gathered[i].count);

@@ -21,7 +21,7 @@ struct Variety {
   double changes = 0;
 };
 
-Variety variety(const Picture& picture, int first, int channels, const Region& region) {
+Variety variety(const Rows& picture, int first, int channels, const Region& region) {
   Variety found;
   const int64_t x = std::clamp<int64_t>(region.x, 0, picture.width - 1);
   const int64_t count = std::clamp<int64_t>(region.x + region.width, x + 1, picture.width) - x;
@@ -46,7 +46,7 @@ Variety variety(const Picture& picture, int first, int channels, const Region& r
 }  // namespace
 
 // The part of a window with the most to see, on the lattice of what tiles agree on.
-Region Tiler::sample_of(const Picture& picture, Group group, const Region& window, bool whole) const {
+Region Tiler::sample_of(const Rows& picture, Group group, const Region& window, bool whole) const {
   const AxisRules across = rules(true, !whole), down = rules(false, !whole);
   const auto side = [](const AxisRules& axis, int64_t extent) {
     const int64_t wanted = std::max(round_up(sample_side + 2 * axis.overlap, axis.multiple), axis.smallest_window);
@@ -71,7 +71,7 @@ Region Tiler::sample_of(const Picture& picture, Group group, const Region& windo
 
 // The largest difference, in 0..1, from what the judge makes of a part of the window. Where a pixel may depend on all
 // of what the model sees, both look at the part alone.
-float Tiler::distance(const Hand& hand, const Hand& judge, const Picture& picture, Group group, const Ends& ends,
+float Tiler::distance(const Hand& hand, const Hand& judge, const Rows& picture, Group group, const Ends& ends,
                       const Region& window, const Answer& answer) const {
   const bool alone = !reach_.followed || reach_.global || !reach_.pools.empty() || overlap_of(reach_) < reach_.radius;
   const Region part = sample_of(picture, group, window, alone);
@@ -97,7 +97,7 @@ float Tiler::distance(const Hand& hand, const Hand& judge, const Picture& pictur
   return worst;
 }
 
-std::string Tiler::doubt(const Hand& hand, const Picture& picture, Group group, const Ends& ends, const Region& window,
+std::string Tiler::doubt(const Hand& hand, const Rows& picture, Group group, const Ends& ends, const Region& window,
                          const Answer& answer, bool sampled) const {
   if (ends && !answer.facts.finite) return "gave values that are not numbers";
   if (!hand.is_device()) return {};

@@ -76,8 +76,8 @@ void require_finite(const std::vector<float>& values) {
 
 }  // namespace
 
-Tiler::Answer Tiler::answer(const Hand& hand, const Picture& picture, Group group, const Ends& ends,
-                            const Region& window, const Pooled* pooled, const Progress& progress) const {
+Tiler::Answer Tiler::answer(const Hand& hand, const Rows& picture, Group group, const Ends& ends, const Region& window,
+                            const Pooled* pooled, const Progress& progress) const {
   if (ends) return run_pixels(hand, picture, group, *ends, window, progress);
   std::vector<float> in(static_cast<size_t>(convention_.channels * window.width * window.height));
   fetch(picture, group, window, in.data());
