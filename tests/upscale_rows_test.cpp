@@ -2,10 +2,10 @@
 #include <algorithm>
 #include <atomic>
 
-#include "runtime/onnx/load.h"
 #include "tests/graph_builder.h"
 #include "tests/support.h"
 #include "tests/upscale_pictures.h"
+#include "tests/upscale_sessions.h"
 #include "upscale/tiler.h"
 
 namespace tessera::upscale {
@@ -54,7 +54,7 @@ struct Going : RowSink {
 std::unique_ptr<Upsampler> make_model(int channels, bool pools = false) {
   GraphBuilder g;
   const ValueId x = g.input("x", {DType::float32, {1, channels, -1, -1}});
-  Tensor weights = Tensor::make({DType::float32, {channels, channels, 3, 3}});
+  tessera::Tensor weights = tessera::Tensor::make({DType::float32, {channels, channels, 3, 3}});
   for (int64_t o = 0; o < channels; ++o)
     for (int64_t k = 0; k < 9; ++k) weights.as<float>()[(o * channels + o) * 9 + k] = k == 4 ? 1.8f : -0.1f;
   ValueId at = g.node("Conv", {x, g.constant(weights)}, {{"pads", std::vector<int64_t>{1, 1, 1, 1}}});
@@ -62,12 +62,10 @@ std::unique_ptr<Upsampler> make_model(int channels, bool pools = false) {
   at = g.node("Upsample", {at}, {{"scales", std::vector<float>{1, 1, 2, 2}}, {"mode", std::string("nearest")}}, 7);
   g.graph.values[at].type.dtype = DType::float32;
   g.output(at);
-  onnx::Loaded loaded;
-  loaded.model.graph = std::move(g.graph);
-  SessionOptions options;
+  ModelOptions options;
   options.device = "cpu";
   options.threads = 2;
-  return make_upsampler(std::move(loaded), options);
+  return open_graph(std::move(g.graph), options, "rows");
 }
 
 TilerOptions tiles(int64_t side) {
