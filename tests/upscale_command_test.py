@@ -147,6 +147,33 @@ class Upscale(unittest.TestCase):
         for wrong in ("0/3", "4/3", "1", "x/2", "1/2/3"):
             self.assertIn(b"--shard", self.run_it("in", "-o", "x", "--shard", wrong, code=2).stderr)
 
+    def test_progress_for_programs(self):
+        self.make("in/b.png", png(300, 200))
+        done = self.run_it("in", "-o", "out", "--progress", "--json", "-x", "--priority", "low")
+        lines = [json.loads(line) for line in done.stdout.splitlines()]
+        progress = [line for line in lines if line["event"] == "progress"]
+        self.assertEqual(len(lines) - len(progress), 2)
+        self.assertTrue(progress)
+        for line in progress:
+            self.assertTrue(0 <= line["part"] <= 1 and line["finished"] <= 2 == line["pictures"], line)
+        self.assertTrue(all(line["done"] for line in lines if line["event"] == "result"))
+        self.assertNotIn(b"%", done.stderr)
+        self.assertIn(b"--progress and -o -", self.run_it("in/a.png", "-o", "-", "--progress", code=2).stderr)
+
+    def test_low_priority(self):
+        self.make("in/b.png", png(300, 200))
+        words = [TESSERA, "upscale", "in/b.png", "-o", "o.png", "-x", "--priority", "low"]
+        with subprocess.Popen(words, cwd=self.path, stderr=subprocess.DEVNULL) as process:
+            nice = set()
+            while process.poll() is None:
+                try:
+                    nice |= {int((thread / "stat").read_text().rsplit(")")[1].split()[16])
+                             for thread in pathlib.Path(f"/proc/{process.pid}/task").iterdir()}
+                except OSError:  # it has just ended
+                    pass
+            self.assertEqual(process.returncode, 0)
+        self.assertIn(19, nice)
+
     def test_sizes(self):
         for words, size in [(["--size", "33x44"], (33, 44)), (["--width", "12"], (12, 10)), (["--height", "60"], (72, 60)),
                             (["--fit", "100x30"], (36, 30)), (["-m", "photo-x2,photo-x2"], (96, 80)),

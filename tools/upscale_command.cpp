@@ -1,8 +1,11 @@
 // tessera upscale: pictures, larger.
+#include <sys/resource.h>
+#include <sys/syscall.h>
+#include <unistd.h>
+
 #include <charconv>
 #include <cstdio>
 #include <filesystem>
-#include <iostream>
 #include <nlohmann/json.hpp>
 #include <set>
 #include <thread>
@@ -29,8 +32,33 @@ struct UpscaleCommand : ModelsOptions {
   double memory = 0, white = 0;
   std::string range, range_out, channel_order = "found", shard;
   uint64_t recipe = 0;  ///< of the models and all that decides about pixels
-  bool verbose = false, quiet = false, json = false;
+  bool verbose = false, quiet = false, json = false, progress = false;
+  std::string priority = "normal";
 };
+
+/// One line of standard output, whole whoever else writes at the time.
+void print_line(const nlohmann::json& json) {
+  const std::string line = text_of(json) + "\n";
+  std::fwrite(line.data(), 1, line.size(), stdout);
+  std::fflush(stdout);
+}
+
+void print_progress(const Moment& moment) {
+  nlohmann::json line{{"event", "progress"},
+                      {"in", moment.name},
+                      {"part", moment.part},
+                      {"finished", moment.finished},
+                      {"pictures", moment.pictures}};
+  if (moment.seconds_left) line["seconds_left"] = *moment.seconds_left;
+  print_line(line);
+}
+
+/// Others come first at the processors and the disks. Threads to come inherit it.
+void be_modest() {
+  constexpr int idle_class = 3, class_shift = 13, this_process = 1;
+  static_cast<void>(::setpriority(PRIO_PROCESS, 0, 19));
+  static_cast<void>(::syscall(SYS_ioprio_set, this_process, 0, idle_class << class_shift));
+}
 
 /// "N" pictures at once, or "load:proc:save".
 Stages parse_stages(const std::string& text) {
@@ -125,7 +153,7 @@ std::string milliseconds(double seconds) {
 }
 
 nlohmann::json json_of(const Job& job, const Result& result) {
-  nlohmann::json line{{"in", job.in.string()}, {"out", job.out.string()}, {"done", result.done}};
+  nlohmann::json line{{"event", "result"}, {"in", job.in.string()}, {"out", job.out.string()}, {"done", result.done}};
   if (!result.done) {
     line["error"] = result.error;
     return line;
@@ -144,7 +172,7 @@ nlohmann::json json_of(const Job& job, const Result& result) {
 }
 
 void report(const UpscaleCommand& command, Console& console, const Job& job, const Result& result) {
-  if (command.json) std::cout << text_of(json_of(job, result)) << std::endl;
+  if (command.json) print_line(json_of(job, result));
   if (!result.done) {
     if (result.kind != Error::Kind::cancelled) console.message("tessera: " + result.error);
     return;
@@ -172,16 +200,16 @@ void report(const UpscaleCommand& command, Console& console, const Job& job, con
 
 void report(const UpscaleCommand& command, Console& console, const Failure& failure) {
   if (command.json)
-    std::cout << text_of({{"in", failure.path.string()}, {"done", false}, {"error", failure.error}}) << std::endl;
+    print_line({{"event", "result"}, {"in", failure.path.string()}, {"done", false}, {"error", failure.error}});
   console.message("tessera: " + failure.error);
 }
 
 /// Of the models, and of every option that is not known to leave pixels as they are.
 uint64_t recipe_of(const CLI::App& sub, const ModelsOptions& options) {
   static const std::set<std::string> no_matter = {
-      "input",   "output",   "model",     "name",        "tile",       "device",    "jobs",
-      "verbose", "quiet",    "recursive", "resume",      "memory",     "json",      "threads",
-      "help",    "progress", "shard",     "short-names", "max-pixels", "overwrite", "verify-tiles"};
+      "input", "output",      "model",    "name",       "tile",      "device",      "jobs", "verbose",
+      "quiet", "recursive",   "resume",   "memory",     "json",      "threads",     "help", "progress",
+      "shard", "short-names", "priority", "max-pixels", "overwrite", "verify-tiles"};
   Digest recipe;
   for (const std::string& model : find_models(options)) {
     Digest bundled;
@@ -199,11 +227,13 @@ uint64_t recipe_of(const CLI::App& sub, const ModelsOptions& options) {
 
 int run(UpscaleCommand command) {
   check(command);
-  if (command.json && command.out == standard_stream)
-    fail(Error::Kind::usage, "--json and -o - both want standard output");
+  if ((command.json || command.progress) && command.out == standard_stream)
+    fail(Error::Kind::usage, command.json ? "--json" : "--progress", " and -o - both want standard output");
+  if (command.priority == "low") be_modest();
   Ledger ledger(command.recipe);
   const JobList list = list_jobs({command.in.begin(), command.in.end()}, command.out, command.job, ledger);
-  Console console(static_cast<int64_t>(list.jobs.size()), command.quiet);
+  Console console(static_cast<int64_t>(list.jobs.size()), command.quiet,
+                  command.progress ? print_progress : Console::Watcher());
   for (const std::string& note : list.notes) console.message(note);
   for (const Failure& failure : list.failures) report(command, console, failure);
   if (list.present && !command.quiet) console.message(cat(list.present, " results are there already"));
@@ -305,6 +335,10 @@ void add_options(CLI::App& sub, UpscaleCommand& c) {
   add_precision(sub, c.precision);
   sub.add_flag("--verify-tiles", c.tiler.verify_tiles, "Also run whole pictures, and print max |tiled - whole|");
   sub.add_flag("--json", c.json, "One JSON object per picture on standard output");
+  sub.add_flag("--progress", c.progress, "JSON lines that tell how far the work is, on standard output");
+  sub.add_option("--priority", c.priority, "low: other programs come first (normal)")
+      ->type_name("P")
+      ->check(CLI::IsMember({"normal", "low"}));
 }
 
 }  // namespace

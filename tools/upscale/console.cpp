@@ -6,12 +6,14 @@
 #include <algorithm>
 #include <cmath>
 #include <cstdio>
+#include <filesystem>
 #include <system_error>
 
 namespace tessera::upscale {
 namespace {
 
 constexpr auto redraw_after = std::chrono::milliseconds(100);
+constexpr auto watched_after = std::chrono::milliseconds(200);
 constexpr auto line_after = std::chrono::seconds(2);
 /// The same line again, where nothing moved.
 constexpr auto again_after = std::chrono::seconds(10);
@@ -25,9 +27,13 @@ void put(const std::string& text) {
 
 }  // namespace
 
-Console::Console(int64_t pictures, bool quiet)
-    : pictures_(pictures), quiet_(quiet), terminal_(isatty(STDERR_FILENO) == 1), drawn_(start_) {
-  if (quiet_) return;
+Console::Console(int64_t pictures, bool quiet, Watcher watcher)
+    : pictures_(pictures),
+      quiet_(quiet),
+      terminal_(isatty(STDERR_FILENO) == 1 && !watcher),
+      watcher_(std::move(watcher)),
+      drawn_(start_) {
+  if (quiet_ && !watcher_) return;
   try {
     beat_ = std::jthread([this] { beat(); });
   } catch (const std::system_error&) {  // then without one
@@ -72,15 +78,22 @@ void Console::erase() {
   bar_ = false;
 }
 
-std::string Console::time(bool only_encoding) const {
+double Console::elapsed() const { return std::chrono::duration<double>(Clock::now() - start_).count(); }
+
+// Too little of one picture tells nothing of all.
+std::optional<double> Console::seconds_left() const {
+  constexpr double enough = 0.05;
   double done = static_cast<double>(finished_);
   for (const auto& [id, part] : parts_) done += part.done;
-  const double elapsed = std::chrono::duration<double>(Clock::now() - start_).count();
-  if (elapsed < 1) return "";
-  // How long encoding takes is not known, and nothing is before something is done.
-  const bool known = done > 0 && !only_encoding;
-  const double shown = known ? elapsed * (static_cast<double>(pictures_) - done) / done : elapsed;
-  const auto seconds = static_cast<long long>(std::ceil(std::max(shown, 0.0)));
+  if (done < enough) return std::nullopt;
+  return std::max(0.0, elapsed() * (static_cast<double>(pictures_) - done) / done);
+}
+
+std::string Console::time(bool only_encoding) const {
+  if (elapsed() < 1) return "";
+  // How long encoding takes is not known.
+  const auto left = only_encoding ? std::nullopt : seconds_left();
+  const auto seconds = static_cast<long long>(std::ceil(left.value_or(elapsed())));
   char text[64];
   if (seconds >= 3600)
     std::snprintf(text, sizeof text, ", %lld h %02lld min ", seconds / 3600, seconds / 60 % 60);
@@ -88,24 +101,34 @@ std::string Console::time(bool only_encoding) const {
     std::snprintf(text, sizeof text, ", %lld min %02lld s ", seconds / 60, seconds % 60);
   else
     std::snprintf(text, sizeof text, ", %lld s ", seconds);
-  return cat(text, known ? "left" : "so far");
+  return cat(text, left ? "left" : "so far");
+}
+
+Console::Clock::duration Console::pause() const {
+  if (watcher_) return watched_after;
+  return terminal_ ? Clock::duration(redraw_after) : Clock::duration(line_after);
 }
 
 void Console::draw() {
-  if (quiet_ || parts_.empty()) return;
+  if ((quiet_ && !watcher_) || parts_.empty()) return;
   const Clock::time_point now = Clock::now();
   const auto since = now - drawn_;
-  if (since < (terminal_ ? Clock::duration(redraw_after) : Clock::duration(line_after))) return;
+  if (since < pause()) return;
   // What the model works at comes first.
   const auto at = std::find_if(parts_.begin(), parts_.end(), [](const auto& part) { return !part.second.modelled(); });
   const bool only_encoding = at == parts_.end();
   const Part& part = only_encoding ? parts_.begin()->second : at->second;
+  if (watcher_) {
+    drawn_ = now;
+    return watcher_({part.name, part.done, finished_, pictures_, seconds_left()});
+  }
+  const std::string name = std::filesystem::path(part.name).filename().string();
   char percent[16];
   std::snprintf(percent, sizeof percent, "%6.2f%%", part.done * 100);
   std::string line = percent;
   if (pictures_ > 1) line += cat("  ", std::min(finished_ + 1, pictures_), "/", pictures_);
-  const bool cut = part.name.size() > name_width;
-  line += cat("  ", cut ? "..." : "", cut ? part.name.substr(part.name.size() - name_width) : part.name,
+  const bool cut = name.size() > name_width;
+  line += cat("  ", cut ? "..." : "", cut ? name.substr(name.size() - name_width) : name,
               part.modelled() ? ", encoding" : "");
   if (!terminal_ && line == last_ && since < again_after) return;
   drawn_ = now;

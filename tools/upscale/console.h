@@ -3,20 +3,32 @@
 
 #include <chrono>
 #include <condition_variable>
+#include <functional>
 #include <map>
 #include <mutex>
+#include <optional>
 #include <thread>
 
 #include "runtime/base/base.h"
 
 namespace tessera::upscale {
 
+/// What is told of the work at a moment.
+struct Moment {
+  std::string name;
+  double part = 0;  ///< of that picture, 0..1
+  int64_t finished = 0, pictures = 0;
+  std::optional<double> seconds_left;  ///< of all pictures, once something tells
+};
+
 /// On a terminal one bar that is redrawn; elsewhere a plain line now and then, also where nothing moves, so that
 /// nobody takes long work for none. Messages never break into the bar.
 class Console {
  public:
-  /// `quiet`: messages only.
-  Console(int64_t pictures, bool quiet);
+  using Watcher = std::function<void(const Moment&)>;
+
+  /// `quiet`: messages only. A watcher is told of progress instead of the user, now and then.
+  Console(int64_t pictures, bool quiet, Watcher watcher = {});
   ~Console();
 
   void message(const std::string& line);
@@ -36,11 +48,15 @@ class Console {
   void beat();
   void draw();
   void erase();
+  double elapsed() const;
+  std::optional<double> seconds_left() const;
   std::string time(bool only_encoding) const;
+  Clock::duration pause() const;
 
   std::mutex mutex_;
   const int64_t pictures_;
   const bool quiet_, terminal_;
+  const Watcher watcher_;
   const Clock::time_point start_ = Clock::now();
   Clock::time_point drawn_{};
   std::map<size_t, Part> parts_;

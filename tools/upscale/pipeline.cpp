@@ -122,7 +122,7 @@ void Pipeline::load(Item& item) const {
 }
 
 void Pipeline::process(Item& item) const {
-  const std::string name = item.job->in.filename().string();
+  const std::string name = item.job->in.string();
   const Progress progress = [&](double part) { console_.progress(item.index, name, part); };
   progress(0);
   *item.picture = chain_.upscale(*item.picture, item.result->report, progress);
