@@ -174,6 +174,61 @@ class Upscale(unittest.TestCase):
             self.assertEqual(process.returncode, 0)
         self.assertIn(19, nice)
 
+    def test_videos_on_pipes_are_their_pictures(self):
+        def frame(i, width=20, height=12):
+            return bytes((x * 9 + y * 5 + i * 3) % 256 for y in range(height) for x in range(width))
+
+        def gray(pixels, width, height):
+            rows = b"".join(b"\0" + pixels[y * width:][:width] for y in range(height))
+            return b"\x89PNG\r\n\x1a\n" + chunk(b"IHDR", struct.pack(">IIBBBBB", width, height, 8, 0, 0, 0, 0)) \
+                + chunk(b"IDAT", zlib.compress(rows)) + chunk(b"IEND")
+
+        count = 100
+        for i in range(count):
+            self.make(f"frames/{i:03}.png", gray(frame(i), 20, 12))
+        self.run_it("frames", "-o", "large", "-f", "pgm", "-q")
+        pixels = [(self.path / f"large/{i:03}.png.ppm").read_bytes()[-40 * 24:] for i in range(count)]
+        head = b"YUV4MPEG2 W%d H%d F25:1 Ip A1:1 Cmono\n"
+        video = head % (20, 12) + b"".join(b"FRAME\n" + frame(i) for i in range(count))
+        expected = head % (40, 24) + b"".join(b"FRAME\n" + p for p in pixels)
+        done = self.run_it("-", "-o", "-", input=video)
+        self.assertEqual(done.stdout, expected)
+        self.assertIn(b"100 frames", done.stderr)
+        self.make("a.y4m", video)
+        line = json.loads(self.run_it("a.y4m", "-o", "b.y4m", "--json").stdout)
+        self.assertEqual((line["frames"], line["out_size"]), (count, [40, 24]))
+        self.assertEqual((self.path / "b.y4m").read_bytes(), expected)
+        raw = b"".join(map(frame, range(count)))
+        self.assertEqual(self.run_it("-", "-o", "-", "--raw", "20x12:gray", input=raw).stdout, b"".join(pixels))
+        self.assertIn(b"ffmpeg -i", self.run_it("in/a.png", "-o", "c.y4m", code=2).stderr)
+        for wrong in ("20x12", "20x12:yuv", "x:gray"):
+            self.assertIn(b"--raw", self.run_it("-", "-o", "-", "--raw", wrong, code=2, input=raw).stderr)
+        self.run_it("-", "-o", "-", "--y4m", "--resume", code=2, input=video)
+
+    def test_videos_of_any_length_take_the_same_memory(self):
+        def peak(frames):
+            words = [TESSERA, "upscale", "-", "-o", "-", "-q", "--raw", "200x200:rgb24"]
+            with subprocess.Popen(words, stdin=subprocess.PIPE, stdout=subprocess.DEVNULL) as process:
+                for _ in range(frames):
+                    process.stdin.write(bytes(range(200)) * 600)
+                process.stdin.close()
+                _, status, usage = os.wait4(process.pid, 0)
+                process.returncode = os.waitstatus_to_exitcode(status)
+            self.assertEqual(process.returncode, 0)
+            return usage.ru_maxrss
+        # 140 results would take 67 MB.
+        self.assertLess(peak(150) - peak(10), 20_000)
+
+    def test_a_signal_ends_a_video_that_waits(self):
+        words = [TESSERA, "upscale", "-", "-o", "o.y4m", "-q"]
+        with subprocess.Popen(words, cwd=self.path, stdin=subprocess.PIPE, stderr=subprocess.DEVNULL) as process:
+            process.stdin.write(b"YUV4MPEG2 W8 H8 Cmono\nFRAME\n" + bytes(64))
+            process.stdin.flush()
+            time.sleep(1)
+            process.send_signal(signal.SIGINT)
+            self.assertEqual(process.wait(30), -signal.SIGINT)
+        self.assertEqual(sorted(f.name for f in self.path.iterdir()), ["in"])
+
     def test_sizes(self):
         for words, size in [(["--size", "33x44"], (33, 44)), (["--width", "12"], (12, 10)), (["--height", "60"], (72, 60)),
                             (["--fit", "100x30"], (36, 30)), (["-m", "photo-x2,photo-x2"], (96, 80)),

@@ -12,6 +12,7 @@
 
 #include "tools/options.h"
 #include "tools/upscale/pipeline.h"
+#include "tools/upscale/video.h"
 #include "tools/upscale_models.h"
 
 namespace tessera::tools {
@@ -34,6 +35,8 @@ struct UpscaleCommand : ModelsOptions {
   uint64_t recipe = 0;  ///< of the models and all that decides about pixels
   bool verbose = false, quiet = false, json = false, progress = false;
   std::string priority = "normal";
+  bool y4m = false;
+  std::string raw, matrix;  ///< of a video
 };
 
 /// One line of standard output, whole whoever else writes at the time.
@@ -225,11 +228,66 @@ uint64_t recipe_of(const CLI::App& sub, const ModelsOptions& options) {
   return recipe.value();
 }
 
+std::optional<Video> video_of(const UpscaleCommand& command) {
+  if (command.in.size() != 1) {
+    if (command.y4m || !command.raw.empty()) fail(Error::Kind::usage, "one video at a time");
+    return std::nullopt;
+  }
+  Video video{command.in[0], command.out, std::nullopt, command.matrix};
+  if (!command.raw.empty()) {
+    const size_t colon = command.raw.find(':');
+    SizeRule size;
+    parse_extents("--raw", command.raw.substr(0, colon), size);
+    video.raw = format_of_pixels(colon == std::string::npos ? "" : command.raw.substr(colon + 1));
+    if (!video.raw)
+      fail(Error::Kind::usage, "--raw ", command.raw,
+           ": give WxH:FORMAT with one of yuv420p, yuv422p, yuv444p, gray, as in yuv420p10le with 9 to 16 bits, rgb24, "
+           "rgb48le");
+    video.raw = video.raw->sized(size.width, size.height);
+  } else if (!command.y4m && !is_y4m(first_bytes(video.in, y4m_mark))) {
+    if (video.out.extension() == ".y4m")
+      fail(Error::Kind::usage, video.in.string(), ": is no YUV4MPEG2 video; ffmpeg makes one of any: ffmpeg -i ",
+           video.in.string(), " -f yuv4mpegpipe - | tessera upscale - -o ", video.out.string());
+    return std::nullopt;
+  }
+  return video;
+}
+
+int run_video(const UpscaleCommand& command, const Video& video) {
+  for (const auto& [given, flag] : {std::pair{command.job.resume, "--resume"},
+                                    {command.job.recursive, "--recursive"},
+                                    {!command.shard.empty(), "--shard"}})
+    if (given) fail(Error::Kind::usage, flag, " is for pictures, and ", video.in.string(), " is a video");
+  Console console(1, command.quiet, command.progress ? print_progress : Console::Watcher());
+  const Models models(command, console);
+  if (command.verbose) models.describe(console);
+  const VideoReport report = upscale_video(video, models.chain(), console, interrupted());
+  const FrameFormat &in = report.in_format, &out = report.out_format;
+  if (command.json)
+    print_line({{"event", "result"},
+                {"in", command.in[0]},
+                {"out", command.out},
+                {"done", true},
+                {"frames", report.frames},
+                {"in_size", {in.width, in.height}},
+                {"out_size", {out.width, out.height}},
+                {"model_ms", report.report.model_seconds * 1000},
+                {"process_ms", report.seconds * 1000},
+                {"notes", report.report.notes}});
+  for (const std::string& note : report.report.notes) console.message(cat(command.in[0], ": ", note));
+  if (!command.quiet)
+    console.message(cat(command.in[0], " -> ", command.out, "  ", report.frames, " frames  ", in.width, "x", in.height,
+                        " -> ", out.width, "x", out.height, "  ",
+                        fixed(static_cast<double>(report.frames) / report.seconds, 1), " a second"));
+  return exit_done;
+}
+
 int run(UpscaleCommand command) {
   check(command);
   if ((command.json || command.progress) && command.out == standard_stream)
     fail(Error::Kind::usage, command.json ? "--json" : "--progress", " and -o - both want standard output");
   if (command.priority == "low") be_modest();
+  if (const std::optional<Video> video = video_of(command)) return run_video(command, *video);
   Ledger ledger(command.recipe);
   const JobList list = list_jobs({command.in.begin(), command.in.end()}, command.out, command.job, ledger);
   Console console(static_cast<int64_t>(list.jobs.size()), command.quiet,
@@ -334,6 +392,12 @@ void add_options(CLI::App& sub, UpscaleCommand& c) {
       ->check(CLI::Range(0, 1024));
   add_precision(sub, c.precision);
   sub.add_flag("--verify-tiles", c.tiler.verify_tiles, "Also run whole pictures, and print max |tiled - whole|");
+  sub.add_flag("--y4m", c.y4m, "IN is a YUV4MPEG2 video, as its first bytes also tell; so is the result");
+  sub.add_option("--raw", c.raw, "IN is a video of bare frames, as 640x360:yuv420p; so is the result")
+      ->type_name("WxH:FORMAT");
+  sub.add_option("--matrix", c.matrix, "Of a video's colors (bt709 above 576 lines, else bt601)")
+      ->type_name("M")
+      ->check(CLI::IsMember({"bt601", "bt709", "bt2020"}));
   sub.add_flag("--json", c.json, "One JSON object per picture on standard output");
   sub.add_flag("--progress", c.progress, "JSON lines that tell how far the work is, on standard output");
   sub.add_option("--priority", c.priority, "low: other programs come first (normal)")

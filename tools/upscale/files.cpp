@@ -2,6 +2,7 @@
 #include "tools/upscale/files.h"
 
 #include <fcntl.h>
+#include <poll.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
@@ -53,6 +54,23 @@ bool rename_to_free_name(const char* from, const char* to) {
   return errno != EEXIST && ::rename(from, to) == 0;
 }
 
+/// Until there is something to read, or nothing will come any more.
+void wait_for(int descriptor, const std::atomic<bool>& cancel) {
+  constexpr int pause = 100;  // milliseconds
+  struct pollfd watched {
+    descriptor, POLLIN, 0
+  };
+  do
+    if (cancel) fail(Error::Kind::cancelled, "interrupted");
+  while (::poll(&watched, 1, pause) == 0);
+}
+
+/// What was taken from standard input, to be read again.
+Bytes& taken() {
+  static Bytes bytes;
+  return bytes;
+}
+
 }  // namespace
 
 Descriptor::~Descriptor() {
@@ -69,23 +87,55 @@ Bytes read_file(const fs::path& path, int64_t largest) {
   size_t used = 0;
   bytes.resize(S_ISREG(status.st_mode) ? static_cast<size_t>(std::min<int64_t>(status.st_size, largest)) + 1 : 1 << 16);
   while (true) {
-    if (used == bytes.size()) bytes.resize(bytes.size() * 2);
-    const ssize_t got = ::read(file.number(), bytes.data() + used, bytes.size() - used);
-    if (got < 0 && errno == EINTR) continue;
-    if (got < 0) fail_with_errno(path, "cannot be read");
-    if (got == 0) break;
-    used += static_cast<size_t>(got);
+    used += read_bytes(file.number(), bytes.data() + used, bytes.size() - used, path);
     if (static_cast<int64_t>(used) > largest)
       fail(Error::Kind::file, path.string(), ": larger than ", largest >> 20, " MiB");
+    if (used < bytes.size()) break;
+    bytes.resize(bytes.size() * 2);
   }
   bytes.resize(used);
   return bytes;
 }
 
-NewFile::NewFile(const fs::path& path, List<std::byte> bytes, const WriteOptions& options)
+size_t read_bytes(int descriptor, std::byte* to, size_t size, const fs::path& path, const std::atomic<bool>* cancel) {
+  size_t used = 0;
+  if (descriptor == STDIN_FILENO) {
+    used = std::min(size, taken().size());
+    std::copy_n(taken().begin(), used, to);
+    taken().erase(taken().begin(), taken().begin() + static_cast<ptrdiff_t>(used));
+  }
+  while (used < size) {
+    if (cancel) wait_for(descriptor, *cancel);
+    const ssize_t got = ::read(descriptor, to + used, std::min<size_t>(size - used, size_t{1} << 30));
+    if (got < 0 && errno == EINTR) continue;
+    if (got < 0) fail_with_errno(path, "cannot be read");
+    if (got == 0) break;
+    used += static_cast<size_t>(got);
+  }
+  return used;
+}
+
+Bytes first_bytes(const fs::path& path, size_t size) {
+  Bytes bytes(size);
+  if (path == standard_stream) {
+    bytes.resize(read_bytes(STDIN_FILENO, bytes.data(), size, path));
+    taken().insert(taken().begin(), bytes.begin(), bytes.end());
+    return bytes;
+  }
+  // Of what is no file, nothing is taken from others.
+  std::error_code error;
+  const bool regular = fs::is_regular_file(path, error);
+  const Descriptor file(regular ? ::open(path.c_str(), O_RDONLY | O_CLOEXEC) : -1);
+  const ssize_t got = file ? ::read(file.number(), bytes.data(), size) : 0;
+  bytes.resize(static_cast<size_t>(std::max<ssize_t>(got, 0)));
+  return bytes;
+}
+
+NewFile::NewFile(const fs::path& path, const WriteOptions& options)
     : path_(path), target_(path), replace_(options.replace) {
   if (path == standard_stream) {
-    write_all(STDOUT_FILENO, bytes, "standard output");
+    path_ = "standard output";
+    direct_ = Descriptor(STDOUT_FILENO);
     return;
   }
   std::error_code error;
@@ -96,21 +146,16 @@ NewFile::NewFile(const fs::path& path, List<std::byte> bytes, const WriteOptions
   const fs::file_status status = fs::status(target_, error);
   if (fs::exists(status) && !fs::is_regular_file(status)) {
     if (fs::is_directory(status)) fail(Error::Kind::file, path.string(), ": is a folder");
-    const Descriptor file(::open(target_.c_str(), O_WRONLY | O_CLOEXEC));
-    if (!file) fail_with_errno(path, "cannot be opened");
-    write_all(file.number(), bytes, path);
+    direct_ = Descriptor(::open(target_.c_str(), O_WRONLY | O_CLOEXEC));
+    if (!direct_) fail_with_errno(path, "cannot be opened");
     return;
   }
   open(target_.has_parent_path() ? target_.parent_path() : fs::path("."));
-  try {
-    write_all(file_.number(), bytes, path);
-  } catch (...) {
-    if (!temporary_.empty()) ::unlink(temporary_.c_str());
-    throw;
-  }
   // Some file systems have no permissions to set.
   if (options.mode) static_cast<void>(!::fchmod(file_.number(), *options.mode));
 }
+
+void NewFile::write(List<std::byte> bytes) { write_all((direct_ ? direct_ : file_).number(), bytes, path_); }
 
 void NewFile::open(const fs::path& folder) {
   // A nameless file vanishes with the process, whatever ends it; to be named later, it needs /proc.
@@ -134,6 +179,7 @@ NewFile& NewFile::operator=(NewFile&& other) noexcept {
   target_.swap(other.target_);
   temporary_.swap(other.temporary_);
   std::swap(file_, other.file_);
+  std::swap(direct_, other.direct_);
   std::swap(replace_, other.replace_);
   return *this;
 }
@@ -156,6 +202,7 @@ void NewFile::flush_all(List<const NewFile*> files) {
 }
 
 void NewFile::publish() {
+  direct_ = Descriptor();
   if (!file_) return;
   const Descriptor file = std::move(file_);
   if (!take_name(file.number())) {

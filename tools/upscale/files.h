@@ -3,6 +3,7 @@
 
 #include <sys/types.h>
 
+#include <atomic>
 #include <filesystem>
 #include <utility>
 
@@ -14,6 +15,12 @@ inline constexpr Text standard_stream = "-";
 
 /// The whole file, or standard input for "-". Throws Error::file.
 Bytes read_file(const std::filesystem::path& path, int64_t largest = int64_t{4} << 30);
+/// Its first bytes, `size` at most; what was taken from standard input comes again. None where it cannot be read.
+Bytes first_bytes(const std::filesystem::path& path, size_t size);
+/// Reads until `size` bytes are there or the file ends; how many. Standard input for its own number begins with what
+/// first_bytes() took. Throws Error::file that names `path`, and Error::cancelled as soon as `cancel` is set.
+size_t read_bytes(int descriptor, std::byte* to, size_t size, const std::filesystem::path& path,
+                  const std::atomic<bool>* cancel = nullptr);
 
 /// An open file.
 class Descriptor {
@@ -43,11 +50,18 @@ struct WriteOptions {
 class NewFile {
  public:
   NewFile() = default;
-  NewFile(const std::filesystem::path& path, List<std::byte> bytes, const WriteOptions& options = {});
+  /// An empty one.
+  explicit NewFile(const std::filesystem::path& path, const WriteOptions& options = {});
+  NewFile(const std::filesystem::path& path, List<std::byte> bytes, const WriteOptions& options = {})
+      : NewFile(path, options) {
+    write(bytes);
+  }
   ~NewFile();
   NewFile(NewFile&& other) noexcept;
   NewFile& operator=(NewFile&& other) noexcept;
 
+  /// Adds to its end.
+  void write(List<std::byte> bytes);
   /// Sees that the bytes are on the disk.
   void flush() const;
   /// The same for many at once, which takes hardly longer than for one; where it fails, flush() of each tells.
@@ -60,6 +74,7 @@ class NewFile {
 
   std::filesystem::path path_, target_;  ///< as asked for, and with links followed
   Descriptor file_;                      ///< none: written directly, or published
+  Descriptor direct_;                    ///< a pipe, a device or standard output
   std::string temporary_;                ///< its name until then; empty where it has none
   bool replace_ = true;
 };
