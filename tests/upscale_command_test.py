@@ -205,6 +205,20 @@ class Upscale(unittest.TestCase):
             self.assertIn(b"--raw", self.run_it("-", "-o", "-", "--raw", wrong, code=2, input=raw).stderr)
         self.run_it("-", "-o", "-", "--y4m", "--resume", code=2, input=video)
 
+    def test_frames_leave_a_pipe_before_the_next_ones_come(self):
+        words = [TESSERA, "upscale", "-", "-o", "-", "-q"]
+        with subprocess.Popen(words, cwd=self.path, stdin=subprocess.PIPE, stdout=subprocess.PIPE) as process:
+            process.stdin.write(b"YUV4MPEG2 W8 H8 Cmono\n")
+            begin = b"YUV4MPEG2 W16 H16 Cmono\n"
+            for _ in range(5):
+                process.stdin.write(b"FRAME\n" + bytes(range(64)))
+                process.stdin.flush()
+                got = process.stdout.read(len(begin) + len(b"FRAME\n") + 256)
+                self.assertTrue(got.startswith(begin + b"FRAME\n"))
+                begin = b""
+            process.stdin.close()
+            self.assertEqual(process.wait(30), 0)
+
     def test_videos_of_any_length_take_the_same_memory(self):
         def peak(frames):
             words = [TESSERA, "upscale", "-", "-o", "-", "-q", "--raw", "200x200:rgb24"]
