@@ -357,7 +357,10 @@ TEST(CApi, TellsOfARun) {
   tessera_run_options options;
   TESSERA_INIT(&options);
   options.context = &seen;
-  options.progress = [](void* context, double done) { static_cast<Seen*>(context)->parts.push_back(done); };
+  options.progress = [](void* context, double done) {
+    static_cast<Seen*>(context)->parts.push_back(done);
+    return 0;
+  };
   options.step = [](void* context, const tessera_step* step) {
     auto& to = *static_cast<Seen*>(context);
     to.ops.emplace_back(step->op);
@@ -378,6 +381,9 @@ TEST(CApi, TellsOfARun) {
   EXPECT_GT(std::count(seen.ops.begin(), seen.ops.end(), "Conv"), 2);
   tessera_result_free(told);
   tessera_result_free(plain);
+  options.progress = [](void*, double) { return 1; };
+  expect_failure(tessera_run_with(loaded.session, &picture.tensor, 1, &options, &told), TESSERA_CANCELLED, "cancelled");
+  EXPECT_EQ(told, nullptr);
 }
 
 TEST(CApi, WatchesAFlagOfTheCallers) {

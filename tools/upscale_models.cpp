@@ -83,6 +83,37 @@ std::vector<std::string> parse_devices(const std::string& text, std::vector<std:
   return devices;
 }
 
+void tell_of(const PlacedModel& model, Console& console) {
+  const Tiler& tiler = *model.tiler();
+  const Convention& c = tiler.convention();
+  std::string sizes = c.fixed_width ? cat("windows of ", c.fixed_width, "x", c.fixed_height)
+                                    : cat("any multiple of ", c.multiple, c.multiple == 1 ? " pixel" : " pixels");
+  console.message(cat("model ", model.name(), ": x", c.scale, ", ",
+                      c.channels == 1   ? "luma"
+                      : c.channels == 3 ? "RGB"
+                                        : "RGBA",
+                      " ", name_of(c.dtype), " ", c.in.channel < c.in.x ? "NCHW" : "NHWC", " ", c.in_levels[0].black,
+                      "..", c.in_levels[0].white, c.bgr ? " BGR" : "", c.linear ? " linear" : "", ", ", sizes));
+  const Reach& reach = tiler.reach();
+  if (!reach.followed)
+    console.message(cat(reach.reason, " is not followed: what tiles need is measured when there are any"));
+  else
+    console.message(cat("receptive field ", reach.radius, " pixels",
+                        reach.global           ? cat(" (", reach.reason, " sees all)")
+                        : !reach.pools.empty() ? cat(" (", reach.pools.size(), " means over the picture, ",
+                                                     reach.reason, ", are taken over all tiles)")
+                                               : "",
+                        ", on a lattice of ", reach.lattice, ", tiles overlap by ", tiler.overlap()));
+  for (const auto& hand : model.hands()) console.message("device " + hand->name());
+}
+
+void tell_traffic_of(const PlacedModel& model, Console& console) {
+  for (const auto& hand : model.hands())
+    if (const auto traffic = hand->model().traffic())
+      console.message(cat(hand->name(), ": ", bytes_text(traffic->uploaded_bytes), " up, ",
+                          bytes_text(traffic->downloaded_bytes), " down, ", traffic->submits, " submits"));
+}
+
 }  // namespace
 
 std::vector<std::string> find_models(const ModelsOptions& options) {
@@ -104,149 +135,33 @@ std::vector<std::string> find_models(const ModelsOptions& options) {
   return files;
 }
 
-class PlacedModel {
- public:
-  PlacedModel(const ModelsOptions& options, std::string path, const std::vector<std::string>& devices, Console& console)
-      : options_(options), path_(std::move(path)) {
-    for (const std::string& device : devices) open_first(device, console);
-    tiler_->set_successor([this](const Hand& hand, Loss loss) { return successor(hand, loss); });
-  }
-
-  const std::shared_ptr<Tiler>& tiler() const { return tiler_; }
-  bool use_a_device() const { return opened_[0].hand->is_device(); }
-
-  void describe(Console& console) const {
-    const Tiler& tiler = *tiler_;
-    const Convention& c = tiler.convention();
-    std::string sizes = c.fixed_width ? cat("windows of ", c.fixed_width, "x", c.fixed_height)
-                                      : cat("any multiple of ", c.multiple, c.multiple == 1 ? " pixel" : " pixels");
-    console.message(cat("model ", path_.empty() ? std::string(bundled_model_name) : path_, ": x", c.scale, ", ",
-                        c.channels == 1   ? "luma"
-                        : c.channels == 3 ? "RGB"
-                                          : "RGBA",
-                        " ", name_of(c.dtype), " ", c.in.channel < c.in.x ? "NCHW" : "NHWC", " ", c.in_levels[0].black,
-                        "..", c.in_levels[0].white, c.bgr ? " BGR" : "", c.linear ? " linear" : "", ", ", sizes));
-    const Reach& reach = tiler.reach();
-    if (!reach.followed)
-      console.message(cat(reach.reason, " is not followed: what tiles need is measured when there are any"));
-    else
-      console.message(cat("receptive field ", reach.radius, " pixels",
-                          reach.global           ? cat(" (", reach.reason, " sees all)")
-                          : !reach.pools.empty() ? cat(" (", reach.pools.size(), " means over the picture, ",
-                                                       reach.reason, ", are taken over all tiles)")
-                                                 : "",
-                          ", on a lattice of ", reach.lattice, ", tiles overlap by ", tiler.overlap()));
-    for (const Opened& opened : opened_) console.message("device " + opened.hand->name());
-  }
-
-  /// What crossed the bus.
-  void tell_traffic(Console& console) const {
-    for (const Opened& opened : opened_)
-      if (const auto traffic = opened.hand->model().traffic())
-        console.message(cat(opened.hand->name(), ": ", bytes_text(traffic->uploaded_bytes), " up, ",
-                            bytes_text(traffic->downloaded_bytes), " down, ", traffic->submits, " submits"));
-  }
-
- private:
-  struct Opened {
-    std::shared_ptr<Hand> hand;
-    std::string device;
-    bool is_cpu = false;
-  };
-
-  /// A device that fails at once leaves its work to the CPU.
-  void open_first(const std::string& device, Console& console) {
-    std::string note;
-    try {
-      add(open(device, options_.precision, note));
-    } catch (const Error& error) {
-      if (device == "cpu" || error.kind() != Error::Kind::device) throw;
-      note = cat(error.what(), "; running on the CPU");
-      std::string ignored;
-      add(open("cpu", options_.precision, ignored));
-    }
-    if (!note.empty()) console.message("tessera: " + note);
-  }
-
-  void add(const Opened& opened) {
-    try {
-      if (tiler_)
-        tiler_->add(opened.hand);
-      else
-        tiler_ = std::make_shared<Tiler>(opened.hand, options_.tiler, &interrupted());
-    } catch (const Error& error) {
-      if (path_.empty() || Text(error.what()).starts_with(path_)) throw;
-      throw Error(error.kind(), cat(path_, ": ", error.what()));
-    }
-    opened_.push_back(opened);
-  }
-
-  Opened open(const std::string& device, const std::string& precision, std::string& note) const {
-    upscale::ModelOptions options;
-    options.device = device;
-    options.threads = options_.threads;
-    options.precision = precision;
-    options.cpu_takes_over = false;
-    options.inputs = options_.inputs;
-    Opened opened{nullptr, device, false};
-    std::shared_ptr<const Upsampler> model = open_upsampler(path_, options, &interrupted(), note, opened.device);
-    opened.is_cpu = opened.device == "cpu";
-    const std::string name = cat(opened.device, model->stores_halves() ? " in fp16" : "");
-    opened.hand = std::make_shared<Hand>(name, std::move(model));
-    return opened;
-  }
-
-  /// Where half precision is wrong, the same device in single precision; else the CPU.
-  std::shared_ptr<Hand> successor(const Hand& hand, Loss loss) {
-    const auto is = [&](const Opened& opened) { return opened.hand.get() == &hand; };
-    const auto own = std::find_if(opened_.begin(), opened_.end(), is);
-    if (own == opened_.end() || own->is_cpu) return nullptr;
-    const bool again = hand.is_rounded() && loss == Loss::wrong;
-    if (again) try {
-        std::string ignored;
-        opened_.push_back(open(own->device, "fp32", ignored));
-        return opened_.back().hand;
-      } catch (const Error& error) {
-        if (error.kind() != Error::Kind::device && error.kind() != Error::Kind::memory) throw;
-      }
-    return on_cpu();
-  }
-
-  std::shared_ptr<Hand> on_cpu() {
-    const auto cpu = std::find_if(opened_.begin(), opened_.end(), [](const Opened& opened) { return opened.is_cpu; });
-    if (cpu != opened_.end()) return cpu->hand;
-    std::string ignored;
-    opened_.push_back(open("cpu", options_.precision, ignored));
-    return opened_.back().hand;
-  }
-
-  const ModelsOptions options_;
-  std::string path_;
-  std::vector<Opened> opened_;  ///< changed by one thread at a time: see Hands::lose
-  std::shared_ptr<Tiler> tiler_;
-};
-
 Models::Models(const ModelsOptions& options, Console& console) : chain_(options.size) {
   const std::vector<std::string> files = find_models(options);
   std::vector<std::string> notes;
   const std::vector<std::string> devices = parse_devices(options.devices, notes);
   for (const std::string& note : notes) console.message("tessera: " + note);
   for (const std::string& file : files) {
-    models_.push_back(std::make_unique<PlacedModel>(options, file, devices, console));
+    PlaceOptions place;
+    place.devices = devices;
+    place.model.precision = options.precision;
+    place.model.threads = options.threads;
+    place.model.inputs = options.inputs;
+    place.tiler = options.tiler;
+    std::vector<std::string> told;
+    models_.push_back(std::make_unique<PlacedModel>(file, std::move(place), &interrupted(), told));
+    for (const std::string& note : told) console.message("tessera: " + note);
     chain_.add(models_.back()->tiler());
   }
 }
 
-Models::~Models() = default;
-
 bool Models::use_a_device() const { return models_[0]->use_a_device(); }
 
 void Models::describe(Console& console) const {
-  for (const auto& model : models_) model->describe(console);
+  for (const auto& model : models_) tell_of(*model, console);
 }
 
 void Models::tell_traffic(Console& console) const {
-  for (const auto& model : models_) model->tell_traffic(console);
+  for (const auto& model : models_) tell_traffic_of(*model, console);
 }
 
 }  // namespace tessera::tools

@@ -3,6 +3,7 @@
 
 #include "tools/upscale/console.h"
 #include "upscale/chain.h"
+#include "upscale/placed_model.h"
 
 namespace tessera::tools {
 
@@ -19,14 +20,10 @@ struct ModelsOptions {
 /// Throws Error::usage or Error::file.
 std::vector<std::string> find_models(const ModelsOptions& options);
 
-/// One model on every device, and on those that take over from one that fails.
-class PlacedModel;
-
 class Models {
  public:
   /// Opens them all; what is to be said goes to the console.
   Models(const ModelsOptions& options, upscale::Console& console);
-  ~Models();
 
   const upscale::Chain& chain() const { return chain_; }
   bool use_a_device() const;
@@ -35,7 +32,7 @@ class Models {
   void tell_traffic(upscale::Console& console) const;
 
  private:
-  std::vector<std::unique_ptr<PlacedModel>> models_;
+  std::vector<std::unique_ptr<upscale::PlacedModel>> models_;
   upscale::Chain chain_;
 };
 

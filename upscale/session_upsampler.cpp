@@ -118,13 +118,15 @@ struct Caller {
   const Progress& progress;
   std::exception_ptr error = nullptr;
 
-  static void tell(void* context, double done) {
+  static int tell(void* context, double done) {
     auto& caller = *static_cast<Caller*>(context);
-    if (!caller.error) try {
-        caller.progress(done);
-      } catch (...) {
-        caller.error = std::current_exception();
-      }
+    try {
+      caller.progress(done);
+      return 0;
+    } catch (...) {
+      caller.error = std::current_exception();
+      return 1;
+    }
   }
 };
 
@@ -205,10 +207,13 @@ class SessionUpsampler : public Upsampler {
     options.progress = &Caller::tell;
     options.context = &caller;
     tessera_result* result = nullptr;
-    check(tessera_run_with(session_.get(), &in, 1, &options, &result));
-    std::vector<Tensor> tensors = tensors_of(result);
-    if (caller.error) std::rethrow_exception(caller.error);
-    return tensors;
+    tessera_status* status = tessera_run_with(session_.get(), &in, 1, &options, &result);
+    if (caller.error) {
+      tessera_status_free(status);
+      std::rethrow_exception(caller.error);
+    }
+    check(status);
+    return tensors_of(result);
   }
 
   std::unique_ptr<Upsampler> part(List<std::string> given, List<Type> types, List<std::string> wanted) const override {

@@ -199,7 +199,8 @@ TESSERA_API tessera_status* tessera_cancel_create(tessera_cancel** cancel);
 /* A wish whose flag is the caller's byte: 0, or 1 as soon as runs are to stop. It is read by atomic loads, may be set
  * by any thread or in a signal handler, and must outlive the wish; tessera_cancel_request leaves it alone. */
 TESSERA_API tessera_status* tessera_cancel_watch(const volatile unsigned char* flag, tessera_cancel** cancel);
-TESSERA_API void tessera_cancel_request(tessera_cancel* cancel); /* from any thread */
+TESSERA_API void tessera_cancel_request(tessera_cancel* cancel);        /* from any thread */
+TESSERA_API int tessera_cancel_requested(const tessera_cancel* cancel); /* by any thread; 0 or 1; NULL: 0 */
 TESSERA_API void tessera_cancel_free(tessera_cancel* cancel);
 
 typedef struct tessera_result tessera_result;
@@ -238,8 +239,9 @@ typedef struct tessera_run_options {
   size_t struct_size;
   const tessera_cancel* cancel;
   /* Called now and then, at most every 50 ms and with 1 at the end, by the thread that runs: which part of the run's
-   * arithmetic is done, 0..1. A device, and a model whose shapes depend on data, tell the end alone. */
-  void (*progress)(void* context, double done);
+   * arithmetic is done, 0..1. A device, and a model whose shapes depend on data, tell the end alone. Anything but 0 as
+   * an answer ends the run, as TESSERA_CANCELLED. */
+  int (*progress)(void* context, double done);
   /* Called behind each step, in the order in which they end, by the thread that runs. A device is slowed down by it. */
   void (*step)(void* context, const tessera_step* step);
   void* context;

@@ -183,7 +183,7 @@ class Session {
     check(tessera_run(session_.get(), in.data(), in.size(), cancel, &result));
     return Result(result);
   }
-  /// Tells `progress` which part of the work is done, 0..1. What it throws is thrown behind the run.
+  /// Tells `progress` which part of the work is done, 0..1. What it throws ends the run and is thrown.
   Result run(std::span<const Tensor> inputs, const std::function<void(double)>& progress,
              const tessera_cancel* cancel = nullptr) const {
     const std::vector<tessera_tensor> in = plain(inputs);
@@ -197,17 +197,22 @@ class Session {
     options.context = &caller;
     options.progress = [](void* context, double done) {
       auto& caller = *static_cast<Caller*>(context);
-      if (!caller.error) try {
-          caller.progress(done);
-        } catch (...) {
-          caller.error = std::current_exception();
-        }
+      try {
+        caller.progress(done);
+        return 0;
+      } catch (...) {
+        caller.error = std::current_exception();
+        return 1;
+      }
     };
     tessera_result* result = nullptr;
-    check(tessera_run_with(session_.get(), in.data(), in.size(), &options, &result));
-    Result owner(result);
-    if (caller.error) std::rethrow_exception(caller.error);
-    return owner;
+    tessera_status* status = tessera_run_with(session_.get(), in.data(), in.size(), &options, &result);
+    if (caller.error) {
+      tessera_status_free(status);
+      std::rethrow_exception(caller.error);
+    }
+    check(status);
+    return Result(result);
   }
   void run_into(std::span<const Tensor> inputs, std::span<const Tensor> outputs,
                 const tessera_cancel* cancel = nullptr) const {

@@ -120,13 +120,13 @@ std::vector<Tensor> tensors_of(const tessera_tensor* inputs, size_t count) {
   return in;
 }
 
-tessera_result* run(const tessera_session* session, List<Tensor> in, const RunOptions& options) {
+std::unique_ptr<tessera_result> run(const tessera_session* session, List<Tensor> in, const RunOptions& options) {
   auto out = std::make_unique<tessera_result>();
   out->tensors = session->session.run(in, options);
   for (const Tensor& tensor : out->tensors)
     if (tensor.type.dtype == DType::string)
       fail(Error::Kind::unsupported, "string tensors do not pass through the C interface");
-  return out.release();
+  return out;
 }
 
 // The parts of all arithmetic that the steps of a run are; none where the steps depend on data.
@@ -156,6 +156,11 @@ std::vector<double> work_of(tessera_session* session, List<Type> types) {
   return session->work;
 }
 
+// Asks a caller whether to go on.
+void ask(const tessera_run_options& options, double done) {
+  if (options.progress && options.progress(options.context, done) != 0) fail(Error::Kind::cancelled, "cancelled");
+}
+
 // Tells a caller of a run's steps.
 class Teller : public Profile {
  public:
@@ -171,7 +176,7 @@ class Teller : public Profile {
     const Clock::time_point now = Clock::now();
     if (now - told_ < told_after || done_ >= 1) return;
     told_ = now;
-    options_.progress(options_.context, done_);
+    ask(options_, done_);
   }
 
  private:
@@ -344,6 +349,9 @@ tessera_status* tessera_cancel_watch(const volatile unsigned char* flag, tessera
 void tessera_cancel_request(tessera_cancel* cancel) {
   if (cancel) cancel->requested.store(true, std::memory_order_relaxed);
 }
+int tessera_cancel_requested(const tessera_cancel* cancel) {
+  return cancel && cancel->flag->load(std::memory_order_relaxed);
+}
 void tessera_cancel_free(tessera_cancel* cancel) { delete cancel; }
 
 tessera_status* tessera_run(const tessera_session* session, const tessera_tensor* inputs, size_t input_count,
@@ -351,7 +359,7 @@ tessera_status* tessera_run(const tessera_session* session, const tessera_tensor
   return guard([&] {
     require(session, result);
     *result = nullptr;
-    *result = run(session, tensors_of(inputs, input_count), run_options(cancel));
+    *result = run(session, tensors_of(inputs, input_count), run_options(cancel)).release();
   });
 }
 
@@ -369,8 +377,9 @@ tessera_status* tessera_run_with(const tessera_session* session, const tessera_t
     Teller teller(given, watched ? work_of(const_cast<tessera_session*>(session), types_of(inputs, input_count))
                                  : std::vector<double>{});
     if (watched || given.step) how.profile = &teller;
-    *result = run(session, in, how);
-    if (given.progress) given.progress(given.context, 1);
+    std::unique_ptr<tessera_result> made = run(session, in, how);
+    ask(given, 1);
+    *result = made.release();
   });
 }
 
