@@ -1,6 +1,9 @@
 // What the files of the formats share: one reader and one writer of each, and what converts rows between them.
 #pragma once
 
+#include <exception>
+
+#include "runtime/base/threads.h"
 #include "upscale/codecs/codec.h"
 
 namespace tessera::upscale {
@@ -52,6 +55,21 @@ class WholeWriter : public Writer {
 
 /// Rows of the reader, turned as its EXIF orientation asks for.
 std::unique_ptr<Reader> turn_upright(std::unique_ptr<Reader> reader);
+
+/// Calls body(i) for each i < count, on any thread; throws what the first of them threw.
+template <class Body>
+void in_parallel(Threads& threads, int64_t count, const Body& body) {
+  std::vector<std::exception_ptr> errors(static_cast<size_t>(count));
+  threads.parallel(count, 1, [&](int64_t begin, int64_t end, int) {
+    for (int64_t i = begin; i < end; ++i) try {
+        body(i);
+      } catch (...) {
+        errors[static_cast<size_t>(i)] = std::current_exception();
+      }
+  });
+  for (const auto& error : errors)
+    if (error) std::rethrow_exception(error);
+}
 
 /// Turns pixels into those of another form: colors without transparency lie on white, grays become colors.
 class RowConverter {

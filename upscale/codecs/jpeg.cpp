@@ -1,30 +1,17 @@
-// JPEG through libjpeg-turbo. As in png.cpp, steps that libjpeg may leave by longjmp own nothing.
-#include <cstddef>
-#include <cstdio>
-// jpeglib.h needs the two above, and says which messages jerror.h numbers.
-// clang-format off
-#include <jpeglib.h>
-#include <jerror.h>
-// clang-format on
-
+// Reading JPEG through libjpeg-turbo.
 #include <algorithm>
-#include <array>
 #include <cmath>
 #include <csetjmp>
 #include <cstdlib>
 #include <cstring>
-#include <exception>
 
 #include "upscale/codecs/formats.h"
+#include "upscale/codecs/guarded.h"
+#include "upscale/codecs/jpeg.h"
 
 namespace tessera::upscale {
 namespace {
 
-constexpr Text exif_prefix{"Exif\0\0", 6}, xmp_prefix{"http://ns.adobe.com/xap/1.0/\0", 29},
-    more_xmp_prefix{"http://ns.adobe.com/xmp/extension/\0", 35}, photoshop_prefix{"Photoshop 3.0\0", 14};
-constexpr int exif_marker = JPEG_APP0 + 1, icc_marker = JPEG_APP0 + 2, photoshop_marker = JPEG_APP0 + 13;
-constexpr size_t largest_marker = 65533;
-constexpr double metres_per_inch = 0.0254;
 /// A progressive file may ask for any number of passes over all its pixels.
 constexpr int most_scans = 500;
 
@@ -110,64 +97,9 @@ struct ReadHandle {
   ReadHandle& operator=(const ReadHandle&) = delete;
 };
 
-/// Passes the file on in parts.
-struct Destination {
-  jpeg_destination_mgr manager;  ///< first, as above
-  Sink sink;
-  std::exception_ptr refused;  ///< what the sink threw
-  std::array<std::byte, 1 << 16> part;
-};
-
-struct WriteHandle {
-  State state;
-  Destination to;
-  jpeg_compress_struct jpeg{};
-  WriteHandle() {
-    prepare(state);
-    jpeg.err = &state.manager;
-  }
-  ~WriteHandle() { jpeg_destroy_compress(&jpeg); }
-  WriteHandle(const WriteHandle&) = delete;
-  WriteHandle& operator=(const WriteHandle&) = delete;
-};
-
-template <class Handle, class Step>
-bool guarded(Handle& handle, const Step& step) {
-  if (setjmp(handle.state.escape)) return false;
-  step(handle);
-  return true;
-}
-
-template <class Handle, class Step>
-void perform(Handle& handle, Text doing, const Step& step) {
-  if (!guarded(handle, step)) fail(Error::Kind::file, doing, ": ", handle.state.error);
-}
-
-void begin_part(j_compress_ptr jpeg) {
-  Destination& to = *reinterpret_cast<Destination*>(jpeg->dest);
-  to.manager.next_output_byte = reinterpret_cast<JOCTET*>(to.part.data());
-  to.manager.free_in_buffer = to.part.size();
-}
-
-void pass_on(j_compress_ptr jpeg, size_t size) {
-  Destination& to = *reinterpret_cast<Destination*>(jpeg->dest);
-  try {
-    to.sink.write({to.part.data(), size});
-  } catch (...) {
-    to.refused = std::current_exception();
-  }
-  if (to.refused) ERREXIT(jpeg, JERR_FILE_WRITE);
-}
-
-boolean pass_full_part(j_compress_ptr jpeg) {
-  pass_on(jpeg, reinterpret_cast<Destination*>(jpeg->dest)->part.size());
-  begin_part(jpeg);
-  return TRUE;
-}
-
-void pass_last_part(j_compress_ptr jpeg) {
-  Destination& to = *reinterpret_cast<Destination*>(jpeg->dest);
-  pass_on(jpeg, to.part.size() - to.manager.free_in_buffer);
+template <class Step>
+void perform(ReadHandle& handle, const Step& step) {
+  if (!guarded(handle, step)) fail(Error::Kind::file, "corrupt JPEG: ", handle.state.error);
 }
 
 Bytes bytes_of(Text text) {
@@ -224,39 +156,6 @@ void note_damage(ReadHandle& reader, std::vector<std::string>& notes) {
     notes.push_back(cat("a damaged JPEG: details are missing (", state.damage, ")"));
 }
 
-struct Markers {
-  std::vector<std::pair<int, std::string>> list;
-
-  void add(int marker, Text prefix, Text data, Text what, std::vector<std::string>& notes) {
-    if (data.empty()) return;
-    if (prefix.size() + data.size() <= largest_marker)
-      list.emplace_back(marker, cat(prefix, data));
-    else
-      notes.push_back(cat("jpg cannot hold its ", what, ", which has ", data.size(), " bytes: dropped"));
-  }
-};
-
-Text text_of(const Bytes& bytes) { return {reinterpret_cast<const char*>(bytes.data()), bytes.size()}; }
-
-Markers markers_of(const Head& picture, std::vector<std::string>& notes) {
-  Markers markers;
-  markers.add(exif_marker, exif_prefix, text_of(picture.exif), "EXIF", notes);
-  markers.add(exif_marker, xmp_prefix, text_of(picture.xmp), "XMP", notes);
-  if (!picture.iptc.empty())
-    markers.add(photoshop_marker, photoshop_prefix, text_of(wrap_iptc(picture.iptc)), "IPTC records", notes);
-  for (const TextEntry& entry : picture.texts)
-    markers.add(JPEG_COM, entry.key == "Comment" ? "" : entry.key + ": ", entry.text, entry.key, notes);
-  return markers;
-}
-
-void set_density(jpeg_compress_struct& jpeg, const Density& density) {
-  const auto round = [](double value) { return static_cast<UINT16>(std::llround(std::clamp(value, 1.0, 65535.0))); };
-  const double unit = density.absolute ? metres_per_inch : 1;
-  jpeg.density_unit = density.absolute ? 1 : 0;
-  jpeg.X_density = round(density.x * unit);
-  jpeg.Y_density = round(density.y * unit);
-}
-
 /// The file in an order in which all that describes the pixels stands before them; empty where it is so already.
 Bytes described_first(List<std::byte> bytes) {
   const auto byte = [&](size_t i) { return std::to_integer<int>(bytes[i]); };
@@ -295,7 +194,7 @@ class JpegReader : public Reader {
  public:
   JpegReader(List<std::byte> bytes, const DecodeLimits& limits) : reordered_(described_first(bytes)) {
     if (!reordered_.empty()) bytes = reordered_;
-    perform(handle_, corrupt, [&bytes](ReadHandle& r) {
+    perform(handle_, [&bytes](ReadHandle& r) {
       jpeg_create_decompress(&r.jpeg);
       r.jpeg.progress = &r.progress;
       jpeg_mem_src(&r.jpeg, reinterpret_cast<const unsigned char*>(bytes.data()),
@@ -336,7 +235,7 @@ class JpegReader : public Reader {
 
   void rows(int64_t count, std::byte* to) override {
     if (count <= 0) return;
-    perform(handle_, corrupt, [&](ReadHandle& r) {
+    perform(handle_, [&](ReadHandle& r) {
       r.state.watched = true;
       if (!started_) jpeg_start_decompress(&r.jpeg);
       started_ = true;
@@ -354,7 +253,6 @@ class JpegReader : public Reader {
   }
 
  private:
-  static constexpr Text corrupt = "corrupt JPEG";
   Bytes reordered_;
   ReadHandle handle_;
   bool started_ = false;
@@ -362,74 +260,10 @@ class JpegReader : public Reader {
   Bytes ink_row_;
 };
 
-class JpegWriter : public Writer {
- public:
-  JpegWriter(const Head& picture, const EncodeOptions& options, Sink sink, std::vector<std::string>& notes) {
-    const Markers markers = markers_of(picture, notes);
-    handle_.to.sink = std::move(sink);
-    perform(handle_, [&](WriteHandle& w) {
-      jpeg_create_compress(&w.jpeg);
-      w.to.manager.init_destination = begin_part;
-      w.to.manager.empty_output_buffer = pass_full_part;
-      w.to.manager.term_destination = pass_last_part;
-      w.jpeg.dest = &w.to.manager;
-      w.jpeg.image_width = static_cast<JDIMENSION>(picture.width);
-      w.jpeg.image_height = static_cast<JDIMENSION>(picture.height);
-      w.jpeg.input_components = picture.channels;
-      w.jpeg.in_color_space = picture.channels == 1 ? JCS_GRAYSCALE : JCS_RGB;
-      jpeg_set_defaults(&w.jpeg);
-      jpeg_set_quality(&w.jpeg, options.quality < 0 ? 95 : options.quality, TRUE);
-      // An upscaled picture keeps its color edges: no chroma subsampling.
-      w.jpeg.comp_info[0].h_samp_factor = w.jpeg.comp_info[0].v_samp_factor = 1;
-      w.jpeg.optimize_coding = TRUE;
-      if (picture.density) set_density(w.jpeg, *picture.density);
-      jpeg_start_compress(&w.jpeg, TRUE);
-      for (const auto& [marker, data] : markers.list)
-        jpeg_write_marker(&w.jpeg, marker, reinterpret_cast<const JOCTET*>(data.data()),
-                          static_cast<unsigned>(data.size()));
-      if (!picture.icc.empty())
-        jpeg_write_icc_profile(&w.jpeg, reinterpret_cast<const JOCTET*>(picture.icc.data()),
-                               static_cast<unsigned>(picture.icc.size()));
-    });
-    row_bytes_ = picture.row_bytes();
-  }
-
-  int64_t held_bytes() const override { return row_bytes_ * handle_.jpeg.image_height * int64_t{sizeof(JCOEF)}; }
-
-  void rows(const std::byte* from, int64_t count) override {
-    perform(handle_, [&](WriteHandle& w) {
-      for (int64_t y = 0; y < count; ++y) {
-        JSAMPROW row = reinterpret_cast<JSAMPROW>(const_cast<std::byte*>(from + y * row_bytes_));
-        jpeg_write_scanlines(&w.jpeg, &row, 1);
-      }
-    });
-  }
-
-  void finish() override {
-    perform(handle_, [](WriteHandle& w) { jpeg_finish_compress(&w.jpeg); });
-  }
-
- private:
-  template <class Step>
-  static void perform(WriteHandle& handle, const Step& step) {
-    if (guarded(handle, step)) return;
-    if (handle.to.refused) std::rethrow_exception(handle.to.refused);
-    fail(Error::Kind::file, "the JPEG cannot be written: ", handle.state.error);
-  }
-
-  WriteHandle handle_;
-  int64_t row_bytes_ = 0;
-};
-
 }  // namespace
 
 std::unique_ptr<Reader> open_jpeg(List<std::byte> bytes, const DecodeLimits& limits) {
   return std::make_unique<JpegReader>(bytes, limits);
-}
-
-std::unique_ptr<Writer> write_jpeg(const Head& head, const EncodeOptions& options, Sink sink,
-                                   std::vector<std::string>& notes) {
-  return std::make_unique<JpegWriter>(head, options, std::move(sink), notes);
 }
 
 }  // namespace tessera::upscale

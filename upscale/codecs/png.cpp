@@ -1,15 +1,14 @@
-// PNG through libpng. libpng reports errors by longjmp: the functions that it may leave that way
-// are `guarded` steps that own nothing; everything with a destructor lives in their callers.
+// PNG through libpng.
 #include <png.h>
 
 #include <algorithm>
 #include <bit>
 #include <cmath>
-#include <csetjmp>
 #include <cstring>
 #include <deque>
 
 #include "upscale/codecs/formats.h"
+#include "upscale/codecs/guarded.h"
 #include "upscale/codecs/png_data.h"
 
 namespace tessera::upscale {
@@ -94,14 +93,6 @@ struct WriteHandle {
   WriteHandle(const WriteHandle&) = delete;
   WriteHandle& operator=(const WriteHandle&) = delete;
 };
-
-/// Runs `step(handle)`, which may be left by longjmp and so owns nothing; false: state.error says why.
-template <class Handle, class Step>
-bool guarded(Handle& handle, const Step& step) {
-  if (setjmp(handle.state.escape)) return false;
-  step(handle);
-  return true;
-}
 
 template <class Handle, class Step>
 void perform(Handle& handle, Text doing, const Step& step) {
