@@ -45,7 +45,7 @@ Picture Chain::upscale(const Picture& picture, Report& report, const Progress& p
     const Picture& from = i ? current : picture;
     const int64_t scale = links_[i]->convention().scale;
     const bool last = i + 1 == links_.size();
-    const Wanted wanted = last ? result : Wanted{from.width * scale, from.height * scale, 16};
+    const Wanted wanted = last ? result : Wanted{from.width * scale, from.height * scale, std::max(16, picture.bits)};
     const auto part = [&](double done) {
       if (progress) progress((work[i] + (work[i + 1] - work[i]) * done) / work.back());
     };

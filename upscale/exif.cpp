@@ -2,6 +2,7 @@
 #include <algorithm>
 #include <cmath>
 #include <cstring>
+#include <functional>
 #include <tuple>
 
 #include "upscale/picture.h"
@@ -11,7 +12,8 @@ namespace {
 
 constexpr uint16_t tag_orientation = 0x0112, tag_exif_directory = 0x8769, tag_pixel_width = 0xa002,
                    tag_pixel_height = 0xa003, tag_x_resolution = 0x011a, tag_y_resolution = 0x011b,
-                   tag_resolution_unit = 0x0128;
+                   tag_resolution_unit = 0x0128, tag_maker = 0x010f, tag_model = 0x0110, tag_time = 0x0132,
+                   tag_position_directory = 0x8825, tag_exchange_directory = 0xa005;
 constexpr uint16_t type_short = 3, type_long = 4, type_rational = 5;
 
 /// A TIFF structure in memory: bounds-checked reads and writes in its own byte order.
@@ -86,6 +88,80 @@ void renew_exif(Bytes& exif, int64_t width, int64_t height) {
   tiff.put(directory + 2 + 12 * uint64_t{tiff.get(directory, 2)}, 4, 0);
 }
 
+/// Tags of a TIFF that tell where its samples lie and what they are.
+bool describes_samples(uint16_t tag) {
+  return (tag >= 254 && tag <= 266) || (tag >= 273 && tag <= 281 && tag != tag_orientation) || tag == 284 ||
+         tag == 317 || (tag >= 320 && tag <= 347) || (tag >= 512 && tag <= 532) || tag == 700 || tag == 33723 ||
+         tag == 34675;
+}
+
+/// Copies directories of a TIFF structure to another, with what their entries point at.
+class DirectoryCopier {
+ public:
+  explicit DirectoryCopier(List<std::byte> from)
+      : from_(std::span(const_cast<std::byte*>(from.data()), from.size())), bytes_(from) {}
+
+  bool valid() const { return from_.valid(); }
+  /// The entry's value; empty if it lies outside of the file.
+  List<std::byte> value(uint64_t entry) const {
+    constexpr uint8_t sizes[] = {0, 1, 1, 2, 4, 8, 1, 1, 2, 4, 8, 4, 8};
+    const uint32_t type = from_.get(entry + 2, 2);
+    const uint64_t size = type < sizeof sizes ? uint64_t{sizes[type]} * from_.get(entry + 4, 4) : 0;
+    const uint64_t at = size > 4 ? from_.get(entry + 8, 4) : entry + 8;
+    return from_.inside(at, size) ? bytes_.subspan(at, size) : List<std::byte>();
+  }
+  uint64_t entry(uint64_t directory, uint16_t tag) const { return from_.entry(directory, tag); }
+
+  /// A structure of the entries of a directory that are wanted, and of all in those below.
+  using Wanted = bool(uint16_t tag);
+  Bytes copy(uint64_t directory, Wanted* wanted) {
+    out_.assign(bytes_.begin(), bytes_.begin() + 8);
+    add(directory, wanted, 0);
+    Tiff(out_).put(4, 4, 8);
+    return Tiff(out_).get(8, 2) ? out_ : Bytes();
+  }
+
+ private:
+  void add(uint64_t directory, Wanted* wanted, int depth) {
+    constexpr uint32_t most_entries = 500;
+    constexpr size_t most_bytes = size_t{16} << 20;
+    std::vector<uint64_t> entries;
+    const uint32_t count = std::min(from_.get(directory, 2), most_entries);
+    for (uint64_t i = 0; i < count; ++i) {
+      const uint64_t at = directory + 2 + 12 * i;
+      const auto tag = static_cast<uint16_t>(from_.get(at, 2));
+      if (from_.inside(at, 12) && !value(at).empty() && wanted(tag)) entries.push_back(at);
+    }
+    const size_t start = out_.size();
+    out_.resize(start + 2 + 12 * entries.size() + 4);
+    put(start, 2, static_cast<uint32_t>(entries.size()));
+    for (size_t i = 0; i < entries.size(); ++i) {
+      const size_t to = start + 2 + 12 * i;
+      std::memcpy(out_.data() + to, bytes_.data() + entries[i], 12);
+      const auto tag = static_cast<uint16_t>(from_.get(entries[i], 2));
+      const List<std::byte> data = value(entries[i]);
+      const bool below = tag == tag_exif_directory || tag == tag_position_directory || tag == tag_exchange_directory;
+      if (out_.size() + data.size() > most_bytes || (below && depth >= 2)) {
+        put(to + 4, 4, 0);
+        continue;
+      }
+      if (!below && data.size() <= 4) continue;
+      put(to + 8, 4, static_cast<uint32_t>(out_.size()));
+      if (below)
+        add(
+            from_.number(entries[i]), [](uint16_t) { return true; }, depth + 1);
+      else
+        out_.insert(out_.end(), data.begin(), data.end());
+      if (out_.size() % 2) out_.emplace_back();
+    }
+  }
+  void put(uint64_t at, int size, uint32_t value) { Tiff(out_).put(at, size, value); }
+
+  Tiff from_;
+  List<std::byte> bytes_;
+  Bytes out_;
+};
+
 /// Replaces the value of a property, written as an attribute or as an element.
 void set_property(std::string& xmp, Text name, int64_t value) {
   for (size_t at = xmp.find(name); at != Text::npos; at = xmp.find(name, at + name.size())) {
@@ -144,6 +220,33 @@ Bytes exif_of(const Density& density) {
     put(1000, 4);
   }
   return bytes;
+}
+
+Bytes exif_of_tiff(List<std::byte> file, uint64_t directory) {
+  DirectoryCopier copier(file);
+  if (!copier.valid()) return {};
+  return copier.copy(directory, [](uint16_t tag) {
+    constexpr uint16_t wanted[] = {
+        tag_orientation, tag_x_resolution, tag_y_resolution,   tag_resolution_unit,   tag_maker,
+        tag_model,       tag_time,         tag_exif_directory, tag_position_directory};
+    return std::find(std::begin(wanted), std::end(wanted), tag) != std::end(wanted);
+  });
+}
+
+void each_tiff_entry(List<std::byte> exif, const std::function<void(uint16_t, List<std::byte>)>& f) {
+  Bytes copy(exif.begin(), exif.end());
+  const Tiff tiff(copy);
+  if (!tiff.valid()) return;
+  const uint64_t directory = tiff.get(4, 4), count = tiff.get(directory, 2);
+  for (uint64_t at = directory + 2; at < directory + 2 + 12 * count && tiff.inside(at, 12); at += 12)
+    if (const auto tag = static_cast<uint16_t>(tiff.get(at, 2)); !describes_samples(tag)) f(tag, exif.subspan(at, 12));
+}
+
+Bytes tiff_value(List<std::byte> file, uint64_t directory, uint16_t tag) {
+  const DirectoryCopier copier(file);
+  const uint64_t entry = copier.valid() ? copier.entry(directory, tag) : 0;
+  const List<std::byte> value = entry ? copier.value(entry) : List<std::byte>();
+  return Bytes(value.begin(), value.end());
 }
 
 void renew_metadata(Head& head) {

@@ -5,6 +5,7 @@
 #include <cmath>
 #include <cstring>
 #include <new>
+#include <type_traits>
 
 namespace tessera::upscale {
 namespace {
@@ -21,7 +22,9 @@ T* typed(std::byte* bytes) {
 /// Calls f with a sample of the picture's type.
 template <class F>
 void by_bits(const Frame& frame, F&& f) {
-  if (frame.bits == 16)
+  if (frame.bits == 32)
+    f(float{});
+  else if (frame.bits == 16)
     f(uint16_t{});
   else
     f(uint8_t{});
@@ -64,23 +67,29 @@ void Rows::store(int64_t x, int64_t y, int64_t count, int c, const float* in) {
   by_bits(*this, [&]<class T>(T) {
     T* out = typed<T>(row(y)) + x * channels + c;
     for (int64_t i = 0; i < count; ++i)
-      out[i * channels] = static_cast<T>(std::min(std::max(in[i] * top, 0.0f), top) + 0.5f);
+      if constexpr (std::is_same_v<T, float>)
+        out[i * channels] = in[i];
+      else
+        out[i * channels] = static_cast<T>(std::min(std::max(in[i] * top, 0.0f), top) + 0.5f);
   });
 }
 
 std::pair<float, float> Rows::range(int c, int64_t first, int64_t end) const {
-  uint32_t low = 65535, high = 0;
+  float low = 1, high = 0;
+  if (first >= end) return {low, high};
   by_bits(*this, [&]<class T>(T) {
+    T least = typed<T>(row(first))[c], most = least;
     for (int64_t y = first; y < end; ++y) {
       const T* in = typed<T>(row(y)) + c;
       for (int64_t x = 0; x < width; ++x) {
-        const uint32_t value = in[x * channels];
-        low = std::min(low, value);
-        high = std::max(high, value);
+        least = std::min(least, in[x * channels]);
+        most = std::max(most, in[x * channels]);
       }
     }
+    low = static_cast<float>(least) / limit();
+    high = static_cast<float>(most) / limit();
   });
-  return {static_cast<float>(low) / limit(), static_cast<float>(high) / limit()};
+  return {low, high};
 }
 
 void orient(Picture& picture, int orientation) {

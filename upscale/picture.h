@@ -4,6 +4,7 @@
 
 #include <algorithm>
 #include <array>
+#include <functional>
 #include <optional>
 #include <vector>
 
@@ -49,12 +50,12 @@ struct Metadata {
 struct Frame {
   int64_t width = 0, height = 0;
   int channels = 0;  ///< 1 gray, 2 gray and alpha, 3 RGB, 4 RGBA; interleaved; alpha is straight
-  int bits = 8;      ///< 8 or 16; 16-bit samples are uint16_t of the machine's byte order
+  int bits = 8;      ///< 8; 16: uint16_t of the machine's byte order; 32: floats, of which 1 is white
 
   bool has_alpha() const { return channels == 2 || channels == 4; }
   int color_channels() const { return channels < 3 ? 1 : 3; }
   int64_t row_bytes() const { return width * channels * (bits / 8); }
-  float limit() const { return bits == 16 ? 65535.0f : 255.0f; }
+  float limit() const { return bits == 32 ? 1.0f : bits == 16 ? 65535.0f : 255.0f; }
 };
 
 /// All that is known of a picture but its pixels.
@@ -77,7 +78,7 @@ class Rows : public Frame {
 
   /// Channel `c` of row `y` from `x` on: `count` samples as floats in 0..1, written densely.
   void load(int64_t x, int64_t y, int64_t count, int c, float* out) const;
-  /// The reverse: rounded to nearest and clamped.
+  /// The reverse: rounded to nearest and clamped, but for floats.
   void store(int64_t x, int64_t y, int64_t count, int c, const float* in);
   /// Smallest and largest sample of channel `c` in some rows, in 0..1.
   std::pair<float, float> range(int c, int64_t first, int64_t end) const;
@@ -124,6 +125,13 @@ int exif_orientation(List<std::byte> exif);
 bool exif_has_density(List<std::byte> exif);
 /// EXIF data that tells it and nothing else; empty for a density that is a ratio only.
 Bytes exif_of(const Density& density);
+/// What the directory at that offset of a TIFF file says of the picture's making, as EXIF data of its own; empty where
+/// it says nothing.
+Bytes exif_of_tiff(List<std::byte> file, uint64_t directory);
+/// Calls f(tag, entry) for the entries of EXIF data that stand beside those of pixels in a TIFF file.
+void each_tiff_entry(List<std::byte> exif, const std::function<void(uint16_t, List<std::byte>)>& f);
+/// The bytes of one entry of the directory; empty without it.
+Bytes tiff_value(List<std::byte> file, uint64_t directory, uint16_t tag);
 /// Makes metadata true for pixels that were turned upright and resized: orientation 1, new pixel
 /// dimensions, no thumbnail. EXIF that is not understood becomes empty.
 void renew_metadata(Head& head);

@@ -3,6 +3,7 @@
 #include <cmath>
 
 #include "upscale/crew.h"
+#include "upscale/light.h"
 #include "upscale/tiler.h"
 
 namespace tessera::upscale {
@@ -63,6 +64,11 @@ Picture Tiler::upscale(const Picture& picture, const Wanted& wanted, Report& rep
 
 void Tiler::upscale(RowSource& source, RowSink& sink, const Wanted& wanted, Report& report,
                     const Progress& progress) const {
+  if (source.head().bits == 32) {
+    LightSource coded(source, strips_);
+    LightSink light(sink, coded.peak());
+    return upscale(coded, light, {wanted.width, wanted.height, 16}, report, progress);
+  }
   const Alpha alpha = look_at_alpha(source, strips_);
   std::optional<Picture> filled;
   if (alpha.hides) {

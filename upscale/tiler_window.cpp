@@ -2,6 +2,7 @@
 #include <algorithm>
 #include <cmath>
 
+#include "upscale/light.h"
 #include "upscale/tiler.h"
 
 namespace tessera::upscale {
@@ -62,10 +63,10 @@ int inverse(int symmetry) {
 
 /// From gamma-coded samples (sRGB) to numbers proportional to light, and back.
 void to_light(std::vector<float>& samples) {
-  for (float& v : samples) v = v <= 0.04045f ? v / 12.92f : std::pow((v + 0.055f) / 1.055f, 2.4f);
+  for (float& v : samples) v = decode_light(v);
 }
 void from_light(std::vector<float>& samples) {
-  for (float& v : samples) v = v <= 0.0031308f ? v * 12.92f : 1.055f * std::pow(v, 1 / 2.4f) - 0.055f;
+  for (float& v : samples) v = code_light(v);
 }
 
 void require_finite(const std::vector<float>& values) {

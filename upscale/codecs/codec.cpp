@@ -27,16 +27,23 @@ enum Ability : unsigned {
   texts = 32,
   iptc = 64,
   profile = 128,
-  packets = 256  ///< EXIF and XMP
+  packets = 256,  ///< EXIF and XMP
+  floats = 512,
+  only_floats = 1024
 };
 
 constexpr Row formats[] = {
-    {Format::png, "PNG", "png", 0x7fffffff, ~0u, open_png, write_png},
+    {Format::png, "PNG", "png", 0x7fffffff,
+     alpha | deep | gray | color_chunks | density | texts | iptc | profile | packets, open_png, write_png},
     {Format::jpeg, "JPEG", "jpg jpeg jpe jfif", 65500, gray | density | texts | iptc | profile | packets, open_jpeg,
      write_jpeg},
     {Format::webp, "WebP", "webp", 16383, alpha | profile | packets, open_webp, write_webp},
+    {Format::tiff, "TIFF", "tif tiff", 0x7fffffff,
+     alpha | deep | gray | density | texts | iptc | profile | packets | floats, open_tiff, write_tiff},
+    {Format::bmp, "BMP", "bmp dib", 0x7fffffff, alpha | gray | density | profile, open_bmp, write_bmp},
     {Format::pnm, "PNM", "ppm pgm pnm pbm", 0x7fffffff, gray | deep, open_pnm, write_pnm},
     {Format::pam, "PAM", "pam", 0x7fffffff, gray | deep | alpha, open_pnm, write_pam},
+    {Format::pfm, "PFM", "pfm", 0x7fffffff, gray | floats | only_floats, open_pfm, write_pfm},
 };
 
 const Row& row_of(Format format) {
@@ -92,11 +99,15 @@ Head fit(const Head& given, const Row& row, std::vector<std::string>& notes) {
     head.channels = head.color_channels();
     notes.push_back(cat(extension_of(row.format), " holds no transparency: put on a white ground"));
   }
-  if (head.bits == 16 && !(row.holds & deep)) {
-    head.bits = 8;
-    notes.push_back(cat(extension_of(row.format), " holds 8 bits per sample: reduced from 16"));
+  if (row.holds & only_floats) {
+    head.bits = 32;
+  } else if (head.bits > (row.holds & floats ? 32 : row.holds & deep ? 16 : 8)) {
+    head.bits = row.holds & deep ? 16 : 8;
+    notes.push_back(cat(extension_of(row.format), " holds ", head.bits, " bits per sample: reduced from ",
+                        given.bits == 32 ? "floats, and what is above 1 is cut" : "16"));
   }
   if (head.channels < 3 && !(row.holds & gray)) head.channels += 2;
+  if (head.channels == 2 && row.format == Format::bmp) head.channels = 4;
   fit_colors(head, row, notes);
   fit_metadata(head, row, notes);
   return head;
@@ -161,7 +172,11 @@ std::optional<Format> recognize(List<std::byte> bytes) {
     if (kind == '7' && space == '\n') return Format::pam;
     if (kind >= '1' && kind <= '6' && (space == '#' || std::isspace(static_cast<unsigned char>(space))))
       return Format::pnm;
+    if ((kind == 'F' || kind == 'f') && space == '\n') return Format::pfm;
   }
+  for (const Text magic : {Text("II*\0", 4), Text("MM\0*", 4), Text("II+\0", 4), Text("MM\0+", 4)})
+    if (starts_with(bytes, 0, magic)) return Format::tiff;
+  if (starts_with(bytes, 0, "BM") && bytes.size() > 26) return Format::bmp;
   return std::nullopt;
 }
 

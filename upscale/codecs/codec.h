@@ -8,7 +8,7 @@
 
 namespace tessera::upscale {
 
-enum class Format { png, jpeg, webp, pnm, pam };
+enum class Format { png, jpeg, webp, tiff, bmp, pnm, pam, pfm };
 
 /// The format that a file name's ending or an extension ("png", "jpg", "jpeg", "webp") asks for.
 std::optional<Format> format_of(Text extension);

@@ -12,11 +12,14 @@ std::unique_ptr<Reader> open_png(List<std::byte> bytes, const DecodeLimits& limi
 std::unique_ptr<Reader> open_jpeg(List<std::byte> bytes, const DecodeLimits& limits);
 std::unique_ptr<Reader> open_webp(List<std::byte> bytes, const DecodeLimits& limits);
 std::unique_ptr<Reader> open_pnm(List<std::byte> bytes, const DecodeLimits& limits);
+std::unique_ptr<Reader> open_pfm(List<std::byte> bytes, const DecodeLimits& limits);
+std::unique_ptr<Reader> open_tiff(List<std::byte> bytes, const DecodeLimits& limits);
+std::unique_ptr<Reader> open_bmp(List<std::byte> bytes, const DecodeLimits& limits);
 
 /// The head is one that the format can hold.
 using Write = std::unique_ptr<Writer>(const Head& head, const EncodeOptions& options, Sink sink,
                                       std::vector<std::string>& notes);
-Write write_png, write_jpeg, write_webp, write_pnm, write_pam;
+Write write_png, write_jpeg, write_webp, write_pnm, write_pam, write_pfm, write_tiff, write_bmp;
 
 /// A format that gives all rows or none: they are decoded when the first is asked for.
 class WholeReader : public Reader {
@@ -82,6 +85,17 @@ class RowConverter {
   int in_, out_;  ///< channels
   void (*convert_)(const std::byte* in, int in_channels, int64_t pixels, std::byte* out, int out_channels);
 };
+
+/// Colors that were multiplied by their alpha, to colors of their own.
+void divide_by_alpha(const Frame& frame, int64_t pixels, std::byte* samples);
+
+/// What TIFF has tags for, and what PNG calls it.
+struct TiffText {
+  uint16_t tag;
+  const char* key;
+};
+inline constexpr TiffText tiff_texts[] = {
+    {269, "Title"}, {270, "Description"}, {305, "Software"}, {315, "Author"}, {33432, "Copyright"}};
 
 /// CMYK samples (4 per pixel; `inverted`: the most is no ink, as Adobe writes them) to RGB in sRGB, through the profile
 /// if it is one for CMYK.

@@ -7,6 +7,7 @@
 #include <cstdlib>
 #include <cstring>
 
+#include "upscale/codecs/deflate.h"
 #include "upscale/codecs/formats.h"
 
 namespace tessera::upscale {
@@ -14,12 +15,8 @@ namespace {
 
 // Filtered bytes that one thread deflates at a time.
 constexpr size_t strip_bytes = size_t{512} << 10;
-// How far back deflate refers: a strip may refer to the one before it.
-constexpr size_t window_bytes = size_t{32} << 10;
 // Strips that wait for each thread.
 constexpr int64_t strips_for_each = 4;
-// Beyond this level the time grows much faster than the files shrink.
-constexpr int compression_level = 4;
 
 enum Filter : uint8_t { none, sub, up, average, paeth, filters };
 
@@ -67,38 +64,6 @@ void filter_row(const uint8_t* row, const uint8_t* above, size_t step, std::vect
     out[0] = static_cast<uint8_t>(filter);
     std::memcpy(out + 1, candidate.data(), candidate.size());
   }
-}
-
-// A strip of the stream's data; `before` bytes of it may be referred to.
-Bytes deflate_strip(const uint8_t* from, size_t before, size_t count, bool last, int level, int strategy) {
-  z_stream z{};
-  if (deflateInit2(&z, level, Z_DEFLATED, -MAX_WBITS, 8, strategy) != Z_OK)
-    fail(Error::Kind::memory, "no memory for zlib");
-  const size_t known = std::min(before, window_bytes);
-  deflateSetDictionary(&z, from - known, static_cast<uInt>(known));
-  Bytes out(deflateBound(&z, static_cast<uLong>(count)) + 16);  // and an empty block, to end on a byte
-  z.next_in = const_cast<Bytef*>(from);                         // zlib only reads it
-  z.avail_in = static_cast<uInt>(count);
-  z.next_out = reinterpret_cast<Bytef*>(out.data());
-  z.avail_out = static_cast<uInt>(out.size());
-  const int status = deflate(&z, last ? Z_FINISH : Z_SYNC_FLUSH);
-  out.resize(out.size() - z.avail_out);
-  deflateEnd(&z);
-  if (status != (last ? Z_STREAM_END : Z_OK)) fail(Error::Kind::file, "zlib failed with ", status);
-  return out;
-}
-
-// Filtered photos repeat nothing but single bytes: looking for more takes thrice the time and finds a hundredth. What
-// becomes much smaller without may be a drawing, which repeats a lot.
-Bytes deflate_well(const uint8_t* from, size_t before, size_t count, bool last) {
-  Bytes quick = deflate_strip(from, before, count, last, 1, Z_RLE);
-  if (quick.size() > count / 5 * 2) return quick;
-  Bytes thorough = deflate_strip(from, before, count, last, compression_level, Z_FILTERED);
-  return thorough.size() < quick.size() ? thorough : quick;
-}
-
-void append(Bytes& to, std::initializer_list<uLong> bytes) {
-  for (const uLong byte : bytes) to.push_back(static_cast<std::byte>(byte & 0xff));
 }
 
 size_t step_of(const Head& head) { return static_cast<size_t>(head.channels * head.bits / 8); }
@@ -152,17 +117,14 @@ void PngData::compress(const Take& take) {
   each([&](size_t i, int64_t y0, int64_t y1) {
     const uint8_t* from = filtered + at(y0);
     const size_t count = at(y1) - at(y0);
-    parts[i] = deflate_well(from, known_ + at(y0), count, last && y1 == waiting_);
+    parts[i] = deflate_part(from, known_ + at(y0), count, last && y1 == waiting_);
     sums[i] = adler32_z(adler32_z(0, nullptr, 0), from, count);
   });
   for (int64_t i = 0; i < strips; ++i)
     sum_ = adler32_combine(sum_, sums[static_cast<size_t>(i)],
                            static_cast<z_off_t>(at(std::min(waiting_, (i + 1) * strip_)) - at(i * strip_)));
-  // A window of 32 KiB, a quick level, and a remainder of 31 as a check.
-  Bytes head;
-  append(head, {0x78, 0x5e});
-  if (done_ == 0) parts[0].insert(parts[0].begin(), head.begin(), head.end());
-  if (last) append(parts.back(), {sum_ >> 24, sum_ >> 16, sum_ >> 8, sum_});
+  if (done_ == 0) parts[0].insert(parts[0].begin(), std::begin(zlib_start), std::end(zlib_start));
+  if (last) append_sum(parts.back(), sum_);
   for (const Bytes& part : parts) take(part);
   const size_t end = at(waiting_);
   known_ = std::min(known_ + end, window_bytes);

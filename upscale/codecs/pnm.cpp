@@ -169,7 +169,62 @@ class PnmWriter : public Writer {
   Bytes swapped_;
 };
 
+/// Floats, from the lowest row up.
+class PfmReader : public WholeReader {
+ public:
+  PfmReader(List<std::byte> bytes, const DecodeLimits& limits) : bytes_(bytes) {
+    Words words(bytes);
+    const std::string kind = words.word();
+    head_.channels = kind == "PF" ? 3 : 1;
+    head_.bits = 32;
+    head_.width = words.number();
+    head_.height = words.number();
+    check_extents(head_.width, head_.height, limits);
+    big_endian_ = words.word()[0] != '-';
+    words.skip(1);
+    at_ = words.at();
+    if (at_ > bytes.size() || head_.height > static_cast<int64_t>(bytes.size() - at_) / head_.row_bytes())
+      fail(Error::Kind::file, "truncated PFM");
+  }
+
+ private:
+  void decode(Picture& picture) override {
+    const auto row = static_cast<size_t>(picture.row_bytes());
+    const bool swap = big_endian_ != (std::endian::native == std::endian::big);
+    for (int64_t y = 0; y < picture.height; ++y) {
+      const std::byte* from = bytes_.data() + at_ + static_cast<size_t>(picture.height - 1 - y) * row;
+      for (size_t i = 0; i < row; ++i) picture.row(y)[i] = from[swap ? i / 4 * 4 + 3 - i % 4 : i];
+    }
+  }
+
+  List<std::byte> bytes_;
+  size_t at_ = 0;
+  bool big_endian_ = false;
+};
+
+class PfmWriter : public WholeWriter {
+ public:
+  PfmWriter(const Head& head, Sink sink) : WholeWriter(head, std::move(sink)) {}
+
+ private:
+  void encode(const Picture& picture) override {
+    const bool big_endian = std::endian::native == std::endian::big;
+    const std::string text = cat(picture.channels == 1 ? "Pf\n" : "PF\n", picture.width, " ", picture.height, "\n",
+                                 big_endian ? "1.0\n" : "-1.0\n");
+    sink_.write({reinterpret_cast<const std::byte*>(text.data()), text.size()});
+    for (int64_t y = picture.height; y-- > 0;) sink_.write({picture.row(y), static_cast<size_t>(picture.row_bytes())});
+  }
+};
+
 }  // namespace
+
+std::unique_ptr<Reader> open_pfm(List<std::byte> bytes, const DecodeLimits& limits) {
+  return std::make_unique<PfmReader>(bytes, limits);
+}
+
+std::unique_ptr<Writer> write_pfm(const Head& head, const EncodeOptions&, Sink sink, std::vector<std::string>&) {
+  return std::make_unique<PfmWriter>(head, std::move(sink));
+}
 
 std::unique_ptr<Reader> open_pnm(List<std::byte> bytes, const DecodeLimits& limits) {
   return std::make_unique<PnmReader>(bytes, limits);

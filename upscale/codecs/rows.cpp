@@ -1,7 +1,9 @@
 // Whole pictures behind the interface of rows, and what happens to rows between a file and its format.
 #include <algorithm>
+#include <cmath>
 #include <cstring>
 #include <limits>
+#include <type_traits>
 
 #include "upscale/codecs/formats.h"
 
@@ -59,15 +61,31 @@ class TurnedReader : public WholeReader {
   int orientation_;
 };
 
-uint8_t to(uint8_t value, uint8_t) { return value; }
-uint8_t to(uint16_t value, uint8_t) { return static_cast<uint8_t>((value * 255u + 32767u) / 65535u); }
-uint16_t to(uint8_t value, uint16_t) { return static_cast<uint16_t>(value * 257u); }
-uint16_t to(uint16_t value, uint16_t) { return value; }
+/// The most that a sample holds, or white.
+template <class T>
+constexpr T most = std::numeric_limits<T>::max();
+template <>
+constexpr float most<float> = 1;
+
+template <class Out, class In>
+Out to(In value) {
+  if constexpr (std::is_same_v<In, Out>)
+    return value;
+  else if constexpr (std::is_same_v<Out, float>)
+    return static_cast<float>(value) / static_cast<float>(most<In>);
+  else if constexpr (std::is_same_v<In, float>)
+    return std::isnan(value) ? Out{0}
+                             : static_cast<Out>(std::clamp(value, 0.0f, 1.0f) * static_cast<float>(most<Out>) + 0.5f);
+  else
+    return static_cast<Out>((uint32_t{value} * most<Out> + most<In> / 2) / most<In>);
+}
 
 template <class T>
 T on_white(T color, T alpha) {
-  constexpr uint64_t top = std::numeric_limits<T>::max();
-  return static_cast<T>((uint64_t{color} * alpha + top * (top - alpha) + top / 2) / top);
+  if constexpr (std::is_same_v<T, float>) return color * alpha + 1 - alpha;
+  constexpr auto top = static_cast<uint64_t>(most<T>);
+  const auto part = static_cast<uint64_t>(alpha);
+  return static_cast<T>((static_cast<uint64_t>(color) * part + top * (top - part) + top / 2) / top);
 }
 
 template <class In, class Out>
@@ -79,11 +97,16 @@ void convert(const std::byte* in_bytes, int in_channels, int64_t pixels, std::by
   for (int64_t i = 0; i < pixels; ++i, in += in_channels, out += out_channels) {
     for (int c = 0; c < out_colors; ++c) {
       const In color = in[std::min(c, in_colors - 1)];
-      out[c] = to(flatten ? on_white(color, in[in_colors]) : color, Out{});
+      out[c] = to<Out>(flatten ? on_white(color, in[in_colors]) : color);
     }
-    if (out_channels > out_colors)
-      out[out_colors] = in_channels > in_colors ? to(in[in_colors], Out{}) : std::numeric_limits<Out>::max();
+    if (out_channels > out_colors) out[out_colors] = in_channels > in_colors ? to<Out>(in[in_colors]) : most<Out>;
   }
+}
+
+/// Calls f with a sample of that many bits.
+template <class F>
+auto by_bits(int bits, const F& f) {
+  return bits == 32 ? f(float{}) : bits == 16 ? f(uint16_t{}) : f(uint8_t{});
 }
 
 }  // namespace
@@ -147,14 +170,26 @@ std::unique_ptr<Reader> turn_upright(std::unique_ptr<Reader> reader) {
 
 RowConverter::RowConverter(const Head& from, const Head& to)
     : width_(from.width), in_(from.channels), out_(to.channels) {
-  const bool deep_in = from.bits == 16, deep_out = to.bits == 16;
-  convert_ = deep_in    ? deep_out ? convert<uint16_t, uint16_t> : convert<uint16_t, uint8_t>
-                : deep_out ? convert<uint8_t, uint16_t>
-                        : convert<uint8_t, uint8_t>;
+  convert_ = by_bits(from.bits,
+                     [&]<class In>(In) { return by_bits(to.bits, [&]<class Out>(Out) { return &convert<In, Out>; }); });
 }
 
 void RowConverter::run(const std::byte* in, int64_t rows, std::byte* out) const {
   convert_(in, in_, rows * width_, out, out_);
+}
+
+void divide_by_alpha(const Frame& frame, int64_t pixels, std::byte* samples) {
+  by_bits(frame.bits, [&]<class T>(T) {
+    T* sample = reinterpret_cast<T*>(samples);
+    for (int64_t i = 0; i < pixels; ++i, sample += frame.channels)
+      for (int c = 0; c + 1 < frame.channels; ++c) {
+        const T alpha = sample[frame.channels - 1];
+        if constexpr (std::is_same_v<T, float>)
+          sample[c] = alpha > 0 ? sample[c] / alpha : 0;
+        else if (alpha > 0)
+          sample[c] = static_cast<T>(std::min<uint64_t>(most<T>, (uint64_t{sample[c]} * most<T> + alpha / 2) / alpha));
+      }
+  });
 }
 
 }  // namespace tessera::upscale

@@ -1,0 +1,361 @@
+// Formats beside PNG, JPEG and WebP: what they hold, in what forms they come, and how they are refused.
+#include <cmath>
+#include <cstring>
+
+#include "tests/support.h"
+#include "tests/upscale_pictures.h"
+#include "tools/upscale/files.h"
+#include "upscale/light.h"
+
+namespace tessera::upscale {
+namespace {
+
+namespace fs = std::filesystem;
+
+/// Numbers of a file, the least byte first.
+class Pen {
+ public:
+  Pen& text(Text text) {
+    const auto* first = reinterpret_cast<const std::byte*>(text.data());
+    bytes.insert(bytes.end(), first, first + text.size());
+    return *this;
+  }
+  Pen& put(int size, std::initializer_list<int64_t> values) {
+    for (const int64_t value : values)
+      for (int i = 0; i < size; ++i) bytes.push_back(static_cast<std::byte>(value >> 8 * i & 0xff));
+    return *this;
+  }
+  Bytes bytes;
+};
+
+Picture smooth(int64_t width, int64_t height, int channels, int bits) {
+  Picture picture = blank(width, height, channels, bits);
+  for (int64_t y = 0; y < height; ++y)
+    for (int64_t x = 0; x < width; ++x)
+      for (int c = 0; c < channels; ++c) {
+        const float value = 0.5f + 0.5f * std::sin(static_cast<float>(x * (c + 1) + 2 * y) / 9);
+        picture.store(x, y, 1, c, &value);
+      }
+  return picture;
+}
+
+std::vector<int> levels(const Picture& picture) {
+  std::vector<int> values;
+  for (int64_t y = 0; y < picture.height; ++y)
+    for (int64_t x = 0; x < picture.width; ++x)
+      for (int c = 0; c < picture.channels; ++c) {
+        float value = 0;
+        picture.load(x, y, 1, c, &value);
+        values.push_back(static_cast<int>(std::lround(value * 255)));
+      }
+  return values;
+}
+using Levels = std::vector<int>;
+
+std::string refusal(List<std::byte> bytes, const DecodeLimits& limits = {}) {
+  try {
+    decode(bytes, limits);
+  } catch (const Error& error) {
+    EXPECT_TRUE(error.kind() == Error::Kind::file || error.kind() == Error::Kind::memory) << error.what();
+    return error.what();
+  }
+  return "";
+}
+
+TEST(UpscaleFormats, tiff_holds_everything) {
+  for (const int channels : {1, 2, 3, 4})
+    for (const int bits : {8, 16, 32}) {
+      Picture picture = smooth(131, 257, channels, bits);
+      if (bits == 32) reinterpret_cast<float*>(picture.samples.data())[7] = 12.5f;
+      picture.density = {300 / 0.0254, 150 / 0.0254, true};
+      picture.texts = {{"Title", "Gr\xc3\xbc\xc3\x9f", "", "", false},
+                       {"parameters", "a prompt", "", "", false},
+                       {"Author", "me", "", "", false}};
+      picture.icc = profile_of({}, channels < 3);
+      for (const char c : Text("<x:xmpmeta/>")) picture.xmp.push_back(static_cast<std::byte>(c));
+      std::vector<std::string> notes;
+      const Bytes file = encode(picture, Format::tiff, {.threads = 2}, notes);
+      EXPECT_EQ(recognize(file), Format::tiff);
+      const auto reader = open_reader(file);
+      EXPECT_TRUE(reader->streams());
+      const Picture back = reader->whole();
+      EXPECT_EQ(back.samples, picture.samples) << channels << " " << bits;
+      EXPECT_EQ(back.bits, bits);
+      EXPECT_EQ(back.channels, channels);
+      EXPECT_EQ(back.icc, picture.icc);
+      EXPECT_EQ(back.xmp, picture.xmp);
+      EXPECT_NEAR(back.density.value_or(Density{}).x * 0.0254, 300, 0.01);
+      EXPECT_NEAR(back.density.value_or(Density{}).y * 0.0254, 150, 0.01);
+      ASSERT_EQ(back.texts.size(), 3u);
+      EXPECT_EQ(back.texts[0].text, "Gr\xc3\xbc\xc3\x9f");
+      EXPECT_EQ(back.texts[1].text, "parameters: a prompt");
+      EXPECT_EQ(back.texts[2].key, "Author");
+      EXPECT_TRUE(notes.empty());
+    }
+}
+
+TEST(UpscaleFormats, tiff_keeps_exif_in_either_order) {
+  // A maker in the first directory, and a second one with an exposure time; what they point at lies behind.
+  for (const bool big : {false, true}) {
+    Bytes exif;
+    const auto put = [&](int size, std::initializer_list<uint32_t> values) {
+      for (const uint32_t value : values)
+        for (int i = 0; i < size; ++i)
+          exif.push_back(static_cast<std::byte>(value >> 8 * (big ? size - 1 - i : i) & 0xff));
+    };
+    put(1, {big ? 'M' : uint32_t{'I'}, big ? 'M' : uint32_t{'I'}});
+    put(2, {42});
+    put(4, {8});
+    put(2, {2, 0x10f, 2}), put(4, {6, 38}), put(2, {0x8769, 4}), put(4, {1, 44, 0});
+    for (const char c : {'H', 'o', 'u', 's', 'e', '\0'}) exif.push_back(static_cast<std::byte>(c));
+    put(2, {1, 0x829a, 5}), put(4, {1, 62, 0}), put(4, {1, 250});
+    for (const int bits : {8, 16}) {
+      Picture picture = smooth(20, 30, 3, bits);
+      picture.exif = exif;
+      std::vector<std::string> notes;
+      const Picture back = decode(encode(picture, Format::tiff, {}, notes));
+      EXPECT_EQ(back.samples, picture.samples);
+      EXPECT_TRUE(notes.empty());
+      const Bytes maker = tiff_value(back.exif, 8, 0x10f);
+      EXPECT_EQ(Text(reinterpret_cast<const char*>(maker.data()), maker.size()), Text("House\0", 6));
+      const Bytes pointer = tiff_value(back.exif, 8, 0x8769);
+      ASSERT_EQ(pointer.size(), 4u);
+      uint64_t inner = 0;
+      for (size_t i = 0; i < 4; ++i) inner |= std::to_integer<uint64_t>(pointer[big ? 3 - i : i]) << 8 * i;
+      EXPECT_EQ(tiff_value(back.exif, inner, 0x829a).size(), 8u);
+      // And on to another format.
+      EXPECT_EQ(decode(encode(back, Format::png, {}, notes)).exif, back.exif);
+    }
+  }
+}
+
+/// A TIFF of one strip, or of one for each plane, with further entries.
+struct Entry {
+  int tag, type;
+  std::vector<int64_t> values;
+};
+Bytes tiff_of(std::vector<Entry> entries, const std::vector<Bytes>& strips) {
+  Pen pen;
+  pen.text("II").put(2, {42}).put(4, {0});
+  std::vector<int64_t> offsets, sizes;
+  for (const Bytes& strip : strips) {
+    offsets.push_back(static_cast<int64_t>(pen.bytes.size()));
+    sizes.push_back(static_cast<int64_t>(strip.size()));
+    pen.bytes.insert(pen.bytes.end(), strip.begin(), strip.end());
+  }
+  const bool tiled = std::any_of(entries.begin(), entries.end(), [](const Entry& e) { return e.tag == 322; });
+  entries.push_back({tiled ? 324 : 273, 4, offsets});
+  entries.push_back({tiled ? 325 : 279, 4, sizes});
+  std::sort(entries.begin(), entries.end(), [](const Entry& a, const Entry& b) { return a.tag < b.tag; });
+  std::vector<int64_t> places;
+  const auto size = [](int type) { return type == 3 ? 2 : 4; };
+  for (const Entry& entry : entries) {
+    places.push_back(static_cast<int64_t>(pen.bytes.size()));
+    for (const int64_t value : entry.values) pen.put(size(entry.type), {value});
+  }
+  if (pen.bytes.size() % 2) pen.put(1, {0});
+  const auto at = static_cast<int64_t>(pen.bytes.size());
+  for (int i = 0; i < 4; ++i) pen.bytes[static_cast<size_t>(4 + i)] = static_cast<std::byte>(at >> 8 * i & 0xff);
+  pen.put(2, {static_cast<int64_t>(entries.size())});
+  for (size_t i = 0; i < entries.size(); ++i) {
+    const Entry& entry = entries[i];
+    const auto count = static_cast<int64_t>(entry.values.size());
+    pen.put(2, {entry.tag, entry.type}).put(4, {count});
+    if (count * size(entry.type) > 4) {
+      pen.put(4, {places[i]});
+    } else {
+      for (const int64_t value : entry.values) pen.put(size(entry.type), {value});
+      pen.put(1, std::initializer_list<int64_t>{})
+          .bytes.resize(pen.bytes.size() + static_cast<size_t>(4 - count * size(entry.type)));
+    }
+  }
+  return pen.put(4, {0}).bytes;
+}
+Bytes raw(std::initializer_list<int64_t> values, int size = 1) { return Pen().put(size, values).bytes; }
+
+TEST(UpscaleFormats, tiff_in_its_forms) {
+  const auto of = [](int64_t width, int64_t height, int64_t photometric, std::vector<Entry> more) {
+    more.push_back({256, 4, {width}});
+    more.push_back({257, 4, {height}});
+    more.push_back({262, 3, {photometric}});
+    return more;
+  };
+  // Bits, of which 0 is white, and 4 bits.
+  EXPECT_EQ(levels(decode(tiff_of(of(9, 1, 0, {}), {raw({0x7f, 0x80})}))), (Levels{255, 0, 0, 0, 0, 0, 0, 0, 0}));
+  EXPECT_EQ(levels(decode(tiff_of(of(3, 1, 1, {{258, 3, {4}}}), {raw({0x0f, 0x80})}))), (Levels{0, 255, 136}));
+  // A palette.
+  EXPECT_EQ(levels(decode(tiff_of(of(2, 1, 3, {{258, 3, {1}}, {320, 3, {0x100, 0x200, 0x300, 0x400, 0x500, 0x600}}}),
+                                  {raw({0x40})}))),
+            (Levels{1, 3, 5, 2, 4, 6}));
+  // Planes apart, in 8 and 16 bits.
+  const std::vector<Entry> apart = {{258, 3, {8, 8, 8}}, {277, 3, {3}}, {284, 3, {2}}};
+  EXPECT_EQ(levels(decode(tiff_of(of(2, 1, 2, apart), {raw({1, 2}), raw({3, 4}), raw({5, 6})}))),
+            (Levels{1, 3, 5, 2, 4, 6}));
+  // Tiles of 16 pixels, of which the picture needs a part.
+  Bytes tile(256 * 3);
+  for (size_t i = 0; i < tile.size(); ++i) tile[i] = static_cast<std::byte>(i / 3 % 16 * 10 + i % 3);
+  const std::vector<Entry> tiles = {{258, 3, {8, 8, 8}}, {277, 3, {3}}, {322, 4, {16}}, {323, 4, {16}}};
+  const Picture tiled = decode(tiff_of(of(18, 2, 2, tiles), {tile, tile}));
+  EXPECT_EQ(levels(tiled)[3 * 15], 150);
+  EXPECT_EQ(levels(tiled)[3 * 17 + 2], 12);
+  // Ink, alpha that colors were multiplied with, a further channel, 32 bits, half floats.
+  EXPECT_EQ(levels(decode(tiff_of(of(1, 1, 5, {{258, 3, {8, 8, 8, 8}}, {277, 3, {4}}}), {raw({255, 0, 0, 0})}))),
+            (Levels{0, 255, 255}));
+  const std::vector<Entry> four = {{258, 3, {8, 8, 8, 8}}, {277, 3, {4}}};
+  const auto with = [&](int64_t extra) {
+    std::vector<Entry> entries = four;
+    entries.push_back({338, 3, {extra}});
+    return decode(tiff_of(of(1, 1, 2, entries), {raw({50, 100, 20, 100})}));
+  };
+  EXPECT_EQ(levels(with(1)), (Levels{128, 255, 51, 100}));
+  EXPECT_EQ(levels(with(2)), (Levels{50, 100, 20, 100}));
+  EXPECT_EQ(levels(with(0)), (Levels{50, 100, 20}));
+  EXPECT_EQ(with(0).notes.size(), 1u);
+  EXPECT_EQ(levels(decode(tiff_of(of(1, 1, 1, {{258, 3, {32}}}), {raw({0x80000000}, 4)}))), (Levels{128}));
+  EXPECT_EQ(levels(decode(tiff_of(of(2, 1, 1, {{258, 3, {16}}, {339, 3, {3}}}), {raw({0x3800, 0x4000}, 2)}))),
+            (Levels{128, 510}));
+  EXPECT_EQ(levels(decode(tiff_of(of(2, 1, 1, {{258, 3, {16}}, {339, 3, {2}}}), {raw({0x4000, 0x8000}, 2)}))),
+            (Levels{128, 0}));
+  EXPECT_NE(refusal(tiff_of(of(1, 1, 1, {{258, 3, {8}}, {259, 3, {34712}}}), {raw({1})})), "");
+}
+
+TEST(UpscaleFormats, bmp_in_its_forms) {
+  std::vector<std::string> notes;
+  for (const int channels : {1, 2, 3, 4}) {
+    Picture picture = smooth(33, 17, channels, 8);
+    picture.density = {2000, 3000, true};
+    const Picture back = decode(encode(picture, Format::bmp, {}, notes));
+    EXPECT_EQ(back.channels, channels == 2 ? 4 : channels);
+    if (channels != 2) {
+      EXPECT_EQ(back.samples, picture.samples);
+    }
+    EXPECT_EQ(back.density.value_or(Density{}).y, 3000);
+    picture.icc = profile_of({}, channels < 3);
+    EXPECT_EQ(decode(encode(picture, Format::bmp, {}, notes)).icc.empty(), false);
+  }
+  EXPECT_TRUE(notes.empty());
+  const auto bmp = [](int64_t width, int64_t height, int bits, int compression, std::initializer_list<int64_t> palette,
+                      const Bytes& data) {
+    Pen pen;
+    const auto start = static_cast<int64_t>(54 + 4 * palette.size());
+    pen.text("BM").put(4, {0, 0, start, 40, width, height}).put(2, {1, bits}).put(4, {compression, 0, 0, 0});
+    pen.put(4, {static_cast<int64_t>(compression == 3 ? 0 : palette.size()), 0}).put(4, palette);
+    pen.bytes.insert(pen.bytes.end(), data.begin(), data.end());
+    return pen.bytes;
+  };
+  EXPECT_EQ(levels(decode(bmp(9, 1, 1, 0, {0x102030, 0xffffff}, raw({0x80, 0x80, 0, 0})))),
+            (Levels{255, 255, 255, 16, 32, 48, 16, 32, 48, 16, 32,  48,  16, 32,
+                    48,  16,  32,  48, 16, 32, 48, 16, 32, 48, 255, 255, 255}));
+  // From the top, 555 and 565.
+  EXPECT_EQ(levels(decode(bmp(1, -2, 16, 0, {}, raw({0x7c00, 0, 0x1f, 0}, 2)))), (Levels{255, 0, 0, 0, 0, 255}));
+  EXPECT_EQ(levels(decode(bmp(1, 1, 16, 3, {0xf800, 0x7e0, 0x1f}, raw({0x7e0, 0}, 2)))), (Levels{0, 255, 0}));
+  // An empty fourth byte is no transparency.
+  EXPECT_EQ(levels(decode(bmp(1, 1, 32, 0, {}, raw({1, 2, 3, 0})))), (Levels{3, 2, 1}));
+  // Runs: three of one, a step to the next row, two as they are, the end.
+  EXPECT_EQ(levels(decode(bmp(3, 2, 8, 1, {0, 0x010101, 0x020202}, raw({3, 1, 0, 0, 0, 3, 2, 1, 2, 0, 0, 1})))),
+            (Levels{2, 1, 2, 1, 1, 1}));
+  EXPECT_EQ(levels(decode(bmp(3, 1, 4, 2, {0, 0x010101, 0x020202}, raw({3, 0x12, 0, 1})))), (Levels{1, 2, 1}));
+  EXPECT_NE(refusal(bmp(1, 1, 8, 4, {}, {})), "");
+  EXPECT_NE(refusal(bmp(100000, 100000, 24, 0, {}, raw({1, 2, 3}))), "");
+}
+
+TEST(UpscaleFormats, floats_keep_what_is_brighter_than_white) {
+  std::vector<std::string> notes;
+  for (const int channels : {1, 3}) {
+    Picture picture = smooth(21, 10, channels, 32);
+    reinterpret_cast<float*>(picture.samples.data())[4] = 40;
+    reinterpret_cast<float*>(picture.samples.data())[5] = -0.25f;
+    EXPECT_EQ(decode(encode(picture, Format::pfm, {}, notes)).samples, picture.samples);
+    const Recycler memory(1);
+    PictureSource source(picture);
+    LightSource coded(source, memory);
+    EXPECT_EQ(coded.peak(), 40);
+    EXPECT_EQ(coded.head().bits, 16);
+    Picture light;
+    PictureSink sink(light);
+    LightSink back(sink, coded.peak());
+    back.begin(coded.head());
+    Bytes rows(static_cast<size_t>(coded.head().row_bytes() * picture.height));
+    coded.read(picture.height, rows.data());
+    back.write(rows.data(), picture.height);
+    EXPECT_EQ(light.bits, 32);
+    for (size_t i = 0; i < picture.samples.size() / 4; ++i) {
+      const float in = std::max(0.0f, reinterpret_cast<const float*>(picture.samples.data())[i]);
+      EXPECT_NEAR(reinterpret_cast<const float*>(light.samples.data())[i], in, 0.001f + in / 1000) << i;
+    }
+    notes.clear();
+    const Picture png = decode(encode(picture, Format::png, {}, notes));
+    EXPECT_EQ(png.bits, 16);
+    ASSERT_EQ(notes.size(), 1u);
+    EXPECT_NE(notes[0].find("above 1 is cut"), std::string::npos);
+    notes.clear();
+  }
+  EXPECT_EQ(decode(encode(smooth(5, 5, 3, 8), Format::pfm, {}, notes)).bits, 32);
+  EXPECT_TRUE(notes.empty());
+}
+
+TEST(UpscaleFormats, every_truncation_and_any_damage_is_told) {
+  std::mt19937 engine(11);
+  std::vector<std::string> notes;
+  for (const Format format : {Format::tiff, Format::bmp, Format::pnm, Format::pam, Format::pfm})
+    for (const int channels : {1, 3, 4}) {
+      Picture picture = smooth(24, 24, channels, format == Format::tiff && channels == 3 ? 16 : 8);
+      if (format == Format::tiff) picture.icc = profile_of({}, channels < 3);
+      const Bytes whole = encode(picture, format, {}, notes);
+      for (size_t size = 0; size < whole.size(); size += 3) {
+        bool told = false;
+        try {
+          told = !decode(List<std::byte>(whole).first(size)).notes.empty();
+        } catch (const Error&) {
+          told = true;
+        }
+        EXPECT_TRUE(told) << extension_of(format) << " cut at " << size;
+      }
+      for (int i = 0; i < 1000; ++i) {
+        Bytes bytes = whole;
+        for (int k = 0; k < 3; ++k)
+          bytes[engine() % std::min<size_t>(bytes.size(), i % 2 ? 120 : bytes.size())] =
+              static_cast<std::byte>(engine());
+        if (format == Format::tiff && i % 2)
+          for (int k = 0; k < 3; ++k)
+            bytes[bytes.size() - 1 - engine() % std::min<size_t>(bytes.size(), 800)] = static_cast<std::byte>(engine());
+        refusal(bytes, {int64_t{1} << 22});
+      }
+    }
+}
+
+TEST(UpscaleFormats, pictures_of_others) {
+  TESSERA_REQUIRE_SHARED(data);
+  int good = 0, refused = 0;
+  for (const char* folder : {"image-rs", "pillow", "mozjpeg", "image-png-bugfixes", "derived-extreme", "pngsuite"})
+    for (const auto& entry : fs::recursive_directory_iterator(data / "images" / folder)) {
+      if (!entry.is_regular_file() || !format_of(entry.path().extension().string())) continue;
+      const Bytes bytes = read_file(entry.path());
+      try {
+        const Picture picture = decode(bytes);
+        ++good;
+        if (picture.width * picture.height > 1 << 18) continue;
+        // Into every format and back: the same extents, and samples as near as the format keeps them.
+        for (const Format format : {Format::png, Format::jpeg, Format::webp, Format::tiff, Format::bmp, Format::pnm,
+                                    Format::pam, Format::pfm}) {
+          std::vector<std::string> notes;
+          if (std::max(picture.width, picture.height) > largest_extent(format)) continue;
+          const Picture back = decode(encode(picture, format, {.quality = format == Format::jpeg ? 100 : -1}, notes));
+          EXPECT_EQ(back.width, picture.width) << entry.path();
+          EXPECT_EQ(back.height, picture.height) << entry.path();
+          if (format == Format::tiff || (format == Format::png && picture.bits < 32)) {
+            EXPECT_EQ(back.samples, picture.samples) << entry.path() << extension_of(format);
+          }
+        }
+      } catch (const Error& error) {
+        EXPECT_TRUE(error.kind() == Error::Kind::file) << entry.path();
+        EXPECT_EQ(Text(error.what()).find('\n'), Text::npos) << entry.path();
+        ++refused;
+      }
+    }
+  EXPECT_GT(good, 300);
+  EXPECT_LT(refused, 60);
+}
+
+}  // namespace
+}  // namespace tessera::upscale
