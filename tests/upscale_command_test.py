@@ -243,6 +243,23 @@ class Upscale(unittest.TestCase):
             self.assertEqual(process.wait(30), -signal.SIGINT)
         self.assertEqual(sorted(f.name for f in self.path.iterdir()), ["in"])
 
+    def test_comparisons(self):
+        self.make("in/b.png", png(90, 70))
+        self.run_it("in", "-o", "out", "--compare")
+        self.assertEqual(self.results(), [b"a.png", b"a.png.compare.html", b"a.png.compare.png", b"b.png",
+                                          b"b.png.compare.html", b"b.png.compare.png"])
+        page = (self.path / "out/b.png.compare.html").read_text()
+        self.assertEqual(page.count('src="data:image/'), 3)
+        # Among their sources they are no sources.
+        for name in ("a", "b"):
+            (self.path / f"in/{name}.png").rename(self.path / f"in/{name}.jpg")
+        self.run_it("in", "-o", "in", "--compare")
+        done = self.run_it("in", "-o", "in", "--resume")
+        self.assertIn(b"skipped, results made before", done.stderr)
+        self.assertIn(b"2 results are there already", done.stderr)
+        self.run_it("in", "-o", "in", "--compare", "--overwrite", code=2)
+        self.run_it("-", "-o", "x.png", "--compare", code=2, input=png())
+
     def test_sizes(self):
         for words, size in [(["--size", "33x44"], (33, 44)), (["--width", "12"], (12, 10)), (["--height", "60"], (72, 60)),
                             (["--fit", "100x30"], (36, 30)), (["-m", "photo-x2,photo-x2"], (96, 80)),

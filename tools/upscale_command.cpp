@@ -11,6 +11,7 @@
 #include <thread>
 
 #include "tools/options.h"
+#include "tools/upscale/comparison.h"
 #include "tools/upscale/pipeline.h"
 #include "tools/upscale/video.h"
 #include "tools/upscale_models.h"
@@ -33,7 +34,7 @@ struct UpscaleCommand : ModelsOptions {
   double memory = 0, white = 0;
   std::string range, range_out, channel_order = "found", shard;
   uint64_t recipe = 0;  ///< of the models and all that decides about pixels
-  bool verbose = false, quiet = false, json = false, progress = false;
+  bool verbose = false, quiet = false, json = false, progress = false, compare = false;
   std::string priority = "normal";
   bool y4m = false;
   std::string raw, matrix;  ///< of a video
@@ -210,9 +211,9 @@ void report(const UpscaleCommand& command, Console& console, const Failure& fail
 /// Of the models, and of every option that is not known to leave pixels as they are.
 uint64_t recipe_of(const CLI::App& sub, const ModelsOptions& options) {
   static const std::set<std::string> no_matter = {
-      "input", "output",      "model",    "name",       "tile",      "device",      "jobs", "verbose",
-      "quiet", "recursive",   "resume",   "memory",     "json",      "threads",     "help", "progress",
-      "shard", "short-names", "priority", "max-pixels", "overwrite", "verify-tiles"};
+      "input", "output",      "model",    "name",    "tile",       "device",    "jobs",        "verbose",
+      "quiet", "recursive",   "resume",   "memory",  "json",       "threads",   "help",        "progress",
+      "shard", "short-names", "priority", "compare", "max-pixels", "overwrite", "verify-tiles"};
   Digest recipe;
   for (const std::string& model : find_models(options)) {
     Digest bundled;
@@ -256,7 +257,8 @@ std::optional<Video> video_of(const UpscaleCommand& command) {
 int run_video(const UpscaleCommand& command, const Video& video) {
   for (const auto& [given, flag] : {std::pair{command.job.resume, "--resume"},
                                     {command.job.recursive, "--recursive"},
-                                    {!command.shard.empty(), "--shard"}})
+                                    {!command.shard.empty(), "--shard"},
+                                    {command.compare, "--compare"}})
     if (given) fail(Error::Kind::usage, flag, " is for pictures, and ", video.in.string(), " is a video");
   Console console(1, command.quiet, command.progress ? print_progress : Console::Watcher());
   const Models models(command, console);
@@ -282,10 +284,27 @@ int run_video(const UpscaleCommand& command, const Video& video) {
   return exit_done;
 }
 
+/// Whether that succeeded.
+bool compare(const UpscaleCommand& command, Console& console, Ledger& ledger, const Job& job) {
+  try {
+    for (const auto& file : write_comparison(job, command.pipeline.limits)) ledger.add(job.in, job.source, file);
+    return true;
+  } catch (const Error& error) {
+    console.message(cat("tessera: no comparison of ", job.in.string(), ": ", error.what()));
+  } catch (const std::bad_alloc&) {
+    console.message(cat("tessera: no comparison of ", job.in.string(), ": not enough memory"));
+  }
+  return false;
+}
+
 int run(UpscaleCommand command) {
   check(command);
   if ((command.json || command.progress) && command.out == standard_stream)
     fail(Error::Kind::usage, command.json ? "--json" : "--progress", " and -o - both want standard output");
+  if (command.compare && (command.out == standard_stream || std::ranges::count(command.in, standard_stream)))
+    fail(Error::Kind::usage, "--compare reads both pictures again, and a pipe can be read once");
+  if (command.compare && command.job.overwrite)
+    fail(Error::Kind::usage, "--compare and --overwrite exclude each other: the source would be gone");
   if (command.priority == "low") be_modest();
   if (const std::optional<Video> video = video_of(command)) return run_video(command, *video);
   Ledger ledger(command.recipe);
@@ -308,6 +327,7 @@ int run(UpscaleCommand command) {
     const auto finished = [&](const Job& job, const Result& result) {
       if (result.done) ledger.add(job.in, job.source, job.out);
       report(command, console, job, result);
+      if (result.done && command.compare) failed += !compare(command, console, ledger, job);
     };
     for (const Result& result : pipeline.run(list.jobs, finished)) failed += !result.done;
     if (command.verbose) models.tell_traffic(console);
@@ -392,6 +412,7 @@ void add_options(CLI::App& sub, UpscaleCommand& c) {
       ->check(CLI::Range(0, 1024));
   add_precision(sub, c.precision);
   sub.add_flag("--verify-tiles", c.tiler.verify_tiles, "Also run whole pictures, and print max |tiled - whole|");
+  sub.add_flag("--compare", c.compare, "Also write OUT.compare.png and .html: source, bicubic and result side by side");
   sub.add_flag("--y4m", c.y4m, "IN is a YUV4MPEG2 video, as its first bytes also tell; so is the result");
   sub.add_option("--raw", c.raw, "IN is a video of bare frames, as 640x360:yuv420p; so is the result")
       ->type_name("WxH:FORMAT");
