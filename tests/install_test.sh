@@ -58,4 +58,10 @@ line=$(sed -n 's/^    \(cc examples.*\)$/\1/p' "$source_dir/README.md")
 cp -r "$source_dir/examples" "$source_dir/models" "$work"
 (cd "$work" && export PKG_CONFIG_PATH=$lib_dir/pkgconfig LD_LIBRARY_PATH=$lib_dir && eval "$line") >"$work/run.out"
 grep -q '^output 0: \[1,3,32,32\]' "$work/run.out" || fail "the README's example: wrong output"
+
+# 5. What shells and man know of the command.
+for file in bash-completion/completions/tessera zsh/site-functions/_tessera fish/vendor_completions.d/tessera.fish \
+  man/man1/tessera.1 man/man1/tessera-upscale.1; do
+  grep -q -e upscale "$work/prefix/share/$file" || fail "share/$file is not there, or does not know upscale"
+done
 echo "the installed tree works"

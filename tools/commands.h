@@ -17,6 +17,7 @@ void add_check(CLI::App& app, int& exit_code);
 void add_compare(CLI::App& app, int& exit_code);
 void add_devices(CLI::App& app, int& exit_code);
 void add_upscale(CLI::App& app, int& exit_code);
+void add_shell(CLI::App& app, int& exit_code);  ///< completion and man
 
 /// Set by SIGINT and SIGTERM: long work stops at the next step, removes what is half done, and throws
 /// Error::cancelled. A second signal ends the process at once.
