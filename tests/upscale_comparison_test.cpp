@@ -57,9 +57,14 @@ TEST(UpscaleComparison, a_sheet_has_the_pixels_of_all_three) {
 
 TEST(UpscaleComparison, pictures_of_every_kind_are_shown) {
   for (const int channels : {1, 2, 3, 4})
-    for (const int bits : {8, 16})
+    for (const int bits : {8, 16, 32})
       for (const auto& [width, height] : {std::pair{1, 1}, {3, 200}, {90, 70}}) {
-        const Picture source = noise(width, height, channels, bits);
+        Picture source = noise(width, height, channels, bits);
+        if (bits == 32) {
+          const std::vector<float> bright(static_cast<size_t>(width), 1.5f);
+          for (int64_t y = 0; y < height; ++y)
+            for (int c = 0; c < channels; ++c) source.store(0, y, width, c, bright.data());
+        }
         const Picture sheet = sheet_of(source, resize(source, width * 3, height * 2, Filter::bicubic));
         EXPECT_EQ(sheet.channels, 3);
         EXPECT_GT(sheet.width, 300);

@@ -37,17 +37,15 @@ Picture blank_rgb(int64_t width, int64_t height) {
 }
 
 /// As a screen shows it: 8 bits, colors, on white.
-Picture shown(Picture picture) {
-  reduce_to_8_bits(picture);
-  if (picture.channels == 3) return picture;
+Picture shown(const Picture& picture) {
   Picture colors = blank_rgb(picture.width, picture.height);
-  const auto pixel = static_cast<size_t>(picture.channels);
-  const std::byte* from = picture.samples.data();
-  for (size_t i = 0; i < colors.samples.size(); i += 3, from += pixel) {
-    const int alpha = picture.has_alpha() ? std::to_integer<int>(from[pixel - 1]) : 255;
-    for (size_t c = 0; c < 3; ++c) {
-      const int color = std::to_integer<int>(from[picture.color_channels() == 1 ? 0 : c]);
-      colors.samples[i + c] = static_cast<std::byte>((color * alpha + 255 * (255 - alpha) + 127) / 255);
+  std::vector<float> row(static_cast<size_t>(picture.width)), alpha(row);
+  for (int64_t y = 0; y < picture.height; ++y) {
+    if (picture.has_alpha()) picture.load(0, y, picture.width, picture.channels - 1, alpha.data());
+    for (int c = 0; c < 3; ++c) {
+      picture.load(0, y, picture.width, picture.color_channels() == 1 ? 0 : c, row.data());
+      for (size_t x = 0; picture.has_alpha() && x < row.size(); ++x) row[x] = row[x] * alpha[x] + 1 - alpha[x];
+      colors.store(0, y, picture.width, c, row.data());
     }
   }
   return colors;
