@@ -53,8 +53,8 @@ uint first_channel;
 struct Strip {
   uint image, y, x;
 };
-uint strips_x() { return (params.out_w + tile_width - 1u) / tile_width; }
-uint strips_y() { return (params.out_h + strip_rows - 1u) / strip_rows; }
+uint strips_x() { return (params.finish.out_w + tile_width - 1u) / tile_width; }
+uint strips_y() { return (params.finish.out_h + strip_rows - 1u) / strip_rows; }
 Strip strip_of(uint i) {
   uint row = i / strips_x();
   return Strip(row / strips_y(), row % strips_y() * strip_rows, i % strips_x() * tile_width);
@@ -89,7 +89,7 @@ void flush(Strip strip, uint step, uint slot) {
     uint item = gl_LocalInvocationID.x + j * gl_WorkGroupSize.x, p = pixel_of(item);
     uint pixel = p % (step_rows * tile_width), vector = p / (step_rows * tile_width) * 2u + half_of(item);
     uint row = step * step_rows + pixel / tile_width, y = strip.y + row - 2u, x = strip.x + pixel % tile_width;
-    if (item < outs && row >= 2u && row < strip_rows + 2u && y < params.out_h && x < params.out_w) {
+    if (item < outs && row >= 2u && row < strip_rows + 2u && y < params.finish.out_h && x < params.finish.out_w) {
       float values[8], more[8];
       uint at = slot * warps_k * out_size + pixel * out_stride + vector;
       unpack8(results[at], values);

@@ -55,8 +55,8 @@ uint first_channel;
 struct Tile {
   uint image, y, x;
 };
-uint tiles_x() { return (params.out_w + tile_width - 1u) / tile_width; }
-uint tiles_y() { return (params.out_h + tile_height - 1u) / tile_height; }
+uint tiles_x() { return (params.finish.out_w + tile_width - 1u) / tile_width; }
+uint tiles_y() { return (params.finish.out_h + tile_height - 1u) / tile_height; }
 Tile tile_of(uint i) {
   uint row = i / tiles_x();
   return Tile(row / tiles_y(), row % tiles_y() * tile_height, i % tiles_x() * tile_width);
@@ -155,7 +155,7 @@ void main() {
         uint item = first_item + gl_SubgroupInvocationID, p = pixel_of(item);
         uint pixel = p % (flush_rows * matrix_m), vector = p / (flush_rows * matrix_m) * 2u + half_of(item);
         uint y = tile.y + warp_y * each_rows + row + pixel / matrix_m, x = tile.x + warp_x * matrix_m + pixel % matrix_m;
-        if (item < outs && y < params.out_h && x < params.out_w) {
+        if (item < outs && y < params.finish.out_h && x < params.finish.out_w) {
           float values[8];
           unpack8(stage[gl_SubgroupID * out_size + pixel * out_stride + vector], values);
           finish8(values, first_channel, tile.image, first_channel + (warp_n * each_n * matrix_n) + vector * 8u, y, x);

@@ -9,7 +9,7 @@ import tempfile
 TESSERA = pathlib.Path(sys.argv[1])
 CHECK = TESSERA.with_name("gpu_check")
 STAGES = ["facts", "known_answers", "networks", "cases_fp32", "cases_fp16", "models_fp32", "models_fp16", "table_fp16",
-          "table_fp32", "torch", "sweep_fp16", "sweep_fp32"]
+          "table_fp32", "torch", "sweep_fp16", "sweep_fp32", "tilings"]
 
 
 def main():

@@ -31,6 +31,9 @@ std::vector<Item> peers(const Options& options, double seconds);
 /// Every device kernel that takes a layer of tests/cases/, by time stamps.
 std::vector<Item> sweep(const Options& options, const std::string& precision);
 
+/// Every tiling of products by matrix units, beside the one that is chosen: which of them a device wants.
+std::vector<Item> tilings(const Options& options);
+
 /// The device, opened by this process at its first call. Throws Error::device.
 const std::shared_ptr<DeviceBackend>& device(const Options& options, const std::string& precision);
 

@@ -47,6 +47,7 @@ std::vector<Step> all_steps() {
       {"torch", 120, 0, false, peers},
       {"sweep_fp16", 40, 20, false, in(sweep, "fp16")},
       {"sweep_fp32", 40, 20, false, in(sweep, "fp32")},
+      {"tilings", 60, 20, false, plain(tilings)},
   };
 }
 
@@ -113,7 +114,8 @@ int main(int count, char** words) {
   app.add_option("--torch", options.torch, "The script that times PyTorch")->type_name("FILE");
   app.add_flag("--tiny", options.tiny, "Few small things: shows that it works on a software renderer");
   std::string stages;
-  for (const char* name : {"facts", "known_answers", "networks", "cases", "models", "table", "torch", "sweep"})
+  for (const char* name :
+       {"facts", "known_answers", "networks", "cases", "models", "table", "torch", "sweep", "tilings"})
     stages += std::string(stages.empty() ? "" : ", ") + name;
   app.footer("Stages, in their order: " + stages + "; most in fp32 and in fp16, as cases_fp16.");
   CLI11_PARSE(app, count, words);

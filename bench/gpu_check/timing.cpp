@@ -12,6 +12,7 @@
 #include "ops/cpu/backend.h"
 #include "ops/vulkan/backend.h"
 #include "ops/vulkan/kernel.h"
+#include "ops/vulkan/matrix_tiles.h"
 #include "runtime/plan/plan.h"
 #include "tests/cases/case.h"
 #include "tools/inputs.h"
@@ -261,6 +262,37 @@ std::vector<Item> sweep(const Options& options, const std::string& precision) {
     list->give({take, !options.tiny});
   }
   if (options.tiny && items.size() > 6) items.resize(6);
+  return items;
+}
+
+std::vector<Item> tilings(const Options& options) {
+  std::vector<Item> items;
+  const auto take = [&](const test::Case& c) {
+    const auto kept = std::make_shared<const test::Case>(c);
+    items.push_back({test::Question(c).title() + " tilings", [kept, &options](Json& line) {
+                       const std::shared_ptr<DeviceBackend>& backend = device(options, "fp16");
+                       const std::vector<Offer> offers = test::offers_of(*backend, *kept);
+                       if (offers.empty()) return Result::cpu;
+                       if (!offers[0].name.ends_with(".matrix")) {
+                         line["note"] = "the device has no matrix units";
+                         return Result::ok;
+                       }
+                       const test::Question question(*kept);
+                       line["chosen"] = time_offer(question, backend, offers[0]);
+                       line["tilings"] = Json::array();
+                       for (int shape = 0; shape < vulkan::tiling_count(); ++shape)
+                         for (const uint32_t parts : {1u, 2u, 4u, 8u}) {
+                           vulkan::only_tiling = {shape, parts};
+                           const Json time = time_offer(question, backend, offers[0]);
+                           line["tilings"].push_back({{"shape", shape}, {"parts", parts}, {"ms", time["ms"]}});
+                         }
+                       vulkan::only_tiling = {};
+                       return Result::ok;
+                     }});
+  };
+  for (const test::CaseList* list : test::all_case_lists())
+    if (list->name == "MatMulLayers") list->give({take, !options.tiny});
+  if (options.tiny) items.resize(1);
   return items;
 }
 

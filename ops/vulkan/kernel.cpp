@@ -1,6 +1,7 @@
 #include "ops/vulkan/kernel.h"
 
 #include <algorithm>
+#include <cmath>
 #include <cstring>
 
 namespace tessera::vulkan {
@@ -101,12 +102,15 @@ bool is_float_input(const Problem& problem, size_t i) {
   return i < problem.in.size() && problem.node.in[i] != absent && problem.in[i].dtype == DType::float32;
 }
 
-// Constants of a mapped file may lie anywhere.
+// Constants of a mapped file may lie anywhere. What is finite stays so: masks are made of numbers as large as float32
+// has, which are multiplied by zero.
 Tensor pack_halves(const Tensor& constant, int64_t) {
+  constexpr float largest_half = 65504;
   Tensor packed = Tensor::make_packed({DType::float16, constant.type.shape});
   for (int64_t i = 0; i < constant.type.shape.elements(); ++i) {
     float value;
     std::memcpy(&value, constant.bytes.get() + i * int64_t{sizeof value}, sizeof value);
+    if (std::isfinite(value)) value = std::clamp(value, -largest_half, largest_half);
     packed.as<float16>()[i] = float16(value);
   }
   return packed;

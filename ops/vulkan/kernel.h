@@ -134,6 +134,11 @@ bool is_float_input(const Problem& problem, size_t i);
 /// A Pack: float32 elements become float16.
 Tensor pack_halves(const Tensor& constant, int64_t);
 
+/// Input i as float16, for a buffer of a shader whose elements are seen as several types.
+inline Slot halves_of(size_t i, const Problem& problem, const Recorder& recorder) {
+  return problem.constants[i] ? recorder.constant(i, pack_halves, 0) : recorder.in(i);
+}
+
 /// Input i, a constant, as `pack` lays it out, with its elements as the dispatch stores them.
 template <Pack pack>
 Slot constant_of(size_t i, int64_t parameter, const Dispatch& dispatch, const Recorder& recorder) {

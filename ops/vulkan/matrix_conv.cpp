@@ -5,31 +5,14 @@
 #include <iterator>
 #include <limits>
 
-#include "runtime/base/rounding.h"
+#include "ops/vulkan/matrix_tiles.h"
 
 namespace tessera::vulkan {
 namespace {
 
-constexpr uint32_t block = 16, vector_bytes = 16;  // channels; bytes of 8 halves
+constexpr uint32_t block = block_size;
 
 uint32_t ceil(uint32_t count, uint32_t size) { return (count + size - 1) / size; }
-
-// Whether matrices are so small that a processor without units for them computes them: what matters then is that its
-// compiler is done soon.
-bool is_emulated(const MatrixShape& matrix) { return matrix.m * matrix.n * matrix.k < 16 * 8 * 8; }
-
-// Workgroups that run at once: a processor has about 48 KB of shared memory for them, and 64 K registers, of which an
-// invocation may have 256, and most kernels have as many.
-uint32_t resident(const Facts& facts, uint32_t shared_bytes, uint32_t warps, uint32_t registers = 256) {
-  constexpr uint32_t processor_bytes = 48 << 10, processor_registers = 64 << 10;
-  constexpr uint32_t usual_processors = 32;
-  if (is_emulated(facts.matrix)) return 4;
-  const uint32_t by_memory = processor_bytes / std::max(shared_bytes, 1u);
-  const uint32_t by_registers = processor_registers / (registers * warps * facts.subgroup);
-  return (facts.processors ? facts.processors : usual_processors) * std::max(1u, std::min(by_memory, by_registers));
-}
-
-uint32_t channel_bytes(uint32_t rows, uint32_t channels) { return rows * channels * uint32_t{sizeof(float)}; }
 
 uint32_t shared_bytes(const Rolling& r, const BlockedConv& conv, const MatrixShape& matrix, uint32_t channel_rows) {
   const uint32_t width = r.warps_x * matrix.m, channels = r.warps_n * matrix.n;
@@ -44,18 +27,6 @@ uint32_t shared_bytes(const Staged& s, const MatrixShape& matrix, uint32_t chann
   const uint32_t stage = (width + 2) * (height + 2) * 3 + 9 * block * (channels / 8 + 1);
   const uint32_t results = s.warps() * s.flush_rows * matrix.m * (s.each_n * matrix.n / 8 + 1);
   return std::max(stage, results) * vector_bytes + channel_bytes(channel_rows, channels);
-}
-
-uint32_t shared_bytes(const Gathered& g, const MatrixShape& matrix, uint32_t channel_rows) {
-  const uint32_t pixels = g.warps_m * g.each_m * matrix.m, channels = g.warps_n * g.each_n * matrix.n;
-  const uint32_t depth = g.step_blocks * block;
-  const uint32_t stage = pixels * (depth / 8 + 1) + depth * (channels / 8 + 1);
-  const uint32_t results = g.warps() * matrix.m * (g.each_n * matrix.n / 8 + 1);
-  return std::max(stage, results) * vector_bytes + channel_bytes(channel_rows, channels);
-}
-
-bool fits(uint32_t warps, uint32_t bytes, const Facts& facts) {
-  return warps * facts.subgroup <= facts.invocations && bytes <= facts.shared_bytes;
 }
 
 // Strips so high that the last turn of the workgroups is nearly full, and few rows are read twice.
@@ -103,7 +74,7 @@ std::optional<Rolling> choose_rolling(const BlockedConv& conv, const Facts& fact
   const uint32_t registers = std::min(256u, 9 * 4 * rolling->each_k * facts.matrix.k / block + 66);
   const uint32_t across = ceil(conv.out_blocks * block, rolling->warps_n * facts.matrix.n);
   choose_strips(*rolling, conv, rolling->warps_x * facts.matrix.m,
-                std::max(1u, resident(facts, bytes, rolling->warps(), registers) / across));
+                std::max(1u, resident(bytes, rolling->warps(), facts, registers) / across));
   return rolling;
 }
 
@@ -130,34 +101,7 @@ Staged choose_staged(const BlockedConv& conv, const Facts& facts, uint32_t chann
   const uint32_t across = ceil(conv.out_blocks * block, best.warps_n * best.each_n * facts.matrix.n);
   const uint32_t tiles =
       conv.images * ceil(conv.out_w, best.warps_x * facts.matrix.m) * ceil(conv.out_h, best.warps_y * best.each_rows);
-  best.groups = std::min(tiles, std::max(1u, resident(facts, bytes, best.warps()) / across));
-  return best;
-}
-
-Gathered choose_gathered(const BlockedConv& conv, const Facts& facts, uint32_t channel_rows) {
-  // In units of blocks; from 128 channels of 128 pixels down.
-  static constexpr Gathered shapes[] = {
-      {2, 2, 4, 4, 2}, {2, 2, 4, 2, 2}, {4, 1, 2, 3, 2}, {4, 1, 2, 2, 2}, {4, 1, 2, 1, 2}, {2, 1, 1, 1, 1},
-  };
-  constexpr size_t count = std::size(shapes);
-  Gathered best = shapes[count - 1];
-  double least = std::numeric_limits<double>::max();
-  for (size_t i = is_emulated(facts.matrix) ? count - 1 : 0; i < count; ++i) {
-    const Gathered& shape = shapes[i];
-    Gathered gathered = shape;
-    gathered.each_n *= block / facts.matrix.n;
-    const uint32_t pixels = shape.warps_m * shape.each_m * facts.matrix.m, blocks = shape.warps_n * shape.each_n;
-    if (!fits(gathered.warps(), shared_bytes(gathered, facts.matrix, channel_rows), facts)) continue;
-    // What is loaded for a tile, and turns of workgroups: few processors without work, few loads for each product.
-    const uint64_t all = uint64_t{conv.images} * conv.out_h * conv.out_w;
-    const uint64_t tiles = (all + pixels - 1) / pixels * ceil(conv.out_blocks, blocks);
-    const uint32_t at_once = resident(facts, shared_bytes(gathered, facts.matrix, channel_rows), gathered.warps());
-    const uint64_t turns = (tiles + at_once - 1) / at_once;
-    const double cost = static_cast<double>(turns) * (pixels * blocks / 64.0 + pixels / 16.0 + blocks);
-    if (cost >= least) continue;
-    least = cost;
-    best = gathered;
-  }
+  best.groups = std::min(tiles, std::max(1u, resident(bytes, best.warps(), facts) / across));
   return best;
 }
 

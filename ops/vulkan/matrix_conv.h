@@ -1,5 +1,5 @@
-// How convolutions by matrices divide their work: see shaders/conv_rolling.comp, shaders/conv_staged.comp and
-// shaders/conv_gathered.comp.
+// How convolutions by matrices divide their work: see shaders/conv_rolling.comp and
+// shaders/conv_staged.comp. Those by conv_gathered.comp are products: see matrix_tiles.h.
 #pragma once
 
 #include <optional>
@@ -30,18 +30,9 @@ struct Staged {
   uint32_t warps() const { return warps_y * warps_x * warps_n; }
 };
 
-/// Constants of conv_gathered.
-struct Gathered {
-  uint32_t warps_m, warps_n, each_m, each_n, step_blocks;
-
-  uint32_t warps() const { return warps_m * warps_n; }
-};
-
 /// How to roll, where that is the faster way and the device has room; `channel_rows` as in finish8.glsl.
 std::optional<Rolling> choose_rolling(const BlockedConv& conv, const Facts& facts, uint32_t channel_rows);
 /// How to stage: every convolution by 3x3 cells can be done so on every device with matrices.
 Staged choose_staged(const BlockedConv& conv, const Facts& facts, uint32_t channel_rows);
-/// How to gather, which is for cells and strides of all kinds.
-Gathered choose_gathered(const BlockedConv& conv, const Facts& facts, uint32_t channel_rows);
 
 }  // namespace tessera::vulkan

@@ -26,6 +26,11 @@ struct Products {
 /// Results go through `functions` to output 0.
 void record_products(const Products& products, const Slot& a, const Slot& b, const Problem& problem,
                      List<Fused> functions, const Loop& loop, Recorder& recorder);
+/// Whether matrix units can multiply the node's inputs 0 and 1 so: rows or columns of both lie one behind the other.
+bool matrix_products_fit(const Products& products);
+/// The same of the node's inputs 0 and 1, by matrix units.
+void record_matrix_products(const Products& products, const Problem& problem, List<Fused> functions, const Loop& loop,
+                            Recorder& recorder);
 /// Results go as float32 to `sums`.
 void record_products(const Products& products, const Slot& a, const Slot& b, const Slot& sums, Recorder& recorder);
 

@@ -3,6 +3,7 @@
 
 #include "ops/elementwise.h"
 #include "ops/matrix.h"
+#include "ops/vulkan/finish8.h"
 #include "ops/vulkan/tiles.h"
 
 namespace tessera::vulkan {
@@ -170,6 +171,18 @@ void record_product(const VkKernel&, const Problem& problem, Recorder& recorder)
                   loop_of(shape_before_epilogue(problem)), recorder);
 }
 
+template <bool fused>
+bool accepts_matrices(const VkKernel& kernel, const Problem& problem) {
+  return accepts_product<fused>(kernel, problem) && matrix_products_fit(*products_of<fused>(problem)) &&
+         finishes_rows(problem, functions_of<fused>(problem), shape_before_epilogue(problem));
+}
+
+template <bool fused>
+void record_matrices(const VkKernel&, const Problem& problem, Recorder& recorder) {
+  record_matrix_products(*products_of<fused>(problem), problem, functions_of<fused>(problem),
+                         loop_of(shape_before_epilogue(problem)), recorder);
+}
+
 // --- Gemm ----------------------------------------------------------------------------------------
 
 // alpha a b + beta c as beta (alpha / beta a b + c).
@@ -189,7 +202,7 @@ bool accepts_gemm(const VkKernel&, const Problem& problem) {
          epilogue_fits(problem, gemm_functions(problem), shape_before_epilogue(problem));
 }
 
-void record_gemm(const VkKernel&, const Problem& problem, Recorder& recorder) {
+Products gemm_products(const Problem& problem) {
   const AttrReader attrs(problem.node);
   const auto view = [&](size_t i, bool transposed) {
     const int64_t columns = problem.in[i].shape[1];
@@ -199,19 +212,53 @@ void record_gemm(const VkKernel&, const Problem& problem, Recorder& recorder) {
   Products p;
   p.m = problem.in[0].shape[turn_a], p.k = problem.in[0].shape[!turn_a], p.n = problem.in[1].shape[!turn_b];
   p.a = view(0, turn_a), p.b = view(1, turn_b);
-  record_products(p, recorder.in(0), recorder.in(1), problem, gemm_functions(problem),
+  return p;
+}
+
+void record_gemm(const VkKernel&, const Problem& problem, Recorder& recorder) {
+  record_products(gemm_products(problem), recorder.in(0), recorder.in(1), problem, gemm_functions(problem),
                   loop_over(shape_before_epilogue(problem)), recorder);
 }
+
+bool accepts_gemm_matrices(const VkKernel& kernel, const Problem& problem) {
+  return accepts_gemm(kernel, problem) &&
+         finishes_rows(problem, gemm_functions(problem), shape_before_epilogue(problem));
+}
+
+void record_gemm_matrices(const VkKernel&, const Problem& problem, Recorder& recorder) {
+  record_matrix_products(gemm_products(problem), problem, gemm_functions(problem),
+                         loop_over(shape_before_epilogue(problem)), recorder);
+}
+
+constexpr int by_matrices = 2;  // a rank
 
 template <bool fused>
 constexpr VkKernel product_kernel(Text op, Text domain = "") {
   return {op, domain, "product", {"product", "join"}, accepts_product<fused>, record_product<fused>};
+}
+template <bool fused>
+constexpr VkKernel matrix_kernel(Text op, Text domain = "") {
+  return {
+      op, domain,  "product.matrix", {"product_matrix", "join_matrix"}, accepts_matrices<fused>, record_matrices<fused>,
+      {}, in_half, by_matrices};
 }
 constexpr VkKernel list[] = {
     product_kernel<false>("MatMul"),
     product_kernel<true>("FusedMatMul", "com.microsoft"),
     product_kernel<true>("TransposeMatMul", "com.microsoft"),
     {"Gemm", "", "gemm", {"product", "join"}, accepts_gemm, record_gemm},
+    matrix_kernel<false>("MatMul"),
+    matrix_kernel<true>("FusedMatMul", "com.microsoft"),
+    matrix_kernel<true>("TransposeMatMul", "com.microsoft"),
+    {"Gemm",
+     "",
+     "gemm.matrix",
+     {"product_matrix", "join_matrix"},
+     accepts_gemm_matrices,
+     record_gemm_matrices,
+     {},
+     in_half,
+     by_matrices},
 };
 
 }  // namespace

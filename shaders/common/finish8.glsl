@@ -1,9 +1,12 @@
-// The end of matrix shaders: functions of ops/elementwise.def, and DepthToSpace, applied to 8 channels of a pixel at a
-// time before they are stored. Functions are specialization constants, as in epilogue.glsl. Operands are pictures of
-// the result's shape, or one value for each channel, which `load_channels` has put into shared memory.
-// A shader that includes this has declared `params` with the members of MatrixConvParams, at binding 0, and
-// `tile_channels`, what a workgroup makes; bindings 1 to 8 are this file's, its own inputs follow from 9.
+// The end of matrix shaders: functions of ops/elementwise.def, and DepthToSpace, applied to 8 channels of a pixel, or 8
+// elements of a row, at a time before they are stored. Functions are specialization constants, as in epilogue.glsl.
+// Operands are of the result's shape, or one value for each channel, which `load_channels` has put into shared memory;
+// those of rows may be broadcast otherwise too.
+// A shader that includes this has declared `params` with a member `finish`, at binding 0, and `tile_channels`, what a
+// workgroup makes; bindings 1 to 8 are this file's, its own inputs follow from 9.
 #include "common/functions.glsl"
+#include "common/halves.glsl"
+#include "common/index.glsl"
 
 layout(constant_id = 39) const uint by_channel = 0;        // bit i: function i's operand is one value for each channel
 layout(constant_id = 40) const uint channel_rows = 1;      // of values for each channel: 1 for the bias, and those
@@ -11,16 +14,16 @@ layout(constant_id = 41) const uint shuffle_block = 1;     // of the one DepthTo
 layout(constant_id = 42) const uint shuffle_function = 6;  // which of the functions it is
 layout(constant_id = 43) const uint has_bias = 0;
 layout(constant_id = 44) const uint odd_channels = 0;  // the last block is not full
+layout(constant_id = 45) const uint row_width = 0;     // of rows: halves that are aligned together; 0: pictures
+layout(constant_id = 46) const uint broadcast = 0;     // bit i: function i's operand is, along any axes of rows
 
-layout(set = 0, binding = 1) writeonly buffer Dst { uvec4 dst[]; };
-layout(set = 0, binding = 1) writeonly buffer DstWords { uint dst_words[]; };
-layout(set = 0, binding = 1) writeonly buffer DstPairs { uvec2 dst_pairs[]; };
-layout(set = 0, binding = 2) readonly buffer Operand0 { uvec4 operand_0[]; };
-layout(set = 0, binding = 3) readonly buffer Operand1 { uvec4 operand_1[]; };
-layout(set = 0, binding = 4) readonly buffer Operand2 { uvec4 operand_2[]; };
-layout(set = 0, binding = 5) readonly buffer Operand3 { uvec4 operand_3[]; };
-layout(set = 0, binding = 6) readonly buffer Operand4 { uvec4 operand_4[]; };
-layout(set = 0, binding = 7) readonly buffer Operand5 { uvec4 operand_5[]; };
+HALVES(1, writeonly, Dst, dst)
+HALVES(2, readonly, Operand0, operand_0)
+HALVES(3, readonly, Operand1, operand_1)
+HALVES(4, readonly, Operand2, operand_2)
+HALVES(5, readonly, Operand3, operand_3)
+HALVES(6, readonly, Operand4, operand_4)
+HALVES(7, readonly, Operand5, operand_5)
 layout(set = 0, binding = 8) readonly buffer Bias { uvec4 bias[]; };
 
 shared vec4 channel_values[channel_rows * tile_channels / 4u];
@@ -42,14 +45,6 @@ void load_channels(uint first_channel) {
   LOAD_ROW((by_channel & 8u) != 0u, operand_3, row_of(3u))
   LOAD_ROW((by_channel & 16u) != 0u, operand_4, row_of(4u))
   LOAD_ROW((by_channel & 32u) != 0u, operand_5, row_of(5u))
-}
-
-void unpack8(uvec4 words, out float values[8]) {
-  [[unroll]] for (uint i = 0u; i < 4u; ++i) {
-    vec2 pair = unpackHalf2x16(words[i]);
-    values[2u * i] = pair.x;
-    values[2u * i + 1u] = pair.y;
-  }
 }
 
 void read_row(uint row, uint channel, out float values[8]) {
@@ -78,42 +73,68 @@ void apply8(uint function, bool first, inout float values[8], float operand[8], 
   }
 }
 
+// The picture, y and x of a row of a product's result: of a pixel.
+uvec3 place_of(uint row) {
+  uint line = row / params.finish.out_w;
+  return uvec3(line / params.finish.out_h, line % params.finish.out_h, row % params.finish.out_w);
+}
+
+// Which of `rows` rows, and which of their `vectors` of 8 channels, item i is: neighbours write side by side.
+uint row_of_item(uint i, uint rows, uint vectors) { return row_width == 0u ? i / 16u * 8u % rows + i % 8u : i / vectors; }
+uint vector_of_item(uint i, uint rows, uint vectors) {
+  return row_width == 0u ? i / 16u * 8u / rows * 2u + i / 8u % 2u : i % vectors;
+}
+
 // The word of channels c and c + 1 of the pixel behind DepthToSpace (in the order CRD), in row-major order.
 uint shuffled_word(uint image, uint channel, uint y, uint x) {
   const uint cells = shuffle_block * shuffle_block;
   uint cell = channel % cells;
-  uint row = (image * (params.out_c / cells) + channel / cells) * params.out_h * shuffle_block + y * shuffle_block +
-             cell / shuffle_block;
-  return (row * params.out_w * shuffle_block + x * shuffle_block + cell % shuffle_block) / 2u;
+  uint row = (image * (params.finish.out_c / cells) + channel / cells) * params.finish.out_h * shuffle_block +
+             y * shuffle_block + cell / shuffle_block;
+  return (row * params.finish.out_w * shuffle_block + x * shuffle_block + cell % shuffle_block) / 2u;
 }
 
-#define READ_OPERAND(i)                                                                                \
-  if ((by_channel & (1u << i)) != 0u) {                                                                \
-    read_row(row_of(i), channel - first_channel, operand);                                             \
-  } else if (i > shuffle_function) {                                                                   \
-    [[unroll]] for (uint c = 0u; c < 8u; c += 2u) {                                                    \
-      uint word = channel + c < params.out_c ? shuffled_word(image, channel + c, y, x) : 0u;           \
-      vec2 pair = unpackHalf2x16(operand_##i[word / 4u][word % 4u]);                                   \
-      operand[c] = pair.x;                                                                             \
-      operand[c + 1u] = pair.y;                                                                        \
-    }                                                                                                  \
-  } else {                                                                                             \
-    unpack8(operand_##i[at], operand);                                                                 \
+#define READ_OPERAND(i)                                                                                             \
+  if ((by_channel & (1u << i)) != 0u) {                                                                             \
+    read_row(row_of(i), channel - first_channel, operand);                                                          \
+  } else if ((broadcast & (1u << i)) != 0u) {                                                                       \
+    [[unroll]] for (uint c = 0u; c < 8u; ++c) {                                                                     \
+      uint element = min(at + c, x * params.finish.out_c + params.finish.out_c - 1u);                               \
+      operand[c] = float(operand_##i##_single[offset_of(unravel(element, params.finish.extents),                    \
+                                                        params.finish.epilogue.functions[i].strides)]);             \
+    }                                                                                                               \
+  } else if (row_width != 0u) {                                                                                     \
+    uvec4 read;                                                                                                     \
+    READ8(operand_##i, row_width, at, 1u, params.finish.out_c - channel, read)                                      \
+    unpack8(read, operand);                                                                                         \
+  } else if (i > shuffle_function) {                                                                                \
+    [[unroll]] for (uint c = 0u; c < 8u; c += 2u) {                                                                 \
+      uint word = channel + c < params.finish.out_c ? shuffled_word(image, channel + c, y, x) : 0u;                 \
+      vec2 pair = unpackHalf2x16(operand_##i[word / 4u][word % 4u]);                                                \
+      operand[c] = pair.x;                                                                                          \
+      operand[c + 1u] = pair.y;                                                                                     \
+    }                                                                                                               \
+  } else {                                                                                                          \
+    unpack8(operand_##i[at], operand);                                                                              \
   }
 
-#define APPLY8(i)                                                                                         \
-  if (function_##i < depth_to_space && function_##i != no_function) {                                     \
-    float operand[8];                                                                                     \
-    if (function_##i >= 64u) READ_OPERAND(i)                                                              \
-    apply8(function_##i, (swapped & (1u << i)) != 0u, values, operand, params.epilogue.functions[i].a,    \
-           params.epilogue.functions[i].b);                                                               \
+#define APPLY8(i)                                                                                              \
+  if (function_##i < depth_to_space && function_##i != no_function) {                                          \
+    float operand[8];                                                                                          \
+    if (function_##i >= 64u) READ_OPERAND(i)                                                                   \
+    apply8(function_##i, (swapped & (1u << i)) != 0u, values, operand, params.finish.epilogue.functions[i].a,  \
+           params.finish.epilogue.functions[i].b);                                                             \
   }
 
-// Applies all functions to channels [channel, channel + 8) of a pixel of the result, and stores them.
-// `first_channel` is the workgroup's.
+// Applies all functions to channels [channel, channel + 8) of a pixel of the result, and stores them; of row x, if the
+// result is rows. `first_channel` is the workgroup's.
 void finish8(inout float values[8], uint first_channel, uint image, uint channel, uint y, uint x) {
-  if (channel >= params.out_blocks * 16u) return;
-  uint at = (((image * params.out_blocks + channel / 16u) * params.out_h + y) * params.out_w + x) * 2u + channel / 8u % 2u;
+  if (channel >= (row_width != 0u ? params.finish.out_c : params.finish.out_blocks * 16u)) return;
+  uint at = x * params.finish.out_c + channel;
+  if (row_width == 0u) {
+    uint plane = (image * params.finish.out_blocks + channel / 16u) * params.finish.out_h;
+    at = ((plane + y) * params.finish.out_w + x) * 2u + channel / 8u % 2u;
+  }
   if (has_bias != 0u) {
     float start[8];
     read_row(0u, channel - first_channel, start);
@@ -126,17 +147,18 @@ void finish8(inout float values[8], uint first_channel, uint image, uint channel
   APPLY8(4)
   APPLY8(5)
   if (odd_channels != 0u)
-    [[unroll]] for (uint i = 0u; i < 8u; ++i) values[i] = channel + i < params.out_c ? values[i] : 0.0;
-  uvec4 words;
-  [[unroll]] for (uint i = 0u; i < 4u; ++i) words[i] = packHalf2x16(vec2(values[2u * i], values[2u * i + 1u]));
-  if (shuffle_block == 1u) {
+    [[unroll]] for (uint i = 0u; i < 8u; ++i) values[i] = channel + i < params.finish.out_c ? values[i] : 0.0;
+  uvec4 words = pack8(values);
+  if (row_width != 0u) {
+    WRITE8(dst, row_width, at, 1u, params.finish.out_c - channel, words)
+  } else if (shuffle_block == 1u) {
     dst[at] = words;
   } else if (shuffle_block == 4u) {
     [[unroll]] for (uint i = 0u; i < 4u; i += 2u)
-      if (channel + 2u * i < params.out_c)
+      if (channel + 2u * i < params.finish.out_c)
         dst_pairs[shuffled_word(image, channel + 2u * i, y, x) / 2u] = uvec2(words[i], words[i + 1u]);
   } else {
     [[unroll]] for (uint i = 0u; i < 4u; ++i)
-      if (channel + 2u * i < params.out_c) dst_words[shuffled_word(image, channel + 2u * i, y, x)] = words[i];
+      if (channel + 2u * i < params.finish.out_c) dst_words[shuffled_word(image, channel + 2u * i, y, x)] = words[i];
   }
 }

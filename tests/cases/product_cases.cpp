@@ -1,6 +1,7 @@
 // Products of matrices.
-#include "ops/elementwise.h"
+#include <algorithm>
 
+#include "ops/elementwise.h"
 #include "tests/cases/case.h"
 
 namespace tessera::test {
@@ -73,8 +74,11 @@ void gemm(const Taker& check) {
 void layers(const Taker& check) {
   const int64_t sizes[][3] = {{1024, 1024, 1024}, {2048, 2048, 2048}, {128, 768, 768},  {128, 3072, 768},
                               {128, 768, 3072},   {512, 512, 64},     {197, 2304, 768}, {1, 768, 768},
-                              {4, 768, 768},      {64, 64, 64}};
-  const auto extent = [&](int64_t full) { return check.timed || full < 64 ? full : full / 8 + 3; };
+                              {4, 768, 768},      {64, 64, 64},       {65536, 180, 60}, {65536, 60, 120},
+                              {1, 1000, 2048}};
+  const auto extent = [&](int64_t full) {
+    return check.timed || full < 64 ? full : std::min<int64_t>(full / 8 + 3, 515);
+  };
   for (const bool constant : {true, false})
     for (const auto& [m, n, k] : sizes)
       check({.op = "MatMul",
