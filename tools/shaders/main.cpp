@@ -149,9 +149,9 @@ std::vector<uint32_t> optimize(const std::vector<uint32_t>& words, const spvtool
       .RegisterPass(spvtools::CreateLocalAccessChainConvertPass())
       .RegisterPass(spvtools::CreateLocalSingleBlockLoadStoreElimPass())
       .RegisterPass(spvtools::CreateLocalSingleStoreElimPass())
-      .RegisterPass(spvtools::CreateLocalMultiStoreElimPass())
-      .RegisterPass(spvtools::CreateSimplificationPass())
-      .RegisterPass(spvtools::CreateRedundancyEliminationPass())
+      .RegisterPass(spvtools::CreateLocalMultiStoreElimPass());
+  if (!shaders::divides_matrices(words)) optimizer.RegisterPass(spvtools::CreateSimplificationPass());
+  optimizer.RegisterPass(spvtools::CreateRedundancyEliminationPass())
       .RegisterPass(spvtools::CreateAggressiveDCEPass())
       .RegisterPass(spvtools::CreateBlockMergePass())
       .RegisterPass(spvtools::CreateCFGCleanupPass())

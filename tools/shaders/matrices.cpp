@@ -1,5 +1,6 @@
 #include "matrices.h"
 
+#include <algorithm>
 #include <cstring>
 #include <map>
 #include <set>
@@ -16,6 +17,7 @@ enum Op : uint32_t {
   op_type_int = 21,
   op_constant_true = 41,
   op_constant = 43,
+  op_divide = 136,
   op_nv_type = 5358,
   op_nv_load = 5359,
   op_nv_store = 5360,
@@ -47,6 +49,10 @@ class Module {
   }
 
   bool has_matrices() const { return !components_.empty(); }
+  bool divides_matrices() const {
+    return std::any_of(instructions_.begin(), instructions_.end(),
+                       [&](const Instruction& i) { return i[0] == op_divide && components_.count(i[1]); });
+  }
 
   std::vector<uint32_t> rewritten() {
     if (!uint_type_) throw std::runtime_error("a module with matrices has no type uint");
@@ -161,5 +167,7 @@ std::vector<uint32_t> to_khr_matrices(const std::vector<uint32_t>& words) {
   Module module(words);
   return module.has_matrices() ? module.rewritten() : words;
 }
+
+bool divides_matrices(const std::vector<uint32_t>& words) { return Module(words).divides_matrices(); }
 
 }  // namespace shaders

@@ -5,13 +5,14 @@
 namespace tessera::vulkan {
 namespace {
 
-// Kernels move 8 channels at a time, and count channels in blocks of 16.
-bool is_usable(const VkCooperativeMatrixPropertiesKHR& p) {
+// Kernels move 8 channels at a time, and count channels in blocks of 16; as many invocations of a subgroup share each
+// row.
+bool is_usable(const VkCooperativeMatrixPropertiesKHR& p, uint32_t subgroup) {
   const auto fits = [](uint32_t extent) { return extent == 8 || extent == 16; };
   return p.scope == VK_SCOPE_SUBGROUP_KHR && p.AType == VK_COMPONENT_TYPE_FLOAT16_KHR &&
          p.BType == VK_COMPONENT_TYPE_FLOAT16_KHR && p.CType == VK_COMPONENT_TYPE_FLOAT32_KHR &&
          p.ResultType == VK_COMPONENT_TYPE_FLOAT32_KHR && !p.saturatingAccumulation && fits(p.MSize) && fits(p.NSize) &&
-         fits(p.KSize);
+         fits(p.KSize) && subgroup % p.MSize == 0;
 }
 
 std::vector<VkCooperativeMatrixPropertiesKHR> all_shapes(const Instance& instance, VkPhysicalDevice physical) {
@@ -26,10 +27,11 @@ std::vector<VkCooperativeMatrixPropertiesKHR> all_shapes(const Instance& instanc
   return shapes;
 }
 
-MatrixShape largest_shape(const Instance& instance, VkPhysicalDevice physical) {
+MatrixShape largest_shape(const Instance& instance, VkPhysicalDevice physical, uint32_t subgroup) {
   MatrixShape best;
   for (const VkCooperativeMatrixPropertiesKHR& p : all_shapes(instance, physical))
-    if (is_usable(p) && p.MSize * p.NSize * p.KSize > best.m * best.n * best.k) best = {p.MSize, p.NSize, p.KSize};
+    if (is_usable(p, subgroup) && p.MSize * p.NSize * p.KSize > best.m * best.n * best.k)
+      best = {p.MSize, p.NSize, p.KSize};
   return best;
 }
 
@@ -49,7 +51,8 @@ Facts read_facts(const Instance& instance, VkPhysicalDevice physical, const Feat
   facts.shared_bytes = limits.maxComputeSharedMemorySize;
   facts.invocations = std::min(limits.maxComputeWorkGroupInvocations, limits.maxComputeWorkGroupSize[0]);
   facts.processors = processors.shaderSMCount;
-  if (features.capabilities.contains(matrix_capability)) facts.matrix = largest_shape(instance, physical);
+  if (features.capabilities.contains(matrix_capability))
+    facts.matrix = largest_shape(instance, physical, facts.subgroup);
   return facts;
 }
 

@@ -72,6 +72,11 @@ Features::Features(const Instance& instance, VkPhysicalDevice physical)
   note(storage8_.storageBuffer8BitAccess, storage8_capability);
   note(small_.shaderFloat16, float16_capability);
   note(small_.shaderInt8, int8_capability);
+  auto subgroup = structure<VkPhysicalDeviceSubgroupProperties>(VK_STRUCTURE_TYPE_PHYSICAL_DEVICE_SUBGROUP_PROPERTIES);
+  auto properties = structure<VkPhysicalDeviceProperties2>(VK_STRUCTURE_TYPE_PHYSICAL_DEVICE_PROPERTIES_2);
+  properties.pNext = &subgroup;
+  instance.call.GetPhysicalDeviceProperties2(physical, &properties);
+  note(subgroup.supportedOperations & VK_SUBGROUP_FEATURE_SHUFFLE_BIT, shuffle_capability);
   memory_model_.vulkanMemoryModelDeviceScope = memory_model_.vulkanMemoryModelAvailabilityVisibilityChains = 0;
   matrices_.cooperativeMatrixRobustBufferAccess = 0;
   note(memory_model_.vulkanMemoryModel, memory_model_capability);

@@ -43,6 +43,7 @@ enum Capability : uint32_t {
   int16_capability = 22,
   int8_capability = 39,
   subgroup_capability = 61,
+  shuffle_capability = 65,
   storage16_capability = 4433,
   storage8_capability = 4448,
   memory_model_capability = 5345,
