@@ -294,6 +294,77 @@ TEST(UpscaleFormats, floats_keep_what_is_brighter_than_white) {
   EXPECT_TRUE(notes.empty());
 }
 
+TEST(UpscaleFormats, avif_and_jpeg_xl_where_they_are_built_in) {
+  for (const Format format : {Format::avif, Format::jxl}) {
+    std::vector<std::string> notes;
+    if (!is_built(format)) {
+      EXPECT_THROW(encode(smooth(8, 8, 3, 8), format, {}, notes), Error);
+      std::printf("skipped: built without %s\n", std::string(extension_of(format)).c_str());
+      continue;
+    }
+    for (const int channels : {1, 2, 3, 4})
+      for (const int bits : {8, 16}) {
+        Picture picture = smooth(61, 47, channels, bits);
+        const Bytes exif = exif_of({300 / 0.0254, 300 / 0.0254, true});
+        picture.exif = exif;
+        for (const char c : Text("<x:xmpmeta/>")) picture.xmp.push_back(static_cast<std::byte>(c));
+        const Bytes file = encode(picture, format, {.threads = 2}, notes);
+        EXPECT_EQ(recognize(file), format);
+        const Picture back = decode(file);
+        EXPECT_EQ(back.bits, bits);
+        EXPECT_EQ(back.xmp, picture.xmp);
+        EXPECT_TRUE(exif_has_density(back.exif));
+        EXPECT_TRUE(back.icc.empty());
+        const int colors = format == Format::jxl ? channels : channels < 3 ? channels + 2 : channels;
+        ASSERT_EQ(back.channels, colors);
+        if (format == Format::jxl) {
+          EXPECT_EQ(back.samples, picture.samples) << channels << " " << bits;
+        } else {
+          const std::vector<int> a = levels(picture), b = levels(back);
+          double sum = 0;
+          for (int64_t i = 0; i < 61 * 47; ++i)
+            sum += std::abs(a[static_cast<size_t>(i * channels)] - b[static_cast<size_t>(i * colors)]);
+          EXPECT_LT(sum / (61 * 47), 3) << channels << " " << bits;
+        }
+        EXPECT_LT(encode(picture, format, {.quality = 30}, notes).size(),
+                  encode(picture, format, {.quality = 95}, notes).size());
+        picture.icc = profile_of({}, channels < 3);
+        EXPECT_FALSE(decode(encode(picture, format, {}, notes)).icc.empty());
+      }
+    EXPECT_TRUE(notes.empty());
+    Picture hdr = smooth(16, 16, 3, 16);
+    for (const int value : {9, 16, 0, 1}) hdr.color.cicp.push_back(static_cast<std::byte>(value));
+    if (format == Format::avif) {
+      EXPECT_EQ(decode(encode(hdr, format, {}, notes)).color.cicp, hdr.color.cicp);
+    }
+    if (format == Format::avif)
+      for (int orientation = 1; orientation <= 8; ++orientation) {
+        const Picture upright = smooth(20, 10, 3, 8);
+        Picture stored = upright;
+        orient(stored, orientation == 6 ? 8 : orientation == 8 ? 6 : orientation);
+        stored.exif = exif_of({1, 1, true});
+        stored.exif[10] = std::byte{0x12};  // in place of a density
+        stored.exif[11] = std::byte{1};
+        stored.exif[12] = std::byte{3};
+        stored.exif[18] = static_cast<std::byte>(orientation);
+        ASSERT_EQ(exif_orientation(stored.exif), orientation);
+        const Picture seen = decode(encode(stored, format, {}, notes));
+        ASSERT_EQ(seen.width, 20) << orientation;
+        const std::vector<int> a = levels(upright), b = levels(seen);
+        for (size_t i = 0; i < a.size(); ++i) ASSERT_NEAR(a[i], b[i], 24) << orientation << " " << i;
+      }
+    const Bytes whole = encode(smooth(24, 24, 4, 8), format, {}, notes);
+    for (size_t size = 0; size < whole.size(); size += 7)
+      EXPECT_NE(refusal(List<std::byte>(whole).first(size)), "") << extension_of(format) << " cut at " << size;
+    std::mt19937 engine(3);
+    for (int i = 0; i < 300; ++i) {
+      Bytes bytes = whole;
+      for (int k = 0; k < 3; ++k) bytes[engine() % bytes.size()] = static_cast<std::byte>(engine());
+      refusal(bytes, {int64_t{1} << 22});
+    }
+  }
+}
+
 TEST(UpscaleFormats, every_truncation_and_any_damage_is_told) {
   std::mt19937 engine(11);
   std::vector<std::string> notes;

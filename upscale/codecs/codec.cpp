@@ -8,12 +8,14 @@
 namespace tessera::upscale {
 namespace {
 
+using Open = std::unique_ptr<Reader>(List<std::byte>, const DecodeLimits&);
+
 struct Row {
   Format format;
   Text name, extensions;  ///< the first extension is written
   int64_t largest;
   unsigned holds;  ///< of the list below
-  std::unique_ptr<Reader> (*open)(List<std::byte>, const DecodeLimits&);
+  Open* open;      ///< null where this build lacks the library
   Write* write;
 };
 
@@ -32,12 +34,30 @@ enum Ability : unsigned {
   only_floats = 1024
 };
 
+#ifdef TESSERA_AVIF
+constexpr Open* avif_reader = open_avif;
+constexpr Write* avif_writer = write_avif;
+#else
+constexpr Open* avif_reader = nullptr;
+constexpr Write* avif_writer = nullptr;
+#endif
+#ifdef TESSERA_JXL
+constexpr Open* jxl_reader = open_jxl;
+constexpr Write* jxl_writer = write_jxl;
+#else
+constexpr Open* jxl_reader = nullptr;
+constexpr Write* jxl_writer = nullptr;
+#endif
+
 constexpr Row formats[] = {
     {Format::png, "PNG", "png", 0x7fffffff,
      alpha | deep | gray | color_chunks | density | texts | iptc | profile | packets, open_png, write_png},
     {Format::jpeg, "JPEG", "jpg jpeg jpe jfif", 65500, gray | density | texts | iptc | profile | packets, open_jpeg,
      write_jpeg},
     {Format::webp, "WebP", "webp", 16383, alpha | profile | packets, open_webp, write_webp},
+    {Format::avif, "AVIF", "avif", 65535, alpha | deep | color_chunks | profile | packets, avif_reader, avif_writer},
+    {Format::jxl, "JPEG XL", "jxl", 0x3fffffff, alpha | deep | gray | profile | packets | floats, jxl_reader,
+     jxl_writer},
     {Format::tiff, "TIFF", "tif tiff", 0x7fffffff,
      alpha | deep | gray | density | texts | iptc | profile | packets | floats, open_tiff, write_tiff},
     {Format::bmp, "BMP", "bmp dib", 0x7fffffff, alpha | gray | density | profile, open_bmp, write_bmp},
@@ -52,6 +72,13 @@ const Row& row_of(Format format) {
 
 bool starts_with(List<std::byte> bytes, size_t at, Text magic) {
   return bytes.size() >= at + magic.size() && std::memcmp(bytes.data() + at, magic.data(), magic.size()) == 0;
+}
+
+/// Whether AVIF is among the brands that a file of HEIF's kind is compatible with.
+bool names_avif(List<std::byte> bytes) {
+  for (size_t at = 16; at + 4 <= std::min<size_t>(bytes.size(), std::to_integer<size_t>(bytes[3])); at += 4)
+    if (starts_with(bytes, at, "avif")) return true;
+  return false;
 }
 
 /// What is said of colors, in words that the format has.
@@ -133,11 +160,15 @@ class ConvertingWriter : public Writer {
   Bytes converted_;
 };
 
+std::string lacks(const Row& row) {
+  return cat("this tessera was built without the library for ", row.name, " files; convert them, or build it with it");
+}
+
 template <class Word>
 std::string listed(const Word& word) {
   std::string words;
   for (const Row& row : formats)
-    words += cat(words.empty() ? "" : &row + 1 == std::end(formats) ? " or " : ", ", word(row));
+    if (row.open) words += cat(words.empty() ? "" : &row + 1 == std::end(formats) ? " or " : ", ", word(row));
   return words;
 }
 
@@ -163,10 +194,14 @@ Text extension_of(Format format) {
   return all.substr(0, all.find(' '));
 }
 
+bool is_built(Format format) { return row_of(format).open; }
+
 std::optional<Format> recognize(List<std::byte> bytes) {
   if (starts_with(bytes, 0, "\x89PNG\r\n\x1a\n")) return Format::png;
   if (starts_with(bytes, 0, "\xff\xd8\xff")) return Format::jpeg;
   if (starts_with(bytes, 0, "RIFF") && starts_with(bytes, 8, "WEBP")) return Format::webp;
+  if (starts_with(bytes, 4, "ftyp") && (starts_with(bytes, 8, "avi") || names_avif(bytes))) return Format::avif;
+  if (starts_with(bytes, 0, "\xff\x0a") || starts_with(bytes, 0, {"\0\0\0\x0cJXL \r\n\x87\n", 12})) return Format::jxl;
   if (starts_with(bytes, 0, "P") && bytes.size() > 2) {
     const auto kind = std::to_integer<char>(bytes[1]), space = std::to_integer<char>(bytes[2]);
     if (kind == '7' && space == '\n') return Format::pam;
@@ -199,7 +234,9 @@ std::unique_ptr<Reader> open_reader(List<std::byte> bytes, const DecodeLimits& l
   if (bytes.empty()) fail(Error::Kind::file, "the file is empty");
   const std::optional<Format> format = recognize(bytes);
   if (!format) fail(Error::Kind::file, "not a ", names_of_formats(), " picture");
-  std::unique_ptr<Reader> reader = turn_upright(row_of(*format).open(bytes, limits));
+  const Row& row = row_of(*format);
+  if (!row.open) fail(Error::Kind::file, lacks(row));
+  std::unique_ptr<Reader> reader = turn_upright(row.open(bytes, limits));
   renew_metadata(reader->head_);
   return reader;
 }
@@ -211,6 +248,7 @@ int64_t largest_extent(Format format) { return row_of(format).largest; }
 std::unique_ptr<Writer> open_writer(const Head& head, Format format, const EncodeOptions& options, Sink sink,
                                     std::vector<std::string>& notes) {
   const Row& row = row_of(format);
+  if (!row.write) fail(Error::Kind::file, lacks(row));
   if (std::max(head.width, head.height) > row.largest)
     fail(Error::Kind::file, "a ", extension_of(format), " file holds at most ", row.largest, " pixels a side, not ",
          head.width, "x", head.height, "; write a PNG");

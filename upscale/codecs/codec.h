@@ -8,11 +8,13 @@
 
 namespace tessera::upscale {
 
-enum class Format { png, jpeg, webp, tiff, bmp, pnm, pam, pfm };
+enum class Format { png, jpeg, webp, avif, jxl, tiff, bmp, pnm, pam, pfm };
 
 /// The format that a file name's ending or an extension ("png", "jpg", "jpeg", "webp") asks for.
 std::optional<Format> format_of(Text extension);
 Text extension_of(Format format);
+/// False where this build was made without the library that it needs (AVIF, JPEG XL).
+bool is_built(Format format);
 /// The format that the bytes themselves show.
 std::optional<Format> recognize(List<std::byte> bytes);
 /// All of them, as words of a message: "PNG, JPEG or WebP", "png, jpg or webp".
@@ -38,6 +40,8 @@ class Reader {
   /// orientation does not give rows in order, coefficients of a progressive JPEG; 0 where it streams.
   virtual int64_t held_bytes() const { return 0; }
   bool streams() const { return held_bytes() == 0; }
+  /// As EXIF counts them, how the rows have to be turned: 1 for what open_reader gives.
+  virtual int orientation() const { return exif_orientation(head_.exif); }
   /// The next `count` rows, one behind the other.
   virtual void rows(int64_t count, std::byte* to) = 0;
   /// All rows, instead of asking for any.

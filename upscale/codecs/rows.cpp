@@ -162,7 +162,7 @@ void WholeWriter::whole(Picture picture) {
 }
 
 std::unique_ptr<Reader> turn_upright(std::unique_ptr<Reader> reader) {
-  const int orientation = exif_orientation(reader->head().exif);
+  const int orientation = reader->orientation();
   if (orientation == 2) return std::make_unique<MirroredReader>(std::move(reader));
   if (orientation > 2) return std::make_unique<TurnedReader>(std::move(reader), orientation);
   return reader;
