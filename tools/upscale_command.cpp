@@ -64,9 +64,9 @@ void be_modest() {
   static_cast<void>(::syscall(SYS_ioprio_set, this_process, 0, idle_class << class_shift));
 }
 
-/// "N" pictures at once, or "load:proc:save".
-Stages parse_stages(const std::string& text) {
-  int values[3] = {1, 1, 2}, count = 0;
+/// "N" pictures at once, or "load:proc:save", of which `proc` are computed at once on the CPU.
+void parse_jobs(const std::string& text, int& pictures, int& runs) {
+  int values[3] = {}, count = 0;
   std::stringstream words(text);
   bool good = !text.empty() && text.back() != ':';
   for (std::string word; good && std::getline(words, word, ':'); ++count) {
@@ -81,15 +81,9 @@ Stages parse_stages(const std::string& text) {
     if (good) values[count] = sum;
   }
   if (!good || (count != 1 && count != 3))
-    fail(Error::Kind::usage, "-j ", text, ": give N, or load:proc:save threads as 1:2:2");
-  if (count == 1) return {values[0], values[0], values[0]};
-  return {values[0], values[1], values[2]};
-}
-
-/// A device computes faster than one thread reads, copies and writes.
-Stages stages_for_a_device() {
-  const int cores = std::max(1, static_cast<int>(std::thread::hardware_concurrency()));
-  return {std::max(1, cores / 4), std::max(1, cores / 4), std::max(2, cores / 2)};
+    fail(Error::Kind::usage, "-j ", text, ": give N, or load:proc:save as 1:2:2");
+  pictures = values[0] + values[1] + values[2];
+  runs = count == 1 ? values[0] : values[1];
 }
 
 /// "640x480" or "1/4" in two numbers.
@@ -145,7 +139,7 @@ void check(UpscaleCommand& command) {
   convention.bgr = command.channel_order == "bgr";
   command.tiler.alpha_by_model = command.alpha == "model";
   command.tiler.memory = static_cast<int64_t>(command.memory * 1024 * 1024);
-  if (!command.jobs.empty()) command.pipeline.stages = parse_stages(command.jobs);
+  if (!command.jobs.empty()) parse_jobs(command.jobs, command.pipeline.at_once, command.tiler.at_once);
   command.pipeline.encode.threads = command.threads;
   command.pipeline.verbose = command.job.all_notes = command.verbose;
 }
@@ -166,8 +160,8 @@ nlohmann::json json_of(const Job& job, const Result& result) {
   line["out_size"] = {result.out_width, result.out_height};
   line["windows"] = result.report.windows;
   line["window"] = {result.report.window_width, result.report.window_height};
+  line["process_ms"] = result.seconds * 1000;
   line["load_ms"] = result.load_seconds * 1000;
-  line["process_ms"] = result.process_seconds * 1000;
   line["model_ms"] = result.report.model_seconds * 1000;
   line["save_ms"] = result.save_seconds * 1000;
   line["notes"] = result.report.notes;
@@ -195,10 +189,10 @@ void report(const UpscaleCommand& command, Console& console, const Job& job, con
   if (command.verbose)
     line += cat("  ", result.report.windows, result.report.windows == 1 ? " window of " : " windows of ",
                 result.report.window_width, "x", result.report.window_height, ", load ",
-                milliseconds(result.load_seconds), ", model ", milliseconds(result.report.model_seconds), ", process ",
-                milliseconds(result.process_seconds), ", save ", milliseconds(result.save_seconds));
+                milliseconds(result.load_seconds), ", model ", milliseconds(result.report.model_seconds), ", save ",
+                milliseconds(result.save_seconds), ", all ", milliseconds(result.seconds));
   else
-    line += cat("  ", milliseconds(result.load_seconds + result.process_seconds + result.save_seconds));
+    line += "  " + milliseconds(result.seconds);
   console.message(line);
 }
 
@@ -322,7 +316,6 @@ int run(UpscaleCommand command) {
   if (!list.jobs.empty()) {
     const Models models(command, console);
     if (command.verbose) models.describe(console);
-    if (command.jobs.empty() && models.use_a_device()) command.pipeline.stages = stages_for_a_device();
     Pipeline pipeline(models.chain(), command.pipeline, console, interrupted());
     const auto finished = [&](const Job& job, const Result& result) {
       if (result.done) ledger.add(job.in, job.source, job.out);
@@ -368,7 +361,8 @@ void add_options(CLI::App& sub, UpscaleCommand& c) {
                  "auto, cpu or -1, vulkan:N, or N for the N-th GPU; several joined by commas (auto)")
       ->type_name("DEVICE")
       ->allow_extra_args(false);
-  sub.add_option("-j,--jobs", c.jobs, "Pictures at once: N, or threads as load:proc:save (1:1:2, more with a GPU)")
+  sub.add_option("-j,--jobs", c.jobs,
+                 "Pictures at once: N, or load:proc:save, which add up (as many as keep all cores busy)")
       ->type_name("N");
   sub.add_option("-f,--format", c.format,
                  "Format of the results: " + extensions_of_formats() + " (by OUT's ending, else png)")

@@ -154,7 +154,6 @@ Models::Models(const ModelsOptions& options, Console& console) : chain_(options.
   }
 }
 
-bool Models::use_a_device() const { return models_[0]->use_a_device(); }
 
 void Models::describe(Console& console) const {
   for (const auto& model : models_) tell_of(*model, console);

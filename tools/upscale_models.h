@@ -26,7 +26,6 @@ class Models {
   Models(const ModelsOptions& options, upscale::Console& console);
 
   const upscale::Chain& chain() const { return chain_; }
-  bool use_a_device() const;
   void describe(upscale::Console& console) const;
   /// What crossed the bus.
   void tell_traffic(upscale::Console& console) const;

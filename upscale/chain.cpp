@@ -33,25 +33,39 @@ int Chain::at_once() const {
 }
 
 Picture Chain::upscale(const Picture& picture, Report& report, const Progress& progress) const {
-  const Wanted result = result_of(picture.width, picture.height, picture.bits);
+  PictureSource source(picture);
+  Picture result;
+  PictureSink sink(result);
+  upscale(source, sink, report, progress);
+  result.notes = picture.notes;
+  return result;
+}
+
+void Chain::upscale(RowSource& source, RowSink& sink, Report& report, const Progress& progress) const {
+  const Head& head = source.head();
+  const Wanted result = result_of(head.width, head.height, head.bits);
   // Work grows with the pixels that go into a model.
   std::vector<double> work{0};
   for (double pixels = 1; const auto& link : links_) {
     work.push_back(work.back() + pixels);
     pixels *= static_cast<double>(link->convention().scale * link->convention().scale);
   }
-  Picture current;
+  Picture between;
   for (size_t i = 0; i < links_.size(); ++i) {
-    const Picture& from = i ? current : picture;
+    const Picture before = std::move(between);
+    between = {};
+    PictureSource held(before);
+    PictureSink next(between);
+    RowSource& from = i ? held : source;
     const int64_t scale = links_[i]->convention().scale;
     const bool last = i + 1 == links_.size();
-    const Wanted wanted = last ? result : Wanted{from.width * scale, from.height * scale, std::max(16, picture.bits)};
+    const Wanted wanted =
+        last ? result : Wanted{from.head().width * scale, from.head().height * scale, std::max(16, head.bits)};
     const auto part = [&](double done) {
       if (progress) progress((work[i] + (work[i + 1] - work[i]) * done) / work.back());
     };
-    current = links_[i]->upscale(from, wanted, report, part);
+    links_[i]->upscale(from, last ? sink : static_cast<RowSink&>(next), wanted, report, part);
   }
-  return current;
 }
 
 }  // namespace tessera::upscale

@@ -33,6 +33,7 @@ class Chain {
   /// As Tiler::upscale. Between the models samples have 16 bits, so that nothing is lost; the last model
   /// makes the result's size.
   Picture upscale(const Picture& picture, Report& report, const Progress& progress = {}) const;
+  void upscale(RowSource& source, RowSink& sink, Report& report, const Progress& progress = {}) const;
 
  private:
   SizeRule size_;

@@ -38,9 +38,8 @@ size_t Hands::working() const {
       std::count_if(states_.begin(), states_.end(), [](const State& state) { return !state.lost; }));
 }
 
-// The CPU alone takes what comes, as many pictures at once as the caller likes.
-bool Hands::has_room(const State& state) const {
-  return (!state.hand->is_device() && working() == 1) || state.busy < state.hand->at_once();
+int Hands::most_runs(const State& state) const {
+  return state.hand->is_device() ? state.hand->at_once() : std::max(cpu_runs_, 1);
 }
 
 void Hands::add(std::shared_ptr<Hand> hand) {
@@ -57,7 +56,7 @@ Hands::Loan Hands::take(double left) {
     for (State& state : states_) {
       if (state.lost) continue;
       if (state.seconds > 0 && (fastest == 0 || state.seconds < fastest)) fastest = state.seconds;
-      if (has_room(state) && (!best || state.seconds < best->seconds)) best = &state;
+      if (state.busy < most_runs(state) && (!best || state.seconds < best->seconds)) best = &state;
     }
     if (working() == 0) return {*this, nullptr};
     if (best && best->seconds <= std::max(left, 1.0) * fastest) {
@@ -72,7 +71,7 @@ int Hands::at_once() const {
   const std::lock_guard lock(mutex_);
   int sum = 0;
   for (const State& state : states_)
-    if (!state.lost) sum += state.hand->at_once();
+    if (!state.lost) sum += most_runs(state);
   return std::max(sum, 1);
 }
 

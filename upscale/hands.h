@@ -63,6 +63,8 @@ class Hands {
   };
 
   void add(std::shared_ptr<Hand> hand);
+  /// Runs at once on the CPU.
+  void set_cpu_runs(int runs) { cpu_runs_ = runs; }
   void set_successor(Successor successor) { successor_ = std::move(successor); }
 
   /// Waits for a hand. Where `left` windows are left, one that would take longer for one of them than the fastest for
@@ -87,10 +89,11 @@ class Hands {
     std::shared_ptr<Hand> judge;
   };
   State* find(const Hand& hand);
-  bool has_room(const State& state) const;
+  int most_runs(const State& state) const;
   size_t working() const;
 
   Successor successor_;
+  int cpu_runs_ = 1;
   mutable std::mutex mutex_;
   std::mutex opening_;
   std::condition_variable changed_;

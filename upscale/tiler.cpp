@@ -20,8 +20,10 @@ constexpr float blue_span = 1.772f, red_span = 1.402f;
 /// Where a lattice and the kernels' blocks have a larger common multiple, the lattice alone counts.
 constexpr int64_t most_aligned = 96;
 
-/// Windows larger than this gain little over their overlap and cost memory.
+/// Windows larger than this gain little over their overlap and cost memory; half of it does where the overlap is small.
 constexpr int64_t comfortable_bytes = int64_t{1} << 30;
+/// Rows that come and rows that go take about this much.
+constexpr int64_t comfortable_row_bytes = int64_t{256} << 20;
 /// A device with that much to do at once is busy.
 constexpr int64_t comfortable_device_bytes = int64_t{6} << 30;
 
@@ -72,6 +74,7 @@ Tiler::Tiler(std::shared_ptr<Hand> hand, const TilerOptions& options, const std:
       convention_(discover(model_, options.convention)),
       cancel_(cancel) {
   reach_ = follow(model_, convention_);
+  hands_.set_cpu_runs(options_.at_once);
   add(first_);
 }
 
@@ -161,6 +164,14 @@ int64_t Tiler::largest_area(int64_t width, int64_t height, int64_t budget, bool 
   return area;
 }
 
+// Windows whose overlap is less than a thirtieth of their sides are large enough; a device wants more to do at once.
+int64_t Tiler::comfortable_area(int64_t width, int64_t height) const {
+  const int64_t area = largest_area(width, height, 0, true), side = 64 * overlap_of(reach_);
+  for (const auto& hand : hands_.all())
+    if (hand->is_device()) return area;
+  return std::max(area / 2, std::min(area, side * side));
+}
+
 Tiler::Windows Tiler::plan(int64_t width, int64_t height, int64_t area) const {
   const AxisRules whole_across = rules(true, false), whole_down = rules(false, false);
   const int64_t whole_width = whole_across.padded(width), whole_height = whole_down.padded(height);
@@ -172,7 +183,8 @@ Tiler::Windows Tiler::plan(int64_t width, int64_t height, int64_t area) const {
   if (!by_tile) {
     const int64_t available = available_memory() / 3;
     const bool limited = area > 0;
-    if (!limited) area = largest_area(width, height, options_.memory, true);
+    if (!limited)
+      area = options_.memory > 0 ? largest_area(width, height, options_.memory, true) : comfortable_area(width, height);
     const auto fits = [&] { return whole_width <= area / whole_height; };
     const bool fixed = whole_across.fixed && whole_down.fixed;
     if (fits() && (!fixed || (whole_width == whole_across.fixed && whole_height == whole_down.fixed))) return whole();
@@ -187,8 +199,13 @@ Tiler::Windows Tiler::plan(int64_t width, int64_t height, int64_t area) const {
   if (by_tile)
     return {divide(width, options_.tile + 2 * across.overlap, across),
             divide(height, options_.tile + 2 * down.overlap, down)};
+  // Two rows of windows come and two go at once: of wide pictures, lower ones.
+  const int64_t row = 6 * width * (1 + down.scale * down.scale);
+  const int64_t lower = std::max(comfortable_row_bytes / row, 8 * down.overlap);
   const auto side = static_cast<int64_t>(std::sqrt(static_cast<double>(area)));
-  int64_t window_height = std::clamp(side, down.smallest(), std::max(down.smallest(), whole_height));
+  // Whole rows of a picture that is not much wider than a window cost no more overlap, and its rows go sooner.
+  const int64_t high = std::min(whole_width <= 2 * side ? area / whole_width : side, lower);
+  int64_t window_height = std::clamp(high, down.smallest(), std::max(down.smallest(), whole_height));
   const int64_t window_width =
       std::clamp(area / window_height, across.smallest(), std::max(across.smallest(), whole_width));
   window_height = std::clamp(area / window_width, down.smallest(), std::max(down.smallest(), whole_height));

@@ -21,6 +21,7 @@ struct TilerOptions {
   bool test_time_augmentation = false;  ///< mean over the 8 turned and mirrored versions
   bool alpha_by_model = true;           ///< false: bicubic
   bool verify_tiles = false;            ///< also run the whole picture and compare
+  int at_once = 1;                      ///< runs at once on the CPU
   ConventionOptions convention;         ///< what is known of the model
 };
 
@@ -124,6 +125,7 @@ class Tiler {
   /// Pixels of the largest window that `budget` bytes allow; 0: the memory that there is, of which `comfortable` is
   /// as much as windows gain from.
   int64_t largest_area(int64_t width, int64_t height, int64_t budget, bool comfortable) const;
+  int64_t comfortable_area(int64_t width, int64_t height) const;
   int64_t area_for(const Hand& hand, int64_t width, int64_t height, int64_t budget) const;
   bool gives_colors() const { return convention_.channels == 1 && convention_.out_channels == 3; }
   /// Tells of tiles that differ visibly where they meet, or from what larger ones give.

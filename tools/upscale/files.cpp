@@ -3,6 +3,7 @@
 
 #include <fcntl.h>
 #include <poll.h>
+#include <sys/mman.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
@@ -131,11 +132,22 @@ Bytes first_bytes(const fs::path& path, size_t size) {
   return bytes;
 }
 
+Input::Input(const fs::path& path) {
+  // What is mapped must not shrink meanwhile: files of common sizes are read.
+  constexpr uintmax_t most_read = uintmax_t{32} << 20;
+  std::error_code error;
+  if (path != standard_stream && fs::is_regular_file(path, error) && fs::file_size(path, error) > most_read && !error)
+    mapped_ = MappedFile::open(path.string());
+  else
+    read_ = read_file(path);
+}
+
 NewFile::NewFile(const fs::path& path, const WriteOptions& options)
     : path_(path), target_(path), replace_(options.replace) {
   if (path == standard_stream) {
     path_ = "standard output";
     direct_ = Descriptor(STDOUT_FILENO);
+    if (options.at_end) open_nameless();
     return;
   }
   std::error_code error;
@@ -148,6 +160,7 @@ NewFile::NewFile(const fs::path& path, const WriteOptions& options)
     if (fs::is_directory(status)) fail(Error::Kind::file, path.string(), ": is a folder");
     direct_ = Descriptor(::open(target_.c_str(), O_WRONLY | O_CLOEXEC));
     if (!direct_) fail_with_errno(path, "cannot be opened");
+    if (options.at_end) open_nameless();
     return;
   }
   open(target_.has_parent_path() ? target_.parent_path() : fs::path("."));
@@ -155,7 +168,43 @@ NewFile::NewFile(const fs::path& path, const WriteOptions& options)
   if (options.mode) static_cast<void>(!::fchmod(file_.number(), *options.mode));
 }
 
-void NewFile::write(List<std::byte> bytes) { write_all((direct_ ? direct_ : file_).number(), bytes, path_); }
+void NewFile::write(List<std::byte> bytes) { write_all((file_ ? file_ : direct_).number(), bytes, path_); }
+
+void NewFile::overwrite(int64_t at, List<std::byte> bytes) {
+  while (!bytes.empty()) {
+    const ssize_t written = ::pwrite(file_.number(), bytes.data(), bytes.size(), at);
+    if (written < 0 && errno == EINTR) continue;
+    if (written < 0) fail_with_errno(path_, "cannot be written");
+    bytes = bytes.subspan(static_cast<size_t>(written));
+    at += written;
+  }
+}
+
+void NewFile::restart() {
+  if (::ftruncate(file_.number(), 0) != 0 || ::lseek(file_.number(), 0, SEEK_SET) != 0)
+    fail_with_errno(path_, "cannot be written");
+}
+
+// On a disk if there is one: results may be large.
+void NewFile::open_nameless() {
+  std::error_code error;
+  const fs::path folder = fs::temp_directory_path(error);
+  if (!error) file_ = Descriptor(::open(folder.c_str(), O_TMPFILE | O_RDWR | O_CLOEXEC, 0600));
+  if (!file_) file_ = Descriptor(::memfd_create("tessera", MFD_CLOEXEC));
+  if (!file_) fail_with_errno(path_, "no place for its bytes");
+}
+
+void NewFile::pass_on(int file, int to) const {
+  Bytes part(size_t{1} << 20);
+  if (::lseek(file, 0, SEEK_SET) != 0) fail_with_errno(path_, "cannot be written");
+  for (;;) {
+    const ssize_t got = ::read(file, part.data(), part.size());
+    if (got < 0 && errno == EINTR) continue;
+    if (got < 0) fail_with_errno(path_, "cannot be written");
+    if (got == 0) return;
+    write_all(to, List<std::byte>(part).first(static_cast<size_t>(got)), path_);
+  }
+}
 
 void NewFile::open(const fs::path& folder) {
   // A nameless file vanishes with the process, whatever ends it; to be named later, it needs /proc.
@@ -185,14 +234,14 @@ NewFile& NewFile::operator=(NewFile&& other) noexcept {
 }
 
 void NewFile::flush() const {
-  if (file_ && ::fsync(file_.number()) != 0) fail_with_errno(path_, "cannot be flushed to the disk");
+  if (file_ && !direct_ && ::fsync(file_.number()) != 0) fail_with_errno(path_, "cannot be flushed to the disk");
 }
 
 void NewFile::flush_all(List<const NewFile*> files) {
   std::set<dev_t> flushed;
   for (const NewFile* file : files) {
     struct stat status {};
-    if (!file->file_ || ::fstat(file->file_.number(), &status) != 0) continue;
+    if (!file->file_ || file->direct_ || ::fstat(file->file_.number(), &status) != 0) continue;
     if (flushed.contains(status.st_dev)) continue;
     if (files.size() == 1 || ::syncfs(file->file_.number()) != 0)
       file->flush();
@@ -202,9 +251,9 @@ void NewFile::flush_all(List<const NewFile*> files) {
 }
 
 void NewFile::publish() {
-  direct_ = Descriptor();
-  if (!file_) return;
-  const Descriptor file = std::move(file_);
+  const Descriptor file = std::move(file_), direct = std::move(direct_);
+  if (!file) return;
+  if (direct) return pass_on(file.number(), direct.number());
   if (!take_name(file.number())) {
     if (errno == EEXIST)
       fail(Error::Kind::file, path_.string(), ": a file of this name came while this ran, and was not replaced");

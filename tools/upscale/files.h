@@ -7,6 +7,7 @@
 #include <filesystem>
 #include <utility>
 
+#include "runtime/base/mapped_file.h"
 #include "upscale/codecs/codec.h"
 
 namespace tessera::upscale {
@@ -21,6 +22,21 @@ Bytes first_bytes(const std::filesystem::path& path, size_t size);
 /// first_bytes() took. Throws Error::file that names `path`, and Error::cancelled as soon as `cancel` is set.
 size_t read_bytes(int descriptor, std::byte* to, size_t size, const std::filesystem::path& path,
                   const std::atomic<bool>* cancel = nullptr);
+
+/// A file's bytes: in memory, or mapped where they are many, so that only those that are looked at are.
+class Input {
+ public:
+  explicit Input(const std::filesystem::path& path);
+  List<std::byte> bytes() const { return mapped_ ? mapped_->bytes() : List<std::byte>(read_); }
+  /// Gives back the memory of what was looked at.
+  void drop() const {
+    if (mapped_) mapped_->drop_pages();
+  }
+
+ private:
+  Bytes read_;
+  std::shared_ptr<const MappedFile> mapped_;
+};
 
 /// An open file.
 class Descriptor {
@@ -41,12 +57,13 @@ class Descriptor {
 
 struct WriteOptions {
   std::optional<mode_t> mode;  ///< the file's permissions; else what the umask leaves of 0666
+  bool at_end = false;         ///< pipes, devices and "-" get all bytes when a file would get its name
   bool replace = true;         ///< false: a file that has the name by then stays, and is an error
 };
 
 /// A file that is written and has no name yet. Flushed, then named, `path` is the old file or the whole
 /// new one at every moment, also after a loss of power; a file that never gets its name vanishes.
-/// Pipes, devices and "-" are written at once. All of it throws Error::file.
+/// Pipes, devices and "-" are written at once, or `at_end`. All of it throws Error::file.
 class NewFile {
  public:
   NewFile() = default;
@@ -62,6 +79,9 @@ class NewFile {
 
   /// Adds to its end.
   void write(List<std::byte> bytes);
+  void overwrite(int64_t at, List<std::byte> bytes);
+  /// Empty again.
+  void restart();
   /// Sees that the bytes are on the disk.
   void flush() const;
   /// The same for many at once, which takes hardly longer than for one; where it fails, flush() of each tells.
@@ -70,7 +90,9 @@ class NewFile {
 
  private:
   void open(const std::filesystem::path& folder);
+  void open_nameless();
   bool take_name(int file);
+  void pass_on(int file, int to) const;
 
   std::filesystem::path path_, target_;  ///< as asked for, and with links followed
   Descriptor file_;                      ///< none: written directly, or published

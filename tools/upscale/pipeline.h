@@ -1,4 +1,4 @@
-// Pipeline: pictures are read, upscaled, encoded and written by threads of their own.
+// Pipeline: several pictures at once, each from a file's rows to another's.
 #pragma once
 
 #include "tools/upscale/console.h"
@@ -7,13 +7,8 @@
 
 namespace tessera::upscale {
 
-/// Threads for each stage.
-struct Stages {
-  int load = 1, process = 1, save = 2;
-};
-
 struct PipelineOptions {
-  Stages stages;
+  int at_once = 0;  ///< pictures; 0: as many as keep the devices and the cores busy, and have room in memory
   DecodeLimits limits;
   EncodeOptions encode;
   bool verbose = false;
@@ -26,7 +21,8 @@ struct Result {
   Error::Kind kind = Error::Kind::file;
   Report report;
   int64_t in_width = 0, in_height = 0, out_width = 0, out_height = 0;
-  double load_seconds = 0, process_seconds = 0, save_seconds = 0;
+  /// Of the picture, and of that what went into reading and writing, most of it beside the model's work.
+  double seconds = 0, load_seconds = 0, save_seconds = 0;
 };
 
 class Pipeline {
@@ -40,9 +36,8 @@ class Pipeline {
 
  private:
   struct Item;
-  void load(Item& item) const;
-  void process(Item& item) const;
-  void save(Item& item) const;
+  void make(Item& item) const;
+  int pictures_at_once() const;
   static void publish(std::vector<Item>& items);
 
   const Chain& chain_;
