@@ -241,7 +241,7 @@ class Upscale(unittest.TestCase):
             time.sleep(1)
             process.send_signal(signal.SIGINT)
             self.assertEqual(process.wait(30), -signal.SIGINT)
-        self.assertEqual(sorted(f.name for f in self.path.iterdir()), ["in"])
+        self.assertEqual(sorted(f.name for f in self.path.iterdir()), ["cache", "in"])
 
     def test_comparisons(self):
         self.make("in/b.png", png(90, 70))
@@ -314,6 +314,15 @@ class Upscale(unittest.TestCase):
         done = self.run_closed("-i", "in", "-o", "out/new", "-v", code=1)
         self.assertIn(b"out: cannot be written to: Permission denied", done.stderr)
         self.assertNotIn(b"model", done.stderr, "a model was opened before")
+
+    def test_explain_tells_what_a_model_is_without_a_picture(self):
+        text = self.run_it("--explain", "photo-x2").stdout.decode()
+        for words in ["scale            x2", "levels           0..1", "receptive field  11 pixels"]:
+            self.assertIn(words, text)
+        line = json.loads(self.run_it("--explain", "-m", "photo-x2", "--range", "0:255", "--json").stdout)
+        said = {finding["what"]: finding for finding in line["findings"]}
+        self.assertIn("--range", said["levels"]["evidence"])
+        self.assertIn("-o", self.run_it("in", code=2).stderr.decode())
 
     def test_one_reason_for_all_is_told_once(self):
         self.make("in/b.png")

@@ -152,6 +152,7 @@ TEST(UpscaleTiler, verify_tiles_measures_seams) {
   const Picture picture = noise(96, 70, 3);
   for (const int64_t overlap : {2, 14}) {
     TilerOptions options = tiles(32, overlap);
+    options.convention.in = {{0, 1}};
     options.verify_tiles = true;
     Report report;
     Tiler(model, options).upscale(picture, report);
@@ -392,7 +393,9 @@ TEST(UpscaleTiler, seams_are_measured_and_told) {
   const Picture picture = noise(96, 70, 3);
   for (const int64_t overlap : {2, 14}) {
     Report report;
-    Tiler(model, tiles(32, overlap)).upscale(picture, report);
+    TilerOptions options = tiles(32, overlap);
+    options.convention.in = {{0, 1}};
+    Tiler(model, options).upscale(picture, report);
     EXPECT_EQ(report.seam > 1.0f / 255, overlap == 2) << report.seam;
     EXPECT_EQ(report.notes.size(), overlap == 2 ? 1u : 0u);
   }

@@ -34,7 +34,7 @@ struct UpscaleCommand : ModelsOptions {
   double memory = 0, white = 0;
   std::string range, range_out, channel_order = "found", shard;
   uint64_t recipe = 0;  ///< of the models and all that decides about pixels
-  bool verbose = false, quiet = false, json = false, progress = false, compare = false;
+  bool verbose = false, quiet = false, json = false, progress = false, compare = false, explain = false;
   std::string priority = "normal";
   bool y4m = false;
   std::string raw, matrix;  ///< of a video
@@ -291,8 +291,19 @@ bool compare(const UpscaleCommand& command, Console& console, Ledger& ledger, co
   return false;
 }
 
+/// The model may stand where a picture would.
+int explain(UpscaleCommand& command) {
+  if (command.model.empty() && command.name.empty() && !command.in.empty()) command.model = command.in[0];
+  Console console(0, command.quiet);
+  Models(command, console).explain(command.json);
+  return exit_done;
+}
+
 int run(UpscaleCommand command) {
   check(command);
+  if (command.explain) return explain(command);
+  if (command.in.empty()) fail(Error::Kind::usage, "give pictures, or folders of them (--help tells more)");
+  if (command.out.empty()) fail(Error::Kind::usage, "-o is required: a file, a folder, or -");
   if ((command.json || command.progress) && command.out == standard_stream)
     fail(Error::Kind::usage, command.json ? "--json" : "--progress", " and -o - both want standard output");
   if (command.compare && (command.out == standard_stream || std::ranges::count(command.in, standard_stream)))
@@ -332,10 +343,8 @@ int run(UpscaleCommand command) {
 
 void add_options(CLI::App& sub, UpscaleCommand& c) {
   sub.add_option("-i,--input,IN", c.in, "Pictures (PNG, JPEG, WebP), folders of them, or - for standard input")
-      ->required()
       ->type_name("IN");
   sub.add_option("-o,--output", c.out, "The result: a file whose ending names the format, a folder, or -")
-      ->required()
       ->type_name("OUT");
   sub.add_option("-m,--model", c.model,
                  "An ONNX upscaler, or with -n the folder it is in (bundled: photo-x2); A,B: through A, then B")
@@ -368,6 +377,7 @@ void add_options(CLI::App& sub, UpscaleCommand& c) {
                  "Format of the results: " + extensions_of_formats() + " (by OUT's ending, else png)")
       ->type_name("EXT");
   sub.add_flag("-x,--tta", c.tiler.test_time_augmentation, "Mean over 8 turned and mirrored versions: 8 times slower");
+  sub.add_flag("--explain", c.explain, "Print what is found out of the model (-m, or a word), and how; no pictures");
   sub.add_flag("-v,--verbose", c.verbose, "Tell what the model is, and where the time goes");
   sub.add_flag("-q,--quiet", c.quiet, "Errors and notes only");
   sub.add_flag("-r,--recursive", c.job.recursive, "Folders in folders too; the output keeps their structure");

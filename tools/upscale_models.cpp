@@ -1,8 +1,10 @@
 #include "tools/upscale_models.h"
 
 #include <filesystem>
+#include <iostream>
 
 #include "tools/options.h"
+#include "upscale/explain.h"
 #ifdef TESSERA_VULKAN
 #include "ops/vulkan/backend.h"
 #endif
@@ -107,6 +109,21 @@ void tell_of(const PlacedModel& model, Console& console) {
   for (const auto& hand : model.hands()) console.message("device " + hand->name());
 }
 
+void explain_one(const PlacedModel& model, bool json) {
+  std::vector<std::vector<std::string>> rows;
+  nlohmann::json findings = nlohmann::json::array();
+  for (const Finding& finding : upscale::explain(*model.tiler())) {
+    rows.push_back({"  " + finding.what, finding.value, finding.evidence});
+    findings.push_back({{"what", finding.what}, {"value", finding.value}, {"evidence", finding.evidence}});
+  }
+  if (json) {
+    std::cout << text_of({{"model", model.name()}, {"findings", findings}}) << '\n';
+    return;
+  }
+  std::cout << "model " << model.name() << '\n';
+  print_table(rows, {false, false, false});
+}
+
 void tell_traffic_of(const PlacedModel& model, Console& console) {
   for (const auto& hand : model.hands())
     if (const auto traffic = hand->model().traffic())
@@ -157,6 +174,10 @@ Models::Models(const ModelsOptions& options, Console& console) : chain_(options.
 
 void Models::describe(Console& console) const {
   for (const auto& model : models_) tell_of(*model, console);
+}
+
+void Models::explain(bool json) const {
+  for (const auto& model : models_) explain_one(*model, json);
 }
 
 void Models::tell_traffic(Console& console) const {

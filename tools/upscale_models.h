@@ -27,6 +27,8 @@ class Models {
 
   const upscale::Chain& chain() const { return chain_; }
   void describe(upscale::Console& console) const;
+  /// Prints all that was found out of each, on standard output.
+  void explain(bool json) const;
   /// What crossed the bus.
   void tell_traffic(upscale::Console& console) const;
 

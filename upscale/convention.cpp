@@ -216,7 +216,31 @@ Type Convention::input(int64_t width, int64_t height) const {
   return type;
 }
 
-Convention discover(const Upsampler& model, const ConventionOptions& options) {
+namespace {
+
+void tell_form(const Convention& c, const Port& in, const Port& out, Findings& findings) {
+  const char* colors = c.channels == 1 ? "luma" : c.channels == 3 ? "RGB" : "RGBA";
+  const auto text = [](const Port& port) {
+    return port.ranked ? cat(port.type) : cat(name_of(port.type.dtype), " of any shape");
+  };
+  findings.push_back({"picture", cat(colors, " ", name_of(c.dtype), c.in.channel < c.in.x ? " NCHW" : " NHWC"),
+                      cat("its input \"", in.name, "\" is declared as ", text(in))});
+  findings.push_back({"scale", cat("x", c.scale),
+                      cat("how the extents of output \"", out.name, "\" follow from those of the input",
+                          c.out_channels != c.channels ? cat("; it has ", c.out_channels, " channels") : "")});
+  if (c.fixed_width || c.fixed_height)
+    findings.push_back({"sizes", cat(c.fixed_width, "x", c.fixed_height), "the file declares no other"});
+  else
+    findings.push_back({"sizes",
+                        c.multiple == 1 && c.smallest == 1
+                            ? std::string("any")
+                            : cat("multiples of ", c.multiple, " from ", c.smallest, " on"),
+                        "the first unit whose multiples its shapes allow"});
+}
+
+}  // namespace
+
+Knowledge examine(const Upsampler& model, const ConventionOptions& options) {
   const auto refuse = [](const auto&... parts) {
     fail(Error::Kind::unsupported, "not an upscaler of pictures: ", parts...);
   };
@@ -229,8 +253,10 @@ Convention discover(const Upsampler& model, const ConventionOptions& options) {
   Refusal refusal;
   for (Convention reading : readings(port)) {
     if (!fit_sizes(model, reading, refusal)) continue;
-    find_levels(model, options, reading);
-    return reading;
+    Knowledge knowledge{reading, 0, 0, {}};
+    tell_form(reading, port, model.outputs()[static_cast<size_t>(reading.output)], knowledge.findings);
+    find_levels(model, options, knowledge);
+    return knowledge;
   }
   refusal.add(cat("its input \"", port.name, "\" is ", port.type, ", not 1, 3 or 4 channels of rows and columns"));
   refuse(refusal.text);

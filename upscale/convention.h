@@ -35,6 +35,7 @@ struct Convention {
   /// scale times the input: models that do not pad their convolutions. Negative: it has more.
   int64_t lost_before = 0, lost_after = 0;
   std::array<Levels, 4> in_levels, out_levels;  ///< of red, green, blue (or luma) and alpha
+  bool levels_said = false;                     ///< by the user, a manifest or the file: not found by trying
   bool bgr = false;                             ///< blue is the first channel
   bool linear = false;                          ///< numbers are proportional to light, not gamma-coded
 
@@ -51,13 +52,39 @@ struct ConventionOptions {
 /// "0:255", or one such range for each channel joined by commas. Throws Error::usage.
 std::vector<Levels> parse_levels(const std::string& text);
 
+/// What was found out of a model, and how.
+struct Finding {
+  std::string what, value, evidence;
+};
+using Findings = std::vector<Finding>;
+
+/// A difference, in parts of white, as 8-bit levels: "0.8", "23".
+std::string in_levels(double difference);
+
+/// A convention, checked by a picture.
+struct Knowledge {
+  Convention convention;
+  /// A built-in picture, upscaled and made smaller again, differs from itself by so much in the mean, in parts of
+  /// white.
+  double unlike = 0;
+  double drift = 0;  ///< the largest difference of its means over squares of `drift_square` pixels a side
+  Findings findings;
+};
+/// Upscalers have an `unlike` of 0.001 to 0.016. What is above the first bound is told; above the second one the model
+/// is refused, unless the user said its levels himself.
+inline constexpr double doubtful_unlike = 0.05, refused_unlike = 0.10;
+inline constexpr int64_t compared_square = 4, drift_square = 8;
+
 /// Asks the model's declarations and metadata first, then its shape inference over a few sizes, then
 /// its answers to a small test picture, which must resemble it. Throws Error::unsupported where the
 /// model is no upscaler of pictures, or where its answers do not tell, and Error::device where they
 /// are all the same.
-Convention discover(const Upsampler& model, const ConventionOptions& options = {});
+Knowledge examine(const Upsampler& model, const ConventionOptions& options = {});
+inline Convention discover(const Upsampler& model, const ConventionOptions& options = {}) {
+  return examine(model, options).convention;
+}
 
 /// What the answers to a test picture tell: fills in levels, and where the borders lie.
-void find_levels(const Upsampler& model, const ConventionOptions& options, Convention& convention);
+void find_levels(const Upsampler& model, const ConventionOptions& options, Knowledge& knowledge);
 
 }  // namespace tessera::upscale

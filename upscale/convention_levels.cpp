@@ -1,119 +1,47 @@
 // Finding a model's numbers for black and white: its answers to a small picture must resemble it.
 #include <algorithm>
 #include <cmath>
+#include <cstdio>
 #include <optional>
 
 #include "runtime/base/rounding.h"
-#include "upscale/convention.h"
+#include "upscale/trial.h"
 
 namespace tessera::upscale {
 namespace {
 
 constexpr Levels unit{0, 1}, bytes{0, 255}, centered{-1, 1};
 
-/// A picture that says where it is: slopes from dark to bright, in another direction for each channel,
-/// and waves upon them.
-double sample(double x, double y, int64_t width, int64_t height, int channel) {
-  const double across = x / static_cast<double>(width), down = y / static_cast<double>(height);
-  const double slope = channel == 0 ? across : channel == 1 ? down : 1 - (across + down) / 2;
-  return 0.1 + 0.8 * slope + 0.08 * std::sin(x * 0.7 + channel) * std::cos(y * 0.6 - channel);
-}
+/// Over 25 upscalers the scene comes back 0.001 to 0.013 from itself in the model's own range, and 0.05 and more from
+/// it in another, except where a network is nearly linear and any range will do.
+constexpr double good = 0.012;
 
-/// A model's answer to the test picture, and how much of it may be judged.
-struct Trial {
-  const Convention& convention;
-  int64_t width, height;
-  Tensor answer;
-
-  double picture(int64_t x, int64_t y, int channel) const {
-    const double value = sample(static_cast<double>(x), static_cast<double>(y), width, height, channel);
-    return channel == 3 ? 1.0 : value;
-  }
-
-  void ask(const Upsampler& model, const Levels& levels) {
-    const Tensor input = Tensor::make(convention.input(width, height));
-    const View view = input.view();
-    const Axes& axes = convention.in;
-    const auto stride = [&](int axis) {
-      return view.shape().elements(static_cast<size_t>(axis) + 1, view.shape().size());
-    };
-    for (int c = 0; c < convention.channels; ++c)
-      for (int64_t y = 0; y < height; ++y)
-        for (int64_t x = 0; x < width; ++x) {
-          double value =
-              static_cast<double>(levels.black) + picture(x, y, c) * static_cast<double>(levels.white - levels.black);
-          if (!is_float(convention.dtype)) value = std::round(value);
-          set_element(view, c * stride(axes.channel) + y * stride(axes.y) + x * stride(axes.x), value);
-        }
-    answer = model.run(input)[static_cast<size_t>(convention.output)];
-  }
-
-  /// Mean of the answer over the pixels that one input pixel became.
-  double reduced(int64_t x, int64_t y, int channel, int64_t lost) const {
-    const View view = answer.view();
-    const Axes& axes = convention.out;
-    const auto stride = [&](int axis) {
-      return view.shape().elements(static_cast<size_t>(axis) + 1, view.shape().size());
-    };
-    const int64_t scale = convention.scale;
-    double sum = 0;
-    for (int64_t dy = 0; dy < scale; ++dy)
-      for (int64_t dx = 0; dx < scale; ++dx)
-        sum += element_as_double(view, channel * stride(axes.channel) + (y * scale + dy - lost) * stride(axes.y) +
-                                           (x * scale + dx - lost) * stride(axes.x));
-    return sum / static_cast<double>(scale * scale);
-  }
-
-  /// Mean difference between picture and answer away from the borders, in parts of white.
-  double unlikeness(const Levels& levels, int64_t lost) const {
-    const int64_t margin = std::min(width, height) / 4;
-    const int colors = std::min(convention.out_channels, 3);
-    const double span = static_cast<double>(levels.white) - static_cast<double>(levels.black);
-    double sum = 0;
-    int64_t count = 0;
-    for (int c = 0; c < colors; ++c)
-      for (int64_t y = margin; y < height - margin; ++y)
-        for (int64_t x = margin; x < width - margin; ++x, ++count)
-          sum += std::abs((reduced(x, y, c, lost) - static_cast<double>(levels.black)) / span -
-                          picture(x, y, std::min(c, convention.channels - 1)));
-    return count ? sum / static_cast<double>(count) : 1;
-  }
-
-  /// Smallest and largest number of the answer.
-  std::pair<double, double> extent() const {
-    double low = INFINITY, high = -INFINITY;
-    for (int64_t i = 0, count = answer.view().elements(); i < count; ++i) {
-      const double value = element_as_double(answer.view(), i);
-      low = std::min(low, value), high = std::max(high, value);
-    }
-    return {low, high};
-  }
-
-  /// May these levels be meant? A network outside of its range answers far outside of it too.
-  bool plausible(const Levels& levels) const {
-    const auto [low, high] = extent();
-    const double span = static_cast<double>(levels.white) - static_cast<double>(levels.black);
-    return low < high && (low - static_cast<double>(levels.black)) / span > -0.5 &&
-           (high - static_cast<double>(levels.black)) / span < 1.5;
-  }
-};
-
-/// Mean differences between a picture and its reduced result. Over 25 upscalers those in their own range
-/// have 0.001 to 0.06, the more they sharpen or denoise the more; what is in another has 0.16 and more,
-/// except where a network is nearly linear and any range will do.
-constexpr double good = 0.02, passable = 0.08;
+using PerChannel = std::array<Levels, 4>;
+PerChannel all_of(const Levels& levels) { return {levels, levels, levels, levels}; }
+/// (sample - mean) / deviation, as networks that were trained on ImageNet have it.
+constexpr PerChannel imagenet{{{-2.1179039f, 2.2489083f}, {-2.0357143f, 2.4285715f}, {-1.8044444f, 2.64f}, {0, 1}}};
 
 struct Guess {
-  Levels in, out;
+  PerChannel in, out;
 };
+
+std::string text_of(const PerChannel& levels) {
+  return levels == imagenet ? "mean and deviation of ImageNet" : cat(levels[0].black, "..", levels[0].white);
+}
+std::string text_of(const Guess& guess) {
+  return guess.in == guess.out ? text_of(guess.in) : cat(text_of(guess.in), " in and ", text_of(guess.out), " out");
+}
 
 /// The likeliest first.
 std::vector<Guess> guesses(const Convention& convention, DType out_type) {
-  const auto whole = [](DType type) { return Levels{0, type == DType::uint16 ? 65535.0f : 255.0f}; };
-  std::vector<Guess> all{{unit, unit},     {centered, centered}, {bytes, bytes},   {unit, bytes},    {bytes, unit},
-                         {centered, unit}, {centered, bytes},    {unit, centered}, {bytes, centered}};
-  if (!is_float(convention.dtype))
-    all = {{whole(convention.dtype), bytes}, {whole(convention.dtype), unit}, {whole(convention.dtype), centered}};
+  const PerChannel u = all_of(unit), b = all_of(bytes), c = all_of(centered), &n = imagenet;
+  const auto whole = [](DType type) { return all_of({0, type == DType::uint16 ? 65535.0f : 255.0f}); };
+  std::vector<Guess> all{{u, u}, {c, c}, {b, b}, {u, b}, {b, u}, {c, u}, {c, b}, {u, c}, {b, c}};
+  if (convention.channels == 3) all.push_back({n, n}), all.push_back({n, u}), all.push_back({n, b});
+  if (!is_float(convention.dtype)) {
+    const PerChannel w = whole(convention.dtype);
+    all = {{w, b}, {w, u}, {w, c}};
+  }
   if (!is_float(out_type)) {
     for (Guess& guess : all) guess.out = whole(out_type);
   }
@@ -133,8 +61,8 @@ void read_metadata(const Upsampler& model, Convention& convention, std::optional
   }
 }
 
-std::array<Levels, 4> per_channel(const std::vector<Levels>& given) {
-  std::array<Levels, 4> all;
+PerChannel per_channel(const std::vector<Levels>& given) {
+  PerChannel all;
   for (size_t c = 0; c < all.size(); ++c) all[c] = given[std::min(c, given.size() - 1)];
   return all;
 }
@@ -143,30 +71,33 @@ std::array<Levels, 4> per_channel(const std::vector<Levels>& given) {
 /// all of it, and no wrong range.
 bool fades(const Upsampler& model, Trial trial, const Guess& guess, double unlike) {
   if (trial.convention.fixed_width || trial.convention.fixed_height || !std::isfinite(unlike)) return false;
-  trial.width = trial.height = 4 * trial.width;
+  trial.grow(4);
   trial.ask(model, guess.in);
   return trial.unlikeness(guess.out, trial.convention.lost_before) < unlike / 2;
 }
 
-/// The guess whose answer resembles the picture; none if there is no such, or an even answer to all.
-std::optional<Guess> choose(const Upsampler& model, Trial trial, bool& even) {
-  const auto ask = [&](const Levels& in) {
-    trial.ask(model, in);
+/// The guess whose answer resembles the picture; none if there is no such, or an even answer to all. `evidence` says
+/// how much each did that was tried.
+std::optional<Guess> choose(const Upsampler& model, Trial& trial, bool& even, std::string& evidence) {
+  const auto look = [&] {
     const auto [low, high] = trial.extent();
     even = even && low == high;
   };
   even = true;
-  ask(guesses(trial.convention, DType::float32)[0].in);
   const std::vector<Guess> all = guesses(trial.convention, trial.answer.type.dtype);
-  Levels asked = all[0].in;
   std::optional<Guess> second;
   double first = INFINITY;
   for (size_t i = 0; i < all.size(); ++i) {
-    if (all[i].in != asked) ask(asked = all[i].in);
+    trial.ask(model, all[i].in);
+    look();
     const double unlike = trial.unlikeness(all[i].out, trial.convention.lost_before);
+    const bool plausible = trial.plausible(all[i].out[0]);
+    if (i < 5)
+      evidence += cat(i == 0 ? "the answer to a test picture differs from it by " : ", ", in_levels(unlike), " for ",
+                      text_of(all[i]), plausible ? "" : " (far outside of it)");
     if (i == 0) first = unlike;
-    if (!trial.plausible(all[i].out)) continue;
-    if (unlike <= passable && !second) second = all[i];
+    if (!plausible) continue;
+    if (unlike <= refused_unlike && !second) second = all[i];
     // A network that is nearly linear resembles a picture in any range: another one must be clearly better.
     if (!(unlike <= good) || (i > 0 && unlike > 0.6 * first)) continue;
     return i > 0 && fades(model, trial, all[0], first) ? all[0] : all[i];
@@ -175,16 +106,15 @@ std::optional<Guess> choose(const Upsampler& model, Trial trial, bool& even) {
 }
 
 /// A result that is larger than a whole multiple: which of its borders is to be cut off?
-void find_surplus(const Upsampler& model, Trial trial, Convention& convention) {
+void find_surplus(const Trial& trial, Convention& convention) {
   const int64_t surplus = convention.lost_before + convention.lost_after;
   if (surplus >= 0) return;
-  trial.ask(model, convention.in_levels[0]);
   double least = INFINITY;
   for (int64_t distance = 0; distance <= -surplus; ++distance) {
     // The middle first, then to both sides of it.
     const int64_t lost = floor_div(surplus, 2) + (distance % 2 ? 1 : -1) * ((distance + 1) / 2);
     if (lost < surplus || lost > 0) continue;
-    const double unlike = trial.unlikeness(convention.out_levels[0], lost);
+    const double unlike = trial.unlikeness(convention.out_levels, lost);
     if (unlike >= least) continue;
     least = unlike;
     convention.lost_before = lost;
@@ -194,34 +124,73 @@ void find_surplus(const Upsampler& model, Trial trial, Convention& convention) {
 
 }  // namespace
 
-void find_levels(const Upsampler& model, const ConventionOptions& options, Convention& convention) {
-  const int64_t lost = std::max<int64_t>(0, convention.lost_before + convention.lost_after);
-  const int64_t side =
-      round_up(std::max(36 + 2 * (2 * lost / convention.scale + 2), convention.smallest), convention.multiple);
-  const Trial trial{convention,
-                    convention.fixed_width ? convention.fixed_width : side,
-                    convention.fixed_height ? convention.fixed_height : side,
-                    {}};
+std::string in_levels(double difference) {
+  char text[48];
+  std::snprintf(text, sizeof text, difference < 10.0 / 255 ? "%.1f" : "%.0f", difference * 255);
+  return std::isfinite(difference) ? text : "endlessly much";
+}
+
+namespace {
+
+/// The answer to the picture at these levels; a smaller one where there is no memory.
+Trial first_answer(const Upsampler& model, const Convention& convention, const PerChannel& levels) {
+  for (int64_t side : {64, 48, 32}) try {
+      Trial trial(convention, side);
+      trial.ask(model, levels);
+      return trial;
+    } catch (const std::bad_alloc&) {
+    } catch (const Error& error) {
+      if (error.kind() != Error::Kind::memory) throw;
+    }
+  fail(Error::Kind::memory, "not enough memory even for a small picture");
+}
+
+}  // namespace
+
+void find_levels(const Upsampler& model, const ConventionOptions& options, Knowledge& knowledge) {
+  Convention& convention = knowledge.convention;
   std::optional<Levels> said;
   read_metadata(model, convention, said);
+  const bool order_said = convention.bgr;
   if (options.order_known) convention.bgr = options.bgr;
-  std::vector<Levels> in = options.in, out = options.out;
-  if (in.empty() && said) in = {*said};
-  if (in.empty()) {
+  const bool in_given = !options.in.empty(), out_given = !options.out.empty();
+  std::string evidence = in_given ? "as --range, --white or the manifest says" : "as the file's metadata says";
+  convention.in_levels = in_given ? per_channel(options.in) : all_of(said.value_or(unit));
+  convention.levels_said = in_given || said;
+  Trial trial = first_answer(model, convention,
+                             convention.levels_said ? convention.in_levels : guesses(convention, DType::float32)[0].in);
+  convention.out_levels = convention.in_levels;
+  if (!convention.levels_said) {
     bool even = false;
-    const std::optional<Guess> found = choose(model, trial, even);
+    evidence.clear();
+    const std::optional<Guess> found = choose(model, trial, even, evidence);
     if (even)
       fail(Error::Kind::device, "the model gives one even color for a picture that has many: it, or the device, fails");
     if (!found)
-      fail(Error::Kind::unsupported,
-           "cannot tell the model's numbers for black and white: its answers to a test picture resemble it neither "
-           "for 0..1 nor -1..1 nor 0..255; say them with --range BLACK:WHITE");
-    in = {found->in};
-    if (out.empty()) out = {found->out};
+      fail(Error::Kind::unsupported, "cannot tell the model's numbers for black and white: ", evidence,
+           " (of 255 levels; upscalers have less than 10); say them with --range BLACK:WHITE");
+    evidence += " (of 255 levels)";
+    convention.in_levels = found->in;
+    convention.out_levels = found->out;
+    trial.ask(model, found->in);
   }
-  convention.in_levels = per_channel(in);
-  convention.out_levels = per_channel(out.empty() ? in : out);
-  find_surplus(model, trial, convention);
+  if (out_given) convention.out_levels = per_channel(options.out);
+  Findings& findings = knowledge.findings;
+  findings.push_back({"levels", text_of(Guess{convention.in_levels, convention.out_levels}), evidence});
+  if (convention.channels > 1)
+    findings.push_back({"first color", convention.bgr ? "blue" : "red",
+                        options.order_known ? "as --channels or the manifest says"
+                        : order_said        ? "as the file's metadata says"
+                                            : "no file says otherwise, and answers do not tell"});
+  find_surplus(trial, convention);
+  if (convention.lost_before || convention.lost_after)
+    findings.push_back({"borders", cat(convention.lost_before, " before, ", convention.lost_after, " after"),
+                        "result pixels that lack (or are too many, where negative) of the scale times the input"});
+  knowledge.unlike = trial.unlikeness(convention.out_levels, convention.lost_before);
+  knowledge.drift = trial.drift(convention.out_levels, convention.lost_before);
+  findings.push_back({"check", cat("differs by ", in_levels(knowledge.unlike), " of 255 levels"),
+                      cat("the picture, upscaled and made smaller again, in the mean; squares of ", drift_square,
+                          " pixels by up to ", in_levels(knowledge.drift), "; upscalers have 0.2 to 4")});
 }
 
 }  // namespace tessera::upscale

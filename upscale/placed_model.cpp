@@ -42,6 +42,9 @@ void PlacedModel::open_first(const std::string& device, std::vector<std::string>
     add(open("cpu", options_.model.precision, ignored));
   }
   if (!note.empty()) notes.push_back(note);
+  if (opened_.size() > 1) return;
+  if (const std::string warning = warning_of(tiler_->knowledge()); !warning.empty())
+    notes.push_back(cat(name_, ": ", warning));
 }
 
 void PlacedModel::add(const Opened& opened) {

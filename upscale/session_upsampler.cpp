@@ -4,6 +4,8 @@
 #include <exception>
 
 #include "include/tessera/tessera.h"
+#include "runtime/base/mapped_file.h"
+#include "upscale/identity.h"
 #include "upscale/pixel_ends.h"
 #include "upscale/reach.h"
 
@@ -172,6 +174,18 @@ class SessionUpsampler : public Upsampler {
 
   List<Port> inputs() const override { return inputs_; }
   List<Port> outputs() const override { return outputs_; }
+  std::string identity() const override { return identity_; }
+  /// Of the bytes of its file; none where a part of its weights lies in another file.
+  void set_identity(List<std::byte> bytes) {
+    tessera_model model;
+    TESSERA_INIT(&model);
+    check(tessera_session_model(session_.get(), &model));
+    if (model.weight_bytes > static_cast<int64_t>(bytes.size())) return;
+    std::string words;
+    for (const std::string& word : options_.inputs) words += word + ' ';
+    identity_ = identity_of(bytes);
+    if (!words.empty()) identity_ = identity_of(std::as_bytes(List<char>(identity_ + words)));
+  }
 
   std::vector<Type> output_types(const Type& input) const override {
     const tessera_tensor in = type_as_tensor(input);
@@ -332,12 +346,23 @@ class SessionUpsampler : public Upsampler {
   ModelOptions options_;
   std::shared_ptr<tessera_cancel> cancel_;
   tessera_facts facts_;
+  std::string identity_;
   std::vector<Port> inputs_, outputs_;
 };
 
+std::unique_ptr<SessionUpsampler> open_session(tessera_session* session, const ModelOptions& options,
+                                               const std::atomic<bool>* cancel) {
+  std::unique_ptr<tessera_session, FreeSession> owner(session);
+  std::shared_ptr<tessera_cancel> wish = watch(cancel);
+  return std::make_unique<SessionUpsampler>(owner.release(), options, std::move(wish));
+}
+
+/// `bytes`: of the model's file.
 std::unique_ptr<Upsampler> with_one_input(tessera_session* session, const ModelOptions& options,
-                                          const std::atomic<bool>* cancel, std::string& note, std::string& device) {
-  std::unique_ptr<Upsampler> upsampler = make_upsampler(session, options, cancel);
+                                          const std::atomic<bool>* cancel, std::string& note, std::string& device,
+                                          List<std::byte> bytes) {
+  std::unique_ptr<SessionUpsampler> upsampler = open_session(session, options, cancel);
+  upsampler->set_identity(bytes);
   note = tessera_session_device_note(session);
   device = tessera_session_device(session);
   const List<Port> inputs = upsampler->inputs();
@@ -354,9 +379,7 @@ std::optional<Look> Upsampler::look(const Convention&, int64_t, int64_t) const {
 
 std::unique_ptr<Upsampler> make_upsampler(tessera_session* session, const ModelOptions& options,
                                           const std::atomic<bool>* cancel) {
-  std::unique_ptr<tessera_session, FreeSession> owner(session);
-  std::shared_ptr<tessera_cancel> wish = watch(cancel);
-  return std::make_unique<SessionUpsampler>(owner.release(), options, std::move(wish));
+  return open_session(session, options, cancel);
 }
 
 std::unique_ptr<Upsampler> open_upsampler(List<std::byte> model, const std::string& name, const ModelOptions& options,
@@ -365,7 +388,7 @@ std::unique_ptr<Upsampler> open_upsampler(List<std::byte> model, const std::stri
   plain.options.name = name.c_str();
   tessera_session* session = nullptr;
   check(tessera_session_load_memory(model.data(), model.size(), &plain.options, &session));
-  return with_one_input(session, options, cancel, note, device);
+  return with_one_input(session, options, cancel, note, device, model);
 }
 
 std::unique_ptr<Upsampler> open_upsampler(const std::string& path, const ModelOptions& options,
@@ -375,7 +398,10 @@ std::unique_ptr<Upsampler> open_upsampler(const std::string& path, const ModelOp
   const PlainOptions plain(options);
   tessera_session* session = nullptr;
   check(tessera_session_load(path.c_str(), &plain.options, &session));
-  return with_one_input(session, options, cancel, note, device);
+  const std::shared_ptr<const MappedFile> file = MappedFile::open(path);
+  std::unique_ptr<Upsampler> upsampler = with_one_input(session, options, cancel, note, device, file->bytes());
+  file->drop_pages();
+  return upsampler;
 }
 
 }  // namespace tessera::upscale

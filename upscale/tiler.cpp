@@ -71,7 +71,8 @@ Tiler::Tiler(std::shared_ptr<Hand> hand, const TilerOptions& options, const std:
     : first_(std::move(hand)),
       model_(first_->model()),
       options_(options),
-      convention_(discover(model_, options.convention)),
+      knowledge_(know(model_, options.convention)),
+      convention_(knowledge_.convention),
       cancel_(cancel) {
   reach_ = follow(model_, convention_);
   hands_.set_cpu_runs(options_.at_once);
@@ -101,7 +102,7 @@ void Tiler::set_successor(Hands::Successor successor) {
 
 const Reach& Tiler::settled_reach() const {
   if (reach_.followed) return reach_;
-  std::call_once(measure_, [&] { measured_ = measure(model_, convention_); });
+  std::call_once(measure_, [&] { measured_ = know_reach(model_, knowledge_, options_.convention); });
   return measured_;
 }
 

@@ -5,8 +5,8 @@
 #include <mutex>
 
 #include "upscale/hands.h"
+#include "upscale/knowledge.h"
 #include "upscale/picture.h"
-#include "upscale/reach.h"
 #include "upscale/rows.h"
 #include "upscale/seams.h"
 #include "upscale/tiling.h"
@@ -58,8 +58,12 @@ class Tiler {
   int at_once() const { return hands_.at_once(); }
 
   const Convention& convention() const { return convention_; }
+  const Knowledge& knowledge() const { return knowledge_; }
   /// What is known before there is anything to divide.
   const Reach& reach() const { return reach_; }
+  /// The reach to divide pictures by: measured at its first use where the graph does not tell.
+  const Reach& settled_reach() const;
+  int64_t overlap_of(const Reach& reach) const;
   int64_t overlap() const { return overlap_of(reach_); }
   double scale() const { return options_.scale > 0 ? options_.scale : static_cast<double>(convention_.scale); }
   /// Extent of the result along an axis.
@@ -72,7 +76,8 @@ class Tiler {
   Picture upscale(const Picture& picture, const Wanted& wanted, Report& report, const Progress& progress = {}) const;
   /// The same row by row: of either picture some rows of windows are in memory at once. A source is read twice where
   /// something has to be known of the whole picture, and a sink begins again where devices or memory failed.
-  void upscale(RowSource& source, RowSink& sink, const Wanted& wanted, Report& report, const Progress& progress = {}) const;
+  void upscale(RowSource& source, RowSink& sink, const Wanted& wanted, Report& report,
+               const Progress& progress = {}) const;
 
  private:
   /// Which of a picture's channels go through the model together.
@@ -115,9 +120,6 @@ class Tiler {
   };
   Place place_of(const Span& x, const Span& y) const;
 
-  /// The reach to divide pictures by: measured at its first use where the graph does not tell.
-  const Reach& settled_reach() const;
-  int64_t overlap_of(const Reach& reach) const;
   /// For the whole picture at once, `tiles` for parts of it.
   AxisRules rules(bool horizontal, bool tiles) const;
   /// Windows of about `area` pixels; 0: as the options say, and the memory there is.
@@ -198,6 +200,7 @@ class Tiler {
   std::shared_ptr<Hand> first_;
   const Upsampler& model_;
   TilerOptions options_;
+  Knowledge knowledge_;
   Convention convention_;
   Reach reach_;
   mutable Reach measured_;

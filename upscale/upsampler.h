@@ -82,6 +82,8 @@ struct Upsampler {
   virtual std::optional<Traffic> traffic() const { return std::nullopt; }
   /// What the file says of itself: keys and values.
   virtual std::vector<std::pair<std::string, std::string>> metadata() const { return {}; }
+  /// A name for the model by its bytes, and for what it was given beside the picture; empty: not known.
+  virtual std::string identity() const { return {}; }
 };
 
 /// How a model is opened.
