@@ -4,11 +4,13 @@
 
 #include "ops/elementwise.h"
 #include "ops/move.h"
-#include "ops/vulkan/epilogue.h"
+#include "ops/vulkan/finish8.h"
+#include "runtime/base/rounding.h"
 
 namespace tessera::vulkan {
 
 #include "shaders/params/map.h"
+#include "shaders/params/map8.h"
 
 namespace {
 
@@ -89,6 +91,50 @@ void record_elementwise(const VkKernel& kernel, const Problem& problem, Recorder
   auto list = functions_of(kernel, problem);
   append_epilogue(problem, *list);
   record_functions(problem, *list, shape_before_epilogue(problem), recorder);
+}
+
+// --- Elementwise, 8 halves at a time -----------------------------------------------------------------
+
+// How elements are walked: as rows of the last axis; or as one row, where operands are as large or single numbers.
+struct Rows {
+  Functions list;
+  Loop loop;
+  int64_t rows = 1, columns = 1;
+};
+
+std::optional<Rows> rows_of(const VkKernel& kernel, const Problem& problem) {
+  constexpr int64_t most_columns = 1024;
+  auto list = functions_of(kernel, problem);
+  if (!list) return std::nullopt;
+  append_epilogue(problem, *list);
+  const Type& type = problem.out[0];
+  if (problem.in[0].shape != type.shape || !finishes_rows(problem, *list, type.shape)) return std::nullopt;
+  Rows rows{*list, make_loop(problem, *list, type.shape, problem.in[0])};
+  if (rows.loop.flat) {
+    rows.columns = type.shape.elements();
+  } else {
+    if (type.layout.block() > 1 || type.shape.back() > most_columns) return std::nullopt;
+    rows.columns = type.shape.back();
+    rows.rows = type.shape.elements() / rows.columns;
+  }
+  return rows;
+}
+
+bool accepts_rows(const VkKernel& kernel, const Problem& problem) { return rows_of(kernel, problem).has_value(); }
+
+void record_rows(const VkKernel& kernel, const Problem& problem, Recorder& recorder) {
+  const Rows rows = *rows_of(kernel, problem);
+  Finish finish = Finish::of_rows(problem, rows.list, rows.loop, rows.rows, rows.columns);
+  const int64_t vectors = ceil_div(rows.columns, 8);
+  finish.order.padded = rows.loop.flat ? 8 : vectors * 8;
+  Map8Params params;
+  params.finish = finish.params;
+  Dispatch& dispatch = recorder.dispatch("map8", params);
+  finish.add(recorder, dispatch);
+  dispatch.bind("src", halves_of(0, problem, recorder));
+  dispatch.set("tile_channels", word(finish.order.padded));
+  dispatch.set("one_row", rows.loop.flat);
+  cover(word(rows.rows * vectors), dispatch);
 }
 
 // --- DepthToSpace ------------------------------------------------------------------------------
@@ -187,11 +233,15 @@ bool accepts_view(const VkKernel&, const Problem& problem) {
 constexpr VkKernel elementwise_kernel(Text op, uint16_t function, Text domain = "") {
   return {op, domain, "map", {"map"}, accepts_elementwise, record_elementwise, {function}, in_both};
 }
+// Before those that it stands for: of kernels that are as good otherwise, the first one is taken.
+constexpr VkKernel rows_kernel(Text op, uint16_t function, Text domain = "") {
+  return {op, domain, "map.rows", {"map8"}, accepts_rows, record_rows, {function}, in_both};
+}
 constexpr VkKernel view(Text op) { return {op, "", "view", {}, accepts_view, nullptr}; }
 
 constexpr VkKernel list[] = {
-#define TESSERA_UNARY(id, Op, CLASS, expression) elementwise_kernel(#Op, id),
-#define TESSERA_BINARY(id, Op, CLASS, expression) elementwise_kernel(#Op, id),
+#define TESSERA_UNARY(id, Op, CLASS, expression) rows_kernel(#Op, id), elementwise_kernel(#Op, id),
+#define TESSERA_BINARY(id, Op, CLASS, expression) rows_kernel(#Op, id), elementwise_kernel(#Op, id),
 #include "ops/elementwise.def"
 #undef TESSERA_UNARY
 #undef TESSERA_BINARY

@@ -1,17 +1,20 @@
 // Softmax and its logarithm, and normalizations of rows, pictures and channels; see shaders/softmax.comp,
 // normalize.comp and batch_norm.comp.
 
+#include <bit>
 #include <limits>
 #include <optional>
 
+#include "ops/elementwise.h"
 #include "ops/move.h"
-#include "ops/vulkan/epilogue.h"
+#include "ops/vulkan/finish8.h"
 #include "ops/vulkan/rows.h"
 
 namespace tessera::vulkan {
 
 #include "shaders/params/batch_norm.h"
 #include "shaders/params/normalize.h"
+#include "shaders/params/normalize8.h"
 #include "shaders/params/softmax.h"
 
 namespace {
@@ -235,6 +238,56 @@ void record_norm(const VkKernel&, const Problem& problem, Recorder& recorder) {
   dispatch.bind("total", recorder.out(norm.sum_out));
 }
 
+// --- Rows of halves, 8 at a time -----------------------------------------------------------------
+
+// Scale and bias are the first functions.
+std::vector<Fused> functions_of(const Norm& norm, const Problem& problem) {
+  std::vector<Fused> functions;
+  const auto apply = [&](uint16_t function, size_t operand) {
+    if (operand != nothing) functions.push_back({.function = function, .operand = static_cast<int16_t>(operand)});
+  };
+  apply(elementwise::Mul, norm.scale);
+  apply(elementwise::Add, norm.bias);
+  functions.insert(functions.end(), problem.node.epilogue.begin(), problem.node.epilogue.end());
+  return functions;
+}
+
+template <NormOf norm_of>
+bool accepts_rows(const VkKernel& kernel, const Problem& problem) {
+  constexpr int64_t most_columns = 1024;
+  if (!accepts_norm<norm_of>(kernel, problem) || problem.out.size() != 1) return false;
+  const Norm norm = *norm_of(problem);
+  return norm.rows.stride == 1 && norm.rows.extent <= most_columns &&
+         finishes_rows(problem, functions_of(norm, problem), problem.out[0].shape);
+}
+
+template <NormOf norm_of>
+void record_rows(const VkKernel&, const Problem& problem, Recorder& recorder) {
+  constexpr uint32_t warps = 4, usual_processors = 32, groups_of_one = 8;
+  const Norm norm = *norm_of(problem);
+  const Facts& facts = recorder.facts();
+  const auto functions = functions_of(norm, problem);
+  const Type& type = problem.out[0];
+  const Loop loop = make_loop(problem, functions, type.shape, type);
+  Finish finish = Finish::of_rows(problem, functions, loop, norm.rows.rows, norm.rows.extent);
+  const uint32_t vectors = groups_of(word(norm.rows.extent), 8);
+  const uint32_t together = std::min(facts.subgroup, std::bit_ceil(vectors));
+  finish.order.padded = int64_t{vectors} * 8;
+  Normalize8Params params;
+  params.finish = finish.params;
+  params.epsilon = norm.epsilon;
+  Dispatch& dispatch = recorder.dispatch("normalize8", params);
+  finish.add(recorder, dispatch);
+  dispatch.bind("src", halves_of(0, problem, recorder));
+  dispatch.set("local_size", warps * facts.subgroup);
+  dispatch.set("tile_channels", vectors * 8);
+  dispatch.set("together", together);
+  dispatch.set("kept", groups_of(vectors, together));
+  dispatch.set("centred", norm.divisor == by_deviation);
+  const uint32_t most = groups_of_one * (facts.processors ? facts.processors : usual_processors);
+  dispatch.groups[0] = std::min(most, groups_of(word(norm.rows.rows), warps * facts.subgroup / together));
+}
+
 // --- By given moments ----------------------------------------------------------------------------
 
 // Moments are read as float32, however the picture is stored: a variance may be small.
@@ -281,12 +334,19 @@ constexpr VkKernel norm_kernel(Text op, Text domain = "") {
   return {op, domain, "normalize", {"normalize"}, accepts_norm<norm_of>, record_norm<norm_of>};
 }
 
+template <NormOf norm_of>
+constexpr VkKernel rows_kernel(Text op) {
+  return {op, "", "normalize.rows", {"normalize8"}, accepts_rows<norm_of>, record_rows<norm_of>, {}, in_half, 1};
+}
+
 constexpr VkKernel list[] = {
     softmax_kernel<false>("Softmax"),
     softmax_kernel<true>("LogSoftmax"),
     norm_kernel<layer_norm<true>>("LayerNormalization"),
     norm_kernel<layer_norm<false>>("RMSNormalization"),
     norm_kernel<layer_norm<false>>("SimplifiedLayerNormalization"),
+    rows_kernel<layer_norm<true>>("LayerNormalization"),
+    rows_kernel<layer_norm<false>>("RMSNormalization"),
     norm_kernel<skip_layer_norm<true>>("SkipLayerNormalization", "com.microsoft"),
     norm_kernel<skip_layer_norm<false>>("SkipSimplifiedLayerNormalization", "com.microsoft"),
     norm_kernel<instance_norm>("InstanceNormalization"),

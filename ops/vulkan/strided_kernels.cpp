@@ -78,6 +78,23 @@ Strided channels_to_squares(const Problem& problem) {
 
 Axes axes_of(const Strided& strided) { return join_axes(strided.shape, List<Shape>(&strided.strides, 1)); }
 
+// Neighbours that move together count as one element, of at most 8 bytes.
+uint32_t widen(Axes& axes, int64_t& offset, uint32_t bytes) {
+  constexpr uint32_t most = 8;
+  Shape& strides = axes.strides[0];
+  const size_t last = strides.size() - 1;
+  const auto joins = [&] {
+    if (strides[last] != 1 || axes.extents[last] % 2 || offset % 2) return false;
+    return std::all_of(strides.begin(), strides.end() - 1, [](int64_t stride) { return stride % 2 == 0; });
+  };
+  for (; bytes < most && joins(); bytes *= 2) {
+    axes.extents[last] /= 2;
+    offset /= 2;
+    for (size_t i = 0; i < last; ++i) strides[i] /= 2;
+  }
+  return bytes;
+}
+
 template <StridedOf of>
 bool accepts(const VkKernel&, const Problem& problem) {
   return moves_elements(problem) && knows_inputs(problem, 1) && axes_of(of(problem)).extents.size() <= max_axes;
@@ -86,13 +103,14 @@ bool accepts(const VkKernel&, const Problem& problem) {
 template <StridedOf of>
 void record(const VkKernel&, const Problem& problem, Recorder& recorder) {
   const Strided strided = of(problem);
-  const Axes axes = axes_of(strided);
-  const uint32_t bytes = element_bytes(problem.out[0]);
+  Axes axes = axes_of(strided);
+  int64_t offset = strided.offset;
+  const uint32_t bytes = widen(axes, offset, element_bytes(problem.out[0]));
   StridedParams params;
   assign(params.extents, axes.extents);
   params.count = static_cast<uint32_t>(axes.extents.elements());
   assign(params.strides, axes.strides[0]);
-  params.offset = static_cast<uint32_t>(strided.offset);
+  params.offset = static_cast<uint32_t>(offset);
 
   Dispatch& dispatch = recorder.dispatch("strided", params);
   dispatch.set("bytes", bytes);

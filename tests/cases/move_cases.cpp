@@ -95,6 +95,11 @@ void blocked_moves(const Taker& check) {
            .in = {made({1, 33, 9, 10}), integers({1, 8}), integers({9, 9}), integers({2, 3}),
                   integers({3, std::numeric_limits<int64_t>::max()})},
            .least = least});
+    // Neighbours that move together, by two, four and none.
+    for (const int64_t last : {6, 8, 5})
+      check(
+          {.op = "Transpose", .in = {made({2, 3, 4, last})}, .attrs = {attr("perm", list({0, 2, 1, 3}))}, .least = 0});
+    check({.op = "Slice", .in = {made({3, 8, 12}), integers({4, 2}), integers({12, 8}), integers({2, 1})}, .least = 0});
     check({.op = "Crop",
            .opset = 7,
            .in = {made({2, 20, 9, 10})},
