@@ -17,16 +17,19 @@ library=$(find "$work/prefix" -name 'libtessera.so' | head -1)
 [[ -n $library ]] || fail "no libtessera.so was installed"
 lib_dir=$(dirname "$library")
 
-# 1. What the library needs, and what it shows.
-needed=$(readelf -d "$library" | sed -n 's/.*Shared library: \[\(.*\)\]/\1/p')
-for name in $needed; do
-  case $name in
-    libc.so.* | libm.so.* | libstdc++.so.* | libgcc_s.so.* | ld-linux*.so.*) ;;
-    *) fail "libtessera.so needs $name" ;;
-  esac
+# 1. What the libraries need, and what they show.
+for name in libtessera.so libtessera_upscale.so; do
+  needed=$(readelf -d "$lib_dir/$name" | sed -n 's/.*Shared library: \[\(.*\)\]/\1/p')
+  for other in $needed; do
+    case $name:$other in
+      *:libc.so.* | *:libm.so.* | *:libstdc++.so.* | *:libgcc_s.so.* | *:ld-linux*.so.*) ;;
+      libtessera_upscale.so:libtessera.so.*) ;;
+      *) fail "$name needs $other" ;;
+    esac
+  done
+  foreign=$(nm -D --defined-only "$lib_dir/$name" | awk '{print $3}' | grep -v '^tessera_' || true)
+  [[ -z $foreign ]] || fail "$name exports $foreign"
 done
-foreign=$(nm -D --defined-only "$library" | awk '{print $3}' | grep -v '^tessera_' || true)
-[[ -z $foreign ]] || fail "libtessera.so exports $foreign"
 strip -o "$work/stripped.so" "$library"
 size=$(stat -c %s "$work/stripped.so")
 echo "libtessera.so, stripped: $((size / 1024)) KiB"
@@ -52,7 +55,32 @@ flags=$(PKG_CONFIG_PATH=$lib_dir/pkgconfig pkg-config --cflags --libs tessera)
 cc -std=c99 -Wall -Wextra -Wpedantic -Werror "$source_dir/examples/run.c" $flags -o "$work/run_pc"
 LD_LIBRARY_PATH=$lib_dir "$work/run_pc" "$model" >/dev/null
 
-# 4. And as the README says.
+# 4. The upscaler: raw pixels through its C example, a part of the result alone, and what goes wrong.
+python3 -c 'import sys; sys.stdout.buffer.write(bytes((x * 3 + y * 5 + c * 40) % 256 for y in range(40) for x in range(50) for c in range(3)))' \
+  >"$work/in.rgb"
+flags=$(PKG_CONFIG_PATH=$lib_dir/pkgconfig pkg-config --cflags --libs tessera-upscale)
+# shellcheck disable=SC2086
+cc -std=c99 -Wall -Wextra -Wpedantic -Werror "$source_dir/examples/upscale.c" $flags -o "$work/upscale_pc"
+export LD_LIBRARY_PATH=$lib_dir
+for example in "$work/build/upscale_raw" "$work/build/upscale_raw_static" "$work/upscale_pc"; do
+  "$example" 50 40 <"$work/in.rgb" >"$work/out.rgb" 2>"$work/told.txt" || { cat "$work/told.txt"; fail "$example"; }
+  grep -q 'photo-x2: x2 on ' "$work/told.txt" || fail "$example does not tell the model"
+  [[ $(stat -c %s "$work/out.rgb") == 24000 ]] || fail "$example: wrong size"
+  [[ ! -e $work/first.rgb ]] || cmp -s "$work/out.rgb" "$work/first.rgb" || fail "$example: other pixels"
+  cp "$work/out.rgb" "$work/first.rgb"
+done
+"$work/upscale_pc" 50 40 "$model" 20 30 7 9 <"$work/in.rgb" >"$work/part.rgb" 2>/dev/null
+python3 - "$work/out.rgb" "$work/part.rgb" <<'END' || fail "a part has other pixels than the whole"
+import sys
+whole, part = (open(name, "rb").read() for name in sys.argv[1:])
+rows = [whole[((30 + y) * 100 + 20) * 3:][:7 * 3] for y in range(9)]
+sys.exit(part != b"".join(rows))
+END
+"$work/upscale_pc" 50 40 /nonexistent.onnx <"$work/in.rgb" >/dev/null 2>"$work/error.txt" && fail "a missing model is no error"
+grep -q '/nonexistent.onnx' "$work/error.txt" || fail "the error does not name the file"
+unset LD_LIBRARY_PATH
+
+# 5. And as the README says.
 line=$(sed -n 's/^    \(cc examples.*\)$/\1/p' "$source_dir/README.md")
 [[ -n $line ]] || fail "the README has no line that compiles an example"
 cp -r "$source_dir/examples" "$source_dir/models" "$work"

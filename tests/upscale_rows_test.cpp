@@ -107,6 +107,51 @@ TEST(UpscaleRows, have_the_bits_of_pictures_in_memory) {
   }
 }
 
+Picture crop(const Picture& picture, const Region& part) {
+  Picture cropped = blank(part.width, part.height, picture.channels, picture.bits);
+  const int64_t pixel = picture.channels * picture.bits / 8;
+  for (int64_t y = 0; y < part.height; ++y)
+    std::copy_n(picture.row(part.y + y) + part.x * pixel, part.width * pixel, cropped.row(y));
+  return cropped;
+}
+
+// Whatever else is in the way: other rounds of the model, a filter behind it, smooth alpha, means over the picture.
+TEST(UpscaleRows, of_a_part_have_the_bits_of_the_whole) {
+  for (const bool pools : {false, true})
+    for (const int channels : {1, 3, 4})
+      for (const double scale : {2.0, 2.7, 4.0}) {
+        const auto model = make_model(3, pools);
+        TilerOptions options = tiles(32);
+        options.alpha_by_model = scale != 2.7;
+        const Tiler tiler(*model, options);
+        const Picture picture = translucent(150, 130, channels);
+        Wanted wanted{std::llround(150 * scale), std::llround(130 * scale), 8};
+        Report whole;
+        const Picture expected = tiler.upscale(picture, wanted, whole);
+        for (const Region& part : {Region{0, 0, 1, 1},
+                                   {100, 70, 60, 50},
+                                   {wanted.width - 40, wanted.height - 9, 40, 9},
+                                   {0, 120, wanted.width, 33},
+                                   {0, 0, wanted.width, wanted.height}}) {
+          wanted.part = part;
+          Report report;
+          const Picture got = tiler.upscale(picture, wanted, report);
+          EXPECT_TRUE(got.samples == crop(expected, part).samples)
+              << channels << " channels, x" << scale << ", " << part.x << "," << part.y << (pools ? ", pools" : "");
+          if (wanted.partial()) {
+            EXPECT_LT(report.windows, whole.windows);
+          }
+          Coming source(picture);
+          Going sink(source);
+          tiler.upscale(source, sink, wanted, report);
+          EXPECT_TRUE(sink.picture.samples == got.samples) << "by rows";
+        }
+        wanted.part = {1, 0, wanted.width, 1};
+        Report report;
+        EXPECT_THROW(tiler.upscale(picture, wanted, report), Error);
+      }
+}
+
 TEST(UpscaleRows, are_few_at_once) {
   const auto model = make_model(3);
   const Picture picture = noise(70, 2000, 3);

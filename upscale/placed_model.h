@@ -23,6 +23,7 @@ class PlacedModel {
   const std::shared_ptr<Tiler>& tiler() const { return tiler_; }
   /// What messages call it.
   const std::string& name() const { return name_; }
+  int64_t weight_bytes() const { return opened_[0].hand->model().weight_bytes(); }
   bool use_a_device() const { return opened_[0].hand->is_device(); }
   /// The devices that it was opened on so far.
   std::vector<std::shared_ptr<const Hand>> hands() const;

@@ -169,6 +169,21 @@ void Resizer::pass_on() {
   }
 }
 
+void Cropper::begin(const Head& head) {
+  frame_ = head;
+  y_ = 0;
+  Head part = head;
+  part.width = part_.width;
+  part.height = part_.height;
+  next_.begin(part);
+}
+
+void Cropper::write(const std::byte* rows, int64_t count) {
+  const size_t first = bytes_of(frame_, 1) / static_cast<size_t>(frame_.width) * static_cast<size_t>(part_.x);
+  for (int64_t i = 0; i < count; ++i, ++y_)
+    if (y_ >= part_.y && y_ < part_.y + part_.height) next_.write(rows + bytes_of(frame_, i) + first, 1);
+}
+
 void Reducer::begin(const Head& head) {
   frame_ = head;
   Head smaller = head;

@@ -130,6 +130,20 @@ class Resizer : public RowSink {
   int64_t have_ = 0, made_ = 0;
 };
 
+/// Passes a part of a picture on.
+class Cropper : public RowSink {
+ public:
+  Cropper(RowSink& next, const Region& part) : next_(next), part_(part) {}
+  void begin(const Head& head) override;
+  void write(const std::byte* rows, int64_t count) override;
+
+ private:
+  RowSink& next_;
+  const Region part_;
+  Frame frame_;
+  int64_t y_ = 0;
+};
+
 /// Passes rows of 16 bits on in 8.
 class Reducer : public RowSink {
  public:

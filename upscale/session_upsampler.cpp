@@ -299,10 +299,9 @@ class SessionUpsampler : public Upsampler {
     return Traffic{traffic.uploaded, traffic.downloaded, traffic.submits};
   }
 
+  int64_t weight_bytes() const override { return model().weight_bytes; }
   std::vector<std::pair<std::string, std::string>> metadata() const override {
-    tessera_model model;
-    TESSERA_INIT(&model);
-    check(tessera_session_model(session_.get(), &model));
+    const tessera_model model = this->model();
     std::vector<std::pair<std::string, std::string>> all;
     for (size_t i = 0; i < model.metadata_count; ++i) {
       const char *key = nullptr, *value = nullptr;
@@ -313,6 +312,13 @@ class SessionUpsampler : public Upsampler {
   }
 
  private:
+  tessera_model model() const {
+    tessera_model model;
+    TESSERA_INIT(&model);
+    check(tessera_session_model(session_.get(), &model));
+    return model;
+  }
+
   Type output_type(const tessera_tensor& in, size_t index) const {
     tessera_dtype dtype = TESSERA_UNDEFINED;
     int64_t dims[16];

@@ -153,6 +153,15 @@ int64_t Tiler::area_for(const Hand& hand, int64_t width, int64_t height, int64_t
   }
 }
 
+Tiler::Forecast Tiler::forecast(int64_t width, int64_t height) const {
+  const Windows windows = plan(width, height, 0);
+  const Span &x = windows.x[0], &y = windows.y[0];
+  Forecast forecast{static_cast<int64_t>(windows.x.size() * windows.y.size()), x.size, y.size, 0};
+  for (const auto& hand : hands_.all())
+    forecast.run_bytes = std::max(forecast.run_bytes, hand->model().run_bytes(convention_.input(x.size, y.size)));
+  return forecast;
+}
+
 // The same windows for all devices, so that whoever is free takes the next one.
 int64_t Tiler::largest_area(int64_t width, int64_t height, int64_t budget, bool comfortable) const {
   int64_t area = std::numeric_limits<int64_t>::max();

@@ -39,6 +39,9 @@ struct Report {
 struct Wanted {
   int64_t width = 0, height = 0;
   int bits = 8;
+  Region part = {};  ///< all that is made of it, with the bits that it has in the whole; no width: all of it
+
+  bool partial() const { return part.width > 0 && part != Region{0, 0, width, height}; }
 };
 
 class Tiler {
@@ -66,6 +69,11 @@ class Tiler {
   int64_t overlap_of(const Reach& reach) const;
   int64_t overlap() const { return overlap_of(reach_); }
   double scale() const { return options_.scale > 0 ? options_.scale : static_cast<double>(convention_.scale); }
+  /// What one pass of the model over a picture takes: its windows, and bytes of one run of the largest device.
+  struct Forecast {
+    int64_t windows = 0, window_width = 0, window_height = 0, run_bytes = 0;
+  };
+  Forecast forecast(int64_t width, int64_t height) const;
   /// Extent of the result along an axis.
   int64_t scaled(int64_t extent) const;
 
@@ -84,6 +92,15 @@ class Tiler {
   enum class Group { color, alpha };
   struct Windows {
     std::vector<Span> x, y;
+    /// Those that are computed.
+    size_t first_column = 0, end_column = SIZE_MAX, first_row = 0, end_row = SIZE_MAX;
+
+    size_t columns() const { return std::min(end_column, x.size()) - first_column; }
+    size_t rows() const { return std::min(end_row, y.size()) - first_row; }
+    bool all() const { return columns() == x.size() && rows() == y.size(); }
+    bool has_row(size_t row) const { return row >= first_row && row < end_row; }
+    /// Only what makes a part of the result. Gives the part of the picture that it reads.
+    Region select(const Region& part, int64_t scale, const Frame& frame);
   };
   /// Means over the whole picture, and the rest of the model that starts from them.
   struct Pooled {
@@ -113,6 +130,7 @@ class Tiler {
     int bits = 8;               ///< of its result
     bool alpha_varies = false;  ///< so that the model has something to do with it
     int64_t area = 0;           ///< pixels of its windows; 0: as the options say, and the memory there is
+    Windows windows = {};
   };
   /// What of a window's answer is kept, and where the result has it.
   struct Place {
@@ -139,11 +157,12 @@ class Tiler {
     int64_t area = 0;
   };
   std::vector<Round> rounds_for(const Frame& frame, const Wanted& wanted, bool& resized) const;
+  void plan_rounds(const Frame& frame, const Wanted& wanted, bool resized, std::vector<Round>& rounds) const;
   void run_rounds(RowSource& source, RowSink& sink, const std::vector<Round>& rounds, Report& report,
                   const Progress& progress) const;
   void once(RowSource& source, RowSink& sink, const Round& round, Report& report, const Progress& progress) const;
   /// Whether rounds run at once, so that rows between them need not all be held.
-  bool pass_rows_on(const Head& head, const std::vector<Round>& rounds) const;
+  bool pass_rows_on(const std::vector<Round>& rounds) const;
   Frame result_of(const Frame& frame, int bits) const;
   /// Tells who failed, and what is done instead: smaller windows, or other devices. Throws Error::memory where there is
   /// nothing left to try.
@@ -152,7 +171,7 @@ class Tiler {
   bool lose_devices(const std::string& reason, Report& report) const;
   struct Share;
   struct Item;
-  void share_windows(RowSource& source, RowSink& sink, const Windows& windows, const Round& round, Report& report,
+  void share_windows(RowSource& source, RowSink& sink, const Round& round, Report& report,
                      const Progress& progress) const;
   void read(Share& share) const;
   void work(Share& share) const;

@@ -64,10 +64,17 @@ Picture Tiler::upscale(const Picture& picture, const Wanted& wanted, Report& rep
 
 void Tiler::upscale(RowSource& source, RowSink& sink, const Wanted& wanted, Report& report,
                     const Progress& progress) const {
+  const Region& part = wanted.part;
+  if (part.width > 0 && (part.height <= 0 || part.x < 0 || part.y < 0 || part.width > wanted.width - part.x ||
+                         part.height > wanted.height - part.y))
+    fail(Error::Kind::usage, "there is no part ", part.x, ",", part.y, ",", part.width, ",", part.height,
+         " of a result of ", wanted.width, "x", wanted.height, " pixels");
   if (source.head().bits == 32) {
     LightSource coded(source, strips_);
     LightSink light(sink, coded.peak());
-    return upscale(coded, light, {wanted.width, wanted.height, 16}, report, progress);
+    Wanted by_16_bits = wanted;
+    by_16_bits.bits = 16;
+    return upscale(coded, light, by_16_bits, report, progress);
   }
   const Alpha alpha = look_at_alpha(source, strips_);
   std::optional<Picture> filled;
@@ -82,8 +89,10 @@ void Tiler::upscale(RowSource& source, RowSink& sink, const Wanted& wanted, Repo
   bool resized = false;
   std::vector<Round> rounds = rounds_for(source.head(), wanted, resized);
   Titled titled(sink, source.head());
-  Reducer reducer(titled);
-  RowSink& last = rounds.back().bits > wanted.bits ? static_cast<RowSink&>(reducer) : titled;
+  Cropper cropper(titled, wanted.part);
+  RowSink& cropped = wanted.partial() ? static_cast<RowSink&>(cropper) : titled;
+  Reducer reducer(cropped);
+  RowSink& last = rounds.back().bits > wanted.bits ? static_cast<RowSink&>(reducer) : cropped;
   Resizer resizer(last, wanted.width, wanted.height, Filter::lanczos3, strips_);
   RowSink& to = resized ? static_cast<RowSink&>(resizer) : last;
 
@@ -91,6 +100,7 @@ void Tiler::upscale(RowSource& source, RowSink& sink, const Wanted& wanted, Repo
   // none even for the smallest ones is given up, as is one whose numbers are wrong: then all is done again.
   for (Round& round : rounds) round.alpha_varies = alpha.varies;
   for (bool done = false; !done;) try {
+      plan_rounds(from.head(), wanted, resized, rounds);
       run_rounds(from, to, rounds, report, progress);
       done = true;
     } catch (const Again& again) {
@@ -114,6 +124,41 @@ std::vector<Tiler::Round> Tiler::rounds_for(const Frame& frame, const Wanted& wa
   return rounds;
 }
 
+Region Tiler::Windows::select(const Region& part, int64_t scale, const Frame& frame) {
+  // A filter that joins in looks as far around the part.
+  constexpr int64_t smooth = 4;
+  const auto along = [&](const std::vector<Span>& spans, int64_t from, int64_t to, int64_t extent, size_t& first,
+                         size_t& end) {
+    first = end = 0;
+    for (const Span& span : spans) {
+      if ((span.keep + span.kept) * scale <= from) ++first;
+      if (span.keep * scale < to) ++end;
+    }
+    const Span &left = spans[first], &right = spans[end - 1];
+    return std::pair{std::max<int64_t>(0, std::min(left.start, left.keep - smooth)),
+                     std::min(extent, std::max(right.start + right.size, right.keep + right.kept + smooth))};
+  };
+  const auto [left, right] = along(x, part.x, part.x + part.width, frame.width, first_column, end_column);
+  const auto [top, bottom] = along(y, part.y, part.y + part.height, frame.height, first_row, end_row);
+  return {left, top, right - left, bottom - top};
+}
+
+// From the last round on: what one reads, the one before has to make.
+void Tiler::plan_rounds(const Frame& frame, const Wanted& wanted, bool resized, std::vector<Round>& rounds) const {
+  std::vector<Frame> frames{frame};
+  for (const Round& round : rounds) frames.push_back(result_of(frames.back(), round.bits));
+  Region part = wanted.part;
+  if (wanted.partial() && resized)
+    part = Resampler(frames.back().width, frames.back().height, wanted.width, wanted.height, Filter::lanczos3)
+               .source(part);
+  for (size_t i = rounds.size(); i-- > 0;) {
+    rounds[i].windows = plan(frames[i].width, frames[i].height, rounds[i].area);
+    if (!wanted.partial()) continue;
+    part = rounds[i].windows.select(part, convention_.scale, frames[i]);
+    if (pools_over_tiles()) part = {0, 0, frames[i].width, frames[i].height};
+  }
+}
+
 void Tiler::run_rounds(RowSource& source, RowSink& sink, const std::vector<Round>& rounds, Report& report,
                        const Progress& progress) const {
   const size_t count = rounds.size();
@@ -135,7 +180,7 @@ void Tiler::run_rounds(RowSource& source, RowSink& sink, const std::vector<Round
       if (progress) progress(sum / all);
     };
   };
-  if (!pass_rows_on(source.head(), rounds)) {
+  if (!pass_rows_on(rounds)) {
     Picture between;
     for (size_t i = 0; i < count; ++i) {
       const Picture before = std::move(between);
@@ -185,14 +230,14 @@ void Tiler::run_rounds(RowSource& source, RowSink& sink, const std::vector<Round
 }
 
 // Not where one window takes all, and not what has to be read twice.
-bool Tiler::pass_rows_on(const Head& head, const std::vector<Round>& rounds) const {
+bool Tiler::pass_rows_on(const std::vector<Round>& rounds) const {
   size_t most = 1;
-  Frame frame = head;
+  bool all = true;
   for (const Round& round : rounds) {
-    most = std::max(most, plan(frame.width, frame.height, round.area).y.size());
-    frame = result_of(frame, round.bits);
+    most = std::max(most, round.windows.y.size());
+    all = all && round.windows.all();
   }
-  return most > 1 && !options_.verify_tiles && !sees_all() && !pools_over_tiles();
+  return most > 1 && all && !options_.verify_tiles && !sees_all() && !pools_over_tiles();
 }
 
 Frame Tiler::result_of(const Frame& frame, int bits) const {
@@ -209,15 +254,15 @@ void Tiler::once(RowSource& source, RowSink& sink, const Round& round, Report& r
   Head result;
   static_cast<Frame&>(result) = result_of(head, round.bits);
   sink.begin(result);
-  const Windows windows = plan(head.width, head.height, round.area);
+  const Windows& windows = round.windows;
   report.varied = false;
-  report.windows = static_cast<int64_t>(windows.x.size() * windows.y.size());
+  report.windows = static_cast<int64_t>(windows.columns() * windows.rows());
   report.window_width = windows.x[0].size;
   report.window_height = windows.y[0].size;
   try {
-    if (options_.verify_tiles) report.tile_difference = verify(source, windows, report);
-    share_windows(source, sink, windows, round, report, progress);
-    note_seams(source, windows, report);
+    if (options_.verify_tiles && windows.all()) report.tile_difference = verify(source, windows, report);
+    share_windows(source, sink, round, report, progress);
+    if (windows.all()) note_seams(source, windows, report);
   } catch (const std::bad_alloc&) {
     throw lack_memory(head, "out of memory", report);
   } catch (const Error& error) {

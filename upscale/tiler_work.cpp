@@ -90,8 +90,8 @@ struct Tiler::Share {
   bool stopped = false;
   Spread before = {}, after = {};
 
-  size_t in_row() const { return windows.x.size() * groups.size(); }
-  size_t count() const { return in_row() * lines.size(); }
+  size_t in_row() const { return windows.columns() * groups.size(); }
+  size_t count() const { return in_row() * windows.rows(); }
   void stop() {
     const std::lock_guard lock(mutex);
     stopped = true;
@@ -109,7 +109,7 @@ struct Tiler::Share {
     std::unique_lock lock(mutex);
     const auto ready = [&] {
       if (stopped || !returned.empty() || next == count()) return true;
-      const Lines& line = lines[next / in_row()];
+      const Lines& line = lines[windows.first_row + next / in_row()];
       return in_end >= line.in_end && line.out_end - lines[written].out_begin <= out.held();
     };
     changed.wait(lock, ready);
@@ -121,9 +121,14 @@ struct Tiler::Share {
       return true;
     }
     const size_t place = next % in_row();
-    item = {next / in_row(), place / windows.x.size(), place % windows.x.size()};
+    item = {windows.first_row + next / in_row(), place / windows.columns(),
+            windows.first_column + place % windows.columns()};
     ++next;
     return true;
+  }
+  /// Counts the rows of windows from the first one on that are finished, or need not be.
+  void pass_finished() {
+    while (finished < lines.size() && left[finished] == SIZE_MAX) ++finished;
   }
   /// Rows of the source, or of the result, that so many rows of windows need at once.
   int64_t held(size_t rows, bool of_result) const {
@@ -205,18 +210,18 @@ void Tiler::finish_row(Share& share, size_t row) const {
       share.out.store(0, out.y + y, out.width, share.out.channels - 1, made.data() + y * out.width);
   }
   const std::lock_guard lock(share.mutex);
-  if (!share.report.varied && share.after.width() == 0) {
+  if (!share.report.varied && share.after.width() == 0 && share.windows.columns() == share.windows.x.size()) {
     const Span& kept = share.windows.y[row];
     share.before.add(picture, kept.keep, kept.keep + kept.kept);
     share.after.add(share.out, lines.out_begin, lines.out_end);
   }
   share.left[row] = SIZE_MAX;
-  while (share.finished < share.lines.size() && share.left[share.finished] == SIZE_MAX) ++share.finished;
+  share.pass_finished();
   share.changed.notify_all();
 }
 
 void Tiler::read(Share& share) const {
-  const int64_t end = share.lines.back().in_end;
+  const int64_t end = share.lines[share.windows.first_row + share.windows.rows() - 1].in_end;
   const auto room = [&] {
     const size_t row = std::min(share.finished, share.lines.size() - 1);
     return std::min(end, share.lines[row].in_begin + share.feed->rows().held()) - share.in_end;
@@ -273,8 +278,9 @@ void Tiler::write(Share& share) const {
   }
 }
 
-void Tiler::share_windows(RowSource& source, RowSink& sink, const Windows& windows, const Round& round, Report& report,
+void Tiler::share_windows(RowSource& source, RowSink& sink, const Round& round, Report& report,
                           const Progress& progress) const {
+  const Windows& windows = round.windows;
   const Frame& frame = source.head();
   const Frame result = result_of(frame, round.bits);
   Share share{sink, windows, report, progress, strips_};
@@ -297,7 +303,9 @@ void Tiler::share_windows(RowSource& source, RowSink& sink, const Windows& windo
     }
     share.lines.push_back(lines);
   }
-  share.left.assign(share.lines.size(), share.in_row());
+  for (size_t row = 0; row < share.lines.size(); ++row)
+    share.left.push_back(windows.has_row(row) ? share.in_row() : SIZE_MAX);
+  share.pass_finished();
 
   const auto count = static_cast<double>(share.count());
   share.total = count;
@@ -347,7 +355,7 @@ void Tiler::share_windows(RowSource& source, RowSink& sink, const Windows& windo
   for (const auto& channels : share.groups) report.seam = std::max(report.seam, channels->seams.largest());
   if (share.exact && share.rounded)
     report.notes.push_back("some tiles were computed in half precision, and some were not: they may differ by a level");
-  if (!report.varied) require_picture(share.before, share.after);
+  if (!report.varied && !share.after.of.empty()) require_picture(share.before, share.after);
 }
 
 void Tiler::each_window(const Rows& picture, const Windows& windows, const Pooled* pooled, Report& report,

@@ -80,6 +80,8 @@ struct Upsampler {
   virtual int row_step() const { return 1; }
   /// None on the CPU.
   virtual std::optional<Traffic> traffic() const { return std::nullopt; }
+  /// Of its constants, as they were loaded.
+  virtual int64_t weight_bytes() const { return 0; }
   /// What the file says of itself: keys and values.
   virtual std::vector<std::pair<std::string, std::string>> metadata() const { return {}; }
   /// A name for the model by its bytes, and for what it was given beside the picture; empty: not known.

@@ -54,6 +54,8 @@ typedef struct tessera_status tessera_status;
 TESSERA_API tessera_code tessera_status_code(const tessera_status* status); /* NULL: TESSERA_OK */
 TESSERA_API const char* tessera_status_text(const tessera_status* status);  /* NULL: "" */
 TESSERA_API void tessera_status_free(tessera_status* status);
+/* A failure of one's own, for libraries that stand on this one. The text is copied. */
+TESSERA_API tessera_status* tessera_status_create(tessera_code code, const char* text);
 
 /* --- Tensors -------------------------------------------------------------------------------- */
 

@@ -258,6 +258,7 @@ const char* tessera_version(void) { return TESSERA_VERSION; }
 
 tessera_code tessera_status_code(const tessera_status* status) { return status ? status->code : TESSERA_OK; }
 const char* tessera_status_text(const tessera_status* status) { return status ? status->text.c_str() : ""; }
+tessera_status* tessera_status_create(tessera_code code, const char* text) { return status(code, text ? text : ""); }
 void tessera_status_free(tessera_status* status) {
   if (status != &no_memory) delete status;
 }

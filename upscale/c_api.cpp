@@ -1,0 +1,291 @@
+// The C interface of the upscaler.
+#include <algorithm>
+#include <chrono>
+#include <cmath>
+#include <cstring>
+#include <new>
+#include <sstream>
+
+#include "include/tessera/upscale.h"
+#include "upscale/caller_rows.h"
+#include "upscale/placed_model.h"
+
+using namespace tessera;
+using namespace tessera::upscale;
+
+struct tessera_upscaler {
+  Bytes bytes;  // of a model from memory
+  std::vector<std::string> notes;
+  std::unique_ptr<PlacedModel> model;
+  std::vector<std::string> devices;
+  std::mutex mutex;
+  double pixel_seconds = 0;  // of an input pixel that goes into the model; 0: not measured
+};
+
+struct tessera_upscale_report {
+  Report report;
+};
+
+namespace {
+
+tessera_code code_of(Error::Kind kind) {
+  switch (kind) {
+    case Error::Kind::usage: return TESSERA_USAGE;
+    case Error::Kind::file: return TESSERA_FILE;
+    case Error::Kind::model: return TESSERA_MODEL;
+    case Error::Kind::unsupported: return TESSERA_UNSUPPORTED;
+    case Error::Kind::shape: return TESSERA_SHAPE;
+    case Error::Kind::type: return TESSERA_TYPE;
+    case Error::Kind::memory: return TESSERA_MEMORY;
+    case Error::Kind::device: return TESSERA_DEVICE;
+    case Error::Kind::cancelled: return TESSERA_CANCELLED;
+  }
+  return TESSERA_INTERNAL;
+}
+
+template <class Body>
+tessera_status* guard(const Body& body) noexcept {
+  try {
+    body();
+    return nullptr;
+  } catch (const Error& error) {
+    return tessera_status_create(code_of(error.kind()), error.what());
+  } catch (const std::bad_alloc&) {
+    return tessera_status_create(TESSERA_MEMORY, "out of memory");
+  } catch (const std::exception& error) {
+    return tessera_status_create(TESSERA_INTERNAL, error.what());
+  } catch (...) {
+    return tessera_status_create(TESSERA_INTERNAL, "unknown exception");
+  }
+}
+
+template <class... Pointers>
+void require(const Pointers*... pointers) {
+  if ((... || !pointers)) fail(Error::Kind::usage, "an argument is NULL");
+}
+
+void require_size(size_t size, const char* name) {
+  if (size < sizeof(size_t)) fail(Error::Kind::usage, name, ".struct_size is ", size, ": initialize it first");
+}
+
+// What an older, smaller struct of the caller's does not have is 0.
+template <class Struct>
+Struct read_struct(const Struct* given, const char* name) {
+  Struct known{};
+  if (!given) return known;
+  require_size(given->struct_size, name);
+  std::memcpy(&known, given, std::min(given->struct_size, sizeof(Struct)));
+  return known;
+}
+
+template <class Struct>
+void write_struct(Struct filled, Struct* to, const char* name) {
+  require(to);
+  require_size(to->struct_size, name);
+  filled.struct_size = to->struct_size;
+  std::memcpy(to, &filled, std::min(to->struct_size, sizeof(Struct)));
+}
+
+std::vector<std::string> words_of(const char* text) {
+  std::vector<std::string> words;
+  std::stringstream stream(text ? text : "auto");
+  for (std::string word; std::getline(stream, word, ',');) words.push_back(word);
+  if (words.empty()) fail(Error::Kind::usage, "no device is named");
+  return words;
+}
+
+PlaceOptions read(const tessera_upscaler_options& given) {
+  PlaceOptions options;
+  options.devices = words_of(given.devices);
+  if (given.precision) options.model.precision = given.precision;
+  options.model.threads = given.threads;
+  if (given.fixed_count) require(given.fixed);
+  for (size_t i = 0; i < given.fixed_count; ++i) {
+    require(given.fixed[i].name);
+    char number[40];
+    std::snprintf(number, sizeof number, "%.17g", given.fixed[i].value);
+    options.model.inputs.push_back(cat(given.fixed[i].name, '=', number));
+  }
+  if (given.tile != 0 && given.tile < 32)
+    fail(Error::Kind::usage, "a tile of ", given.tile, " pixels a side is too small: use 0, or at least 32");
+  TilerOptions& tiler = options.tiler;
+  tiler.tile = given.tile;
+  tiler.overlap = given.overlap == 0 ? -1 : std::max<int64_t>(given.overlap, 0);
+  tiler.memory = given.memory;
+  tiler.test_time_augmentation = given.mean_of_8 != 0;
+  tiler.alpha_by_model = given.smooth_alpha == 0;
+  if (given.range) tiler.convention.in = parse_levels(given.range);
+  if (given.range_out) tiler.convention.out = parse_levels(given.range_out);
+  if (given.order) {
+    tiler.convention.order_known = true;
+    tiler.convention.bgr = Text(given.order) == "bgr";
+    if (Text(given.order) != "bgr" && Text(given.order) != "rgb")
+      fail(Error::Kind::usage, "order \"", given.order, "\": use rgb or bgr");
+  }
+  return options;
+}
+
+template <class Make>
+tessera_status* open(tessera_upscaler** upscaler, const Make& make) {
+  return guard([&] {
+    require(upscaler);
+    *upscaler = nullptr;
+    auto opened = std::make_unique<tessera_upscaler>();
+    make(*opened);
+    for (const auto& hand : opened->model->hands()) opened->devices.push_back(hand->name());
+    *upscaler = opened.release();
+  });
+}
+
+// Seconds that an input pixel takes, by a small picture; the first run of it makes all that later ones have.
+double measured(tessera_upscaler& upscaler, const Frame& like) {
+  const std::lock_guard lock(upscaler.mutex);
+  if (upscaler.pixel_seconds > 0) return upscaler.pixel_seconds;
+  Picture sample;
+  static_cast<Frame&>(sample) = like;
+  sample.width = std::min<int64_t>(like.width, 256);
+  sample.height = std::min<int64_t>(like.height, 256);
+  sample.allocate();
+  for (size_t i = 0; i < sample.samples.size(); ++i) sample.samples[i] = static_cast<std::byte>(i * 37 ^ i >> 9);
+  const Tiler& tiler = *upscaler.model->tiler();
+  const int64_t scale = tiler.convention().scale;
+  double seconds = 0;
+  for (int round = 0; round < 2; ++round) {
+    Report report;
+    const auto start = std::chrono::steady_clock::now();
+    tiler.upscale(sample, {sample.width * scale, sample.height * scale, 8}, report);
+    seconds = std::chrono::duration<double>(std::chrono::steady_clock::now() - start).count();
+  }
+  const Tiler::Forecast windows = tiler.forecast(sample.width, sample.height);
+  upscaler.pixel_seconds =
+      seconds / static_cast<double>(windows.windows * windows.window_width * windows.window_height);
+  return upscaler.pixel_seconds;
+}
+
+}  // namespace
+
+tessera_status* tessera_upscaler_open(const char* path, const tessera_upscaler_options* options,
+                                      tessera_upscaler** upscaler) {
+  return open(upscaler, [&](tessera_upscaler& opened) {
+    const tessera_upscaler_options given = read_struct(options, "tessera_upscaler_options");
+    opened.model = std::make_unique<PlacedModel>(path ? path : "", read(given), nullptr, opened.notes);
+  });
+}
+
+tessera_status* tessera_upscaler_open_memory(const void* data, size_t bytes, const tessera_upscaler_options* options,
+                                             tessera_upscaler** upscaler) {
+  return open(upscaler, [&](tessera_upscaler& opened) {
+    require(data);
+    if (bytes == 0) fail(Error::Kind::model, "the model in memory is empty");
+    const tessera_upscaler_options given = read_struct(options, "tessera_upscaler_options");
+    const auto* first = static_cast<const std::byte*>(data);
+    opened.bytes.assign(first, first + bytes);
+    opened.model = std::make_unique<PlacedModel>(opened.bytes, given.name ? given.name : "model in memory", read(given),
+                                                 nullptr, opened.notes);
+  });
+}
+
+void tessera_upscaler_free(tessera_upscaler* upscaler) { delete upscaler; }
+
+tessera_status* tessera_upscaler_ask(const tessera_upscaler* upscaler, tessera_upscaler_facts* facts) {
+  return guard([&] {
+    require(upscaler);
+    const Tiler& tiler = *upscaler->model->tiler();
+    const Convention& c = tiler.convention();
+    const Reach& reach = tiler.reach();
+    tessera_upscaler_facts told{};
+    told.name = upscaler->model->name().c_str();
+    told.scale = c.scale;
+    told.channels = c.channels;
+    told.out_channels = c.out_channels;
+    told.dtype = static_cast<tessera_dtype>(c.dtype);
+    told.packed = c.in.channel > c.in.x;
+    told.blue_first = c.bgr;
+    told.linear = c.linear;
+    for (size_t i = 0; i < c.in_levels.size(); ++i) {
+      told.black[i] = c.in_levels[i].black;
+      told.white[i] = c.in_levels[i].white;
+      told.out_black[i] = c.out_levels[i].black;
+      told.out_white[i] = c.out_levels[i].white;
+    }
+    told.multiple = c.multiple;
+    told.smallest = c.smallest;
+    told.fixed_width = c.fixed_width;
+    told.fixed_height = c.fixed_height;
+    told.reach = reach.followed ? reach.radius : -1;
+    told.lattice = reach.lattice;
+    told.overlap = tiler.overlap();
+    told.sees_all = reach.global;
+    told.device_count = upscaler->devices.size();
+    told.note_count = upscaler->notes.size();
+    write_struct(told, facts, "tessera_upscaler_facts");
+  });
+}
+
+const char* tessera_upscaler_device(const tessera_upscaler* upscaler, size_t index) {
+  return upscaler && index < upscaler->devices.size() ? upscaler->devices[index].c_str() : nullptr;
+}
+const char* tessera_upscaler_note(const tessera_upscaler* upscaler, size_t index) {
+  return upscaler && index < upscaler->notes.size() ? upscaler->notes[index].c_str() : nullptr;
+}
+
+tessera_status* tessera_upscale(const tessera_upscaler* upscaler, const tessera_picture* source,
+                                const tessera_picture* result, const tessera_upscale_options* options,
+                                tessera_upscale_report** report) {
+  return guard([&] {
+    if (report) *report = nullptr;
+    require(upscaler, source, result);
+    const tessera_upscale_options given = read_struct(options, "tessera_upscale_options");
+    const Tiler& tiler = *upscaler->model->tiler();
+    const int64_t scale = tiler.convention().scale;
+    CallerSource from(read_struct(source, "tessera_picture"));
+    CallerSink to(read_struct(result, "tessera_picture"));
+    const Frame& in = from.head();
+    Wanted wanted{given.width ? given.width : in.width * scale,
+                  given.height ? given.height : in.height * scale,
+                  to.frame().bits,
+                  {given.x, given.y, to.frame().width, to.frame().height}};
+    if (wanted.width <= 0 || wanted.height <= 0)
+      fail(Error::Kind::usage, "a result of ", wanted.width, "x", wanted.height, " pixels cannot be");
+    const Progress progress = [&](double done) {
+      const bool stop = given.progress && given.progress(given.context, done) != 0;
+      if (stop || tessera_cancel_requested(given.cancel)) fail(Error::Kind::cancelled, "cancelled");
+    };
+    if (tessera_cancel_requested(given.cancel)) fail(Error::Kind::cancelled, "cancelled");
+    auto made = std::make_unique<tessera_upscale_report>();
+    tiler.upscale(from, to, wanted, made->report, progress);
+    if (report) *report = made.release();
+  });
+}
+
+tessera_status* tessera_upscale_report_get(const tessera_upscale_report* report, tessera_upscale_summary* summary) {
+  return guard([&] {
+    require(report);
+    const Report& r = report->report;
+    write_struct(
+        {0, r.windows, r.window_width, r.window_height, r.model_seconds, static_cast<double>(r.seam), r.notes.size()},
+        summary, "tessera_upscale_summary");
+  });
+}
+const char* tessera_upscale_report_note(const tessera_upscale_report* report, size_t index) {
+  return report && index < report->report.notes.size() ? report->report.notes[index].c_str() : nullptr;
+}
+void tessera_upscale_report_free(tessera_upscale_report* report) { delete report; }
+
+tessera_status* tessera_upscaler_forecast(const tessera_upscaler* upscaler, int64_t width, int64_t height, int channels,
+                                          tessera_upscale_forecast* forecast) {
+  return guard([&] {
+    require(upscaler);
+    if (width <= 0 || height <= 0 || channels < 1 || channels > 4)
+      fail(Error::Kind::usage, "a picture of ", width, "x", height, " pixels of ", channels, " channels cannot be");
+    const Tiler::Forecast windows = upscaler->model->tiler()->forecast(width, height);
+    Frame frame;
+    frame.width = width;
+    frame.height = height;
+    frame.channels = channels;
+    const double pixels = static_cast<double>(windows.windows * windows.window_width * windows.window_height);
+    write_struct({0, windows.windows, windows.window_width, windows.window_height, windows.run_bytes,
+                  upscaler->model->weight_bytes(), pixels * measured(const_cast<tessera_upscaler&>(*upscaler), frame)},
+                 forecast, "tessera_upscale_forecast");
+  });
+}
