@@ -210,9 +210,7 @@ uint64_t recipe_of(const CLI::App& sub, const ModelsOptions& options) {
       "shard", "short-names", "priority", "compare", "max-pixels", "overwrite", "verify-tiles"};
   Digest recipe;
   for (const std::string& model : find_models(options)) {
-    Digest bundled;
-    bundled.add(bundled_model());
-    const uint64_t digest = model.empty() ? bundled.value() : digest_of_model(model);
+    const uint64_t digest = digest_of_model(model);
     recipe.add(std::as_bytes(List<uint64_t>(&digest, 1)));
   }
   for (const CLI::Option* option : sub.get_options()) {
@@ -452,6 +450,7 @@ Examples:
   cat in.png | tessera upscale - -o - -f jpg > out.jpg)");
   sub->callback([command, sub, &exit_code] {
     command->recipe = recipe_of(*sub, *command);
+    command->precision_given = sub->count("--precision") > 0;
     exit_code = run(*command);
   });
 }

@@ -4,6 +4,8 @@
 #include <iostream>
 
 #include "tools/options.h"
+#include "tools/upscale/ledger.h"
+#include "upscale/choice.h"
 #include "upscale/explain.h"
 #ifdef TESSERA_VULKAN
 #include "ops/vulkan/backend.h"
@@ -131,6 +133,22 @@ void tell_traffic_of(const PlacedModel& model, Console& console) {
                           bytes_text(traffic->downloaded_bytes), " down, ", traffic->submits, " submits"));
 }
 
+/// Where the model runs fastest.
+void choose_place(PlaceOptions& place, const std::string& file, const ModelsOptions& options, Console& console) {
+#ifdef TESSERA_VULKAN
+  if (!vulkan::gpu_may_be_there()) return;  // told without loading any driver
+#endif
+  const Candidate candidate{file, place, options.precision_given};
+  const Machine machine = machine_for(candidate);
+  const std::optional<Choice> choice = choose(candidate, machine, digest_of_model(file), &interrupted());
+  if (!choice) return;
+  place.devices = {choice->place.device};
+  place.model.precision = choice->place.precision;
+  if (!choice->kept)
+    console.message(cat("fastest here, from now on: ", choice->place.device, " in ", choice->place.precision, " (",
+                        choice->told, ")"));
+}
+
 }  // namespace
 
 std::vector<std::string> find_models(const ModelsOptions& options) {
@@ -164,6 +182,7 @@ Models::Models(const ModelsOptions& options, Console& console) : chain_(options.
     place.model.threads = options.threads;
     place.model.inputs = options.inputs;
     place.tiler = options.tiler;
+    if (devices == std::vector<std::string>{"auto"}) choose_place(place, file, options, console);
     std::vector<std::string> told;
     models_.push_back(std::make_unique<PlacedModel>(file, std::move(place), &interrupted(), told));
     for (const std::string& note : told) console.message("tessera: " + note);

@@ -11,6 +11,7 @@ struct ModelsOptions {
   std::string model, name;  ///< as -m and -n have them
   std::string devices = "auto", precision = "fp32";
   std::vector<std::string> inputs;  ///< NAME=NUMBER for a model's input beside the picture
+  bool precision_given = false;     ///< else a GPU that is chosen may have half precision
   int threads = 0;
   upscale::TilerOptions tiler;
   upscale::SizeRule size;

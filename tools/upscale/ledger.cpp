@@ -14,6 +14,7 @@
 #include "runtime/base/disk_cache.h"
 #include "runtime/base/mapped_file.h"
 #include "tools/upscale/files.h"
+#include "upscale/upsampler.h"
 
 namespace tessera::upscale {
 namespace {
@@ -107,9 +108,13 @@ std::optional<uint64_t> digest_of(const fs::path& path) {
 }
 
 uint64_t digest_of_model(const fs::path& path) {
+  Digest digest;
+  if (path.empty()) {
+    digest.add(bundled_model());
+    return digest.value();
+  }
   const std::shared_ptr<const MappedFile> file = MappedFile::open(path.string());
   const List<std::byte> bytes = file->bytes();
-  Digest digest;
   digest.add(bytes);
   const auto names = [&](Text word) {
     return ::memmem(bytes.data(), bytes.size(), word.data(), word.size()) != nullptr;
