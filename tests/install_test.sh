@@ -78,6 +78,15 @@ sys.exit(part != b"".join(rows))
 END
 "$work/upscale_pc" 50 40 /nonexistent.onnx <"$work/in.rgb" >/dev/null 2>"$work/error.txt" && fail "a missing model is no error"
 grep -q '/nonexistent.onnx' "$work/error.txt" || fail "the error does not name the file"
+{
+  echo '#include <tessera/upscale.h>'
+  echo 'int main(void) { static unsigned char pixels[640 * 480 * 3], larger[1280 * 960 * 3];'
+  sed -n '/^```c$/,/^```$/{/^```/d;p}' "$source_dir/docs/embed.md"
+  echo 'tessera_upscaler_free(upscaler); return status || larger[1280 * 960] > 20; }'
+} >"$work/page.c"
+# shellcheck disable=SC2086
+cc -std=c99 -Wall -Wextra -Werror "$work/page.c" $flags -o "$work/page"
+"$work/page" || fail "what docs/embed.md shows does not work"
 unset LD_LIBRARY_PATH
 
 # 5. And as the README says.

@@ -79,6 +79,24 @@ TEST(UpscaleCApi, says_what_the_bundled_model_is) {
   EXPECT_EQ(tessera_upscaler_note(upscaler.it, 0), nullptr);
 }
 
+TEST(UpscaleCApi, explains_what_was_found) {
+  const Upscaler upscaler;
+  tessera_findings* findings = nullptr;
+  expect_success(tessera_upscaler_explain(upscaler.it, &findings));
+  ASSERT_GT(tessera_findings_count(findings), 5u);
+  std::string scale;
+  const char *what = nullptr, *value = nullptr, *evidence = nullptr;
+  for (size_t i = 0; i < tessera_findings_count(findings); ++i) {
+    expect_success(tessera_findings_get(findings, i, &what, &value, &evidence));
+    if (std::string(what) == "scale") scale = value;
+    EXPECT_STRNE(evidence, "") << what;
+  }
+  EXPECT_EQ(scale, "x2");
+  expect_failure(tessera_findings_get(findings, tessera_findings_count(findings), &what, &value, &evidence),
+                 TESSERA_USAGE, "there is no finding");
+  tessera_findings_free(findings);
+}
+
 TEST(UpscaleCApi, gives_the_engines_samples_for_every_kind_of_picture) {
   const Upscaler upscaler;
   for (const int channels : {1, 2, 3, 4})

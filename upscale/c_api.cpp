@@ -8,6 +8,7 @@
 
 #include "include/tessera/upscale.h"
 #include "upscale/caller_rows.h"
+#include "upscale/explain.h"
 #include "upscale/placed_model.h"
 
 using namespace tessera;
@@ -20,6 +21,10 @@ struct tessera_upscaler {
   std::vector<std::string> devices;
   std::mutex mutex;
   double pixel_seconds = 0;  // of an input pixel that goes into the model; 0: not measured
+};
+
+struct tessera_findings {
+  Findings list;
 };
 
 struct tessera_upscale_report {
@@ -228,6 +233,27 @@ const char* tessera_upscaler_device(const tessera_upscaler* upscaler, size_t ind
 const char* tessera_upscaler_note(const tessera_upscaler* upscaler, size_t index) {
   return upscaler && index < upscaler->notes.size() ? upscaler->notes[index].c_str() : nullptr;
 }
+
+tessera_status* tessera_upscaler_explain(const tessera_upscaler* upscaler, tessera_findings** findings) {
+  return guard([&] {
+    require(upscaler, findings);
+    *findings = nullptr;
+    *findings = new tessera_findings{explain(*upscaler->model->tiler())};
+  });
+}
+size_t tessera_findings_count(const tessera_findings* findings) { return findings ? findings->list.size() : 0; }
+tessera_status* tessera_findings_get(const tessera_findings* findings, size_t index, const char** what,
+                                     const char** value, const char** evidence) {
+  return guard([&] {
+    require(findings, what, value, evidence);
+    if (index >= findings->list.size()) fail(Error::Kind::usage, "there is no finding ", index);
+    const Finding& finding = findings->list[index];
+    *what = finding.what.c_str();
+    *value = finding.value.c_str();
+    *evidence = finding.evidence.c_str();
+  });
+}
+void tessera_findings_free(tessera_findings* findings) { delete findings; }
 
 tessera_status* tessera_upscale(const tessera_upscaler* upscaler, const tessera_picture* source,
                                 const tessera_picture* result, const tessera_upscale_options* options,

@@ -38,7 +38,8 @@ typedef struct tessera_upscaler_options {
 
 typedef struct tessera_upscaler tessera_upscaler;
 /* Opens a model file (UTF-8 path; NULL: the model that is part of the library), and asks it how it wants its pictures:
- * its declarations and metadata, then its answers to small test pictures. TESSERA_UNSUPPORTED if it is no upscaler. */
+ * its declarations and metadata, then its answers to small test pictures. TESSERA_UNSUPPORTED if it is no upscaler.
+ * Answers are kept in the cache folder (TESSERA_CACHE, or the user's), for the next time. */
 TESSERA_API tessera_status* tessera_upscaler_open(const char* path, const tessera_upscaler_options* options,
                                                   tessera_upscaler** upscaler);
 /* From memory, which is copied. */
@@ -73,6 +74,15 @@ TESSERA_API tessera_status* tessera_upscaler_ask(const tessera_upscaler* upscale
 TESSERA_API const char* tessera_upscaler_device(const tessera_upscaler* upscaler, size_t index);
 /* What is to be said of opening it, as that a device is missing; NULL where there is no such. */
 TESSERA_API const char* tessera_upscaler_note(const tessera_upscaler* upscaler, size_t index);
+
+/* All that was found out of a model, and how: for people to read. What is not known yet is measured now. */
+typedef struct tessera_findings tessera_findings;
+TESSERA_API tessera_status* tessera_upscaler_explain(const tessera_upscaler* upscaler, tessera_findings** findings);
+TESSERA_API size_t tessera_findings_count(const tessera_findings* findings);
+/* "scale", "x2", and the evidence; valid as long as the findings. */
+TESSERA_API tessera_status* tessera_findings_get(const tessera_findings* findings, size_t index, const char** what,
+                                                 const char** value, const char** evidence);
+TESSERA_API void tessera_findings_free(tessera_findings* findings);
 
 /* --- Pictures ------------------------------------------------------------------------------- */
 
