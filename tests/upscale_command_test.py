@@ -348,6 +348,23 @@ class Upscale(unittest.TestCase):
         for part in [b"JFIF\0\1\1\1\1\x2c\1\x2c", b"parameters: a prompt", b"http://ns.adobe.com/xap/1.0/\0<x:xmpmeta/>"]:
             self.assertIn(part, result)
 
+    def test_animations_stay_animations(self):
+        def frame(number, shade):
+            control = struct.pack(">IIIIIHHBB", number, 24, 20, 0, 0, 5, 100, 0, 0)
+            rows = zlib.compress(b"".join(b"\0" + bytes([shade] * 24 * 3) for _ in range(20)))
+            return chunk(b"fcTL", control) + (chunk(b"fdAT", struct.pack(">I", number + 1) + rows) if number else b"")
+        self.make("in/b.png", png(before=chunk(b"acTL", struct.pack(">II", 3, 0)) + frame(0, 0),
+                                  after=frame(1, 90) + frame(3, 200)))
+        self.run_it("in/b.png", "-o", "b.png")
+        result = (self.path / "b.png").read_bytes()
+        self.assertEqual(result.count(b"fcTL"), 3)
+        self.assertIn(chunk(b"acTL", struct.pack(">II", 3, 0)), result)
+        self.run_it("b.png", "-o", "b.webp", "-s", "0.5")
+        self.assertEqual((self.path / "b.webp").read_bytes().count(b"ANMF"), 3)
+        told = self.run_it("in/b.png", "-o", "b.jpg").stderr
+        self.assertIn(b"only its first picture", told)
+        self.assertIn(b"png", self.run_it("in/b.png", "-o", "b.gif", code=2).stderr)
+
     def test_permissions_are_kept(self):
         for mode in [0o600, 0o640, 0o444]:
             (self.path / "in/a.png").chmod(mode)

@@ -5,6 +5,7 @@
 #include "tests/support.h"
 #include "tests/upscale_pictures.h"
 #include "tools/upscale/files.h"
+#include "upscale/codecs/animation.h"
 #include "upscale/light.h"
 
 namespace tessera::upscale {
@@ -361,6 +362,90 @@ TEST(UpscaleFormats, avif_and_jpeg_xl_where_they_are_built_in) {
       Bytes bytes = whole;
       for (int k = 0; k < 3; ++k) bytes[engine() % bytes.size()] = static_cast<std::byte>(engine());
       refusal(bytes, {int64_t{1} << 22});
+    }
+  }
+}
+
+TEST(UpscaleFormats, animations_keep_their_frames) {
+  for (const Format format : {Format::png, Format::webp})
+    for (const int channels : {3, 4}) {
+      Animation animation;
+      animation.loops = 3;
+      for (int i = 0; i < 4; ++i) {
+        // Frames that are the same for most of their extent, and one that is seen through.
+        Picture& frame = animation.frames.emplace_back(smooth(40, 30, channels, 8));
+        for (int64_t k = 0; k < 60; ++k) frame.row(9 + i)[k] = static_cast<std::byte>(k * (i + 1));
+        for (int64_t k = 3; channels == 4 && k < static_cast<int64_t>(frame.samples.size()); k += 4)
+          frame.samples[static_cast<size_t>(k)] = i == 2 ? std::byte{0} : std::byte{255};
+        if (i == 2 && channels == 4) std::fill(frame.samples.begin(), frame.samples.end(), std::byte{0});
+        animation.milliseconds.push_back(40 + 10 * i);
+      }
+      animation.frames[0].density = {2000, 2000, true};
+      std::vector<std::string> notes;
+      const Bytes file = encode_animation(animation, format, {}, notes);
+      const std::optional<Animation> back = decode_animation(file);
+      ASSERT_TRUE(back);
+      ASSERT_EQ(back->frames.size(), 4u) << extension_of(format);
+      EXPECT_EQ(back->loops, 3);
+      EXPECT_EQ(back->milliseconds, animation.milliseconds);
+      for (size_t i = 0; i < 4; ++i)
+        EXPECT_EQ(back->frames[i].samples, animation.frames[i].samples) << extension_of(format) << i;
+      EXPECT_TRUE(notes.empty());
+      EXPECT_TRUE(format == Format::webp || back->frames[0].density);
+      // Who asks for one picture gets the first frame, and is told.
+      const Picture first = decode(file);
+      EXPECT_EQ(levels(first)[300], levels(animation.frames[0])[static_cast<size_t>(300 / first.channels * channels)]);
+      EXPECT_EQ(first.notes.size(), 1u);
+      EXPECT_THROW(decode_animation(file, {40 * 30 * 3}), Error);
+      for (size_t size = 0; size < file.size(); size += 5) {
+        bool whole = false;
+        try {
+          const std::optional<Animation> cut = decode_animation(List<std::byte>(file).first(size));
+          whole = cut && cut->frames.size() == 4 && cut->frames[0].notes.empty();
+        } catch (const Error&) {
+        }
+        EXPECT_FALSE(whole) << extension_of(format) << " cut at " << size;
+      }
+      EXPECT_FALSE(decode_animation(encode(smooth(9, 9, 3, 8), format, {}, notes)));
+    }
+}
+
+TEST(UpscaleFormats, gif_is_read) {
+  // Two colors of four, two pixels a frame: the codes are those after the one that clears, in 3 bits each.
+  const auto frame = [](Pen& pen, int left, int disposal, int first, int second) {
+    pen.put(1, {0x21, 0xf9, 4, disposal << 2 | 1}).put(2, {7}).put(1, {3, 0});  // 3 is transparent
+    pen.put(1, {0x2c}).put(2, {left, 0, 2, 1}).put(1, {0, 2, 2});
+    pen.put(2, {4 | first << 3 | second << 6 | 5 << 9}).put(1, {0});
+  };
+  Pen pen;
+  pen.text("GIF89a").put(2, {3, 1}).put(1, {0x81, 0, 0}).put(1, {1, 2, 3, 40, 50, 60, 70, 80, 90, 0, 0, 0});
+  pen.put(1, {0x21, 0xff, 11}).text("NETSCAPE2.0").put(1, {3, 1, 0, 0, 0});
+  frame(pen, 0, 1, 0, 1);
+  Bytes one = pen.bytes;
+  one.push_back(std::byte{0x3b});
+  frame(pen, 1, 2, 3, 2);
+  frame(pen, 0, 1, 1, 3);
+  pen.put(1, {0x3b});
+  EXPECT_EQ(levels(decode(one)), (Levels{1, 2, 3, 255, 40, 50, 60, 255, 0, 0, 0, 0}));
+  EXPECT_FALSE(decode_animation(one));
+  const std::optional<Animation> animation = decode_animation(pen.bytes);
+  ASSERT_TRUE(animation);
+  ASSERT_EQ(animation->frames.size(), 3u);
+  EXPECT_EQ(animation->loops, 0);
+  EXPECT_EQ(animation->milliseconds, (std::vector<int>{70, 70, 70}));
+  EXPECT_EQ(levels(animation->frames[1]), (Levels{1, 2, 3, 255, 40, 50, 60, 255, 70, 80, 90, 255}));
+  EXPECT_EQ(levels(animation->frames[2]), (Levels{40, 50, 60, 255, 0, 0, 0, 0, 0, 0, 0, 0}));
+  std::vector<std::string> notes;
+  EXPECT_THROW(encode(smooth(8, 8, 3, 8), Format::gif, {}, notes), Error);
+  for (size_t size = 6; size < one.size() - 1; ++size)
+    EXPECT_NE(refusal(List<std::byte>(one).first(size)), "") << "cut at " << size;
+  std::mt19937 engine(7);
+  for (int i = 0; i < 2000; ++i) {
+    Bytes bytes = pen.bytes;
+    for (int k = 0; k < 3; ++k) bytes[engine() % bytes.size()] = static_cast<std::byte>(engine());
+    try {
+      decode_animation(bytes, {int64_t{1} << 20});
+    } catch (const Error&) {
     }
   }
 }

@@ -124,7 +124,8 @@ void check(UpscaleCommand& command) {
   check_shard(command);
   if (!command.format.empty() && command.format != "ext") {
     command.job.format = format_of(command.format);
-    if (!command.job.format) fail(Error::Kind::usage, "-f ", command.format, ": give ", extensions_of_formats());
+    if (!command.job.format || !is_written(*command.job.format))
+      fail(Error::Kind::usage, "-f ", command.format, ": give ", extensions_of_formats());
   }
   if (command.tiler.tile != 0 && command.tiler.tile < 32)
     fail(Error::Kind::usage, "-t ", command.tiler.tile, ": give 0 for automatic, or at least 32");
@@ -340,7 +341,8 @@ int run(UpscaleCommand command) {
 }
 
 void add_options(CLI::App& sub, UpscaleCommand& c) {
-  sub.add_option("-i,--input,IN", c.in, "Pictures (PNG, JPEG, WebP), folders of them, or - for standard input")
+  sub.add_option("-i,--input,IN", c.in,
+                 "Pictures (" + names_of_formats() + "), folders of them, or - for standard input")
       ->type_name("IN");
   sub.add_option("-o,--output", c.out, "The result: a file whose ending names the format, a folder, or -")
       ->type_name("OUT");

@@ -311,7 +311,7 @@ JobList list_jobs(const std::vector<fs::path>& in, const fs::path& out, const Jo
   Job job{in[0], out, options.format.value_or(Format::png), {}, {}};
   if (!options.format && out != standard_stream) {
     const std::optional<Format> named = format_of(out.extension().string());
-    if (!named || !out.has_extension())
+    if (!named || !out.has_extension() || !is_written(*named))
       fail(Error::Kind::usage, out.string(), ": its ending does not name a format: ", extensions_of_formats(),
            " (or use -f)");
     job.format = *named;

@@ -102,6 +102,12 @@ void Pipeline::make(Item& item) const {
   if (std::max(wanted.width, wanted.height) > largest)
     fail(Error::Kind::file, "the result of ", wanted.width, "x", wanted.height, " pixels does not fit into a ",
          extension_of(job.format), " file (", largest, " a side); choose png");
+  if (holds_animations(job.format))
+    if (const std::optional<Animation> animation = source.animation()) {
+      make_animation(item, *animation);
+      result.load_seconds = source.seconds();
+      return;
+    }
   FileSink sink(job.out, job.write, job.format, options_.encode);
 
   const std::string name = job.in.string();
@@ -117,6 +123,40 @@ void Pipeline::make(Item& item) const {
   notes.insert(notes.end(), sink.notes().begin(), sink.notes().end());
   result.load_seconds = source.seconds();
   result.save_seconds = sink.seconds();
+}
+
+// Frame by frame; all of them are in memory.
+void Pipeline::make_animation(Item& item, const Animation& animation) const {
+  const Job& job = *item.job;
+  Result& result = *item.result;
+  const std::string name = job.in.string();
+  const auto frames = static_cast<double>(animation.frames.size());
+  Animation larger{{}, animation.milliseconds, animation.loops};
+  std::vector<std::string> notes = animation.frames[0].notes;
+  const auto add = [&](const std::vector<std::string>& more) {
+    for (const std::string& note : more)
+      if (std::find(notes.begin(), notes.end(), note) == notes.end()) notes.push_back(note);
+  };
+  for (const Picture& frame : animation.frames) {
+    const auto done = static_cast<double>(larger.frames.size());
+    const Progress progress = [&](double part) { console_.progress(item.index, name, (done + part) / frames); };
+    progress(0);
+    Report report;
+    larger.frames.push_back(chain_.upscale(frame, report, progress));
+    if (cancel_) fail(Error::Kind::cancelled, "interrupted");
+    add(report.notes);
+    report.model_seconds += result.report.model_seconds;
+    report.windows += result.report.windows;
+    result.report = report;
+  }
+  const Stopwatch watch(result.save_seconds);
+  std::vector<std::string> lost;
+  const Bytes bytes = encode_animation(larger, job.format, options_.encode, lost);
+  add(lost);
+  result.report.notes = std::move(notes);
+  WriteOptions write = job.write;
+  write.at_end = true;
+  item.file = NewFile(job.out, bytes, write);
 }
 
 // Beside those on a device, one for each core that reads or writes.

@@ -4,6 +4,7 @@
 #include "tools/upscale/console.h"
 #include "tools/upscale/jobs.h"
 #include "upscale/chain.h"
+#include "upscale/codecs/animation.h"
 
 namespace tessera::upscale {
 
@@ -37,6 +38,7 @@ class Pipeline {
  private:
   struct Item;
   void make(Item& item) const;
+  void make_animation(Item& item, const Animation& animation) const;
   int pictures_at_once() const;
   static void publish(std::vector<Item>& items);
 

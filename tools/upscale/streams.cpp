@@ -23,6 +23,11 @@ void FileSource::load() {
   input_.drop();
 }
 
+std::optional<Animation> FileSource::animation() {
+  const Stopwatch watch(seconds_);
+  return decode_animation(input_.bytes(), limits_);
+}
+
 void FileSource::restart() {
   if (next_ == 0) return;
   const Stopwatch watch(seconds_);

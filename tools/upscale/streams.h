@@ -4,6 +4,7 @@
 #include <chrono>
 
 #include "tools/upscale/files.h"
+#include "upscale/codecs/animation.h"
 #include "upscale/rows.h"
 
 namespace tessera::upscale {
@@ -32,6 +33,8 @@ class FileSource : public RowSource {
   const Picture* whole() const override { return whole_ ? &*whole_ : nullptr; }
   /// Decodes a format that gives no rows.
   void load();
+  /// All frames, where the file holds several.
+  std::optional<Animation> animation();
   /// Bytes that it holds beside the rows that it gives.
   int64_t held_bytes() const { return reader_ ? reader_->held_bytes() : 0; }
   /// What was lost or assumed, when all rows were read.

@@ -55,6 +55,7 @@ constexpr Row formats[] = {
     {Format::jpeg, "JPEG", "jpg jpeg jpe jfif", 65500, gray | density | texts | iptc | profile | packets, open_jpeg,
      write_jpeg},
     {Format::webp, "WebP", "webp", 16383, alpha | profile | packets, open_webp, write_webp},
+    {Format::gif, "GIF", "gif", 65535, 0, open_gif, nullptr},
     {Format::avif, "AVIF", "avif", 65535, alpha | deep | color_chunks | profile | packets, avif_reader, avif_writer},
     {Format::jxl, "JPEG XL", "jxl", 0x3fffffff, alpha | deep | gray | profile | packets | floats, jxl_reader,
      jxl_writer},
@@ -161,14 +162,16 @@ class ConvertingWriter : public Writer {
 };
 
 std::string lacks(const Row& row) {
+  if (row.open) return cat(row.name, " files are read, not written; write png or webp, which hold animations too");
   return cat("this tessera was built without the library for ", row.name, " files; convert them, or build it with it");
 }
 
 template <class Word>
-std::string listed(const Word& word) {
+std::string listed(const Word& word, bool written) {
   std::string words;
   for (const Row& row : formats)
-    if (row.open) words += cat(words.empty() ? "" : &row + 1 == std::end(formats) ? " or " : ", ", word(row));
+    if (row.open && (row.write || !written))
+      words += cat(words.empty() ? "" : &row + 1 == std::end(formats) ? " or " : ", ", word(row));
   return words;
 }
 
@@ -195,11 +198,13 @@ Text extension_of(Format format) {
 }
 
 bool is_built(Format format) { return row_of(format).open; }
+bool is_written(Format format) { return row_of(format).write; }
 
 std::optional<Format> recognize(List<std::byte> bytes) {
   if (starts_with(bytes, 0, "\x89PNG\r\n\x1a\n")) return Format::png;
   if (starts_with(bytes, 0, "\xff\xd8\xff")) return Format::jpeg;
   if (starts_with(bytes, 0, "RIFF") && starts_with(bytes, 8, "WEBP")) return Format::webp;
+  if (starts_with(bytes, 0, "GIF8")) return Format::gif;
   if (starts_with(bytes, 4, "ftyp") && (starts_with(bytes, 8, "avi") || names_avif(bytes))) return Format::avif;
   if (starts_with(bytes, 0, "\xff\x0a") || starts_with(bytes, 0, {"\0\0\0\x0cJXL \r\n\x87\n", 12})) return Format::jxl;
   if (starts_with(bytes, 0, "P") && bytes.size() > 2) {
@@ -216,11 +221,11 @@ std::optional<Format> recognize(List<std::byte> bytes) {
 }
 
 std::string names_of_formats() {
-  return listed([](const Row& row) { return row.name; });
+  return listed([](const Row& row) { return row.name; }, false);
 }
 
 std::string extensions_of_formats() {
-  return listed([](const Row& row) { return extension_of(row.format); });
+  return listed([](const Row& row) { return extension_of(row.format); }, true);
 }
 
 void check_extents(int64_t width, int64_t height, const DecodeLimits& limits) {
@@ -242,6 +247,10 @@ std::unique_ptr<Reader> open_reader(List<std::byte> bytes, const DecodeLimits& l
 }
 
 Picture decode(List<std::byte> bytes, const DecodeLimits& limits) { return open_reader(bytes, limits)->whole(); }
+
+Head fit_head(const Head& given, Format format, std::vector<std::string>& notes) {
+  return fit(given, row_of(format), notes);
+}
 
 int64_t largest_extent(Format format) { return row_of(format).largest; }
 

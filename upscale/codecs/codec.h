@@ -8,13 +8,14 @@
 
 namespace tessera::upscale {
 
-enum class Format { png, jpeg, webp, avif, jxl, tiff, bmp, pnm, pam, pfm };
+enum class Format { png, jpeg, webp, gif, avif, jxl, tiff, bmp, pnm, pam, pfm };
 
 /// The format that a file name's ending or an extension ("png", "jpg", "jpeg", "webp") asks for.
 std::optional<Format> format_of(Text extension);
 Text extension_of(Format format);
 /// False where this build was made without the library that it needs (AVIF, JPEG XL).
 bool is_built(Format format);
+bool is_written(Format format);
 /// The format that the bytes themselves show.
 std::optional<Format> recognize(List<std::byte> bytes);
 /// All of them, as words of a message: "PNG, JPEG or WebP", "png, jpg or webp".

@@ -15,6 +15,7 @@ std::unique_ptr<Reader> open_pnm(List<std::byte> bytes, const DecodeLimits& limi
 std::unique_ptr<Reader> open_pfm(List<std::byte> bytes, const DecodeLimits& limits);
 std::unique_ptr<Reader> open_tiff(List<std::byte> bytes, const DecodeLimits& limits);
 std::unique_ptr<Reader> open_bmp(List<std::byte> bytes, const DecodeLimits& limits);
+std::unique_ptr<Reader> open_gif(List<std::byte> bytes, const DecodeLimits& limits);
 std::unique_ptr<Reader> open_avif(List<std::byte> bytes, const DecodeLimits& limits);
 std::unique_ptr<Reader> open_jxl(List<std::byte> bytes, const DecodeLimits& limits);
 
@@ -22,6 +23,9 @@ std::unique_ptr<Reader> open_jxl(List<std::byte> bytes, const DecodeLimits& limi
 using Write = std::unique_ptr<Writer>(const Head& head, const EncodeOptions& options, Sink sink,
                                       std::vector<std::string>& notes);
 Write write_png, write_jpeg, write_webp, write_pnm, write_pam, write_pfm, write_tiff, write_bmp, write_avif, write_jxl;
+
+/// The head of what the format can hold of the picture, and notes of what it cannot.
+Head fit_head(const Head& given, Format format, std::vector<std::string>& notes);
 
 /// A format that gives all rows or none: they are decoded when the first is asked for.
 class WholeReader : public Reader {

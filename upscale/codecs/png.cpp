@@ -7,6 +7,7 @@
 #include <cstring>
 #include <deque>
 
+#include "upscale/codecs/animation.h"
 #include "upscale/codecs/formats.h"
 #include "upscale/codecs/guarded.h"
 #include "upscale/codecs/png_data.h"
@@ -380,8 +381,9 @@ class PngReader : public Reader {
 
 class PngWriter : public Writer {
  public:
-  PngWriter(const Head& picture, const EncodeOptions& options, Sink sink, std::vector<std::string>& notes)
-      : data_(picture, options.threads) {
+  PngWriter(const Head& picture, const EncodeOptions& options, Sink sink, std::vector<std::string>& notes,
+            const Animation* animation = nullptr)
+      : head_(picture), threads_(options.threads) {
     static constexpr int kinds[] = {PNG_COLOR_TYPE_GRAY, PNG_COLOR_TYPE_GRAY_ALPHA, PNG_COLOR_TYPE_RGB,
                                     PNG_COLOR_TYPE_RGB_ALPHA};
     handle_.state.sink = std::move(sink);
@@ -418,14 +420,30 @@ class PngWriter : public Writer {
       write_chunk(w, "mDCV", picture.color.mastering);
       write_chunk(w, "cLLI", picture.color.light);
       png_write_info(w.png, w.info);
+      if (animation) write_chunk(w, "acTL", numbers({static_cast<int>(animation->frames.size()), animation->loops}));
     });
+    data_ = std::make_unique<PngData>(head_, threads_);
     if (!icc_kept) notes.push_back(cat("its color profile was dropped (", handle_.state.bad_icc, ")"));
   }
 
   void rows(const std::byte* from, int64_t count) override {
-    data_.add(from, count, [&](const Bytes& part) {
-      perform(handle_, cannot_write, [&](WriteHandle& w) { write_chunk(w, "IDAT", part); });
+    data_->add(from, count, [&](const Bytes& part) {
+      // The pixels of further frames are numbered.
+      Bytes numbered = frames_ > 1 ? numbers({sequence_++}) : Bytes();
+      if (frames_ > 1) numbered.insert(numbered.end(), part.begin(), part.end());
+      perform(handle_, cannot_write,
+              [&](WriteHandle& w) { write_chunk(w, frames_ > 1 ? "fdAT" : "IDAT", frames_ > 1 ? numbered : part); });
     });
+  }
+
+  /// One more frame of an animation.
+  void begin_frame(int milliseconds) {
+    if (frames_++ > 0) data_ = std::make_unique<PngData>(head_, threads_);
+    Bytes control = numbers({sequence_++, static_cast<int>(head_.width), static_cast<int>(head_.height), 0, 0});
+    const int time = std::clamp(milliseconds, 0, 65535);
+    for (const int value : {time >> 8, time & 0xff, 1000 >> 8, 1000 & 0xff, 0, 0})
+      control.push_back(static_cast<std::byte>(value));
+    perform(handle_, cannot_write, [&](WriteHandle& w) { write_chunk(w, "fcTL", control); });
   }
 
   void finish() override {
@@ -434,15 +452,35 @@ class PngWriter : public Writer {
   }
 
  private:
+  static Bytes numbers(std::initializer_list<int> values) {
+    Bytes bytes;
+    for (const int value : values)
+      for (int shift = 24; shift >= 0; shift -= 8) bytes.push_back(static_cast<std::byte>(value >> shift & 0xff));
+    return bytes;
+  }
+
   static constexpr Text cannot_write = "the PNG cannot be written";
   WriteHandle handle_;
-  PngData data_;
+  Head head_;
+  int threads_;
+  std::unique_ptr<PngData> data_;
+  int frames_ = 0, sequence_ = 0;
 };
 
 }  // namespace
 
 std::unique_ptr<Reader> open_png(List<std::byte> bytes, const DecodeLimits& limits) {
   return std::make_unique<PngReader>(bytes, limits);
+}
+
+void write_png_animation(const Animation& animation, const EncodeOptions& options, const Sink& sink,
+                         std::vector<std::string>& notes) {
+  PngWriter writer(animation.frames[0], options, sink, notes, &animation);
+  for (size_t i = 0; i < animation.frames.size(); ++i) {
+    writer.begin_frame(animation.milliseconds[i]);
+    writer.rows(animation.frames[i].samples.data(), animation.frames[i].height);
+  }
+  writer.finish();
 }
 
 std::unique_ptr<Writer> write_png(const Head& head, const EncodeOptions& options, Sink sink,
