@@ -106,7 +106,7 @@ void record(const VkKernel&, const Problem& problem, Recorder& recorder) {
   Axes axes = axes_of(strided);
   int64_t offset = strided.offset;
   const uint32_t bytes = widen(axes, offset, element_bytes(problem.out[0]));
-  StridedParams params;
+  StridedParams params{};
   assign(params.extents, axes.extents);
   params.count = static_cast<uint32_t>(axes.extents.elements());
   assign(params.strides, axes.strides[0]);
