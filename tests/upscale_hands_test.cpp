@@ -12,7 +12,7 @@
 namespace tessera::upscale {
 namespace {
 
-enum class Fault { none, not_finite, even, off };
+enum class Fault { none, not_finite, even, off, dark_corner, black };
 
 /// What a device does, and how often it was asked.
 struct Behaviour {
@@ -76,12 +76,15 @@ struct PixelDoubler : Doubler {
         for (int64_t s = 0; s < samples; ++s) {
           int value = in[(y / 2 * width + x / 2) * samples + s];
           if (behaviour.fault == Fault::even) value = 255;
+          if (behaviour.fault == Fault::black && window > 1) value = 0;
+          if (behaviour.fault == Fault::dark_corner && window > 1 && x < 40 && y < 40) value = 0;
           if (behaviour.fault == Fault::off) value = std::min(value + 9, 255);
           out.as<uint8_t>()[(y * 2 * width + x) * samples + s] = static_cast<uint8_t>(value);
         }
     for (int64_t s = 0; s < samples; ++s) {
       facts.as<float>()[s] = behaviour.fault == Fault::not_finite ? 1.0f : 0.0f;
-      facts.as<float>()[2 * samples + s] = behaviour.fault == Fault::even ? 0.0f : 1.0f;
+      const bool even = behaviour.fault == Fault::even || (behaviour.fault == Fault::black && window > 1);
+      facts.as<float>()[2 * samples + s] = even ? 0.0f : 1.0f;
     }
     return {out, facts};
   }
@@ -212,6 +215,36 @@ TEST_F(UpscaleHands, one_even_color_is_right_where_the_judge_says_so) {
   report_ = {};
   EXPECT_THROW(tiler({hand_of("single", single_)})->upscale(bright, report_), Error);  // all of it is even
   EXPECT_EQ(notes_with("one even color"), 0u);
+}
+
+/// Nothing is sampled of a device in single precision, but what it gives must have the picture's means.
+TEST_F(UpscaleHands, a_part_that_is_wrong_is_seen_by_its_mean) {
+  single_.fault = Fault::dark_corner;
+  expect_right(*tiler({hand_of("single", single_)}));
+  EXPECT_EQ(notes_with("off by 255 of 255 levels in the window of "), 1u);
+  // Where nobody can tell better, it is told.
+  cpu_.fault = Fault::dark_corner;
+  cpu_.windows = 0;
+  cpu_hand_.reset();
+  report_ = {};
+  tiler({hand_of("cpu", cpu_)})->upscale(picture_, report_);
+  EXPECT_EQ(notes_with("makes something else of the picture"), 1u);
+  EXPECT_GT(report_.drift.off, 0.3);
+}
+
+TEST_F(UpscaleHands, a_faint_part_that_turns_black_is_an_error) {
+  Picture faint = picture_;
+  for (std::byte& sample : faint.samples) sample = std::byte(110 + std::to_integer<int>(sample) % 9);
+  cpu_.fault = Fault::black;
+  try {
+    tiler({hand_of("cpu", cpu_)})->upscale(faint, report_);
+    ADD_FAILURE() << "a part of the picture is black";
+  } catch (const Error& error) {
+    EXPECT_EQ(error.kind(), Error::Kind::device);
+    EXPECT_NE(Text(error.what()).find("nothing but black in the window of "), Text::npos) << error.what();
+  }
+  std::fill(faint.samples.begin(), faint.samples.end(), std::byte{0});
+  tiler({hand_of("cpu", cpu_)})->upscale(faint, report_);  // black stays black
 }
 
 TEST_F(UpscaleHands, little_memory_makes_windows_smaller_and_none_leaves_them_to_the_cpu) {

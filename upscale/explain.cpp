@@ -25,8 +25,10 @@ Finding tiles_of(const Tiler& tiler, const Reach& reach) {
             cat(reach.reason.empty() ? "a pixel's place matters" : reach.reason + " looks at the whole picture",
                 ": tiles differ from the whole; they are as large as memory allows")};
   return {"tiles", overlap,
-          tiler.overlap_of(reach) >= reach.radius ? "all that a pixel's result depends on: tiles agree with the whole"
-                                                  : "less than a pixel's result depends on, as --overlap says"};
+          tiler.overlap_of(reach) < reach.radius
+              ? "less than a pixel's result depends on: tiles may differ where they meet"
+          : reach.measured ? "all that changes a pixel's result by half a level: tiles agree with the whole to a level"
+                           : "all that a pixel's result depends on: tiles agree with the whole"};
 }
 
 }  // namespace

@@ -138,11 +138,13 @@ Knowledge know(const Upsampler& model, const ConventionOptions& options) {
   return knowledge;
 }
 
-Reach know_reach(const Upsampler& model, const Knowledge& knowledge, const ConventionOptions& options) {
+Reach know_reach(const Upsampler& model, const Knowledge& knowledge, const ConventionOptions& options,
+                 const Reach& walked, int64_t most) {
   const std::string name = name_of(model, options, "reach");
   Reach reach;
   if (recall(name, reach)) return reach;
-  reach = measure(model, knowledge.convention);
+  reach = walked.followed ? measure_radius(model, knowledge.convention, walked, most)
+                          : measure(model, knowledge.convention);
   keep(name, reach);
   return reach;
 }

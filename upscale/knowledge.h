@@ -9,8 +9,9 @@ namespace tessera::upscale {
 /// something else. What was found out before, of a model with this identity, is taken from the cache folder.
 Knowledge know(const Upsampler& model, const ConventionOptions& options);
 
-/// The reach by trying, for graphs whose walk says nothing, or more than tiles can have.
-Reach know_reach(const Upsampler& model, const Knowledge& knowledge, const ConventionOptions& options);
+/// The reach by trying, for graphs whose walk says nothing, or more than the `most` pixels that tiles can have.
+Reach know_reach(const Upsampler& model, const Knowledge& knowledge, const ConventionOptions& options,
+                 const Reach& walked, int64_t most);
 
 /// What the user should know before he trusts the result; empty where all is well.
 std::string warning_of(const Knowledge& knowledge);

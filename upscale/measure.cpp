@@ -2,6 +2,7 @@
 #include <algorithm>
 #include <array>
 #include <cmath>
+#include <numeric>
 #include <random>
 
 #include "runtime/base/rounding.h"
@@ -126,6 +127,32 @@ Reach measure_at(const Upsampler& model, const Convention& convention, int64_t w
 }
 
 }  // namespace
+
+Reach measure_radius(const Upsampler& model, const Convention& convention, const Reach& walked, int64_t most) {
+  const int64_t size =
+      round_up(std::max(4 * most, convention.smallest), std::lcm(convention.multiple, walked.multiple));
+  const int64_t width = convention.fixed_width ? convention.fixed_width : size;
+  const int64_t height = convention.fixed_height ? convention.fixed_height : size;
+  const int64_t border = std::min(width, height) / 4;
+  const Trial trial(model, convention, width, height);
+  Reach reach = walked;
+  int64_t radius = 0;
+  try {
+    trial.compare(trial.answer(0, 0), trial.answer(0, 0, border), 0, [&](int64_t from_border, float difference) {
+      if (difference > threshold) radius = std::max(radius, from_border - border + 1);
+    });
+  } catch (const std::bad_alloc&) {
+    return reach;
+  } catch (const Error& error) {
+    if (error.kind() != Error::Kind::memory) throw;
+    return reach;
+  }
+  // Near the middle there is too little left to tell; and other pictures may reach a little further.
+  if (radius >= border - 2) return reach;
+  reach.radius = std::min(walked.radius, radius + radius / 4 + 1);
+  reach.measured = true;
+  return reach;
+}
 
 Reach measure(const Upsampler& model, const Convention& convention) {
   int64_t size = 0;

@@ -101,8 +101,10 @@ void Tiler::set_successor(Hands::Successor successor) {
 }
 
 const Reach& Tiler::settled_reach() const {
-  if (reach_.followed) return reach_;
-  std::call_once(measure_, [&] { measured_ = know_reach(model_, knowledge_, options_.convention); });
+  const bool enough = reach_.global || !reach_.pools.empty() || reach_.radius <= overlap_cap || options_.overlap >= 0;
+  if (reach_.followed && enough) return reach_;
+  std::call_once(measure_,
+                 [&] { measured_ = know_reach(model_, knowledge_, options_.convention, reach_, overlap_cap); });
   return measured_;
 }
 

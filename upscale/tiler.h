@@ -25,13 +25,20 @@ struct TilerOptions {
   ConventionOptions convention;         ///< what is known of the model
 };
 
+/// The largest difference, in 0..1, of a mean over a small square from the picture's, and where that is.
+struct Drift {
+  double off = 0;
+  int64_t x = 0, y = 0;
+};
+
 /// What was done to one picture.
 struct Report {
   int64_t windows = 0, window_width = 0, window_height = 0;
   double model_seconds = 0;
   double tile_difference = -1;  ///< max |tiled - whole| in 0..1; -1: not asked for
   bool varied = false;          ///< the pixels of some window are known to differ
-  float seam = 0;               ///< max difference, in 0..1, of two tiles where they meet
+  Drift drift;
+  float seam = 0;  ///< max difference, in 0..1, of two tiles where they meet
   std::vector<std::string> notes;
 };
 
@@ -121,6 +128,7 @@ class Tiler {
     PixelFacts facts;
     /// A sample as it is stored, in 0..1.
     float at(int sample, int64_t x, int64_t y) const;
+    void add_means(int sample, int64_t x, int64_t y, int64_t count, std::vector<double>& sums) const;
     /// A part of the planes.
     std::vector<float> part(const Region& region) const;
   };
@@ -190,9 +198,12 @@ class Tiler {
                     const Progress& progress) const;
   /// Why a device's answer is not to be trusted; empty where it is. `sampled`: even where nothing seems to be wrong.
   std::string doubt(const Hand& hand, const Rows& picture, Group group, const Ends& ends, const Region& window,
-                    const Answer& answer, bool sampled) const;
+                    const Answer& answer, bool sampled, Drift& drift) const;
+  Drift drift_of(const Rows& picture, Group group, const Region& window, const Answer& answer) const;
+  /// Tells of a drift that is none of an upscaler's.
+  void note_drift(Report& report) const;
   float distance(const Hand& hand, const Hand& judge, const Rows& picture, Group group, const Ends& ends,
-                 const Region& window, const Answer& answer) const;
+                 const Region& window, const Answer& answer, const Drift* at) const;
   Region sample_of(const Rows& picture, Group group, const Region& window, bool whole) const;
   static void store_pixels(Group group, const Answer& answer, const Place& place, Rows& result);
   void fetch(const Rows& picture, Group group, const Region& window, float* planes) const;

@@ -164,8 +164,9 @@ void Tiler::run_item(Share& share, const Item& item, Hands::Loan& loan) const {
                                share.progress((share.done + part) / share.total);
                              });
   const double seconds = std::chrono::duration<double>(std::chrono::steady_clock::now() - start).count();
-  const std::string doubt =
-      this->doubt(hand, picture, channels.group, channels.ends, window, made, share.sample(hand, channels.group));
+  Drift drift;
+  const std::string doubt = this->doubt(hand, picture, channels.group, channels.ends, window, made,
+                                        share.sample(hand, channels.group), drift);
   if (!doubt.empty()) {
     const std::lock_guard lock(share.mutex);
     if (!hand.is_device() || !hands_.lose(hand, Loss::wrong, doubt, share.report.notes))
@@ -186,6 +187,7 @@ void Tiler::run_item(Share& share, const Item& item, Hands::Loan& loan) const {
   {
     const std::lock_guard lock(share.mutex);
     share.report.model_seconds += seconds;
+    if (drift.off > share.report.drift.off) share.report.drift = drift;
     share.report.varied |= channels.ends && !made.facts.even && channels.group == Group::color;
     (hand.is_rounded() ? share.rounded : share.exact) = true;
     ++share.done;
@@ -356,6 +358,7 @@ void Tiler::share_windows(RowSource& source, RowSink& sink, const Round& round, 
   if (share.exact && share.rounded)
     report.notes.push_back("some tiles were computed in half precision, and some were not: they may differ by a level");
   if (!report.varied && !share.after.of.empty()) require_picture(share.before, share.after);
+  note_drift(report);
 }
 
 void Tiler::each_window(const Rows& picture, const Windows& windows, const Pooled* pooled, Report& report,
