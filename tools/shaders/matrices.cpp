@@ -7,29 +7,13 @@
 #include <stdexcept>
 #include <string>
 
+#include "spirv.h"
+
 namespace shaders {
 namespace {
 
-// Numbers of the SPIR-V specification and of the two extensions.
-enum Op : uint32_t {
-  op_extension = 10,
-  op_capability = 17,
-  op_type_int = 21,
-  op_constant_true = 41,
-  op_constant = 43,
-  op_divide = 136,
-  op_nv_type = 5358,
-  op_nv_load = 5359,
-  op_nv_store = 5360,
-  op_nv_multiply = 5361,
-  op_nv_length = 5362,
-  op_khr_type = 4456,
-  op_khr_load = 4457,
-  op_khr_store = 4458,
-  op_khr_multiply = 4459,
-  op_khr_length = 4460,
-};
-constexpr uint32_t nv_capability = 5357, khr_capability = 6022;
+using namespace spirv;
+
 constexpr uint32_t use_a = 0, use_b = 1, use_accumulator = 2;
 const std::string nv_extension = "SPV_NV_cooperative_matrix", khr_extension = "SPV_KHR_cooperative_matrix";
 
@@ -38,14 +22,11 @@ using Instruction = std::vector<uint32_t>;  // the first word without its count
 class Module {
  public:
   explicit Module(const std::vector<uint32_t>& words) : header_(words.begin(), words.begin() + header_words) {
-    for (size_t at = header_words; at < words.size();) {
-      const uint32_t count = words[at] >> 16;
-      if (count == 0 || at + count > words.size()) throw std::runtime_error("SPIR-V ends within an instruction");
-      Instruction& instruction = instructions_.emplace_back(&words[at], &words[at] + count);
-      instruction[0] &= 0xffff;
+    for_each_instruction(words, [&](Op op, const uint32_t* w, uint32_t count) {
+      Instruction& instruction = instructions_.emplace_back(w, w + count);
+      instruction[0] = op;
       note(instruction);
-      at += count;
-    }
+    });
   }
 
   bool has_matrices() const { return !components_.empty(); }
@@ -70,16 +51,13 @@ class Module {
   }
 
  private:
-  static constexpr size_t header_words = 5;
-
   static void append(const Instruction& instruction, std::vector<uint32_t>& words) {
     words.push_back(static_cast<uint32_t>(instruction.size()) << 16 | instruction[0]);
     words.insert(words.end(), instruction.begin() + 1, instruction.end());
   }
 
-  static bool names(const Instruction& instruction, const std::string& text) {
-    const size_t bytes = (instruction.size() - 1) * sizeof(uint32_t);
-    return bytes > text.size() && std::memcmp(&instruction[1], text.c_str(), text.size() + 1) == 0;
+  static bool names(const Instruction& instruction, const std::string& name) {
+    return text(&instruction[1], instruction.size() - 1) == name;
   }
 
   void note(const Instruction& i) {

@@ -1,26 +1,16 @@
 #include "reflect.h"
 
-#include <cstring>
 #include <map>
 #include <stdexcept>
+
+#include "spirv.h"
 
 namespace shaders {
 namespace {
 
-// Numbers of the SPIR-V specification.
-enum Op : uint32_t {
-  op_name = 5,
-  op_member_name = 6,
-  op_capability = 17,
-  op_type_float = 22,
-  op_type_array = 28,
-  op_type_runtime_array = 29,
-  op_type_struct = 30,
-  op_type_pointer = 32,
-  op_variable = 59,
-  op_decorate = 71,
-  op_member_decorate = 72,
-};
+using namespace spirv;
+
+// Numbers of the specification that are known here alone.
 enum Decoration : uint32_t {
   spec_id = 1,
   block = 2,
@@ -32,7 +22,6 @@ enum Decoration : uint32_t {
 };
 
 constexpr uint32_t uniform_storage = 2;  // a class of variables
-constexpr size_t header = 5;             // words before the first instruction
 
 using Decorations = std::map<uint32_t, uint32_t>;  // and their operand, if there is one
 
@@ -47,17 +36,9 @@ struct Id {
   uint32_t storage = 0;  // class of a variable
 };
 
-std::string text(const uint32_t* words, size_t count) {
-  const auto* bytes = reinterpret_cast<const char*>(words);
-  return {bytes, strnlen(bytes, count * sizeof(uint32_t))};
-}
-
 std::map<uint32_t, Id> read_ids(const std::vector<uint32_t>& words) {
   std::map<uint32_t, Id> ids;
-  for (size_t at = header; at < words.size();) {
-    const uint32_t* w = &words[at];
-    const uint32_t count = w[0] >> 16, op = w[0] & 0xffff;
-    if (count == 0 || at + count > words.size()) throw std::runtime_error("SPIR-V ends within an instruction");
+  for_each_instruction(words, [&](Op op, const uint32_t* w, uint32_t count) {
     switch (op) {
       case op_name: ids[w[1]].name = text(w + 2, count - 2); break;
       case op_member_name: ids[w[1]].member_names[w[2]] = text(w + 3, count - 3); break;
@@ -76,15 +57,15 @@ std::map<uint32_t, Id> read_ids(const std::vector<uint32_t>& words) {
         break;
       default: break;
     }
-    at += count;
-  }
+  });
   return ids;
 }
 
 std::vector<uint32_t> read_capabilities(const std::vector<uint32_t>& words) {
   std::vector<uint32_t> capabilities;
-  for (size_t at = header; at < words.size() && (words[at] & 0xffff) == op_capability; at += words[at] >> 16)
-    capabilities.push_back(words[at + 1]);
+  for_each_instruction(words, [&](Op op, const uint32_t* w, uint32_t) {
+    if (op == op_capability) capabilities.push_back(w[1]);
+  });
   return capabilities;
 }
 
