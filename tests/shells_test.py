@@ -15,8 +15,7 @@ def told(*words):
 
 
 COMMANDS = re.findall(r"^  ([a-z]+) {2,}", told("--help").split("Subcommands:")[1].split("Examples:")[0], re.M)
-FLAGS = {command: set(re.findall(r"(?<![\w-])--[a-z][a-z0-9-]+", told(command, "--help").split("Options:")[1].split("\n\n")[0]))
-         for command in COMMANDS}
+FLAGS = {command: set(re.findall(r"^  (?:-\w,)?(--[a-z][a-z0-9-]+)", told(command, "--help"), re.M)) for command in COMMANDS}
 
 
 class Shells(unittest.TestCase):

@@ -420,7 +420,7 @@ class Upscale(unittest.TestCase):
         return code, self.whole_results()
 
     def test_signals_leave_old_results_or_whole_ones(self):
-        for number in (signal.SIGINT, signal.SIGTERM, signal.SIGKILL):
+        for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP, signal.SIGKILL):
             for least in (0, 1, 10):
                 code, count = self.stopped(number, least)
                 self.assertGreaterEqual(count, least)

@@ -19,7 +19,7 @@ void add_devices(CLI::App& app, int& exit_code);
 void add_upscale(CLI::App& app, int& exit_code);
 void add_shell(CLI::App& app, int& exit_code);  ///< completion and man
 
-/// Set by SIGINT and SIGTERM: long work stops at the next step, removes what is half done, and throws
+/// Set by SIGINT, SIGTERM and SIGHUP: long work stops at the next step, removes what is half done, and throws
 /// Error::cancelled. A second signal ends the process at once.
 const std::atomic<bool>& interrupted();
 /// Ends the process by the signal that came, as if nothing had caught it, so that shells see what happened;

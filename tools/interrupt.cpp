@@ -1,4 +1,4 @@
-// Signals: the wish to stop, a flag that SIGINT and SIGTERM set; and the one error that no code can
+// Signals: the wish to stop, a flag that SIGINT, SIGTERM and SIGHUP set; and the one error that no code can
 // check for beforehand, a mapped file that gets shorter.
 #include <fcntl.h>
 #include <unistd.h>
@@ -92,6 +92,9 @@ void catch_signals() {
   sigemptyset(&action.sa_mask);
   sigaction(SIGINT, &action, nullptr);
   sigaction(SIGTERM, &action, nullptr);
+  // Who runs it under nohup wants it to go on.
+  struct sigaction before {};
+  if (sigaction(SIGHUP, nullptr, &before) == 0 && before.sa_handler != SIG_IGN) sigaction(SIGHUP, &action, nullptr);
 }
 
 const std::atomic<bool>& interrupted() { return stop; }

@@ -342,7 +342,7 @@ int run(UpscaleCommand command) {
 
 void add_options(CLI::App& sub, UpscaleCommand& c) {
   sub.add_option("-i,--input,IN", c.in,
-                 "Pictures (" + names_of_formats() + "), folders of them, or - for standard input")
+                 "Pictures (" + names_of_formats() + "), folders of them, a video (.y4m), or - for standard input")
       ->type_name("IN");
   sub.add_option("-o,--output", c.out, "The result: a file whose ending names the format, a folder, or -")
       ->type_name("OUT");
@@ -366,8 +366,9 @@ void add_options(CLI::App& sub, UpscaleCommand& c) {
   sub.add_option("-t,--tile", c.tiler.tile, "Input pixels a side of a tile, 32 or more; 0 is automatic (0)")
       ->type_name("TILE")
       ->check(number(0, 1e9, true));
-  sub.add_option("-g,--device", c.devices,
-                 "auto, cpu or -1, vulkan:N, or N for the N-th GPU; several joined by commas (auto)")
+  sub.add_option(
+         "-g,--device", c.devices,
+         "auto: the fastest, by a short trial; cpu or -1, vulkan:N, or N for the N-th GPU; several by commas (auto)")
       ->type_name("DEVICE")
       ->allow_extra_args(false);
   sub.add_option("-j,--jobs", c.jobs,
@@ -430,12 +431,27 @@ void add_options(CLI::App& sub, UpscaleCommand& c) {
       ->check(CLI::IsMember({"normal", "low"}));
 }
 
+/// In the help, options stand together that belong together; those that are not named here come first.
+void group_options(CLI::App& sub) {
+  static const std::pair<const char*, std::vector<std::string>> groups[] = {
+      {"Size", {"scale", "size", "width", "height", "fit"}},
+      {"Folders", {"recursive", "short-names", "resume", "shard", "overwrite"}},
+      {"Model", {"tta", "alpha", "white", "range", "range-out", "channels", "set", "explain"}},
+      {"Machine", {"device", "precision", "threads", "jobs", "tile", "overlap", "memory", "max-pixels", "priority"}},
+      {"Video", {"y4m", "raw", "matrix"}},
+      {"What is told", {"verbose", "quiet", "compare", "verify-tiles", "json", "progress"}}};
+  for (const auto& [group, names] : groups)
+    for (const std::string& name : names)
+      if (CLI::Option* option = sub.get_option_no_throw("--" + name)) option->group(group);
+}
+
 }  // namespace
 
 void add_upscale(CLI::App& app, int& exit_code) {
   auto command = std::make_shared<UpscaleCommand>();
   CLI::App* sub = app.add_subcommand("upscale", "Make pictures larger");
   add_options(*sub, *command);
+  group_options(*sub);
   sub->footer(R"(
 Depth, gray, transparency, colors, EXIF, XMP, IPTC, text and density stay as the output's format allows, or a
 note tells; orientation is applied. Damaged JPEGs are read as viewers read them, with a note.
