@@ -27,9 +27,11 @@ for name in libtessera.so libtessera_upscale.so; do
       *) fail "$name needs $other" ;;
     esac
   done
-  foreign=$(nm -D --defined-only "$lib_dir/$name" | awk '{print $3}' | grep -v '^tessera_' || true)
-  [[ -z $foreign ]] || fail "$name exports $foreign"
-done
+  nm -D --defined-only "$lib_dir/$name" | awk -v name="$name" '{print name, $3}' | LC_ALL=C sort
+done >"$work/exports.txt"
+changes=$(grep -v '^#' "$source_dir/tests/exports.txt" | diff - "$work/exports.txt" || true)
+[[ -z $changes ]] || fail "exports differ from tests/exports.txt:
+$changes"
 strip -o "$work/stripped.so" "$library"
 size=$(stat -c %s "$work/stripped.so")
 echo "libtessera.so, stripped: $((size / 1024)) KiB"

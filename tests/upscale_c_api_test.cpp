@@ -1,10 +1,15 @@
 // The upscaler's C interface, as a caller uses and misuses it.
 #include <gmock/gmock.h>
 
+#include <thread>
+
 #include "include/tessera/upscale.h"
 #include "tests/places.h"
 #include "tests/support.h"
 #include "tests/upscale_pictures.h"
+#ifdef TESSERA_VULKAN
+#include "tests/vulkan_device.h"
+#endif
 #include "upscale/tiler.h"
 
 namespace tessera::upscale {
@@ -237,6 +242,48 @@ TEST(UpscaleCApi, tells_progress_and_stops) {
   expect_failure(tessera_upscale(upscaler.it, &from, &to, &options, nullptr), TESSERA_CANCELLED, "cancelled");
   tessera_cancel_free(cancel);
 }
+
+TEST(UpscaleCApi, serves_many_threads) {
+  const Upscaler upscaler(32);
+  const Picture picture = noise(70, 50, 3);
+  const Picture expected = expected_of(picture, 32);
+  std::vector<std::thread> callers;
+  for (int c = 0; c < 4; ++c)
+    callers.emplace_back([&] {
+      Picture result = blank(140, 100, 3);
+      const tessera_picture from = plain(picture), to = plain(result);
+      for (int round = 0; round < 3; ++round) {
+        expect_success(tessera_upscale(upscaler.it, &from, &to, nullptr, nullptr));
+        EXPECT_TRUE(result.samples == expected.samples);
+      }
+    });
+  for (std::thread& caller : callers) caller.join();
+}
+
+#ifdef TESSERA_VULKAN
+class UpscaleCApiOnDevice : public test::VulkanDevice {};
+
+// A device and the CPU share the windows; they may differ by the rounding of a level.
+TEST_F(UpscaleCApiOnDevice, shares_windows_among_devices) {
+  tessera_upscaler_options options = on_cpu(32);
+  options.devices = "vulkan:0,cpu";
+  tessera_upscaler* upscaler = nullptr;
+  expect_success(tessera_upscaler_open(nullptr, &options, &upscaler));
+  EXPECT_STREQ(tessera_upscaler_device(upscaler, 0), "vulkan:0");
+  EXPECT_STREQ(tessera_upscaler_device(upscaler, 1), "cpu");
+  const Picture picture = noise(100, 60, 3);
+  const Picture expected = expected_of(picture, 32);
+  Picture result = blank(200, 120, 3);
+  const tessera_picture from = plain(picture), to = plain(result);
+  expect_success(tessera_upscale(upscaler, &from, &to, nullptr, nullptr));
+  tessera_upscaler_free(upscaler);
+  int worst = 0;
+  for (size_t i = 0; i < result.samples.size(); ++i)
+    worst =
+        std::max(worst, std::abs(std::to_integer<int>(result.samples[i]) - std::to_integer<int>(expected.samples[i])));
+  EXPECT_LE(worst, 1);
+}
+#endif
 
 TEST(UpscaleCApi, forecasts) {
   const Upscaler upscaler(64);
