@@ -1,6 +1,6 @@
 // Reorder: values go from one layout into another; see shaders/reorder.comp.
 
-#include "ops/vulkan/epilogue.h"
+#include "ops/vulkan/matrix_tiles.h"
 
 namespace tessera::vulkan {
 
@@ -31,9 +31,11 @@ void record_reorder(const VkKernel&, const Problem& problem, Recorder& recorder)
 
   Dispatch& dispatch = recorder.dispatch("reorder", params);
   dispatch.set("from_half", halves);
+  const bool by_vectors = from.layout.block() == 1 && to.layout.block() > 1;
+  if (by_vectors) dispatch.set("by_vectors", 1);
   dispatch.bind(halves ? "halves" : "full", recorder.in(0));
   dispatch.bind("dst", recorder.out(0));
-  cover(params.count, dispatch);
+  cover(by_vectors ? groups_of(params.count / block_size, 8) * block_vectors * 8 : params.count, dispatch);
 }
 
 constexpr VkKernel list[] = {
