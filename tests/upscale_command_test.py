@@ -260,6 +260,21 @@ class Upscale(unittest.TestCase):
         self.run_it("in", "-o", "in", "--compare", "--overwrite", code=2)
         self.run_it("-", "-o", "x.png", "--compare", code=2, input=png())
 
+    def test_previews_are_parts_of_the_whole(self):
+        self.make("in/b.png", png(90, 70))
+        for scale in ["2", "3"]:
+            self.run_it("in/b.png", "-o", "whole.ppm", "-s", scale, "-t", "32")
+            self.run_it("in/b.png", "-o", "part.ppm", "-s", scale, "-t", "32", "--preview", "40,30,17,9")
+            times, head = int(scale), lambda name: (self.path / name).read_bytes().split(b"\n", 3)
+            whole, part = head("whole.ppm"), head("part.ppm")
+            self.assertEqual(part[1].split(), [b"%d" % (17 * times), b"%d" % (9 * times)])
+            row = 90 * times * 3
+            rows = [whole[3][y * row:(y + 1) * row] for y in range(30 * times, 39 * times)]
+            self.assertEqual(part[3], b"".join(r[40 * times * 3:57 * times * 3] for r in rows))
+        for wrong, code in [("80,0,20,10", 1), ("1,2,3", 2), ("0,0,0,5", 2), ("-1,0,5,5", 2)]:
+            self.run_it("in/b.png", "-o", "no.png", f"--preview={wrong}", code=code)
+            self.assertFalse((self.path / "no.png").exists())
+
     def test_sizes(self):
         for words, size in [(["--size", "33x44"], (33, 44)), (["--width", "12"], (12, 10)), (["--height", "60"], (72, 60)),
                             (["--fit", "100x30"], (36, 30)), (["-m", "photo-x2,photo-x2"], (96, 80)),

@@ -37,6 +37,7 @@ struct UpscaleCommand : ModelsOptions {
   bool verbose = false, quiet = false, json = false, progress = false, compare = false, explain = false;
   std::string priority = "normal";
   bool y4m = false;
+  std::string preview;
   std::string raw, matrix;  ///< of a video
 };
 
@@ -110,6 +111,15 @@ void check_size(UpscaleCommand& command) {
   if (!command.exact_size.empty()) parse_extents("--size", command.exact_size, size);
   if (!command.fit.empty()) parse_extents("--fit", command.fit, size);
   size.fit = !command.fit.empty();
+  if (command.preview.empty()) return;
+  if (command.compare) fail(Error::Kind::usage, "--preview and --compare exclude each other");
+  auto& part = size.preview;
+  char end = 0;
+  if (std::sscanf(command.preview.c_str(), "%ld,%ld,%ld,%ld%c", &part.x, &part.y, &part.width, &part.height, &end) !=
+          4 ||
+      std::min(part.x, part.y) < 0 || std::min(part.width, part.height) < 1 ||
+      std::max({part.x, part.y, part.width, part.height}) > largest_side)
+    fail(Error::Kind::usage, "--preview ", command.preview, ": give X,Y,WIDTH,HEIGHT in pixels of the picture");
 }
 
 void check_shard(UpscaleCommand& command) {
@@ -251,6 +261,7 @@ int run_video(const UpscaleCommand& command, const Video& video) {
   for (const auto& [given, flag] : {std::pair{command.job.resume, "--resume"},
                                     {command.job.recursive, "--recursive"},
                                     {!command.shard.empty(), "--shard"},
+                                    {!command.preview.empty(), "--preview"},
                                     {command.compare, "--compare"}})
     if (given) fail(Error::Kind::usage, flag, " is for pictures, and ", video.in.string(), " is a video");
   Console console(1, command.quiet, command.progress ? print_progress : Console::Watcher());
@@ -417,6 +428,9 @@ void add_options(CLI::App& sub, UpscaleCommand& c) {
       ->check(CLI::Range(0, 1024));
   add_precision(sub, c.precision);
   sub.add_flag("--verify-tiles", c.tiler.verify_tiles, "Also run whole pictures, and print max |tiled - whole|");
+  sub.add_option("--preview", c.preview,
+                 "Make only this part of the picture, X,Y,WIDTH,HEIGHT, just as it is in the whole")
+      ->type_name("PART");
   sub.add_flag("--compare", c.compare, "Also write OUT.compare.png and .html: source, bicubic and result side by side");
   sub.add_flag("--y4m", c.y4m, "IN is a YUV4MPEG2 video, as its first bytes also tell; so is the result");
   sub.add_option("--raw", c.raw, "IN is a video of bare frames, as 640x360:yuv420p; so is the result")
@@ -434,7 +448,7 @@ void add_options(CLI::App& sub, UpscaleCommand& c) {
 /// In the help, options stand together that belong together; those that are not named here come first.
 void group_options(CLI::App& sub) {
   static const std::pair<const char*, std::vector<std::string>> groups[] = {
-      {"Size", {"scale", "size", "width", "height", "fit"}},
+      {"Size", {"scale", "size", "width", "height", "fit", "preview"}},
       {"Folders", {"recursive", "short-names", "resume", "shard", "overwrite"}},
       {"Model", {"tta", "alpha", "white", "range", "range-out", "channels", "set", "explain"}},
       {"Machine", {"device", "precision", "threads", "jobs", "tile", "overlap", "memory", "max-pixels", "priority"}},

@@ -23,7 +23,19 @@ Wanted Chain::result_of(int64_t width, int64_t height, int bits) const {
   if (size_.height > 0) y = static_cast<double>(size_.height) / down;
   if (size_.width <= 0 && size_.height > 0) x = y;
   if (size_.fit) x = y = std::min(x, y);
-  return {rounded(across * x), rounded(down * y), bits};
+  Wanted wanted{rounded(across * x), rounded(down * y), bits};
+  if (const Region& part = size_.preview; part.width > 0) {
+    if (part.x + part.width > width || part.y + part.height > height)
+      fail(Error::Kind::usage, "the preview of ", part.width, "x", part.height, " pixels at ", part.x, ",", part.y,
+           " is not within the picture of ", width, "x", height);
+    const auto first = [](int64_t at, int64_t from, int64_t to) { return at * to / from; };
+    const auto last = [](int64_t at, int64_t from, int64_t to) { return (at * to + from - 1) / from; };
+    wanted.part.x = first(part.x, width, wanted.width);
+    wanted.part.y = first(part.y, height, wanted.height);
+    wanted.part.width = last(part.x + part.width, width, wanted.width) - wanted.part.x;
+    wanted.part.height = last(part.y + part.height, height, wanted.height) - wanted.part.y;
+  }
+  return wanted;
 }
 
 int Chain::at_once() const {

@@ -11,6 +11,7 @@ struct SizeRule {
   double scale = 0;               ///< 0: the models' own
   int64_t width = 0, height = 0;  ///< one of them alone: the other keeps the picture's shape; both 0: by `scale`
   bool fit = false;               ///< the picture's shape is kept, and both extents are limits
+  Region preview = {};            ///< of the picture, the only part whose result is made; empty: all
 
   friend bool operator==(const SizeRule&, const SizeRule&) = default;
 };

@@ -220,7 +220,8 @@ Tiler::Windows Tiler::plan(int64_t width, int64_t height, int64_t area) const {
   int64_t window_height = std::clamp(high, down.smallest(), std::max(down.smallest(), whole_height));
   const int64_t window_width =
       std::clamp(area / window_height, across.smallest(), std::max(across.smallest(), whole_width));
-  window_height = std::clamp(area / window_width, down.smallest(), std::max(down.smallest(), whole_height));
+  window_height =
+      std::clamp(std::min(area / window_width, lower), down.smallest(), std::max(down.smallest(), whole_height));
   return {divide(width, window_width, across), divide(height, window_height, down)};
 }
 

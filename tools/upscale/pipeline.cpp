@@ -96,11 +96,11 @@ void Pipeline::make(Item& item) const {
   const Wanted wanted = chain_.result_of(head.width, head.height, head.bits);
   result.in_width = head.width;
   result.in_height = head.height;
-  result.out_width = wanted.width;
-  result.out_height = wanted.height;
+  result.out_width = wanted.partial() ? wanted.part.width : wanted.width;
+  result.out_height = wanted.partial() ? wanted.part.height : wanted.height;
   const int64_t largest = largest_extent(job.format);
-  if (std::max(wanted.width, wanted.height) > largest)
-    fail(Error::Kind::file, "the result of ", wanted.width, "x", wanted.height, " pixels does not fit into a ",
+  if (std::max(result.out_width, result.out_height) > largest)
+    fail(Error::Kind::file, "the result of ", result.out_width, "x", result.out_height, " pixels does not fit into a ",
          extension_of(job.format), " file (", largest, " a side); choose png");
   if (holds_animations(job.format))
     if (const std::optional<Animation> animation = source.animation()) {
