@@ -5,7 +5,7 @@
 #include <optional>
 
 #include "runtime/base/rounding.h"
-#include "upscale/trial.h"
+#include "upscale/probe.h"
 
 namespace tessera::upscale {
 namespace {
@@ -69,29 +69,29 @@ PerChannel per_channel(const std::vector<Levels>& given) {
 
 /// Does what spoils the answer for some levels go away in a larger window? Then it is something that looks at
 /// all of it, and no wrong range.
-bool fades(const Upsampler& model, Trial trial, const Guess& guess, double unlike) {
-  if (trial.convention.fixed_width || trial.convention.fixed_height || !std::isfinite(unlike)) return false;
-  trial.grow(4);
-  trial.ask(model, guess.in);
-  return trial.unlikeness(guess.out, trial.convention.lost_before) < unlike / 2;
+bool fades(const Upsampler& model, Probe probe, const Guess& guess, double unlike) {
+  if (probe.convention.fixed_width || probe.convention.fixed_height || !std::isfinite(unlike)) return false;
+  probe.grow(4);
+  probe.ask(model, guess.in);
+  return probe.unlikeness(guess.out, probe.convention.lost_before) < unlike / 2;
 }
 
 /// The guess whose answer resembles the picture; none if there is no such, or an even answer to all. `evidence` says
 /// how much each did that was tried.
-std::optional<Guess> choose(const Upsampler& model, Trial& trial, bool& even, std::string& evidence) {
+std::optional<Guess> choose(const Upsampler& model, Probe& probe, bool& even, std::string& evidence) {
   const auto look = [&] {
-    const auto [low, high] = trial.extent();
+    const auto [low, high] = probe.extent();
     even = even && low == high;
   };
   even = true;
-  const std::vector<Guess> all = guesses(trial.convention, trial.answer.type.dtype);
+  const std::vector<Guess> all = guesses(probe.convention, probe.answer.type.dtype);
   std::optional<Guess> second;
   double first = INFINITY;
   for (size_t i = 0; i < all.size(); ++i) {
-    trial.ask(model, all[i].in);
+    probe.ask(model, all[i].in);
     look();
-    const double unlike = trial.unlikeness(all[i].out, trial.convention.lost_before);
-    const bool plausible = trial.plausible(all[i].out[0]);
+    const double unlike = probe.unlikeness(all[i].out, probe.convention.lost_before);
+    const bool plausible = probe.plausible(all[i].out[0]);
     if (i < 5)
       evidence += cat(i == 0 ? "the answer to a test picture differs from it by " : ", ", in_levels(unlike), " for ",
                       text_of(all[i]), plausible ? "" : " (far outside of it)");
@@ -100,13 +100,13 @@ std::optional<Guess> choose(const Upsampler& model, Trial& trial, bool& even, st
     if (unlike <= refused_unlike && !second) second = all[i];
     // A network that is nearly linear resembles a picture in any range: another one must be clearly better.
     if (!(unlike <= good) || (i > 0 && unlike > 0.6 * first)) continue;
-    return i > 0 && fades(model, trial, all[0], first) ? all[0] : all[i];
+    return i > 0 && fades(model, probe, all[0], first) ? all[0] : all[i];
   }
   return second;
 }
 
 /// A result that is larger than a whole multiple: which of its borders is to be cut off?
-void find_surplus(const Trial& trial, Convention& convention) {
+void find_surplus(const Probe& probe, Convention& convention) {
   const int64_t surplus = convention.lost_before + convention.lost_after;
   if (surplus >= 0) return;
   double least = INFINITY;
@@ -114,7 +114,7 @@ void find_surplus(const Trial& trial, Convention& convention) {
     // The middle first, then to both sides of it.
     const int64_t lost = floor_div(surplus, 2) + (distance % 2 ? 1 : -1) * ((distance + 1) / 2);
     if (lost < surplus || lost > 0) continue;
-    const double unlike = trial.unlikeness(convention.out_levels, lost);
+    const double unlike = probe.unlikeness(convention.out_levels, lost);
     if (unlike >= least) continue;
     least = unlike;
     convention.lost_before = lost;
@@ -133,11 +133,11 @@ std::string in_levels(double difference) {
 namespace {
 
 /// The answer to the picture at these levels; a smaller one where there is no memory.
-Trial first_answer(const Upsampler& model, const Convention& convention, const PerChannel& levels) {
+Probe first_answer(const Upsampler& model, const Convention& convention, const PerChannel& levels) {
   for (int64_t side : {64, 48, 32}) try {
-      Trial trial(convention, side);
-      trial.ask(model, levels);
-      return trial;
+      Probe probe(convention, side);
+      probe.ask(model, levels);
+      return probe;
     } catch (const std::bad_alloc&) {
     } catch (const Error& error) {
       if (error.kind() != Error::Kind::memory) throw;
@@ -157,13 +157,13 @@ void find_levels(const Upsampler& model, const ConventionOptions& options, Knowl
   std::string evidence = in_given ? "as --range, --white or the manifest says" : "as the file's metadata says";
   convention.in_levels = in_given ? per_channel(options.in) : all_of(said.value_or(unit));
   convention.levels_said = in_given || said;
-  Trial trial = first_answer(model, convention,
+  Probe probe = first_answer(model, convention,
                              convention.levels_said ? convention.in_levels : guesses(convention, DType::float32)[0].in);
   convention.out_levels = convention.in_levels;
   if (!convention.levels_said) {
     bool even = false;
     evidence.clear();
-    const std::optional<Guess> found = choose(model, trial, even, evidence);
+    const std::optional<Guess> found = choose(model, probe, even, evidence);
     if (even)
       fail(Error::Kind::device, "the model gives one even color for a picture that has many: it, or the device, fails");
     if (!found)
@@ -172,7 +172,7 @@ void find_levels(const Upsampler& model, const ConventionOptions& options, Knowl
     evidence += " (of 255 levels)";
     convention.in_levels = found->in;
     convention.out_levels = found->out;
-    trial.ask(model, found->in);
+    probe.ask(model, found->in);
   }
   if (out_given) convention.out_levels = per_channel(options.out);
   Findings& findings = knowledge.findings;
@@ -182,12 +182,12 @@ void find_levels(const Upsampler& model, const ConventionOptions& options, Knowl
                         options.order_known ? "as --channels or the manifest says"
                         : order_said        ? "as the file's metadata says"
                                             : "no file says otherwise, and answers do not tell"});
-  find_surplus(trial, convention);
+  find_surplus(probe, convention);
   if (convention.lost_before || convention.lost_after)
     findings.push_back({"borders", cat(convention.lost_before, " before, ", convention.lost_after, " after"),
                         "result pixels that lack (or are too many, where negative) of the scale times the input"});
-  knowledge.unlike = trial.unlikeness(convention.out_levels, convention.lost_before);
-  knowledge.drift = trial.drift(convention.out_levels, convention.lost_before);
+  knowledge.unlike = probe.unlikeness(convention.out_levels, convention.lost_before);
+  knowledge.drift = probe.drift(convention.out_levels, convention.lost_before);
   findings.push_back({"check", cat("differs by ", in_levels(knowledge.unlike), " of 255 levels"),
                       cat("the picture, upscaled and made smaller again, in the mean; squares of ", drift_square,
                           " pixels by up to ", in_levels(knowledge.drift), "; upscalers have 0.2 to 4")});

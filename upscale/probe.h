@@ -1,4 +1,4 @@
-// Trial: a test picture through a model, and how much the answer resembles it.
+// Probe: a test picture through a model, and how much the answer resembles it.
 #pragma once
 
 #include <algorithm>
@@ -12,13 +12,13 @@ namespace tessera::upscale {
 double scene(int64_t x, int64_t y, int channel);
 
 /// A model's answer to the scene, and how much of it may be judged.
-struct Trial {
+struct Probe {
   const Convention& convention;
   int64_t width = 0, height = 0;
   Tensor answer = {};
 
   /// For windows of about `side` pixels, or what the model takes.
-  Trial(const Convention& of, int64_t side);
+  Probe(const Convention& of, int64_t side);
   /// As large in both directions.
   void grow(int64_t times) { width *= times, height *= times, asked_.reset(); }
 

@@ -1,4 +1,4 @@
-#include "upscale/trial.h"
+#include "upscale/probe.h"
 
 #include <algorithm>
 #include <cmath>
@@ -57,14 +57,14 @@ double scene(int64_t x, int64_t y, int channel) {
   return std::clamp(value, 0.02, 0.98);
 }
 
-Trial::Trial(const Convention& of, int64_t side) : convention(of) {
+Probe::Probe(const Convention& of, int64_t side) : convention(of) {
   const int64_t lost = std::max<int64_t>(0, of.lost_before + of.lost_after);
   side = round_up(std::max(side + 2 * (2 * lost / of.scale + 2), of.smallest), of.multiple);
   width = of.fixed_width ? of.fixed_width : side;
   height = of.fixed_height ? of.fixed_height : side;
 }
 
-void Trial::ask(const Upsampler& model, const std::array<Levels, 4>& levels) {
+void Probe::ask(const Upsampler& model, const std::array<Levels, 4>& levels) {
   if (asked_ == levels) return;
   asked_.reset();
   const Tensor input = Tensor::make(convention.input(width, height));
@@ -85,7 +85,7 @@ void Trial::ask(const Upsampler& model, const std::array<Levels, 4>& levels) {
   asked_ = levels;
 }
 
-double Trial::reduced(int64_t x, int64_t y, int channel, int64_t lost) const {
+double Probe::reduced(int64_t x, int64_t y, int channel, int64_t lost) const {
   const View view = answer.view();
   const Places places(view.shape(), convention.out);
   const int64_t scale = convention.scale;
@@ -97,7 +97,7 @@ double Trial::reduced(int64_t x, int64_t y, int channel, int64_t lost) const {
   return sum / static_cast<double>(scale * scale);
 }
 
-double Trial::off(const std::array<Levels, 4>& levels, int64_t lost, int64_t x, int64_t y, int channel) const {
+double Probe::off(const std::array<Levels, 4>& levels, int64_t lost, int64_t x, int64_t y, int channel) const {
   const Levels& of = levels[static_cast<size_t>(channel)];
   double value = (reduced(x, y, channel, lost) - static_cast<double>(of.black)) /
                  (static_cast<double>(of.white) - static_cast<double>(of.black));
@@ -109,7 +109,7 @@ double Trial::off(const std::array<Levels, 4>& levels, int64_t lost, int64_t x, 
 }
 
 template <class Visit>
-void Trial::squares(const std::array<Levels, 4>& levels, int64_t lost, int64_t side, const Visit& visit) const {
+void Probe::squares(const std::array<Levels, 4>& levels, int64_t lost, int64_t side, const Visit& visit) const {
   for (int c = 0; c < std::min(convention.out_channels, 3); ++c)
     for (int64_t top = margin(); top + side <= height - margin(); top += side * stride())
       for (int64_t left = margin(); left + side <= width - margin(); left += side * stride()) {
@@ -120,20 +120,20 @@ void Trial::squares(const std::array<Levels, 4>& levels, int64_t lost, int64_t s
       }
 }
 
-double Trial::unlikeness(const std::array<Levels, 4>& levels, int64_t lost) const {
+double Probe::unlikeness(const std::array<Levels, 4>& levels, int64_t lost) const {
   double sum = 0;
   int64_t count = 0;
   squares(levels, lost, compared_square, [&](double difference) { sum += difference, ++count; });
   return count ? sum / static_cast<double>(count) : 1;
 }
 
-double Trial::drift(const std::array<Levels, 4>& levels, int64_t lost) const {
+double Probe::drift(const std::array<Levels, 4>& levels, int64_t lost) const {
   double worst = 0;
   squares(levels, lost, drift_square, [&](double difference) { worst = std::max(worst, difference); });
   return worst;
 }
 
-std::pair<double, double> Trial::extent() const {
+std::pair<double, double> Probe::extent() const {
   double low = INFINITY, high = -INFINITY;
   for (int64_t i = 0, count = answer.view().elements(); i < count; ++i) {
     const double value = element_as_double(answer.view(), i);
@@ -142,7 +142,7 @@ std::pair<double, double> Trial::extent() const {
   return {low, high};
 }
 
-bool Trial::plausible(const Levels& levels) const {
+bool Probe::plausible(const Levels& levels) const {
   const auto [low, high] = extent();
   const double span = static_cast<double>(levels.white) - static_cast<double>(levels.black);
   return low < high && (low - static_cast<double>(levels.black)) / span > -0.5 &&
