@@ -7,6 +7,7 @@
 #include "tools/upscale/files.h"
 #include "upscale/codecs/animation.h"
 #include "upscale/light.h"
+#include "upscale/resample.h"
 
 namespace tessera::upscale {
 namespace {
@@ -363,6 +364,48 @@ TEST(UpscaleFormats, avif_and_jpeg_xl_where_they_are_built_in) {
       for (int k = 0; k < 3; ++k) bytes[engine() % bytes.size()] = static_cast<std::byte>(engine());
       refusal(bytes, {int64_t{1} << 22});
     }
+  }
+}
+
+TEST(UpscaleFormats, dithering_keeps_means_and_exact_levels) {
+  std::vector<std::string> notes;
+  Picture picture = blank(256, 64, 3, 16);
+  for (int64_t i = 0; i < 256 * 64 * 3; ++i) {
+    // A ramp from one level to the next, above rows that are exact.
+    const int64_t x = i / 3 % 256, y = i / 3 / 256;
+    reinterpret_cast<uint16_t*>(picture.samples.data())[i] = static_cast<uint16_t>(y < 32 ? 100 * 257 + x : 257 * x);
+  }
+  const Picture plain = decode(encode(picture, Format::bmp, {}, notes));
+  const Picture dithered = decode(encode(picture, Format::bmp, {.dither = true}, notes));
+  EXPECT_EQ(encode(picture, Format::tiff, {}, notes), encode(picture, Format::tiff, {.dither = true}, notes));
+  for (int64_t first = 0; first < 256; first += 32) {
+    double sum = 0;
+    for (int64_t y = 0; y < 32; ++y)
+      for (int64_t i = 3 * first; i < 3 * (first + 32); ++i) sum += std::to_integer<int>(dithered.row(y)[i]);
+    EXPECT_NEAR(sum / (32 * 96), 100 + (static_cast<double>(first) + 15.5) / 257, 0.03) << first;
+  }
+  for (int64_t y = 32; y < 64; ++y)
+    for (int64_t i = 0; i < 768; ++i) ASSERT_EQ(dithered.row(y)[i], plain.row(y)[i]);
+}
+
+TEST(UpscaleFormats, light_is_mixed_where_asked_for) {
+  std::vector<std::string> notes;
+  // Black of half alpha on white is half of white's light.
+  Picture picture = blank(4, 4, 4, 8);
+  for (size_t i = 3; i < picture.samples.size(); i += 4) picture.samples[i] = std::byte{128};
+  EXPECT_EQ(levels(decode(encode(picture, Format::bmp, {}, notes)))[0], 0) << "bmp keeps alpha";
+  EXPECT_EQ(levels(decode(encode(picture, Format::pnm, {}, notes)))[0], 127);
+  EXPECT_NEAR(levels(decode(encode(picture, Format::pnm, {.linear = true}, notes)))[0], 188, 1);
+  // So is a fine pattern of black and white that is made smaller.
+  Picture pattern = blank(64, 64, 1, 8);
+  for (int64_t i = 0; i < 64 * 64; ++i)
+    pattern.samples[static_cast<size_t>(i)] = (i + i / 64) % 2 ? std::byte{255} : std::byte{0};
+  const Resampler half(64, 64, 32, 32, Filter::lanczos3);
+  for (const bool linear : {false, true}) {
+    Picture small = blank(32, 32, 1, 8);
+    Rows rows = small.rows();
+    resize(half, pattern.rows(), {0, 0, 32, 32}, rows, linear);
+    EXPECT_NEAR(levels(small)[16 * 32 + 16], linear ? 188 : 128, 2);
   }
 }
 

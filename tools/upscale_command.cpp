@@ -149,6 +149,7 @@ void check(UpscaleCommand& command) {
   convention.order_known = command.channel_order != "found";
   convention.bgr = command.channel_order == "bgr";
   command.tiler.alpha_by_model = command.alpha == "model";
+  command.tiler.linear = command.pipeline.encode.linear;
   command.tiler.memory = static_cast<int64_t>(command.memory * 1024 * 1024);
   if (!command.jobs.empty()) parse_jobs(command.jobs, command.pipeline.at_once, command.tiler.at_once);
   command.pipeline.encode.threads = command.threads;
@@ -438,6 +439,9 @@ void add_options(CLI::App& sub, UpscaleCommand& c) {
   sub.add_option("--matrix", c.matrix, "Of a video's colors (bt709 above 576 lines, else bt601)")
       ->type_name("M")
       ->check(CLI::IsMember({"bt601", "bt709", "bt2020"}));
+  sub.add_flag("--dither", c.pipeline.encode.dither, "Noise instead of bands where 16 bits or floats become 8 bits");
+  sub.add_flag("--linear", c.pipeline.encode.linear,
+               "Mix light, not samples, where a filter resizes or alpha meets white");
   sub.add_flag("--json", c.json, "One JSON object per picture on standard output");
   sub.add_flag("--progress", c.progress, "JSON lines that tell how far the work is, on standard output");
   sub.add_option("--priority", c.priority, "low: other programs come first (normal)")

@@ -5,6 +5,8 @@
 #include <cmath>
 #include <numbers>
 
+#include "upscale/light.h"
+
 namespace tessera::upscale {
 namespace {
 
@@ -97,7 +99,7 @@ void Resampler::run(const float* in, const Region& out, float* result) const {
   }
 }
 
-void resize(const Resampler& resampler, const Rows& in, const Region& to, Rows& out) {
+void resize(const Resampler& resampler, const Rows& in, const Region& to, Rows& out, bool linear) {
   const Region from = resampler.source(to);
   const int colors = in.color_channels();
   std::vector<float> plane, alpha_in, alpha, result(static_cast<size_t>(to.width * to.height));
@@ -118,11 +120,13 @@ void resize(const Resampler& resampler, const Rows& in, const Region& to, Rows& 
   }
   for (int c = 0; c < colors; ++c) {
     load(c, plane);
+    if (linear) std::transform(plane.begin(), plane.end(), plane.begin(), decode_light);
     if (in.has_alpha())
       for (size_t i = 0; i < plane.size(); ++i) plane[i] *= alpha_in[i];
     resampler.run(plane.data(), to, result.data());
     if (in.has_alpha())
       for (size_t i = 0; i < result.size(); ++i) result[i] = alpha[i] > 1e-6f ? result[i] / alpha[i] : 0.0f;
+    if (linear) std::transform(result.begin(), result.end(), result.begin(), code_light);
     store(c, result);
   }
 }

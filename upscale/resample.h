@@ -36,8 +36,8 @@ class Resampler {
 };
 
 /// Part of a picture's rows at another size, into rows of that size. Colors are weighted by alpha, so that hidden ones
-/// do not show.
-void resize(const Resampler& resampler, const Rows& in, const Region& to, Rows& out);
+/// do not show. `linear`: what is mixed is light, of which samples are taken to be sRGB's code.
+void resize(const Resampler& resampler, const Rows& in, const Region& to, Rows& out, bool linear = false);
 /// The whole picture at another size.
 Picture resize(const Picture& picture, int64_t width, int64_t height, Filter filter);
 

@@ -163,7 +163,7 @@ void Resizer::pass_on() {
     const Region to{0, made_, width_, std::min(band_rows, height_ - made_)};
     const Region from = resampler_->source(to);
     if (from.y + from.height > have_) return;
-    resize(*resampler_, rows_, to, band_);
+    resize(*resampler_, rows_, to, band_, linear_);
     next_.write(band_.row(made_), to.height);
     made_ += to.height;
   }

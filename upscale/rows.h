@@ -112,8 +112,8 @@ class Pipe : public RowSink, public RowSource {
 /// Passes rows on at another size.
 class Resizer : public RowSink {
  public:
-  Resizer(RowSink& next, int64_t width, int64_t height, Filter filter, const Recycler& memory)
-      : next_(next), width_(width), height_(height), filter_(filter), recycler_(memory) {}
+  Resizer(RowSink& next, int64_t width, int64_t height, Filter filter, bool linear, const Recycler& memory)
+      : next_(next), width_(width), height_(height), filter_(filter), linear_(linear), recycler_(memory) {}
   void begin(const Head& head) override;
   void write(const std::byte* rows, int64_t count) override;
 
@@ -123,6 +123,7 @@ class Resizer : public RowSink {
   RowSink& next_;
   const int64_t width_, height_;
   const Filter filter_;
+  const bool linear_;
   const Recycler& recycler_;
   std::optional<Resampler> resampler_;
   std::shared_ptr<std::byte> memory_, band_memory_;

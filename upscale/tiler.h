@@ -20,6 +20,7 @@ struct TilerOptions {
   int64_t memory = 0;                   ///< bytes that one run may take; 0: from what the machine has free
   bool test_time_augmentation = false;  ///< mean over the 8 turned and mirrored versions
   bool alpha_by_model = true;           ///< false: bicubic
+  bool linear = false;                  ///< the filter that makes the exact size mixes light, not samples
   bool verify_tiles = false;            ///< also run the whole picture and compare
   int at_once = 1;                      ///< runs at once on the CPU
   ConventionOptions convention;         ///< what is known of the model

@@ -93,7 +93,7 @@ void Tiler::upscale(RowSource& source, RowSink& sink, const Wanted& wanted, Repo
   RowSink& cropped = wanted.partial() ? static_cast<RowSink&>(cropper) : titled;
   Reducer reducer(cropped);
   RowSink& last = rounds.back().bits > wanted.bits ? static_cast<RowSink&>(reducer) : cropped;
-  Resizer resizer(last, wanted.width, wanted.height, Filter::lanczos3, strips_);
+  Resizer resizer(last, wanted.width, wanted.height, Filter::lanczos3, options_.linear, strips_);
   RowSink& to = resized ? static_cast<RowSink&>(resizer) : last;
 
   // Memory that was free may be gone when it is needed: then again, with windows of half the size. A device that has

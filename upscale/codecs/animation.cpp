@@ -72,7 +72,7 @@ std::optional<Animation> decode_animation(List<std::byte> bytes, const DecodeLim
       Picture plain(static_cast<const Head&>(frame));
       plain.channels = 3;
       plain.allocate();
-      RowConverter(frame, plain).run(frame.samples.data(), frame.height, plain.samples.data());
+      RowConverter(frame, plain).run(frame.samples.data(), 0, frame.height, plain.samples.data());
       frame = std::move(plain);
     }
   Head& first = animation->frames[0];
@@ -94,7 +94,7 @@ Bytes encode_animation(const Animation& animation, Format format, const EncodeOp
   for (const Picture& frame : animation.frames) {
     Picture& converted = fitted.frames.emplace_back(head);
     converted.allocate();
-    RowConverter(frame, converted).run(frame.samples.data(), frame.height, converted.samples.data());
+    RowConverter(frame, converted, options).run(frame.samples.data(), 0, frame.height, converted.samples.data());
   }
   if (format == Format::png)
     write_png_animation(fitted, options, sink, notes);

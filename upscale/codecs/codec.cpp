@@ -144,18 +144,20 @@ Head fit(const Head& given, const Row& row, std::vector<std::string>& notes) {
 /// Rows that go through a converter first.
 class ConvertingWriter : public Writer {
  public:
-  ConvertingWriter(const Head& from, const Head& to, std::unique_ptr<Writer> writer)
-      : from_(from), to_(to), converter_(from, to), writer_(std::move(writer)) {}
+  ConvertingWriter(const Head& from, const Head& to, const EncodeOptions& options, std::unique_ptr<Writer> writer)
+      : to_(to), converter_(from, to, options), writer_(std::move(writer)) {}
   int64_t held_bytes() const override { return writer_->held_bytes(); }
   void finish() override { writer_->finish(); }
   void rows(const std::byte* from, int64_t count) override {
     converted_.resize(static_cast<size_t>(count * to_.row_bytes()));
-    converter_.run(from, count, converted_.data());
+    converter_.run(from, next_, count, converted_.data());
+    next_ += count;
     writer_->rows(converted_.data(), count);
   }
 
  private:
-  Head from_, to_;
+  Frame to_;
+  int64_t next_ = 0;
   RowConverter converter_;
   std::unique_ptr<Writer> writer_;
   Bytes converted_;
@@ -264,7 +266,7 @@ std::unique_ptr<Writer> open_writer(const Head& head, Format format, const Encod
   const Head fitted = fit(head, row, notes);
   std::unique_ptr<Writer> writer = row.write(fitted, options, std::move(sink), notes);
   if (fitted.channels == head.channels && fitted.bits == head.bits) return writer;
-  return std::make_unique<ConvertingWriter>(head, fitted, std::move(writer));
+  return std::make_unique<ConvertingWriter>(head, fitted, options, std::move(writer));
 }
 
 Bytes encode(Picture picture, Format format, const EncodeOptions& options, std::vector<std::string>& notes) {

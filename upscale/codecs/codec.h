@@ -60,8 +60,10 @@ std::unique_ptr<Reader> open_reader(List<std::byte> bytes, const DecodeLimits& l
 Picture decode(List<std::byte> bytes, const DecodeLimits& limits = {});
 
 struct EncodeOptions {
-  int quality = -1;  ///< 0..100 for JPEG and WebP; -1: JPEG 95, WebP lossless
-  int threads = 0;   ///< that compress one picture; 0: one per core
+  int quality = -1;     ///< 0..100 for JPEG and WebP; -1: JPEG 95, WebP lossless
+  int threads = 0;      ///< that compress one picture; 0: one per core
+  bool dither = false;  ///< samples that lose bits get noise of one level, so that no bands show
+  bool linear = false;  ///< colors are put on white as light
 };
 
 /// Where the bytes of a file go, in order.

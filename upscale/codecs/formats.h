@@ -83,13 +83,13 @@ void in_parallel(Threads& threads, int64_t count, const Body& body) {
 /// Turns pixels into those of another form: colors without transparency lie on white, grays become colors.
 class RowConverter {
  public:
-  RowConverter(const Head& from, const Head& to);
-  void run(const std::byte* in, int64_t rows, std::byte* out) const;
+  RowConverter(const Frame& from, const Frame& to, const EncodeOptions& options = {});
+  /// Rows of a picture from `y` on.
+  void run(const std::byte* in, int64_t y, int64_t rows, std::byte* out) const;
 
  private:
-  int64_t width_;
-  int in_, out_;  ///< channels
-  void (*convert_)(const std::byte* in, int in_channels, int64_t pixels, std::byte* out, int out_channels);
+  Frame from_, to_;
+  EncodeOptions options_;
 };
 
 /// Colors that were multiplied by their alpha, to colors of their own.

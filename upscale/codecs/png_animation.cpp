@@ -110,7 +110,7 @@ std::optional<Animation> animation_in_png(List<std::byte> bytes, const DecodeLim
     frame.channels = 4;
     frame.bits = head.bits;
     frame.allocate();
-    RowConverter(stored, frame).run(stored.samples.data(), stored.height, frame.samples.data());
+    RowConverter(stored, frame).run(stored.samples.data(), 0, stored.height, frame.samples.data());
     const Picture before = control->disposal == 2 ? canvas.picture() : Picture();
     canvas.draw(frame, control->x, control->y, control->over);
     Picture& seen = animation.frames.emplace_back(head);

@@ -6,6 +6,7 @@
 #include <type_traits>
 
 #include "upscale/codecs/formats.h"
+#include "upscale/light.h"
 
 namespace tessera::upscale {
 namespace {
@@ -80,26 +81,51 @@ Out to(In value) {
     return static_cast<Out>((uint32_t{value} * most<Out> + most<In> / 2) / most<In>);
 }
 
-template <class T>
-T on_white(T color, T alpha) {
-  if constexpr (std::is_same_v<T, float>) return color * alpha + 1 - alpha;
-  constexpr auto top = static_cast<uint64_t>(most<T>);
-  const auto part = static_cast<uint64_t>(alpha);
-  return static_cast<T>((static_cast<uint64_t>(color) * part + top * (top - part) + top / 2) / top);
+/// Noise from 0 to below 1 of which neighbours have all sizes (interleaved gradient noise), in place of rounding: what
+/// is exact stays as it is.
+template <class Out, class In>
+Out dithered(In value, int64_t x, int64_t y, int c) {
+  const auto part = [](float v) { return v - std::floor(v); };
+  const float across = static_cast<float>(x % 4096 + 37 * c), down = static_cast<float>(y % 4096 + 17 * c);
+  const float noise = std::min(0.998f, part(52.9829189f * part(0.06711056f * across + 0.00583715f * down)));
+  const float level = std::clamp(to<float>(value), 0.0f, 1.0f) * static_cast<float>(most<Out>);
+  return static_cast<Out>(std::min(level + noise, static_cast<float>(most<Out>)));
 }
 
+template <class T>
+T on_white(T color, T alpha, bool linear) {
+  if constexpr (std::is_same_v<T, float>) {
+    return color * alpha + 1 - alpha;
+  } else if (linear) {
+    const float part = to<float>(alpha);
+    return to<T>(code_light(decode_light(to<float>(color)) * part + 1 - part));
+  } else {
+    constexpr auto top = static_cast<uint64_t>(most<T>);
+    return static_cast<T>((uint64_t{color} * alpha + top * (top - alpha) + top / 2) / top);
+  }
+}
+
+/// Fewer levels than there were.
 template <class In, class Out>
-void convert(const std::byte* in_bytes, int in_channels, int64_t pixels, std::byte* out_bytes, int out_channels) {
-  const auto* in = reinterpret_cast<const In*>(in_bytes);
-  auto* out = reinterpret_cast<Out*>(out_bytes);
+constexpr bool loses = sizeof(Out) < sizeof(In);
+
+template <class In, class Out>
+void convert_row(const In* in, int in_channels, int64_t width, int64_t y, Out* out, int out_channels,
+                 const EncodeOptions& options) {
   const int in_colors = in_channels < 3 ? 1 : 3, out_colors = out_channels < 3 ? 1 : 3;
   const bool flatten = in_channels > in_colors && out_channels == out_colors;
-  for (int64_t i = 0; i < pixels; ++i, in += in_channels, out += out_channels) {
+  for (int64_t x = 0; x < width; ++x, in += in_channels, out += out_channels) {
+    const auto convert = [&](In value, int c) {
+      if constexpr (loses<In, Out>)
+        if (options.dither) return dithered<Out>(value, x, y, c);
+      return to<Out>(value);
+    };
     for (int c = 0; c < out_colors; ++c) {
       const In color = in[std::min(c, in_colors - 1)];
-      out[c] = to<Out>(flatten ? on_white(color, in[in_colors]) : color);
+      out[c] = convert(flatten ? on_white(color, in[in_colors], options.linear) : color, c);
     }
-    if (out_channels > out_colors) out[out_colors] = in_channels > in_colors ? to<Out>(in[in_colors]) : most<Out>;
+    if (out_channels > out_colors)
+      out[out_colors] = in_channels > in_colors ? convert(in[in_colors], out_colors) : most<Out>;
   }
 }
 
@@ -168,14 +194,17 @@ std::unique_ptr<Reader> turn_upright(std::unique_ptr<Reader> reader) {
   return reader;
 }
 
-RowConverter::RowConverter(const Head& from, const Head& to)
-    : width_(from.width), in_(from.channels), out_(to.channels) {
-  convert_ = by_bits(from.bits,
-                     [&]<class In>(In) { return by_bits(to.bits, [&]<class Out>(Out) { return &convert<In, Out>; }); });
-}
+RowConverter::RowConverter(const Frame& from, const Frame& to, const EncodeOptions& options)
+    : from_(from), to_(to), options_(options) {}
 
-void RowConverter::run(const std::byte* in, int64_t rows, std::byte* out) const {
-  convert_(in, in_, rows * width_, out, out_);
+void RowConverter::run(const std::byte* in, int64_t y, int64_t rows, std::byte* out) const {
+  by_bits(from_.bits, [&]<class In>(In) {
+    by_bits(to_.bits, [&]<class Out>(Out) {
+      for (int64_t row = 0; row < rows; ++row)
+        convert_row(reinterpret_cast<const In*>(in + row * from_.row_bytes()), from_.channels, from_.width, y + row,
+                    reinterpret_cast<Out*>(out + row * to_.row_bytes()), to_.channels, options_);
+    });
+  });
 }
 
 void divide_by_alpha(const Frame& frame, int64_t pixels, std::byte* samples) {
