@@ -78,8 +78,18 @@ bool accepts_any(const VkKernel& kernel, const Problem& problem) {
          finishes_pictures(problem, problem.node.epilogue, shape_before_epilogue(problem));
 }
 
+// Small deep pictures have tiles for few processors, and long sums: as products these are made in parts.
+bool is_small_and_deep(const ops::ConvGeometry& conv) {
+  constexpr int64_t side = 16, channels = 64, few_tiles = 32, deep = 128;
+  const int64_t tiles = conv.batch * ceil_div(conv.window.spatial(0).out, side) *
+                        ceil_div(conv.window.spatial(1).out, side) * ceil_div(conv.out_channels, channels);
+  return tiles <= few_tiles && conv.in_channels >= deep;
+}
+
 bool accepts_3x3(const VkKernel& kernel, const Problem& problem) {
-  return accepts_any(kernel, problem) && is_by_3x3(geometry_of(problem));
+  if (!accepts_any(kernel, problem)) return false;
+  const ops::ConvGeometry conv = geometry_of(problem);
+  return is_by_3x3(conv) && !is_small_and_deep(conv);
 }
 
 // --- Recording ----------------------------------------------------------------------------------
