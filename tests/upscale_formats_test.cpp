@@ -219,6 +219,11 @@ TEST(UpscaleFormats, tiff_in_its_forms) {
   EXPECT_EQ(levels(decode(tiff_of(of(2, 1, 1, {{258, 3, {16}}, {339, 3, {2}}}), {raw({0x4000, 0x8000}, 2)}))),
             (Levels{128, 0}));
   EXPECT_NE(refusal(tiff_of(of(1, 1, 1, {{258, 3, {8}}, {259, 3, {34712}}}), {raw({1})})), "");
+  // What only pretends to be large takes no memory.
+  EXPECT_NE(refusal(tiff_of(of(1, 1, 1, {{258, 3, {8}}, {277, 3, {60000}}}), {raw({1})})), "");
+  EXPECT_NE(refusal(tiff_of(of(1, 1, 1, {{258, 3, {8}}, {322, 4, {65536}}, {323, 4, {65536}}}), {raw({1})})), "");
+  EXPECT_NE(refusal(tiff_of(of(100000, 100000, 1, {{258, 3, {8}}}), {raw({1})})).find("100000x100000"),
+            std::string::npos);
 }
 
 TEST(UpscaleFormats, bmp_in_its_forms) {

@@ -157,6 +157,8 @@ class TiffReader : public Reader {
     if (!TIFFIsCODECConfigured(l.compression))
       fail(Error::Kind::file, "its pixels are compressed by method ", l.compression,
            ", which libtiff does not know here");
+    constexpr int most_samples = 64;
+    if (l.samples > most_samples) fail(Error::Kind::file, "a TIFF of ", l.samples, " channels is no picture");
     uint16_t count = 0;
     const uint16_t* extra = nullptr;
     if (TIFFGetField(tiff(), TIFFTAG_EXTRASAMPLES, &count, &extra) && count > 0 && l.samples > l.colors && !l.ink() &&
@@ -210,6 +212,11 @@ class TiffReader : public Reader {
     // Whole tiles at the right edge, and all planes.
     stored_width_ = l.tiled ? round_up(head_.width, field<uint32_t>(tiff(), TIFFTAG_TILEWIDTH, 1)) : head_.width;
     const int64_t bytes = band_rows_ * stored_pixel() * stored_width_;
+    // A tile may be larger than the picture, but not by much.
+    constexpr int64_t large = int64_t{64} << 20;
+    if (static_cast<int64_t>(part) > std::max(large, 4 * head_.width * head_.height * stored_pixel()) ||
+        bytes > std::max(large, 4 * head_.width * head_.height * stored_pixel()))
+      corrupt();
     if (part == 0 || l.bits % 8 != 0 || bytes / std::max<int64_t>(1, band_rows_) > int64_t{1} << 34) {
       if (l.bits % 8 == 0) corrupt();
       shown_ = true;
