@@ -1,4 +1,5 @@
 // Products by matrix units; see shaders/product_matrix.comp.
+#include <algorithm>
 #include <cstring>
 
 #include "ops/vulkan/matrix_tiles.h"
@@ -26,17 +27,21 @@ Tensor pack_columns(const Tensor& matrix, int64_t code) {
   const Packing packing(code);
   const Shape& shape = matrix.type.shape;
   const int64_t last = shape.size() > 1 ? shape.back() : 1, other = shape.elements() / last;
-  const int64_t n = packing.turned && shape.size() > 1 ? other : last, k = shape.elements() / n;
+  const bool turned = packing.turned && shape.size() > 1;
+  const int64_t n = turned ? other : last, k = shape.elements() / n;
   const int64_t tiles = ceil_div(n, packing.columns), padded_k = round_up(k, packing.terms);
   Tensor packed = Tensor::make_packed({DType::float16, {tiles, padded_k, packing.columns}});
-  auto* to = packed.as<float16>();
-  std::memset(to, 0, static_cast<size_t>(packed.type.bytes()));
-  for (int64_t term = 0; term < k; ++term)
-    for (int64_t column = 0; column < n; ++column) {
-      const int64_t from = packing.turned && shape.size() > 1 ? column * k + term : term * n + column;
-      float value;
-      std::memcpy(&value, matrix.bytes.get() + from * int64_t{sizeof value}, sizeof value);
-      to[(column / packing.columns * padded_k + term) * packing.columns + column % packing.columns] = float16(value);
+  std::memset(packed.bytes.get(), 0, static_cast<size_t>(packed.type.bytes()));
+  for (int64_t tile = 0; tile < tiles; ++tile)
+    for (int64_t term = 0; term < k; ++term) {
+      const int64_t first = tile * packing.columns, count = std::min(packing.columns, n - first);
+      float16* to = packed.as<float16>() + (tile * padded_k + term) * packing.columns;
+      const std::byte* from = matrix.bytes.get() + (turned ? first * k + term : term * n + first) * int64_t{4};
+      for (int64_t column = 0; column < count; ++column, from += turned ? 4 * k : 4) {
+        float value;
+        std::memcpy(&value, from, sizeof value);
+        to[column] = float16(value);
+      }
     }
   return packed;
 }
