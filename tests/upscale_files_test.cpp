@@ -364,7 +364,10 @@ TEST_F(UpscaleFiles, what_cannot_be_written_is_known_at_once) {
   make(in / "a.png");
   make(root / "file");
   fs::create_directories(out / "a.png");
-  for (const auto& [to, why] : {std::pair{out, "is a folder"}, {root / "file" / "x", "Not a directory"}}) {
+  // Nobody makes files in /proc, the superuser neither.
+  for (const auto& [to, why] : {std::pair{out, "is a folder"},
+                                {root / "file" / "x", "Not a directory"},
+                                {"/proc/new", "cannot be written to"}}) {
     const JobList list = list_jobs({in}, to, {});
     ASSERT_EQ(list.failures.size(), 1u);
     EXPECT_NE(list.failures[0].error.find(why), std::string::npos) << list.failures[0].error;

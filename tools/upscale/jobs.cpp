@@ -57,6 +57,17 @@ std::string too_long(const fs::path& path, const fs::path& folder) {
              longest);
 }
 
+/// Tries it, which tells more than permissions do; false with errno set.
+bool can_make_a_file(const fs::path& folder) {
+  if (Descriptor(::open(folder.c_str(), O_TMPFILE | O_WRONLY | O_CLOEXEC, 0600))) return true;
+  if (errno != EOPNOTSUPP && errno != EISDIR && errno != ENOENT) return false;
+  // A file system without nameless files.
+  const std::string name = (folder / cat(".tessera-", ::getpid(), "-try")).string();
+  if (!Descriptor(::open(name.c_str(), O_CREAT | O_EXCL | O_WRONLY | O_CLOEXEC, 0600))) return false;
+  ::unlink(name.c_str());
+  return true;
+}
+
 /// Why no file can be made in a folder, which may be still to be made itself; empty if it can.
 std::string obstacle(const fs::path& folder) {
   if (folder.empty()) return obstacle(".");
@@ -68,7 +79,7 @@ std::string obstacle(const fs::path& folder) {
   }
   if (!found.exists()) return cat(folder.string(), ": ", std::strerror(found.error));
   if (!found.folder()) return cat(folder.string(), ": is not a folder");
-  if (::faccessat(AT_FDCWD, folder.c_str(), W_OK | X_OK, AT_EACCESS) == 0) return "";
+  if (can_make_a_file(folder)) return "";
   return cat(folder.string(), ": cannot be written to: ", std::strerror(errno));
 }
 
