@@ -34,7 +34,7 @@ Bytes deflate_with(const uint8_t* from, size_t before, size_t count, bool last, 
 // becomes much smaller without may be a drawing, which repeats a lot.
 Bytes deflate_part(const uint8_t* from, size_t before, size_t count, bool last) {
   Bytes quick = deflate_with(from, before, count, last, 1, Z_RLE);
-  if (quick.size() > count / 5 * 2) return quick;
+  if (quick.size() > count / 10 * 3) return quick;
   Bytes thorough = deflate_with(from, before, count, last, thorough_level, Z_FILTERED);
   return thorough.size() < quick.size() ? thorough : quick;
 }
