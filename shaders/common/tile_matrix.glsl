@@ -1,8 +1,8 @@
 // A product of matrices tile by tile, by matrix units: a workgroup makes tile_m rows by tile_channels columns, a subgroup
 // each_m * matrix_m by each_n * matrix_n of them, step_k terms of the sums at a time. The shader puts what a step multiplies
 // into `stage`: lines of rows at 0, lines of columns at `columns_at`; what comes next it fetches while this is multiplied.
-// A shader's main() ends with tile_main.glsl. One that includes this has declared `params` with a member `finish`, at binding 0, and includes what finish8.glsl
-// needs; its own inputs follow from binding 10.
+// The main() of a shader that includes this ends with tile_main.glsl. It has declared `params` with a member `finish`, at
+// binding 0, and enabled what matrix.glsl and finish8.glsl need; its own inputs follow from binding 10.
 #include "common/matrix.glsl"
 
 layout(constant_id = 4) const uint warps_m = 2;
