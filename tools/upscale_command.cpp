@@ -458,9 +458,9 @@ void group_options(CLI::App& sub) {
       {"Machine", {"device", "precision", "threads", "jobs", "tile", "overlap", "memory", "max-pixels", "priority"}},
       {"Video", {"y4m", "raw", "matrix"}},
       {"What is told", {"verbose", "quiet", "compare", "verify-tiles", "json", "progress"}}};
-  for (const auto& [group, names] : groups)
-    for (const std::string& name : names)
-      if (CLI::Option* option = sub.get_option_no_throw("--" + name)) option->group(group);
+  for (CLI::Option* option : sub.get_options({}))
+    for (const auto& [group, names] : groups)
+      if (!option->get_lnames().empty() && std::ranges::count(names, option->get_lnames()[0])) option->group(group);
 }
 
 }  // namespace
