@@ -190,7 +190,6 @@ Models::Models(const ModelsOptions& options, Console& console) : chain_(options.
   }
 }
 
-
 void Models::describe(Console& console) const {
   for (const auto& model : models_) tell_of(*model, console);
 }
