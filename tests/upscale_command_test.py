@@ -330,6 +330,30 @@ class Upscale(unittest.TestCase):
         self.assertIn(b"out: cannot be written to: Permission denied", done.stderr)
         self.assertNotIn(b"model", done.stderr, "a model was opened before")
 
+    def test_a_manifest_tells_how_a_model_wants_its_pictures(self):
+        model = (pathlib.Path(os.environ["TESSERA_SOURCE_DIR"]) / "models/photo-x2.onnx").read_bytes()
+        self.make("m/a.onnx", model)
+        self.make("m/b.onnx", ADD)
+        first, second = map(json.loads, self.run_it("m", "--json", command="models").stdout.splitlines())
+        self.assertEqual((first["name"], first["scale"]), ("a", 2))
+        self.assertIn("the model has 2 inputs", second["note"])
+        said = {"name": "A", "licence": "MIT", "scale": 2, "range": "0:1", "channels": "rgb",
+                "files": [{"file": "b.onnx", "device": "vulkan"},
+                          {"file": "a.onnx", "device": "cpu", "checksum": first["checksum"]}]}
+        self.make("m/a.json", json.dumps(said).encode())
+        listed = self.run_it("m/a.onnx", command="models").stdout.decode().split()
+        self.assertEqual((listed[0], listed[1], listed[-1]), ("A", "x2", "MIT"))
+        self.assertIn("manifest", self.run_it("--explain", "-m", "m/a.onnx").stdout.decode())
+        self.run_it("in/a.png", "-o", "o.png", "-m", "m/a.json", "-g", "cpu")
+        self.run_it("in/a.png", "-o", "o.png", "-m", "m", "-n", "a", "-g", "cpu")
+        said["files"][1]["checksum"] = "0" * 32
+        self.make("m/a.json", json.dumps(said).encode())
+        self.assertIn(b"checksum differs", self.run_it("in/a.png", "-o", "o.png", "-m", "m/a.json", "-g", "cpu",
+                                                       code=1).stderr)
+        self.make("m/a.json", b"{")
+        self.assertIn(b"a.json: is no manifest", self.run_it("in/a.png", "-o", "o.png", "-m", "m/a.json", code=2).stderr)
+        self.assertIn("photo-x2", self.run_it(command="models").stdout.decode())
+
     def test_explain_tells_what_a_model_is_without_a_picture(self):
         text = self.run_it("--explain", "photo-x2").stdout.decode()
         for words in ["scale            x2", "levels           0..1", "receptive field  11 pixels"]:

@@ -16,6 +16,7 @@ void add_inspect(CLI::App& app, int& exit_code);
 void add_check(CLI::App& app, int& exit_code);
 void add_compare(CLI::App& app, int& exit_code);
 void add_devices(CLI::App& app, int& exit_code);
+void add_models(CLI::App& app, int& exit_code);
 void add_upscale(CLI::App& app, int& exit_code);
 void add_shell(CLI::App& app, int& exit_code);  ///< completion and man
 

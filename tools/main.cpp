@@ -51,6 +51,7 @@ int run_command(int count, char** words) {
   add_check(app, exit_code);
   add_compare(app, exit_code);
   add_devices(app, exit_code);
+  add_models(app, exit_code);
   add_shell(app, exit_code);
   try {
     if (count == 1) throw CLI::CallForHelp();

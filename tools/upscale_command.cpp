@@ -10,6 +10,7 @@
 #include <set>
 #include <thread>
 
+#include "tools/manifest.h"
 #include "tools/options.h"
 #include "tools/upscale/comparison.h"
 #include "tools/upscale/pipeline.h"
@@ -224,6 +225,8 @@ uint64_t recipe_of(const CLI::App& sub, const ModelsOptions& options) {
   for (const std::string& model : find_models(options)) {
     const uint64_t digest = digest_of_model(model);
     recipe.add(std::as_bytes(List<uint64_t>(&digest, 1)));
+    if (const auto manifest = model.empty() ? std::nullopt : manifest_beside(model))
+      recipe.add(cat(manifest->range, ' ', manifest->range_out, ' ', manifest->channels));
   }
   for (const CLI::Option* option : sub.get_options()) {
     if (option->count() == 0 || option->get_lnames().empty() || no_matter.contains(option->get_lnames()[0])) continue;

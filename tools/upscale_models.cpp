@@ -3,6 +3,7 @@
 #include <filesystem>
 #include <iostream>
 
+#include "tools/manifest.h"
 #include "tools/options.h"
 #include "tools/upscale/ledger.h"
 #include "upscale/choice.h"
@@ -32,7 +33,7 @@ std::vector<std::string> parts_of(const std::string& text) {
 
 std::string find_by_name(const fs::path& folder, const std::string& name, bool bundled_too) {
   std::error_code error;
-  for (const std::string& file : {name, name + ".onnx"})
+  for (const std::string& file : {name, name + ".onnx", name + ".json"})
     if (fs::is_regular_file(folder / file, error)) return (folder / file).string();
   if (name == bundled_model_name && bundled_too) return "";
   fail(Error::Kind::file, (folder / (name + ".onnx")).string(), ": no such model file");
@@ -163,6 +164,8 @@ std::vector<std::string> find_models(const ModelsOptions& options) {
   } else {
     for (const std::string& path : parts_of(options.model)) files.push_back(find_by_path(path));
   }
+  for (std::string& file : files)
+    if (fs::path(file).extension() == ".json") file = file_for(read_manifest(file), options.devices);
   if (files.size() > 1 && (!options.tiler.convention.in.empty() || !options.tiler.convention.out.empty() ||
                            options.tiler.convention.order_known || !options.inputs.empty()))
     fail(Error::Kind::usage, "--white, --range, --range-out, --channels and --set tell of one model, and there are ",
@@ -182,6 +185,8 @@ Models::Models(const ModelsOptions& options, Console& console) : chain_(options.
     place.model.threads = options.threads;
     place.model.inputs = options.inputs;
     place.tiler = options.tiler;
+    if (const auto manifest = manifest_beside(file); manifest && !file.empty())
+      apply(*manifest, place.tiler.convention);
     if (devices == std::vector<std::string>{"auto"}) choose_place(place, file, options, console);
     std::vector<std::string> told;
     models_.push_back(std::make_unique<PlacedModel>(file, std::move(place), &interrupted(), told));

@@ -49,8 +49,8 @@ Reach follow(const Upsampler& model, const Convention& convention);
 /// Tries windows of noise: how far does a difference reach, and which shifts change nothing else?
 /// Differences below half an 8-bit level do not count.
 Reach measure(const Upsampler& model, const Convention& convention);
-/// The same for a graph that was followed, but looks further than `most` pixels: what is far away often changes less than
-/// half a level. As it was where trying does not tell.
+/// The same for a graph that was followed, but looks further than `most` pixels: what is far away often changes less
+/// than half a level. As it was where trying does not tell.
 Reach measure_radius(const Upsampler& model, const Convention& convention, const Reach& walked, int64_t most);
 
 }  // namespace tessera::upscale
