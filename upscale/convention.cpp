@@ -118,7 +118,7 @@ bool probe(const Upsampler& model, Convention& reading, int64_t width, int64_t h
     refusal.add(cat("its output \"", declared.name, "\", ", open ? declared.type : outputs[0],
                     ", is no whole multiple of a picture's size"));
   } catch (const Error& error) {
-    if (error.kind() == Error::Kind::cancelled || error.kind() == Error::Kind::device) throw;
+    if (!tells_of_model(error)) throw;
     refusal.add(error.what());
   }
   return false;

@@ -38,7 +38,8 @@ Reach follow(const Upsampler& model, const Convention& convention) {
   Look first;
   try {
     first = walk(width, height);
-  } catch (const Error&) {
+  } catch (const Error& error) {
+    if (!tells_of_model(error)) throw;
     first.followed = false;
     first.reason = "a shape";
   }
@@ -66,7 +67,8 @@ Reach follow(const Upsampler& model, const Convention& convention) {
       reach.followed = false;
     else if (reach.lattice > unit && !agree(at(unit), at(unit + reach.lattice)))
       reach.multiple = reach.lattice;
-  } catch (const Error&) {
+  } catch (const Error& error) {
+    if (!tells_of_model(error)) throw;
     reach.followed = false;
   }
   if (reach.followed && !reach.global && reach.pools.empty()) reach.reason.clear();

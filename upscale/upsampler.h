@@ -32,6 +32,13 @@ struct Traffic {
   int64_t uploaded_bytes = 0, downloaded_bytes = 0, submits = 0;
 };
 
+/// Whether a failure says something of the model, so that another trial may succeed: not of this machine, and not at
+/// this moment.
+inline bool tells_of_model(const Error& error) {
+  return error.kind() != Error::Kind::memory && error.kind() != Error::Kind::device &&
+         error.kind() != Error::Kind::cancelled;
+}
+
 struct Upsampler {
   virtual ~Upsampler() = default;
   virtual List<Port> inputs() const = 0;

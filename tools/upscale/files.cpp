@@ -1,6 +1,7 @@
 // Files that appear whole, or not at all.
 #include "tools/upscale/files.h"
 
+#include <dirent.h>
 #include <fcntl.h>
 #include <poll.h>
 #include <sys/mman.h>
@@ -73,6 +74,23 @@ Bytes& taken() {
 }
 
 }  // namespace
+
+std::vector<fs::path> entries_of(const fs::path& folder, int& error) {
+  std::vector<fs::path> entries;
+  error = 0;
+  const std::unique_ptr<DIR, int (*)(DIR*)> open(::opendir(folder.empty() ? "." : folder.c_str()), ::closedir);
+  if (!open) {
+    error = errno;
+    return entries;
+  }
+  for (errno = 0; const dirent* entry = ::readdir(open.get()); errno = 0) {
+    const Text name = entry->d_name;
+    if (name != "." && name != "..") entries.push_back(folder / name);
+  }
+  error = errno;
+  std::sort(entries.begin(), entries.end());
+  return entries;
+}
 
 Descriptor::~Descriptor() {
   if (number_ > STDERR_FILENO) ::close(number_);

@@ -38,6 +38,10 @@ class Input {
   std::shared_ptr<const MappedFile> mapped_;
 };
 
+/// What lies in a folder, in the order of its names; where it cannot be listed, `error` says why (as errno does).
+/// std::filesystem does the same, but ends the program where memory is short.
+std::vector<std::filesystem::path> entries_of(const std::filesystem::path& folder, int& error);
+
 /// An open file.
 class Descriptor {
  public:

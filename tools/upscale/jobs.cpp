@@ -143,12 +143,10 @@ class Lister {
 };
 
 void Lister::walk(const fs::path& in, const fs::path& out) {
+  int refused = 0;
+  const std::vector<fs::path> entries = entries_of(in, refused);
+  if (refused != 0) return fail_at(in, cat(in.string(), ": cannot be listed: ", std::strerror(refused)));
   std::error_code error;
-  std::vector<fs::path> entries;
-  for (fs::directory_iterator it(in, error), end; !error && it != end; it.increment(error))
-    entries.push_back(it->path());
-  if (error) return fail_at(in, cat(in.string(), ": cannot be listed: ", error.message()));
-  std::sort(entries.begin(), entries.end());
   const bool among_results = fs::equivalent(in, out, error);
   for (const fs::path& path : entries) {
     if (path.filename().string().starts_with('.')) continue;

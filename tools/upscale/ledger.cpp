@@ -120,15 +120,13 @@ uint64_t digest_of_model(const fs::path& path) {
     return ::memmem(bytes.data(), bytes.size(), word.data(), word.size()) != nullptr;
   };
   if (!names("location")) return digest.value();
-  std::vector<fs::path> beside;
+  int unlisted = 0;
   std::error_code error;
-  for (fs::directory_iterator it(path.has_parent_path() ? path.parent_path() : ".", error), end; !error && it != end;
-       it.increment(error))
-    if (it->is_regular_file(error) && it->path().filename() != path.filename() && names(it->path().filename().native()))
-      beside.push_back(it->path());
-  std::sort(beside.begin(), beside.end());
-  for (const fs::path& other : beside)
+  for (const fs::path& other : entries_of(path.parent_path(), unlisted)) {
+    if (!fs::is_regular_file(other, error) || other.filename() == path.filename() || !names(other.filename().native()))
+      continue;
     if (const auto weights = digest_of(other)) digest.add(std::as_bytes(List<uint64_t>(&*weights, 1)));
+  }
   return digest.value();
 }
 
