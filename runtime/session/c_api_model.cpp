@@ -36,10 +36,9 @@ namespace {
 using Operators = std::vector<std::pair<const OpDef*, size_t>>;
 
 void count_operators(const Graph& graph, Operators& found) {
+  const auto full_name = [](const OpDef& op) { return std::pair(op.domain, op.name); };
   for (const Node& node : graph.nodes) {
-    const auto same = [&](const auto& known) {
-      return known.first->name == node.op->name && known.first->domain == node.op->domain;
-    };
+    const auto same = [&](const auto& known) { return full_name(*known.first) == full_name(*node.op); };
     if (const auto known = std::find_if(found.begin(), found.end(), same); known != found.end())
       ++known->second;
     else
