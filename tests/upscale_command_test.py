@@ -275,6 +275,15 @@ class Upscale(unittest.TestCase):
             self.run_it("in/b.png", "-o", "no.png", f"--preview={wrong}", code=code)
             self.assertFalse((self.path / "no.png").exists())
 
+    def test_memory_is_told_before_work(self):
+        # More of it for more pixels, and never that of whole pictures.
+        self.make("tall.ppm", b"P6\n40 9000\n255\n" + bytes(range(250)) * (40 * 9000 * 3 // 250))
+        told = [int(re.search(rb"needs about (\d+) MiB", self.run_it(name, "-o", "o.ppm", "-v", "-g", "cpu", *words).stderr)[1])
+                for name, words in [("in/a.png", []), ("tall.ppm", ["-t", "64"]), ("tall.ppm", [])]]
+        self.assertLess(told[1], told[2])
+        self.assertLess(told[0], 3)
+        self.assertGreater(told[2], 50)
+
     def test_sizes(self):
         for words, size in [(["--size", "33x44"], (33, 44)), (["--width", "12"], (12, 10)), (["--height", "60"], (72, 60)),
                             (["--fit", "100x30"], (36, 30)), (["-m", "photo-x2,photo-x2"], (96, 80)),

@@ -44,6 +44,25 @@ int Chain::at_once() const {
   return most;
 }
 
+int64_t Chain::bytes_for(const Frame& frame) const {
+  Frame from = frame;
+  int64_t most = 0;
+  for (size_t i = 0; i < links_.size(); ++i) {
+    const bool last = i + 1 == links_.size();
+    const int64_t scale = links_[i]->convention().scale;
+    const Wanted wanted = last ? result_of(frame.width, frame.height, frame.bits)
+                               : Wanted{from.width * scale, from.height * scale, std::max(16, frame.bits)};
+    Frame to = from;
+    to.width = wanted.width;
+    to.height = wanted.height;
+    to.bits = wanted.bits;
+    const int64_t held = (i ? from.height * from.row_bytes() : 0) + (last ? 0 : to.height * to.row_bytes());
+    most = std::max(most, held + links_[i]->bytes_for(from, wanted));
+    from = to;
+  }
+  return most;
+}
+
 Picture Chain::upscale(const Picture& picture, Report& report, const Progress& progress) const {
   PictureSource source(picture);
   Picture result;

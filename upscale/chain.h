@@ -28,6 +28,8 @@ class Chain {
   double scale() const;
   /// Extents of a picture's result, with the picture's own depth.
   Wanted result_of(int64_t width, int64_t height, int bits) const;
+  /// As Tiler::bytes_for, with what lies between the models.
+  int64_t bytes_for(const Frame& frame) const;
   /// Pictures at once that keep all devices busy.
   int at_once() const;
 

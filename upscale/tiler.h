@@ -82,6 +82,9 @@ class Tiler {
     int64_t windows = 0, window_width = 0, window_height = 0, run_bytes = 0;
   };
   Forecast forecast(int64_t width, int64_t height) const;
+  /// Bytes of this machine's memory that a picture takes on its way to what is wanted, beside what holds all of it at
+  /// either end: rows, windows, and what the rounds hold between them.
+  int64_t bytes_for(const Frame& frame, const Wanted& wanted) const;
   /// Extent of the result along an axis.
   int64_t scaled(int64_t extent) const;
 
@@ -166,6 +169,9 @@ class Tiler {
     int64_t area = 0;
   };
   std::vector<Round> rounds_for(const Frame& frame, const Wanted& wanted, bool& resized) const;
+  /// Of one round: what windows that run at once take, and the rows that come and go.
+  int64_t run_bytes_for(const Frame& frame, const Round& round) const;
+  int64_t row_bytes_for(const Frame& frame, const Round& round) const;
   void plan_rounds(const Frame& frame, const Wanted& wanted, bool resized, std::vector<Round>& rounds) const;
   void run_rounds(RowSource& source, RowSink& sink, const std::vector<Round>& rounds, Report& report,
                   const Progress& progress) const;

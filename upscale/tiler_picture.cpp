@@ -159,6 +159,59 @@ void Tiler::plan_rounds(const Frame& frame, const Wanted& wanted, bool resized, 
   }
 }
 
+int64_t Tiler::run_bytes_for(const Frame& frame, const Round& round) const {
+  const Frame result = result_of(frame, round.bits);
+  const Windows& windows = round.windows;
+  const int64_t width = windows.x[0].size, height = windows.y[0].size, larger = convention_.scale * convention_.scale;
+  const bool pooled = windows.x.size() * windows.y.size() > 1 && pools_over_tiles();
+  const Ends ends = pooled ? Ends{} : ends_of(frame, Group::color, result);
+  int64_t bytes = 0;
+  for (const auto& hand : hands_.all()) {
+    int64_t run = 0, pixel = 0;
+    if (ends) {
+      const DType type = ends->bits_in == 16 ? DType::uint16 : DType::uint8;
+      run = hand->with(convention_, *ends)->run_bytes({type, {height, width, ends->samples_in}});
+      pixel = ends->samples_in * ends->bits_in / 8 + larger * ends->samples_out() * ends->bits_out / 8;
+    } else {
+      // Planes, the model's tensors, and of what it gives the part that is kept.
+      run = hand->model().run_bytes(convention_.input(width, height));
+      pixel = 4 * (2 * convention_.channels + 3 * larger * convention_.out_channels);
+    }
+    const int64_t at_once = std::min<int64_t>(hand->is_device() ? hand->at_once() : options_.at_once,
+                                              static_cast<int64_t>(windows.columns() * windows.rows()));
+    bytes += at_once * (pixel * width * height + (hand->is_device() ? 0 : run));
+  }
+  return bytes;
+}
+
+int64_t Tiler::row_bytes_for(const Frame& frame, const Round& round) const {
+  const std::vector<Span>& spans = round.windows.y;
+  int64_t come = 0, go = 0;
+  for (size_t row = 0; row < spans.size(); ++row) {
+    const Span &first = spans[row], &last = spans[std::min(row + 1, spans.size() - 1)];
+    come = std::max(come, std::min(frame.height, last.start + last.size) - std::max<int64_t>(first.start, 0));
+    go = std::max(go, (last.keep + last.kept - first.keep) * convention_.scale);
+  }
+  return come * frame.row_bytes() + go * result_of(frame, round.bits).row_bytes();
+}
+
+int64_t Tiler::bytes_for(const Frame& frame, const Wanted& wanted) const {
+  bool resized = false;
+  std::vector<Round> rounds = rounds_for(frame, wanted, resized);
+  plan_rounds(frame, wanted, resized, rounds);
+  const bool passed = pass_rows_on(rounds);
+  Frame from = frame;
+  int64_t run = 0, rows = 0, held = 0;
+  for (const Round& round : rounds) {
+    run = std::max(run, run_bytes_for(from, round));
+    const int64_t own = row_bytes_for(from, round);
+    rows = passed ? rows + own : std::max(rows, own);
+    from = result_of(from, round.bits);
+    if (!passed && &round != &rounds.back()) held = std::max(held, from.height * from.row_bytes());
+  }
+  return run + rows + held;
+}
+
 void Tiler::run_rounds(RowSource& source, RowSink& sink, const std::vector<Round>& rounds, Report& report,
                        const Progress& progress) const {
   const size_t count = rounds.size();

@@ -6,6 +6,7 @@
 #include <condition_variable>
 #include <thread>
 
+#include "runtime/base/machine_memory.h"
 #include "tools/upscale/streams.h"
 #include "upscale/crew.h"
 
@@ -111,6 +112,10 @@ void Pipeline::make(Item& item) const {
   FileSink sink(job.out, job.write, job.format, options_.encode);
 
   const std::string name = job.in.string();
+  const int64_t needed = source.held_bytes() + chain_.bytes_for(head), free = available_memory();
+  if (options_.verbose) console_.message(cat(name, ": needs about ", needed >> 20, " MiB beside the model"));
+  if (free > 0 && needed > free)
+    fail(Error::Kind::memory, "it needs about ", needed >> 20, " MiB of memory, and ", free >> 20, " are free");
   const Progress progress = [&](double part) { console_.progress(item.index, name, part); };
   progress(0);
   source.load();
