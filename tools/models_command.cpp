@@ -78,10 +78,12 @@ void models(const std::vector<std::string>& folders, bool json) {
       paths.push_back(folder);
       continue;
     }
-    const fs::directory_iterator entries(folder, error);
+    const size_t before = paths.size();
+    const auto rights = fs::directory_options::skip_permission_denied;
+    for (fs::recursive_directory_iterator at(folder, rights, error), end; !error && at != end; at.increment(error))
+      if (at->path().extension() == ".onnx") paths.push_back(at->path().string());
     if (error) fail(Error::Kind::file, folder, ": ", error.message());
-    for (const fs::directory_entry& entry : entries)
-      if (entry.path().extension() == ".onnx") paths.push_back(entry.path().string());
+    if (paths.size() == before) fail(Error::Kind::file, folder, ": no .onnx files in it");
   }
   std::sort(paths.begin(), paths.end());
   if (folders.empty()) paths.emplace_back();
@@ -103,7 +105,7 @@ void add_models(CLI::App& app, int&) {
   auto folders = std::make_shared<std::vector<std::string>>();
   auto json = std::make_shared<bool>(false);
   CLI::App* sub = app.add_subcommand("models", "List upscalers, with what is known of them");
-  sub->add_option("FOLDER", *folders, "Folders of ONNX models, or models (the bundled one)");
+  sub->add_option("FOLDER", *folders, "Folders of ONNX models, with all folders in them, or models (the bundled one)");
   sub->add_flag("--json", *json, "One JSON object per model on standard output");
   sub->footer(R"(
 Name, scale, colors, size and licence; where a model is no upscaler, why. A manifest beside a model, a.json for a.onnx,
