@@ -218,8 +218,7 @@ void bench(BenchCommand& command) {
 void add_bench(CLI::App& app, int& exit_code) {
   auto command = std::make_shared<BenchCommand>();
   CLI::App* sub = app.add_subcommand("bench", "Time a model");
-  add_model(*sub, command->options);
-  sub->get_option("MODEL")->required(false);
+  add_model(*sub, command->options)->required(false);
   add_shapes(*sub, command->options);
   add_session(*sub, command->options);
   sub->add_option("--runs", command->runs, "Timed runs after the first (10)")

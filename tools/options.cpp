@@ -15,8 +15,8 @@ SessionOptions ModelOptions::session_options() const {
   return made;
 }
 
-void add_model(CLI::App& app, ModelOptions& options) {
-  app.add_option("MODEL", options.model, "An ONNX file")->required();
+CLI::Option* add_model(CLI::App& app, ModelOptions& options) {
+  return app.add_option("MODEL", options.model, "An ONNX file")->required();
 }
 
 void add_shapes(CLI::App& app, ModelOptions& options) {
@@ -53,9 +53,10 @@ CLI::Validator number(double low, double high, bool whole) {
   return CLI::Validator(check, "");
 }
 
-void add_precision(CLI::App& app, std::string& precision) {
-  app.add_option("--precision", precision,
-                 "What is computed in: fp32 (default), exact, bf16x3, bf16, fp16 (on a device), int8")
+CLI::Option* add_precision(CLI::App& app, std::string& precision) {
+  return app
+      .add_option("--precision", precision,
+                  "What is computed in: fp32 (default), exact, bf16x3, bf16, fp16 (on a device), int8")
       ->type_name("P");
 }
 

@@ -18,13 +18,14 @@ struct ModelOptions {
   SessionOptions session_options() const;
 };
 
-void add_model(CLI::App& app, ModelOptions& options);
+/// Who wants to know of an option later keeps it: to find one by its name, CLI11 allocates where it may not throw.
+CLI::Option* add_model(CLI::App& app, ModelOptions& options);
 void add_shapes(CLI::App& app, ModelOptions& options);   ///< --shape, --default-dim
 void add_session(CLI::App& app, ModelOptions& options);  ///< --threads, --device, --precision, --no-optimize
 void add_json(CLI::App& app, ModelOptions& options);
 /// Accepts numbers from `low` to `high`; `whole` ones alone.
 CLI::Validator number(double low, double high, bool whole = false);
-void add_precision(CLI::App& app, std::string& precision);
+CLI::Option* add_precision(CLI::App& app, std::string& precision);
 
 /// Prints why a session does not run where it was asked to, if so, on stderr; with types of its inputs, also if a
 /// device was named and nothing runs on it.

@@ -34,6 +34,7 @@ struct UpscaleCommand : ModelsOptions {
   PipelineOptions pipeline;
   double memory = 0, white = 0;
   std::string range, range_out, channel_order = "found", shard;
+  const CLI::Option* precision_option = nullptr;
   uint64_t recipe = 0;  ///< of the models and all that decides about pixels
   bool verbose = false, quiet = false, json = false, progress = false, compare = false, explain = false;
   std::string priority = "normal";
@@ -430,7 +431,7 @@ void add_options(CLI::App& sub, UpscaleCommand& c) {
   sub.add_option("--threads", c.threads, "Threads that compute (one per core)")
       ->type_name("N")
       ->check(CLI::Range(0, 1024));
-  add_precision(sub, c.precision);
+  c.precision_option = add_precision(sub, c.precision);
   sub.add_flag("--verify-tiles", c.tiler.verify_tiles, "Also run whole pictures, and print max |tiled - whole|");
   sub.add_option("--preview", c.preview,
                  "Make only this part of the picture, X,Y,WIDTH,HEIGHT, just as it is in the whole")
@@ -489,7 +490,7 @@ Examples:
   cat in.png | tessera upscale - -o - -f jpg > out.jpg)");
   sub->callback([command, sub, &exit_code] {
     command->recipe = recipe_of(*sub, *command);
-    command->precision_given = sub->count("--precision") > 0;
+    command->precision_given = command->precision_option->count() > 0;
     exit_code = run(*command);
   });
 }
