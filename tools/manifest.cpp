@@ -69,7 +69,7 @@ std::string file_for(const Manifest& manifest, const std::string& device) {
   for (const Manifest::Variant& variant : manifest.files) {
     if (!variant.device.empty() && variant.device != kind) continue;
     if (variant.memory > available_memory() >> 20) continue;
-    const std::string path = (manifest.path.parent_path() / variant.file).string();
+    std::string path = (manifest.path.parent_path() / variant.file).string();
     if (!variant.checksum.empty() && upscale::identity_of(MappedFile::open(path)->bytes()) != variant.checksum)
       fail(Error::Kind::file, path, ": is not the file that ", manifest.path.filename().string(),
            " was written for: its checksum differs");

@@ -143,7 +143,9 @@ void print_fish(const CLI::App& app) {
   std::cout << "# Completion of tessera for fish.\n"
                "complete -c tessera -n __fish_use_subcommand -l help -d 'Print this help and exit'\n"
                "complete -c tessera -n __fish_use_subcommand -l version -d 'Print the version and exit'\n";
-  const auto text = [](std::string words) { return "'" + replaced(replaced(words, "\\", "\\\\"), "'", "\\'") + "'"; };
+  const auto text = [](const std::string& words) {
+    return "'" + replaced(replaced(words, "\\", "\\\\"), "'", "\\'") + "'";
+  };
   for (const CLI::App* command : commands_of(app)) {
     std::cout << "complete -c tessera -n __fish_use_subcommand -f -a " << command->get_name() << " -d "
               << text(command->get_description()) << '\n';

@@ -54,7 +54,7 @@ std::string numbered_device(const std::string& number, std::vector<std::string>&
 #ifdef TESSERA_VULKAN
   const size_t wanted = number.size() < 6 ? static_cast<size_t>(std::stoi(number)) : SIZE_MAX;
   for (const vulkan::DeviceInfo& info : vulkan::devices(nullptr)) {
-    const std::string device = cat("vulkan:", info.index);
+    std::string device = cat("vulkan:", info.index);
     if (info.cpu_type)
       renderers += cat(renderers.empty() ? "" : ", ", device, " (", info.name, ")");
     else if (gpus++ == wanted)

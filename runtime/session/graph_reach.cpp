@@ -13,7 +13,6 @@ namespace {
 using reach::columns;
 using reach::Field;
 using reach::none;
-using reach::Ratio;
 using reach::rows;
 
 /// One walk with concrete shapes.

@@ -276,7 +276,8 @@ Bytes encode(Picture picture, Format format, const EncodeOptions& options, std::
   sink.overwrite = [&](int64_t at, List<std::byte> better) {
     std::copy(better.begin(), better.end(), bytes.begin() + at);
   };
-  open_writer(picture, format, options, std::move(sink), notes)->whole(std::move(picture));
+  const std::unique_ptr<Writer> writer = open_writer(picture, format, options, std::move(sink), notes);
+  writer->whole(std::move(picture));
   return bytes;
 }
 
