@@ -221,6 +221,7 @@ TEST(UpscaleFormats, tiff_in_its_forms) {
   EXPECT_NE(refusal(tiff_of(of(1, 1, 1, {{258, 3, {8}}, {259, 3, {34712}}}), {raw({1})})), "");
   // What only pretends to be large takes no memory.
   EXPECT_NE(refusal(tiff_of(of(1, 1, 1, {{258, 3, {8}}, {277, 3, {60000}}}), {raw({1})})), "");
+  EXPECT_NE(refusal(tiff_of(of(1, 1, 1, {{258, 3, {0}}}), {raw({1})})), "");
   EXPECT_NE(refusal(tiff_of(of(1, 1, 1, {{258, 3, {8}}, {322, 4, {65536}}, {323, 4, {65536}}}), {raw({1})})), "");
   EXPECT_NE(refusal(tiff_of(of(100000, 100000, 1, {{258, 3, {8}}}), {raw({1})})).find("100000x100000"),
             std::string::npos);

@@ -106,7 +106,7 @@ int64_t Tiler::place(int64_t channel, int64_t channels) const {
 }
 
 Tensor Tiler::model_input(const float* planes, int64_t width, int64_t height) const {
-  const Tensor input = Tensor::make(convention_.input(width, height));
+  Tensor input = Tensor::make(convention_.input(width, height));
   const Strides in(input.type.shape, convention_.in);
   std::vector<float> light;
   if (convention_.linear) {

@@ -54,10 +54,11 @@ struct Tiler::Item {
 struct Tiler::Share {
   /// Channels that go through the model together.
   struct Channels {
+    Channels(Group group_of, Ends ends_of) : group(group_of), ends(std::move(ends_of)) {}
     Group group;
     Ends ends;
-    Pooled pooled = {};
-    Seams seams = {};
+    Pooled pooled;
+    Seams seams;
   };
   /// What a row of windows reads, and what it makes.
   struct Lines {

@@ -311,7 +311,7 @@ class TiffReader : public Reader {
 
   /// The first `kept` of `samples` integers of each pixel, in the bits of the result.
   void deepen(const std::byte* in, std::byte* to, int64_t pixels, int samples, int kept) const {
-    const int bits = std::min<int>(layout_.bits, 16);
+    const int bits = std::clamp<int>(layout_.bits, 1, 16);
     const uint32_t most = (1u << bits) - 1, top = head_.bits == 8 ? 255 : 65535;
     const bool inverted = layout_.photometric == PHOTOMETRIC_MINISWHITE;
     for (int64_t i = 0; i < pixels; ++i)
