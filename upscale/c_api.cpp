@@ -3,15 +3,16 @@
 #include <chrono>
 #include <cmath>
 #include <cstring>
-#include <new>
 #include <sstream>
 
 #include "include/tessera/upscale.h"
+#include "runtime/base/c_interface.h"
 #include "upscale/caller_rows.h"
 #include "upscale/explain.h"
 #include "upscale/placed_model.h"
 
 using namespace tessera;
+using namespace tessera::c_api;
 using namespace tessera::upscale;
 
 struct tessera_upscaler {
@@ -32,64 +33,6 @@ struct tessera_upscale_report {
 };
 
 namespace {
-
-tessera_code code_of(Error::Kind kind) {
-  switch (kind) {
-    case Error::Kind::usage: return TESSERA_USAGE;
-    case Error::Kind::file: return TESSERA_FILE;
-    case Error::Kind::model: return TESSERA_MODEL;
-    case Error::Kind::unsupported: return TESSERA_UNSUPPORTED;
-    case Error::Kind::shape: return TESSERA_SHAPE;
-    case Error::Kind::type: return TESSERA_TYPE;
-    case Error::Kind::memory: return TESSERA_MEMORY;
-    case Error::Kind::device: return TESSERA_DEVICE;
-    case Error::Kind::cancelled: return TESSERA_CANCELLED;
-  }
-  return TESSERA_INTERNAL;
-}
-
-template <class Body>
-tessera_status* guard(const Body& body) noexcept {
-  try {
-    body();
-    return nullptr;
-  } catch (const Error& error) {
-    return tessera_status_create(code_of(error.kind()), error.what());
-  } catch (const std::bad_alloc&) {
-    return tessera_status_create(TESSERA_MEMORY, "out of memory");
-  } catch (const std::exception& error) {
-    return tessera_status_create(TESSERA_INTERNAL, error.what());
-  } catch (...) {
-    return tessera_status_create(TESSERA_INTERNAL, "unknown exception");
-  }
-}
-
-template <class... Pointers>
-void require(const Pointers*... pointers) {
-  if ((... || !pointers)) fail(Error::Kind::usage, "an argument is NULL");
-}
-
-void require_size(size_t size, const char* name) {
-  if (size < sizeof(size_t)) fail(Error::Kind::usage, name, ".struct_size is ", size, ": initialize it first");
-}
-
-// What an older, smaller struct of the caller's does not have is 0.
-template <class Struct>
-Struct read_struct(const Struct* given, const char* name) {
-  Struct known{};
-  if (!given) return known;
-  require_size(given->struct_size, name);
-  std::memcpy(&known, given, std::min(given->struct_size, sizeof(Struct)));
-  return known;
-}
-
-template <class Struct>
-void write_struct(Struct filled, Struct* to, const char* name) {
-  require(to);
-  require_size(to->struct_size, name);
-  filled.struct_size = to->struct_size;
-  std::memcpy(to, &filled, std::min(to->struct_size, sizeof(Struct)));
-}
 
 std::vector<std::string> words_of(const char* text) {
   std::vector<std::string> words;

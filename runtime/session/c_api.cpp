@@ -23,21 +23,6 @@ static_assert(TESSERA_INT2 == static_cast<int>(DType::int2) && TESSERA_FLOAT32 =
 // What there is to say when there is no memory to say it with.
 tessera_status no_memory{TESSERA_MEMORY, "out of memory"};
 
-tessera_code code_of(Error::Kind kind) {
-  switch (kind) {
-    case Error::Kind::usage: return TESSERA_USAGE;
-    case Error::Kind::file: return TESSERA_FILE;
-    case Error::Kind::model: return TESSERA_MODEL;
-    case Error::Kind::unsupported: return TESSERA_UNSUPPORTED;
-    case Error::Kind::shape: return TESSERA_SHAPE;
-    case Error::Kind::type: return TESSERA_TYPE;
-    case Error::Kind::memory: return TESSERA_MEMORY;
-    case Error::Kind::device: return TESSERA_DEVICE;
-    case Error::Kind::cancelled: return TESSERA_CANCELLED;
-  }
-  return TESSERA_INTERNAL;
-}
-
 tessera_status* status(tessera_code code, const char* text) noexcept {
   try {
     return new tessera_status{code, text};
@@ -192,20 +177,6 @@ class Teller : public Profile {
 }  // namespace
 
 namespace tessera::c_api {
-
-tessera_status* caught() noexcept {
-  try {
-    throw;
-  } catch (const Error& error) {
-    return status(code_of(error.kind()), error.what());
-  } catch (const std::bad_alloc&) {
-    return &no_memory;
-  } catch (const std::exception& error) {
-    return status(TESSERA_INTERNAL, error.what());
-  } catch (...) {
-    return status(TESSERA_INTERNAL, "unknown exception");
-  }
-}
 
 SessionOptions read(const tessera_options* options) {
   SessionOptions result;

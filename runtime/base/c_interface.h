@@ -1,0 +1,83 @@
+// What the libraries' C interfaces share: exceptions become statuses, and structs are read and written as far as the
+// caller knows them.
+#pragma once
+
+#include <algorithm>
+#include <cstring>
+#include <new>
+
+#include "include/tessera/tessera.h"
+#include "runtime/base/base.h"
+
+namespace tessera::c_api {
+
+inline tessera_code code_of(Error::Kind kind) {
+  switch (kind) {
+    case Error::Kind::usage: return TESSERA_USAGE;
+    case Error::Kind::file: return TESSERA_FILE;
+    case Error::Kind::model: return TESSERA_MODEL;
+    case Error::Kind::unsupported: return TESSERA_UNSUPPORTED;
+    case Error::Kind::shape: return TESSERA_SHAPE;
+    case Error::Kind::type: return TESSERA_TYPE;
+    case Error::Kind::memory: return TESSERA_MEMORY;
+    case Error::Kind::device: return TESSERA_DEVICE;
+    case Error::Kind::cancelled: return TESSERA_CANCELLED;
+  }
+  return TESSERA_INTERNAL;
+}
+
+/// Ends the exception at hand.
+inline tessera_status* caught() noexcept {
+  try {
+    throw;
+  } catch (const Error& error) {
+    return tessera_status_create(code_of(error.kind()), error.what());
+  } catch (const std::bad_alloc&) {
+    return tessera_status_create(TESSERA_MEMORY, "out of memory");
+  } catch (const std::exception& error) {
+    return tessera_status_create(TESSERA_INTERNAL, error.what());
+  } catch (...) {
+    return tessera_status_create(TESSERA_INTERNAL, "unknown exception");
+  }
+}
+
+/// Every body of an interface runs inside of it: the only place where exceptions end.
+template <class Body>
+tessera_status* guard(const Body& body) noexcept {
+  try {
+    body();
+    return nullptr;
+  } catch (...) {
+    return caught();
+  }
+}
+
+template <class... Pointers>
+void require(const Pointers*... pointers) {
+  if ((... || !pointers)) fail(Error::Kind::usage, "an argument is NULL");
+}
+
+inline void require_size(size_t size, const char* name) {
+  if (size < sizeof(size_t)) fail(Error::Kind::usage, name, ".struct_size is ", size, ": initialize it first");
+}
+
+/// A caller's struct as this library knows it: what an older, smaller one does not have is 0, as is all of none.
+template <class Struct>
+Struct read_struct(const Struct* given, const char* name) {
+  Struct known{};
+  if (!given) return known;
+  require_size(given->struct_size, name);
+  std::memcpy(&known, given, std::min(given->struct_size, sizeof(Struct)));
+  return known;
+}
+
+/// Writes no more than the caller's struct has.
+template <class Struct>
+void write_struct(Struct filled, Struct* to, const char* name) {
+  require(to);
+  require_size(to->struct_size, name);
+  filled.struct_size = to->struct_size;
+  std::memcpy(to, &filled, std::min(to->struct_size, sizeof(Struct)));
+}
+
+}  // namespace tessera::c_api
