@@ -80,6 +80,40 @@ void in_parallel(Threads& threads, int64_t count, const Body& body) {
     if (error) std::rethrow_exception(error);
 }
 
+/// Rows that wait until there are enough of them to be compressed at once.
+class WaitingRows {
+ public:
+  void make_room(const Frame& frame, int64_t rows) {
+    row_bytes_ = frame.row_bytes();
+    room_ = std::min(rows, frame.height);
+    left_ = frame.height;
+    rows_.reserve(static_cast<size_t>(room_ * row_bytes_));
+  }
+  /// How many there may be.
+  int64_t room() const { return room_; }
+  const std::byte* row(int64_t y) const { return rows_.data() + y * row_bytes_; }
+  /// Takes rows, and calls compress(count) for those that wait whenever there is no more room, or no more picture.
+  template <class Compress>
+  void add(const std::byte* from, int64_t count, const Compress& compress) {
+    while (count > 0) {
+      const int64_t taken = std::min(count, room_ - count_);
+      rows_.insert(rows_.end(), from, from + taken * row_bytes_);
+      from += taken * row_bytes_;
+      count -= taken;
+      count_ += taken;
+      left_ -= taken;
+      if (count_ < room_ && left_ > 0) continue;
+      compress(count_);
+      rows_.clear();
+      count_ = 0;
+    }
+  }
+
+ private:
+  Bytes rows_;
+  int64_t row_bytes_ = 0, room_ = 0, count_ = 0, left_ = 0;
+};
+
 /// Turns pixels into those of another form: colors without transparency lie on white, grays become colors.
 class RowConverter {
  public:

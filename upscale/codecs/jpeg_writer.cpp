@@ -156,20 +156,12 @@ class JpegWriter : public Writer {
     strip_ = std::min(together, rows) * block;
     interval_ = together < rows ? static_cast<unsigned>(together * blocks) : 0;
     const int64_t sampled = sample_pixels / picture.width / strip_ * strip_;
-    room_ = std::min(picture.height, std::max({strip_, sampled, strip_ * threads_.count() * strips_for_each}));
-    sampled_ = std::min(room_, std::max(strip_, sampled));
-    waiting_.reserve(static_cast<size_t>(room_ * picture.row_bytes()));
+    waiting_.make_room(picture, std::max({strip_, sampled, strip_ * threads_.count() * strips_for_each}));
+    sampled_ = std::min(waiting_.room(), std::max(strip_, sampled));
   }
 
   void rows(const std::byte* from, int64_t count) override {
-    while (count > 0) {
-      const int64_t held = static_cast<int64_t>(waiting_.size()) / head_.row_bytes();
-      const int64_t taken = std::min(count, room_ - held);
-      waiting_.insert(waiting_.end(), from, from + taken * head_.row_bytes());
-      from += taken * head_.row_bytes();
-      count -= taken;
-      if (held + taken == room_ || done_ + held + taken == head_.height) compress(held + taken);
-    }
+    waiting_.add(from, count, [&](int64_t rows) { compress(rows); });
   }
 
   void finish() override {
@@ -210,7 +202,7 @@ class JpegWriter : public Writer {
       }
       while (h.jpeg.next_scanline < h.jpeg.image_height) {
         const int64_t y = h.jpeg.next_scanline, row_at = sample ? y / block * sample_step * block + y % block : y;
-        const std::byte* from = waiting_.data() + (first + row_at) * head_.row_bytes();
+        const std::byte* from = waiting_.row(first + row_at);
         JSAMPROW row = reinterpret_cast<JSAMPROW>(const_cast<std::byte*>(from));
         jpeg_write_scanlines(&h.jpeg, &row, 1);
       }
@@ -251,7 +243,6 @@ class JpegWriter : public Writer {
     });
     for (int64_t i = 0; i < strips; ++i) join(files[static_cast<size_t>(i)]->bytes(), done_ / strip_ + i);
     done_ += rows;
-    waiting_.clear();
   }
 
   /// Of the first file all but its height and its end is the result's; of the others what is between those.
@@ -282,10 +273,9 @@ class JpegWriter : public Writer {
   Markers markers_;
   unsigned interval_ = 0;  ///< blocks of a strip, where there are several
   int64_t strip_ = 0;      ///< rows
-  int64_t room_ = 0;       ///< rows that are compressed at once
   int64_t sampled_ = 0;    ///< rows that the tables are made from
   int64_t done_ = 0;       ///< rows
-  Bytes waiting_;
+  WaitingRows waiting_;
   Tables dc_{}, ac_{};
 };
 

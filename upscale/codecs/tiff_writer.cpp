@@ -115,23 +115,14 @@ class TiffWriter : public Writer {
     held_ = !sink_.overwrite;
     big_endian_ = head_.exif.empty() ? std::endian::native == std::endian::big : head_.exif[0] == std::byte{'M'};
     strip_ = std::clamp<int64_t>(strip_bytes / head.row_bytes(), 1, head.height);
-    room_ = std::min(strip_ * threads_.count() * strips_for_each, head.height);
-    waiting_.reserve(static_cast<size_t>(room_ * head.row_bytes()));
+    waiting_.make_room(head, strip_ * threads_.count() * strips_for_each);
     begin(notes);
   }
 
   int64_t held_bytes() const override { return held_ ? head_.height * head_.row_bytes() : 0; }
 
   void rows(const std::byte* from, int64_t count) override {
-    while (count > 0) {
-      const int64_t held = static_cast<int64_t>(waiting_.size()) / head_.row_bytes();
-      const int64_t taken = std::min(count, room_ - held);
-      waiting_.insert(waiting_.end(), from, from + taken * head_.row_bytes());
-      from += taken * head_.row_bytes();
-      count -= taken;
-      done_ += taken;
-      if (held + taken == room_ || done_ == head_.height) compress(held + taken);
-    }
+    waiting_.add(from, count, [&](int64_t rows) { compress(rows); });
   }
 
   void finish() override {
@@ -177,7 +168,7 @@ class TiffWriter : public Writer {
       const int64_t first = i * strip_, count = std::min(strip_, rows - first);
       Bytes data(static_cast<size_t>(count * head_.row_bytes()));
       for (int64_t y = 0; y < count; ++y) {
-        const std::byte* in = waiting_.data() + (first + y) * head_.row_bytes();
+        const std::byte* in = waiting_.row(first + y);
         std::byte* out = data.data() + y * head_.row_bytes();
         if (head_.bits == 8)
           difference(reinterpret_cast<const uint8_t*>(in), samples, head_.channels, false,
@@ -195,7 +186,6 @@ class TiffWriter : public Writer {
       sizes_.push_back(part.size());
       write(part);
     }
-    waiting_.clear();
   }
 
   Directory describe() const {
@@ -244,8 +234,9 @@ class TiffWriter : public Writer {
   Sink sink_;
   Threads threads_;
   bool wide_ = false, held_ = false, big_endian_ = false;
-  int64_t strip_ = 0, room_ = 0, done_ = 0;  ///< rows
-  Bytes waiting_, file_;
+  int64_t strip_ = 0;  ///< rows
+  WaitingRows waiting_;
+  Bytes file_;
   uint64_t at_ = 0;
   std::vector<uint64_t> offsets_, sizes_;
 };
