@@ -8,6 +8,7 @@
 
 #include "ops/vulkan/kernel.h"
 #include "ops/vulkan/program.h"
+#include "runtime/base/digest.h"
 #include "runtime/base/threads.h"
 
 namespace tessera::vulkan {
@@ -269,9 +270,9 @@ std::string key_of(const Device& device, const Shader& shader) {
 
 // On disk: for this very code of the shader.
 std::string lasting_key_of(const Shader& shader) {
-  uint64_t sum = 14695981039346656037u;  // FNV-1a
-  for (const uint32_t word : shader.words) sum = (sum ^ word) * 1099511628211u;
-  return cat("answer of ", title_of(shader), ' ', sum);
+  Digest code;
+  code.add(std::as_bytes(List<uint32_t>(shader.words)));
+  return cat("answer of ", title_of(shader), ' ', code.value());
 }
 
 constexpr Text right = "right";

@@ -8,6 +8,8 @@
 #include <filesystem>
 #include <fstream>
 
+#include "runtime/base/digest.h"
+
 namespace tessera {
 namespace {
 
@@ -20,11 +22,10 @@ struct Header {
 };
 constexpr char magic[8] = {'t', 'e', 's', 's', 'e', 'r', 'a', '1'};
 
-// FNV-1a.
 uint64_t checksum_of(List<std::byte> bytes) {
-  uint64_t sum = 14695981039346656037u;
-  for (const std::byte byte : bytes) sum = (sum ^ static_cast<uint64_t>(byte)) * 1099511628211u;
-  return sum;
+  Digest digest;
+  digest.add(bytes);
+  return digest.value();
 }
 
 std::string file_of(const std::string& name) {

@@ -6,20 +6,9 @@
 #include <optional>
 #include <unordered_map>
 
-#include "runtime/base/base.h"
+#include "runtime/base/digest.h"
 
 namespace tessera::upscale {
-
-/// A sum over bytes, for telling files apart.
-class Digest {
- public:
-  void add(List<std::byte> bytes);
-  void add(Text text) { add(std::as_bytes(List<char>(text))); }
-  uint64_t value() const { return value_; }
-
- private:
-  uint64_t value_ = 14695981039346656037u;
-};
 
 /// Of a file's bytes; none where it cannot be read.
 std::optional<uint64_t> digest_of(const std::filesystem::path& path);
