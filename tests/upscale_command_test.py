@@ -153,7 +153,7 @@ class Upscale(unittest.TestCase):
         lines = [json.loads(line) for line in done.stdout.splitlines()]
         progress = [line for line in lines if line["event"] == "progress"]
         self.assertEqual(len(lines) - len(progress), 2)
-        self.assertTrue(progress)
+        self.assertEqual([line["finished"] for line in progress if line["part"] == 1][-1], 2)
         for line in progress:
             self.assertTrue(0 <= line["part"] <= 1 and line["finished"] <= 2 == line["pictures"], line)
         self.assertTrue(all(line["done"] for line in lines if line["event"] == "result"))

@@ -68,8 +68,10 @@ void Console::progress(size_t id, const std::string& name, double part) {
 
 void Console::finished(size_t id) {
   const std::lock_guard lock(mutex_);
+  const std::string name = parts_[id].name;
   parts_.erase(id);
   ++finished_;
+  if (watcher_) watcher_({name, 1, finished_, pictures_, seconds_left()});
   if (finished_ == pictures_) erase();
 }
 

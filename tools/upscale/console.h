@@ -27,7 +27,8 @@ class Console {
  public:
   using Watcher = std::function<void(const Moment&)>;
 
-  /// `quiet`: messages only. A watcher is told of progress instead of the user, now and then.
+  /// `quiet`: messages only. A watcher is told of progress instead of the user, now and then, and of
+  /// every picture that is finished.
   Console(int64_t pictures, bool quiet, Watcher watcher = {});
   ~Console();
 
