@@ -35,7 +35,7 @@ struct UpscaleCommand : ModelsOptions {
   double memory = 0, white = 0;
   std::string range, range_out, channel_order = "found", shard;
   const CLI::Option* precision_option = nullptr;
-  uint64_t recipe = 0;  ///< of the models and all that decides about pixels
+  const CLI::App* app = nullptr;  ///< with what was said
   bool verbose = false, quiet = false, json = false, progress = false, compare = false, explain = false;
   std::string priority = "normal";
   bool y4m = false;
@@ -327,7 +327,7 @@ int run(UpscaleCommand command) {
     fail(Error::Kind::usage, "--compare and --overwrite exclude each other: the source would be gone");
   if (command.priority == "low") be_modest();
   if (const std::optional<Video> video = video_of(command)) return run_video(command, *video);
-  Ledger ledger(command.recipe);
+  Ledger ledger(recipe_of(*command.app, command));
   const JobList list = list_jobs({command.in.begin(), command.in.end()}, command.out, command.job, ledger);
   Console console(static_cast<int64_t>(list.jobs.size()), command.quiet,
                   command.progress ? print_progress : Console::Watcher());
@@ -356,7 +356,7 @@ int run(UpscaleCommand command) {
   return failed ? exit_failed : exit_done;
 }
 
-void add_options(CLI::App& sub, UpscaleCommand& c) {
+void add_results(CLI::App& sub, UpscaleCommand& c) {
   sub.add_option("-i,--input,IN", c.in,
                  "Pictures (" + names_of_formats() + "), folders of them, a video (.y4m), or - for standard input")
       ->type_name("IN");
@@ -366,6 +366,18 @@ void add_options(CLI::App& sub, UpscaleCommand& c) {
                  "An ONNX upscaler, or with -n the folder it is in (bundled: photo-x2); A,B: through A, then B")
       ->type_name("MODEL");
   sub.add_option("-n,--name", c.name, "Name of a model in the folder of -m (models)")->type_name("NAME");
+  sub.add_option("-f,--format", c.format,
+                 "Format of the results: " + extensions_of_formats() + " (by OUT's ending, else png)")
+      ->type_name("EXT");
+  sub.add_option("--quality", c.pipeline.encode.quality, "0..100 for JPEG (95) and WebP (lossless, which takes longer)")
+      ->type_name("Q")
+      ->check(CLI::Range(0, 100));
+  sub.add_flag("--dither", c.pipeline.encode.dither, "Noise instead of bands where 16 bits or floats become 8 bits");
+  sub.add_flag("--linear", c.pipeline.encode.linear,
+               "Mix light, not samples, where a filter resizes or alpha meets white");
+}
+
+void add_sizes(CLI::App& sub, UpscaleCommand& c) {
   sub.add_option("-s,--scale", c.size.scale, "How often larger the result is; any positive number (the model's own)")
       ->type_name("SCALE")
       ->check(number(0.001, 64));
@@ -379,6 +391,39 @@ void add_options(CLI::App& sub, UpscaleCommand& c) {
       ->check(number(1, largest_side, true));
   sub.add_option("--fit", c.fit, "As large as fits into that many pixels; the picture's shape is kept")
       ->type_name("WxH");
+  sub.add_option("--preview", c.preview,
+                 "Make only this part of the picture, X,Y,WIDTH,HEIGHT, just as it is in the whole")
+      ->type_name("PART");
+}
+
+void add_folders(CLI::App& sub, UpscaleCommand& c) {
+  sub.add_flag("-r,--recursive", c.job.recursive, "Folders in folders too; the output keeps their structure");
+  sub.add_flag("--short-names", c.job.short_names, "In folders a.jpg becomes a.png, not a.jpg.png");
+  sub.add_flag("--resume", c.job.resume, "Leave out results that are whole and would be made again just so");
+  sub.add_option("--shard", c.shard, "Make one of several parts of the pictures, as 2/8, for several machines")
+      ->type_name("I/N");
+  sub.add_flag("--overwrite", c.job.overwrite, "A result may replace its own source");
+}
+
+void add_model_facts(CLI::App& sub, UpscaleCommand& c) {
+  sub.add_flag("-x,--tta", c.tiler.test_time_augmentation, "Mean over 8 turned and mirrored versions: 8 times slower");
+  sub.add_flag("--explain", c.explain, "Print what is found out of the model (-m, or a word), and how; no pictures");
+  sub.add_option("--alpha", c.alpha, "Transparency by the model or bicubic (model)")
+      ->type_name("HOW")
+      ->check(CLI::IsMember({"model", "bicubic"}));
+  sub.add_option("--white", c.white, "Short for --range 0:W (found out)")->type_name("W")->check(CLI::PositiveNumber);
+  sub.add_option("--range", c.range, "The model's BLACK:WHITE, one or, joined by commas, for each channel (found out)")
+      ->type_name("RANGE");
+  sub.add_option("--range-out", c.range_out, "Those of its results, where they differ (as --range)")
+      ->type_name("RANGE");
+  sub.add_option("--channels", c.channel_order, "The model's first color: rgb or bgr (as its file says, else rgb)")
+      ->type_name("ORDER")
+      ->check(CLI::IsMember({"rgb", "bgr"}));
+  sub.add_option("--set", c.inputs, "NAME=NUMBER for a model's input beside the picture; may be repeated")
+      ->type_name("VALUE");
+}
+
+void add_machine(CLI::App& sub, UpscaleCommand& c) {
   sub.add_option("-t,--tile", c.tiler.tile, "Input pixels a side of a tile, 32 or more; 0 is automatic (0)")
       ->type_name("TILE")
       ->check(number(0, 1e9, true));
@@ -390,38 +435,9 @@ void add_options(CLI::App& sub, UpscaleCommand& c) {
   sub.add_option("-j,--jobs", c.jobs,
                  "Pictures at once: N, or load:proc:save, which add up (as many as keep all cores busy)")
       ->type_name("N");
-  sub.add_option("-f,--format", c.format,
-                 "Format of the results: " + extensions_of_formats() + " (by OUT's ending, else png)")
-      ->type_name("EXT");
-  sub.add_flag("-x,--tta", c.tiler.test_time_augmentation, "Mean over 8 turned and mirrored versions: 8 times slower");
-  sub.add_flag("--explain", c.explain, "Print what is found out of the model (-m, or a word), and how; no pictures");
-  sub.add_flag("-v,--verbose", c.verbose, "Tell what the model is, and where the time goes");
-  sub.add_flag("-q,--quiet", c.quiet, "Errors and notes only");
-  sub.add_flag("-r,--recursive", c.job.recursive, "Folders in folders too; the output keeps their structure");
-  sub.add_flag("--short-names", c.job.short_names, "In folders a.jpg becomes a.png, not a.jpg.png");
-  sub.add_flag("--resume", c.job.resume, "Leave out results that are whole and would be made again just so");
-  sub.add_option("--shard", c.shard, "Make one of several parts of the pictures, as 2/8, for several machines")
-      ->type_name("I/N");
-  sub.add_flag("--overwrite", c.job.overwrite, "A result may replace its own source");
-  sub.add_option("--quality", c.pipeline.encode.quality, "0..100 for JPEG (95) and WebP (lossless, which takes longer)")
-      ->type_name("Q")
-      ->check(CLI::Range(0, 100));
-  sub.add_option("--alpha", c.alpha, "Transparency by the model or bicubic (model)")
-      ->type_name("HOW")
-      ->check(CLI::IsMember({"model", "bicubic"}));
   sub.add_option("--overlap", c.tiler.overlap, "Pixels by which tiles overlap (the receptive field, at most 48)")
       ->type_name("N")
       ->check(CLI::Range(0, 4096));
-  sub.add_option("--white", c.white, "Short for --range 0:W (found out)")->type_name("W")->check(CLI::PositiveNumber);
-  sub.add_option("--range", c.range, "The model's BLACK:WHITE, one or, joined by commas, for each channel (found out)")
-      ->type_name("RANGE");
-  sub.add_option("--range-out", c.range_out, "Those of its results, where they differ (as --range)")
-      ->type_name("RANGE");
-  sub.add_option("--channels", c.channel_order, "The model's first color: rgb or bgr (as its file says, else rgb)")
-      ->type_name("ORDER")
-      ->check(CLI::IsMember({"rgb", "bgr"}));
-  sub.add_option("--set", c.inputs, "NAME=NUMBER for a model's input beside the picture; may be repeated")
-      ->type_name("VALUE");
   sub.add_option("--memory", c.memory, "MiB that one tile may need (a third of what is free, at most 1024)")
       ->type_name("MIB")
       ->check(number(1, 1e9));
@@ -432,39 +448,44 @@ void add_options(CLI::App& sub, UpscaleCommand& c) {
       ->type_name("N")
       ->check(CLI::Range(0, 1024));
   c.precision_option = add_precision(sub, c.precision);
-  sub.add_flag("--verify-tiles", c.tiler.verify_tiles, "Also run whole pictures, and print max |tiled - whole|");
-  sub.add_option("--preview", c.preview,
-                 "Make only this part of the picture, X,Y,WIDTH,HEIGHT, just as it is in the whole")
-      ->type_name("PART");
-  sub.add_flag("--compare", c.compare, "Also write OUT.compare.png and .html: source, bicubic and result side by side");
+  sub.add_option("--priority", c.priority, "low: other programs come first (normal)")
+      ->type_name("P")
+      ->check(CLI::IsMember({"normal", "low"}));
+}
+
+void add_video(CLI::App& sub, UpscaleCommand& c) {
   sub.add_flag("--y4m", c.y4m, "IN is a YUV4MPEG2 video, as its first bytes also tell; so is the result");
   sub.add_option("--raw", c.raw, "IN is a video of bare frames, as 640x360:yuv420p; so is the result")
       ->type_name("WxH:FORMAT");
   sub.add_option("--matrix", c.matrix, "Of a video's colors (bt709 above 576 lines, else bt601)")
       ->type_name("M")
       ->check(CLI::IsMember({"bt601", "bt709", "bt2020"}));
-  sub.add_flag("--dither", c.pipeline.encode.dither, "Noise instead of bands where 16 bits or floats become 8 bits");
-  sub.add_flag("--linear", c.pipeline.encode.linear,
-               "Mix light, not samples, where a filter resizes or alpha meets white");
-  sub.add_flag("--json", c.json, "One JSON object per picture on standard output");
-  sub.add_flag("--progress", c.progress, "JSON lines that tell how far the work is, on standard output");
-  sub.add_option("--priority", c.priority, "low: other programs come first (normal)")
-      ->type_name("P")
-      ->check(CLI::IsMember({"normal", "low"}));
 }
 
-/// In the help, options stand together that belong together; those that are not named here come first.
-void group_options(CLI::App& sub) {
-  static const std::pair<const char*, std::vector<std::string>> groups[] = {
-      {"Size", {"scale", "size", "width", "height", "fit", "preview"}},
-      {"Folders", {"recursive", "short-names", "resume", "shard", "overwrite"}},
-      {"Model", {"tta", "alpha", "white", "range", "range-out", "channels", "set", "explain"}},
-      {"Machine", {"device", "precision", "threads", "jobs", "tile", "overlap", "memory", "max-pixels", "priority"}},
-      {"Video", {"y4m", "raw", "matrix"}},
-      {"What is told", {"verbose", "quiet", "compare", "verify-tiles", "json", "progress"}}};
-  for (CLI::Option* option : sub.get_options({}))
-    for (const auto& [group, names] : groups)
-      if (!option->get_lnames().empty() && std::ranges::count(names, option->get_lnames()[0])) option->group(group);
+void add_messages(CLI::App& sub, UpscaleCommand& c) {
+  sub.add_flag("-v,--verbose", c.verbose, "Tell what the model is, and where the time goes");
+  sub.add_flag("-q,--quiet", c.quiet, "Errors and notes only");
+  sub.add_flag("--verify-tiles", c.tiler.verify_tiles, "Also run whole pictures, and print max |tiled - whole|");
+  sub.add_flag("--compare", c.compare, "Also write OUT.compare.png and .html: source, bicubic and result side by side");
+  sub.add_flag("--json", c.json, "One JSON object per picture on standard output");
+  sub.add_flag("--progress", c.progress, "JSON lines that tell how far the work is, on standard output");
+}
+
+/// In the help, options stand together that belong together.
+void add_options(CLI::App& sub, UpscaleCommand& c) {
+  constexpr struct {
+    void (*add)(CLI::App&, UpscaleCommand&);
+    const char* title;  ///< "": with those that every command has
+  } groups[] = {
+      {add_results, ""},        {add_sizes, "Size"},  {add_folders, "Folders"},      {add_model_facts, "Model"},
+      {add_machine, "Machine"}, {add_video, "Video"}, {add_messages, "What is told"}};
+  size_t known = sub.get_options({}).size();
+  for (const auto& [add, title] : groups) {
+    add(sub, c);
+    const std::vector<CLI::Option*> options = sub.get_options({});
+    for (; known < options.size(); ++known)
+      if (*title) options[known]->group(title);
+  }
 }
 
 }  // namespace
@@ -473,7 +494,6 @@ void add_upscale(CLI::App& app, int& exit_code) {
   auto command = std::make_shared<UpscaleCommand>();
   CLI::App* sub = app.add_subcommand("upscale", "Make pictures larger");
   add_options(*sub, *command);
-  group_options(*sub);
   sub->footer(R"(
 Depth, gray, transparency, colors, EXIF, XMP, IPTC, text and density stay as the output's format allows, or a
 note tells; orientation is applied. Damaged JPEGs are read as viewers read them, with a note.
@@ -489,7 +509,7 @@ Examples:
   tessera upscale scans/ -o large/ -r -f png --resume -m realesrgan-x4.onnx
   cat in.png | tessera upscale - -o - -f jpg > out.jpg)");
   sub->callback([command, sub, &exit_code] {
-    command->recipe = recipe_of(*sub, *command);
+    command->app = sub;
     command->precision_given = command->precision_option->count() > 0;
     exit_code = run(*command);
   });
