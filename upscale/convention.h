@@ -12,6 +12,18 @@ struct Axes {
   int batch = -1, channel = -1, y = -1, x = -1;
 };
 
+/// Elements from one neighbour to the next along each axis of a picture in a tensor.
+struct Strides {
+  int64_t channel, y, x;
+  Strides(const Shape& shape, const Axes& axes) {
+    const auto from = [&](int axis) { return shape.elements(static_cast<size_t>(axis) + 1, shape.size()); };
+    channel = from(axes.channel);
+    y = from(axes.y);
+    x = from(axes.x);
+  }
+  int64_t at(int64_t c, int64_t row, int64_t column) const { return c * channel + row * y + column * x; }
+};
+
 /// A model's numbers for black and white.
 struct Levels {
   float black = 0, white = 1;

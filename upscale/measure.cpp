@@ -24,14 +24,12 @@ class Trial {
     const Type type = convention_.input(width_, height_);
     const Tensor input = Tensor::make(type);
     const View view = input.view();
-    const std::vector<int64_t> strides = strides_of(type.shape);
+    const Strides strides(type.shape, convention_.in);
     for (int64_t row = 0; row < height_; ++row)
       for (int64_t column = 0; column < width_; ++column) {
         const bool inner = std::min({row, column, height_ - 1 - row, width_ - 1 - column}) >= border;
         for (int c = 0; c < convention_.channels; ++c)
-          set_element(view,
-                      c * strides[at(convention_.in.channel)] + row * strides[at(convention_.in.y)] +
-                          column * strides[at(convention_.in.x)],
+          set_element(view, strides.at(c, row, column),
                       level(convention_.in_levels[at(c)], 0.25f + noise(column + x, row + y, c, inner) / 2));
       }
     return model_.run(input)[at(convention_.output)];
@@ -42,7 +40,7 @@ class Trial {
   template <class Visit>
   void compare(const Tensor& a, const Tensor& b, int64_t shift, const Visit& visit) const {
     const Shape& shape = a.type.shape;
-    const std::vector<int64_t> strides = strides_of(shape);
+    const Strides strides(shape, convention_.out);
     const int64_t scale = convention_.scale, lost = convention_.lost_before;
     const int64_t height = shape[at(convention_.out.y)], width = shape[at(convention_.out.x)];
     for (int64_t row = shift * scale; row < height; ++row)
@@ -53,9 +51,8 @@ class Trial {
         for (int c = 0; c < convention_.out_channels; ++c) {
           const auto value = [&](const Tensor& from, int64_t back) {
             const Levels& levels = convention_.out_levels[at(c)];
-            const auto number = static_cast<float>(element_as_double(
-                from.view(), c * strides[at(convention_.out.channel)] + (row - back) * strides[at(convention_.out.y)] +
-                                 (column - back) * strides[at(convention_.out.x)]));
+            const auto number =
+                static_cast<float>(element_as_double(from.view(), strides.at(c, row - back, column - back)));
             return std::clamp((number - levels.black) / (levels.white - levels.black), 0.0f, 1.0f);  // as it is stored
           };
           difference = std::max(difference, std::abs(value(a, 0) - value(b, shift * scale)));
@@ -66,12 +63,6 @@ class Trial {
 
  private:
   static size_t at(int axis) { return static_cast<size_t>(axis); }
-
-  static std::vector<int64_t> strides_of(const Shape& shape) {
-    std::vector<int64_t> strides;
-    for (size_t i = 0; i < shape.size(); ++i) strides.push_back(shape.elements(i + 1, shape.size()));
-    return strides;
-  }
 
   static double level(const Levels& levels, float value) {
     return static_cast<double>(levels.black + value * (levels.white - levels.black));

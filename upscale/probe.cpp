@@ -19,18 +19,6 @@ double grain(int64_t x, int64_t y) {
 /// How much of a pixel lies inside of a border, two pixels wide, that is `inside` pixels away.
 double covered(double inside) { return std::clamp(inside / 2 + 0.5, 0.0, 1.0); }
 
-/// Element of a picture in a tensor.
-struct Places {
-  int64_t channel, y, x;
-  Places(const Shape& shape, const Axes& axes) {
-    const auto from = [&](int axis) { return shape.elements(static_cast<size_t>(axis) + 1, shape.size()); };
-    channel = from(axes.channel);
-    y = from(axes.y);
-    x = from(axes.x);
-  }
-  int64_t at(int64_t c, int64_t row, int64_t column) const { return c * channel + row * y + column * x; }
-};
-
 }  // namespace
 
 double scene(int64_t x, int64_t y, int channel) {
@@ -69,7 +57,7 @@ void Probe::ask(const Upsampler& model, const std::array<Levels, 4>& levels) {
   asked_.reset();
   const Tensor input = Tensor::make(convention.input(width, height));
   const View view = input.view();
-  const Places places(view.shape(), convention.in);
+  const Strides strides(view.shape(), convention.in);
   for (int c = 0; c < convention.channels; ++c) {
     const Levels& of = levels[static_cast<size_t>(c)];
     for (int64_t y = 0; y < height; ++y)
@@ -78,7 +66,7 @@ void Probe::ask(const Upsampler& model, const std::array<Levels, 4>& levels) {
         if (convention.linear) sample = sample <= 0.04045 ? sample / 12.92 : std::pow((sample + 0.055) / 1.055, 2.4);
         double value = static_cast<double>(of.black) + sample * static_cast<double>(of.white - of.black);
         if (!is_float(convention.dtype)) value = std::round(value);
-        set_element(view, places.at(place(c, convention.channels), y, x), value);
+        set_element(view, strides.at(place(c, convention.channels), y, x), value);
       }
   }
   answer = model.run(input)[static_cast<size_t>(convention.output)];
@@ -87,13 +75,13 @@ void Probe::ask(const Upsampler& model, const std::array<Levels, 4>& levels) {
 
 double Probe::reduced(int64_t x, int64_t y, int channel, int64_t lost) const {
   const View view = answer.view();
-  const Places places(view.shape(), convention.out);
+  const Strides strides(view.shape(), convention.out);
   const int64_t scale = convention.scale;
   double sum = 0;
   for (int64_t dy = 0; dy < scale; ++dy)
     for (int64_t dx = 0; dx < scale; ++dx)
       sum += element_as_double(
-          view, places.at(place(channel, convention.out_channels), y * scale + dy - lost, x * scale + dx - lost));
+          view, strides.at(place(channel, convention.out_channels), y * scale + dy - lost, x * scale + dx - lost));
   return sum / static_cast<double>(scale * scale);
 }
 

@@ -8,18 +8,6 @@
 namespace tessera::upscale {
 namespace {
 
-/// Distance between neighbours along each axis of a picture in a tensor.
-struct Strides {
-  int64_t channel, y, x;
-
-  Strides(const Shape& shape, const Axes& axes) {
-    const auto from = [&](int axis) { return shape.elements(static_cast<size_t>(axis) + 1, shape.size()); };
-    channel = from(axes.channel);
-    y = from(axes.y);
-    x = from(axes.x);
-  }
-};
-
 template <class T>
 void write_plane(T* out, const Strides& strides, const float* in, int64_t width, int64_t height, const Levels& levels) {
   const float span = levels.white - levels.black;
