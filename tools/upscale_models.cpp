@@ -3,6 +3,7 @@
 #include <filesystem>
 #include <iostream>
 
+#include "include/tessera/tessera.hpp"
 #include "tools/manifest.h"
 #include "tools/options.h"
 #include "tools/upscale/ledger.h"
@@ -51,16 +52,14 @@ std::string find_by_path(const std::string& path) {
 std::string numbered_device(const std::string& number, std::vector<std::string>& notes) {
   std::string renderers;
   size_t gpus = 0;
-#ifdef TESSERA_VULKAN
   const size_t wanted = number.size() < 6 ? static_cast<size_t>(std::stoi(number)) : SIZE_MAX;
-  for (const vulkan::DeviceInfo& info : vulkan::devices(nullptr)) {
-    std::string device = cat("vulkan:", info.index);
-    if (info.cpu_type)
-      renderers += cat(renderers.empty() ? "" : ", ", device, " (", info.name, ")");
+  for (const api::Device& device : api::devices()) {
+    if (device.id == "cpu") continue;
+    if (device.software)
+      renderers += cat(renderers.empty() ? "" : ", ", device.id, " (", device.name, ")");
     else if (gpus++ == wanted)
-      return device;
+      return device.id;
   }
-#endif
   notes.push_back(cat("-g ", number, ": this machine has ",
                       gpus == 0   ? std::string("no GPU")
                       : gpus == 1 ? std::string("one GPU, 0")

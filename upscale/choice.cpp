@@ -6,8 +6,8 @@
 #include <cstdio>
 #include <sstream>
 
+#include "include/tessera/tessera.hpp"
 #include "runtime/base/disk_cache.h"
-#include "tessera/tessera.h"
 
 namespace tessera::upscale {
 namespace {
@@ -16,25 +16,6 @@ constexpr float tolerance = 2.0f / 255;
 constexpr double worth_rounding = 1.3;
 /// Who takes longer for the first run has no second one.
 constexpr double long_run = 1.0;
-
-struct Devices {
-  tessera_devices* list = nullptr;
-  Devices() { tessera_status_free(tessera_devices_list(&list)); }
-  Devices(const Devices&) = delete;
-  Devices& operator=(const Devices&) = delete;
-  ~Devices() { tessera_devices_free(list); }
-  std::vector<tessera_device> all() const {
-    std::vector<tessera_device> devices;
-    for (size_t i = 0; list && i < tessera_devices_count(list); ++i) {
-      tessera_device device{};
-      device.struct_size = sizeof device;
-      tessera_status* status = tessera_devices_get(list, i, &device);
-      if (!status) devices.push_back(device);
-      tessera_status_free(status);
-    }
-    return devices;
-  }
-};
 
 /// Slopes, edges and texture of many sizes, so that rounding shows.
 Picture calibration_picture(int64_t side) {
@@ -138,9 +119,9 @@ const Trial& best_of(List<Trial> trials) {
 Machine machine_for(const Candidate& candidate) {
   const std::string& given = candidate.options.model.precision;
   Machine machine{{{"cpu", given}}, {}};
-  for (const Devices devices; const tessera_device& device : devices.all()) {
+  for (const api::Device& device : api::devices()) {
     machine.devices += cat(device.id, " ", device.name, " ", device.driver, " ", device.threads, " ");
-    if (device.software || Text(device.id) == "cpu") continue;
+    if (device.software || device.id == "cpu") continue;
     machine.places.push_back({device.id, given});
     if (!candidate.precision_given && device.fp16) machine.places.push_back({device.id, "fp16"});
   }
