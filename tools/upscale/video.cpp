@@ -152,7 +152,8 @@ class Line {
  public:
   Line(Source& source, size_t room) : source_(source), room_(room) {}
 
-  /// Takes the next frame with its number; false when there is none. One thread reads at a time.
+  /// Takes the next frame with its number; false when there is none. One thread reads at a time, and none after one
+  /// that failed: what stands behind a damaged frame is no frame.
   bool take(Taken& frame, int64_t& number) {
     const std::lock_guard reading(reading_);
     {
@@ -160,7 +161,13 @@ class Line {
       changed_.wait(lock, [&] { return stopped_ || static_cast<size_t>(taken_ - written_) < room_; });
       if (stopped_ || ended_) return false;
     }
-    const bool more = source_.next(frame);
+    bool more = false;
+    try {
+      more = source_.next(frame);
+    } catch (...) {
+      stop();
+      throw;
+    }
     const std::lock_guard lock(mutex_);
     ended_ = !more;
     if (more) number = taken_++;
