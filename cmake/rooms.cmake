@@ -18,6 +18,18 @@ if(TESSERA_SANITIZE)
   target_link_options(tessera_flags INTERFACE -fsanitize=${sanitizers})
 endif()
 
+# Hardened: a stack that is written over ends the program, calls return where they came from, addresses of functions are
+# read-only once loaded, nothing on a stack is code. The bytes do not tell where they were built.
+if(NOT TESSERA_SANITIZE)
+  if(CMAKE_SYSTEM_PROCESSOR MATCHES "x86_64|AMD64")
+    set(tessera_branches -fcf-protection=full)
+  endif()
+  target_compile_options(tessera_flags INTERFACE -fstack-protector-strong -fstack-clash-protection
+    $<$<NOT:$<CONFIG:Debug>>:-U_FORTIFY_SOURCE> $<$<NOT:$<CONFIG:Debug>>:-D_FORTIFY_SOURCE=2> ${tessera_branches})
+endif()
+target_compile_options(tessera_flags INTERFACE -ffile-prefix-map=${PROJECT_SOURCE_DIR}/=)
+target_link_options(tessera_flags INTERFACE -Wl,-z,relro -Wl,-z,now -Wl,-z,noexecstack)
+
 # The whole tree, for what stands outside the rooms: tools, tests, benchmarks.
 add_library(tessera_tree INTERFACE)
 target_include_directories(tessera_tree INTERFACE ${PROJECT_SOURCE_DIR} ${PROJECT_SOURCE_DIR}/include)
