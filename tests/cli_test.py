@@ -310,6 +310,15 @@ class Command(unittest.TestCase):
         self.assertGreater(report["first"]["own"], 0.0000001)
         self.assertIn("they part at ", self.run_it(*strict, code=1).stdout)
         self.assertIn("not known", self.run_it("compare", "product.onnx", "--b", "gpu", code=2).stderr)
+        # The mean of what has no mean is near zero, and off by much of itself: no fault of the node.
+        (self.path / "centered.onnx").write_bytes(model(
+            [node("ReduceMean", ["x"], ["m"]), node("Sub", ["x", "m"], ["c"]), node("ReduceMean", ["c"], ["z"])],
+            [value("x", [8, 64])], [value("z", [1, 1])]))
+        for precision in "fp32", "fp16":
+            words = ["compare", "centered.onnx", "--precision", precision, "--json"]
+            report = json.loads(self.run_it(*words).stdout)
+            self.assertGreater(report["nodes"][-1]["off"], 0.005)
+            self.assertGreater(report["nodes"][-1]["magnified"], 2)
 
     def write_case(self, name, x, expected, first=ADD):
         data = self.path / "cases" / name / "test_data_set_0"

@@ -24,12 +24,14 @@ struct CompareCommand {
 };
 
 // The node that made a value, and how far the value is off on the second device: of the largest number that the first
-// has there.
+// has there. `magnified`: how many times the node magnifies what its inputs are off by, at least 1: a mean of numbers
+// that cancel out is near zero, and off by much of itself.
 struct Row {
   const Node* node = nullptr;
   std::string value, kernel, backend;
-  double off = 0, own = -1;  // own: by the node alone, given what the first device has; -1: not asked
-  bool same_type = true;
+  double off = 0, own = -1, magnified = 1;  // own: by the node alone, given what the first device has; -1: not asked
+
+  bool parts(double allowed) const { return !(off <= allowed * magnified); }
 };
 
 // The graph with concrete types as a session plans it for these backends, with every value as an output. `left`: nodes
@@ -114,9 +116,9 @@ bool has_numbers(const Tensor& tensor) {
   return t != DType::string && t != DType::complex64 && t != DType::complex128;
 }
 
-// The node alone on the second device, given what the first one has.
-double own_difference(const Graph& whole, const Node& node, const Values& a, const Backends& backends,
-                      Threads& threads) {
+// How far the node alone is from what the first device has, given these values.
+double alone(const Graph& whole, const Node& node, const Values& given, const Values& a, const Backends& backends,
+             Threads& threads) {
   Graph graph = whole;
   graph.nodes = {node};
   graph.inputs.clear();
@@ -127,11 +129,33 @@ double own_difference(const Graph& whole, const Node& node, const Values& a, con
       graph.inputs.push_back(id);
   for (const ValueId id : node.out)
     if (id != absent) graph.outputs.push_back(id);
-  const Ran ran = run_on(backends, graph, a, threads);
+  const Ran ran = run_on(backends, graph, given, threads);
   double worst = 0;
   for (const auto& [id, tensor] : ran.values)
     if (has_numbers(tensor)) worst = std::max(worst, difference(a.at(id), tensor));
   return worst;
+}
+
+// How many times the node magnifies an error of its inputs: all their numbers a little larger by amount, then, where
+// there are several inputs, those of every other one a little smaller.
+double magnification(const Graph& graph, const Node& node, const Values& a, const Backends& backends,
+                     Threads& threads) {
+  constexpr float part = 1.0f / 2048;
+  double most = 1;
+  for (const float other : {part, -part}) {
+    Values moved;
+    float step = part;
+    for (const ValueId id : node.in) {
+      if (id == absent || graph.values[id].constant || moved.contains(id)) continue;
+      const Tensor& copy = moved[id] = a.at(id).clone();
+      if (copy.type.dtype != DType::float32) continue;
+      for (int64_t i = 0; i < copy.type.shape.elements(); ++i)
+        copy.as<float>()[i] += std::abs(copy.as<float>()[i]) * step;
+      step = step == part ? other : part;
+    }
+    most = std::max(most, alone(graph, node, moved, a, backends, threads) / part);
+  }
+  return most;
 }
 
 std::string title(const Node& node) {
@@ -148,7 +172,8 @@ nlohmann::json row_json(const Row& row) {
                       {"value", row.value},
                       {"backend", row.backend},
                       {"kernel", row.kernel},
-                      {"off", std::isfinite(row.off) ? nlohmann::json(row.off) : nlohmann::json("infinite")}};
+                      {"off", std::isfinite(row.off) ? nlohmann::json(row.off) : nlohmann::json("infinite")},
+                      {"magnified", row.magnified}};
   if (row.own >= 0) json["own"] = std::isfinite(row.own) ? nlohmann::json(row.own) : nlohmann::json("infinite");
   return json;
 }
@@ -156,7 +181,7 @@ nlohmann::json row_json(const Row& row) {
 void print_rows(const std::vector<Row>& rows, double allowed, bool all) {
   std::vector<std::vector<std::string>> table{{"off", "node", "op", "backend", "kernel", "value"}};
   for (const Row& row : rows)
-    if (all || !(row.off <= allowed))
+    if (all || row.parts(allowed))
       table.push_back({cat(row.off), row.node->name, title(*row.node), row.backend, row.kernel, row.value});
   if (table.size() > 1) print_table(table, {true, false, false, false, false, false});
 }
@@ -189,11 +214,13 @@ int compare(const CompareCommand& command) {
       rows.push_back(std::move(row));
     }
   const double allowed = command.allowed();
-  const auto first = std::find_if(rows.begin(), rows.end(), [&](const Row& row) { return !(row.off <= allowed); });
   for (const ValueId id : graph.inputs) on_a.values[id] = given.at(id);
-  if (first != rows.end()) first->own = own_difference(graph, *first->node, on_a.values, b, threads);
+  for (Row& row : rows)
+    if (row.parts(allowed)) row.magnified = magnification(graph, *row.node, on_a.values, a, threads);
+  const auto first = std::find_if(rows.begin(), rows.end(), [&](const Row& row) { return row.parts(allowed); });
+  if (first != rows.end()) first->own = alone(graph, *first->node, on_a.values, on_a.values, b, threads);
   double worst = 0;
-  for (const Row& row : rows) worst = std::max(worst, row.off);
+  for (const Row& row : rows) worst = std::max(worst, row.off / row.magnified);
 
   if (options.json) {
     nlohmann::json nodes = nlohmann::json::array();
@@ -218,7 +245,7 @@ int compare(const CompareCommand& command) {
   }
   std::cout << "they part at " << title(*first->node) << " \"" << first->node->name << "\": off by " << first->off
             << "; alone, from the same inputs, by " << first->own
-            << (first->own <= allowed ? ": what came before adds up\n" : ": the node itself\n");
+            << (first->own <= allowed * first->magnified ? ": what came before adds up\n" : ": the node itself\n");
   return exit_failed;
 }
 
@@ -237,7 +264,8 @@ void add_compare(CLI::App& app, int& exit_code) {
   sub->add_option("--a", command->a, "The device that is right (cpu)")->type_name("DEVICE");
   sub->add_option("--b", command->b, "The device in question (vulkan:0)")->type_name("DEVICE");
   add_precision(*sub, options.session.precision);
-  sub->add_option("--tolerance", command->tolerance, "Of a value's largest number (0.0001; 0.005 in fp16)")
+  sub->add_option("--tolerance", command->tolerance,
+                  "Of a value's largest number (0.0001; 0.005 in fp16); more where the node magnifies errors")
       ->type_name("X")
       ->check(number(0, 1));
   sub->add_option("--threads", options.session.threads, "Threads; 0 for one per core (default)")
