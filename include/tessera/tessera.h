@@ -69,7 +69,7 @@ typedef enum tessera_dtype {
   TESSERA_INT16 = 5,
   TESSERA_INT32 = 6,
   TESSERA_INT64 = 7,
-  TESSERA_STRING = 8, /* not passed through this interface yet: such models give TESSERA_UNSUPPORTED */
+  TESSERA_STRING = 8, /* of values alone (tessera_value): a tessera_tensor cannot hold them */
   TESSERA_BOOL = 9,
   TESSERA_FLOAT16 = 10,
   TESSERA_FLOAT64 = 11,
@@ -166,10 +166,26 @@ TESSERA_API const char* tessera_session_device_note(const tessera_session* sessi
 
 typedef enum tessera_kind {
   TESSERA_TENSOR = 0,
-  TESSERA_SEQUENCE = 1, /* these are not passed through this interface yet */
+  TESSERA_SEQUENCE = 1, /* these pass through tessera_run_values alone */
   TESSERA_OPTIONAL = 2,
   TESSERA_MAP = 3
 } tessera_kind;
+
+/* A type as the model declares it, containers with what they hold. Owned by the session. */
+typedef struct tessera_type tessera_type;
+typedef struct tessera_type_facts {
+  size_t struct_size;
+  tessera_kind kind;
+  tessera_dtype dtype; /* of a tensor's elements, of a map's keys; TESSERA_UNDEFINED where the model does not say */
+  int ranked;          /* of tensors, as in tessera_port */
+  size_t rank;
+  const int64_t* dims;
+  const tessera_type* item; /* of a sequence's items, an optional's value, a map's values; NULL where there is none,
+                               or where the model does not say */
+} tessera_type_facts;
+TESSERA_API tessera_status* tessera_type_get(const tessera_type* type, tessera_type_facts* facts);
+/* The model's word for an open extent of a tensor: "batch"; "" where it has none. */
+TESSERA_API const char* tessera_type_dim_name(const tessera_type* type, size_t axis);
 
 /* An input or output as the model declares it. */
 typedef struct tessera_port {
@@ -180,6 +196,9 @@ typedef struct tessera_port {
   size_t rank;
   const int64_t* dims; /* -1 where the model leaves an extent open */
   tessera_kind kind;
+  int optional;             /* an input that has a default */
+  size_t place;             /* of an input: its index among all inputs in the order in which the model declares them */
+  const tessera_type* type; /* all of it: names of extents, what containers hold; valid as long as the session */
 } tessera_port;
 TESSERA_API void tessera_port_init_sized(tessera_port* port, size_t size);
 #define tessera_port_init(port) tessera_port_init_sized((port), sizeof *(port))
@@ -192,6 +211,57 @@ TESSERA_API size_t tessera_session_optional_input_count(const tessera_session* s
 TESSERA_API size_t tessera_session_output_count(const tessera_session* session);
 TESSERA_API tessera_status* tessera_session_input(const tessera_session* session, size_t index, tessera_port* port);
 TESSERA_API tessera_status* tessera_session_output(const tessera_session* session, size_t index, tessera_port* port);
+
+/* --- Values ----------------------------------------------------------------------------------- */
+
+/* Whatever a model takes or gives: a tensor, of strings too, or a sequence, an optional or a map of them. A handle to
+ * something that never changes: many threads may read one at once, handles share what they refer to, and each is freed
+ * on its own, in any order, by tessera_value_free. Functions that give a handle give a new one. On failure they set it
+ * NULL. */
+typedef struct tessera_value tessera_value;
+
+/* A copy of a dense tensor. */
+TESSERA_API tessera_status* tessera_value_create_tensor(const tessera_tensor* tensor, tessera_value** value);
+/* A dense tensor whose elements stay the caller's, and must not change, until `release` (may be NULL) is called with
+ * `context`: once, when nothing refers to them any more, by whichever thread that finds out, perhaps after
+ * tessera_value_free. It is not called where this fails. */
+TESSERA_API tessera_status* tessera_value_create_around(const tessera_tensor* tensor, void (*release)(void* context),
+                                                        void* context, tessera_value** value);
+/* A tensor of strings: as many as the extents say, row-major. `lengths` in bytes; NULL: they end in 0. Copied. */
+TESSERA_API tessera_status* tessera_value_create_strings(const char* const* texts, const size_t* lengths,
+                                                         const int64_t* dims, size_t rank, tessera_value** value);
+/* Items are all of one kind, tensors of one dtype, of any shapes. `dtype` is that of the items of an empty sequence
+ * of tensors, and may be TESSERA_UNDEFINED otherwise. */
+TESSERA_API tessera_status* tessera_value_create_sequence(tessera_dtype dtype, const tessera_value* const* items,
+                                                          size_t count, tessera_value** value);
+/* `item` NULL: an optional that has none. */
+TESSERA_API tessera_status* tessera_value_create_optional(const tessera_value* item, tessera_value** value);
+/* `keys` is a tensor of rank 1, of integers or strings, none twice. `values` has as many: a tensor of rank 1, or a
+ * sequence. */
+TESSERA_API tessera_status* tessera_value_create_map(const tessera_value* keys, const tessera_value* values,
+                                                     tessera_value** value);
+/* Another handle to the same. */
+TESSERA_API tessera_status* tessera_value_share(const tessera_value* value, tessera_value** other);
+TESSERA_API void tessera_value_free(tessera_value* value);
+
+TESSERA_API tessera_kind tessera_value_kind(const tessera_value* value); /* NULL: TESSERA_TENSOR */
+/* Of a tensor's elements, of the tensors in a sequence, of a map's keys; else TESSERA_UNDEFINED. */
+TESSERA_API tessera_dtype tessera_value_dtype(const tessera_value* value);
+/* A tensor's elements, a sequence's items, a map's entries; of an optional 1 if it has a value, else 0. */
+TESSERA_API size_t tessera_value_count(const tessera_value* value);
+/* A tensor, valid as long as the handle; its data must not be written. One of strings has its shape, but no data and 0
+ * bytes: ask tessera_value_string. TESSERA_TYPE where the value is no tensor. */
+TESSERA_API tessera_status* tessera_value_tensor(const tessera_value* value, tessera_tensor* tensor);
+/* Element `index` of a tensor of strings, row-major, valid as long as the handle. It ends in 0, which `length` (may be
+ * NULL) does not count. */
+TESSERA_API tessera_status* tessera_value_string(const tessera_value* value, size_t index, const char** text,
+                                                 size_t* length);
+/* Item `index` of a sequence; the value of an optional, whose index is 0; the value of a map's entry. */
+TESSERA_API tessera_status* tessera_value_item(const tessera_value* value, size_t index, tessera_value** item);
+/* The keys of a map, a tensor of rank 1; and its values in the same order: where they are numbers or strings of one
+ * dtype a tensor of rank 1, else a sequence. */
+TESSERA_API tessera_status* tessera_value_keys(const tessera_value* map, tessera_value** keys);
+TESSERA_API tessera_status* tessera_value_values(const tessera_value* map, tessera_value** values);
 
 /* --- Runs ----------------------------------------------------------------------------------- */
 
@@ -212,8 +282,11 @@ typedef struct tessera_result tessera_result;
 TESSERA_API tessera_status* tessera_run(const tessera_session* session, const tessera_tensor* inputs,
                                         size_t input_count, const tessera_cancel* cancel, tessera_result** result);
 TESSERA_API size_t tessera_result_count(const tessera_result* result);
-/* Output `index`, valid as long as the result. */
+/* Output `index`, valid as long as the result. TESSERA_UNSUPPORTED where it is no dense tensor: tessera_result_value
+ * takes it. */
 TESSERA_API tessera_status* tessera_result_tensor(const tessera_result* result, size_t index, tessera_tensor* tensor);
+/* Output `index`, whatever it is, as a handle that may outlive the result. */
+TESSERA_API tessera_status* tessera_result_value(const tessera_result* result, size_t index, tessera_value** value);
 TESSERA_API void tessera_result_free(tessera_result* result);
 
 /* The type and byte size of output `index` for inputs of these types (their data is not looked at).
@@ -252,6 +325,11 @@ typedef struct tessera_run_options {
 TESSERA_API tessera_status* tessera_run_with(const tessera_session* session, const tessera_tensor* inputs,
                                              size_t input_count, const tessera_run_options* options,
                                              tessera_result** result);
+/* The same for inputs of all kinds. An entry that is NULL is an optional input that is left out, or an optional that
+ * has no value; an input that is an optional takes its value itself, too. */
+TESSERA_API tessera_status* tessera_run_values(const tessera_session* session, const tessera_value* const* inputs,
+                                               size_t input_count, const tessera_run_options* options,
+                                               tessera_result** result);
 
 /* --- What runs need ------------------------------------------------------------------------- */
 

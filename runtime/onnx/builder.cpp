@@ -6,6 +6,7 @@
 
 #include "runtime/graph/op.h"
 #include "runtime/onnx/attributes.h"
+#include "runtime/onnx/declared.h"
 #include "runtime/onnx/order.h"
 
 namespace tessera::onnx {
@@ -78,6 +79,7 @@ class Builder {
   void graph(const proto::Graph& proto, Context& context);
   void graph_inputs(const proto::Graph& proto, Context& context);
   void constant(Text name, Tensor tensor, Scope& scope);
+  void set_type(Value& value, ValueId id, const proto::Type* type, bool outermost);
   void nodes(const std::vector<proto::Node>& nodes, Context& context);
   void node(const proto::Node& proto, Context& context);
   void constant_node(const proto::Node& proto, Context& context);
@@ -115,6 +117,7 @@ class Builder {
   std::vector<Missing> missing_;
   std::map<std::string, size_t> missing_index_;
   std::vector<OptionalInput> optional_;
+  std::map<ValueId, Declared> containers_;
   int64_t nodes_ = 0, values_ = 0, weight_bytes_ = 0;
 };
 
@@ -143,6 +146,7 @@ Loaded Builder::build() {
   graph(*model_.graph, context);
   model.weight_bytes = weight_bytes_;
   loaded.optional_inputs = std::move(optional_);
+  loaded.containers = std::move(containers_);
   for (const Missing& missing : missing_)
     loaded.unsupported.push_back(
         cat(missing.op, ", ", missing.count, missing.count == 1 ? " node" : " nodes", ", first ", missing.first));
@@ -286,28 +290,15 @@ void Builder::constant(Text name, Tensor tensor, Scope& scope) {
 }
 
 // What a model says of an input or output.
-void set_type(Value& value, const proto::Type* type, const Limits& limits) {
-  if (!type) return;
-  switch (type->value.index()) {
-    case proto::Type::sequence: value.kind = Kind::sequence; break;
-    case proto::Type::optional: value.kind = Kind::optional; break;
-    case proto::Type::map: value.kind = Kind::map; break;
-    default: break;
-  }
-  const proto::TensorType* tensor = nullptr;
-  if (const auto* dense = std::get_if<proto::Type::tensor>(&type->value)) tensor = dense->get();
-  if (const auto* sparse = std::get_if<proto::Type::sparse_tensor>(&type->value)) tensor = sparse->get();
-  if (!tensor) return;
-  if (tensor->elem_type) value.type.dtype = dtype_of(tensor->elem_type);
-  if (!tensor->shape) return;
-  if (tensor->shape->dim.size() > static_cast<size_t>(limits.rank))
-    fail(Error::Kind::model, "has ", tensor->shape->dim.size(), " dimensions; the limit is ", limits.rank);
-  value.ranked = true;
-  for (const proto::Dimension& dim : tensor->shape->dim) {
-    const auto* extent = std::get_if<int64_t>(&dim.value);
-    const auto* symbol = std::get_if<Text>(&dim.value);
-    value.type.shape.push_back(extent && *extent >= 0 ? *extent : -1);
-    value.dim_names.emplace_back(symbol ? *symbol : Text{});
+void Builder::set_type(Value& value, ValueId id, const proto::Type* type, bool outermost) {
+  Declared told = declared_type(type, limits_);
+  value.kind = told.kind;
+  if (told.kind == Kind::tensor) {
+    value.type = told.type;
+    value.ranked = told.ranked;
+    value.dim_names = told.dim_names;
+  } else if (outermost) {
+    containers_.emplace(id, std::move(told));
   }
 }
 
@@ -333,13 +324,13 @@ void Builder::graph_inputs(const proto::Graph& proto, Context& context) {
       if (has_default) {
         Value declared;
         declared.name = std::string(input.name);
-        set_type(declared, input.type.get(), limits_);
+        set_type(declared, absent, input.type.get(), false);
         optional_.push_back({absent, static_cast<size_t>(&input - proto.input.data()), std::move(declared)});
         continue;
       }
       const ValueId id = declare(input.name, context.scope, context.prefix);
       graph.inputs.push_back(id);
-      set_type(graph.values[id], input.type.get(), limits_);
+      set_type(graph.values[id], id, input.type.get(), context.graph_depth == 0);
     } catch (const Error& error) {
       throw Error(error.kind(), cat("input \"", shortened(input.name), "\" ", error.what()));
     }
@@ -374,7 +365,8 @@ void Builder::graph(const proto::Graph& proto, Context& context) {
       graph.outputs.push_back(id);
       Value& value = graph.values[id];
       const bool hint = !value.constant && !value.ranked;
-      if (hint && value.type.dtype == DType::undefined) set_type(value, output.type.get(), limits_);
+      if (hint && value.type.dtype == DType::undefined && value.kind == Kind::tensor)
+        set_type(value, id, output.type.get(), context.graph_depth == 0);
     } catch (const Error& error) {
       throw Error(error.kind(), cat("output \"", shortened(output.name), "\" ", error.what()));
     }

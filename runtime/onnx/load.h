@@ -1,6 +1,8 @@
 // From a .onnx file to a Model.
 #pragma once
 
+#include <map>
+
 #include "runtime/graph/graph.h"
 
 namespace tessera::onnx {
@@ -23,12 +25,22 @@ struct OptionalInput {
   Value declared;    ///< what the model says of it
 };
 
+/// What a model says of an input or output, with what it holds if it is a container.
+struct Declared {
+  Kind kind = Kind::tensor;
+  Type type;  ///< of a tensor, extent -1 where it is open; its dtype alone, of a map's keys
+  bool ranked = false;
+  std::vector<std::string> dim_names;
+  std::vector<Declared> item;  ///< none or one: of a sequence's items, an optional's value, a map's values
+};
+
 /// Maps the file and builds the graph. Weights alias the mapping. Standard operators that are
 /// unknown to the registry but have a function body in `functions` are inlined, as are the model's
 /// own functions. Nodes whose operator is unknown keep `op` null and are listed in `unsupported`.
 struct Loaded {
   Model model;
   std::vector<OptionalInput> optional_inputs;  ///< in the order of their declaration
+  std::map<ValueId, Declared> containers;      ///< inputs and outputs that are no tensors
   std::vector<std::string> unsupported;        ///< each unknown operator once, its count and first node
 };
 Loaded load(const std::string& path, const Limits& limits = {});

@@ -41,19 +41,6 @@ tessera_options known(const tessera_options* options) {
   return read_struct(options, "tessera_options");
 }
 
-// An optional input may be left out.
-bool is_left_out(const tessera_tensor& tensor) { return tensor.dtype == TESSERA_UNDEFINED && !tensor.data; }
-
-// A view of the caller's tensor, checked against its size.
-View view_of(const tessera_tensor& tensor, const char* what, size_t index) {
-  const Type type = type_of(tensor, what, index);
-  if (static_cast<int64_t>(tensor.bytes) != type.bytes())
-    fail(Error::Kind::usage, what, " ", index, " is ", type, " and takes ", type.bytes(), " bytes, not ", tensor.bytes);
-  static std::byte nothing[1];
-  if (!tensor.data && tensor.bytes) fail(Error::Kind::usage, what, " ", index, " has no data");
-  return {type, tensor.data ? static_cast<std::byte*>(tensor.data) : nothing};
-}
-
 // Up to this many tensors, run_into needs no memory for their views.
 constexpr size_t few = 16;
 
@@ -85,7 +72,8 @@ tessera_status* get_port(List<Port> ports, size_t index, tessera_port* port) {
     const Port& from = ports[index];
     write_struct(
         {sizeof(tessera_port), from.name.c_str(), static_cast<tessera_dtype>(from.type.dtype), from.ranked,
-         from.ranked ? from.type.shape.size() : 0, from.type.shape.data(), static_cast<tessera_kind>(from.kind)},
+         from.ranked ? from.type.shape.size() : 0, from.type.shape.data(), static_cast<tessera_kind>(from.kind),
+         from.optional, from.place, reinterpret_cast<const tessera_type*>(from.declared.get())},
         port, "tessera_port");
   });
 }
@@ -97,21 +85,14 @@ Session open(onnx::Loaded loaded, const tessera_options* options) {
   return Session(std::move(loaded), read(options));
 }
 
-std::vector<Tensor> tensors_of(const tessera_tensor* inputs, size_t count) {
+std::vector<Datum> data_of(const tessera_tensor* inputs, size_t count) {
   const Views views(inputs, count, "input");
-  std::vector<Tensor> in;
-  for (const View& view : views.list())
-    in.push_back({view.type, view.data ? std::shared_ptr<std::byte>(view.data, [](std::byte*) {}) : nullptr});
+  std::vector<Datum> in(count);
+  for (size_t i = 0; i < count; ++i) {
+    const View& view = views.list()[i];
+    in[i].tensor = {view.type, view.data ? std::shared_ptr<std::byte>(view.data, [](std::byte*) {}) : nullptr};
+  }
   return in;
-}
-
-std::unique_ptr<tessera_result> run(const tessera_session* session, List<Tensor> in, const RunOptions& options) {
-  auto out = std::make_unique<tessera_result>();
-  out->tensors = session->session.run(in, options);
-  for (const Tensor& tensor : out->tensors)
-    if (tensor.type.dtype == DType::string)
-      fail(Error::Kind::unsupported, "string tensors do not pass through the C interface");
-  return out;
 }
 
 // The parts of all arithmetic that the steps of a run are; none where the steps depend on data.
@@ -207,13 +188,49 @@ Type type_of(const tessera_tensor& tensor, const char* what, size_t index, int64
   if (tensor.dtype <= TESSERA_UNDEFINED || tensor.dtype >= dtype_count)
     fail(Error::Kind::type, what, " ", index, " has no valid data type");
   if (tensor.dtype == TESSERA_STRING)
-    fail(Error::Kind::unsupported, what, " ", index, ": string tensors do not pass through the C interface");
+    fail(Error::Kind::unsupported, what, " ", index,
+         " is a tensor of strings, which is a tessera_value: use tessera_value_create_strings and tessera_run_values");
   if (tensor.rank && !tensor.dims) fail(Error::Kind::usage, what, " ", index, " has no dims");
   if (tensor.rank > 64) fail(Error::Kind::shape, what, " ", index, " has rank ", tensor.rank);
   Type type{static_cast<DType>(tensor.dtype), Shape(List<int64_t>(tensor.dims, tensor.rank))};
   for (const int64_t dim : type.shape)
     if (dim < least) fail(Error::Kind::shape, what, " ", index, " has shape ", type.shape);
   return type;
+}
+
+View view_of(const tessera_tensor& tensor, const char* what, size_t index) {
+  const Type type = type_of(tensor, what, index);
+  if (static_cast<int64_t>(tensor.bytes) != type.bytes())
+    fail(Error::Kind::usage, what, " ", index, " is ", type, " and takes ", type.bytes(), " bytes, not ", tensor.bytes);
+  static std::byte nothing[1];
+  if (!tensor.data && tensor.bytes) fail(Error::Kind::usage, what, " ", index, " has no data");
+  return {type, tensor.data ? static_cast<std::byte*>(tensor.data) : nothing};
+}
+
+tessera_tensor told(const Tensor& tensor) {
+  const bool dense = tensor.type.dtype != DType::string;
+  return {static_cast<tessera_dtype>(tensor.type.dtype), tensor.type.shape.size(), tensor.type.shape.data(),
+          dense ? tensor.bytes.get() : nullptr, dense ? static_cast<size_t>(tensor.type.bytes()) : 0};
+}
+
+std::unique_ptr<tessera_result> run(const tessera_session* session, List<Datum> in,
+                                    const tessera_run_options* options) {
+  const tessera_run_options given = read_struct(options, "tessera_run_options");
+  RunOptions how = run_options(given.cancel);
+  // A device would be timed for it.
+  const bool watched = given.progress && !session->session.device_backend();
+  std::vector<double> work;
+  if (watched && std::all_of(in.begin(), in.end(), [](const Datum& datum) { return datum.kind == Kind::tensor; })) {
+    std::vector<Type> types;
+    for (const Datum& datum : in) types.push_back(datum.tensor.type);
+    work = work_of(const_cast<tessera_session*>(session), types);
+  }
+  Teller teller(given, std::move(work));
+  if (watched || given.step) how.profile = &teller;
+  auto out = std::make_unique<tessera_result>();
+  out->values = session->session.run(in, how);
+  ask(given, 1);
+  return out;
 }
 
 std::vector<Type> types_of(const tessera_tensor* inputs, size_t count) {
@@ -331,7 +348,10 @@ tessera_status* tessera_run(const tessera_session* session, const tessera_tensor
   return guard([&] {
     require(session, result);
     *result = nullptr;
-    *result = run(session, tensors_of(inputs, input_count), run_options(cancel)).release();
+    tessera_run_options options;
+    TESSERA_INIT(&options);
+    options.cancel = cancel;
+    *result = run(session, data_of(inputs, input_count), &options).release();
   });
 }
 
@@ -340,30 +360,21 @@ tessera_status* tessera_run_with(const tessera_session* session, const tessera_t
   return guard([&] {
     require(session, result);
     *result = nullptr;
-    tessera_run_options given{};
-    if (options) given = read_struct(options, "tessera_run_options");
-    const std::vector<Tensor> in = tensors_of(inputs, input_count);
-    RunOptions how = run_options(given.cancel);
-    // A device would be timed for it.
-    const bool watched = given.progress && !session->session.device_backend();
-    Teller teller(given, watched ? work_of(const_cast<tessera_session*>(session), types_of(inputs, input_count))
-                                 : std::vector<double>{});
-    if (watched || given.step) how.profile = &teller;
-    std::unique_ptr<tessera_result> made = run(session, in, how);
-    ask(given, 1);
-    *result = made.release();
+    *result = run(session, data_of(inputs, input_count), options).release();
   });
 }
 
-size_t tessera_result_count(const tessera_result* result) { return result ? result->tensors.size() : 0; }
+size_t tessera_result_count(const tessera_result* result) { return result ? result->values.size() : 0; }
 
 tessera_status* tessera_result_tensor(const tessera_result* result, size_t index, tessera_tensor* tensor) {
   return guard([&] {
     require(result, tensor);
-    if (index >= result->tensors.size()) fail(Error::Kind::usage, "there is no output ", index);
-    const Tensor& from = result->tensors[index];
-    *tensor = {static_cast<tessera_dtype>(from.type.dtype), from.type.shape.size(), from.type.shape.data(),
-               from.bytes.get(), static_cast<size_t>(from.type.bytes())};
+    if (index >= result->values.size()) fail(Error::Kind::usage, "there is no output ", index);
+    const Datum& from = result->values[index];
+    if (from.kind != Kind::tensor || from.tensor.type.dtype == DType::string)
+      fail(Error::Kind::unsupported, "output ", index, " is ",
+           from.kind == Kind::tensor ? "a tensor of strings" : "no tensor", ": use tessera_result_value");
+    *tensor = told(from.tensor);
   });
 }
 

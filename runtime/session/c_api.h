@@ -26,7 +26,7 @@ struct tessera_cancel {
 };
 
 struct tessera_result {
-  std::vector<tessera::Tensor> tensors;
+  std::vector<tessera::Datum> values;
 };
 
 namespace tessera::c_api {
@@ -37,8 +37,21 @@ std::vector<std::pair<std::string, double>> read_fixed(const tessera_options* op
 
 /// `least`: the least extent that may be.
 Type type_of(const tessera_tensor& tensor, const char* what, size_t index, int64_t least = 0);
+/// An optional input may be left out.
+inline bool is_left_out(const tessera_tensor& tensor) { return tensor.dtype == TESSERA_UNDEFINED && !tensor.data; }
+/// A view of the caller's tensor, checked against its size.
+View view_of(const tessera_tensor& tensor, const char* what, size_t index);
+/// The tensor as the caller sees it, who may not have strings as such.
+tessera_tensor told(const Tensor& tensor);
+/// Runs the session and tells of it.
+std::unique_ptr<tessera_result> run(const tessera_session* session, List<Datum> in, const tessera_run_options* options);
+
 /// Of inputs; one that is left out is undefined.
 std::vector<Type> types_of(const tessera_tensor* inputs, size_t count);
+
+inline void check_index(size_t index, size_t count, const char* what) {
+  if (index >= count) fail(Error::Kind::usage, "there is no ", what, " ", index);
+}
 
 template <class Load>
 tessera_status* load(tessera_session** session, const Load& make) {

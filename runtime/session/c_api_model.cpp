@@ -67,10 +67,6 @@ const Graph& folded_graph(tessera_session* session) {
   return *session->folded;
 }
 
-void check_index(size_t index, size_t count, const char* what) {
-  if (index >= count) fail(Error::Kind::usage, "there is no ", what, " ", index);
-}
-
 ValueId value_called(const Graph& graph, const char* name) {
   require(name);
   const ValueId id = find_value(graph, name);

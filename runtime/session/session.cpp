@@ -31,6 +31,7 @@ struct Session::Impl {
   Graph as_loaded;                           // the graph before it was prepared
   mutable std::mutex mutex;
   mutable std::map<std::vector<bool>, std::shared_ptr<const Executor>> with_given;  // by the optional inputs given
+  bool has_containers = false;                                                      // among its inputs
   const DeviceBackend* device = nullptr;
   std::string device_note;
 
@@ -61,7 +62,56 @@ struct Session::Impl {
 
 namespace {
 
-Port port_of(const Value& value) { return {value.name, value.kind, value.type, value.ranked, value.dim_names}; }
+Port port_of(const Value& value, const onnx::Declared* container = nullptr) {
+  Port port{value.name, value.kind, value.type, value.ranked, value.dim_names};
+  port.declared = std::make_shared<const onnx::Declared>(
+      container ? *container : onnx::Declared{value.kind, value.type, value.ranked, value.dim_names, {}});
+  return port;
+}
+
+// Containers hold what the model says that they do.
+void check_held(const Port& port, const Datum& datum, const onnx::Declared& declared) {
+  const auto refuse = [&](const auto&... words) { fail(Error::Kind::type, "input \"", port.name, "\" ", words...); };
+  if (datum.kind != declared.kind) refuse("holds the wrong kind of value");
+  if (datum.kind == Kind::tensor) {
+    const DType wanted = declared.type.dtype, given = datum.tensor.type.dtype;
+    if (wanted != DType::undefined && given != wanted) refuse("must hold ", name_of(wanted), ", not ", name_of(given));
+    return;
+  }
+  const DType key = declared.type.dtype;
+  if (datum.kind == Kind::map && key != DType::undefined && datum.keys.type.dtype != key)
+    refuse("must have keys that are ", name_of(key), ", not ", name_of(datum.keys.type.dtype));
+  if (declared.item.empty()) return;
+  for (const Datum& item : datum.items) check_held(port, item, declared.item[0]);
+  const DType wanted = declared.item[0].type.dtype;
+  if (datum.kind == Kind::sequence && declared.item[0].kind == Kind::tensor && wanted != DType::undefined &&
+      datum.element != DType::undefined && datum.element != wanted)
+    refuse("must hold ", name_of(wanted), ", not ", name_of(datum.element));
+}
+
+// An output that is an input or a constant, or holds one, would alias it.
+void own(Datum& datum, List<Datum> in) {
+  const auto same = [&](const Datum& d) { return d.tensor.bytes && d.tensor.bytes == datum.tensor.bytes; };
+  if (datum.tensor.bytes && (std::any_of(in.begin(), in.end(), same) || datum.tensor.bytes.use_count() > 1))
+    datum.tensor = datum.tensor.clone();
+  for (Datum& item : datum.items) own(item, in);
+}
+
+// An optional's value, given as it is, becomes one. What is wrong with the number and kinds of inputs is told later.
+void fill_containers(List<Port> ports, List<Datum> in, std::vector<Datum>& filled) {
+  filled.assign(in.begin(), in.end());
+  for (size_t i = 0; i < std::min(ports.size(), in.size()); ++i) {
+    const Port& port = ports[i];
+    Datum& datum = filled[i];
+    if (port.kind == Kind::optional && datum.kind != Kind::optional) {
+      Datum whole;
+      whole.kind = Kind::optional;
+      if (datum.kind != Kind::tensor || datum.tensor.bytes) whole.items.push_back(std::move(datum));
+      datum = std::move(whole);
+    }
+    if (port.kind != Kind::tensor && port.kind == datum.kind) check_held(port, datum, *port.declared);
+  }
+}
 
 // What a caller gives as an input, whatever it is given as.
 bool is_left_out(const Datum& datum) { return datum.kind == Kind::tensor && !datum.tensor.bytes; }
@@ -146,7 +196,11 @@ void Session::Impl::start(onnx::Loaded loaded, const SessionOptions& given) {
   if (options.threads < 0 || options.threads > 1024)
     fail(Error::Kind::usage, "cannot run on ", options.threads, " threads: use 0 (all cores) to 1024");
   choose_device();
-  for (const ValueId id : model.graph.inputs) inputs.push_back(port_of(model.graph.values[id]));
+  const auto port_at = [&](ValueId id) {
+    const auto container = loaded.containers.find(id);
+    return port_of(model.graph.values[id], container == loaded.containers.end() ? nullptr : &container->second);
+  };
+  for (const ValueId id : model.graph.inputs) inputs.push_back(port_at(id));
   for (size_t i = 0; i < inputs.size(); ++i) inputs[i].place = i;
   for (const onnx::OptionalInput& input : loaded.optional_inputs) {
     optional_inputs.push_back(port_of(input.declared));
@@ -156,7 +210,8 @@ void Session::Impl::start(onnx::Loaded loaded, const SessionOptions& given) {
     for (Port& port : inputs)
       if (port.place >= input.place) ++port.place;
   }
-  for (const ValueId id : model.graph.outputs) outputs.push_back(port_of(model.graph.values[id]));
+  for (const ValueId id : model.graph.outputs) outputs.push_back(port_at(id));
+  has_containers = std::any_of(inputs.begin(), inputs.end(), [](const Port& p) { return p.kind != Kind::tensor; });
   engine.threads = std::make_unique<Threads>(options.threads, options.foreign_threads);
   engine.optimize = options.optimize;
   engine.cpu_takes_over = options.cpu_takes_over;
@@ -178,6 +233,7 @@ void Session::Impl::start_around(const Impl& base, Graph graph) {
   for (const ValueId id : model.graph.inputs) inputs.push_back(port_of(model.graph.values[id]));
   for (size_t i = 0; i < inputs.size(); ++i) inputs[i].place = i;
   for (const ValueId id : model.graph.outputs) outputs.push_back(port_of(model.graph.values[id]));
+  has_containers = std::any_of(inputs.begin(), inputs.end(), [](const Port& p) { return p.kind != Kind::tensor; });
   as_loaded = with_inputs(model.graph, {});
   framed([&] { prepare(model.graph); });
   executor = std::make_shared<const Executor>(model.graph, engine);
@@ -337,15 +393,14 @@ std::vector<Datum> Session::run(List<Datum> in, const RunOptions& options) const
   const Threads::Busy busy(*impl_->engine.threads);
   return impl_->framed([&] {
     const RunScope scope(options.cancel, impl_->engine.plan.memory_limit);
-    std::vector<Datum> kept;
+    std::vector<Datum> filled, kept;
+    if (impl_->has_containers) {
+      fill_containers(impl_->inputs, in, filled);
+      in = filled;
+    }
     const auto executor = impl_->select(&in, &kept);
     auto out = executor->run({in.begin(), in.end()}, {options.profile, options.cancel});
-    // An output that is an input or a constant would alias it.
-    for (Datum& datum : out) {
-      const bool given = std::any_of(
-          in.begin(), in.end(), [&](const Datum& d) { return d.tensor.bytes && d.tensor.bytes == datum.tensor.bytes; });
-      if (datum.tensor.bytes && (given || datum.tensor.bytes.use_count() > 1)) datum.tensor = datum.tensor.clone();
-    }
+    for (Datum& datum : out) own(datum, in);
     return out;
   });
 }

@@ -11,7 +11,8 @@ namespace tessera {
 
 namespace onnx {
 struct Loaded;
-}
+struct Declared;
+}  // namespace onnx
 
 struct SessionOptions {
   int threads = 0;                 ///< 0: one per core that this process may use
@@ -31,8 +32,9 @@ struct Port {
   Type type;            ///< extent -1 where the model leaves it open
   bool ranked = false;  ///< false: the model does not even give the rank
   std::vector<std::string> dim_names;
-  bool optional = false;  ///< an input that has a default
-  size_t place = 0;       ///< of an input: among all that the model declares
+  bool optional = false;                                ///< an input that has a default
+  size_t place = 0;                                     ///< of an input: among all that the model declares
+  std::shared_ptr<const onnx::Declared> declared = {};  ///< of a session, never null: containers with what they hold
 };
 
 struct RunOptions {
@@ -99,7 +101,7 @@ class Session {
   int row_step() const;
 
   /// Runs the model; `in` follows inputs(), then perhaps optional_inputs(). The caller's tensors are only read.
-  /// Outputs own their bytes. Safe from many threads at once.
+  /// Outputs own their bytes. Safe from many threads at once. An input that is an optional takes its value itself, too.
   std::vector<Datum> run(List<Datum> in, const RunOptions& options = {}) const;
   /// Tensors only.
   std::vector<Tensor> run(List<Tensor> in, const RunOptions& options = {}) const;
