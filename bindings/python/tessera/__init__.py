@@ -1,0 +1,23 @@
+"""tessera: inference of ONNX models, and an upscaler of pictures, with NumPy arrays.
+
+    session = tessera.Session("model.onnx")
+    y = session.run({"x": x})["y"]
+
+    large = tessera.upscale(small)
+
+``tessera.onnxruntime`` has the names of ONNX Runtime's own module; ``tessera.backend`` is a backend for ONNX's tests.
+"""
+
+from ._core import Cancel
+from ._core import version as __version__
+from ._errors import (Cancelled, DeviceError, DtypeError, Error, FileError, InternalError, ModelError, OutOfMemory,
+                      ShapeError, UnsupportedError, UsageError)
+from ._session import Device, Memory, ModelInfo, Operator, Port, Session, Step, devices
+from ._upscale import Finding, Forecast, Report, Upscaler, upscale
+from ._values import Tensor, from_dlpack
+
+__all__ = [
+    "Cancel", "Cancelled", "Device", "DeviceError", "DtypeError", "Error", "FileError", "Finding", "Forecast",
+    "InternalError", "Memory", "ModelError", "ModelInfo", "Operator", "OutOfMemory", "Port", "Report", "Session",
+    "ShapeError", "Step", "Tensor", "UnsupportedError", "Upscaler", "UsageError", "devices", "from_dlpack", "upscale"
+]
