@@ -37,6 +37,20 @@ TEST(Half, RoundsToNearestEven) {
   EXPECT_EQ(bfloat16(-3.0e38f).bits, 0xff62);
 }
 
+// Subnormal numbers too: bfloat16 has those of float.
+TEST(Half, EveryBfloat16IsTheUpperHalfOfAFloat) {
+  for (uint32_t bits = 0; bits < 1u << 16; ++bits) {
+    bfloat16 half;
+    half.bits = static_cast<uint16_t>(bits);
+    const auto value = static_cast<float>(half);
+    if (std::isnan(value)) continue;
+    ASSERT_EQ(std::bit_cast<uint32_t>(value), bits << 16);
+    ASSERT_EQ(bfloat16(value).bits, bits);
+  }
+  EXPECT_EQ(bfloat16(std::bit_cast<float>(0x00018000u)).bits, 2);  // a tie: to even
+  EXPECT_EQ(bfloat16(std::bit_cast<float>(0x007fffffu)).bits, 0x80);
+}
+
 TEST(Float8, KnownValues) {
   EXPECT_EQ(float8e4m3fn(448.0f).bits, 0x7e);
   EXPECT_TRUE(std::isnan(static_cast<float>(float8e4m3fn(1000.0f))));

@@ -2,6 +2,7 @@
 // to and from float with rounding to nearest even.
 #pragma once
 
+#include <algorithm>
 #include <bit>
 #include <cmath>
 #include <cstdint>
@@ -37,7 +38,9 @@ constexpr float decode_small(uint32_t bits) {
   }
   // mantissa * 2^k without libm, so that it stays constexpr: build the float's bits.
   float value = 0;
-  if (exponent == 0) {
+  if constexpr (E == 8) {
+    value = std::bit_cast<float>((bits & ((1u << (E + M)) - 1)) << (23 - M));  // the exponents are float's own
+  } else if (exponent == 0) {
     value = static_cast<float>(mantissa) * std::bit_cast<float>(static_cast<uint32_t>(127 + 1 - Bias - M) << 23);
   } else {
     value = std::bit_cast<float>(((exponent + 127 - Bias) << 23) | (mantissa << (23 - M)));
@@ -70,7 +73,7 @@ constexpr uint32_t encode_small(float value, bool saturate) {
   const bool nan_on_overflow = Kind == SmallFloat::fnuz && overflow == nan_bits;
   const uint32_t overflowed = nan_on_overflow ? nan_bits : overflow | sign << (E + M);
   if (magnitude == 0x7f800000u) return overflowed;
-  const int exponent = static_cast<int>(magnitude >> 23) - 127 + Bias;
+  const int exponent = std::max(static_cast<int>(magnitude >> 23), 1) - 127 + Bias;
   uint32_t significand = (magnitude & 0x7fffffu) | (magnitude >> 23 ? 0x800000u : 0u);
   int shift = 23 - M;
   if (exponent <= 0) shift += 1 - exponent;
