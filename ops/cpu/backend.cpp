@@ -92,7 +92,7 @@ bool is_quantized(const Fused& fused) { return fused.quantizes() || fused.dequan
 
 // The operator's reference, then its epilogue entry by entry. Before a DepthToSpace the values
 // lie in a temporary of the operator's own shape.
-void run_reference(const Args& args) {
+void run_reference(const Args& args, Threads& threads) {
   const OpDef& op = *args.node().op;
   const auto& epilogue = args.node().epilogue;
   const List<View> in = args.in.first(args.node().op_inputs());
@@ -101,6 +101,7 @@ void run_reference(const Args& args) {
   if (shuffle == epilogue.end()) {
     Args own(args.node(), in, args.out);
     own.packed = args.packed;
+    own.threads = &threads;
     op.reference(own);
     for (const Fused& fused : epilogue) apply(fused, args, args.out[0]);
     return;
@@ -169,7 +170,7 @@ class Cpu final : public HostBackend {
     if (const auto* kernel = static_cast<const CpuKernel*>(offer.kernel))
       kernel->run(*kernel, args, threads);
     else
-      run_reference(args);
+      run_reference(args, threads);
   }
 
  private:

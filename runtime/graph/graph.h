@@ -12,6 +12,7 @@ namespace tessera {
 
 struct OpDef;
 struct Graph;
+class Operators;
 
 using ValueId = uint32_t;
 inline constexpr ValueId absent = ~0u;  ///< an optional input or output that was left out
@@ -59,6 +60,7 @@ struct Node {
   int opset = 0;                ///< version of op's domain that the model imports
   std::vector<Fused> epilogue;  ///< applied in order to output 0
   int own_inputs = -1;          ///< with an epilogue: inputs before its operands; -1 = all
+  std::shared_ptr<void> state;  ///< of OpDef::create; null without
 
   size_t op_inputs() const { return own_inputs < 0 ? in.size() : static_cast<size_t>(own_inputs); }
 };
@@ -107,6 +109,7 @@ struct Model {
   std::string producer;
   std::vector<std::pair<std::string, std::string>> metadata;
   int64_t weight_bytes = 0;
+  std::shared_ptr<const Operators> operators;  ///< beside the library's own, those that nodes use; may be null
 };
 
 }  // namespace tessera

@@ -78,6 +78,12 @@ struct OpDef {
   /// How much work it does, a multiply-add counted as two; null: not worth counting, or not known.
   double (*work)(const AttrReader& attrs, List<Type> in, List<Type> out) = nullptr;
   bool quantized = false;  ///< makes quantized numbers, or computes with them as integers
+  // Of a definition that a program added (runtime/graph/operators.h).
+  const void* user = nullptr;  ///< what its functions know beside their arguments
+  bool any_attrs = false;      ///< a node keeps all its attributes, in `attrs` or not
+  /// What each node has of its own for as long as the model lives (Node::state). Values of inputs that are constants
+  /// come with it, null for others.
+  std::shared_ptr<void> (*create)(const Node&, List<const Tensor*> constants) = nullptr;
 };
 
 /// One operator file: its definitions, in any order. CMake collects every `extern const OpFile` named
@@ -86,10 +92,11 @@ struct OpFile {
   List<OpDef> definitions;
 };
 
-/// The definition of `name` in `domain` ("" and "ai.onnx" are the same) at `opset`: the one with the
-/// largest `since` that is not above it. Null if there is none.
+/// The library's own definition of `name` in `domain` ("" and "ai.onnx" are the same) at `opset`: the one with the
+/// largest `since` that is not above it. Null if there is none. Rewrites and the planner make nodes of these alone;
+/// what a model may use, its Operators know.
 const OpDef* find_op(Text domain, Text name, int opset);
-/// Every definition of every operator.
+/// Every definition of every operator of the library's own.
 const std::vector<const OpDef*>& all_ops();
 
 /// Read access to a node's attributes, with the defaults of its OpDef.
@@ -184,6 +191,7 @@ struct Args : AttrReader {
   std::byte* scratch = nullptr;    ///< as many bytes as the kernel's `scratch` asked for, 64-aligned
   std::byte* kept = nullptr;       ///< as many as its `kept` did: as they were left while a run computes rows apart
   Rows rows;                       ///< what to compute; all, unless the kernel's offer has a row_step
+  Threads* threads = nullptr;      ///< of a reference: what may help it; null: nobody
   bool has_in(size_t i) const { return i < in.size() && in[i].data; }
 };
 
@@ -196,6 +204,8 @@ class Frame : public AttrReader {
   std::vector<Datum> out;  ///< to be filled, one per output of the node
   /// Runs the subgraph in attribute `name`; it finds what it captures. Types without bytes give types without bytes.
   virtual std::vector<Datum> run(Text name, std::vector<Datum> inputs) = 0;
+  /// What may help; null: nobody.
+  virtual Threads* threads() const { return nullptr; }
   /// Throws Error::cancelled if the caller asked to stop. Loops call it every round.
   virtual void check_cancelled() const = 0;
   bool has_in(size_t i) const { return i < in.size() && (in[i].kind != Kind::tensor || in[i].tensor.bytes); }

@@ -4,7 +4,7 @@
 #include <unordered_map>
 #include <unordered_set>
 
-#include "runtime/graph/op.h"
+#include "runtime/graph/operators.h"
 #include "runtime/onnx/attributes.h"
 #include "runtime/onnx/declared.h"
 #include "runtime/onnx/order.h"
@@ -66,8 +66,8 @@ struct Context {
 
 class Builder {
  public:
-  Builder(const proto::Model& model, Weights& weights, const Limits& limits)
-      : model_(model), weights_(weights), limits_(limits) {}
+  Builder(const proto::Model& model, Weights& weights, const Limits& limits, std::shared_ptr<const Operators> operators)
+      : model_(model), weights_(weights), limits_(limits), operators_(std::move(operators)) {}
 
   Loaded build();
 
@@ -91,6 +91,7 @@ class Builder {
   std::vector<Bound> bind(const proto::Node& proto, const Context& context) const;
   std::shared_ptr<const Attrs> attributes(const proto::Node& proto, const OpDef* op, int opset, const Context& context);
   std::vector<ValueId> inputs(const proto::Node& proto, const Context& context);
+  const OpDef* find_definition(Text domain, Text name, int opset) const;
   void note_unsupported(const proto::Node& proto, const Context& context);
 
   ValueId add_value(Graph& graph, Value value);
@@ -110,6 +111,7 @@ class Builder {
   const proto::Model& model_;
   Weights& weights_;
   const Limits& limits_;
+  const std::shared_ptr<const Operators> operators_;  // null: the library's own
   std::map<std::string, const proto::Function*, std::less<>> functions_;
   std::unordered_map<const proto::Function*, int64_t> expansions_;  // nodes that a call becomes
   std::unordered_set<std::string> names_;           // all value names, kept only where functions are inlined
@@ -145,6 +147,7 @@ Loaded Builder::build() {
   Context context{scope};
   graph(*model_.graph, context);
   model.weight_bytes = weight_bytes_;
+  model.operators = operators_;
   loaded.optional_inputs = std::move(optional_);
   loaded.containers = std::move(containers_);
   for (const Missing& missing : missing_)
@@ -437,6 +440,16 @@ void trim(std::vector<ValueId>& ids, int min) {
   while (ids.size() > static_cast<size_t>(min) && ids.back() == absent) ids.pop_back();
 }
 
+std::vector<const Tensor*> constants_of(const Graph& graph, const Node& node) {
+  std::vector<const Tensor*> constants;
+  for (const ValueId id : node.in) constants.push_back(id == absent ? nullptr : graph.values[id].constant.get());
+  return constants;
+}
+
+const OpDef* Builder::find_definition(Text domain, Text name, int opset) const {
+  return operators_ ? operators_->find(domain, name, opset) : find_op(domain, name, opset);
+}
+
 void Builder::node(const proto::Node& proto, Context& context) {
   if (++nodes_ > limits_.nodes) fail(Error::Kind::memory, "the model has more than ", limits_.nodes, " nodes");
   check_domain(proto.domain);
@@ -450,7 +463,7 @@ void Builder::node(const proto::Node& proto, Context& context) {
   }
   Node made;
   made.opset = opset_of(proto.domain, context.call);
-  made.op = find_op(canonical(proto.domain), proto.op_type, made.opset);
+  made.op = find_definition(canonical(proto.domain), proto.op_type, made.opset);
   made.name = proto.name.empty() ? std::string() : context.prefix + std::string(proto.name);
   made.in = inputs(proto, context);
   made.attrs = attributes(proto, made.op, made.opset, context);
@@ -459,6 +472,7 @@ void Builder::node(const proto::Node& proto, Context& context) {
     trim(made.in, made.op->in.min);
     trim(made.out, made.op->out.min);
     check_against(*made.op, made);
+    if (made.op->create) made.state = made.op->create(made, constants_of(*context.scope.level->graph, made));
   } else {
     note_unsupported(proto, context);
   }
@@ -529,7 +543,7 @@ std::vector<Bound> Builder::bind(const proto::Node& proto, const Context& contex
 
 // Whether `op` has that attribute in `opset`. Of operators that tessera does not have, all are kept.
 bool has_attr(const OpDef* op, Text name, int opset) {
-  return !op || std::any_of(op->attrs.begin(), op->attrs.end(), [&](const AttrDef& def) {
+  return !op || op->any_attrs || std::any_of(op->attrs.begin(), op->attrs.end(), [&](const AttrDef& def) {
     return def.name == name && def.since <= opset && opset <= def.last;
   });
 }
@@ -618,8 +632,9 @@ void Builder::finish_results(const proto::Node& proto, const proto::Function& fu
 
 }  // namespace
 
-Loaded build(const proto::Model& model, Weights& weights, const Limits& limits) {
-  return Builder(model, weights, limits).build();
+Loaded build(const proto::Model& model, Weights& weights, const Limits& limits,
+             std::shared_ptr<const Operators> operators) {
+  return Builder(model, weights, limits, std::move(operators)).build();
 }
 
 }  // namespace tessera::onnx

@@ -7,6 +7,7 @@
 namespace tessera::onnx {
 
 /// Throws Error without the file's name; with the node's, where one is at fault.
-Loaded build(const proto::Model& model, Weights& weights, const Limits& limits);
+Loaded build(const proto::Model& model, Weights& weights, const Limits& limits,
+             std::shared_ptr<const Operators> operators);
 
 }  // namespace tessera::onnx

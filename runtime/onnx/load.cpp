@@ -65,14 +65,15 @@ void check_kind_of_file(Text bytes) {
       fail(Error::Kind::model, "this is ", kind.what, kind.what.find(':') == Text::npos ? convert : "");
 }
 
-Loaded load_from(Source source, List<std::byte> bytes, const Limits& limits) {
+Loaded load_from(Source source, List<std::byte> bytes, const Limits& limits,
+                 std::shared_ptr<const Operators> operators) {
   const std::string name = source.name;
   return named(name, [&] {
     check_kind_of_file(text_of(bytes));
     Weights weights(std::move(source), limits);
     Strings strings;
     const auto model = proto::read<proto::Model>(text_of(bytes), {strings, [&] { weights.drop_pages(); }});
-    Loaded loaded = build(*model, weights, limits);
+    Loaded loaded = build(*model, weights, limits, std::move(operators));
     weights.drop_pages();
     loaded.model.path = name;
     return loaded;
@@ -143,16 +144,18 @@ Datum datum_of(const proto::Optional& optional, Weights& weights) {
 
 }  // namespace
 
-Loaded load(const std::string& path, const Limits& limits) {
+Loaded load(const std::string& path, const Limits& limits, std::shared_ptr<const Operators> operators) {
   const auto file = MappedFile::open(path);
   const size_t slash = path.rfind('/');
   const std::string directory = slash == std::string::npos ? "." : path.substr(0, slash + 1);
   return load_from({path, file, text_of(file->bytes()), file, directory, MappedFile::linked_folder(path)},
-                   file->bytes(), limits);
+                   file->bytes(), limits, std::move(operators));
 }
 
-Loaded load(List<std::byte> bytes, std::shared_ptr<const void> owner, const std::string& name, const Limits& limits) {
-  return load_from({name, std::move(owner), text_of(bytes), nullptr, std::nullopt}, bytes, limits);
+Loaded load(List<std::byte> bytes, std::shared_ptr<const void> owner, const std::string& name, const Limits& limits,
+            std::shared_ptr<const Operators> operators) {
+  return load_from({name, std::move(owner), text_of(bytes), nullptr, std::nullopt}, bytes, limits,
+                   std::move(operators));
 }
 
 Tensor load_tensor(List<std::byte> bytes, const std::string& name) {

@@ -34,19 +34,19 @@ struct Declared {
   std::vector<Declared> item;  ///< none or one: of a sequence's items, an optional's value, a map's values
 };
 
-/// Maps the file and builds the graph. Weights alias the mapping. Standard operators that are
-/// unknown to the registry but have a function body in `functions` are inlined, as are the model's
-/// own functions. Nodes whose operator is unknown keep `op` null and are listed in `unsupported`.
+/// Maps the file and builds the graph, of the library's operators and of those in `operators`. Weights alias the
+/// mapping. Standard operators that neither has but that have a function body in `functions` are inlined, as are the
+/// model's own functions. Nodes whose operator is unknown keep `op` null and are listed in `unsupported`.
 struct Loaded {
   Model model;
   std::vector<OptionalInput> optional_inputs;  ///< in the order of their declaration
   std::map<ValueId, Declared> containers;      ///< inputs and outputs that are no tensors
   std::vector<std::string> unsupported;        ///< each unknown operator once, its count and first node
 };
-Loaded load(const std::string& path, const Limits& limits = {});
+Loaded load(const std::string& path, const Limits& limits = {}, std::shared_ptr<const Operators> operators = nullptr);
 /// From memory; `name` is for messages. External data is refused. `owner` keeps `bytes` alive.
 Loaded load(List<std::byte> bytes, std::shared_ptr<const void> owner, const std::string& name,
-            const Limits& limits = {});
+            const Limits& limits = {}, std::shared_ptr<const Operators> operators = nullptr);
 
 /// One TensorProto (the .pb files of ONNX's backend tests).
 Tensor load_tensor(List<std::byte> bytes, const std::string& name);

@@ -33,9 +33,9 @@ struct tessera_reach {
 
 namespace {
 
-using Operators = std::vector<std::pair<const OpDef*, size_t>>;
+using UsedOperators = std::vector<std::pair<const OpDef*, size_t>>;
 
-void count_operators(const Graph& graph, Operators& found) {
+void count_operators(const Graph& graph, UsedOperators& found) {
   const auto full_name = [](const OpDef& op) { return std::pair(op.domain, op.name); };
   for (const Node& node : graph.nodes) {
     const auto same = [&](const auto& known) { return full_name(*known.first) == full_name(*node.op); };
@@ -49,7 +49,7 @@ void count_operators(const Graph& graph, Operators& found) {
   }
 }
 
-const Operators& operators_of(tessera_session* session) {
+const UsedOperators& operators_of(tessera_session* session) {
   const std::lock_guard lock(session->mutex);
   if (session->operators.empty()) count_operators(session->session.as_loaded(), session->operators);
   return session->operators;
@@ -190,7 +190,7 @@ tessera_status* tessera_session_operator(const tessera_session* session, size_t 
                                          const char** name, size_t* nodes) {
   return guard([&] {
     require(session, domain, name, nodes);
-    const Operators& operators = operators_of(mutable_of(session));
+    const UsedOperators& operators = operators_of(mutable_of(session));
     check_index(index, operators.size(), "operator");
     *domain = operators[index].first->domain.data();
     *name = operators[index].first->name.data();

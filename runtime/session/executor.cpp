@@ -121,6 +121,8 @@ class Executor::NodeFrame final : public Frame {
     return executor_.subgraph(body).run(std::move(inputs), control_);
   }
 
+  Threads* threads() const override { return executor_.engine_.threads.get(); }
+
   void check_cancelled() const override {
     if (control_.cancel && control_.cancel->load(std::memory_order_relaxed))
       fail(Error::Kind::cancelled, "the run was cancelled");

@@ -344,14 +344,14 @@ std::string Session::Impl::why_not_on_device(const Problem& problem) const {
 
 Session::Session(const std::string& path, const SessionOptions& options) : impl_(std::make_unique<Impl>()) {
   const FloatEnvironment environment;
-  impl_->start(onnx::load(path), options);
+  impl_->start(onnx::load(path, {}, options.operators), options);
 }
 
 Session::Session(List<std::byte> model, const SessionOptions& options) : impl_(std::make_unique<Impl>()) {
   const FloatEnvironment environment;
   std::shared_ptr<std::byte[]> copy(new std::byte[model.size() + 1]);
   std::memcpy(copy.get(), model.data(), model.size());
-  impl_->start(onnx::load({copy.get(), model.size()}, copy, "model in memory"), options);
+  impl_->start(onnx::load({copy.get(), model.size()}, copy, "model in memory", {}, options.operators), options);
 }
 
 Session::Session(onnx::Loaded model, const SessionOptions& options) : impl_(std::make_unique<Impl>()) {

@@ -21,8 +21,9 @@ struct SessionOptions {
       "auto";  ///< "auto", "cpu"; "vulkan": what is worth the way to the device; "vulkan:N": all that it can
   std::string precision = "fp32";  ///< "fp32", "exact", "bf16x3", "bf16", "fp16", "int8" (of quantized models)
   bool optimize = true;
-  int64_t memory_limit = 0;    ///< bytes that one run may allocate; 0: three quarters of the machine's
-  bool cpu_takes_over = true;  ///< where a device fails; false: its error is thrown
+  int64_t memory_limit = 0;                    ///< bytes that one run may allocate; 0: three quarters of the machine's
+  bool cpu_takes_over = true;                  ///< where a device fails; false: its error is thrown
+  std::shared_ptr<const Operators> operators;  ///< that a model may use beside the library's own; may be null
 };
 
 /// One input or output of a model, as it declares it.
