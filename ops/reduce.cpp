@@ -297,8 +297,8 @@ constexpr OpDef by_input(Text name, void (*run)(const Args&), int since = 18,
 }
 
 const OpDef defs[] = {
-    by_attribute("ReduceSum", reference<Sum>),
-    by_input("ReduceSum", reference<Sum>, 13),
+    by_attribute("ReduceSum", reference<Sum>, follow_reduce<reach::Pooled::sum>),
+    by_input("ReduceSum", reference<Sum>, 13, follow_reduce<reach::Pooled::sum>),
     by_attribute("ReduceMean", reference<Mean>, follow_reduce<reach::Pooled::mean>),
     by_input("ReduceMean", reference<Mean>, 18, follow_reduce<reach::Pooled::mean>),
     by_attribute("ReduceMax", reference<Max>, follow_reduce<reach::Pooled::largest>),
@@ -311,8 +311,8 @@ const OpDef defs[] = {
     by_input("ReduceSumSquare", reference<SumSquare>),
     by_attribute("ReduceL1", reference<L1>),
     by_input("ReduceL1", reference<L1>),
-    by_attribute("ReduceL2", reference<L2>),
-    by_input("ReduceL2", reference<L2>),
+    by_attribute("ReduceL2", reference<L2>, follow_reduce<reach::Pooled::norm>),
+    by_input("ReduceL2", reference<L2>, 18, follow_reduce<reach::Pooled::norm>),
     by_attribute("ReduceLogSum", reference<LogSum>),
     by_input("ReduceLogSum", reference<LogSum>),
     by_attribute("ReduceLogSumExp", log_sum_exp),

@@ -186,6 +186,42 @@ inline bool exact_factor(const ResampleAxis& a, reach::Ratio& ratio) {
   return false;
 }
 
+/// The first and the last coordinate that an axis reads.
+inline bool ends_of(Coordinates coordinates, const ResampleAxis& a, reach::Ratio& first, reach::Ratio& last) {
+  using reach::Ratio;
+  const Ratio step(a.in, a.out);
+  switch (coordinates) {
+    case Coordinates::half_pixel:
+    case Coordinates::pytorch_half_pixel: first = step * Ratio(1, 2) - Ratio(1, 2); break;
+    case Coordinates::align_corners: return first = 0, last = a.in - 1, true;
+    case Coordinates::asymmetric: first = 0; break;
+    default: return false;
+  }
+  last = first + step * Ratio(a.out - 1);
+  return true;
+}
+
+/// A grid that does not end where the picture does is stretched over it all the same: its elements lie elsewhere for
+/// each size. False where the axis only keeps to its own step.
+inline bool follow_stretch(const ResampleRule& rule, const ResampleAxis& a, int64_t whole, reach::Ratio taps,
+                           reach::Digit& digit, reach::Field& field) {
+  using reach::Ratio;
+  const bool corners = rule.coordinates == Coordinates::align_corners;
+  const Ratio even = digit.step * Ratio(a.in, a.out), over(whole, a.out);
+  const Ratio step = a.resized == 0 && over.den == 1 ? over : even;
+  Ratio first, last;
+  if ((!corners && step == even) || !ends_of(rule.coordinates, a, first, last)) return false;
+  // By how much an element lies before its place in the picture, in whole pixels: sizes differ a little.
+  const double at_first = (digit.step * first).real();
+  const double at_last = (digit.step * last - step * Ratio(a.out - 1)).real();
+  const auto low = static_cast<int64_t>(std::floor(std::min(at_first, at_last)));
+  const auto high = static_cast<int64_t>(std::ceil(std::max(at_first, at_last)));
+  field.low[digit.side] = field.low[digit.side] + Ratio(low) - digit.step * taps;
+  field.high[digit.side] = field.high[digit.side] + Ratio(high) + digit.step * taps;
+  digit = {digit.side, a.out, step};
+  return true;
+}
+
 inline bool follow_resize(reach::Step& s) {
   using reach::Ratio;
   if (s.on_picture_from(1)) return false;
@@ -196,8 +232,10 @@ inline bool follow_resize(reach::Step& s) {
     return s.constants[i] ? s.constants[i]->view() : View{};
   });
   reach::Field field = s.in[0];
+  bool stretched = false;
   for (size_t axis = 0; known && axis < field.axes.size(); ++axis) {
     const ResampleAxis a = resizing.axis(axis);
+    const bool corners = resizing.rule.coordinates == Coordinates::align_corners;
     if (a.identity(resizing.rule)) continue;
     Ratio factor;
     if (!exact_factor(a, factor) || !settle(field, axis)) return false;
@@ -205,21 +243,31 @@ inline bool follow_resize(reach::Step& s) {
       if (!field.axes[axis].empty()) field.axes[axis] = {{reach::none, a.out, 0}};
       continue;
     }
+    reach::Digit& digit = field.axes[axis][0];
+    Ratio taps = resizing.rule.mode == Interpolation::cubic ? 2 : 1;  // on either side of the coordinate
+    if (resizing.rule.antialias && factor < Ratio(1)) taps = taps / factor;
+    if (follow_stretch(resizing.rule, a, s.whole[digit.side], taps, digit, field)) {
+      stretched = true;
+      continue;
+    }
+    if (corners) return false;
     Ratio shift;
     switch (resizing.rule.coordinates) {
       case Coordinates::half_pixel:
       case Coordinates::pytorch_half_pixel: shift = Ratio(1) / (factor * Ratio(2)) - Ratio(1, 2); break;
       case Coordinates::tf_half_pixel: shift = Ratio(1) / (factor * Ratio(2)); break;
-      case Coordinates::align_corners: s.global = true; break;  // the grid is stretched from corner to corner
       case Coordinates::asymmetric: break;
       default: return false;
     }
-    Ratio taps = resizing.rule.mode == Interpolation::cubic ? 2 : 1;  // on either side of the coordinate
-    if (resizing.rule.antialias && factor < Ratio(1)) taps = taps / factor;
-    reach::Digit& digit = field.axes[axis][0];
     field.low[digit.side] = field.low[digit.side] + digit.step * (shift - taps);
     field.high[digit.side] = field.high[digit.side] + digit.step * (shift + taps);
     digit = {digit.side, a.out, digit.step / factor};
+  }
+  for (size_t axis = 0; stretched && axis < field.axes.size(); ++axis) {
+    if (!on_picture(field.axes[axis])) continue;
+    const ResampleAxis a = resizing.axis(axis);
+    Taps taps = resample_taps(resizing.rule, a);
+    s.stretched[field.axes[axis][0].side] = {a.in, taps.count, std::move(taps.index), std::move(taps.weight)};
   }
   s.out = {field};
   return known;

@@ -152,6 +152,13 @@ TEST(CApiParts, PoolsAreNamed) {
   EXPECT_EQ(pool.dtype, TESSERA_FLOAT32);
   EXPECT_EQ(std::vector<int64_t>(pool.dims, pool.dims + pool.rank), std::vector<int64_t>(pooled_dims, pooled_dims + 4));
   EXPECT_EQ(pool.largest, 0);
+  EXPECT_EQ(pool.pooled, TESSERA_POOLED_MEAN);
+  EXPECT_EQ(facts.stretch_count, 0u);
+  tessera_stretch stretch;
+  TESSERA_INIT(&stretch);
+  expect_failure(tessera_reach_stretch(reach, 0, &stretch), TESSERA_USAGE, "stretch 0");
+  float weight = 0;
+  expect_failure(tessera_reach_weights(reach, 0, 0, 0, 1, 0, 1, &weight), TESSERA_USAGE, "stretch 0");
   EXPECT_EQ(pool.axes[1], 3u);
   EXPECT_EQ(pool.step[0], 1);
   tessera_reach_free(reach);

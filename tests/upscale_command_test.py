@@ -3,6 +3,7 @@
 import json
 import os
 import pathlib
+import random
 import re
 import shutil
 import signal
@@ -474,6 +475,35 @@ class Upscale(unittest.TestCase):
                 self.assertGreaterEqual(count, least)
                 if count < 30:
                     self.assertEqual(code, -number)
+
+    def test_results_are_old_or_absent_or_complete_whenever_the_command_ends(self):
+        """TESSERA_KILLS: how often it is ended, at random moments."""
+        for i in range(8):
+            self.make(f"many/{i}.png", png(90 + i, 60))
+        formats = ("png", "jpg", "tif", "webp")
+        begin = time.monotonic()
+        for ending in formats:
+            self.run_it("many", "-o", f"whole.{ending}/", "-f", ending, "-q")
+        usual = (time.monotonic() - begin) / len(formats)
+        chance = random.Random(14)
+        for _ in range(int(os.environ.get("TESSERA_KILLS", "16"))):
+            ending = chance.choice(formats)
+            number = chance.choice((signal.SIGINT, signal.SIGTERM, signal.SIGKILL))
+            whole = self.path / f"whole.{ending}"
+            shutil.rmtree(self.path / "out", ignore_errors=True)
+            for name in [file.name for file in whole.iterdir()][::2]:
+                self.make(f"out/{name}", b"old")
+            process = subprocess.Popen([TESSERA, "upscale", "many", "-o", "out", "-f", ending, "-q"], cwd=self.path,
+                                       stderr=subprocess.DEVNULL)
+            time.sleep(chance.uniform(0, usual))
+            process.send_signal(number)
+            self.assertIn(process.wait(60), (0, -number))
+            for name in self.results():
+                # Nobody can clean up after SIGKILL.
+                if number == signal.SIGKILL and name.startswith(b"."):
+                    continue
+                data = (self.path / "out" / name.decode()).read_bytes()
+                self.assertIn(data, (b"old", (whole / name.decode()).read_bytes()), f"{ending} {name} {number}")
 
     @unittest.skipUnless(os.geteuid() == 0, "needs the superuser")
     def test_without_proc(self):

@@ -6,6 +6,7 @@
 #include <algorithm>
 #include <array>
 #include <cmath>
+#include <cstring>
 #include <limits>
 #include <numeric>
 
@@ -13,6 +14,8 @@
 #include "tests/graph_builder.h"
 #include "tests/support.h"
 #include "tests/upscale_sessions.h"
+#include "tools/upscale/files.h"
+#include "upscale/codecs/codec.h"
 #include "upscale/tiler.h"
 
 namespace tessera::upscale {
@@ -277,7 +280,7 @@ const Case cases[] = {
                                                g.constant(test::tensor(DType::int64, {}, {1}))});
        return g.node("Add", {x, g.node("Cast", {places}, {{"to", int64_t{1}}})});
      }},
-    {"Resize to a size that is no multiple", Kind::not_followed,
+    {"Resize to a size that is no multiple", Kind::global,
      [](GraphBuilder& g, ValueId x) {
        const ValueId small = g.node("MaxPool", {x}, {{"kernel_shape", numbers({7, 7})}, {"strides", numbers({3, 3})}});
        const ValueId back =
@@ -344,7 +347,7 @@ TEST_P(Reaching, is_what_changing_a_pixel_shows) {
   const Reach reach = follow(model, convention);
   EXPECT_EQ(reach.followed, c.kind != Kind::not_followed) << reach.reason;
   if (c.kind == Kind::not_followed) return;
-  const bool whole = reach.global || !reach.pools.empty();
+  const bool whole = reach.global || !reach.pools.empty() || !reach.stretches.empty();
   EXPECT_EQ(whole, c.kind == Kind::global) << reach.reason;
   EXPECT_EQ(whole, !reach.reason.empty());
   constexpr int64_t size = 48;
@@ -391,7 +394,7 @@ TEST_P(Reaching, is_what_measuring_finds) {
   convention.multiple = c.lattice;
   const Reach walked = follow(model, convention), measured = measure(model, convention);
   EXPECT_TRUE(measured.measured);
-  if (!walked.followed || walked.global || !walked.pools.empty()) return;
+  if (!walked.followed || walked.global || !walked.pools.empty() || !walked.stretches.empty()) return;
   EXPECT_FALSE(measured.global);
   EXPECT_LE(measured.radius, walked.radius);
   EXPECT_EQ(walked.lattice % measured.lattice, 0) << measured.lattice;
@@ -440,6 +443,111 @@ TEST(UpscaleReach, means_of_the_whole_picture_are_taken_over_all_tiles) {
   }
 }
 
+/// Attention on a coarse grid that does not end where the picture does, corners that are aligned, norms over the
+/// picture.
+TEST(UpscaleReach, grids_that_are_stretched_over_the_picture_lie_in_tiles_where_they_do_in_the_whole) {
+  for (const char* mode : {"linear", "cubic", "nearest"}) {
+    GraphBuilder g;
+    const ValueId x = g.input("x", {DType::float32, {1, channels, -1, -1}});
+    const ValueId small =
+        g.node("MaxPool", {conv(g, x, 3, {{"strides", numbers({2, 2})}, {"pads", numbers({0, 0, 0, 0})}})},
+               {{"kernel_shape", numbers({7, 7})}, {"strides", numbers({3, 3})}});
+    const ValueId wide =
+        g.node("Resize", {conv(g, small, 3), absent, absent, g.node("Shape", {x})}, {{"mode", std::string(mode)}});
+    const ValueId first = g.node("Mul", {x, g.node("Sigmoid", {wide})});
+    const ValueId norm = g.node("ReduceL2", {first, g.constant({2, 3})});
+    const ValueId second = g.node("Div", {first, g.node("ReduceMean", {norm, g.constant({1})})});
+    g.output(resize(g, conv(g, second, 3), 2,
+                    {{"mode", std::string(mode)}, {"coordinate_transformation_mode", std::string("align_corners")}}));
+    const GraphUpsampler model(std::move(g.graph));
+    for (const auto& [width, height] : {std::pair{197, 183}, {164, 201}, {210, 175}}) {
+      const Picture picture = noise(width, height, 4);
+      TilerOptions options;
+      options.convention.in = {{0, 1}};
+      options.tile = 32;
+      options.verify_tiles = true;
+      Report report;
+      const Tiler tiles(model, options);
+      EXPECT_EQ(tiles.reach().pools.size(), 1u) << tiles.reach().reason;
+      EXPECT_EQ(tiles.reach().stretches.size(), 2u) << tiles.reach().reason;
+      tiles.upscale(picture, report);
+      EXPECT_GT(report.windows, 3);
+      EXPECT_GE(report.tile_difference, 0);
+      EXPECT_LT(report.tile_difference, 1e-4) << mode << " at " << width << "x" << height;
+      EXPECT_TRUE(report.notes.empty());
+    }
+  }
+}
+
+/// A file that declares one size, though its graph computes each pixel alike for every size.
+TEST(UpscaleReach, sizes_that_a_graph_does_not_need_are_opened) {
+  const auto graph = [](bool fixed, bool pools) {
+    GraphBuilder g;
+    const ValueId x = g.input("x", {DType::float32, {1, channels, fixed ? 40 : -1, fixed ? 56 : -1}});
+    const ValueId first = conv(g, x, 5);
+    const ValueId weighed = pools ? g.node("Mul", {first, g.node("GlobalAveragePool", {first})}) : first;
+    g.output(resize(g, weighed, 2, {{"mode", std::string("linear")}}));
+    return std::move(g.graph);
+  };
+  const auto opened = [&](bool fixed, bool pools) {
+    return with_open_sizes(std::move(GraphUpsampler(graph(fixed, pools)).model));
+  };
+  const auto open = opened(true, false), plain = opened(false, false), bound = opened(true, true);
+  EXPECT_EQ(open->inputs()[0].type.shape, (Shape{1, channels, -1, -1}));
+  EXPECT_NE(open->declared(), "");
+  EXPECT_EQ(plain->declared(), "");
+  EXPECT_EQ(bound->inputs()[0].type.shape, (Shape{1, channels, 40, 56}));
+  for (const auto& [width, height] : {std::pair{56, 40}, {23, 71}}) {
+    const Tensor input = from_runtime(test::random_tensor({1, channels, height, width}, 7));
+    const Tensor a = open->run(input)[0], b = plain->run(input)[0];
+    ASSERT_EQ(a.type.shape, b.type.shape);
+    EXPECT_EQ(std::memcmp(a.bytes.get(), b.bytes.get(), static_cast<size_t>(a.type.bytes())), 0);
+  }
+}
+
+/// Whatever the model and the tile: no tile shows.
+TEST(UpscaleReach, tiles_of_all_models_at_hand_agree_with_the_whole_picture) {
+  TESSERA_REQUIRE_SHARED(data);
+  const Picture photo = decode(read_file(data / "images" / "kodak" / "5.png"));
+  const auto part = [&](int64_t x, int64_t y, int64_t width, int64_t height) {
+    Picture picture = blank(width, height, 3);
+    for (int64_t row = 0; row < height; ++row) std::copy_n(photo.row(y + row) + 3 * x, 3 * width, picture.row(row));
+    return picture;
+  };
+  // Sizes that are no multiple of anything; the last one has one row of windows.
+  const std::pair<int64_t, Picture> trials[] = {
+      {32, part(100, 100, 157, 113)}, {61, part(300, 50, 131, 149)}, {512, part(20, 200, 613, 41)}};
+  int models = 0;
+  for (const auto& entry : std::filesystem::directory_iterator(data / "models" / "upscale")) {
+    const std::string name = entry.path().filename().string();
+    if (entry.path().extension() != ".onnx" || name.find("util") != std::string::npos ||
+        name.find("pre_post") != std::string::npos)
+      continue;
+    ModelOptions session;
+    session.device = "cpu";
+    std::string note, device;
+    const auto model = open_upsampler(entry.path().string(), session, nullptr, note, device);
+    ++models;
+    for (const auto& [tile, picture] : trials) {
+      TilerOptions options;
+      options.tile = tile;
+      options.verify_tiles = true;
+      Report report;
+      const Tiler tiles(*model, options);
+      const bool fixed = tiles.convention().fixed_width && tiles.convention().fixed_height;
+      tiles.upscale(picture, report);
+      const double worst = std::max(report.tile_difference, static_cast<double>(report.seam));
+      std::printf("%-70s tile %3d: %.4f levels, %d windows\n", name.c_str(), static_cast<int>(tile), worst * 255,
+                  static_cast<int>(report.windows));
+      EXPECT_TRUE(fixed || (report.windows > 1 && report.tile_difference >= 0)) << name;
+      // The one model at hand that sees more than its only window.
+      const bool blind = fixed && 2 * tiles.reach().radius > tiles.convention().fixed_width;
+      EXPECT_LE(worst, (blind ? 3 : 1) / 255.0) << name << " in tiles of " << tile;
+    }
+  }
+  EXPECT_GE(models, 20);
+}
+
 /// The walk's numbers for real upscalers are no smaller than what trying them shows.
 TEST(UpscaleReach, of_real_upscalers_holds_against_trying) {
   TESSERA_REQUIRE_SHARED(data);
@@ -456,7 +564,7 @@ TEST(UpscaleReach, of_real_upscalers_holds_against_trying) {
     const Convention convention = discover(*model);
     if (convention.fixed_width > 256 || convention.fixed_height > 256) continue;
     const Reach walked = follow(*model, convention);
-    if (!walked.followed || walked.global || !walked.pools.empty()) continue;
+    if (!walked.followed || walked.global || !walked.pools.empty() || !walked.stretches.empty()) continue;
     ++local;
     const Reach measured = measure(*model, convention);
     EXPECT_FALSE(measured.global) << name;

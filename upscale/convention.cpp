@@ -218,27 +218,38 @@ Type Convention::input(int64_t width, int64_t height) const {
 
 namespace {
 
-void tell_form(const Convention& c, const Port& in, const Port& out, Findings& findings) {
+void tell_form(const Convention& c, const Port& in, const Port& out, const std::string& declared, Findings& findings) {
   const char* colors = c.channels == 1 ? "luma" : c.channels == 3 ? "RGB" : "RGBA";
   const auto text = [](const Port& port) {
     return port.ranked ? cat(port.type) : cat(name_of(port.type.dtype), " of any shape");
   };
   findings.push_back({"picture", cat(colors, " ", name_of(c.dtype), c.in.channel < c.in.x ? " NCHW" : " NHWC"),
-                      cat("its input \"", in.name, "\" is declared as ", text(in))});
+                      cat("its input \"", in.name, "\" is declared as ", declared.empty() ? text(in) : declared)});
   findings.push_back({"scale", cat("x", c.scale),
                       cat("how the extents of output \"", out.name, "\" follow from those of the input",
                           c.out_channels != c.channels ? cat("; it has ", c.out_channels, " channels") : "")});
   if (c.fixed_width || c.fixed_height)
     findings.push_back({"sizes", cat(c.fixed_width, "x", c.fixed_height), "the file declares no other"});
   else
-    findings.push_back({"sizes",
-                        c.multiple == 1 && c.smallest == 1
-                            ? std::string("any")
-                            : cat("multiples of ", c.multiple, " from ", c.smallest, " on"),
-                        "the first unit whose multiples its shapes allow"});
+    findings.push_back(
+        {"sizes",
+         c.multiple == 1 && c.smallest == 1 ? std::string("any")
+                                            : cat("multiples of ", c.multiple, " from ", c.smallest, " on"),
+         declared.empty()
+             ? std::string("the first unit whose multiples its shapes allow")
+             : cat("the file declares ", declared, " alone, but its graph computes each pixel alike for every size")});
 }
 
 }  // namespace
+
+std::optional<Convention> form_of(const Upsampler& model) {
+  const List<Port> inputs = model.inputs();
+  if (inputs.size() != 1 || !is_sample_type(inputs[0].type.dtype) || model.outputs().empty()) return std::nullopt;
+  Refusal ignored;
+  for (Convention reading : readings(inputs[0]))
+    if (fit_sizes(model, reading, ignored)) return reading;
+  return std::nullopt;
+}
 
 Knowledge examine(const Upsampler& model, const ConventionOptions& options) {
   const auto refuse = [](const auto&... parts) {
@@ -254,7 +265,8 @@ Knowledge examine(const Upsampler& model, const ConventionOptions& options) {
   for (Convention reading : readings(port)) {
     if (!fit_sizes(model, reading, refusal)) continue;
     Knowledge knowledge{reading, 0, 0, {}};
-    tell_form(reading, port, model.outputs()[static_cast<size_t>(reading.output)], knowledge.findings);
+    tell_form(reading, port, model.outputs()[static_cast<size_t>(reading.output)], model.declared(),
+              knowledge.findings);
     find_levels(model, options, knowledge);
     return knowledge;
   }

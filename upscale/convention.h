@@ -96,6 +96,9 @@ inline Convention discover(const Upsampler& model, const ConventionOptions& opti
   return examine(model, options).convention;
 }
 
+/// Axes, channels, scale and sizes, as far as shapes tell; none where the model is no upscaler of pictures.
+std::optional<Convention> form_of(const Upsampler& model);
+
 /// What the answers to a test picture tell: fills in levels, and where the borders lie.
 void find_levels(const Upsampler& model, const ConventionOptions& options, Knowledge& knowledge);
 

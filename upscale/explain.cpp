@@ -16,6 +16,10 @@ Finding field_of(const Reach& walked, const Reach& settled) {
 
 Finding tiles_of(const Tiler& tiler, const Reach& reach) {
   const std::string overlap = cat("overlap by ", tiler.overlap_of(reach));
+  if (!tiler.reach().stretches.empty() && reach.pools.empty() && !reach.global)
+    return {"tiles", overlap,
+            cat(tiler.reach().stretches.size(), " grids are stretched over the picture (", tiler.reach().reason,
+                "): tiles are told where they lie, and agree with the whole")};
   if (!reach.pools.empty())
     return {"tiles", overlap,
             cat(reach.pools.size(), " means over the picture (", reach.reason,

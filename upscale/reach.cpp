@@ -11,9 +11,13 @@ namespace {
 /// Of positions in pixels.
 constexpr double rounding = 1e-6;
 
+/// Where grids are stretched, whole pixels may lie on either side of a rounding.
 bool same(const Look& a, const Look& b) {
+  const double most = a.stretches.empty() ? 0 : 2 * static_cast<double>(a.stretches.size());
+  const auto near = [&](double x, double y) { return std::abs(x - y) <= most; };
   return a.followed == b.followed && a.global == b.global && a.pools.size() == b.pools.size() &&
-         std::equal(a.low, a.low + 2, b.low) && std::equal(a.high, a.high + 2, b.high);
+         a.stretches.size() == b.stretches.size() && std::equal(a.low, a.low + 2, b.low, near) &&
+         std::equal(a.high, a.high + 2, b.high, near);
 }
 
 }  // namespace
@@ -44,15 +48,23 @@ Reach follow(const Upsampler& model, const Convention& convention) {
     first.reason = "a shape";
   }
   reach.followed = first.followed;
-  reach.global = first.global;
+  // What a model of one size stretches, it stretches over each window.
+  const bool fixed = convention.fixed_width || convention.fixed_height;
+  reach.global = first.global || (fixed && !first.stretches.empty());
   reach.reason = first.reason;
-  if (!reach.global) reach.pools = first.pools;
+  if (!reach.global) {
+    reach.pools = first.pools;
+    for (const Stretch& stretch : first.stretches) reach.stretches.push_back(stretch.out);
+  }
   if (!reach.followed) return reach;
   reach.lattice = std::lcm(std::lcm(first.lattice[0], first.lattice[1]), unit);
   double radius = 0;
   const double lost = static_cast<double>(convention.lost_before) * step, last = 1 - step;
   for (const int side : {0, 1}) radius = std::max({radius, lost - first.low[side], first.high[side] - lost + last});
   reach.radius = static_cast<int64_t>(std::ceil(radius - rounding));
+  // Grids end up to a step before the picture does, each size another one.
+  for (const Stretch& stretch : first.stretches)
+    reach.radius += static_cast<int64_t>(std::ceil(std::max(stretch.in_step[0], stretch.in_step[1])));
   if (convention.fixed_width && convention.fixed_height) return reach;
   // What depends on the size is no neighbourhood; sizes of whole lattices may agree where others do not.
   const auto at = [&](int64_t more) {
@@ -71,7 +83,7 @@ Reach follow(const Upsampler& model, const Convention& convention) {
     if (!tells_of_model(error)) throw;
     reach.followed = false;
   }
-  if (reach.followed && !reach.global && reach.pools.empty()) reach.reason.clear();
+  if (reach.followed && !reach.global && reach.pools.empty() && reach.stretches.empty()) reach.reason.clear();
   return reach;
 }
 

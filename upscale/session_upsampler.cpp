@@ -63,7 +63,8 @@ std::vector<Tensor> tensors_of(tessera_result* result) {
   return tensors;
 }
 
-Look look_of(const tessera_reach* reach) {
+Look look_of(const std::shared_ptr<const tessera_reach>& owner) {
+  const tessera_reach* reach = owner.get();
   tessera_reach_facts facts;
   TESSERA_INIT(&facts);
   check(tessera_reach_get(reach, &facts));
@@ -85,7 +86,7 @@ Look look_of(const tessera_reach* reach) {
     pool.in = from.in;
     pool.out = from.out;
     pool.type = {static_cast<DType>(from.dtype), Shape(List<int64_t>(from.dims, from.rank))};
-    pool.largest = from.largest != 0;
+    pool.pooled = static_cast<Pooled>(from.pooled);
     pool.stage = from.stage;
     for (size_t side = 0; side < 2; ++side) {
       pool.axis[side] = static_cast<int>(from.axes[side]);
@@ -93,6 +94,22 @@ Look look_of(const tessera_reach* reach) {
       pool.middle[side] = from.middle[side];
     }
     look.pools.push_back(std::move(pool));
+  }
+  for (size_t i = 0; i < facts.stretch_count; ++i) {
+    tessera_stretch from;
+    TESSERA_INIT(&from);
+    check(tessera_reach_stretch(reach, i, &from));
+    Stretch stretch;
+    stretch.out = from.out;
+    std::copy_n(from.in_extent, 2, stretch.in_extent);
+    std::copy_n(from.out_extent, 2, stretch.out_extent);
+    std::copy_n(from.in_step, 2, stretch.in_step);
+    std::copy_n(from.out_step, 2, stretch.out_step);
+    stretch.weights = [owner, i](int side, int64_t out, int64_t out_count, int64_t in, int64_t in_count,
+                                 float* matrix) {
+      check(tessera_reach_weights(owner.get(), i, side, out, out_count, in, in_count, matrix));
+    };
+    look.stretches.push_back(std::move(stretch));
   }
   return look;
 }
@@ -102,9 +119,6 @@ struct FreeSession {
 };
 struct FreeCancel {
   void operator()(tessera_cancel* cancel) const { tessera_cancel_free(cancel); }
-};
-struct FreeReach {
-  void operator()(tessera_reach* reach) const { tessera_reach_free(reach); }
 };
 
 /// A wish that a flag of ours makes.
@@ -230,11 +244,13 @@ class SessionUpsampler : public Upsampler {
     return tensors_of(result);
   }
 
-  std::unique_ptr<Upsampler> part(List<std::string> given, List<Type> types, List<std::string> wanted) const override {
-    std::vector<const char*> given_names, wanted_names;
+  std::unique_ptr<Upsampler> part(List<std::string> given, List<Type> types, List<std::string> wanted,
+                                  List<std::string> stretched) const override {
+    std::vector<const char*> given_names, wanted_names, stretched_names;
     std::vector<tessera_tensor> given_types;
     for (const std::string& name : given) given_names.push_back(name.c_str());
     for (const std::string& name : wanted) wanted_names.push_back(name.c_str());
+    for (const std::string& name : stretched) stretched_names.push_back(name.c_str());
     for (const Type& type : types) given_types.push_back(type_as_tensor(type));
     tessera_part part;
     TESSERA_INIT(&part);
@@ -243,6 +259,8 @@ class SessionUpsampler : public Upsampler {
     part.given_count = given_names.size();
     part.wanted = wanted_names.data();
     part.wanted_count = wanted_names.size();
+    part.stretched = stretched_names.data();
+    part.stretched_count = stretched_names.size();
     ModelOptions options = options_;
     options.cpu_takes_over = true;  // what the other devices have is the whole model
     options.inputs.clear();         // they are constants of its graph by now
@@ -251,6 +269,23 @@ class SessionUpsampler : public Upsampler {
     check(tessera_session_part(session_.get(), &part, &plain.options, &session));
     return std::make_unique<SessionUpsampler>(session, options, cancel_);
   }
+
+  std::unique_ptr<Upsampler> with_input(const Type& type) const override {
+    const char* name = inputs_[0].name.c_str();
+    const tessera_tensor given = type_as_tensor(type);
+    tessera_part part;
+    TESSERA_INIT(&part);
+    part.given = &name;
+    part.given_types = &given;
+    part.given_count = 1;
+    tessera_session* session = nullptr;
+    check(tessera_session_part(session_.get(), &part, nullptr, &session));
+    auto made = std::make_unique<SessionUpsampler>(session, options_, cancel_);
+    made->declared_ = cat(inputs_[0].type);
+    if (!identity_.empty()) made->identity_ = identity_of(std::as_bytes(List<char>(identity_ + cat(type))));
+    return made;
+  }
+  std::string declared() const override { return declared_; }
 
   std::unique_ptr<Upsampler> with_pixels(const Convention& convention, const PixelEnds& ends) const override {
     const PixelsIn in(convention, ends);
@@ -273,8 +308,7 @@ class SessionUpsampler : public Upsampler {
     query.output_axes[1] = static_cast<size_t>(convention.out.x);
     tessera_reach* reach = nullptr;
     check(tessera_session_reach(session_.get(), &in, 1, &query, &reach));
-    const std::unique_ptr<tessera_reach, FreeReach> owner(reach);
-    return look_of(reach);
+    return look_of(std::shared_ptr<const tessera_reach>(reach, tessera_reach_free));
   }
 
   int64_t run_bytes(const Type& input) const override {
@@ -352,7 +386,7 @@ class SessionUpsampler : public Upsampler {
   ModelOptions options_;
   std::shared_ptr<tessera_cancel> cancel_;
   tessera_facts facts_;
-  std::string identity_;
+  std::string identity_, declared_;
   std::vector<Port> inputs_, outputs_;
 };
 
@@ -372,7 +406,7 @@ std::unique_ptr<Upsampler> with_one_input(tessera_session* session, const ModelO
   note = tessera_session_device_note(session);
   device = tessera_session_device(session);
   const List<Port> inputs = upsampler->inputs();
-  if (inputs.size() < 2) return upsampler;
+  if (inputs.size() < 2) return with_open_sizes(std::move(upsampler));
   std::string names;
   for (const Port& port : inputs) names += cat(names.empty() ? "" : ", ", port.name, " ", port.type);
   fail(Error::Kind::unsupported, "the model has ", inputs.size(), " inputs (", names,

@@ -202,7 +202,7 @@ Tiler::Windows Tiler::plan(int64_t width, int64_t height, int64_t area) const {
     if (fits() && (!fixed || (whole_width == whole_across.fixed && whole_height == whole_down.fixed))) return whole();
     // What sees all of a picture is better off with windows as large as can be.
     if (!fixed && options_.memory <= 0 && available > comfortable_bytes && !limited &&
-        (sees_all() || pools_over_tiles())) {
+        (sees_all() || tells_windows())) {
       area = largest_area(width, height, 0, false);
       if (fits()) return whole();
     }
@@ -377,21 +377,20 @@ double Tiler::verify(RowSource& source, const Windows& windows, Report& report) 
   each_window(picture.rows(), whole, nullptr, ignored,
               [&](const Answer& answer, const Place& place) { expected = answer.part(place.kept); });
   PictureSource again(picture);
-  const bool pools = windows.x.size() * windows.y.size() > 1 && pools_over_tiles();
-  const Pooled pooled = pools ? pool_over(again, Group::color, windows, ignored, [](double) {}) : Pooled{};
+  const bool tells = windows.x.size() * windows.y.size() > 1 && tells_windows();
+  const Told told = tells ? look_at_whole(again, Group::color, windows, ignored, [](double) {}) : Told{};
   double difference = 0;
-  each_window(picture.rows(), windows, pools ? &pooled : nullptr, ignored,
-              [&](const Answer& answer, const Place& place) {
-                const std::vector<float> planes = answer.part(place.kept);
-                const Region& out = place.out;
-                for (int64_t c = 0; c < convention_.out_channels; ++c)
-                  for (int64_t y = 0; y < out.height; ++y)
-                    for (int64_t x = 0; x < out.width; ++x) {
-                      const float tiled = planes[static_cast<size_t>((c * out.height + y) * out.width + x)];
-                      const float one = expected[static_cast<size_t>((c * height + out.y + y) * width + out.x + x)];
-                      difference = std::max(difference, static_cast<double>(std::abs(tiled - one)));
-                    }
-              });
+  each_window(picture.rows(), windows, tells ? &told : nullptr, ignored, [&](const Answer& answer, const Place& place) {
+    const std::vector<float> planes = answer.part(place.kept);
+    const Region& out = place.out;
+    for (int64_t c = 0; c < convention_.out_channels; ++c)
+      for (int64_t y = 0; y < out.height; ++y)
+        for (int64_t x = 0; x < out.width; ++x) {
+          const float tiled = planes[static_cast<size_t>((c * out.height + y) * out.width + x)];
+          const float one = expected[static_cast<size_t>((c * height + out.y + y) * width + out.x + x)];
+          difference = std::max(difference, static_cast<double>(std::abs(tiled - one)));
+        }
+  });
   return difference;
 }
 

@@ -113,10 +113,12 @@ class Tiler {
     /// Only what makes a part of the result. Gives the part of the picture that it reads.
     Region select(const Region& part, int64_t scale, const Frame& frame);
   };
-  /// Means over the whole picture, and the rest of the model that starts from them.
-  struct Pooled {
+  /// What windows are told of the whole picture: its means, and where its stretched grids lie; and the model that wants
+  /// to be told.
+  struct Told {
     const Upsampler* last = nullptr;
-    std::vector<Tensor> values;
+    std::vector<Tensor> means = {};
+    std::vector<Stretch> whole = {}, window = {};  ///< for the picture, for a window alone
   };
   /// The model cut at its pools: one part up to each stage of them, and the last one.
   struct Parts {
@@ -195,12 +197,12 @@ class Tiler {
   void finish_row(Share& share, size_t row) const;
   /// Windows of colors one after the other, through floats.
   using Taker = std::function<void(const Answer& answer, const Place& place)>;
-  void each_window(const Rows& picture, const Windows& windows, const Pooled* pooled, Report& report,
+  void each_window(const Rows& picture, const Windows& windows, const Told* told, Report& report,
                    const Taker& take) const;
   /// The ends with which a group goes through the model as pixels; none where it has to go as floats.
   Ends ends_of(const Frame& picture, Group group, const Frame& result) const;
   Answer answer(const Hand& hand, const Rows& picture, Group group, const Ends& ends, const Region& window,
-                const Pooled* pooled, const Progress& progress) const;
+                const Told* told, const Progress& progress) const;
   Answer run_pixels(const Hand& hand, const Rows& picture, Group group, const PixelEnds& ends, const Region& window,
                     const Progress& progress) const;
   /// Why a device's answer is not to be trusted; empty where it is. `sampled`: even where nothing seems to be wrong.
@@ -217,22 +219,28 @@ class Tiler {
   void store(const Rows& picture, Group group, const Resampler* chroma, const std::vector<float>& planes,
              const Region& out, Rows& result) const;
   double verify(RowSource& source, const Windows& windows, Report& report) const;
-  /// Planes in, planes out: whole window results, cropped to `lost` output pixels at every side.
-  void run_window(const Upsampler& model, const float* planes, int64_t width, int64_t height, const Pooled* pooled,
+  /// Planes in, planes out: whole window results, cropped to `lost` output pixels at every side. `given`: what a part
+  /// wants beside the picture.
+  void run_window(const Upsampler& model, const float* planes, int64_t width, int64_t height, List<Tensor> given,
                   std::vector<float>& out, const Progress& progress) const;
-  void run_model(const Upsampler& model, const float* planes, int64_t width, int64_t height, const Pooled* pooled,
+  void run_model(const Upsampler& model, const float* planes, int64_t width, int64_t height, List<Tensor> given,
                  std::vector<float>& out, const Progress& progress) const;
   Tensor model_input(const float* planes, int64_t width, int64_t height) const;
   /// The model's channel for one of ours.
   int64_t place(int64_t channel, int64_t channels) const;
 
-  /// May tiles agree because the means are taken over all of them first?
-  bool pools_over_tiles() const { return !reach_.pools.empty() && !options_.test_time_augmentation; }
-  bool sees_all() const { return settled_reach().global || (!reach_.pools.empty() && !pools_over_tiles()); }
+  /// What tiles have to be told of the whole picture to agree with it.
+  bool wants_whole() const { return !reach_.pools.empty() || !reach_.stretches.empty(); }
+  bool tells_windows() const { return wants_whole() && !options_.test_time_augmentation; }
+  bool sees_all() const { return settled_reach().global || (wants_whole() && !tells_windows()); }
   const Parts& parts() const;
   /// Runs every window once for each stage of pools.
-  Pooled pool_over(RowSource& source, Group group, const Windows& windows, Report& report,
-                   const Progress& progress) const;
+  Told look_at_whole(RowSource& source, Group group, const Windows& windows, Report& report,
+                     const Progress& progress) const;
+  void pool_over(RowSource& source, Group group, const Windows& windows, size_t stage, Told& told, Report& report,
+                 const std::function<void()>& step) const;
+  /// What a window is told, in the order of the part's inputs.
+  std::vector<Tensor> given(const Told& told, const Region& window) const;
 
   std::shared_ptr<Hand> first_;
   const Upsampler& model_;

@@ -155,7 +155,7 @@ void Tiler::plan_rounds(const Frame& frame, const Wanted& wanted, bool resized, 
     rounds[i].windows = plan(frames[i].width, frames[i].height, rounds[i].area);
     if (!wanted.partial()) continue;
     part = rounds[i].windows.select(part, convention_.scale, frames[i]);
-    if (pools_over_tiles()) part = {0, 0, frames[i].width, frames[i].height};
+    if (tells_windows()) part = {0, 0, frames[i].width, frames[i].height};
   }
 }
 
@@ -163,8 +163,8 @@ int64_t Tiler::run_bytes_for(const Frame& frame, const Round& round) const {
   const Frame result = result_of(frame, round.bits);
   const Windows& windows = round.windows;
   const int64_t width = windows.x[0].size, height = windows.y[0].size, larger = convention_.scale * convention_.scale;
-  const bool pooled = windows.x.size() * windows.y.size() > 1 && pools_over_tiles();
-  const Ends ends = pooled ? Ends{} : ends_of(frame, Group::color, result);
+  const bool told = windows.x.size() * windows.y.size() > 1 && tells_windows();
+  const Ends ends = told ? Ends{} : ends_of(frame, Group::color, result);
   int64_t bytes = 0;
   for (const auto& hand : hands_.all()) {
     int64_t run = 0, pixel = 0;
@@ -290,7 +290,7 @@ bool Tiler::pass_rows_on(const std::vector<Round>& rounds) const {
     most = std::max(most, round.windows.y.size());
     all = all && round.windows.all();
   }
-  return most > 1 && all && !options_.verify_tiles && !sees_all() && !pools_over_tiles();
+  return most > 1 && all && !options_.verify_tiles && !sees_all() && !tells_windows();
 }
 
 Frame Tiler::result_of(const Frame& frame, int bits) const {

@@ -140,7 +140,7 @@ Region Tiler::sample_of(const Rows& picture, Group group, const Region& window, 
 // the most to see. Where a pixel may depend on all of what the model sees, both look at the part alone.
 float Tiler::distance(const Hand& hand, const Hand& judge, const Rows& picture, Group group, const Ends& ends,
                       const Region& window, const Answer& answer, const Drift* at) const {
-  const bool alone = !reach_.followed || reach_.global || !reach_.pools.empty() || overlap_of(reach_) < reach_.radius;
+  const bool alone = !reach_.followed || reach_.global || wants_whole() || overlap_of(reach_) < reach_.radius;
   Region part = sample_of(picture, group, window, alone);
   if (at) {
     const auto move = [](int64_t wanted, int64_t start, int64_t room, const AxisRules& axis) {

@@ -66,7 +66,7 @@ void require_finite(const std::vector<float>& values) {
 }  // namespace
 
 Tiler::Answer Tiler::answer(const Hand& hand, const Rows& picture, Group group, const Ends& ends, const Region& window,
-                            const Pooled* pooled, const Progress& progress) const {
+                            const Told* told, const Progress& progress) const {
   if (ends) return run_pixels(hand, picture, group, *ends, window, progress);
   std::vector<float> in(static_cast<size_t>(convention_.channels * window.width * window.height));
   fetch(picture, group, window, in.data());
@@ -75,7 +75,8 @@ Tiler::Answer Tiler::answer(const Hand& hand, const Rows& picture, Group group, 
   answer.width = window.width * convention_.scale - across.lost_before - across.lost_after;
   answer.height = window.height * convention_.scale - down.lost_before - down.lost_after;
   answer.samples = convention_.out_channels;
-  run_window(hand.model(), in.data(), window.width, window.height, pooled, answer.planes, progress);
+  const std::vector<Tensor> given = told ? this->given(*told, window) : std::vector<Tensor>{};
+  run_window(told ? *told->last : hand.model(), in.data(), window.width, window.height, given, answer.planes, progress);
   return answer;
 }
 
@@ -111,11 +112,10 @@ Tensor Tiler::model_input(const float* planes, int64_t width, int64_t height) co
   return input;
 }
 
-void Tiler::run_model(const Upsampler& model, const float* planes, int64_t width, int64_t height, const Pooled* pooled,
+void Tiler::run_model(const Upsampler& model, const float* planes, int64_t width, int64_t height, List<Tensor> given,
                       std::vector<float>& out, const Progress& progress) const {
   const Tensor input = model_input(planes, width, height);
-  const std::vector<Tensor> results =
-      pooled ? pooled->last->run_part(input, pooled->values) : model.run_watched(input, progress);
+  const std::vector<Tensor> results = given.empty() ? model.run_watched(input, progress) : model.run_part(input, given);
   const Tensor& output = results[static_cast<size_t>(convention_.output)];
   const Shape& shape = output.type.shape;
   const auto extent = [&](int axis) { return axis < shape.rank() ? shape[static_cast<size_t>(axis)] : int64_t{0}; };
@@ -135,10 +135,10 @@ void Tiler::run_model(const Upsampler& model, const float* planes, int64_t width
   if (convention_.linear) from_light(out);
 }
 
-void Tiler::run_window(const Upsampler& model, const float* planes, int64_t width, int64_t height, const Pooled* pooled,
+void Tiler::run_window(const Upsampler& model, const float* planes, int64_t width, int64_t height, List<Tensor> given,
                        std::vector<float>& out, const Progress& progress) const {
   if (!options_.test_time_augmentation) {
-    run_model(model, planes, width, height, pooled, out, progress);
+    run_model(model, planes, width, height, given, out, progress);
     return progress(1);
   }
   const int64_t channels = convention_.out_channels, scale = convention_.scale;
@@ -156,7 +156,7 @@ void Tiler::run_window(const Upsampler& model, const float* planes, int64_t widt
   for (int symmetry = 0; symmetry < symmetries; ++symmetry) {
     const bool swap = symmetry & 4;
     turn(planes, convention_.channels, width, height, symmetry, turned.data());
-    run_model(model, turned.data(), swap ? height : width, swap ? width : height, nullptr, result,
+    run_model(model, turned.data(), swap ? height : width, swap ? width : height, {}, result,
               [&](double part) { progress((symmetry + part) / symmetries); });
     const int64_t from_width = swap ? whole_height : whole_width, from_height = swap ? whole_width : whole_height;
     const int64_t to_width = swap ? out_height : out_width, to_height = swap ? out_width : out_height;

@@ -57,7 +57,7 @@ struct Tiler::Share {
     Channels(Group group_of, Ends ends_of) : group(group_of), ends(std::move(ends_of)) {}
     Group group;
     Ends ends;
-    Pooled pooled;
+    Told told;
     Seams seams;
   };
   /// What a row of windows reads, and what it makes.
@@ -160,7 +160,7 @@ void Tiler::run_item(Share& share, const Item& item, Hands::Loan& loan) const {
   const Rows& picture = share.feed->rows();
   const auto start = std::chrono::steady_clock::now();
   const Answer made = answer(hand, picture, channels.group, channels.ends, window,
-                             channels.pooled.last ? &channels.pooled : nullptr, [&](double part) {
+                             channels.told.last ? &channels.told : nullptr, [&](double part) {
                                const std::lock_guard lock(share.mutex);
                                share.progress((share.done + part) / share.total);
                              });
@@ -312,13 +312,13 @@ void Tiler::share_windows(RowSource& source, RowSink& sink, const Round& round, 
 
   const auto count = static_cast<double>(share.count());
   share.total = count;
-  if (share.windows.x.size() * share.lines.size() > 1 && pools_over_tiles()) {
+  if (share.windows.x.size() * share.lines.size() > 1 && tells_windows()) {
     const auto passes = static_cast<double>(parts().stages.size());
     const auto groups = static_cast<double>(share.groups.size());
     share.total = count * (passes + 1);
     for (const auto& channels : share.groups) {
       channels->ends = {};
-      channels->pooled = pool_over(source, channels->group, windows, report, [&](double part) {
+      channels->told = look_at_whole(source, channels->group, windows, report, [&](double part) {
         progress((share.done + part * count * passes / groups) / share.total);
       });
       share.done += count * passes / groups;
@@ -362,7 +362,7 @@ void Tiler::share_windows(RowSource& source, RowSink& sink, const Round& round, 
   note_drift(report);
 }
 
-void Tiler::each_window(const Rows& picture, const Windows& windows, const Pooled* pooled, Report& report,
+void Tiler::each_window(const Rows& picture, const Windows& windows, const Told* told, Report& report,
                         const Taker& take) const {
   for (const Span& y : windows.y)
     for (const Span& x : windows.x)
@@ -372,7 +372,7 @@ void Tiler::each_window(const Rows& picture, const Windows& windows, const Poole
         if (!loan.hand()) fail(Error::Kind::device, "no device is left");
         const Region window{x.start, y.start, x.size, y.size};
         try {
-          take(answer(*loan.hand(), picture, Group::color, {}, window, pooled, [](double) {}), place_of(x, y));
+          take(answer(*loan.hand(), picture, Group::color, {}, window, told, [](double) {}), place_of(x, y));
           done = true;
         } catch (const Error& error) {
           if (error.kind() != Error::Kind::device || !loan.hand()->is_device()) throw;

@@ -24,7 +24,7 @@ std::vector<Span> divide(int64_t extent, int64_t largest, const AxisRules& rules
   int64_t size = rules.fixed ? rules.fixed : whole;
   if (rules.fixed && whole > size) {
     // A small fixed window may not have room for the overlap that the model deserves.
-    overlap = std::max({std::min(overlap, size / 4), before, rules.after()});
+    overlap = std::max({std::min(overlap, (size - rules.lattice) / 2), before, rules.after()});
     align = size - 2 * overlap >= rules.lattice ? rules.lattice : rules.multiple;
     if (size - 2 * overlap < align)
       fail(Error::Kind::unsupported, "the model's window of ", size,

@@ -49,10 +49,18 @@ struct Upsampler {
   virtual std::vector<Tensor> run(const Tensor& input) const = 0;
   /// Part of the model: from the picture and the values `given`, of these types, to the values `wanted`, or to all
   /// outputs where none are named. Null: there is no graph to take parts of.
-  virtual std::unique_ptr<Upsampler> part(List<std::string> given, List<Type> types, List<std::string> wanted) const {
-    static_cast<void>(given), static_cast<void>(types), static_cast<void>(wanted);
+  virtual std::unique_ptr<Upsampler> part(List<std::string> given, List<Type> types, List<std::string> wanted,
+                                          List<std::string> stretched) const {
+    static_cast<void>(given), static_cast<void>(types), static_cast<void>(wanted), static_cast<void>(stretched);
     return nullptr;
   }
+  /// The same model with another type of its input, as far as the graph bears it; null where there is no graph.
+  virtual std::unique_ptr<Upsampler> with_input(const Type& type) const {
+    static_cast<void>(type);
+    return nullptr;
+  }
+  /// What its file declares its input to be, where with_input() made it another.
+  virtual std::string declared() const { return {}; }
   /// The same model with pixels at both ends; null where there is no graph to put them around.
   virtual std::unique_ptr<Upsampler> with_pixels(const Convention& convention, const PixelEnds& ends) const {
     static_cast<void>(convention), static_cast<void>(ends);
@@ -112,6 +120,10 @@ std::unique_ptr<Upsampler> open_upsampler(const std::string& path, const ModelOp
 /// The same from memory; `name` is for messages.
 std::unique_ptr<Upsampler> open_upsampler(List<std::byte> model, const std::string& name, const ModelOptions& options,
                                           const std::atomic<bool>* cancel, std::string& note, std::string& device);
+
+/// The model with open extents, where its file declares one size, but its graph looks no further than around each
+/// pixel, and does so alike for every size.
+std::unique_ptr<Upsampler> with_open_sizes(std::unique_ptr<Upsampler> model);
 
 /// A session with one input, which is freed in the end. Runs stop at `cancel`.
 std::unique_ptr<Upsampler> make_upsampler(tessera_session* session, const ModelOptions& options,

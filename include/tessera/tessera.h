@@ -438,37 +438,62 @@ TESSERA_API void tessera_reach_free(tessera_reach* reach);
 typedef struct tessera_reach_facts {
   size_t struct_size;
   int followed; /* every operator on the way is understood, and the output is a picture; 0: no other number counts */
-  int global;   /* a pixel may depend on all of the picture, or on where it lies; tessera_pool apart */
+  int global;   /* a pixel may depend on all of the picture, or on where it lies; pools and stretches apart */
   const char* reason; /* the operator that is not followed, or that sees everything; "" */
   double step[2], low[2], high[2];
   int64_t
       lattice[2]; /* a picture that is shifted by so many pixels gives a result that is shifted, and no other change */
-  size_t pool_count;
+  size_t pool_count, stretch_count;
 } tessera_reach_facts;
 /* `reason` is valid as long as the reach. */
 TESSERA_API tessera_status* tessera_reach_get(const tessera_reach* reach, tessera_reach_facts* facts);
 
-/* A mean or a maximum over all rows and columns, in the middle of a model: what it is for a large picture can be had
- * from parts of it (see tessera_session_part). */
+typedef enum tessera_pooled {
+  TESSERA_POOLED_MEAN,
+  TESSERA_POOLED_LARGEST,
+  TESSERA_POOLED_SUM,
+  TESSERA_POOLED_NORM /* the root of the sum of squares */
+} tessera_pooled;
+/* A mean, a maximum or a sum over all rows and columns, in the middle of a model: what it is for a large picture can be
+ * had from parts of it (see tessera_session_part). */
 typedef struct tessera_pool {
   size_t struct_size;
   const char *in, *out; /* values that it reads and makes */
   tessera_dtype dtype;  /* of the result */
   size_t rank;
   const int64_t* dims;
-  int largest;      /* a maximum, not a mean */
+  int largest;      /* a maximum */
   int stage;        /* pools on the way to it */
   size_t axes[2];   /* of `in`: rows and columns */
   double step[2];   /* the picture's pixels from one index to the next */
   double middle[2]; /* the middle of what index 0 sees */
+  tessera_pooled pooled;
 } tessera_pool;
 /* Texts and dims are valid as long as the reach. */
 TESSERA_API tessera_status* tessera_reach_pool(const tessera_reach* reach, size_t index, tessera_pool* pool);
 
+/* Values on a coarse grid that are stretched over the picture, whatever its size: where an element of the grid comes to
+ * lie depends on that. A part of a picture is computed as in the whole if it is told where it lies
+ * (tessera_part.stretched). */
+typedef struct tessera_stretch {
+  size_t struct_size;
+  const char* out;                /* the stretched value */
+  int64_t in_extent[2];           /* rows and columns of the grid, for the inputs that were asked about */
+  int64_t out_extent[2];          /* those of the stretched value */
+  double in_step[2], out_step[2]; /* the picture's pixels from one to the next */
+} tessera_stretch;
+/* The text is valid as long as the reach. */
+TESSERA_API tessera_status* tessera_reach_stretch(const tessera_reach* reach, size_t index, tessera_stretch* stretch);
+/* What `out_count` elements from `out` on are made of, of `in_count` elements of the grid from `in` on: a matrix of
+ * weights with one row for each of the former (side 0: rows) or one column (side 1: columns). */
+TESSERA_API tessera_status* tessera_reach_weights(const tessera_reach* reach, size_t index, int side, int64_t out,
+                                                  int64_t out_count, int64_t in, int64_t in_count, float* matrix);
+
 /* --- Parts of a model, and models with pixels at their ends --------------------------------- */
 
 /* From the model's inputs and values that are given, to values that are wanted. Values have the names that the model
- * gives them; those in bodies of control flow have none. */
+ * gives them; those in bodies of control flow have none. An input that is given has another type: its extents may be
+ * opened, if the graph bears it. */
 typedef struct tessera_part {
   size_t struct_size;
   const char* const* given;
@@ -476,6 +501,10 @@ typedef struct tessera_part {
   size_t given_count;
   const char* const* wanted;
   size_t wanted_count; /* 0: the model's outputs */
+  /* Values that a tessera_stretch names: the part has two inputs more for each, behind the others, the weights of its
+   * rows and those of its columns (tessera_reach_weights). */
+  const char* const* stretched;
+  size_t stretched_count;
 } tessera_part;
 /* A session of a part of the session's model: its inputs are those of the model that have to be given, then those of
  * the part. It shares the model's weights, and the session may go before it. `options` NULL: it is as the session, and

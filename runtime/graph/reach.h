@@ -2,12 +2,21 @@
 // (OpDef::reach); what rules are made of, and the rules that many operators share, are here.
 #pragma once
 
+#include <optional>
+
 #include "runtime/graph/reach_field.h"
 
 namespace tessera::reach {
 
 /// What a result is that sees all of its input.
-enum class Pooled { other, mean, largest };
+enum class Pooled { other, mean, largest, sum, norm };
+
+/// What each element along an axis of a result reads of an axis of `in` elements: `count` of them, with weights.
+struct Weights {
+  int64_t in = 0, count = 0;
+  std::vector<int64_t> index;
+  std::vector<double> weight;
+};
 
 /// One node of a walk. `in` holds a field for every input, plain ones for what is not of the picture.
 struct Step : AttrReader {
@@ -17,7 +26,9 @@ struct Step : AttrReader {
   std::vector<const Tensor*> constants;
   int64_t whole[2] = {1, 1};      ///< extents of the picture
   bool global = false;            ///< to be set where an element sees all of a side, or depends on its coordinates
-  Pooled pooled = Pooled::other;  ///< to be set where the output is a mean or a maximum over whole axes
+  Pooled pooled = Pooled::other;  ///< to be set where the output is made of whole axes
+  /// To be set where a grid is stretched over the picture, so that it lies elsewhere for another size.
+  std::optional<Weights> stretched[2];
 
   bool has_input(size_t i) const { return i < in.size() && in_types[i].dtype != DType::undefined; }
   int rank(size_t i) const { return in_types[i].shape.rank(); }

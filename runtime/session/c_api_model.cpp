@@ -29,6 +29,7 @@ struct tessera_devices {
 struct tessera_reach {
   GraphReach found;
   std::vector<std::pair<std::string, std::string>> names;  // of what each pool reads and makes
+  std::vector<std::string> stretched;                      // values
 };
 
 namespace {
@@ -213,6 +214,8 @@ tessera_status* tessera_session_reach(const tessera_session* session, const tess
     result->found = reach_of(graph, types_of(inputs, input_count), at);
     for (const GraphPool& pool : result->found.pools)
       result->names.emplace_back(name_of(graph, pool.in), name_of(graph, pool.out));
+    for (const GraphStretch& stretch : result->found.stretches)
+      result->stretched.push_back(name_of(graph, stretch.out));
     *reach = result.release();
   });
 }
@@ -233,6 +236,7 @@ tessera_status* tessera_reach_get(const tessera_reach* reach, tessera_reach_fact
       told.lattice[side] = found.lattice[side].num;
     }
     told.pool_count = found.pools.size();
+    told.stretch_count = found.stretches.size();
     write_struct(told, facts, "tessera_reach_facts");
   });
 }
@@ -248,7 +252,8 @@ tessera_status* tessera_reach_pool(const tessera_reach* reach, size_t index, tes
     told.dtype = static_cast<tessera_dtype>(found.type.dtype);
     told.rank = found.type.shape.size();
     told.dims = found.type.shape.data();
-    told.largest = found.largest;
+    told.largest = found.pooled == reach::Pooled::largest;
+    told.pooled = static_cast<tessera_pooled>(static_cast<int>(found.pooled) - 1);
     told.stage = found.stage;
     for (size_t side = 0; side < 2; ++side) {
       told.axes[side] = static_cast<size_t>(found.axis[side]);
@@ -259,13 +264,52 @@ tessera_status* tessera_reach_pool(const tessera_reach* reach, size_t index, tes
   });
 }
 
+tessera_status* tessera_reach_stretch(const tessera_reach* reach, size_t index, tessera_stretch* stretch) {
+  return guard([&] {
+    require(reach);
+    check_index(index, reach->found.stretches.size(), "stretch");
+    const GraphStretch& found = reach->found.stretches[index];
+    tessera_stretch told{};
+    told.out = reach->stretched[index].c_str();
+    for (size_t side = 0; side < 2; ++side) {
+      told.in_extent[side] = found.weights[side].in;
+      told.out_extent[side] = found.out_extent[side];
+      told.in_step[side] = found.in_step[side];
+      told.out_step[side] = found.out_step[side];
+    }
+    write_struct(told, stretch, "tessera_stretch");
+  });
+}
+
+tessera_status* tessera_reach_weights(const tessera_reach* reach, size_t index, int side, int64_t out,
+                                      int64_t out_count, int64_t in, int64_t in_count, float* matrix) {
+  return guard([&] {
+    require(reach, matrix);
+    check_index(index, reach->found.stretches.size(), "stretch");
+    check_index(static_cast<size_t>(side), 2, "side");
+    const GraphStretch& found = reach->found.stretches[index];
+    const reach::Weights& weights = found.weights[side];
+    const int64_t extent = found.out_extent[side];
+    if (out < 0 || in < 0 || out_count < 1 || in_count < 1 || out_count > extent - out || in_count > weights.in - in)
+      fail(Error::Kind::usage, "elements ", out, "+", out_count, " of ", extent, ", made of ", in, "+", in_count,
+           " of ", weights.in, ": there are no such");
+    std::fill_n(matrix, out_count * in_count, 0.0f);
+    for (int64_t o = 0; o < out_count; ++o)
+      for (int64_t k = 0; k < weights.count; ++k) {
+        const auto tap = static_cast<size_t>((out + o) * weights.count + k);
+        const int64_t i = std::clamp<int64_t>(weights.index[tap] - in, 0, in_count - 1);
+        matrix[side == 0 ? o * in_count + i : i * out_count + o] += static_cast<float>(weights.weight[tap]);
+      }
+  });
+}
+
 tessera_status* tessera_session_part(const tessera_session* session, const tessera_part* part,
                                      const tessera_options* options, tessera_session** result) {
   return load(result, [&] {
     require(session, part);
     const tessera_part wish = read_struct(part, "tessera_part");
     const Graph& whole = session->session.as_loaded();
-    std::vector<ValueId> given, wanted;
+    std::vector<ValueId> given, wanted, stretched;
     std::vector<Type> types;
     if (wish.given_count) require(wish.given, wish.given_types);
     if (wish.wanted_count) require(wish.wanted);
@@ -274,7 +318,9 @@ tessera_status* tessera_session_part(const tessera_session* session, const tesse
       types.push_back(type_of(wish.given_types[i], "given value", i, -1));
     }
     for (size_t i = 0; i < wish.wanted_count; ++i) wanted.push_back(value_called(whole, wish.wanted[i]));
-    Graph graph = part_of(whole, given, types, wanted);
+    if (wish.stretched_count) require(wish.stretched);
+    for (size_t i = 0; i < wish.stretched_count; ++i) stretched.push_back(value_called(whole, wish.stretched[i]));
+    Graph graph = part_of(whole, given, types, wanted, stretched);
     if (!options) return Session(session->session, std::move(graph));
     onnx::Loaded loaded;
     loaded.model = session->session.model();

@@ -4,7 +4,6 @@
 #include <algorithm>
 #include <unordered_map>
 
-#include "runtime/graph/reach.h"
 #include "runtime/plan/fold.h"
 
 namespace tessera {
@@ -75,7 +74,9 @@ class Walk {
     int stage = 0;
     for (const ValueId in : node.in)
       if (const auto known = stages_.find(in); known != stages_.end()) stage = std::max(stage, known->second);
-    if (step.global && walked_.reason.empty()) walked_.reason = node.op->name;
+    const bool stretched = step.stretched[rows] || step.stretched[columns];
+    if ((step.global || stretched) && walked_.reason.empty()) walked_.reason = node.op->name;
+    if (stretched && !add_stretch(step)) walked_.global = true;
     if (step.global && add_pool(step, stage))
       ++stage;
     else
@@ -91,11 +92,31 @@ class Walk {
     }
   }
 
-  /// Notes a node whose one result is a mean or maximum over rows and columns.
+  bool add_stretch(reach::Step& step) {
+    const Node& node = step.node();
+    const size_t rank = step.in_types[0].shape.size();
+    if (!step.stretched[rows] || !step.stretched[columns] || rank < 3 || node.out.size() != 1 ||
+        step.in_types[0].dtype != DType::float32)
+      return false;
+    GraphStretch stretch{node.out[0], {}, {}, {}, {}};
+    for (const int side : {rows, columns}) {
+      const size_t axis = rank - 2 + static_cast<size_t>(side);
+      const reach::Digits &from = step.in[0].axes[axis], &to = step.out[0].axes[axis];
+      if (from.size() != 1 || to.size() != 1 || from[0].side != side || to[0].side != side) return false;
+      stretch.weights[side] = std::move(*step.stretched[side]);
+      stretch.out_extent[side] = step.out_types[0].shape[axis];
+      stretch.in_step[side] = from[0].step.real();
+      stretch.out_step[side] = to[0].step.real();
+    }
+    walked_.stretches.push_back(std::move(stretch));
+    return true;
+  }
+
+  /// Notes a node whose one result is made of all rows and columns.
   bool add_pool(const reach::Step& step, int stage) {
     const Node& node = step.node();
     if (step.pooled == reach::Pooled::other) return false;
-    GraphPool pool{node.in[0], node.out[0], step.out_types[0], step.pooled == reach::Pooled::largest, stage};
+    GraphPool pool{node.in[0], node.out[0], step.out_types[0], step.pooled, stage};
     if (node.out.size() != 1 || step.out[0].on_picture() || !is_float(pool.type.dtype)) return false;
     bool found[2] = {};
     Field field = step.in[0];

@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <iterator>
 
+#include "runtime/graph/op.h"
 #include "runtime/session/defaults.h"
 
 namespace tessera {
@@ -18,14 +19,50 @@ std::string name_of(const Graph& graph, ValueId id) {
   return name.empty() ? cat('#', id) : name;
 }
 
-Graph part_of(const Graph& graph, List<ValueId> given, List<Type> types, List<ValueId> wanted) {
+namespace {
+
+/// In place of the node that makes a value: its input between two matrices.
+void multiply(Graph& graph, ValueId out) {
+  const auto makes = [&](const Node& node) { return std::count(node.out.begin(), node.out.end(), out) > 0; };
+  const auto node = std::find_if(graph.nodes.begin(), graph.nodes.end(), makes);
+  if (node == graph.nodes.end()) fail(Error::Kind::usage, "no node makes \"", name_of(graph, out), "\"");
+  const auto matrix = [&](const char* side) {
+    Value value;
+    value.name = cat(name_of(graph, out), side);
+    value.type = {DType::float32, {-1, -1}};
+    value.dim_names.resize(2);
+    value.ranked = true;
+    graph.inputs.push_back(graph.add_value(std::move(value)));
+    return graph.inputs.back();
+  };
+  const auto product = [&](ValueId a, ValueId b, ValueId to) {
+    Node made;
+    made.op = find_op("", "MatMul", 13);
+    made.opset = 13;
+    made.name = node->name;
+    made.in = {a, b};
+    made.out = {to};
+    made.attrs = std::make_shared<const Attrs>();
+    return made;
+  };
+  const ValueId left = matrix(" rows"), right = matrix(" columns"), between = graph.add_value(Value());
+  Node first = product(left, node->in[0], between);
+  *node = product(between, right, out);
+  graph.nodes.insert(node, std::move(first));
+}
+
+}  // namespace
+
+Graph part_of(const Graph& graph, List<ValueId> given, List<Type> types, List<ValueId> wanted,
+              List<ValueId> stretched) {
   Graph part = graph;
   const auto is_given = [&](ValueId id) { return std::find(given.begin(), given.end(), id) != given.end(); };
   for (size_t i = 0; i < given.size(); ++i) {
     part.values[given[i]].type = types[i];
     part.values[given[i]].ranked = true;
-    part.inputs.push_back(given[i]);
+    if (std::count(part.inputs.begin(), part.inputs.end(), given[i]) == 0) part.inputs.push_back(given[i]);
   }
+  for (const ValueId id : stretched) multiply(part, id);
   if (!wanted.empty()) part.outputs.assign(wanted.begin(), wanted.end());
   // Nodes that nothing asks for any more, from the end on.
   std::vector<bool> needed(part.values.size());

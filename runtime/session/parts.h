@@ -10,8 +10,10 @@ ValueId find_value(const Graph& graph, Text name);
 std::string name_of(const Graph& graph, ValueId id);
 
 /// The graph from its inputs and the values `given`, of these types, to the values `wanted`, or to its outputs where
-/// none are named.
-Graph part_of(const Graph& graph, List<ValueId> given, List<Type> types, List<ValueId> wanted);
+/// none are named. An input may be given another type. Values `stretched` become products of what their nodes read with
+/// two matrices, inputs behind the others: of rows, on the left, and of columns, on the right.
+Graph part_of(const Graph& graph, List<ValueId> given, List<Type> types, List<ValueId> wanted,
+              List<ValueId> stretched = {});
 
 /// Makes a constant of an input of numbers, with or without a default. Throws Error::usage where there is no such.
 void fix_input(onnx::Loaded& loaded, const std::string& name, double number);
