@@ -38,6 +38,9 @@ enum Place {
   EnableProfiling = 14,
   SetGraphOptimizationLevel = 23,
   SetIntraOpNumThreads = 24,
+  CreateCustomOpDomain = 26,
+  CustomOpDomain_Add = 27,
+  AddCustomOpDomain = 28,
   SessionGetInputCount = 30,
   SessionGetOutputCount = 31,
   SessionGetOverridableInitializerCount = 32,
@@ -67,6 +70,11 @@ enum Place {
   GetValue = 80,
   GetValueCount = 81,
   CreateValue = 82,
+  KernelInfoGetAttribute_float = 85,
+  KernelInfoGetAttribute_int64 = 86,
+  KernelInfoGetAttribute_string = 87,
+  KernelContext_GetInput = 90,
+  KernelContext_GetOutput = 91,
   ReleaseEnv = 92,
   ReleaseStatus = 93,
   ReleaseMemoryInfo = 94,
@@ -76,11 +84,11 @@ enum Place {
   ReleaseTypeInfo = 98,
   ReleaseTensorTypeAndShapeInfo = 99,
   ReleaseSessionOptions = 100,
+  ReleaseCustomOpDomain = 101,
   SessionEndProfiling = 110,
   SessionGetModelMetadata = 111,
   ModelMetadataGetGraphName = 113,
   ModelMetadataLookupCustomMetadataMap = 116,
-  ModelMetadataGetVersion = 117,
   ReleaseModelMetadata = 118,
   AddFreeDimensionOverrideByName = 124,
   AddSessionConfigEntry = 130,
@@ -92,6 +100,7 @@ enum Place {
   BindOutputToDevice = 138,
   GetBoundOutputValues = 140,
   SessionOptionsAppendExecutionProvider = 216,
+  KernelInfoGetConstantInput_tensor = 249,
   RunAsync = 260,
 };
 
@@ -152,8 +161,8 @@ struct Door : testing::Test {
   std::string run(std::vector<const char*> in, std::vector<Handle> values, std::vector<const char*> out,
                   std::vector<Handle>& results, Handle run_options = nullptr) {
     results.resize(out.size());
-    return text_of(
-        call(RunSession, session, run_options, in.data(), values.data(), in.size(), out.data(), out.size(), results.data()));
+    return text_of(call(RunSession, session, run_options, in.data(), values.data(), in.size(), out.data(), out.size(),
+                        results.data()));
   }
   std::vector<float> data_of(Handle value, size_t count) {
     void* data = nullptr;
@@ -231,6 +240,7 @@ TEST_F(Door, NoFunctionFallsOverNothing) {
   // More arguments than any function has: those that it does not have, it does not see.
   using Any = void* (*)(void*, void*, void*, void*, void*, void*, void*, void*, void*, void*, void*, void*);
   for (size_t i = 0; i < std::size(rows); ++i) {
+    if (rows[i].row == Row::lack) continue;  // above
     const auto function = reinterpret_cast<Any>(base().table(30)[i]);
     void* result = function(nullptr, nullptr, nullptr, nullptr, nullptr, nullptr, nullptr, nullptr, nullptr, nullptr,
                             nullptr, nullptr);
@@ -486,6 +496,9 @@ TEST_F(Door, TellsOfTheModel) {
   OK(AllocatorFree, allocator, text);
   OK(ModelMetadataLookupCustomMetadataMap, metadata, allocator, "title", &text);
   EXPECT_EQ(text, nullptr);
+  OK(ModelMetadataGetGraphName, metadata, allocator, &text);
+  EXPECT_STREQ(text, "adder");
+  OK(AllocatorFree, allocator, text);
   call<void>(ReleaseModelMetadata, metadata);
 }
 

@@ -204,7 +204,14 @@ struct SessionOptions {
   bool has_logger = false;
   std::shared_ptr<unsigned char> cancel = std::make_shared<unsigned char>(0);
   std::vector<CustomOpDomain*> domains;
+  std::vector<std::shared_ptr<void>> libraries;  // that the domains come from
 };
+/// The tables that operators get.
+const void* api_functions();
+const void* api_base_functions();
+/// A text into a buffer of the caller's: `*size` is its size, then what the text takes with its end. A buffer that is
+/// NULL asks for the size alone.
+void copy_out(const std::string& text, char* out, size_t* size);
 
 struct Port {
   std::string name;
@@ -222,11 +229,15 @@ struct ModelMetadata {
   std::map<std::string, std::string> custom;
 };
 
+/// Of a model at a path, or else in memory.
+ModelMetadata read_metadata(const tessera_session* session, const char* path, const void* data, size_t bytes);
+
 struct FreeSession {
   void operator()(tessera_session* session) const { tessera_session_free(session); }
 };
 
 struct Session {
+  std::vector<std::shared_ptr<void>> libraries;  // closed behind all else
   std::unique_ptr<tessera_session, FreeSession> session;
   Logger logger;
   std::vector<Port> inputs, overridable, outputs;
@@ -262,7 +273,6 @@ struct EnvOptions {
   const KeyValues* config;
 };
 
-struct OpAttribute;
 struct KernelInfo;
 struct KernelContext;
 struct ShapeInferContext;

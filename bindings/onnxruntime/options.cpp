@@ -18,17 +18,16 @@ Status* set(Options* options, Body&& body, const char* function = __builtin_FUNC
 }
 #define SET(body) set(options, [&] body)
 
-/// A text into a buffer of the caller's: `*size` is its size, then what the text takes with its end. A buffer that is
-/// NULL asks for the size alone.
+}  // namespace
+
 void copy_out(const std::string& text, char* out, size_t* size) {
+  need(size);
   const size_t room = *size;
   *size = text.size() + 1;
   if (!out) return;
   if (room < text.size() + 1) fail(code_invalid_argument, "the buffer is too small");
   std::memcpy(out, text.c_str(), text.size() + 1);
 }
-
-}  // namespace
 
 Status* CreateSessionOptions(SessionOptions** out) {
   return guarded([&] {

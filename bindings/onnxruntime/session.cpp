@@ -49,20 +49,6 @@ std::vector<Port> read_ports(const tessera_session* session, PortOf get, size_t 
   return ports;
 }
 
-ModelMetadata read_metadata(const tessera_session* session) {
-  tessera_model model;
-  TESSERA_INIT(&model);
-  check(tessera_session_model(session, &model));
-  ModelMetadata metadata;
-  metadata.producer = model.producer;
-  for (size_t i = 0; i < model.metadata_count; ++i) {
-    const char *key = nullptr, *value = nullptr;
-    check(tessera_session_metadata(session, i, &key, &value));
-    metadata.custom[key] = value;
-  }
-  return metadata;
-}
-
 /// "prefix_2026-11-28_05-03-12.json", in UTC.
 std::string profile_path(const std::string& prefix) {
   const std::time_t now = std::time(nullptr);
@@ -84,19 +70,21 @@ std::unique_ptr<Session> load(const Env* env, const SessionOptions* given, const
   inner.device = options.device.empty() ? "cpu" : options.device.c_str();
   if (!options.precision.empty()) inner.precision = options.precision.c_str();
   inner.optimize = options.optimization > 0;
+  const Logger logger = options.has_logger ? options.logger : env->logger;
   if (__atomic_load_n(options.cancel.get(), __ATOMIC_RELAXED)) fail(code_load_cancelled, "loading was cancelled");
+  auto session = std::make_unique<Session>();
   tessera_session* loaded = nullptr;
   check(path ? tessera_session_load(path, &inner, &loaded) : tessera_session_load_memory(data, bytes, &inner, &loaded));
-  auto session = std::make_unique<Session>();
+  session->libraries = options.libraries;
   session->session.reset(loaded);
-  session->logger = options.has_logger ? options.logger : env->logger;
+  session->logger = logger;
   const size_t required = tessera_session_input_count(loaded);
   session->inputs = read_ports(loaded, tessera_session_input, 0, required, options.extents);
   session->overridable = read_ports(loaded, tessera_session_input, required,
                                     tessera_session_optional_input_count(loaded), options.extents);
   session->outputs =
       read_ports(loaded, tessera_session_output, 0, tessera_session_output_count(loaded), options.extents);
-  session->metadata = read_metadata(loaded);
+  session->metadata = read_metadata(loaded, path, data, bytes);
   session->began_ns = now_ns();
   if (options.profiling) session->profile_path = profile_path(options.profile_prefix);
   const char* note = tessera_session_device_note(loaded);
@@ -375,52 +363,6 @@ PLACES(SessionGetMemoryInfoForOutputs, MemoryInfo, outputs, &host_memory())
 PLACES(SessionGetEpDeviceForInputs, EpDevice, inputs, the_device())
 PLACES(SessionGetEpDeviceForOutputs, EpDevice, outputs, the_device())
 #undef PLACES
-
-Status* SessionGetModelMetadata(const Session* session, ModelMetadata** out) {
-  return guarded([&] {
-    need(session, out);
-    *out = new ModelMetadata(session->metadata);
-  });
-}
-void ReleaseModelMetadata(ModelMetadata* metadata) { delete metadata; }
-#define METADATA(function, member)                                                    \
-  Status* function(const ModelMetadata* metadata, Allocator* allocator, char** out) { \
-    return guarded([&] {                                                              \
-      need(metadata, allocator, out);                                                 \
-      *out = copy_text(allocator, metadata->member);                                  \
-    });                                                                               \
-  }
-METADATA(ModelMetadataGetProducerName, producer)
-METADATA(ModelMetadataGetGraphName, graph)
-METADATA(ModelMetadataGetDomain, domain)
-METADATA(ModelMetadataGetDescription, description)
-METADATA(ModelMetadataGetGraphDescription, graph_description)
-#undef METADATA
-Status* ModelMetadataGetVersion(const ModelMetadata* metadata, int64_t* out) {
-  return guarded([&] {
-    need(metadata, out);
-    *out = metadata->version;
-  });
-}
-Status* ModelMetadataLookupCustomMetadataMap(const ModelMetadata* metadata, Allocator* allocator, const char* key,
-                                             char** out) {
-  return guarded([&] {
-    need(metadata, allocator, key, out);
-    const auto found = metadata->custom.find(key);
-    *out = found == metadata->custom.end() ? nullptr : copy_text(allocator, found->second);
-  });
-}
-Status* ModelMetadataGetCustomMetadataMapKeys(const ModelMetadata* metadata, Allocator* allocator, char*** out,
-                                              int64_t* count) {
-  return guarded([&] {
-    need(metadata, allocator, out, count);
-    *out = nullptr;
-    *count = static_cast<int64_t>(metadata->custom.size());
-    if (metadata->custom.empty()) return;
-    char** keys = *out = static_cast<char**>(take(allocator, metadata->custom.size() * sizeof(char*)));
-    for (const auto& entry : metadata->custom) *keys++ = copy_text(allocator, entry.first);
-  });
-}
 
 // --- Profiles --------------------------------------------------------------------------------------
 

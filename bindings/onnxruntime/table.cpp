@@ -122,6 +122,8 @@ const ApiBase api_base = {get_api, get_version};
 
 }  // namespace
 
+const void* api_functions() { return api_table; }
+const void* api_base_functions() { return &api_base; }
 const void* GetModelEditorApi() { return model_editor_table; }
 const void* GetCompileApi() { return compile_table; }
 const void* GetInteropApi() { return interop_table; }
