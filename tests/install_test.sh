@@ -44,6 +44,8 @@ cmake -G Ninja -S "$source_dir/examples" -B "$work/build" -DCMAKE_PREFIX_PATH="$
 cmake --build "$work/build" >"$work/build.log" || { cat "$work/build.log"; exit 1; }
 "$work/build/run" "$model" | tee "$work/run.out"
 grep -q '^output 0: \[1,3,32,32\]' "$work/run.out" || fail "examples/run.c: wrong output"
+[[ $("$work/build/custom_operator" | tr '\n' ' ') == '-1 -> -0.75 -0.125 -> 0 0 -> 0 0.25 -> 0 0.5 -> 0.25 ' ]] ||
+  fail "examples/custom_operator.c: wrong output"
 for example in upscale upscale_static; do
   "$work/build/$example" "$model" | tee "$work/upscale.out"
   grep -q '24x24 -> 48x48 on cpu' "$work/upscale.out" || fail "examples/upscale.cpp: wrong output"

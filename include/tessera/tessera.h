@@ -115,6 +115,8 @@ typedef struct tessera_fixed_input {
   double value;
 } tessera_fixed_input;
 
+struct tessera_operators; /* below: operators of one's own */
+
 typedef struct tessera_options {
   size_t struct_size;
   int threads;        /* 0: one per core that the process may use */
@@ -142,6 +144,7 @@ typedef struct tessera_options {
   const tessera_fixed_input* fixed; /* inputs that are no inputs any more; those with a default need no number */
   size_t fixed_count;
   int fail_with_device; /* 0: where a device fails, the CPU computes in its place. 1: that is TESSERA_DEVICE */
+  const struct tessera_operators* operators; /* that models may use beside tessera's own */
 } tessera_options;
 TESSERA_API void tessera_options_init_sized(tessera_options* options, size_t size);
 #define tessera_options_init(options) tessera_options_init_sized((options), sizeof *(options))
@@ -330,6 +333,112 @@ TESSERA_API tessera_status* tessera_run_with(const tessera_session* session, con
 TESSERA_API tessera_status* tessera_run_values(const tessera_session* session, const tessera_value* const* inputs,
                                                size_t input_count, const tessera_run_options* options,
                                                tessera_result** result);
+
+/* --- Operators of one's own ------------------------------------------------------------------ */
+
+/* A node of a model as its operator sees it, valid during the call that it comes with. */
+typedef struct tessera_node tessera_node;
+TESSERA_API const char* tessera_node_name(const tessera_node* node); /* "" where the model gives none */
+TESSERA_API int tessera_node_version(const tessera_node* node);      /* of the domain, as the model imports it */
+TESSERA_API size_t tessera_node_input_count(const tessera_node* node);
+TESSERA_API size_t tessera_node_output_count(const tessera_node* node);
+TESSERA_API int tessera_node_has_input(const tessera_node* node, size_t index); /* 0: left out, or there is none */
+TESSERA_API int tessera_node_has_output(const tessera_node* node, size_t index);
+/* The value of an input that is a constant of the model; NULL in *value where it is none, or is left out. To be freed.
+ * Only in `create`. */
+TESSERA_API tessera_status* tessera_node_constant(const tessera_node* node, size_t index, tessera_value** value);
+
+typedef enum tessera_attribute_kind {
+  TESSERA_NO_ATTRIBUTE = 0, /* the node has none of that name */
+  TESSERA_INTEGER = 1,
+  TESSERA_REAL = 2,
+  TESSERA_TEXT = 3,
+  TESSERA_TENSOR_ATTRIBUTE = 4,
+  TESSERA_GRAPH = 5, /* cannot be read */
+  TESSERA_INTEGERS = 6,
+  TESSERA_REALS = 7,
+  TESSERA_TEXTS = 8
+} tessera_attribute_kind;
+
+/* What the model gives an attribute: `count` values, one where it is no list. */
+typedef struct tessera_attribute {
+  size_t struct_size;
+  const char* name;
+  tessera_attribute_kind kind;
+  size_t count;
+  const int64_t* integers; /* where the kind is of integers; else NULL, as those that follow */
+  const float* reals;
+  tessera_tensor tensor; /* without data if its elements are strings: ask tessera_node_attribute_value */
+} tessera_attribute;
+TESSERA_API size_t tessera_node_attribute_count(const tessera_node* node);
+TESSERA_API tessera_status* tessera_node_attribute_at(const tessera_node* node, size_t index,
+                                                      tessera_attribute* attribute);
+TESSERA_API tessera_status* tessera_node_attribute(const tessera_node* node, const char* name,
+                                                   tessera_attribute* attribute);
+/* Text `index` of an attribute of texts. It ends in 0, which `length` (may be NULL) does not count. */
+TESSERA_API tessera_status* tessera_node_attribute_text(const tessera_node* node, const char* name, size_t index,
+                                                        const char** text, size_t* length);
+/* A tensor as a value, to be freed. */
+TESSERA_API tessera_status* tessera_node_attribute_value(const tessera_node* node, const char* name,
+                                                         tessera_value** value);
+
+/* What `infer` asks and answers. */
+typedef struct tessera_inference tessera_inference;
+/* Dtype and extents of an input, without data; dtype TESSERA_UNDEFINED where it is left out. */
+TESSERA_API tessera_status* tessera_inference_input(const tessera_inference* inference, size_t index,
+                                                    tessera_tensor* type);
+/* The value of an input that shapes depend on, to be freed. Where it is known only in a run, this is a failure, which
+ * `infer` returns: it is called again when the value is there. */
+TESSERA_API tessera_status* tessera_inference_value(tessera_inference* inference, size_t index, tessera_value** value);
+/* The type of an output. TESSERA_UNDEFINED: the dtype that the operator's `types` give it. */
+TESSERA_API tessera_status* tessera_inference_set(tessera_inference* inference, size_t index, tessera_dtype dtype,
+                                                  const int64_t* dims, size_t rank);
+
+/* What `run` computes with. Tensors are valid during the call. */
+typedef struct tessera_call tessera_call;
+/* A dense tensor; dtype TESSERA_UNDEFINED and no data where it is left out. */
+TESSERA_API tessera_status* tessera_call_input(const tessera_call* call, size_t index, tessera_tensor* tensor);
+/* Whatever the input is, strings too, as a handle to be freed within the call; NULL in *value where it is left out. */
+TESSERA_API tessera_status* tessera_call_input_value(const tessera_call* call, size_t index, tessera_value** value);
+/* An output, to be filled. Of an operator with `infer` it has its type: `dims` may be NULL, or must be the same. Of one
+ * without, this makes it. TESSERA_UNDEFINED: the dtype that is known. Without data where the node has no such output.
+ */
+TESSERA_API tessera_status* tessera_call_output(tessera_call* call, size_t index, tessera_dtype dtype,
+                                                const int64_t* dims, size_t rank, tessera_tensor* tensor);
+/* Any value as an output: strings, and containers where the operator has no `infer`. The handle stays the caller's. */
+TESSERA_API tessera_status* tessera_call_set_output(tessera_call* call, size_t index, const tessera_value* value);
+/* Calls task(argument, index) once for each index < count, on the session's threads; returns when all have. */
+TESSERA_API void tessera_call_parallel(const tessera_call* call, size_t count, tessera_task task, void* argument);
+TESSERA_API int tessera_call_threads(const tessera_call* call); /* that tasks may run on */
+
+/* An operator. Its functions return NULL or a failure (tessera_status_create), whose text tessera puts behind the
+ * file's and the node's names; they must not throw through. A session calls `infer` and `run` from many threads at
+ * once, for one node too: what they write must be guarded or be the call's own. */
+typedef struct tessera_operator {
+  size_t struct_size;
+  const char* domain; /* not "", and with `name` none of tessera's own */
+  const char* name;
+  int version;       /* of the domain: the largest that is not above the model's is taken */
+  const char* types; /* "T=float; I=int32|int64 : T, I, T... -> T": see docs/custom-operators.md. NULL: any */
+  size_t min_inputs, max_inputs, min_outputs, max_outputs; /* most: SIZE_MAX for any number */
+  void* user;                                              /* given to all functions */
+  void (*release)(void* user); /* once, when no operators and no session need it any more; may be NULL */
+  /* What a node has of its own: called once for each node of a model that is loaded, and destroyed with the last
+   * session around it. Both may be NULL; state is NULL then. */
+  tessera_status* (*create)(void* user, const tessera_node* node, void** state);
+  void (*destroy)(void* user, void* state);
+  /* Sets the type of every output. NULL: `run` makes them, and what is behind it is planned when their shapes are
+   * known. */
+  tessera_status* (*infer)(void* user, void* state, const tessera_node* node, tessera_inference* inference);
+  tessera_status* (*run)(void* user, void* state, const tessera_node* node, tessera_call* call);
+} tessera_operator;
+
+/* A set of operators to load models with (tessera_options.operators). It may be freed when they are loaded. */
+typedef struct tessera_operators tessera_operators;
+TESSERA_API tessera_status* tessera_operators_create(tessera_operators** operators);
+/* Strings are copied. Where it fails, `release` is not called. */
+TESSERA_API tessera_status* tessera_operators_add(tessera_operators* operators, const tessera_operator* definition);
+TESSERA_API void tessera_operators_free(tessera_operators* operators);
 
 /* --- What runs need ------------------------------------------------------------------------- */
 

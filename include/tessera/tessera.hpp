@@ -130,6 +130,62 @@ struct Options : tessera_options {
   }
 };
 
+/// Operators of one's own, for Options::operators: see tessera_operator and operator_of.
+class Operators {
+ public:
+  Operators() {
+    tessera_operators* operators = nullptr;
+    check(tessera_operators_create(&operators));
+    operators_.reset(operators);
+  }
+  void add(const tessera_operator& definition) { check(tessera_operators_add(operators_.get(), &definition)); }
+  const tessera_operators* c() const { return operators_.get(); }
+
+ private:
+  std::unique_ptr<tessera_operators, void (*)(tessera_operators*)> operators_{nullptr, tessera_operators_free};
+};
+
+/// What an exception is to C: the failure that a function of an operator returns.
+template <class Body>
+tessera_status* returned(const Body& body) noexcept {
+  try {
+    body();
+    return nullptr;
+  } catch (const Failure& failure) {
+    return tessera_status_create(failure.code(), failure.what());
+  } catch (const std::bad_alloc&) {
+    return tessera_status_create(TESSERA_MEMORY, "out of memory");
+  } catch (const std::exception& error) {
+    return tessera_status_create(TESSERA_MODEL, error.what());
+  } catch (...) {
+    return tessera_status_create(TESSERA_MODEL, "an unknown exception");
+  }
+}
+
+/// An operator whose nodes are objects: Kernel(const tessera_node*) makes one as a model is loaded;
+/// infer(tessera_inference*) const and run(tessera_call*) const serve many threads at once. All may throw. What else
+/// the definition has (its version is 1, its counts of inputs and outputs 0) is the caller's to set.
+template <class Kernel>
+tessera_operator operator_of(const char* domain, const char* name, const char* types) {
+  tessera_operator made;
+  TESSERA_INIT(&made);
+  made.domain = domain;
+  made.name = name;
+  made.version = 1;
+  made.types = types;
+  made.create = [](void*, const tessera_node* node, void** state) {
+    return returned([&] { *state = new Kernel(node); });
+  };
+  made.destroy = [](void*, void* state) { delete static_cast<Kernel*>(state); };
+  made.infer = [](void*, void* state, const tessera_node*, tessera_inference* inference) {
+    return returned([&] { static_cast<const Kernel*>(state)->infer(inference); });
+  };
+  made.run = [](void*, void* state, const tessera_node*, tessera_call* call) {
+    return returned([&] { static_cast<const Kernel*>(state)->run(call); });
+  };
+  return made;
+}
+
 /// A device of this machine: see tessera_device.
 struct Device {
   std::string id, name, driver;

@@ -125,6 +125,19 @@ std::string describe(Set set) {
 
 }  // namespace
 
+void check_signature(Text types) {
+  Signature signature(types);
+  const auto check = [&](Text word, Set set) {
+    if (!set) fail(Error::Kind::usage, "types \"", types, "\": \"", word, "\" is no data type, class or variable");
+  };
+  for (const Variable& variable : signature.variables) check(variable.name, variable.set);
+  for (const Text side : {signature.inputs, signature.outputs})
+    for (Words words{side}; !words.rest.empty();) {
+      const Text word = words.next();
+      check(word, signature.find(word) ? everything : parse_set(word));
+    }
+}
+
 void check_types(Text types, List<Type> in, List<DType> given, std::span<DType> out) {
   std::fill(out.begin(), out.end(), DType::undefined);
   if (types.empty()) return;

@@ -170,6 +170,7 @@ SessionOptions read(const tessera_options* options) {
   result.memory_limit = given.memory_limit;
   result.foreign_threads = {given.parallel_for, given.parallel_context};
   result.cpu_takes_over = given.fail_with_device == 0;
+  result.operators = operators_of(given.operators);
   return result;
 }
 
@@ -278,7 +279,7 @@ TESSERA_API void tessera_port_init(tessera_port* port) { tessera_port_init_sized
 tessera_status* tessera_session_load(const char* path, const tessera_options* options, tessera_session** session) {
   return load(session, [&] {
     require(path);
-    return open(onnx::load(path), options);
+    return open(onnx::load(path, {}, read(options).operators), options);
   });
 }
 
@@ -289,7 +290,8 @@ tessera_status* tessera_session_load_memory(const void* data, size_t bytes, cons
     const char* name = options ? known(options).name : nullptr;
     std::shared_ptr<std::byte[]> copy(new std::byte[bytes + 1]);
     std::memcpy(copy.get(), data, bytes);
-    return open(onnx::load({copy.get(), bytes}, copy, name ? name : "model in memory"), options);
+    return open(onnx::load({copy.get(), bytes}, copy, name ? name : "model in memory", {}, read(options).operators),
+                options);
   });
 }
 

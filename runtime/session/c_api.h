@@ -29,7 +29,14 @@ struct tessera_result {
   std::vector<tessera::Datum> values;
 };
 
+struct tessera_value {
+  tessera::Datum datum;
+};
+
 namespace tessera::c_api {
+
+/// Null for NULL.
+std::shared_ptr<const Operators> operators_of(const tessera_operators* operators);
 
 SessionOptions read(const tessera_options* options);
 /// The inputs that are numbers.

@@ -7,10 +7,6 @@
 using namespace tessera;
 using namespace tessera::c_api;
 
-struct tessera_value {
-  Datum datum;
-};
-
 namespace {
 
 static_assert(TESSERA_MAP == static_cast<int>(Kind::map) && TESSERA_OPTIONAL == static_cast<int>(Kind::optional));

@@ -128,6 +128,7 @@ Kind kind_of(const Type&, const Port& port) { return port.kind; }
   std::string text =
       cat(path, ": ", operators.size(), operators.size() == 1 ? " operator is" : " operators are", " not supported:");
   for (const std::string& name : operators) text += cat("\n  ", name);
+  text += "\nA program can add operators: see tessera_operators_add and docs/custom-operators.md";
   throw Error(Error::Kind::unsupported, text);
 }
 
