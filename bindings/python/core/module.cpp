@@ -61,6 +61,7 @@ namespace {
 int fill(PyObject* module) {
   const Ref done(guard([&] {
     add_tensors(module);
+    add_values(module);
     add_cancel(module);
     add_session(module);
     add_upscaler(module);

@@ -1,6 +1,8 @@
 // Models: loaded, asked and run.
-#include "tensor.h"
+#include "value.h"
 #include "wish.h"
+
+#include <algorithm>
 
 namespace tessera::python {
 namespace {
@@ -65,46 +67,94 @@ PyObject* close(PyObject* self, PyObject*) {
   return guard([] { return Ref::none(); });
 }
 
-// (name, number of the dtype, kind, extents or None)
+// (kind, number of the dtype, extents or None, the item's type or None); an open extent is its name, or None.
+Ref describe(const tessera_type* type) {
+  if (!type) return Ref::none();
+  tessera_type_facts facts;
+  TESSERA_INIT(&facts);
+  check(tessera_type_get(type, &facts));
+  Ref shape = Ref::none();
+  if (facts.ranked) {
+    shape = list_of(facts.rank, [&](size_t i) {
+      if (facts.dims[i] >= 0) return Ref(PyLong_FromLongLong(facts.dims[i]));
+      const char* name = tessera_type_dim_name(type, i);
+      return *name ? text(name) : Ref::none();
+    });
+    shape = Ref(PyList_AsTuple(shape.get()));
+  }
+  Ref item = describe(facts.item);
+  return Ref(Py_BuildValue("iiNN", static_cast<int>(facts.kind), static_cast<int>(facts.dtype), shape.release(),
+                           item.release()));
+}
+
+// (name, type, has a default, place)
 template <class Get>
-Ref ports(const Shared& session, Get get, size_t first, size_t count) {
+Ref ports(const Shared& session, Get get, size_t count) {
   return list_of(count, [&](size_t i) {
     tessera_port port;
     tessera_port_init(&port);
-    check(get(session.get(), first + i, &port));
-    Ref dims = port.ranked ? tuple_of({port.dims, port.rank}) : Ref::none();
-    return Ref(
-        Py_BuildValue("siiN", port.name, static_cast<int>(port.dtype), static_cast<int>(port.kind), dims.release()));
+    check(get(session.get(), i, &port));
+    return Ref(Py_BuildValue("NNOn", text(port.name).release(), describe(port.type).release(),
+                             port.optional ? Py_True : Py_False, static_cast<Py_ssize_t>(port.place)));
   });
 }
 
 PyObject* inputs(PyObject* self, PyObject*) {
   return guard([&] {
     const Shared session = open_session(self);
-    return ports(session, tessera_session_input, 0, tessera_session_input_count(session.get()));
-  });
-}
-PyObject* optional_inputs(PyObject* self, PyObject*) {
-  return guard([&] {
-    const Shared session = open_session(self);
-    return ports(session, tessera_session_input, tessera_session_input_count(session.get()),
-                 tessera_session_optional_input_count(session.get()));
+    return ports(session, tessera_session_input,
+                 tessera_session_input_count(session.get()) + tessera_session_optional_input_count(session.get()));
   });
 }
 PyObject* outputs(PyObject* self, PyObject*) {
   return guard([&] {
     const Shared session = open_session(self);
-    return ports(session, tessera_session_output, 0, tessera_session_output_count(session.get()));
+    return ports(session, tessera_session_output, tessera_session_output_count(session.get()));
   });
 }
 
-// Inputs, cancel, progress, step; a list of Tensors.
+// Inputs of a run: plain tensors, or values where one of them is no dense tensor.
+struct Inputs {
+  std::unique_ptr<GivenList> tensors;
+  std::vector<Value> held;
+  std::vector<const tessera_value*> values;
+
+  explicit Inputs(PyObject* list) {
+    const std::vector<PyObject*> items = items_of(list);
+    if (std::ranges::none_of(items, value_of)) {
+      tensors = std::make_unique<GivenList>(list);
+      return;
+    }
+    for (PyObject* item : items) {
+      const tessera_value* value = value_of(item);
+      if (!value && item != Py_None) value = held.emplace_back(value_around(item)).get();
+      values.push_back(value);
+    }
+  }
+  tessera_status* run(const tessera_session* session, const tessera_run_options& options, tessera_result** made) const {
+    return tensors ? tessera_run_with(session, tensors->plain.data(), tensors->plain.size(), &options, made)
+                   : tessera_run_values(session, values.data(), values.size(), &options, made);
+  }
+};
+
+Ref output(const std::shared_ptr<tessera_result>& result, size_t index) {
+  tessera_value* made = nullptr;
+  check(tessera_result_value(result.get(), index, &made));
+  Value value(made, tessera_value_free);
+  if (tessera_value_kind(made) != TESSERA_TENSOR || tessera_value_dtype(made) == TESSERA_STRING)
+    return wrap_value(std::move(value));
+  tessera_tensor tensor;
+  check(tessera_result_tensor(result.get(), index, &tensor));
+  return wrap_tensor(tensor, result);
+}
+
+// Inputs, cancel, progress, step; a list of Tensors and Values.
 PyObject* run(PyObject* self, PyObject* arguments) {
   return guard([&] {
     PyObject *list = nullptr, *cancel = nullptr, *progress = nullptr, *step = nullptr;
     if (!PyArg_ParseTuple(arguments, "OOOO", &list, &cancel, &progress, &step)) throw Raised();
     const Shared session = open_session(self);
-    const GivenList in(list);
+    const Inputs in(list);
     struct Callbacks {
       Callback progress, step;
     } callbacks{Callback(progress), Callback(step)};
@@ -124,16 +174,12 @@ PyObject* run(PyObject* self, PyObject* arguments) {
     run_until_done(cancel, callbacks.progress, [&](const tessera_cancel* wish) {
       options.cancel = wish;
       tessera_result* made = nullptr;
-      tessera_status* status = tessera_run_with(session.get(), in.plain.data(), in.plain.size(), &options, &made);
+      tessera_status* status = in.run(session.get(), options, &made);
       result.reset(made, tessera_result_free);
       return status;
     });
     callbacks.step.raise_again();
-    return list_of(tessera_result_count(result.get()), [&](size_t i) {
-      tessera_tensor tensor;
-      check(tessera_result_tensor(result.get(), i, &tensor));
-      return wrap_tensor(tensor, result);
-    });
+    return list_of(tessera_result_count(result.get()), [&](size_t i) { return output(result, i); });
   });
 }
 
@@ -288,17 +334,12 @@ PyGetSetDef properties[] = {{"device", get_device, nullptr, nullptr, nullptr},
                             {"device_note", get_device_note, nullptr, nullptr, nullptr},
                             {"closed", get_closed, nullptr, nullptr, nullptr},
                             {}};
-PyMethodDef methods[] = {{"close", close, METH_NOARGS, nullptr},
-                         {"inputs", inputs, METH_NOARGS, nullptr},
-                         {"optional_inputs", optional_inputs, METH_NOARGS, nullptr},
-                         {"outputs", outputs, METH_NOARGS, nullptr},
-                         {"run", run, METH_VARARGS, nullptr},
-                         {"run_into", run_into, METH_VARARGS, nullptr},
-                         {"output_type", output_type, METH_VARARGS, nullptr},
-                         {"forecast", forecast, METH_O, nullptr},
-                         {"model", model, METH_NOARGS, nullptr},
-                         {"facts", facts, METH_NOARGS, nullptr},
-                         {}};
+PyMethodDef methods[] = {
+    {"close", close, METH_NOARGS, nullptr},        {"inputs", inputs, METH_NOARGS, nullptr},
+    {"outputs", outputs, METH_NOARGS, nullptr},    {"run", run, METH_VARARGS, nullptr},
+    {"run_into", run_into, METH_VARARGS, nullptr}, {"output_type", output_type, METH_VARARGS, nullptr},
+    {"forecast", forecast, METH_O, nullptr},       {"model", model, METH_NOARGS, nullptr},
+    {"facts", facts, METH_NOARGS, nullptr},        {}};
 PyType_Slot slots[] = {{Py_tp_dealloc, reinterpret_cast<void*>(deallocate<Shared>)},
                        {Py_tp_new, reinterpret_cast<void*>(make_session)},
                        {Py_tp_getset, properties},

@@ -11,19 +11,46 @@ import numpy as np
 from . import _core
 from ._dtypes import NAMES, number_of
 from ._errors import UnsupportedError, UsageError
-from ._values import Tensor, given
+from ._values import dense, given, told
 
 KINDS = ("tensor", "sequence", "optional", "map")
 
 
+class Type(NamedTuple):
+    """A type as a model declares it."""
+
+    kind: str  #: "tensor", "sequence", "optional", "map"
+    dtype: str  #: of a tensor's elements, of a map's keys: "float32"; "undefined" where the model does not say
+    shape: tuple[int | str | None, ...] | None  #: an open extent is its name, or None; None where none is declared
+    item: Type | None = None  #: of a sequence's items, an optional's value, a map's values
+
+
 class Port(NamedTuple):
-    """An input or output as the model declares it."""
+    """An input or output as a model declares it."""
 
     name: str
-    dtype: str  #: "float32"; "undefined" where the model does not say
-    shape: tuple[int | None, ...] | None  #: an extent is None where it is open; None where no shape is declared
-    kind: str = "tensor"  #: or "sequence", "optional", "map"
+    type: Type
     optional: bool = False  #: an input that has a default
+    place: int = 0  #: of an input: its index among all in the model
+
+    @property
+    def kind(self) -> str:
+        return self.type.kind
+
+    @property
+    def dtype(self) -> str:
+        return self.type.dtype
+
+    @property
+    def shape(self) -> tuple[int | str | None, ...] | None:
+        return self.type.shape
+
+
+def _type(description: tuple[int, int, Any, Any] | None) -> Type | None:
+    if description is None:
+        return None
+    kind, number, shape, item = description
+    return Type(KINDS[kind], NAMES[number], shape, _type(item))
 
 
 class Step(NamedTuple):
@@ -80,6 +107,15 @@ class Memory(NamedTuple):
     device: int
 
 
+def _text(kind: Type | None) -> str:
+    if kind is None:
+        return "?"
+    if kind.kind == "tensor":
+        shape = "" if kind.shape is None else "[" + ", ".join(str(extent or "?") for extent in kind.shape) + "]"
+        return kind.dtype + shape
+    return f"{kind.kind}({kind.dtype + ', ' if kind.kind == 'map' else ''}{_text(kind.item)})"
+
+
 def devices() -> list[Device]:
     """What this machine may run a model on: the CPU first, then GPUs."""
     return [Device(**device) for device in _core.devices()[0]]
@@ -117,20 +153,13 @@ class Session:
                  name: str | None = None, fail_with_device: bool = False):
         self._core = _core.Session(source_of(model), device, threads, precision, optimize, memory_limit, name,
                                    list((fixed or {}).items()), fail_with_device)
-        required = [self._port(*port, False) for port in self._core.inputs()]
-        defaults = [self._port(*port, True) for port in self._core.optional_inputs()]
         #: Those that have to be given, then those that have a default.
-        self.inputs: list[Port] = required + defaults
-        self.outputs: list[Port] = [self._port(*port, False) for port in self._core.outputs()]
-        self._required = len(required)
+        self.inputs: list[Port] = [Port(name, _type(kind), *rest) for name, kind, *rest in self._core.inputs()]
+        self.outputs: list[Port] = [Port(name, _type(kind)) for name, kind, *_ in self._core.outputs()]
+        self._required = sum(not port.optional for port in self.inputs)
         self._places = {port.name: i for i, port in enumerate(self.inputs)}
         self._numbers = [number_of(port.dtype) for port in self.inputs]
         self._output_places = {port.name: i for i, port in enumerate(self.outputs)}
-
-    @staticmethod
-    def _port(name: str, number: int, kind: int, dims: tuple[int, ...] | None, optional: bool) -> Port:
-        shape = None if dims is None else tuple(None if extent < 0 else extent for extent in dims)
-        return Port(name, NAMES[number], shape, KINDS[kind], optional)
 
     # --- Runs
 
@@ -139,8 +168,10 @@ class Session:
             progress: Callable[[float], Any] | None = None, tensors: bool = False) -> Any:
         """Runs the model.
 
+        Strings are arrays of objects; sequences are lists, optionals None or their value, maps dictionaries.
+
         Inputs by name give a dictionary of outputs, inputs in order give a list. Arrays that lie row-major are read
-        where they are; outputs are arrays over the memory that the run filled. ``outputs``: names of those that are
+        where they are, and not changed; outputs are arrays over the memory that the run filled. ``outputs``: names of those that are
         wanted. ``out``: arrays that outputs are written into, which must be all the model has. ``tensors=True`` gives
         :class:`Tensor`, of all dtypes and for DLPack, in place of arrays.
 
@@ -154,8 +185,7 @@ class Session:
             results = self._run_into(values, out, cancel)
         else:
             made = self._core.run(values, cancel, progress, None)
-            results = [Tensor(one) if tensors else self._result(one, i) for i, one in enumerate(made)
-                       if names is None or i in names]
+            results = [told(one, tensors) for i, one in enumerate(made) if names is None or i in names]
             if names is not None:
                 kept = dict(zip(sorted(set(names)), results))
                 results = [kept[i] for i in names]
@@ -196,10 +226,7 @@ class Session:
                 raise UsageError(f"{len(values)} inputs are given, the model has {self._required}")
         while len(values) > self._required and values[-1] is None:
             values.pop()
-        return [given(value, self._numbers[i], self.inputs[i].name) for i, value in enumerate(values)]
-
-    def _result(self, made: _core.Tensor, place: int) -> np.ndarray:
-        return Tensor(made).numpy()
+        return [given(value, self.inputs[i].type, self._numbers[i], self.inputs[i].name) for i, value in enumerate(values)]
 
     def _run_into(self, values: list[Any], out: Mapping[str, np.ndarray], cancel: _core.Cancel | None) -> list[Any]:
         missing = [port.name for port in self.outputs if port.name not in out]
@@ -210,7 +237,7 @@ class Session:
             array = out[port.name]
             if not isinstance(array, np.ndarray) or not (array.flags.c_contiguous and array.flags.writeable):
                 raise UsageError(f"out[{port.name!r}] has to be a row-major array that can be written")
-            native = given(array, 0, port.name)
+            native = dense(array, 0, port.name)
             if isinstance(native, tuple) and len(native[2]) != array.nbytes:
                 raise UnsupportedError(f"out[{port.name!r}]: {port.dtype} is packed, and cannot be written in place")
             arrays.append(native)
@@ -281,6 +308,6 @@ class Session:
 
     def __repr__(self) -> str:
         def ports(list_of: list[Port]) -> str:
-            return ", ".join(f"{p.name}: {p.dtype}{'' if p.shape is None else list(p.shape)}" for p in list_of)
+            return ", ".join(f"{port.name}: {_text(port.type)}" for port in list_of)
         state = "closed" if self._core.closed else self.device
         return f"<tessera.Session ({ports(self.inputs)}) -> ({ports(self.outputs)}) on {state}>"

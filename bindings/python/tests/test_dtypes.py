@@ -22,6 +22,7 @@ def test_bfloat16_without_numpy():
                                      [("y", pen.tensor_type("float32"))]))
     np.testing.assert_array_equal(back.run([y])[0], x)
     assert tessera.from_dlpack(y).dtype == "bfloat16"
+    np.testing.assert_array_equal(back.run([y.bytes().view(np.uint16)])[0], x)  # bits, for want of a dtype
     np.testing.assert_array_equal(back.run([tessera.from_dlpack(y)])[0], x)
 
 

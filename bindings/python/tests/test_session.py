@@ -28,7 +28,7 @@ def long_model(steps=400):
 @pytest.mark.parametrize("dtype", PLAIN)
 def test_every_plain_dtype_passes(dtype):
     session = tessera.Session(pen.unary("Identity", dtype))
-    assert session.inputs == [tessera.Port("x", dtype, (None, ))]
+    assert session.inputs == [tessera.Port("x", tessera.Type("tensor", dtype, ("n", )))]
     x = (np.arange(7) % 2).astype(dtype)
     y = session.run({"x": x})["y"]
     assert y.dtype == x.dtype
@@ -170,13 +170,13 @@ def test_what_a_model_says(bundled):
     assert told.path == "small" and told.producer == "pen 1" and told.ir_version == 8 and told.node_count == 2
     assert session.metadata == {"author": "Jürgen"} and told.opsets == {"": 17, "ai.onnx.ml": 3}
     assert set(told.operators) == {tessera.Operator("", "Relu", 1), tessera.Operator("", "Neg", 1)}
-    assert session.inputs[0].shape == (None, 3) and session.device == "cpu" and session.device_note == ""
+    assert session.inputs[0].shape == ("n", 3) and session.device == "cpu" and session.device_note == ""
     assert session.output_type("y", {"x": (5, 3)}) == ("float32", (5, 3))
     assert session.forecast({"x": (1000, 3)}).ends == 2 * 1000 * 3 * 4
     steps = session.profile([np.ones((2, 3), np.float32)])
     assert [step.op for step in steps] == ["Relu", "Neg"] and steps[0].node == "first" and steps[0].seconds >= 0
     assert session.facts["threads"] >= 1
-    assert "x: float32[None, 3]" in repr(session)
+    assert "x: float32[n, 3]" in repr(session)
     assert tessera.Session(os.fsencode(bundled).decode()).outputs == tessera.Session(bundled).outputs
     assert tessera.Session(bundled.read_bytes()).model.weight_bytes > 0
     assert tessera.devices()[0].id == "cpu"
