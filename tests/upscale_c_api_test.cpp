@@ -122,6 +122,30 @@ TEST(UpscaleCApi, gives_the_engines_samples_for_every_kind_of_picture) {
     }
 }
 
+// Light goes through as itself: gray stays what it is, also where it is brighter than white.
+TEST(UpscaleCApi, light_may_be_brighter_than_white) {
+  const Upscaler upscaler;
+  constexpr int64_t width = 40, height = 24;
+  std::vector<float> light(static_cast<size_t>(3 * width * height), 0.18f), out(4 * light.size());
+  for (int64_t y = 0; y < height; ++y)
+    for (int64_t x = width / 2; x < width; ++x)
+      for (int64_t c = 0; c < 3; ++c) light[static_cast<size_t>((y * width + x) * 3 + c)] = 4;
+  tessera_picture from, to;
+  TESSERA_INIT(&from);
+  from.width = width, from.height = height, from.channels = 3, from.dtype = TESSERA_FLOAT32, from.data = light.data();
+  from.light = 1;
+  to = from;
+  to.width *= 2, to.height *= 2, to.data = out.data();
+  expect_success(tessera_upscale(upscaler.it, &from, &to, nullptr, nullptr));
+  const auto at = [&](int64_t x) { return out[static_cast<size_t>((height * 2 * width + x) * 3)]; };
+  EXPECT_NEAR(at(10), 0.18f, 0.01f);
+  EXPECT_NEAR(at(2 * width - 10), 4, 0.1f);
+  to.light = 0;
+  expect_failure(tessera_upscale(upscaler.it, &from, &to, nullptr, nullptr), TESSERA_USAGE, "one is light");
+  from.dtype = TESSERA_UINT16;
+  expect_failure(tessera_upscale(upscaler.it, &from, &to, nullptr, nullptr), TESSERA_USAGE, "float32");
+}
+
 // Planes of floats, the last row first, into a part of a larger picture of 16 bits.
 TEST(UpscaleCApi, reads_and_writes_with_any_strides) {
   const Upscaler upscaler;

@@ -9,6 +9,7 @@
 #include "runtime/base/c_interface.h"
 #include "upscale/caller_rows.h"
 #include "upscale/explain.h"
+#include "upscale/light.h"
 #include "upscale/placed_model.h"
 
 using namespace tessera;
@@ -222,7 +223,17 @@ tessera_status* tessera_upscale(const tessera_upscaler* upscaler, const tessera_
     };
     if (tessera_cancel_requested(given.cancel)) fail(Error::Kind::cancelled, "cancelled");
     auto made = std::make_unique<tessera_upscale_report>();
-    tiler.upscale(from, to, wanted, made->report, progress);
+    if ((in.bits == 32) != (to.frame().bits == 32))
+      fail(Error::Kind::usage, "of the source and the result, one is light and one is not");
+    if (in.bits == 32) {
+      const Recycler memory(1);
+      LightSource light(from, memory);
+      LightSink lit(to, light.peak());
+      wanted.bits = light.head().bits;
+      tiler.upscale(light, lit, wanted, made->report, progress);
+    } else {
+      tiler.upscale(from, to, wanted, made->report, progress);
+    }
     if (report) *report = made.release();
   });
 }

@@ -15,12 +15,12 @@ Frame frame_of(const tessera_picture& picture) {
   frame.width = picture.width;
   frame.height = picture.height;
   frame.channels = picture.channels;
-  frame.bits = picture.dtype == TESSERA_UINT8 ? 8 : 16;
+  frame.bits = picture.dtype == TESSERA_UINT8 ? 8 : picture.light ? 32 : 16;
   return frame;
 }
 
 bool is_dense(const tessera_picture& picture) {
-  return picture.dtype != TESSERA_FLOAT32 && picture.channel_stride == bytes_of(picture.dtype) &&
+  return (picture.dtype != TESSERA_FLOAT32 || picture.light) && picture.channel_stride == bytes_of(picture.dtype) &&
          picture.pixel_stride == picture.channels * picture.channel_stride;
 }
 
@@ -39,9 +39,10 @@ void each_sample(const tessera_picture& picture, int64_t y, Ours* ours, const Vi
 
 /// Calls copy.operator()<Theirs, Ours>() with the types of the samples.
 template <class Copy>
-void with_types(tessera_dtype dtype, const Copy& copy) {
-  if (dtype == TESSERA_UINT8) return copy.template operator()<uint8_t, uint8_t>();
-  if (dtype == TESSERA_UINT16) return copy.template operator()<uint16_t, uint16_t>();
+void with_types(const tessera_picture& picture, const Copy& copy) {
+  if (picture.dtype == TESSERA_UINT8) return copy.template operator()<uint8_t, uint8_t>();
+  if (picture.dtype == TESSERA_UINT16) return copy.template operator()<uint16_t, uint16_t>();
+  if (picture.light) return copy.template operator()<float, float>();
   copy.template operator()<float, uint16_t>();
 }
 
@@ -54,6 +55,7 @@ tessera_picture checked(const tessera_picture& given) {
   if (picture.channels < 1 || picture.channels > 4) wrong("of ", picture.channels, " channels: 1 to 4 are known");
   if (picture.dtype != TESSERA_UINT8 && picture.dtype != TESSERA_UINT16 && picture.dtype != TESSERA_FLOAT32)
     wrong("has samples of uint8, uint16 or float32, not of type ", static_cast<int>(picture.dtype));
+  if (picture.light && picture.dtype != TESSERA_FLOAT32) wrong("of light has samples of float32");
   if (!picture.data) wrong("has no data");
   const int64_t bytes = bytes_of(picture.dtype);
   if (!picture.channel_stride) picture.channel_stride = bytes;
@@ -77,7 +79,7 @@ void CallerSource::read(int64_t count, std::byte* to) {
       std::memcpy(to, row_of(from_, next_), static_cast<size_t>(bytes));
       continue;
     }
-    with_types(from_.dtype, [&]<class Theirs, class Ours>() {
+    with_types(from_, [&]<class Theirs, class Ours>() {
       each_sample<const Theirs>(from_, next_, reinterpret_cast<Ours*>(to), [](const Theirs& theirs, Ours& ours) {
         if constexpr (std::is_same_v<Theirs, Ours>)
           ours = theirs;
@@ -103,7 +105,7 @@ void CallerSink::write(const std::byte* rows, int64_t count) {
       std::memcpy(row_of(to_, next_), rows, static_cast<size_t>(bytes));
       continue;
     }
-    with_types(to_.dtype, [&]<class Theirs, class Ours>() {
+    with_types(to_, [&]<class Theirs, class Ours>() {
       each_sample<Theirs>(to_, next_, reinterpret_cast<const Ours*>(rows), [](Theirs& theirs, const Ours& ours) {
         if constexpr (std::is_same_v<Theirs, Ours>)
           theirs = ours;

@@ -97,6 +97,8 @@ typedef struct tessera_picture {
   /* Bytes from one row, pixel, or channel of a pixel to the next; may be negative. 0: rows follow each other, as do
    * pixels, as do samples; so a plane for each channel has pixel_stride = bytes of a sample. */
   int64_t row_stride, pixel_stride, channel_stride;
+  int light; /* not 0: samples of TESSERA_FLOAT32 are proportional to light, not gamma-coded, and may be brighter than
+                white, 1: they stay so. Of a source and its result, both are or none */
 } tessera_picture;
 
 /* Called now and then: which part of the work is done, 0..1. From any thread, by one at a time. Anything but 0 as an
