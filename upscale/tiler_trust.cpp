@@ -77,8 +77,12 @@ Drift Tiler::drift_of(const Rows& picture, Group group, const Region& window, co
       for (int k = 0; k < (brightness ? 3 : 1); ++k)
         for (int64_t dy = 0; dy < side; ++dy) {
           picture.load(left, y + dy, columns * side, group == Group::alpha ? alpha : c + k, row.data());
-          for (size_t x = 0; x < row.size(); ++x)
-            before[x / static_cast<size_t>(side)] += static_cast<double>(brightness ? luma[k] * row[x] : row[x]);
+          const float* in = row.data();
+          for (double& sum : before) {
+            float of_square = 0;
+            for (int64_t dx = 0; dx < side; ++dx) of_square += *in++;
+            sum += static_cast<double>(brightness ? luma[k] * of_square : of_square);
+          }
         }
       const int64_t from = (left - window.x) * scale - convention_.lost_before;
       for (int64_t dy = 0; dy < side * scale; ++dy)
