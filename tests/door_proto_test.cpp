@@ -522,6 +522,112 @@ TEST_F(Door, WritesAProfile) {
   call<void>(ReleaseValue, value);
 }
 
+// --- An operator of the program's: y = scale * x + sum of the constant input, floats -----------------
+
+struct Operator {
+  uint32_t version;
+  Function functions[21];
+};
+
+struct Kernel {
+  float scale = 0, offset = 0;
+};
+std::atomic<int> kernels;
+Handle create_kernel(const Operator*, const void*, Handle info) {
+  ++kernels;
+  auto* kernel = new Kernel;
+  EXPECT_EQ(text_of(call(KernelInfoGetAttribute_float, info, "scale", &kernel->scale)), "");
+  int64_t none = 0;
+  EXPECT_THAT(text_of(call(KernelInfoGetAttribute_int64, info, "nothing", &none)),
+              testing::HasSubstr("no attribute \"nothing\""));
+  char word[8];
+  size_t size = sizeof word;
+  EXPECT_EQ(text_of(call(KernelInfoGetAttribute_string, info, "word", static_cast<char*>(word), &size)), "");
+  EXPECT_STREQ(word, "hello");
+  int constant = 0;
+  Handle value = nullptr;
+  EXPECT_EQ(text_of(call(KernelInfoGetConstantInput_tensor, info, size_t{1}, &constant, &value)), "");
+  EXPECT_EQ(constant, 1);
+  void* data = nullptr;
+  EXPECT_EQ(text_of(call(GetTensorMutableData, value, &data)), "");
+  kernel->offset = static_cast<float*>(data)[0] + static_cast<float*>(data)[1];
+  return kernel;
+}
+void destroy_kernel(Handle kernel) {
+  --kernels;
+  delete static_cast<Kernel*>(kernel);
+}
+Status compute(Handle state, Handle context) {
+  const Kernel& kernel = *static_cast<Kernel*>(state);
+  Handle in = nullptr, out = nullptr, info = nullptr;
+  EXPECT_EQ(text_of(call(KernelContext_GetInput, context, size_t{0}, &in)), "");
+  EXPECT_EQ(text_of(call(GetTensorTypeAndShape, in, &info)), "");
+  int64_t extent = 0;
+  EXPECT_EQ(text_of(call(GetDimensions, info, &extent, size_t{1})), "");
+  call<void>(ReleaseTensorTypeAndShapeInfo, info);
+  void *from = nullptr, *to = nullptr;
+  EXPECT_EQ(text_of(call(GetTensorMutableData, in, &from)), "");
+  if (static_cast<float*>(from)[0] < 0) return call(CreateStatus, 1, "it is below zero");
+  EXPECT_EQ(text_of(call(KernelContext_GetOutput, context, size_t{0}, &extent, size_t{1}, &out)), "");
+  EXPECT_EQ(text_of(call(GetTensorMutableData, out, &to)), "");
+  for (int64_t i = 0; i < extent; ++i)
+    static_cast<float*>(to)[i] = kernel.scale * static_cast<float*>(from)[i] + kernel.offset;
+  return nullptr;
+}
+const char* name_of(const Operator*) { return "Scale"; }
+int type_of(const Operator*, size_t) { return 1; }
+size_t two(const Operator*) { return 2; }
+size_t one(const Operator*) { return 1; }
+template <class F>
+Function slot(F* function) {
+  return reinterpret_cast<Function>(function);
+}
+
+TEST_F(Door, RunsAnOperatorOfTheProgram) {
+  Operator op{
+      16,
+      {slot(create_kernel), slot(name_of), nullptr, slot(type_of), slot(two), slot(type_of), slot(one), nullptr,
+       slot(destroy_kernel), nullptr, nullptr, nullptr, nullptr, nullptr, nullptr, nullptr, nullptr, slot(compute)}};
+  Pen pen;
+  pen.model.add_opset_import()->set_version(1);
+  pen.model.mutable_opset_import(1)->set_domain("my.own");
+  const float c[] = {1, 2};
+  *pen.graph->add_initializer() = raw_tensor("c", DType::float32, {2}, Bytes(reinterpret_cast<const char*>(c), 8));
+  NodeProto* node = pen.node("Scale", {"x", "c"}, {"h"});
+  node->set_domain("my.own");
+  node->set_name("here");
+  add_attr(node, "scale", AttributeProto::FLOAT)->set_f(10);
+  add_attr(node, "word", AttributeProto::STRING)->set_s("hello");
+  pen.node("Neg", {"h"}, {"y"});
+  pen.graph->mutable_output(0)->mutable_type()->mutable_tensor_type()->set_elem_type(1);
+  EXPECT_THAT(open(pen), testing::HasSubstr("my.own"));
+
+  Handle domain = nullptr;
+  OK(CreateCustomOpDomain, "my.own", &domain);
+  OK(CustomOpDomain_Add, domain, &op);
+  OK(AddCustomOpDomain, options, domain);
+  ASSERT_EQ(open(pen), "");
+  EXPECT_EQ(kernels, 1);
+  std::vector<float> x = {1, 2};
+  const Handle value = floats(x, {2});
+  std::vector<Handle> out;
+  ASSERT_EQ(run({"x"}, {value}, {"y"}, out), "");
+  EXPECT_EQ(data_of(out[0], 2), (std::vector<float>{-13, -23}));
+  call<void>(ReleaseValue, out[0]);
+  x[0] = -1;
+  out.clear();
+  const std::string error = run({"x"}, {value}, {"y"}, out);
+  EXPECT_THAT(error, testing::HasSubstr("it is below zero"));
+  EXPECT_THAT(error, testing::HasSubstr("here"));
+  call<void>(ReleaseValue, value);
+  call<void>(ReleaseSession, session);
+  session = nullptr;
+  EXPECT_EQ(kernels, 0);
+  op.version = 31;
+  NOT_OK("version 31", CustomOpDomain_Add, domain, &op);
+  call<void>(ReleaseCustomOpDomain, domain);
+}
+
 TEST_F(Door, RunsOfManyThreadsAtOnce) {
   ASSERT_EQ(open(add_model()), "");
   std::vector<std::thread> threads;

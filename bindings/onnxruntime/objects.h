@@ -189,6 +189,10 @@ struct RunOptions {
 
 struct CustomOp;
 struct CustomOpDomain;
+struct FreeOperators {
+  void operator()(tessera_operators* operators) const { tessera_operators_free(operators); }
+};
+using OperatorsHandle = std::unique_ptr<tessera_operators, FreeOperators>;
 
 struct SessionOptions {
   int threads = 0;
@@ -206,6 +210,8 @@ struct SessionOptions {
   std::vector<CustomOpDomain*> domains;
   std::vector<std::shared_ptr<void>> libraries;  // that the domains come from
 };
+/// The operators of the options' domains; null where there are none.
+OperatorsHandle make_operators(const SessionOptions& options, const Logger& logger);
 /// The tables that operators get.
 const void* api_functions();
 const void* api_base_functions();

@@ -71,6 +71,8 @@ std::unique_ptr<Session> load(const Env* env, const SessionOptions* given, const
   if (!options.precision.empty()) inner.precision = options.precision.c_str();
   inner.optimize = options.optimization > 0;
   const Logger logger = options.has_logger ? options.logger : env->logger;
+  const OperatorsHandle operators = make_operators(options, logger);
+  inner.operators = operators.get();
   if (__atomic_load_n(options.cancel.get(), __ATOMIC_RELAXED)) fail(code_load_cancelled, "loading was cancelled");
   auto session = std::make_unique<Session>();
   tessera_session* loaded = nullptr;
