@@ -150,15 +150,17 @@ struct Picture {
   }
 };
 
-// Source, result, width, height, x, y, cancel, progress; a dictionary.
+// Source, result, width, height, x, y, light, cancel, progress; a dictionary.
 PyObject* upscale(PyObject* self, PyObject* arguments) {
   return guard([&] {
     PyObject *from = nullptr, *to = nullptr, *cancel = nullptr, *function = nullptr;
     long long width = 0, height = 0, x = 0, y = 0;
-    if (!PyArg_ParseTuple(arguments, "OOLLLLOO", &from, &to, &width, &height, &x, &y, &cancel, &function))
+    int light = 0;
+    if (!PyArg_ParseTuple(arguments, "OOLLLLpOO", &from, &to, &width, &height, &x, &y, &light, &cancel, &function))
       throw Raised();
     const Shared upscaler = open_upscaler(self);
-    const Picture source(from, false), result(to, true);
+    Picture source(from, false), result(to, true);
+    source.c.light = result.c.light = light;
     tessera_upscale_options options;
     TESSERA_INIT(&options);
     options.width = width;

@@ -89,14 +89,16 @@ class Upscaler:
 
     def upscale(self, picture: Any, *, size: tuple[int, int] | None = None,
                 part: tuple[int, int, int, int] | None = None, dtype: Any = None, out: np.ndarray | None = None,
-                progress: Callable[[float], Any] | None = None, cancel: _core.Cancel | None = None) -> np.ndarray:
+                light: bool = False, progress: Callable[[float], Any] | None = None,
+                cancel: _core.Cancel | None = None) -> np.ndarray:
         """Upscales a picture: [height, width] or [height, width, channels] of 1 to 4 channels (gray, gray and alpha,
         RGB, RGBA), uint8, uint16, or float32 in 0..1, of any strides; or whatever NumPy makes such an array of.
 
         ``size``: (width, height) of the whole result; None: the picture's times the model's scale. ``part``: (x, y,
         width, height) of the whole result that is wanted alone, to the same bits. ``dtype``: of the result; None: the
-        picture's. ``out``: an array that it is written into. ``progress(done)`` is called with 0..1, from other threads;
-        what it raises ends the work.
+        picture's. ``out``: an array that it is written into. ``light=True``: float32
+        is proportional to light, not gamma-coded, and may be brighter than white, 1. ``progress(done)`` is called with
+        0..1, from other threads; what it raises ends the work.
         """
         source = np.asarray(picture)
         if source.ndim not in (2, 3):
@@ -118,7 +120,7 @@ class Upscaler:
         result = np.empty(shape, dtype or source.dtype) if out is None else out
         if result.shape != shape:
             raise ShapeError(f"the result is {list(shape)}, out is {list(result.shape)}")
-        self.report = Report(**self._core.upscale(source, result, *whole, x, y, cancel, progress))
+        self.report = Report(**self._core.upscale(source, result, *whole, x, y, light, cancel, progress))
         return result
 
     def close(self) -> None:
@@ -162,7 +164,7 @@ def _upscaler_of(model: Any, options: dict[str, Any]) -> Upscaler:
 
 def upscale(picture: Any, model: Any = None, *, size: tuple[int, int] | None = None,
             part: tuple[int, int, int, int] | None = None, dtype: Any = None, out: np.ndarray | None = None,
-            progress: Callable[[float], Any] | None = None, cancel: _core.Cancel | None = None,
+            light: bool = False, progress: Callable[[float], Any] | None = None, cancel: _core.Cancel | None = None,
             **options: Any) -> np.ndarray:
     """Upscales a picture: see :meth:`Upscaler.upscale`. ``model`` and ``options`` are :class:`Upscaler`'s; the one of a
     file that was opened last is kept for the next picture::
@@ -173,4 +175,5 @@ def upscale(picture: Any, model: Any = None, *, size: tuple[int, int] | None = N
         upscaler = model
     else:
         upscaler = _upscaler_of(model, options)
-    return upscaler.upscale(picture, size=size, part=part, dtype=dtype, out=out, progress=progress, cancel=cancel)
+    return upscaler.upscale(picture, size=size, part=part, dtype=dtype, out=out, light=light, progress=progress,
+                            cancel=cancel)

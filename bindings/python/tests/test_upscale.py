@@ -55,6 +55,16 @@ def test_size_part_dtype_out():
         upscaler.upscale(p)
 
 
+def test_light_stays_brighter_than_white():
+    p = np.full((40, 50, 3), 0.25, np.float32)
+    p[:, 25:] = 4
+    large = tessera.upscale(p, light=True)
+    assert large.dtype == np.float32 and abs(large[40, 10, 0] - 0.25) < 0.02 and abs(large[40, 90, 0] - 4) < 0.1
+    assert tessera.upscale(p).max() <= 1
+    with pytest.raises(tessera.Error):
+        tessera.upscale(picture(), light=True)
+
+
 def test_facts(bundled):
     upscaler = tessera.Upscaler(bundled, device=["cpu"])
     assert upscaler.scale == 2 and upscaler.facts["channels"] == 3 and upscaler.facts["devices"] == ["cpu"]
