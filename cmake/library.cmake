@@ -1,4 +1,5 @@
-# All rooms as libtessera.a and libtessera.so, and what an installed tree needs besides.
+# All rooms as libtessera.a and libtessera.so, and what an installed tree needs besides. The archive is all that a program
+# needs: the upscaler is in it, too, and linked where it is used.
 include(CMakePackageConfigHelpers)
 
 get_property(rooms GLOBAL PROPERTY TESSERA_ROOMS)
@@ -11,7 +12,7 @@ set_property(SOURCE runtime/session/c_api.cpp TARGET_DIRECTORY tessera_session
 
 set(tessera_private_libraries Threads::Threads ${CMAKE_DL_LIBS} ${TESSERA_OPENBLAS_LIBRARY})
 
-add_library(tessera_static STATIC ${room_objects})
+add_library(tessera_static STATIC ${room_objects} $<TARGET_OBJECTS:tessera_upscale_objects>)
 set_target_properties(tessera_static PROPERTIES OUTPUT_NAME tessera EXPORT_NAME static)
 target_link_libraries(tessera_static PUBLIC $<BUILD_INTERFACE:tessera_flags> $<BUILD_INTERFACE:tessera_tree> ${tessera_private_libraries})
 target_include_directories(tessera_static INTERFACE $<INSTALL_INTERFACE:${CMAKE_INSTALL_INCLUDEDIR}>)

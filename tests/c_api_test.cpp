@@ -517,4 +517,42 @@ TEST(CppApi, ThrowsFailures) {
   EXPECT_GT(session.facts().threads, 0);
 }
 
+TEST(CppApi, PassesValues) {
+  namespace api = tessera::api;
+  tessera_environment_options together;
+  TESSERA_INIT(&together);
+  together.share_threads = 1;
+  together.threads = 2;
+  const api::Environment environment(together);
+  api::Options options;
+  options.device = "cpu";
+  options.environment = environment.c();
+  const api::Session session(model, options);
+  EXPECT_EQ(session.facts().threads, 2);
+  EXPECT_EQ(session.inputs()[0].kind, TESSERA_TENSOR);
+  EXPECT_EQ(session.inputs()[0].dim_names.size(), 4u);
+  EXPECT_FALSE(session.inputs()[0].optional);
+  std::vector<float> picture(3 * 8 * 8, 0.25f);
+  const api::Value input(api::Tensor(std::span<const float>(picture), {1, 3, 8, 8}));
+  const api::Value output = session.run({&input, 1}).value(0);
+  std::future<api::Result> later = session.run_async({&input, 1});
+  const api::Result again = later.get();
+  const auto a = output.tensor().elements<const float>(), b = again[0].elements<const float>();
+  ASSERT_EQ(a.size(), 3u * 16 * 16);
+  EXPECT_TRUE(std::equal(a.begin(), a.end(), b.begin(), b.end()));
+  EXPECT_THROW(session.run_async({&input, 0}).get(), api::Failure);
+  const std::string texts[] = {"a", "bc"};
+  const api::Value keys = api::Value::strings(texts, {2});
+  const api::Value numbers[] = {input, input};
+  const api::Value map = api::Value::map(keys, api::Value::sequence(numbers));
+  EXPECT_EQ(map.kind(), TESSERA_MAP);
+  EXPECT_EQ(map.keys().string(1), "bc");
+  EXPECT_EQ(map.values().size(), 2u);
+  EXPECT_EQ(map[1].tensor().elements<const float>()[0], 0.25f);
+  EXPECT_EQ(api::Value::optional({}).size(), 0u);
+  EXPECT_EQ(api::Value::optional(map)[0].kind(), TESSERA_MAP);
+  EXPECT_EQ(api::Value::sequence({}, TESSERA_INT8).dtype(), TESSERA_INT8);
+  EXPECT_THROW(api::Value::map(input, keys), api::Failure);
+}
+
 }  // namespace

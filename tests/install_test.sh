@@ -53,6 +53,19 @@ done
 "$work/build/run" /nonexistent.onnx 2>"$work/error.txt" && fail "a missing model is no error"
 grep -q '/nonexistent.onnx' "$work/error.txt" || fail "the error does not name the file"
 
+"$work/build/tasks" "$model" | tee "$work/tasks.out"
+for line in 'information: .*photo-x2.onnx: .* on cpu' 'input in: ' 'a run takes [1-9][0-9]* KiB' 'steps, .* timed: yes' \
+  'in the background: 64x64' 'in the background: .*cancelled' 'cat: 0.75' 'lent at most enough, at the end 0 bytes'; do
+  grep -q "^$line\|$line\$" "$work/tasks.out" || fail "examples/tasks.c does not say: $line"
+done
+[[ $(grep -c '^information: ' "$work/tasks.out") == 1 ]] || fail "examples/tasks.c: two sessions of one file are not one"
+
+# The archive alone is all that a program needs, pictures included.
+cc -std=c99 -Wall -Wextra -Werror "-I$work/prefix/include" "$source_dir/examples/upscale.c" "$lib_dir/libtessera.a" \
+  -lstdc++ -lm -lpthread -ldl -o "$work/upscale_one"
+[[ ! -e $lib_dir/libtessera_upscale.a ]] || fail "there are two archives"
+readelf -d "$work/upscale_one" | grep -q 'NEEDED.*tessera' && fail "a program of the archive needs the shared library"
+
 # 3. The C example by pkg-config, as its first lines say.
 flags=$(PKG_CONFIG_PATH=$lib_dir/pkgconfig pkg-config --cflags --libs tessera)
 # shellcheck disable=SC2086
@@ -66,7 +79,7 @@ flags=$(PKG_CONFIG_PATH=$lib_dir/pkgconfig pkg-config --cflags --libs tessera-up
 # shellcheck disable=SC2086
 cc -std=c99 -Wall -Wextra -Wpedantic -Werror "$source_dir/examples/upscale.c" $flags -o "$work/upscale_pc"
 export LD_LIBRARY_PATH=$lib_dir
-for example in "$work/build/upscale_raw" "$work/build/upscale_raw_static" "$work/upscale_pc"; do
+for example in "$work/build/upscale_raw" "$work/build/upscale_raw_static" "$work/upscale_one" "$work/upscale_pc"; do
   "$example" 50 40 <"$work/in.rgb" >"$work/out.rgb" 2>"$work/told.txt" || { cat "$work/told.txt"; fail "$example"; }
   grep -q 'photo-x2: x2 on ' "$work/told.txt" || fail "$example does not tell the model"
   [[ $(stat -c %s "$work/out.rgb") == 24000 ]] || fail "$example: wrong size"
@@ -100,7 +113,14 @@ cp -r "$source_dir/examples" "$source_dir/models" "$work"
 (cd "$work" && export PKG_CONFIG_PATH=$lib_dir/pkgconfig LD_LIBRARY_PATH=$lib_dir && eval "$line") >"$work/run.out"
 grep -q '^output 0: \[1,3,32,32\]' "$work/run.out" || fail "the README's example: wrong output"
 
-# 5. What shells and man know of the command.
+# 6. What docs/embed.md has a new user type, with the installed tree where it says.
+mkdir "$work/home"
+ln -s "$work/prefix" "$work/home/tessera"
+sed -n '/^```sh$/,/^```$/{/^```/d;p}' "$source_dir/docs/embed.md" >"$work/first.sh"
+(cd "$work" && HOME=$work/home bash -eu first.sh) >"$work/first.out" || fail "what docs/embed.md has one type fails"
+grep -q '^64x64 pixels$' "$work/first.out" || fail "docs/embed.md's first program: wrong output"
+
+# 7. What shells and man know of the command.
 for file in bash-completion/completions/tessera zsh/site-functions/_tessera fish/vendor_completions.d/tessera.fish \
   man/man1/tessera.1 man/man1/tessera-upscale.1; do
   grep -q -e upscale "$work/prefix/share/$file" || fail "share/$file is not there, or does not know upscale"

@@ -25,6 +25,13 @@ arrows upscale 'tools/|tests/|bench/|optimizer/|ops/|upscale/codecs/|runtime/(gr
 arrows upscale/codecs 'tools/|tests/|bench/|optimizer/|ops/|runtime/(graph|onnx|plan|session)/'
 arrows tools/upscale 'tools/[a-z_]*\.h|tests/|bench/|optimizer/|ops/'
 
+# The command knows the library by its interface, but for what looks into it: at kernels and peaks of devices (bench, devices,
+# machine, node_times), at values between steps (check, compare), at graphs (inspect), at files that conformance is tested
+# by (conformance, inputs, npy, memory), and whether a driver is worth loading (upscale_models).
+bad=$(grep -lE '^#include "(runtime/(graph|onnx|plan|session)|ops|optimizer)/' tools/*.cpp tools/*.h |
+  grep -vE '^tools/(check_command|compare_command|inspect_command|conformance|devices|machine|node_times|inputs|npy|memory|upscale_models)\.' || true)
+[[ -z $bad ]] || complain "the command looks into the library where its interface would do: $bad"
+
 # Options are not found by name: CLI11 ends the program where memory is short then.
 bad=$(grep -nE 'get_option(_no_throw)?\(|(count|got)\("' tools/*.cpp || true)
 [[ -z $bad ]] || complain "an option is asked for by its name: $bad"

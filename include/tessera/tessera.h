@@ -99,7 +99,7 @@ typedef struct tessera_tensor {
   size_t bytes;        /* size of `data` */
 } tessera_tensor;
 
-/* --- Sessions ------------------------------------------------------------------------------- */
+/* --- Threads and numbers that are the caller's ---------------------------------------------- */
 
 /* A thread pool of the caller's: calls task(argument, index) once for each index < count, on any threads
  * and in any order, at the same time or not, and returns when all calls have returned. What the tasks wrote
@@ -114,6 +114,42 @@ typedef struct tessera_fixed_input {
   const char* name;
   double value;
 } tessera_fixed_input;
+
+/* --- Environments: what sessions share ------------------------------------------------------ */
+
+typedef enum tessera_log_level { TESSERA_LOG_INFORMATION = 0, TESSERA_LOG_WARNING = 1 } tessera_log_level;
+
+typedef struct tessera_environment_options {
+  size_t struct_size;
+  /* 1: sessions run on the same threads, one loop at a time: a run that finds them taken goes on alone. Their number,
+   * 0: one per core, or the caller's own, as in tessera_options. 0: each session has threads of its own. */
+  int share_threads;
+  int threads;
+  tessera_parallel_for parallel_for;
+  void* parallel_context;
+  /* 1: sessions of the same file (unchanged since), or of equal bytes, with equal options are one: they share weights,
+   * what kernels made of them, plans and the device's memory. */
+  int share_models;
+  /* One line about what happened, without an end of line, valid during the call: a model was loaded; a device is not
+   * used, or failed, and why. Called by the thread that loads or runs, by many at once. */
+  void (*log)(void* context, tessera_log_level level, const char* text);
+  void* log_context;
+  /* Where the memory of tensors, arenas and packed weights comes from: `bytes` aligned to `alignment`, or NULL where
+   * there is no room, which becomes TESSERA_MEMORY; it need not be zeroed. Both or none. They are called by many
+   * threads at once; `release` as long as anything lives that was made by the environment's sessions, results and
+   * values included, and so must what they need. A device's memory is its own, as are small objects of the library
+   * and what worker threads need in between. */
+  void* (*allocate)(void* context, size_t bytes, size_t alignment);
+  void (*release)(void* context, void* memory, size_t bytes);
+  void* memory_context;
+} tessera_environment_options;
+typedef struct tessera_environment tessera_environment;
+/* `options` may be NULL. An environment may be freed before its sessions, and used by many threads at once. */
+TESSERA_API tessera_status* tessera_environment_create(const tessera_environment_options* options,
+                                                       tessera_environment** environment);
+TESSERA_API void tessera_environment_free(tessera_environment* environment);
+
+/* --- Sessions ------------------------------------------------------------------------------- */
 
 struct tessera_operators; /* below: operators of one's own */
 
@@ -145,6 +181,9 @@ typedef struct tessera_options {
   size_t fixed_count;
   int fail_with_device; /* 0: where a device fails, the CPU computes in its place. 1: that is TESSERA_DEVICE */
   const struct tessera_operators* operators; /* that models may use beside tessera's own */
+  const tessera_environment* environment;    /* if it has threads, `threads` and `parallel_for` stay 0 */
+  size_t most_plans; /* a plan is made for each combination of input shapes, and so many are kept, the least recently
+                        used forgotten first; 0: 1024. Bodies of control flow keep as many of their own */
 } tessera_options;
 TESSERA_API void tessera_options_init_sized(tessera_options* options, size_t size);
 #define tessera_options_init(options) tessera_options_init_sized((options), sizeof *(options))
@@ -162,6 +201,10 @@ TESSERA_API tessera_status* tessera_session_load(const char* path, const tessera
 TESSERA_API tessera_status* tessera_session_load_memory(const void* data, size_t bytes, const tessera_options* options,
                                                         tessera_session** session);
 TESSERA_API void tessera_session_free(tessera_session* session);
+
+/* Forgets all plans and gives their memory back. Runs on other threads end undisturbed; the next one plans anew, by
+ * the weights that are packed already. */
+TESSERA_API tessera_status* tessera_session_forget_plans(const tessera_session* session);
 
 /* "cpu", "vulkan:0"; and why a device that was asked for is not used ("" if it is). */
 TESSERA_API const char* tessera_session_device(const tessera_session* session);
@@ -334,6 +377,16 @@ TESSERA_API tessera_status* tessera_run_values(const tessera_session* session, c
                                                size_t input_count, const tessera_run_options* options,
                                                tessera_result** result);
 
+/* Told at the end of a run that nobody waited for; both belong to the callee, and one of them is NULL. It must not
+ * throw through. */
+typedef void (*tessera_done)(void* context, tessera_status* status, tessera_result* result);
+/* As tessera_run_values, but returns at once. Runs of a session wait for each other in the order of these calls, as
+ * many at once as tessera_facts.runs_at_once says, on threads that the session starts for them and on which callbacks
+ * are called. Values may be freed at once; what `options` point to must last until the end. What can be said at once is
+ * returned, and `done` is not called then. tessera_session_free waits for all runs, unless `done` calls it. */
+TESSERA_API tessera_status* tessera_run_async(const tessera_session* session, const tessera_value* const* inputs,
+                                              size_t input_count, const tessera_run_options* options, tessera_done done,
+                                              void* context);
 /* --- Operators of one's own ------------------------------------------------------------------ */
 
 /* A node of a model as its operator sees it, valid during the call that it comes with. */
@@ -513,6 +566,9 @@ typedef struct tessera_model {
   int64_t weight_bytes;
   size_t node_count; /* after functions were written out, without those in bodies of control flow */
   size_t metadata_count, opset_count, operator_count;
+  /* The file's words for people; "" where it has none. */
+  const char *producer_name, *producer_version, *domain, *description, *graph_name, *graph_description;
+  int64_t version; /* of the model */
 } tessera_model;
 TESSERA_API tessera_status* tessera_session_model(const tessera_session* session, tessera_model* model);
 /* A key of the file's own metadata, and its value. */
@@ -524,6 +580,30 @@ TESSERA_API tessera_status* tessera_session_opset(const tessera_session* session
 /* An operator that the model uses, those in bodies of control flow too, and how many of its nodes are one. */
 TESSERA_API tessera_status* tessera_session_operator(const tessera_session* session, size_t index, const char** domain,
                                                      const char** name, size_t* nodes);
+
+/* What a run consists of, for inputs of these types (their data is not looked at): it is planned, and kept for the run.
+ * Where shapes depend on data, it is the part before that. */
+typedef struct tessera_steps tessera_steps;
+TESSERA_API tessera_status* tessera_session_steps(const tessera_session* session, const tessera_tensor* inputs,
+                                                  size_t input_count, tessera_steps** steps);
+TESSERA_API size_t tessera_steps_count(const tessera_steps* steps);
+TESSERA_API void tessera_steps_free(tessera_steps* steps);
+typedef struct tessera_step_facts {
+  size_t struct_size;
+  const char *node, *op; /* as the model has them, or as they were made of its nodes; "" where a node has no name */
+  const char* kernel;    /* "conv3x3.avx512"; "in place" where nothing is left to do */
+  const char* device;    /* "cpu", "vulkan:0" */
+  const char* why;       /* why it is not on the session's device; "" where it is, or where there is none */
+  double flops;          /* multiplications and additions */
+  int64_t bytes;         /* read and written, weights included */
+  size_t input_count, output_count;
+} tessera_step_facts;
+/* Texts are valid as long as the steps. */
+TESSERA_API tessera_status* tessera_steps_get(const tessera_steps* steps, size_t index, tessera_step_facts* facts);
+/* The type of a step's input, or output if `output` is not 0: dtype, dims and bytes, without data. One that is left out
+ * is TESSERA_UNDEFINED. */
+TESSERA_API tessera_status* tessera_steps_operand(const tessera_steps* steps, size_t index, int output, size_t operand,
+                                                  tessera_tensor* type);
 
 /* --- How far a model looks ------------------------------------------------------------------ */
 

@@ -7,6 +7,7 @@
 #include <cstring>
 #include <exception>
 #include <functional>
+#include <future>
 #include <memory>
 #include <span>
 #include <stdexcept>
@@ -94,6 +95,68 @@ class Tensor {
   size_t bytes_;
 };
 
+/// Whatever a model takes or gives: a handle to something that never changes. Copies are handles to the same.
+class Value {
+ public:
+  /// Takes over a handle.
+  explicit Value(tessera_value* value) : value_(value, tessera_value_free) {}
+  /// None: an optional input that is left out, or an optional without a value.
+  Value() : Value(static_cast<tessera_value*>(nullptr)) {}
+  /// A copy of the tensor.
+  explicit Value(const Tensor& tensor) : Value(made(tessera_value_create_tensor, pointer_to(tensor.c()))) {}
+  static Value strings(std::span<const std::string> texts, std::vector<int64_t> dims) {
+    std::vector<const char*> starts;
+    std::vector<size_t> lengths;
+    for (const std::string& text : texts) {
+      starts.push_back(text.data());
+      lengths.push_back(text.size());
+    }
+    return Value(made(tessera_value_create_strings, starts.data(), lengths.data(), dims.data(), dims.size()));
+  }
+  /// `dtype` is needed for an empty sequence of tensors.
+  static Value sequence(std::span<const Value> items, tessera_dtype dtype = TESSERA_UNDEFINED) {
+    std::vector<const tessera_value*> list;
+    for (const Value& item : items) list.push_back(item.c());
+    return Value(made(tessera_value_create_sequence, dtype, list.data(), list.size()));
+  }
+  /// An optional that has `item`, or has none.
+  static Value optional(const Value& item) { return Value(made(tessera_value_create_optional, item.c())); }
+  static Value map(const Value& keys, const Value& values) {
+    return Value(made(tessera_value_create_map, keys.c(), values.c()));
+  }
+
+  tessera_kind kind() const { return tessera_value_kind(c()); }
+  tessera_dtype dtype() const { return tessera_value_dtype(c()); }
+  size_t size() const { return tessera_value_count(c()); }
+  /// Valid as long as a handle to it; its elements must not be written.
+  Tensor tensor() const {
+    tessera_tensor tensor{};
+    check(tessera_value_tensor(c(), &tensor));
+    return Tensor(tensor);
+  }
+  std::string string(size_t i) const {
+    const char* text = nullptr;
+    size_t length = 0;
+    check(tessera_value_string(c(), i, &text, &length));
+    return {text, length};
+  }
+  Value operator[](size_t i) const { return Value(made(tessera_value_item, c(), i)); }
+  Value keys() const { return Value(made(tessera_value_keys, c())); }
+  Value values() const { return Value(made(tessera_value_values, c())); }
+  const tessera_value* c() const { return value_.get(); }
+
+ private:
+  static const tessera_tensor* pointer_to(const tessera_tensor& tensor) { return &tensor; }
+  template <class Make, class... Given>
+  static tessera_value* made(const Make& make, const Given&... given) {
+    tessera_value* value = nullptr;
+    check(make(given..., &value));
+    return value;
+  }
+
+  std::shared_ptr<tessera_value> value_;
+};
+
 /// The outputs of one run.
 class Result {
  public:
@@ -105,6 +168,12 @@ class Result {
     check(tessera_result_tensor(result_.get(), i, &tensor));
     return Tensor(tensor);
   }
+  /// Output i, whatever it is; it may outlive this Result.
+  Value value(size_t i) const {
+    tessera_value* value = nullptr;
+    check(tessera_result_value(result_.get(), i, &value));
+    return Value(value);
+  }
 
  private:
   std::unique_ptr<tessera_result, void (*)(tessera_result*)> result_;
@@ -115,6 +184,23 @@ struct Port {
   tessera_dtype dtype;
   bool ranked;
   std::vector<int64_t> dims;  ///< -1 where the model leaves an extent open
+  tessera_kind kind;
+  bool optional;                       ///< an input that has a default
+  std::vector<std::string> dim_names;  ///< the model's words for open extents, "" where it has none
+};
+
+/// What sessions share: see tessera_environment_options. It may end before its sessions.
+class Environment {
+ public:
+  explicit Environment(const tessera_environment_options& options) {
+    tessera_environment* environment = nullptr;
+    check(tessera_environment_create(&options, &environment));
+    environment_.reset(environment);
+  }
+  const tessera_environment* c() const { return environment_.get(); }
+
+ private:
+  std::unique_ptr<tessera_environment, void (*)(tessera_environment*)> environment_{nullptr, tessera_environment_free};
 };
 
 struct Options : tessera_options {
@@ -239,6 +325,36 @@ class Session {
     check(tessera_run(session_.get(), in.data(), in.size(), cancel, &result));
     return Result(result);
   }
+  /// Inputs of all kinds; Value() is one that is left out.
+  Result run(std::span<const Value> inputs, const tessera_run_options* options = nullptr) const {
+    std::vector<const tessera_value*> in;
+    for (const Value& value : inputs) in.push_back(value.c());
+    tessera_result* result = nullptr;
+    check(tessera_run_values(session_.get(), in.data(), in.size(), options, &result));
+    return Result(result);
+  }
+  /// Returns at once; see tessera_run_async for when runs are made. What fails is told by the future.
+  std::future<Result> run_async(std::span<const Value> inputs, const tessera_run_options* options = nullptr) const {
+    std::vector<const tessera_value*> in;
+    for (const Value& value : inputs) in.push_back(value.c());
+    auto promise = std::make_unique<std::promise<Result>>();
+    std::future<Result> future = promise->get_future();
+    check(tessera_run_async(
+        session_.get(), in.data(), in.size(), options,
+        [](void* context, tessera_status* status, tessera_result* result) {
+          const std::unique_ptr<std::promise<Result>> told(static_cast<std::promise<Result>*>(context));
+          try {
+            Result owner(result);
+            check(status);
+            told->set_value(std::move(owner));
+          } catch (...) {
+            told->set_exception(std::current_exception());
+          }
+        },
+        promise.get()));
+    promise.release();
+    return future;
+  }
   /// Tells `progress` which part of the work is done, 0..1. What it throws ends the run and is thrown.
   Result run(std::span<const Tensor> inputs, const std::function<void(double)>& progress,
              const tessera_cancel* cancel = nullptr) const {
@@ -318,7 +434,15 @@ class Session {
       tessera_port port;
       tessera_port_init(&port);
       check(get(session_.get(), first + i, &port));
-      list.push_back({port.name, port.dtype, port.ranked != 0, {port.dims, port.dims + port.rank}});
+      std::vector<std::string> names;
+      for (size_t axis = 0; axis < port.rank; ++axis) names.emplace_back(tessera_type_dim_name(port.type, axis));
+      list.push_back({port.name,
+                      port.dtype,
+                      port.ranked != 0,
+                      {port.dims, port.dims + port.rank},
+                      port.kind,
+                      port.optional != 0,
+                      std::move(names)});
     }
     return list;
   }

@@ -10,6 +10,7 @@
 #include <utility>
 #include <vector>
 
+#include "runtime/base/allocator.h"
 #include "runtime/base/run_scope.h"
 
 namespace tessera {
@@ -37,8 +38,24 @@ std::shared_ptr<std::byte> map_pages(size_t bytes, Charge charge) {
   return {begin, [address, length, charge = std::move(charge)](std::byte*) { ::munmap(address, length); }};
 }
 
+constinit thread_local const Allocator* lender = nullptr;
+
+// The lender may come to an end before what it lent only if it lent nothing more.
+std::shared_ptr<std::byte> borrow(const Allocator& from, size_t bytes, Charge charge) {
+  const size_t room = std::max(bytes, size_t{1});
+  auto* memory = static_cast<std::byte*>(from.allocate(from.context, room, alignment));
+  if (!memory) return nullptr;
+  if (reinterpret_cast<uintptr_t>(memory) % alignment) {
+    from.release(from.context, memory, room);
+    fail(Error::Kind::memory, "the allocator gave memory that is not aligned to ", alignment, " bytes");
+  }
+  std::memset(memory, 0, room);
+  return {memory, [from, room, charge = std::move(charge)](std::byte* p) { from.release(from.context, p, room); }};
+}
+
 // The charge lasts as long as the memory.
 std::shared_ptr<std::byte> allocate(size_t bytes, Charge charge) {
+  if (lender) return borrow(*lender, bytes, std::move(charge));
   if (bytes >= own_pages) return map_pages(bytes, std::move(charge));
   const size_t room = (bytes + alignment - 1) / alignment * alignment;
   auto* memory = static_cast<std::byte*>(::operator new (room, std::align_val_t{alignment}, std::nothrow));
@@ -58,6 +75,13 @@ struct Piece {
 
 }  // namespace
 
+AllocatorScope::AllocatorScope(const Allocator& allocator)
+    : outer_(lender), mine_(allocator.allocate ? &allocator : nullptr) {
+  lender = mine_;
+}
+AllocatorScope::~AllocatorScope() { lender = outer_; }
+const Allocator* AllocatorScope::current() noexcept { return lender; }
+
 std::shared_ptr<std::byte> allocate_lasting(size_t bytes) { return too_large(bytes) ? nullptr : allocate(bytes, {}); }
 
 std::shared_ptr<std::byte> allocate_zeroed(size_t bytes) {
@@ -66,7 +90,7 @@ std::shared_ptr<std::byte> allocate_zeroed(size_t bytes) {
 
 std::shared_ptr<std::byte> allocate_shared(size_t bytes) {
   constexpr size_t least = own_pages, most = 4 * huge_page;
-  if (bytes >= 2 * huge_page) return allocate_lasting(bytes);
+  if (bytes >= 2 * huge_page || lender) return allocate_lasting(bytes);
   static Piece piece;
   const std::lock_guard lock(piece.mutex);
   auto memory = piece.memory.lock();

@@ -142,6 +142,11 @@ Loaded Builder::build() {
   if (!model_.producer_version.empty()) model.producer += cat(' ', model_.producer_version);
   for (const proto::StringPair& entry : model_.metadata_props) model.metadata.emplace_back(entry.key, entry.value);
 
+  const auto text = [](Text from) { return std::string(from); };
+  loaded.about = {text(model_.producer_name), text(model_.producer_version), text(model_.domain),
+                  text(model_.doc_string),    text(model_.graph->name),      text(model_.graph->doc_string),
+                  model_.model_version};
+
   Level level{&model.graph, nullptr, {}};
   Scope scope{&level, nullptr, {}, {}};
   Context context{scope};

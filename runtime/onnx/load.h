@@ -25,6 +25,12 @@ struct OptionalInput {
   Value declared;    ///< what the model says of it
 };
 
+/// What a model says of itself, for people.
+struct About {
+  std::string producer, producer_version, domain, description, graph_name, graph_description;
+  int64_t version = 0;
+};
+
 /// What a model says of an input or output, with what it holds if it is a container.
 struct Declared {
   Kind kind = Kind::tensor;
@@ -39,6 +45,7 @@ struct Declared {
 /// model's own functions. Nodes whose operator is unknown keep `op` null and are listed in `unsupported`.
 struct Loaded {
   Model model;
+  About about;
   std::vector<OptionalInput> optional_inputs;  ///< in the order of their declaration
   std::map<ValueId, Declared> containers;      ///< inputs and outputs that are no tensors
   std::vector<std::string> unsupported;        ///< each unknown operator once, its count and first node

@@ -114,6 +114,7 @@ struct Graph {
   std::vector<Tensor> initializer;
   std::vector<SparseTensor> sparse_initializer;
   std::vector<ValueInfo> input, output;
+  Text doc_string;
 };
 
 struct Function {
@@ -125,8 +126,8 @@ struct Function {
 };
 
 struct Model {
-  int64_t ir_version = 0;
-  Text producer_name, producer_version;
+  int64_t ir_version = 0, model_version = 0;
+  Text producer_name, producer_version, domain, doc_string;
   std::unique_ptr<Graph> graph;
   std::vector<OperatorSet> opset_import;
   std::vector<StringPair> metadata_props;
@@ -209,12 +210,13 @@ MESSAGE(Attribute, "AttributeProto", FIELD(1, name), FIELD(2, f), FIELD(3, i), F
         FIELD(23, sparse_tensors))
 MESSAGE(Node, "NodeProto", FIELD(1, input), FIELD(2, output), FIELD(3, name), FIELD(4, op_type), FIELD(5, attribute),
         FIELD(7, domain), FIELD(8, overload))
-MESSAGE(Graph, "GraphProto", FIELD(1, node), FIELD(2, name), FIELD(5, initializer), FIELD(11, input), FIELD(12, output),
-        FIELD(15, sparse_initializer))
+MESSAGE(Graph, "GraphProto", FIELD(1, node), FIELD(2, name), FIELD(5, initializer), FIELD(10, doc_string),
+        FIELD(11, input), FIELD(12, output), FIELD(15, sparse_initializer))
 MESSAGE(Function, "FunctionProto", FIELD(1, name), FIELD(4, input), FIELD(5, output), FIELD(6, attribute),
         FIELD(7, node), FIELD(9, opset_import), FIELD(10, domain), FIELD(11, attribute_proto), FIELD(13, overload))
-MESSAGE(Model, "ModelProto", FIELD(1, ir_version), FIELD(2, producer_name), FIELD(3, producer_version), FIELD(7, graph),
-        FIELD(8, opset_import), FIELD(14, metadata_props), FIELD(25, functions))
+MESSAGE(Model, "ModelProto", FIELD(1, ir_version), FIELD(2, producer_name), FIELD(3, producer_version),
+        FIELD(4, domain), FIELD(5, model_version), FIELD(6, doc_string), FIELD(7, graph), FIELD(8, opset_import),
+        FIELD(14, metadata_props), FIELD(25, functions))
 MESSAGE(Sequence, "SequenceProto", FIELD(1, name), FIELD(2, elem_type), FIELD(3, tensor_values),
         FIELD(4, sparse_tensor_values), FIELD(5, sequence_values), FIELD(6, map_values), FIELD(7, optional_values))
 MESSAGE(Map, "MapProto", FIELD(1, name), FIELD(2, key_type), FIELD(3, keys), FIELD(4, string_keys), FIELD(5, values))

@@ -34,13 +34,6 @@ tessera_status* status(tessera_code code, const char* text) noexcept {
 // What the first version of each struct had.
 constexpr size_t first_options = offsetof(tessera_options, name), first_port = offsetof(tessera_port, kind);
 
-tessera_options known(const tessera_options* options) {
-  if (options->struct_size < first_options)
-    fail(Error::Kind::usage, "tessera_options.struct_size is ", options->struct_size,
-         ": call tessera_options_init first");
-  return read_struct(options, "tessera_options");
-}
-
 // Up to this many tensors, run_into needs no memory for their views.
 constexpr size_t few = 16;
 
@@ -159,6 +152,13 @@ class Teller : public Profile {
 
 namespace tessera::c_api {
 
+tessera_options known(const tessera_options* options) {
+  if (options->struct_size < first_options)
+    fail(Error::Kind::usage, "tessera_options.struct_size is ", options->struct_size,
+         ": call tessera_options_init first");
+  return read_struct(options, "tessera_options");
+}
+
 SessionOptions read(const tessera_options* options) {
   SessionOptions result;
   if (!options) return result;
@@ -171,6 +171,12 @@ SessionOptions read(const tessera_options* options) {
   result.foreign_threads = {given.parallel_for, given.parallel_context};
   result.cpu_takes_over = given.fail_with_device == 0;
   result.operators = operators_of(given.operators);
+  result.most_plans = given.most_plans;
+  if (given.environment) {
+    result.environment = given.environment->shared;
+    if (result.environment->threads && (given.threads || given.parallel_for))
+      fail(Error::Kind::usage, "the environment has the threads: leave tessera_options.threads and parallel_for 0");
+  }
   return result;
 }
 
@@ -277,25 +283,31 @@ TESSERA_API void tessera_port_init(tessera_port* port) { tessera_port_init_sized
 }
 
 tessera_status* tessera_session_load(const char* path, const tessera_options* options, tessera_session** session) {
-  return load(session, [&] {
-    require(path);
-    return open(onnx::load(path, {}, read(options).operators), options);
+  return guard([&] {
+    require(path, session);
+    *session = nullptr;
+    const FloatEnvironment environment;
+    *session = new tessera_session(
+        shared(options, path, {}, [&] { return open(onnx::load(path, {}, read(options).operators), options); }));
   });
 }
 
 tessera_status* tessera_session_load_memory(const void* data, size_t bytes, const tessera_options* options,
                                             tessera_session** session) {
-  return load(session, [&] {
-    require(data);
-    const char* name = options ? known(options).name : nullptr;
-    std::shared_ptr<std::byte[]> copy(new std::byte[bytes + 1]);
-    std::memcpy(copy.get(), data, bytes);
-    return open(onnx::load({copy.get(), bytes}, copy, name ? name : "model in memory", {}, read(options).operators),
-                options);
+  return guard([&] {
+    require(data, session);
+    *session = nullptr;
+    const FloatEnvironment environment;
+    const List<std::byte> given(static_cast<const std::byte*>(data), bytes);
+    *session = new tessera_session(shared(options, {}, given, [&] {
+      const char* name = options ? known(options).name : nullptr;
+      std::shared_ptr<std::byte[]> copy(new std::byte[bytes + 1]);
+      std::memcpy(copy.get(), data, bytes);
+      return open(onnx::load({copy.get(), bytes}, copy, name ? name : "model in memory", {}, read(options).operators),
+                  options);
+    }));
   });
 }
-
-void tessera_session_free(tessera_session* session) { delete session; }
 
 const char* tessera_session_device(const tessera_session* session) {
   return session ? session->session.device().data() : "";

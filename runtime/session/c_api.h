@@ -2,16 +2,25 @@
 #pragma once
 
 #include <atomic>
+#include <functional>
 #include <mutex>
 #include <optional>
 
 #include "runtime/base/c_interface.h"
 #include "runtime/base/float_environment.h"
+#include "runtime/session/environment.h"
 #include "runtime/session/session.h"
 
+namespace tessera::c_api {
+class Runner;
+}
+
 struct tessera_session {
-  explicit tessera_session(tessera::Session opened) : session(std::move(opened)) {}
-  tessera::Session session;
+  explicit tessera_session(std::shared_ptr<const tessera::Session> opened);
+  ~tessera_session();
+  std::shared_ptr<const tessera::Session> owner;  ///< may be shared, by sessions of one environment
+  const tessera::Session& session;
+  std::unique_ptr<tessera::c_api::Runner> runner;  ///< of runs that nobody waits for, from the first of them on
   std::mutex mutex;
   /// Of the operators that the model uses: which, and how many nodes.
   std::vector<std::pair<const tessera::OpDef*, size_t>> operators;
@@ -23,6 +32,21 @@ struct tessera_session {
 struct tessera_cancel {
   std::atomic<bool> requested{false};
   const std::atomic<bool>* flag = &requested;
+};
+
+/// What sessions of an environment that share their models are known by, and the sessions themselves.
+struct SharedModels {
+  struct Known {
+    std::weak_ptr<const tessera::Session> session;
+    std::vector<std::byte> bytes;  ///< of a model from memory
+  };
+  std::mutex mutex;
+  std::vector<std::pair<std::string, Known>> known;
+};
+
+struct tessera_environment {
+  std::shared_ptr<tessera::Environment> shared = std::make_shared<tessera::Environment>();
+  std::unique_ptr<SharedModels> models;  ///< null: sessions share no models
 };
 
 struct tessera_result {
@@ -39,6 +63,12 @@ namespace tessera::c_api {
 std::shared_ptr<const Operators> operators_of(const tessera_operators* operators);
 
 SessionOptions read(const tessera_options* options);
+/// The options as this library knows them.
+tessera_options known(const tessera_options* options);
+/// The session that `open` makes, or one that the options' environment has of the same model and options. `source` is
+/// what else tells models apart; the bytes of one from memory do, too.
+std::shared_ptr<const Session> shared(const tessera_options* options, const std::string& source, List<std::byte> bytes,
+                                      const std::function<Session()>& open);
 /// The inputs that are numbers.
 std::vector<std::pair<std::string, double>> read_fixed(const tessera_options* options);
 
@@ -50,6 +80,8 @@ inline bool is_left_out(const tessera_tensor& tensor) { return tensor.dtype == T
 View view_of(const tessera_tensor& tensor, const char* what, size_t index);
 /// The tensor as the caller sees it, who may not have strings as such.
 tessera_tensor told(const Tensor& tensor);
+/// What values hold; one that is NULL is left out.
+std::vector<Datum> data_of(const tessera_value* const* values, size_t count);
 /// Runs the session and tells of it.
 std::unique_ptr<tessera_result> run(const tessera_session* session, List<Datum> in, const tessera_run_options* options);
 
@@ -66,7 +98,7 @@ tessera_status* load(tessera_session** session, const Load& make) {
     require(session);
     *session = nullptr;
     const FloatEnvironment environment;
-    *session = new tessera_session(make());
+    *session = new tessera_session(std::make_shared<const Session>(make()));
   });
 }
 

@@ -26,6 +26,10 @@ struct tessera_devices {
   std::string note;
 };
 
+struct tessera_steps {
+  std::vector<StepInfo> items;
+};
+
 struct tessera_reach {
   GraphReach found;
   std::vector<std::pair<std::string, std::string>> names;  // of what each pool reads and makes
@@ -158,9 +162,12 @@ tessera_status* tessera_session_model(const tessera_session* session, tessera_mo
   return guard([&] {
     require(session);
     const Model& m = session->session.model();
+    const onnx::About& about = session->session.about();
     write_struct(
         {0, m.path.c_str(), m.producer.c_str(), m.ir_version, m.weight_bytes, session->session.as_loaded().nodes.size(),
-         m.metadata.size(), m.opsets.size(), operators_of(mutable_of(session)).size()},
+         m.metadata.size(), m.opsets.size(), operators_of(mutable_of(session)).size(), about.producer.c_str(),
+         about.producer_version.c_str(), about.domain.c_str(), about.description.c_str(), about.graph_name.c_str(),
+         about.graph_description.c_str(), about.version},
         model, "tessera_model");
   });
 }
@@ -196,6 +203,42 @@ tessera_status* tessera_session_operator(const tessera_session* session, size_t 
     *domain = operators[index].first->domain.data();
     *name = operators[index].first->name.data();
     *nodes = operators[index].second;
+  });
+}
+
+tessera_status* tessera_session_steps(const tessera_session* session, const tessera_tensor* inputs, size_t input_count,
+                                      tessera_steps** steps) {
+  return guard([&] {
+    require(session, steps);
+    *steps = nullptr;
+    *steps = new tessera_steps{session->session.steps(types_of(inputs, input_count))};
+  });
+}
+size_t tessera_steps_count(const tessera_steps* steps) { return steps ? steps->items.size() : 0; }
+void tessera_steps_free(tessera_steps* steps) { delete steps; }
+
+tessera_status* tessera_steps_get(const tessera_steps* steps, size_t index, tessera_step_facts* facts) {
+  return guard([&] {
+    require(steps);
+    check_index(index, steps->items.size(), "step");
+    const StepInfo& step = steps->items[index];
+    write_struct({0, step.node.c_str(), step.op.c_str(), step.kernel.c_str(), step.backend.c_str(), step.why.c_str(),
+                  step.flops, step.bytes, step.in.size(), step.out.size()},
+                 facts, "tessera_step_facts");
+  });
+}
+
+tessera_status* tessera_steps_operand(const tessera_steps* steps, size_t index, int output, size_t operand,
+                                      tessera_tensor* type) {
+  return guard([&] {
+    require(steps, type);
+    check_index(index, steps->items.size(), "step");
+    const std::vector<Type>& side = output ? steps->items[index].out : steps->items[index].in;
+    check_index(operand, side.size(), output ? "output" : "input");
+    const Type& from = side[operand];
+    const bool dense = from.dtype != DType::undefined && from.dtype != DType::string;
+    *type = {static_cast<tessera_dtype>(from.dtype), from.shape.size(), from.shape.data(), nullptr,
+             dense ? static_cast<size_t>(from.bytes()) : 0};
   });
 }
 

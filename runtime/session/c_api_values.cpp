@@ -104,6 +104,14 @@ const onnx::Declared& declared(const tessera_type* type) { return *reinterpret_c
 
 }  // namespace
 
+std::vector<Datum> tessera::c_api::data_of(const tessera_value* const* values, size_t count) {
+  if (count) require(values);
+  std::vector<Datum> data(count);
+  for (size_t i = 0; i < count; ++i)
+    if (values[i]) data[i] = values[i]->datum;
+  return data;
+}
+
 tessera_status* tessera_type_get(const tessera_type* type, tessera_type_facts* facts) {
   return guard([&] {
     require(type);
@@ -302,10 +310,6 @@ tessera_status* tessera_run_values(const tessera_session* session, const tessera
   return guard([&] {
     require(session, result);
     *result = nullptr;
-    if (input_count) require(inputs);
-    std::vector<Datum> in(input_count);
-    for (size_t i = 0; i < input_count; ++i)
-      if (inputs[i]) in[i] = inputs[i]->datum;
-    *result = run(session, in, options).release();
+    *result = run(session, data_of(inputs, input_count), options).release();
   });
 }

@@ -11,7 +11,6 @@ namespace tessera {
 namespace {
 
 // Segments kept per graph; beyond it the one that was not used for longest is forgotten.
-constexpr size_t most_segments = 1024;
 // Nodes that are looked at for the next cut, at first.
 constexpr size_t first_look = 64;
 constexpr size_t never = ~size_t{0};
@@ -306,12 +305,20 @@ std::shared_ptr<Executor::Segment> Executor::keep_segment(const std::string& key
   segment->number = ++segments_;
   kept_.push_front({key, segment});
   by_key_.emplace(kept_.front().key, kept_.begin());
-  if (kept_.size() > most_segments) {
+  if (kept_.size() > engine_.most_plans) {
     by_key_.erase(kept_.back().key);
     forgotten = std::move(kept_.back());
     kept_.pop_back();
   }
   return segment;
+}
+
+void Executor::forget() const {
+  std::list<Kept> forgotten;  // are destroyed outside the lock
+  const std::lock_guard lock(mutex_);
+  by_key_.clear();
+  forgotten.swap(kept_);
+  for (const auto& [graph, executor] : subgraphs_) executor->forget();
 }
 
 std::shared_ptr<Executor::Segment> Executor::first_segment(List<Type> in, List<Kind> kinds) const {
@@ -340,6 +347,8 @@ std::shared_ptr<const Plan> Executor::first_plan(List<Type> in, bool* whole) con
 bool Executor::cpu_takes_over(const Error& error) const {
   if (!engine_.cpu_takes_over || (error.kind() != Error::Kind::device && error.kind() != Error::Kind::memory))
     return false;
+  engine_.log(Log::Level::warning, engine_.backends.front()->name(),
+              " failed, the CPU computes instead: ", error.what());
   const std::lock_guard lock(engine_.failure_mutex);
   engine_.device_failure = error.what();
   return true;

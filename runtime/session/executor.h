@@ -10,13 +10,14 @@
 
 #include "optimizer/optimizer.h"
 #include "runtime/plan/plan.h"
+#include "runtime/session/environment.h"
 
 namespace tessera {
 
 /// What all executors of a session share.
 struct Engine {
   Backends backends;
-  std::unique_ptr<Threads> threads;
+  std::shared_ptr<Threads> threads;
   mutable PackCache packs;
   PlanOptions plan;
   Recycler results{8};  ///< what the runs' stretches give
@@ -24,7 +25,9 @@ struct Engine {
   bool cpu_takes_over = true;  ///< where a device fails; false: its error is thrown
   mutable std::mutex failure_mutex;
   mutable std::string device_failure;  ///< what a device failed with last
-  bool whole_on_device = false;        ///< use a device only for graphs that it can run from end to end
+  size_t most_plans = 1024;            ///< that an executor keeps
+  Log log;
+  bool whole_on_device = false;  ///< use a device only for graphs that it can run from end to end
 };
 
 class Executor {
@@ -43,6 +46,9 @@ class Executor {
   /// The plan up to the first cut for these input types; null if the cut comes at once. `whole` says
   /// whether there is no cut. The plan lives as long as what is returned.
   std::shared_ptr<const Plan> first_plan(List<Type> in, bool* whole) const;
+
+  /// Forgets all plans; those that run end first.
+  void forget() const;
 
  private:
   struct Segment;

@@ -24,6 +24,7 @@ struct Session::Impl {
   std::shared_ptr<Engine> own;  // of this session, and of those around its graph
   Engine& engine;
   Model model;
+  onnx::About about;
   SessionOptions options;
   std::vector<Port> inputs, optional_inputs, outputs;
   std::shared_ptr<const Executor> executor;  // of the model where no optional input is given
@@ -35,10 +36,16 @@ struct Session::Impl {
   const DeviceBackend* device = nullptr;
   std::string device_note;
 
+  const Environment& around() const {
+    static const Environment none;
+    return options.environment ? *options.environment : none;
+  }
+
   // What every door has: the library's floating-point environment, and the model's path in whatever goes wrong.
   template <class Body>
   auto framed(const Body& body) const {
     const FloatEnvironment environment;
+    const AllocatorScope allocator(around().allocator);
     try {
       return body();
     } catch (const Error& error) {
@@ -188,7 +195,9 @@ void Session::Impl::choose_device() {
 
 void Session::Impl::start(onnx::Loaded loaded, const SessionOptions& given) {
   model = std::move(loaded.model);
+  about = std::move(loaded.about);
   options = given;
+  const AllocatorScope allocator(around().allocator);
   if (!loaded.unsupported.empty()) fail_unsupported(model.path, loaded.unsupported);
   if (options.precision == "int8" && !is_quantized(model.graph))
     fail(Error::Kind::usage, model.path,
@@ -213,7 +222,10 @@ void Session::Impl::start(onnx::Loaded loaded, const SessionOptions& given) {
   }
   for (const ValueId id : model.graph.outputs) outputs.push_back(port_at(id));
   has_containers = std::any_of(inputs.begin(), inputs.end(), [](const Port& p) { return p.kind != Kind::tensor; });
-  engine.threads = std::make_unique<Threads>(options.threads, options.foreign_threads);
+  engine.threads =
+      around().threads ? around().threads : std::make_shared<Threads>(options.threads, options.foreign_threads);
+  engine.log = around().log;
+  if (options.most_plans) engine.most_plans = options.most_plans;
   engine.optimize = options.optimize;
   engine.cpu_takes_over = options.cpu_takes_over;
   engine.plan.threads = engine.threads->count();
@@ -223,10 +235,14 @@ void Session::Impl::start(onnx::Loaded loaded, const SessionOptions& given) {
   framed([&] { prepare(model.graph); });
   executor = std::make_shared<const Executor>(model.graph, engine);
   if (engine.backends.size() == 1) pack_weights();
+  if (!device_note.empty()) engine.log(Log::Level::warning, model.path, ": ", device_note);
+  engine.log(Log::Level::information, model.path, ": ", as_loaded.nodes.size(), " nodes, ", model.weight_bytes >> 10,
+             " KiB of weights, on ", engine.backends.front()->name());
 }
 
 void Session::Impl::start_around(const Impl& base, Graph graph) {
   model = base.model;
+  about = base.about;
   model.graph = std::move(graph);
   options = base.options;
   device = base.device;
@@ -370,6 +386,7 @@ List<Port> Session::inputs() const { return impl_->inputs; }
 List<Port> Session::optional_inputs() const { return impl_->optional_inputs; }
 List<Port> Session::outputs() const { return impl_->outputs; }
 const Model& Session::model() const { return impl_->model; }
+const onnx::About& Session::about() const { return impl_->about; }
 const Graph& Session::as_loaded() const { return impl_->as_loaded; }
 const SessionOptions& Session::options() const { return impl_->options; }
 Text Session::device() const { return impl_->engine.backends.front()->name(); }
@@ -386,6 +403,12 @@ int Session::row_step() const {
   int step = 1;
   for (const auto& backend : impl_->engine.backends) step = std::lcm(step, backend->row_step());
   return step;
+}
+void Session::forget_plans() const {
+  impl_->executor->forget();
+  std::map<std::vector<bool>, std::shared_ptr<const Executor>> forgotten;
+  const std::lock_guard lock(impl_->mutex);
+  forgotten.swap(impl_->with_given);
 }
 const DeviceBackend* Session::device_backend() const { return impl_->device; }
 const Traffic* Session::traffic() const { return impl_->device ? &impl_->device->traffic : nullptr; }

@@ -12,7 +12,10 @@ namespace tessera {
 namespace onnx {
 struct Loaded;
 struct Declared;
+struct About;
 }  // namespace onnx
+
+struct Environment;
 
 struct SessionOptions {
   int threads = 0;                 ///< 0: one per core that this process may use
@@ -23,7 +26,9 @@ struct SessionOptions {
   bool optimize = true;
   int64_t memory_limit = 0;                    ///< bytes that one run may allocate; 0: three quarters of the machine's
   bool cpu_takes_over = true;                  ///< where a device fails; false: its error is thrown
+  size_t most_plans = 0;                       ///< that are kept, the least recently used forgotten first; 0: 1024
   std::shared_ptr<const Operators> operators;  ///< that a model may use beside the library's own; may be null
+  std::shared_ptr<const Environment> environment = {};  ///< may be null
 };
 
 /// One input or output of a model, as it declares it.
@@ -83,7 +88,8 @@ class Session {
   /// given decides what a session plans: the first run that gives other ones than before takes as long as a load.
   List<Port> optional_inputs() const;
   List<Port> outputs() const;
-  const Model& model() const;      ///< as it was prepared
+  const Model& model() const;  ///< as it was prepared
+  const onnx::About& about() const;
   const Graph& as_loaded() const;  ///< before that: operators and values as the file has them
   const SessionOptions& options() const;
   /// The device that this session's steps run on ("cpu", "vulkan:0"), and why not another, if so.
@@ -116,6 +122,8 @@ class Session {
   /// What a run with these input types would do and need.
   Memory forecast(List<Type> in) const;
   std::vector<StepInfo> steps(List<Type> in) const;
+  /// Forgets all plans, and gives their memory back; runs that use them end first. What kernels made of weights stays.
+  void forget_plans() const;
   /// What crossed to and from the device so far, and how long it was busy; null on the CPU.
   const Traffic* traffic() const;
   const DeviceBackend* device_backend() const;  ///< null on the CPU
