@@ -378,7 +378,7 @@ TEST(UpscaleCApi, says_what_is_wrong) {
   expect_failure(tessera_upscaler_open(nullptr, &options, &none), TESSERA_USAGE, "no input \"volume\"");
   options = on_cpu();
   options.name = "torn";
-  const List<std::byte> bytes = bundled_model();
+  const List<std::byte> bytes = bundled_model("")->bytes;
   expect_failure(tessera_upscaler_open_memory(bytes.data(), bytes.size() / 2, &options, &none), TESSERA_MODEL, "torn");
   EXPECT_EQ(none, nullptr);
   expect_success(tessera_upscaler_open_memory(bytes.data(), bytes.size(), &options, &none));

@@ -296,6 +296,30 @@ class Upscale(unittest.TestCase):
             self.run_it("in/a.png", "-o", "x.png", *words, code=2)
         self.assertIn(b"none.onnx", self.run_it("in/a.png", "-o", "x.png", "-m", "photo-x2,none.onnx", code=1).stderr)
 
+    def test_bundled_models_are_named_and_found_by_scale(self):
+        listed = [json.loads(line) for line in self.run_it("--json", command="models").stdout.splitlines()]
+        self.assertEqual(sorted(path.stem for path in (pathlib.Path(os.environ["TESSERA_SOURCE_DIR"]) / "models").glob("*.onnx")),
+                         sorted(model["name"] for model in listed))
+        for model in listed:
+            self.assertEqual((model["licence"], model["note"], model["file"]), ("Apache-2.0", "", ""))
+            told = self.run_it("in/a.png", "-o", "o.png", "-v", "-m", model["name"]).stderr.decode()
+            self.assertIn(f"model {model['name']}: x{model['scale']}", told)
+            self.assertEqual(struct.unpack(">II", (self.path / "o.png").read_bytes()[16:24]),
+                             (24 * model["scale"], 20 * model["scale"]))
+        for scale, model in (("1.5", "photo-x2"), ("2", "photo-x2"), ("3", "photo-x4"), ("4", "photo-x4"), ("8", "photo-x4")):
+            told = self.run_it("in/a.png", "-o", "o.png", "-v", "-s", scale).stderr.decode()
+            self.assertIn(f"model {model}:", told)
+            self.assertEqual(struct.unpack(">II", (self.path / "o.png").read_bytes()[16:24]),
+                             (24 * float(scale), 20 * float(scale)))
+        self.assertIn("model photo-x4:", self.run_it("in/a.png", "-o", "o.png", "-v", "-n", "photo-x4").stderr.decode())
+        # A file beside the command is meant where it is told as one; other names are told what there is.
+        self.make("photo-x4", (pathlib.Path(os.environ["TESSERA_SOURCE_DIR"]) / "models/photo-x2.onnx").read_bytes())
+        self.assertIn("model ./photo-x4: x2",
+                      self.run_it("in/a.png", "-o", "o.png", "-v", "-m", "./photo-x4").stderr.decode())
+        self.make("photo-x4.json", b"no manifest of the bundled model")
+        self.assertIn("x4", self.run_it("--explain", "-m", "photo-x4").stdout.decode())
+        self.assertIn(b"bundled: photo-x2, photo-x4", self.run_it("in/a.png", "-o", "x.png", "-m", "art", code=1).stderr)
+
     def test_inputs_without_an_option(self):
         self.make("b.png")
         self.run_it("in", "b.png", "-o", "out/")

@@ -19,19 +19,15 @@ struct Listed {
 };
 
 Listed list(const std::string& path) {
-  Listed listed{path.empty() ? std::string(upscale::bundled_model_name) : fs::path(path).stem().string(),
-                path,
-                "",
-                "",
-                "",
-                "",
-                "",
-                {}};
-  List<std::byte> bytes = upscale::bundled_model();
+  const upscale::BundledModel* bundled = upscale::bundled_model(path);
+  Listed listed{bundled ? path : fs::path(path).stem().string(), bundled ? "" : path, "", "", "", "", "", {}};
+  List<std::byte> bytes;
   std::shared_ptr<const MappedFile> mapped;
   try {
     std::optional<Manifest> manifest;
-    if (!path.empty()) {
+    if (bundled) {
+      bytes = bundled->bytes;
+    } else {
       mapped = MappedFile::open(path);
       bytes = mapped->bytes();
       manifest = manifest_beside(path);
@@ -51,6 +47,8 @@ Listed list(const std::string& path) {
     options.device = "cpu";
     std::string note, device;
     const auto model = upscale::open_upsampler(path, options, &interrupted(), note, device);
+    for (const auto& [key, value] : model->metadata())
+      if (listed.licence.empty() && (key == "licence" || key == "license")) listed.licence = value;
     const upscale::Knowledge found = upscale::know(*model, said);
     const upscale::Convention& c = found.convention;
     listed.scale = cat("x", c.scale);
@@ -66,7 +64,8 @@ Listed list(const std::string& path) {
     const Text text = error.what();
     listed.note = text.substr(0, text.find('\n'));
   }
-  listed.json.update({{"name", listed.name}, {"file", path}, {"licence", listed.licence}, {"note", listed.note}});
+  listed.json.update(
+      {{"name", listed.name}, {"file", listed.file}, {"licence", listed.licence}, {"note", listed.note}});
   return listed;
 }
 
@@ -74,7 +73,7 @@ void models(const std::vector<std::string>& folders, bool json) {
   std::vector<std::string> paths;
   for (const std::string& folder : folders) {
     std::error_code error;
-    if (fs::is_regular_file(folder, error)) {
+    if (fs::is_regular_file(folder, error) || upscale::bundled_model(folder)) {
       paths.push_back(folder);
       continue;
     }
@@ -86,7 +85,8 @@ void models(const std::vector<std::string>& folders, bool json) {
     if (paths.size() == before) fail(Error::Kind::file, folder, ": no .onnx files in it");
   }
   std::sort(paths.begin(), paths.end());
-  if (folders.empty()) paths.emplace_back();
+  if (folders.empty())
+    for (const upscale::BundledModel& model : upscale::bundled_models()) paths.emplace_back(model.name);
   std::vector<std::vector<std::string>> rows;
   for (const std::string& path : paths) {
     const Listed listed = list(path);
@@ -105,7 +105,7 @@ void add_models(CLI::App& app, int&) {
   auto folders = std::make_shared<std::vector<std::string>>();
   auto json = std::make_shared<bool>(false);
   CLI::App* sub = app.add_subcommand("models", "List upscalers, with what is known of them");
-  sub->add_option("FOLDER", *folders, "Folders of ONNX models, with all folders in them, or models (the bundled one)");
+  sub->add_option("FOLDER", *folders, "Folders of ONNX models, with all folders in them, or models (the bundled ones)");
   sub->add_flag("--json", *json, "One JSON object per model on standard output");
   sub->footer(R"(
 Name, scale, colors, size and licence; where a model is no upscaler, why. A manifest beside a model, a.json for a.onnx,

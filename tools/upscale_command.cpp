@@ -363,7 +363,8 @@ void add_results(CLI::App& sub, UpscaleCommand& c) {
   sub.add_option("-o,--output", c.out, "The result: a file whose ending names the format, a folder, or -")
       ->type_name("OUT");
   sub.add_option("-m,--model", c.model,
-                 "An ONNX upscaler, or with -n the folder it is in (bundled: photo-x2); A,B: through A, then B")
+                 "An ONNX upscaler, or with -n the folder it is in; A,B: through A, then B. Bundled: " +
+                     bundled_names() + " (photo-x2; where -s is above 2, photo-x4)")
       ->type_name("MODEL");
   sub.add_option("-n,--name", c.name, "Name of a model in the folder of -m (models)")->type_name("NAME");
   sub.add_option("-f,--format", c.format,

@@ -36,15 +36,16 @@ std::string find_by_name(const fs::path& folder, const std::string& name, bool b
   std::error_code error;
   for (const std::string& file : {name, name + ".onnx", name + ".json"})
     if (fs::is_regular_file(folder / file, error)) return (folder / file).string();
-  if (name == bundled_model_name && bundled_too) return "";
-  fail(Error::Kind::file, (folder / (name + ".onnx")).string(), ": no such model file");
+  if (bundled_too && bundled_model(name)) return name;
+  fail(Error::Kind::file, (folder / (name + ".onnx")).string(), ": no such model file",
+       bundled_too ? "; bundled: " + bundled_names() : std::string());
 }
 
 std::string find_by_path(const std::string& path) {
   std::error_code error;
-  if (path.empty() || path == bundled_model_name) return "";
+  if (bundled_model(path)) return path;
   if (fs::is_directory(path, error)) fail(Error::Kind::usage, path, " is a folder: name the model in it with -n");
-  if (!fs::exists(path, error)) fail(Error::Kind::file, path, ": no such model file");
+  if (!fs::exists(path, error)) fail(Error::Kind::file, path, ": no such model file; bundled: ", bundled_names());
   return path;
 }
 
@@ -151,10 +152,18 @@ void choose_place(PlaceOptions& place, const std::string& file, const ModelsOpti
 
 }  // namespace
 
+std::string bundled_names() {
+  std::string names;
+  for (const BundledModel& model : bundled_models()) names += cat(names.empty() ? "" : ", ", model.name);
+  return names;
+}
+
 std::vector<std::string> find_models(const ModelsOptions& options) {
   std::error_code error;
   std::vector<std::string> files;
-  if (!options.name.empty()) {
+  if (options.model.empty() && options.name.empty()) {
+    files.emplace_back(options.size.scale > 2 ? "photo-x4" : "photo-x2");
+  } else if (!options.name.empty()) {
     const fs::path folder = options.model.empty() ? fs::path("models") : fs::path(options.model);
     for (const std::string& name : parts_of(options.name))
       files.push_back(find_by_name(folder, name, options.model.empty()));
@@ -184,8 +193,8 @@ Models::Models(const ModelsOptions& options, Console& console) : chain_(options.
     place.model.threads = options.threads;
     place.model.inputs = options.inputs;
     place.tiler = options.tiler;
-    if (const auto manifest = manifest_beside(file); manifest && !file.empty())
-      apply(*manifest, place.tiler.convention);
+    if (!bundled_model(file))
+      if (const auto manifest = manifest_beside(file)) apply(*manifest, place.tiler.convention);
     if (devices == std::vector<std::string>{"auto"}) choose_place(place, file, options, console);
     std::vector<std::string> told;
     models_.push_back(std::make_unique<PlacedModel>(file, std::move(place), &interrupted(), told));

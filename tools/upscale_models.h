@@ -17,7 +17,10 @@ struct ModelsOptions {
   upscale::SizeRule size;
 };
 
-/// The files of the models in the order in which a picture goes through them; empty: the bundled one.
+/// "photo-x2, photo-x4".
+std::string bundled_names();
+
+/// The files of the models in the order in which a picture goes through them, or names of bundled models.
 /// Throws Error::usage or Error::file.
 std::vector<std::string> find_models(const ModelsOptions& options);
 

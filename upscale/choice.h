@@ -22,7 +22,7 @@ struct Trial {
 /// to be at least 1.3 times as fast as single precision on its device. The first where no other is.
 const Trial& best_of(List<Trial> trials);
 
-/// What a model was given by; an empty path is the bundled model.
+/// What a model was given by.
 struct Candidate {
   std::string path;
   PlaceOptions options;

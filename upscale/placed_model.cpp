@@ -8,7 +8,7 @@ PlacedModel::PlacedModel(std::string path, PlaceOptions options, const std::atom
                          std::vector<std::string>& notes)
     : options_(std::move(options)),
       path_(std::move(path)),
-      name_(path_.empty() ? std::string(bundled_model_name) : path_),
+      name_(path_.empty() ? std::string(bundled_model({})->name) : path_),
       cancel_(cancel) {
   place(notes);
 }
@@ -54,8 +54,8 @@ void PlacedModel::add(const Opened& opened) {
     else
       tiler_ = std::make_shared<Tiler>(opened.hand, options_.tiler, cancel_);
   } catch (const Error& error) {
-    if (path_.empty() || Text(error.what()).starts_with(path_)) throw;
-    throw Error(error.kind(), cat(path_, ": ", error.what()));
+    if (Text(error.what()).starts_with(name_)) throw;
+    throw Error(error.kind(), cat(name_, ": ", error.what()));
   }
   opened_.push_back(opened);
 }

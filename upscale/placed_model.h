@@ -13,7 +13,7 @@ struct PlaceOptions {
 
 class PlacedModel {
  public:
-  /// A file; an empty path is the bundled model. What is to be said of the devices goes to `notes`.
+  /// A file or a bundled model, as open_upsampler has them. What is to be said of the devices goes to `notes`.
   PlacedModel(std::string path, PlaceOptions options, const std::atomic<bool>* cancel, std::vector<std::string>& notes);
   /// From memory, which has to last as long as this; `name` is for messages.
   PlacedModel(List<std::byte> bytes, std::string name, PlaceOptions options, const std::atomic<bool>* cancel,

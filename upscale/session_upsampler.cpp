@@ -433,8 +433,8 @@ std::unique_ptr<Upsampler> open_upsampler(List<std::byte> model, const std::stri
 
 std::unique_ptr<Upsampler> open_upsampler(const std::string& path, const ModelOptions& options,
                                           const std::atomic<bool>* cancel, std::string& note, std::string& device) {
-  if (path.empty())
-    return open_upsampler(bundled_model(), std::string(bundled_model_name), options, cancel, note, device);
+  if (const BundledModel* bundled = bundled_model(path))
+    return open_upsampler(bundled->bytes, std::string(bundled->name), options, cancel, note, device);
   const PlainOptions plain(options);
   tessera_session* session = nullptr;
   check(tessera_session_load(path.c_str(), &plain.options, &session));

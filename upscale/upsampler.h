@@ -113,8 +113,8 @@ struct ModelOptions {
   std::vector<std::string> inputs;  ///< values for inputs beside the picture, as NAME=NUMBER
 };
 
-/// A model file on a device; an empty path is the bundled model. Runs stop at `cancel`. `device`
-/// becomes where it runs, `note` why not where it was asked to, if so.
+/// A model file on a device, or a bundled model by its name; an empty path is the first of these. Runs stop at
+/// `cancel`. `device` becomes where it runs, `note` why not where it was asked to, if so.
 std::unique_ptr<Upsampler> open_upsampler(const std::string& path, const ModelOptions& options,
                                           const std::atomic<bool>* cancel, std::string& note, std::string& device);
 /// The same from memory; `name` is for messages.
@@ -129,8 +129,14 @@ std::unique_ptr<Upsampler> with_open_sizes(std::unique_ptr<Upsampler> model);
 std::unique_ptr<Upsampler> make_upsampler(tessera_session* session, const ModelOptions& options,
                                           const std::atomic<bool>* cancel = nullptr);
 
-/// The model that is part of the program.
-List<std::byte> bundled_model();
-inline constexpr Text bundled_model_name = "photo-x2";
+/// A model that is part of the program.
+struct BundledModel {
+  Text name;
+  List<std::byte> bytes;
+};
+/// The first is the one that is meant where none is named.
+const std::vector<BundledModel>& bundled_models();
+/// By its name, or the first where it is empty; null: there is none of that name.
+const BundledModel* bundled_model(Text name);
 
 }  // namespace tessera::upscale

@@ -92,8 +92,8 @@ std::optional<uint64_t> digest_of(const fs::path& path) {
 
 uint64_t digest_of_model(const fs::path& path) {
   Digest digest;
-  if (path.empty()) {
-    digest.add(bundled_model());
+  if (const BundledModel* bundled = bundled_model(path.native())) {
+    digest.add(bundled->bytes);
     return digest.value();
   }
   const std::shared_ptr<const MappedFile> file = MappedFile::open(path.string());
