@@ -1,7 +1,6 @@
 // com.microsoft FusedConv: Conv, then a sum with another tensor, then an activation.
-#include <algorithm>
-
 #include "ops/convolution.h"
+#include "ops/fused_activation.h"
 #include "ops/numbers.h"
 #include "ops/window_reach.h"
 #include "ops/work.h"
@@ -10,34 +9,10 @@
 namespace tessera::ops {
 namespace {
 
-using Curve = double (*)(double x, double a, double b);
-
-struct Named {
-  Text name;
-  Curve curve;
-};
-
-constexpr Named curves[] = {
-    {"", [](double x, double, double) { return x; }},
-    {"Relu", [](double x, double, double) { return std::max(x, 0.0); }},
-    {"Tanh", [](double x, double, double) { return std::tanh(x); }},
-    {"Sigmoid", [](double x, double, double) { return 1 / (1 + std::exp(-x)); }},
-    {"LeakyRelu", [](double x, double a, double) { return x < 0 ? a * x : x; }},
-    {"Clip", [](double x, double a, double b) { return std::min(std::max(x, a), b); }},
-    {"HardSigmoid", [](double x, double a, double b) { return std::clamp(a * x + b, 0.0, 1.0); }},
-};
-
-Curve curve_of(const AttrReader& n) {
-  const Text name = n.text("activation");
-  for (const Named& row : curves)
-    if (row.name == name) return row.curve;
-  fail(Error::Kind::unsupported, "FusedConv with activation \"", name, "\"");
-}
-
 void infer_fused(Infer& n) {
   const ConvGeometry g = conv_geometry(n, n.shape(0), n.shape(1));
   const Shape y = g.window.output(g.batch, g.out_channels);
-  curve_of(n);
+  activation_of(n);
   if (n.has_input(2) && !(n.shape(2) == Shape{g.out_channels})) fail(Error::Kind::shape, "bias ", n.shape(2));
   if (n.has_input(3) && !(n.shape(3) == y)) fail(Error::Kind::shape, "a sum of ", y, " and ", n.shape(3));
   n.set(0, y);
@@ -45,7 +20,7 @@ void infer_fused(Infer& n) {
 
 void fused_reference(const Args& a) {
   const ConvGeometry g = conv_geometry(a, a.in[0].shape(), a.in[1].shape());
-  const Curve curve = curve_of(a);
+  const Activation curve = activation_of(a);
   const auto parameters = a.reals("activation_params");
   const double p = parameters.empty() ? 0 : static_cast<double>(parameters[0]);
   const double q = parameters.size() < 2 ? 0 : static_cast<double>(parameters[1]);

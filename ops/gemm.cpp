@@ -1,4 +1,5 @@
-// Gemm: alpha * A' * B' + beta * C.
+// Gemm: alpha * A' * B' + beta * C. com.microsoft FusedGemm: an activation behind it.
+#include "ops/fused_activation.h"
 #include "ops/matrix.h"
 #include "ops/work.h"
 #include "runtime/graph/reach.h"
@@ -78,11 +79,26 @@ void gemm_reference(const Args& a) {
   visit_real(a.in[0].type.dtype, [&]<class T>() { run<T>(a); });
 }
 
+void infer_fused(Infer& n) {
+  activation_of(n);
+  infer_gemm(n);
+}
+
+void fused_reference(const Args& a) {
+  gemm_reference(a);
+  const Activation curve = activation_of(a);
+  const double p = static_cast<double>(a.real("activation_alpha")), q = static_cast<double>(a.real("activation_beta"));
+  const View& y = a.out[0];
+  for (int64_t i = 0; i < y.elements(); ++i) set_element(y, i, curve(element_as_double(y, i), p, q));
+}
+
 double gemm_work(const AttrReader& n, List<Type> in, List<Type> out) {
   return sums(out[0], in[0].shape[n.integer("transA") ? 0 : 1]);
 }
 
 constexpr AttrDef attrs[] = {{"alpha", 1}, {"beta", 1}, {"transA", 0}, {"transB", 0}, {.name = "broadcast", .last = 6}};
+constexpr AttrDef fused_attrs[] = {{"alpha", 1},   {"beta", 1},          {"transA", 0},       {"transB", 0},
+                                   {"activation"}, {"activation_alpha"}, {"activation_beta"}, {"activation_gamma"}};
 const OpDef defs[] = {{.name = "Gemm",
                        .since = 1,
                        .in = {2, 3},
@@ -90,6 +106,16 @@ const OpDef defs[] = {{.name = "Gemm",
                        .attrs = attrs,
                        .infer = infer_gemm,
                        .reference = gemm_reference,
+                       .reach = reach::not_followed,
+                       .work = gemm_work},
+                      {.name = "FusedGemm",
+                       .domain = "com.microsoft",
+                       .since = 1,
+                       .in = {2, 3},
+                       .types = "T=float|int32|int64|uint32|uint64 : T, T, T -> T",
+                       .attrs = fused_attrs,
+                       .infer = infer_fused,
+                       .reference = fused_reference,
                        .reach = reach::not_followed,
                        .work = gemm_work}};
 

@@ -2,6 +2,7 @@
 // leave their scale, are computed as floats, and take the result's scale.
 #include <algorithm>
 
+#include "ops/pool.h"
 #include "ops/quantization.h"
 #include "ops/softmax.h"
 #include "ops/window_reach.h"
@@ -108,6 +109,52 @@ void global_mean(const Args& a) {
   }
 }
 
+// Means of windows. With the channels last, the extents between the first and the last axis are walked alike.
+Shape channels_second(const AttrReader& n, const Shape& x) {
+  if (x.rank() < 3) fail(Error::Kind::shape, "input ", x, " has no spatial axis");
+  if (!n.integer("channels_last")) return x;
+  Shape turned = x;
+  turned[1] = x.back();
+  for (size_t i = 2; i < x.size(); ++i) turned[i] = x[i - 1];
+  return turned;
+}
+
+void infer_average(Infer& n) {
+  infer_one(n);
+  const Shape x = channels_second(n, n.shape(0));
+  Shape y = pool_window(n, x).output(x[0], x[1]);
+  if (n.integer("channels_last")) {
+    for (size_t i = 1; i + 1 < y.size(); ++i) y[i] = y[i + 1];
+    y[y.size() - 1] = x[1];
+  }
+  n.set(0, n.in(0).dtype, y);
+}
+
+void average_windows(const Args& a) {
+  const bool last = a.integer("channels_last") != 0, with_pads = a.integer("count_include_pad") != 0;
+  const Shape shape = channels_second(a, a.in[0].shape());
+  const Window w = pool_window(a, shape);
+  const int64_t channels = shape[1], step = last ? channels : 1;
+  const auto x = reals(a, 0);
+  const Store store(a, 3);
+  const auto first = [&](int64_t plane, int64_t elements) {
+    return last ? plane / channels * elements * channels + plane % channels : plane * elements;
+  };
+  for (int64_t p = 0; p < shape[0] * channels; ++p) {
+    const int64_t from = first(p, w.in_elements()), to = first(p, w.out_elements());
+    for_windows(w, [&](int64_t at, int64_t od, int64_t oh, int64_t ow) {
+      double sum = 0;
+      int64_t inside = 0;
+      const int64_t all = for_taps(w, od, oh, ow, [&](int64_t offset) {
+        sum += static_cast<double>(x[static_cast<size_t>(from + offset * step)]);
+        ++inside;
+      });
+      const int64_t count = with_pads ? all : inside;
+      store(to + at * step, static_cast<float>(count ? sum / static_cast<double>(count) : 0));
+    });
+  }
+}
+
 void infer_concat(Infer& n) {
   const int parts = (n.inputs() - 2) / 3;
   if (parts < 1 || n.inputs() != 2 + 3 * parts)
@@ -194,7 +241,10 @@ constexpr OpDef def(Text name, Arity in, Text types, void (*infer)(Infer&), void
           .reach = reach,
           .quantized = true};
 }
+constexpr AttrDef average_attrs[] = {{"auto_pad"},  {"kernel_shape"},      {"pads"},         {"strides"},
+                                     {"ceil_mode"}, {"count_include_pad"}, {"channels_last"}};
 const OpDef defs[] = {
+    def("QLinearAveragePool", {1, 5}, one_types, infer_average, average_windows, reach::not_followed, average_attrs),
     def("QLinearAdd", {1, 8}, two_types, infer_two, add, reach::pointwise),
     def("QLinearMul", {1, 8}, two_types, infer_two, multiply_elements, reach::pointwise),
     def("QLinearSigmoid", {1, 5}, one_types, infer_one, sigmoid, reach::pointwise),

@@ -123,6 +123,32 @@ TEST(OpsNnContainers, ZipMapNamesColumns) {
   EXPECT_EQ(value_of(out[0].items[0].items[1]), 0.75);
 }
 
+Datum map_of(std::vector<int64_t> keys, std::vector<Datum> values) {
+  Datum map;
+  map.kind = Kind::map;
+  map.keys = Tensor::of(keys);
+  map.items = std::move(values);
+  return map;
+}
+
+TEST(OpsNnContainers, CastMapWritesARowInTheOrderOfKeys) {
+  const Datum map = map_of({7, 2}, {number(0.5), number(3)});
+  EXPECT_TRUE(close(run("CastMap", {map}, 1, {}, {}, 1, "ai.onnx.ml")[0].tensor, floats({1, 2}, {3, 0.5})));
+  const Attrs sparse = {
+      {"map_form", std::string("SPARSE")}, {"max_map", int64_t{4}}, {"cast_to", std::string("TO_INT64")}};
+  EXPECT_TRUE(close(run("CastMap", {map_of({3, 1}, {number(5), number(6)})}, 1, sparse, {}, 1, "ai.onnx.ml")[0].tensor,
+                    tensor(DType::int64, {1, 4}, {0, 6, 0, 5})));
+  EXPECT_THROW(run("CastMap", {map}, 1, sparse, {}, 1, "ai.onnx.ml"), Error);
+}
+
+TEST(OpsNnContainers, DictVectorizerWritesTheValuesOfItsWords) {
+  const Datum map = map_of({7, 2}, {number(0.5), number(3)});
+  const Attrs words = {{"int64_vocabulary", std::vector<int64_t>{2, 5, 7}}};
+  EXPECT_TRUE(
+      close(run("DictVectorizer", {map}, 1, words, {}, 1, "ai.onnx.ml")[0].tensor, floats({1, 3}, {3, 0, 0.5})));
+  EXPECT_THROW(run("DictVectorizer", {map}, 1, {}, {}, 1, "ai.onnx.ml"), Error);
+}
+
 TEST(OpsNnContainers, BoxesThatOverlapABetterOneGo) {
   const Datum boxes = datum(floats({1, 3, 4}, {0, 0, 1, 1, 0, 0.1, 1, 1.1, 0, 10, 1, 11}));
   const Datum scores = datum(floats({1, 1, 3}, {0.5, 0.9, 0.7}));

@@ -53,6 +53,25 @@ Tensor counting(const Shape& shape, double first = 0) {
   return floats(shape, values);
 }
 
+// GroupNormalization is the same with the channels second; x * sigmoid(x) is Swish.
+TEST(OpsNn, GroupNormHasItsChannelsLast) {
+  const Tensor x = floats({1, 4, 2, 1}, {1, 3, -2, 5, 0.5, 0.25, -1, 7}), scale = floats({4}, {1, 2, -1, 0.5}),
+               bias = floats({4}, {0.5, 0, 1, -1});
+  const Attrs attrs = {{"num_groups", int64_t{2}}, {"epsilon", 0.01f}};
+  const Tensor expected = run("GroupNormalization", 21, {x, scale, bias}, attrs)[0];
+  const auto turned = [](const Tensor& t, std::vector<int64_t> perm) {
+    return run("Transpose", 13, {t}, {{"perm", ints(std::move(perm))}})[0];
+  };
+  const auto norm = [&](const Tensor& in, int64_t activation, int64_t last) {
+    return run("GroupNorm", 1, {in, scale, bias},
+               {{"groups", int64_t{2}}, {"epsilon", 0.01f}, {"activation", activation}, {"channels_last", last}}, 1,
+               "com.microsoft")[0];
+  };
+  EXPECT_TRUE(close(norm(x, 0, 0), expected));
+  EXPECT_TRUE(close(turned(norm(turned(x, {0, 2, 3, 1}), 0, 1), {0, 3, 1, 2}), expected));
+  EXPECT_TRUE(close(norm(x, 1, 0), run("Swish", 24, {expected})[0]));
+}
+
 TEST(OpsNn, ConvolutionWithPadsStridesAndGroups) {
   const Tensor x = counting({1, 1, 3, 3}), ones = floats({1, 1, 2, 2}, {1});
   EXPECT_TRUE(close(run("Conv", 11, {x, ones})[0], floats({1, 1, 2, 2}, {8, 12, 20, 24})));

@@ -212,6 +212,12 @@ constexpr Text table[] = {
     "MatMulInteger 10 | u[3,4] b[4,5] u[]=3 b[5]",
     "com.microsoft:FusedMatMul 1 | f[2,4,3] f[2,5,4] | transA=1 transB=1 alpha=0.5",
     "com.microsoft:TransposeMatMul 1 | f[2,3,4] f[2,4,5]",
+    "com.microsoft:FusedGemm 1 | f[4,3] f[5,4] f[5] | transA=1 transB=1 alpha=0.5 activation=LeakyRelu "
+    "activation_alpha=0.1",
+    "com.microsoft:MatMulBnb4 1 | f[2,32] u[48] f[6] | K=32 N=3 block_size=16 quant_type=1",
+    "com.microsoft:MatMulBnb4 1 | f[2,32] u[48] f[6] | K=32 N=3 block_size=16 quant_type=0",
+    "com.microsoft:GatherBlockQuantized 1 | u[6,16] i[3]=1,4,-6 f[6,2] | block_size=16",
+    "com.microsoft:GatherBlockQuantized 1 | u[6,16] i[2]=1,4 f[6,2] u[6,1] | block_size=16",
     "com.microsoft:MatMulNBits 1 | f[3,32] u[5,2,8] f[10] u[5] - f[5] | K=32 N=5 bits=4 block_size=16",
     "BatchNormalization 15>1 | f[2,3,4,5] f[3] f[3] f[3] f[3]=1,2,3 | epsilon=0.001",
     "BatchNormalization 14>3 | f[2,3,4,5] f[3] f[3] f[3] f[3]=1,2,3 | training_mode=1",
@@ -229,6 +235,7 @@ constexpr Text table[] = {
     "MeanVarianceNormalization 13 | f[2,3,4,5] | axes=[0,2,3]",
     "RMSNormalization 23 | f[2,3,4] f[4] | axis=-1",
     "SimplifiedLayerNormalization 1>2 | f[2,3,4] f[4] | axis=-1",
+    "com.microsoft:GroupNorm 1 | f[2,4,5,6] f[6] f[6] | groups=3 activation=1",
     "com.microsoft:SkipLayerNormalization 1>4 | f[2,3,4] f[2,3,4] f[4] f[4] f[4]",
     "com.microsoft:SkipSimplifiedLayerNormalization 1>4 | f[2,3,4] f[2,3,4] f[4] f[4]",
     "com.microsoft:EmbedLayerNormalization 1>2 | j[2,3]=0,1,2,3,4,5 j[2,3]=0,1,0,1,0,1 f[6,4] f[5,4] f[2,4] f[4] f[4] "
@@ -281,7 +288,8 @@ constexpr Text table[] = {
     "RotaryEmbedding 23 | f[2,6,3,8] f[9,4] f[9,4] i[2,3]=0,1,2,3,4,5 | interleaved=1",
     "com.microsoft:RotaryEmbedding 1 | f[2,3,16] i[1]=1 f[9,4] f[9,4] | num_heads=2",
     "com.microsoft:Attention 1>2 | f[2,3,4] f[4,18] f[18] j[2,3]=1,1,0,1,1,1 - f[1,2,3,3] | num_heads=2",
-    "com.microsoft:MultiHeadAttention 1>3 | f[2,3,12] f[2,5,12] f[2,5,12] f[36] j[2,9] f[1,4,3,9] f[2,4,4,3] "
+    "com.microsoft:MultiHeadAttention 1>3 | f[2,3,12] f[2,5,12] f[2,5,12] f[36] "
+    "j[2,9]=1,1,1,1,1,1,1,0,0,1,1,1,1,1,1,1,1,0 f[1,4,3,9] f[2,4,4,3] "
     "f[2,4,4,3] "
     "| num_heads=4",
     "com.microsoft:GroupQueryAttention 1>3 | f[2,3,16] f[2,3,8] f[2,3,8] f[2,2,5,4] f[2,2,5,4] j[2]=4,4 j[]=5 f[9,2] "
@@ -304,6 +312,9 @@ constexpr Text table[] = {
     "com.microsoft:QLinearMul 1 | u[2,3] f[]=0.1 u[]=3 u[3] f[]=0.1 u[]=4 f[]=0.2 u[]=5",
     "com.microsoft:QLinearSigmoid 1 | u[2,3] f[]=0.1 u[]=3 f[]=0.2 u[]=5",
     "com.microsoft:QLinearLeakyRelu 1 | u[2,3] f[]=0.1 u[]=3 f[]=0.2 u[]=5 | alpha=0.1",
+    "com.microsoft:QLinearAveragePool 1 | u[2,3,5,6] f[]=0.5 u[]=3 f[]=0.25 u[]=5 | kernel_shape=[2,3] strides=[1,2]",
+    "com.microsoft:QLinearAveragePool 1 | u[2,5,6,3] f[]=0.5 u[]=3 f[]=0.25 u[]=5 | kernel_shape=[3,2] "
+    "pads=[1,0,1,1] channels_last=1",
     "com.microsoft:QLinearGlobalAveragePool 1 | u[2,3,4,5] f[]=0.1 u[]=3 f[]=0.2 u[]=5",
     "com.microsoft:QLinearSoftmax 1 | u[2,3] f[]=0.1 u[]=3 f[]=0.2 u[]=5 | axis=1 opset=13",
     "com.microsoft:QLinearConcat 1 | f[]=0.1 u[]=3 u[2,3] f[]=0.1 u[]=3 u[2,4] f[]=0.2 u[]=4 | axis=1",
@@ -332,6 +343,20 @@ constexpr Text table[] = {
     "ai.onnx.ml:Imputer 1 | f[2,3] | imputed_value_floats=[1.0,2.0,3.0] replaced_value_float=0.5",
     "ai.onnx.ml:LabelEncoder 4 | i[2,3] | keys_int64s=[1,2,3] values_strings=[a,b,c]",
     "ai.onnx.ml:LabelEncoder 1 | s[2,3] | classes_strings=[a,b,c]",
+    "ai.onnx.ml:SVMRegressor 1 | f[2,3] | kernel_type=RBF kernel_params=[0.5,0.0,3.0] n_supports=2 "
+    "coefficients=[1.0,-0.5] support_vectors=[0.1,0.2,0.3,-0.4,0.5,0.6] rho=[0.3]",
+    "ai.onnx.ml:SVMClassifier 1>2 | f[2,3] | classlabels_ints=[4,5,6] vectors_per_class=[1,1,2] kernel_type=POLY "
+    "kernel_params=[0.5,1.0,2.0] coefficients=[1.0,-0.5,0.25,0.75,-1.0,0.5,-0.3,0.2] "
+    "support_vectors=[0.1,0.2,0.3,-0.4,0.5,0.6,1.0,0.0,-1.0,0.5,0.5,0.5] rho=[0.1,-0.2,0.3]",
+    "ai.onnx.ml:SVMClassifier 1>2 | f[2,3] | classlabels_ints=[4,5,6] vectors_per_class=[1,1,2] kernel_type=SIGMOID "
+    "kernel_params=[0.5,1.0,2.0] coefficients=[1.0,-0.5,0.25,0.75,-1.0,0.5,-0.3,0.2] "
+    "support_vectors=[0.1,0.2,0.3,-0.4,0.5,0.6,1.0,0.0,-1.0,0.5,0.5,0.5] rho=[0.1,-0.2,0.3] prob_a=[-1.0,-2.0,-0.5] "
+    "prob_b=[0.1,0.0,-0.1]",
+    "ai.onnx.ml:SVMClassifier 1>2 | f[2,3] | classlabels_strings=[a,b] vectors_per_class=[1,1] kernel_type=LINEAR "
+    "kernel_params=[0.5,1.0,2.0] coefficients=[1.0,-0.5] support_vectors=[0.1,0.2,0.3,-0.4,0.5,0.6] rho=[0.1]",
+    "ai.onnx.ml:SVMClassifier 1>2 | f[2,3] | classlabels_ints=[4,5,6] kernel_type=LINEAR rho=[0.5] "
+    "kernel_params=[1.0,0.0,3.0] "
+    "coefficients=[1.0,-0.5,0.25,0.75,-1.0,0.5,-0.3,0.2,0.6]",
     "ai.onnx.ml:LinearClassifier 1>2 | f[2,3] | coefficients=[1.0,2.0,3.0,4.0,5.0,6.0] intercepts=[0.1,0.2] "
     "classlabels_ints=[5,7] post_transform=SOFTMAX",
     "ai.onnx.ml:LinearRegressor 1 | f[2,3] | coefficients=[1.0,2.0,3.0,4.0,5.0,6.0] intercepts=[0.1,0.2] targets=2",
@@ -350,7 +375,9 @@ constexpr Text table[] = {
     "class_weights=[1.0,2.0] post_transform=LOGISTIC",
 };
 
-constexpr Text beyond[] = {"ConcatFromSequence",
+constexpr Text beyond[] = {"CastMap",
+                           "ConcatFromSequence",
+                           "DictVectorizer",
                            "FlexAttention",
                            "GreedySearch",
                            "If",

@@ -1,0 +1,87 @@
+// com.microsoft MatMulBnb4: floats times weights of 4 bits, which stand for 16 numbers between -1 and 1 times the
+// largest magnitude of their block.
+#include "ops/numbers.h"
+#include "ops/steps.h"
+#include "ops/work.h"
+#include "runtime/graph/reach.h"
+
+namespace tessera::ops {
+namespace {
+
+// Of a 4-bit float (a sign, two bits of exponent and one of mantissa), in units of its largest; and the quantiles of
+// the normal distribution.
+constexpr double numbers[2][16] = {
+    {0, 0.0052083333, 0.66666667, 1, 0.33333333, 0.5, 0.16666667, 0.25, 0, -0.0052083333, -0.66666667, -1, -0.33333333,
+     -0.5, -0.16666667, -0.25},
+    {-1, -0.6961928009986877, -0.5250730514526367, -0.39491748809814453, -0.28444138169288635, -0.18477343022823334,
+     -0.09105003625154495, 0, 0.07958029955625534, 0.16093020141124725, 0.24611230194568634, 0.33791524171829224,
+     0.44070982933044434, 0.5626170039176941, 0.7229568362236023, 1}};
+
+struct Packing {
+  int64_t k, n, block, kind;
+  explicit Packing(const AttrReader& r)
+      : k(r.integer("K")), n(r.integer("N")), block(r.integer("block_size")), kind(r.integer("quant_type")) {
+    if (k < 1 || n < 1 || block < 1 || kind < 0 || kind > 1)
+      fail(Error::Kind::model, "weights of ", k, " x ", n, " in blocks of ", block, ", type ", kind);
+    checked_product(k, n);
+  }
+};
+
+void infer_bnb(Infer& n) {
+  const Packing p(n);
+  Shape y = n.shape(0);
+  const bool turned = n.has("transB") && n.integer("transB") == 0;
+  if (turned) fail(Error::Kind::unsupported, "MatMulBnb4 whose transB is 0");
+  if (y.empty() || y.back() != p.k) fail(Error::Kind::shape, "input ", y, " for weights of ", p.k, " rows");
+  const int64_t count = p.k * p.n;
+  if (n.shape(1).elements() != (count - 1) / 2 + 1 || n.shape(2).elements() != (count - 1) / p.block + 1)
+    fail(Error::Kind::shape, "weights ", n.shape(1), " and magnitudes ", n.shape(2), " for ", count, " numbers");
+  y[y.size() - 1] = p.n;
+  n.set(0, y);
+}
+
+// Blocks go on from one column to the next. The first of two numbers is in the high bits.
+void bnb_reference(const Args& a) {
+  const Packing p(a);
+  const Read<double> x(a.in[0]), largest(a.in[2]);
+  const uint8_t* weights = a.in[1].as<const uint8_t>();
+  const int64_t rows = a.in[0].elements() / p.k;
+  Write<float> y(a.out[0]);
+  std::vector<double> column(static_cast<size_t>(p.k));
+  for (const int64_t c : Steps(p.n)) {
+    for (int64_t i = 0; i < p.k; ++i) {
+      const int64_t at = c * p.k + i;
+      const int code = at % 2 ? weights[at / 2] & 15 : weights[at / 2] >> 4;
+      column[static_cast<size_t>(i)] = numbers[p.kind][code] * largest[at / p.block];
+    }
+    for (int64_t r = 0; r < rows; ++r) {
+      double sum = 0;
+      for (int64_t i = 0; i < p.k; ++i) sum += x[r * p.k + i] * column[static_cast<size_t>(i)];
+      y[r * p.n + c] = static_cast<float>(sum);
+    }
+  }
+}
+
+constexpr AttrDef attrs[] = {{.name = "K", .required = true},
+                             {.name = "N", .required = true},
+                             {.name = "block_size", .required = true},
+                             {.name = "quant_type", .required = true},
+                             {"training_mode"},
+                             {"transB", 1}};
+const OpDef defs[] = {{.name = "MatMulBnb4",
+                       .domain = "com.microsoft",
+                       .since = 1,
+                       .in = {3, 3},
+                       .types = "T=float16|bfloat16|float32 : T, uint8, T -> T",
+                       .attrs = attrs,
+                       .infer = infer_bnb,
+                       .reference = bnb_reference,
+                       .reach = reach::not_followed,
+                       .work = line_work}};
+
+}  // namespace
+
+extern const OpFile mat_mul_bnb_4;
+const OpFile mat_mul_bnb_4{defs};
+
+}  // namespace tessera::ops

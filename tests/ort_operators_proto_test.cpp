@@ -1,0 +1,98 @@
+// The example of every operator, by tessera and by ONNX Runtime, where that has it (TESSERA_ORT).
+#include <gmock/gmock.h>
+
+#include "bench/peers/ort.h"
+#include "runtime/onnx/load.h"
+#include "tests/cases/example_cases.h"
+#include "tests/subjects.h"
+#include "tests/support.h"
+
+namespace tessera::test {
+namespace {
+
+// Where ONNX Runtime gives another answer than ONNX's own words or reference.
+struct Difference {
+  Text op, why;
+};
+constexpr Difference known[] = {
+    {"Dropout", "before opset 12 ONNX leaves the mask open of one that drops nothing: here it is true"},
+    {"TreeEnsembleClassifier", "of two classes with a weight each, theirs gives a label that is none of the labels"},
+};
+
+bool is_known(const Case& example) {
+  return std::any_of(std::begin(known), std::end(known), [&](const Difference& row) { return row.op == example.op; });
+}
+
+std::string with_types(const Subject& subject, const std::vector<Datum>& results) {
+  ModelProto model;
+  model.ParseFromString(file_of(subject));
+  for (size_t i = 0; i < results.size(); ++i)
+    model.mutable_graph()
+        ->mutable_output(static_cast<int>(i))
+        ->mutable_type()
+        ->mutable_tensor_type()
+        ->set_elem_type(static_cast<int>(results[i].tensor.type.dtype));
+  return model.SerializeAsString();
+}
+
+double tolerance_of(const Type& type, bool quantized) {
+  if (!is_float(type.dtype)) return quantized ? 1 : 0;
+  return type.dtype == DType::float16 || type.dtype == DType::bfloat16 ? 1e-2 : 2e-4;
+}
+
+void expect_same(const Tensor& actual, const Tensor& expected, bool quantized) {
+  ASSERT_EQ(cat(actual.type), cat(expected.type));
+  for (int64_t i = 0; i < expected.type.shape.elements(); ++i) {
+    if (expected.type.dtype == DType::string) {
+      EXPECT_EQ(actual.as<std::string>()[i], expected.as<std::string>()[i]);
+      continue;
+    }
+    const double a = element_as_double(actual.view(), i), b = element_as_double(expected.view(), i);
+    if (a == b || (std::isnan(a) && std::isnan(b))) continue;
+    const double scale = is_float(expected.type.dtype) ? std::max(1.0, std::abs(b)) : 1;
+    ASSERT_LE(std::abs(a - b), tolerance_of(expected.type, quantized) * scale) << "element " << i;
+  }
+}
+
+// False where ONNX Runtime does not have the operator, or not for these types.
+bool compare(const peers::Ort& ort, const Case& example, const std::string& path) {
+  const OpDef& op = *find_op(example.domain, example.op, example.opset);
+  const Subject subject = subject_of(example);
+  const std::vector<Datum> actual = run_subject(subject);
+  std::ofstream(path, std::ios::binary) << with_types(subject, actual);
+  std::vector<Tensor> in, expected;
+  for (const Operand& operand : subject.operands)
+    if (!operand.constant) in.push_back(operand.tensor);
+  try {
+    expected = peers::OrtSession(ort, path, 1).run(in);
+  } catch (const Error&) {
+    return false;
+  }
+  SCOPED_TRACE(cat(example.domain, ' ', example.op, ' ', example.opset));
+  for (size_t i = 0; i < expected.size(); ++i)
+    if (expected[i].bytes) expect_same(actual[i].tensor, expected[i], op.quantized);
+  return true;
+}
+
+TEST(OrtOperators, GiveWhatOnnxRuntimeGives) {
+  const std::string library = peers::Ort::find(binary_dir() + "/ort");
+  if (library.empty()) GTEST_SKIP() << "skipped: no ONNX Runtime (set TESSERA_ORT)";
+  const peers::Ort ort(library);
+  const TemporaryFolder folder;
+  const std::string path = (folder.path() / "model.onnx").string();
+  int compared = 0;
+  std::string without;
+  for (const Case& example : file_examples()) {
+    const OpDef& op = *find_op(example.domain, example.op, example.opset);
+    if (!op.folds || is_known(example)) continue;
+    if (compare(ort, example, path))
+      ++compared;
+    else
+      without += cat(' ', example.op, '-', example.opset);
+  }
+  std::printf("compared %d examples; ONNX Runtime does not run%s\n", compared, without.c_str());
+  EXPECT_GT(compared, 250);
+}
+
+}  // namespace
+}  // namespace tessera::test
