@@ -17,7 +17,7 @@ inline std::unique_ptr<Upsampler> open_graph(Graph graph, const ModelOptions& op
   plain.device = options.device;
   plain.precision = options.precision;
   plain.cpu_takes_over = options.cpu_takes_over;
-  return make_upsampler(new tessera_session(Session(std::move(loaded), plain)), options);
+  return make_upsampler(new tessera_session(std::make_shared<const Session>(std::move(loaded), plain)), options);
 }
 
 /// Tensors that share their bytes.
