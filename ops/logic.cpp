@@ -6,6 +6,13 @@ namespace tessera::ops {
 extern const OpFile logic;
 namespace {
 
+// Both sides are read, so that many go at a time.
+struct And {
+  bool operator()(bool x, bool y) const { return (x & y) != 0; }
+};
+struct Or {
+  bool operator()(bool x, bool y) const { return (x | y) != 0; }
+};
 struct Xor {
   bool operator()(bool x, bool y) const { return x != y; }
 };
@@ -23,7 +30,9 @@ void old_reference(const Args& args) {
 void infer_not(Infer& infer) { infer.set(0, infer.shape(0)); }
 
 void run_not(const Args& args) {
-  for (int64_t i = 0, n = args.out[0].elements(); i < n; ++i) args.out[0].as<bool>()[i] = !args.in[0].as<bool>()[i];
+  const bool* x = args.in[0].as<const bool>();
+  bool* y = args.out[0].as<bool>();
+  for (int64_t i = 0, n = args.out[0].elements(); i < n; ++i) y[i] = !x[i];
 }
 
 constexpr Text two = "boolean, boolean -> boolean";
@@ -38,10 +47,10 @@ constexpr OpDef def(Text name) {
 }
 
 const OpDef defs[] = {
-    old_def<std::logical_and<>>("And"),
-    def<std::logical_and<>>("And"),
-    old_def<std::logical_or<>>("Or"),
-    def<std::logical_or<>>("Or"),
+    old_def<And>("And"),
+    def<And>("And"),
+    old_def<Or>("Or"),
+    def<Or>("Or"),
     old_def<Xor>("Xor"),
     def<Xor>("Xor"),
     {"Not", "", 1, {1, 1}, {1, 1}, "boolean -> boolean", {}, infer_not, run_not, reach::pointwise},

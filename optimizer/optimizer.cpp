@@ -19,6 +19,7 @@ constexpr Pass list[] = {
     {"merge_convs", false, merge_convs},
     {"mark_first", false, mark_first},
     {"widen_groups", false, widen_groups},
+    {"spell_out", true, spell_out},
     {"find_activations", true, find_activations},
     {"remove_no_ops", true, remove_no_ops},
     {"expand_quantized", true, expand_quantized},

@@ -1,10 +1,13 @@
 // Cast between the number types of real models, QuantizeLinear and DequantizeLinear with 8-bit
 // integers, per tensor or per axis.
 #include <algorithm>
+#include <cmath>
 
 #include "ops/cpu/attrs.h"
 #include "ops/cpu/kernel.h"
 #include "ops/cpu/simd/convert.h"
+#include "ops/cpu/simd/reduce.h"
+#include "runtime/base/rounding.h"
 
 namespace tessera::cpu {
 namespace {
@@ -126,6 +129,38 @@ void run_dequantize(const CpuKernel&, const Args& args, Threads& threads) noexce
   });
 }
 
+// Scale and zero point from the least and the greatest element, and zero.
+void run_dynamic(const CpuKernel&, const Args& args, Threads& threads) noexcept {
+  constexpr int64_t most = 64;
+  const int64_t count = args.in[0].elements();
+  const int64_t piece = std::max(elements_per_task, ceil_div(count, most)), pieces = ceil_div(count, piece);
+  const auto* x = args.in[0].as<const float>();
+  const ReduceSimd& reduce = reduce_simd(level());
+  float lows[most], highs[most], low = 0, high = 0;
+  threads.parallel(pieces, 1, [&](int64_t begin, int64_t end, int) {
+    for (int64_t i = begin; i < end; ++i) {
+      const int64_t n = std::min(piece, count - i * piece);
+      lows[i] = reduce.row[static_cast<int>(Reduction::min)](x + i * piece, n);
+      highs[i] = reduce.row[static_cast<int>(Reduction::max)](x + i * piece, n);
+    }
+  });
+  for (int64_t i = 0; i < pieces; ++i) low = std::min(low, lows[i]), high = std::max(high, highs[i]);
+  const float scale = high == low ? 1.0f : (high - low) / 255;
+  const float zero = std::nearbyint(std::clamp(0 - low / scale, 0.0f, 255.0f));
+  const ConvertSimd& simd = convert_simd(level());
+  threads.parallel(pieces, 1, [&](int64_t begin, int64_t end, int) {
+    for (int64_t i = begin; i < end; ++i)
+      simd.quantize(x + i * piece, scale, zero, false, args.out[0].data + i * piece,
+                    std::min(piece, count - i * piece));
+  });
+  *args.out[1].as<float>() = scale;
+  *args.out[2].as<uint8_t>() = static_cast<uint8_t>(zero);
+}
+
+bool accepts_dynamic(const CpuKernel&, const Problem& problem) {
+  return problem.node.out.size() == 3 && problem.node.out[1] != absent && problem.node.out[2] != absent;
+}
+
 // One scale for all: in blocks the same span of elements, if no channels are padding, whose zeros would
 // become something else.
 bool accepts_blocks(const Problem& problem) {
@@ -146,6 +181,7 @@ constexpr CpuKernel dequantize{
 
 constexpr CpuKernel kernels[] = {
     {.op = "Cast", .name = "cast", .accepts = accepts_cast, .run = run_cast},
+    {.op = "DynamicQuantizeLinear", .name = "dynamic_quantize", .accepts = accepts_dynamic, .run = run_dynamic},
     quantize,
     in_blocks(quantize, "quantize.nchw16c", accepts_quantize_blocks, run_quantize),
     dequantize,

@@ -1,4 +1,4 @@
-// LayerNormalization, InstanceNormalization, BatchNormalization and ImageScaler of float32.
+// LayerNormalization, RMSNormalization, InstanceNormalization, BatchNormalization and ImageScaler of float32.
 #include <algorithm>
 #include <cmath>
 
@@ -46,6 +46,36 @@ void run_layer(const CpuKernel&, const Args& args, Threads& threads) noexcept {
                    [&](int64_t begin, int64_t end, int) {
                      simd.layer_norm(x + begin * length, end - begin, length, epsilon, scale, bias, y + begin * length,
                                      means ? means + begin : nullptr, inverses ? inverses + begin : nullptr);
+                   });
+}
+
+// Rows divided by the root of their mean square; statistics are not asked for.
+bool accepts_rms(const CpuKernel&, const Problem& problem) {
+  const Shape& shape = problem.in[0].shape;
+  if (!all_float(problem) || !is_float32(problem.out[0]) || shape.empty()) return false;
+  if (problem.node.out.size() > 1 && problem.node.out[1] != absent) return false;
+  const int axis = axis_of(AttrReader(problem.node), shape.rank());
+  return problem.in[1].shape.elements() == row_length(shape, axis) && problem.in[1].shape.rank() <= shape.rank() - axis;
+}
+
+void run_rms(const CpuKernel&, const Args& args, Threads& threads) noexcept {
+  const Shape& shape = args.in[0].shape();
+  if (args.out[0].elements() == 0) return;
+  const int64_t length = row_length(shape, axis_of(args, shape.rank()));
+  const float epsilon = args.real("epsilon");
+  const ReduceSimd& reduce = reduce_simd(level());
+  const MapSimd& map = map_simd(level());
+  const auto multiply = map.binary[elementwise::Mul - MapSimd::unary_functions][static_cast<int>(Along::both)];
+  threads.parallel(shape.elements() / length, std::max<int64_t>(1, floats_per_task / length),
+                   [&](int64_t begin, int64_t end, int) {
+                     for (int64_t i = begin; i < end; ++i) {
+                       const float* x = args.in[0].as<const float>() + i * length;
+                       float* y = args.out[0].as<float>() + i * length;
+                       const float squares = reduce.row[static_cast<int>(Reduction::sum_squares)](x, length);
+                       const float inverse = 1 / std::sqrt(squares / static_cast<float>(length) + epsilon);
+                       map.unary[elementwise::Affine](x, y, length, inverse, 0);
+                       multiply(y, args.in[1].as<const float>(), y, length);
+                     }
                    });
 }
 
@@ -237,6 +267,9 @@ void run_blocked_batch(const CpuKernel& kernel, const Args& args, Threads& threa
 
 constexpr CpuKernel layer{
     .op = "LayerNormalization", .name = "layer_norm", .in_place = true, .accepts = accepts_layer, .run = run_layer};
+constexpr CpuKernel rms(Text op) {
+  return {.op = op, .name = "rms_norm", .in_place = true, .accepts = accepts_rms, .run = run_rms};
+}
 constexpr CpuKernel instance{.op = "InstanceNormalization",
                              .name = "instance_norm",
                              .in_place = true,
@@ -258,6 +291,8 @@ constexpr CpuKernel scaler = by_channel("ImageScaler", image_scaler, "scaler", a
 
 constexpr CpuKernel kernels[] = {
     layer,
+    rms("RMSNormalization"),
+    rms("SimplifiedLayerNormalization"),
     instance,
     in_blocks(instance, "instance_norm.nchw16c", accepts_blocked_instance, run_blocked_instance),
     batch,

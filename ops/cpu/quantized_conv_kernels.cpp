@@ -116,6 +116,7 @@ class Quantized {
     steps_.start(args, std::min(channels, s_.geometry.out_channels), tensors[2].as<const float>(),
                  tensors.size() > 3 ? tensors[3].as<const float>() : nullptr, operands);
     flip_ = args.in[quant::x].type.dtype == DType::int8 ? 0x80 : 0;
+    wants_sums_ = args.out[0].type.dtype == DType::int32;
     pad_ = static_cast<uint8_t>(*args.in[quant::x_zero].as<const uint8_t>() ^ flip_);
   }
 
@@ -151,6 +152,7 @@ class Quantized {
   const int32_t* bias_;
   QuantSteps steps_;
   uint8_t flip_ = 0, pad_ = 0;
+  bool wants_sums_ = false;  // as they are
 };
 
 void Quantized::fill(std::byte* to, int64_t pixels) const {
@@ -244,9 +246,13 @@ void Quantized::store(const Work& band, const int32_t* sums, int64_t block, int6
   const int64_t channels = s_.geometry.out_channels, here = channels_in(block, channels);
   const int64_t size = steps_.element_size();
   if (s_.source == Source::rows) {
-    steps_.finish(simd_, sums, block * block_size, 0, pixels, band.row);
+    const std::byte* row = band.row;
+    if (wants_sums_)
+      row = reinterpret_cast<const std::byte*>(sums);
+    else
+      steps_.finish(simd_, sums, block * block_size, 0, pixels, band.row);
     for (int64_t p = 0; p < pixels; ++p)
-      std::memcpy(y_ + ((x + p) * channels + block * block_size) * size, band.row + p * block_size * size,
+      std::memcpy(y_ + ((x + p) * channels + block * block_size) * size, row + p * block_size * size,
                   static_cast<size_t>(here * size));
     return;
   }

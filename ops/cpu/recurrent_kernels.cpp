@@ -1,4 +1,4 @@
-// LSTM and GRU of float32 with constant weights and the usual activations: the inputs of all steps
+// LSTM, GRU and RNN of float32 with constant weights and the usual activations: the inputs of all steps
 // go through one product, then each step multiplies its state.
 #include <algorithm>
 #include <cstring>
@@ -13,22 +13,27 @@
 namespace tessera::cpu {
 namespace {
 
-enum Member { lstm_member, gru_member };
+enum Member { lstm_member, gru_member, rnn_member };
 enum Input { x_in, w_in, r_in, b_in, lengths_in, h_in, c_in, peepholes_in };
 
 struct Extents {
   int64_t steps, batch, input, hidden, directions, gates;
-  bool lstm, reverse, linear_before_reset;
+  bool lstm, gru, reverse, linear_before_reset;
 
   Extents(const CpuKernel& kernel, const AttrReader& attrs, const Shape& x, const Shape& w)
-      : steps(x[0]), batch(x[1]), input(x[2]), directions(w[0]), lstm(kernel.member == lstm_member) {
-    gates = lstm ? 4 : 3;
+      : steps(x[0]),
+        batch(x[1]),
+        input(x[2]),
+        directions(w[0]),
+        lstm(kernel.member == lstm_member),
+        gru(kernel.member == gru_member) {
+    gates = lstm ? 4 : gru ? 3 : 1;
     hidden = w[1] / gates;
     reverse = attrs.text("direction") == "reverse";
     linear_before_reset = attrs.integer("linear_before_reset") != 0;
   }
   /// Gates whose state product is taken at once; GRU may need the last one after the reset.
-  int64_t joint_gates() const { return lstm || linear_before_reset ? gates : 2; }
+  int64_t joint_gates() const { return gru && !linear_before_reset ? 2 : gates; }
 };
 
 // y[m, columns] = x[m, depth] * rows of a weight matrix [columns, depth].
@@ -62,8 +67,17 @@ struct Room {
   int64_t floats() const { return inputs + sums + h + c + reset + product; }
 };
 
-bool usual_activations(const AttrReader& attrs, bool lstm) {
+// An RNN has one for all directions, Tanh or Relu.
+uint16_t rnn_activation(const AttrReader& attrs) {
   const List<std::string> names = attrs.texts("activations");
+  return !names.empty() && names[0] == "Relu" ? elementwise::Relu : elementwise::Tanh;
+}
+
+bool usual_activations(const AttrReader& attrs, bool lstm, bool gru) {
+  const List<std::string> names = attrs.texts("activations");
+  if (!lstm && !gru)
+    return std::all_of(names.begin(), names.end(),
+                       [&](Text name) { return name == names[0] && (name == "Tanh" || name == "Relu"); });
   const size_t each = lstm ? 3 : 2;
   for (size_t i = 0; i < names.size(); ++i) {
     const Text wanted = i % each == 0 ? "Sigmoid" : "Tanh";
@@ -79,7 +93,7 @@ bool accepts(const CpuKernel& kernel, const Problem& problem) {
   if (!problem.constants[w_in] || !problem.constants[r_in] || problem.in[x_in].shape.size() != 3) return false;
   const Extents e(kernel, attrs, problem.in[x_in].shape, problem.in[w_in].shape);
   return !has_input(problem, lengths_in) && !has_input(problem, peepholes_in) && e.hidden > 0 && e.input > 0 &&
-         usual_activations(attrs, e.lstm) && !attrs.has("clip") && attrs.integer("input_forget") == 0 &&
+         usual_activations(attrs, e.lstm, e.gru) && !attrs.has("clip") && attrs.integer("input_forget") == 0 &&
          attrs.integer("layout") == 0;
 }
 
@@ -179,8 +193,10 @@ class Layer {
       project(1, d, e_.batch, e_.hidden, e_.joint_gates() * e_.hidden, h_, bias(d, true), sums_);
       if (e_.lstm)
         lstm_step(in);
-      else
+      else if (e_.gru)
         gru_step(in, d);
+      else
+        rnn_step(in);
       if (float* y = output(0)) std::memcpy(y + (t * e_.directions + d) * n, h_, static_cast<size_t>(n) * 4);
     }
     if (float* y = output(1)) std::memcpy(y + d * n, h_, static_cast<size_t>(n) * 4);
@@ -202,6 +218,12 @@ class Layer {
       map_.unary[elementwise::Tanh](c, h, size, 0, 0);
       multiply_by(gate + size, h, h, size);
     }
+  }
+
+  void rnn_step(const float* in) {
+    const int64_t n = e_.batch * e_.hidden;
+    add(in, sums_, n);
+    map_.unary[rnn_activation(args_)](sums_, h_, n, 0, 0);
   }
 
   // Gates update, reset, hidden; h = (1 - update) * hidden + update * h.
@@ -255,6 +277,13 @@ constexpr CpuKernel kernels[] = {
     {.op = "GRU",
      .name = "gru",
      .member = gru_member,
+     .accepts = accepts,
+     .pack = pack,
+     .scratch = scratch,
+     .run = run},
+    {.op = "RNN",
+     .name = "rnn",
+     .member = rnn_member,
      .accepts = accepts,
      .pack = pack,
      .scratch = scratch,

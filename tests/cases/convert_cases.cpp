@@ -43,7 +43,15 @@ void quantization(const Taker& check) {
   check({.op = "DequantizeLinear", .in = {random({7}, -999, 999, DType::int32), number(0.5f)}});
 }
 
+void dynamic_quantization(const Taker& check) {
+  for (const Shape& shape : {Shape{7}, Shape{3, 1031}, Shape{70, 1000}})
+    for (const double low : {-2.0, 0.5, -9.0})
+      check({.op = "DynamicQuantizeLinear", .in = {random(shape, low, low + 4)}, .outputs = 3});
+  check({.op = "DynamicQuantizeLinear", .in = {random({5}, 0, 0)}, .outputs = 3});
+}
+
 constexpr CaseList lists[] = {
+    {"DynamicQuantization", dynamic_quantization},
     {"Casts", casts},
     {"Quantization", quantization},
 };

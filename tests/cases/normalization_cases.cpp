@@ -62,7 +62,21 @@ void normalizations(const Taker& check) {
          .absolute = 1e-5});
 }
 
+void root_mean_square(const Taker& check) {
+  for (const char* op : {"RMSNormalization", "SimplifiedLayerNormalization"})
+    for (const Shape& shape : {Shape{3, 7}, Shape{2, 5, 768}, Shape{1, 1}, Shape{2, 0}})
+      check({.op = op,
+             .opset = 23,
+             .in = {random(shape), random({shape.back()})},
+             .attrs = {attr("axis", int64_t{-1}), attr("epsilon", 1e-6f)}});
+  check({.op = "RMSNormalization",
+         .opset = 23,
+         .in = {random({4, 3, 5}), random({3, 5})},
+         .attrs = {attr("axis", int64_t{1})}});
+}
+
 constexpr CaseList lists[] = {
+    {"RootMeanSquare", root_mean_square},
     {"Normalizations", normalizations},
 };
 

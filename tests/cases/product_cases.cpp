@@ -87,7 +87,28 @@ void layers(const Taker& check) {
              .absolute = 1e-3});
 }
 
+// Columns of 4 and 8 bits, whose last block is not full.
+void products_of_few_bits(const Taker& check) {
+  for (const int64_t bits : {4, 8})
+    for (const int64_t rows : {1, 2, 37})
+      for (const int zeros : {0, 1, 2}) {
+        const int64_t k = 83, n = 70, block = 32, blocks = 3;
+        Case c{.op = "MatMulNBits",
+               .opset = 1,
+               .in = {random({rows, k}), random({n, blocks, block * bits / 8}, 0, 255, DType::uint8),
+                      random({n * blocks}, 0.01, 0.1)},
+               .attrs = {attr("K", k), attr("N", n), attr("bits", bits), attr("block_size", block)},
+               .absolute = 1e-3,
+               .domain = "com.microsoft"};
+        if (zeros == 1) c.in.push_back(random({n * ((blocks * bits + 7) / 8)}, 0, 255, DType::uint8));
+        if (zeros == 2) c.in.push_back(random({n * blocks}, 0, 15));
+        if (zeros == 2) c.in.insert(c.in.end(), {{}, random({n})});
+        check(c);
+      }
+}
+
 constexpr CaseList lists[] = {
+    {"ProductsOfFewBits", products_of_few_bits},
     {"MatMul", mat_mul},
     {"Gemm", gemm},
     {"MatMulLayers", layers, true},

@@ -32,8 +32,28 @@ void recurrent(const Taker& check) {
   }
 }
 
+void simple_recurrent(const Taker& check) {
+  for (const std::string activation : {"Tanh", "Relu", ""})
+    for (const std::string direction : {"forward", "reverse", "bidirectional"}) {
+      const int64_t d = direction == "bidirectional" ? 2 : 1, steps = 3, batch = 4, input = 40, hidden = 33;
+      const auto weights = [&](const Shape& shape) { return fixed(random(shape, -0.5, 0.5)); };
+      Case c{.op = "RNN",
+             .in = {random({steps, batch, input}), weights({d, hidden, input}), weights({d, hidden, hidden})},
+             .attrs = {{"direction", direction}, {"hidden_size", hidden}},
+             .outputs = 2,
+             .relative = 1e-4,
+             .absolute = 1e-4};
+      if (!activation.empty())
+        c.attrs.emplace_back("activations", std::vector<std::string>(static_cast<size_t>(d), activation));
+      check(c);
+      c.in.insert(c.in.end(), {random({d, 2 * hidden}), {}, random({d, batch, hidden})});
+      check(c);
+    }
+}
+
 constexpr CaseList lists[] = {
     {"Recurrent", recurrent},
+    {"SimpleRecurrent", simple_recurrent},
 };
 
 }  // namespace

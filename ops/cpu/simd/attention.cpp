@@ -6,6 +6,7 @@ namespace tessera::cpu::TESSERA_LEVEL {
 namespace {
 
 constexpr int group = 2;  // vectors side by side
+constexpr float lowest = -3.4028234663852886e38f;
 
 inline V bias_at(const ScoreBias& bias, int64_t j, int64_t i) {
   return bias.one ? V(bias.row[j * bias.key]) : load(bias.row + j * bias.key + i);
@@ -14,7 +15,7 @@ inline V bias_at(const ScoreBias& bias, int64_t j, int64_t i) {
 template <int vectors, int biases>
 void softmax_group(float* x, int64_t stride, int64_t keys, int64_t i, const ScoreBias bias[2], float* inverse) {
   V top[vectors], total[vectors];
-  for (int u = 0; u < vectors; ++u) top[u] = V(-__builtin_inff()), total[u] = V(0.0f);
+  for (int u = 0; u < vectors; ++u) top[u] = V(lowest), total[u] = V(0.0f);
   for (int64_t j = 0; j < keys; ++j)
     for (int u = 0; u < vectors; ++u) {
       float* at = x + j * stride + u * lanes;
@@ -30,7 +31,8 @@ void softmax_group(float* x, int64_t stride, int64_t keys, int64_t i, const Scor
       store(at, power);
       total[u] = total[u] + power;
     }
-  for (int u = 0; u < vectors; ++u) store(inverse + u * lanes, V(1.0f) / total[u]);
+  // Where every key is hidden, the result is zeros.
+  for (int u = 0; u < vectors; ++u) store(inverse + u * lanes, select(total[u] > V(0.0f), V(1.0f) / total[u], V(0.0f)));
 }
 
 template <int biases>

@@ -136,6 +136,17 @@ void dequantize(const void* x, int32_t zero, float scale, float* out, int64_t n)
   for (int64_t i = 0; i < n; ++i) out[i] = static_cast<float>(static_cast<int32_t>(read<T>(x, i)) - zero) * scale;
 }
 
+void dequantize_halves(const uint8_t* x, float zero, float scale, float* out, int64_t n) {
+  uint8_t whole[16];
+  for (int64_t i = 0; i < n; i += 16, x += 8, out += 16) {
+    for (int j = 0; j < 8; ++j) {
+      whole[2 * j] = x[j] & 15;
+      whole[2 * j + 1] = x[j] >> 4;
+    }
+    for (int j = 0; j < 16; ++j) out[j] = (static_cast<float>(static_cast<int32_t>(whole[j])) - zero) * scale;
+  }
+}
+
 constexpr int at(Number n) { return static_cast<int>(n); }
 
 constexpr ConvertSimd table() {
@@ -167,6 +178,7 @@ constexpr ConvertSimd table() {
   t.dequantize[0] = dequantize<uint8_t>;
   t.dequantize[1] = dequantize<int8_t>;
   t.dequantize[2] = dequantize<int32_t>;
+  t.dequantize_halves = dequantize_halves;
   return t;
 }
 

@@ -81,12 +81,75 @@ inline V each(const V& x, F f) {
   for (int i = 0; i < lanes; ++i) value[i] = f(value[i]);
   return load(value);
 }
-inline V sin(const V& x) { return each(x, ::sinf); }
-inline V cos(const V& x) { return each(x, ::cosf); }
+/// What is left of an angle after whole quarters of a turn, by a quarter of two in three parts; its sine and cosine.
+struct Quarter {
+  V quadrant, sine, cosine;
+  explicit Quarter(const V& x) {
+    const V n = xsimd::nearbyint(x * V(0.636619772f));
+    quadrant = n - V(4.0f) * xsimd::floor(n * V(0.25f));
+    V r = fmadd(n, V(-1.5703125f), x);
+    r = fmadd(n, V(-4.8375129699707031e-4f), r);
+    r = fmadd(n, V(-7.5497899548918821e-8f), r);
+    const V z = r * r;
+    V p = fmadd(V(-1.9515295891e-4f), z, V(8.3321608736e-3f));
+    p = fmadd(p, z, V(-1.6666654611e-1f));
+    sine = fmadd(p * z, r, r);
+    V q = fmadd(V(2.443315711809948e-5f), z, V(-1.388731625493765e-3f));
+    q = fmadd(q, z, V(4.166664568298827e-2f));
+    cosine = fmadd(q * z, z, fmadd(z, V(-0.5f), V(1.0f)));
+  }
+  /// Quadrants 1 and 3, where sine and cosine change places.
+  Mask odd() const { return quadrant == V(1.0f) || quadrant == V(3.0f); }
+};
+/// Beyond, the parts of a quarter are too few.
+inline bool few_turns(const V& x) { return xsimd::all(abs(x) < V(1000.0f)); }
+inline V sin(const V& x) {
+  if (!few_turns(x)) return each(x, ::sinf);
+  const Quarter a(x);
+  const V value = select(a.odd(), a.cosine, a.sine);
+  return select(a.quadrant >= V(2.0f), -value, value);
+}
+inline V cos(const V& x) {
+  if (!few_turns(x)) return each(x, ::cosf);
+  const Quarter a(x);
+  const V value = select(a.odd(), a.sine, a.cosine);
+  return select(a.quadrant == V(1.0f) || a.quadrant == V(2.0f), -value, value);
+}
 inline V tan(const V& x) { return each(x, ::tanf); }
-inline V asin(const V& x) { return each(x, ::asinf); }
-inline V acos(const V& x) { return each(x, ::acosf); }
-inline V atan(const V& x) { return each(x, ::atanf); }
+inline V with_sign_of(const V& x, const V& positive) { return select(x < V(0.0f), -positive, positive); }
+/// The arc sine of |x| up to a half, beyond it that of sqrt((1 - |x|) / 2): half of what is left to a quarter of a
+/// turn.
+inline V arc(const V& x, Mask* beyond) {
+  const V a = abs(x);
+  *beyond = a > V(0.5f);
+  const V z = select(*beyond, V(0.5f) * (V(1.0f) - a), a * a);
+  const V r = select(*beyond, sqrt(z), a);
+  V p = fmadd(V(4.2163199048e-2f), z, V(2.4181311049e-2f));
+  for (const float c : {4.5470025998e-2f, 7.4953002686e-2f, 1.6666752422e-1f}) p = fmadd(p, z, V(c));
+  return fmadd(p * z, r, r);
+}
+inline V asin(const V& x) {
+  Mask beyond;
+  const V part = arc(x, &beyond);
+  return with_sign_of(x, select(beyond, fmadd(part, V(-2.0f), V(1.57079632679f)), part));
+}
+inline V acos(const V& x) {
+  Mask beyond;
+  const V part = arc(x, &beyond), twice = part + part;
+  return select(beyond, select(x < V(0.0f), V(3.14159265359f) - twice, twice),
+                V(1.57079632679f) - with_sign_of(x, part));
+}
+inline V atan(const V& x) {
+  const V a = abs(x);
+  const Mask large = a > V(2.414213562f), middle = a > V(0.414213562f);
+  const V r = select(large, V(-1.0f) / a, select(middle, (a - V(1.0f)) / (a + V(1.0f)), a));
+  const V start = select(large, V(1.57079632679f), select(middle, V(0.785398163397f), V(0.0f)));
+  const V z = r * r;
+  V p = fmadd(V(8.05374449538e-2f), z, V(-1.38776856032e-1f));
+  p = fmadd(p, z, V(1.99777106478e-1f));
+  p = fmadd(p, z, V(-3.33329491539e-1f));
+  return with_sign_of(x, start + fmadd(p * z, r, r));
+}
 inline V sinh(const V& x) { return each(x, ::sinhf); }
 inline V cosh(const V& x) { return each(x, ::coshf); }
 inline V asinh(const V& x) { return each(x, ::asinhf); }

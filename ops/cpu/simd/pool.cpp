@@ -75,6 +75,26 @@ void strided_row(const PoolShape& s, const float* plane, int64_t oy, const Taps&
   }
 }
 
+// Outputs whose taps all lie inside the picture: [begin, end).
+void interior(const PoolAxis& axis, int64_t& begin, int64_t& end) {
+  const int64_t last = axis.in - 1 - (axis.kernel - 1) * axis.dilation + axis.pad;
+  begin = (axis.pad + axis.stride - 1) / axis.stride;
+  end = last < 0 ? 0 : last / axis.stride + 1;
+  if (end > axis.out) end = axis.out;
+  if (begin > end) begin = end = axis.out;
+}
+
+// A row of sums becomes one of averages: outputs whose taps all lie inside divide by the same number.
+void divide_row(const PoolShape& s, const Taps& rows, float* out) {
+  int64_t begin, end, x = 0;
+  interior(s.x, begin, end);
+  const auto one = [&] { out[x] /= divisor(s, rows, taps(s.x, x)); };
+  for (; x < begin; ++x) one();
+  const V count(begin < end ? divisor(s, rows, taps(s.x, begin)) : 1.0f);
+  for (; x + lanes <= end; x += lanes) store(out + x, load(out + x) / count);
+  for (; x < s.x.out; ++x) one();
+}
+
 template <bool average>
 void plane_row(const PoolShape& s, const float* plane, int64_t oy, float* out) {
   constexpr int64_t room = 1024;
@@ -91,20 +111,10 @@ void plane_row(const PoolShape& s, const float* plane, int64_t oy, float* out) {
       for (int64_t kx = 0; kx < s.x.kernel; ++kx) take_row<average>(s.x, in, kx, out);
     }
   }
-  if (average)
-    for (int64_t x = 0; x < s.x.out; ++x) out[x] /= divisor(s, rows, taps(s.x, x));
+  if (average) divide_row(s, rows, out);
 }
 
 constexpr int block_vectors = 16 / lanes;
-
-// Outputs whose taps all lie inside the picture: [begin, end).
-void interior(const PoolAxis& axis, int64_t& begin, int64_t& end) {
-  const int64_t last = axis.in - 1 - (axis.kernel - 1) * axis.dilation + axis.pad;
-  begin = (axis.pad + axis.stride - 1) / axis.stride;
-  end = last < 0 ? 0 : last / axis.stride + 1;
-  if (end > axis.out) end = axis.out;
-  if (begin > end) begin = end = axis.out;
-}
 
 // P pixels of a row of blocks from `in`, the first tap of the first one.
 template <bool average, int P>

@@ -1,0 +1,132 @@
+// MatMulNBits of float32: columns of 4 or 8 bits become floats just before they are multiplied, a panel of them at a
+// time, so that memory gives bits and not floats.
+#include <algorithm>
+
+#include "ops/cpu/attrs.h"
+#include "ops/cpu/kernel.h"
+#include "ops/cpu/simd/convert.h"
+#include "ops/cpu/simd/gemm.h"
+#include "runtime/base/rounding.h"
+#include "runtime/base/run_scope.h"
+
+namespace tessera::cpu {
+namespace {
+
+enum In { a_in, b_in, scales_in, zeros_in, order_in, bias_in };
+
+struct Packing {
+  int64_t k, n, bits, block, blocks;
+
+  explicit Packing(const AttrReader& r)
+      : k(r.integer("K")),
+        n(r.integer("N")),
+        bits(r.integer("bits")),
+        block(r.integer("block_size")),
+        blocks(ceil_div(k, block)) {}
+  /// Floats of a column, and of a panel of them, in a thread's scratch.
+  int64_t column() const { return round_up(blocks * block, 16); }
+  int64_t floats(int64_t columns) const { return columns * (column() + round_up(k, 16)); }
+};
+
+bool accepts(const CpuKernel&, const Problem& problem) {
+  const Packing p{AttrReader(problem.node)};
+  if ((p.bits != 4 && p.bits != 8) || !is_float32(problem.in[a_in]) || !is_float32(problem.in[scales_in])) return false;
+  if (has_input(problem, zeros_in) && !is_float32(problem.in[zeros_in]) && problem.in[zeros_in].dtype != DType::uint8)
+    return false;
+  return !has_input(problem, bias_in) || is_float32(problem.in[bias_in]);
+}
+
+int64_t scratch(const CpuKernel&, const Problem& problem, int threads) {
+  return Packing(AttrReader(problem.node)).floats(gemm_simd(level()).nr) * threads * int64_t{sizeof(float)};
+}
+
+class Columns {
+ public:
+  Columns(const Args& args, const Packing& p) : p_(p), simd_(convert_simd(level())) {
+    weights_ = args.in[b_in].as<const uint8_t>();
+    scales_ = args.in[scales_in].as<const float>();
+    if (!args.has_in(zeros_in)) return;
+    const View& zeros = args.in[zeros_in];
+    (zeros.type.dtype == DType::uint8 ? packed_zeros_ : real_zeros_) = zeros.data;
+  }
+
+  void read(int64_t c, float* out) const {
+    const int64_t bytes = p_.block * p_.bits / 8;
+    for (int64_t b = 0; b < p_.blocks; ++b, out += p_.block) {
+      const int64_t at = c * p_.blocks + b;
+      if (p_.bits == 4)
+        simd_.dequantize_halves(weights_ + at * bytes, zero(c, b), scales_[at], out, p_.block);
+      else
+        for (int64_t i = 0; i < p_.block; ++i)
+          out[i] = (static_cast<float>(weights_[at * bytes + i]) - zero(c, b)) * scales_[at];
+    }
+  }
+
+ private:
+  float zero(int64_t c, int64_t b) const {
+    if (real_zeros_) return reinterpret_cast<const float*>(real_zeros_)[c * p_.blocks + b];
+    if (!packed_zeros_) return p_.bits == 4 ? 8.0f : 128.0f;
+    const int64_t row = ceil_div(p_.blocks * p_.bits, 8);
+    const auto byte = static_cast<int>(packed_zeros_[c * row + b * p_.bits / 8]);
+    return static_cast<float>(p_.bits == 8 ? byte : b % 2 ? byte >> 4 : byte & 15);
+  }
+
+  const Packing& p_;
+  const ConvertSimd& simd_;
+  const uint8_t* weights_ = nullptr;
+  const float* scales_ = nullptr;
+  const std::byte *packed_zeros_ = nullptr, *real_zeros_ = nullptr;
+};
+
+void run(const CpuKernel&, const Args& args, Threads& threads) noexcept {
+  if (args.out[0].elements() == 0) return;
+  const Packing p(args);
+  const Columns columns(args, p);
+  const GemmSimd& simd = gemm_simd(level());
+  const int64_t rows = args.in[a_in].elements() / p.k;
+  const auto* x = args.in[a_in].as<const float>();
+  const float* bias = args.has_in(bias_in) ? args.in[bias_in].as<const float>() : nullptr;
+  auto* y = args.out[0].as<float>();
+  const bool dots = rows <= 2;
+  threads.parallel(ceil_div(p.n, simd.nr), 1, [&](int64_t begin, int64_t end, int worker) {
+    float* own = reinterpret_cast<float*>(args.scratch) + worker * p.floats(simd.nr);
+    float* panel = own + simd.nr * p.column();
+    for (int64_t i = begin; i < end && !stop_requested(); ++i) {
+      const int64_t first = i * simd.nr, count = std::min<int64_t>(simd.nr, p.n - first);
+      for (int64_t c = 0; c < count; ++c) {
+        float* column = dots ? own : own + c * p.column();
+        columns.read(first + c, column);
+        for (int64_t r = 0; dots && r < rows; ++r)
+          y[r * p.n + first + c] = simd.dot(x + r * p.k, column, p.k) + (bias ? bias[first + c] : 0.0f);
+      }
+      if (dots) continue;
+      simd.pack_b(own, 1, p.column(), p.k, static_cast<int>(count), 1, panel);
+      for (int64_t r = 0; r < rows; r += simd.mr)
+        simd.tile({.rows = static_cast<int>(std::min<int64_t>(simd.mr, rows - r)),
+                   .columns = static_cast<int>(count),
+                   .depth = p.k,
+                   .a = x + r * p.k,
+                   .a_row = p.k,
+                   .a_depth = 1,
+                   .b = panel,
+                   .b_stride = simd.nr,
+                   .c = y + r * p.n + first,
+                   .ldc = p.n,
+                   .start = bias ? bias + first : nullptr});
+    }
+  });
+}
+
+constexpr CpuKernel kernels[] = {{.op = "MatMulNBits",
+                                  .name = "bits",
+                                  .domain = "com.microsoft",
+                                  .accepts = accepts,
+                                  .scratch = scratch,
+                                  .run = run}};
+
+}  // namespace
+
+extern const KernelFile mat_mul_n_bits_kernels;
+const KernelFile mat_mul_n_bits_kernels{kernels};
+
+}  // namespace tessera::cpu

@@ -1,0 +1,205 @@
+// Operators that no kernel takes, in terms of those that kernels take: curves with a bias, sums that are normalized,
+// convolutions of three axes; attention and Einsum in files of their own.
+#include <algorithm>
+
+#include "optimizer/rewrites.h"
+#include "optimizer/spelling.h"
+
+namespace tessera::optimizer {
+
+std::vector<ValueId> Spelling::ops(Text name, int opset, std::vector<ValueId> in, size_t outputs, Attrs attrs,
+                                   Text domain) {
+  Node made;
+  made.op = find_op(domain, name, opset);
+  made.name = node_.name;
+  made.opset = opset;
+  made.in = std::move(in);
+  made.attrs = std::make_shared<const Attrs>(std::move(attrs));
+  made.out.assign(outputs, 0);
+  std::vector<Type> types;
+  std::vector<const Tensor*> constants;
+  for (const ValueId id : made.in) {
+    types.push_back(id == absent ? Type{} : type(id));
+    constants.push_back(id == absent ? nullptr : value(id));
+  }
+  Infer inferred(made, types, constants);
+  infer(inferred);
+  for (size_t i = 0; i < outputs; ++i) {
+    Value out;
+    out.name = cat(node_.name, ":", name, nodes_.size(), ":", i);
+    out.type = inferred.out[i].type;
+    out.ranked = true;
+    made.out[i] = graph_.add_value(std::move(out));
+  }
+  nodes_.push_back(std::move(made));
+  return nodes_.back().out;
+}
+
+ValueId Spelling::op(Text name, int opset, std::vector<ValueId> in, Attrs attrs, Text domain) {
+  return ops(name, opset, std::move(in), 1, std::move(attrs), domain)[0];
+}
+
+ValueId Spelling::constant(Tensor tensor) {
+  Value made;
+  made.name = cat(node_.name, ":constant");
+  made.type = tensor.type;
+  made.ranked = true;
+  made.constant = std::make_shared<const Tensor>(std::move(tensor));
+  return graph_.add_value(std::move(made));
+}
+
+ValueId Spelling::reshape(ValueId id, const Shape& to) {
+  if (shape(id) == to) return id;
+  if (const Tensor* known = value(id)) {
+    Tensor same = *known;
+    same.type.shape = to;
+    return constant(std::move(same));
+  }
+  return op("Reshape", 14, {id, integers({to.begin(), to.end()})}, {{"allowzero", int64_t{1}}});
+}
+
+ValueId Spelling::transpose(ValueId id, std::vector<int64_t> perm) {
+  return op("Transpose", 13, {id}, {{"perm", std::move(perm)}});
+}
+
+ValueId Spelling::slice(ValueId id, int64_t axis, int64_t begin, int64_t end, int64_t step) {
+  return op("Slice", 13, {id, integers({begin}), integers({end}), integers({axis}), integers({step})});
+}
+
+void Spelling::becomes(size_t output, ValueId id) {
+  const ValueId out = node_.out[output];
+  bool made = false;
+  for (Node& node : nodes_)
+    for (ValueId& own : node.out)
+      if (own == id) own = out, made = true;
+  if (!made) {
+    op("Identity", 14, {id});
+    nodes_.back().out[0] = out;
+    return;
+  }
+  for (Node& node : nodes_)
+    for (ValueId& own : node.in)
+      if (own == id) own = out;
+}
+
+namespace {
+
+bool spell_gelu(Spelling& s) {
+  const AttrReader attrs(s.node());
+  const Text name = s.node().op->name;
+  const ValueId x = s.has(1) ? s.op("Add", 14, {s.in(0), s.in(1)}) : s.in(0);
+  if (name == "QuickGelu")
+    s.becomes(0, s.op("Swish", 24, {x}, {{"alpha", attrs.real("alpha")}}));
+  else
+    s.becomes(0, s.op("Gelu", 20, {x}, {{"approximate", std::string(name == "FastGelu" ? "tanh" : "none")}}));
+  return true;
+}
+
+// The sum is a result of its own, and statistics are not asked for.
+bool spell_skip_normalization(Spelling& s) {
+  if (s.wants(1) || s.wants(2)) return false;
+  const bool centred = s.node().op->name == "SkipLayerNormalization";
+  const Attrs attrs{{"axis", int64_t{-1}}, {"epsilon", AttrReader(s.node()).real("epsilon")}};
+  ValueId sum = s.op("Add", 14, {s.in(0), s.in(1)});
+  if (const size_t bias = centred ? 4 : 3; s.has(bias)) sum = s.op("Add", 14, {sum, s.in(bias)});
+  if (centred) {
+    std::vector<ValueId> in{sum, s.in(2)};
+    if (s.has(3)) in.push_back(s.in(3));
+    s.becomes(0, s.op("LayerNormalization", 17, in, attrs));
+  } else {
+    s.becomes(0, s.op("RMSNormalization", 23, {sum, s.in(2)}, attrs));
+  }
+  if (s.wants(3)) s.becomes(3, sum);
+  return true;
+}
+
+// A picture for each place along the first axis, whose channels are those of all pictures that the kernel sees there:
+// a convolution of two axes, whose weights are the same numbers in the same order.
+bool spell_deep_convolution(Spelling& s) {
+  const Shape x = s.shape(s.in(0)), w = s.shape(s.in(1));
+  const AttrReader attrs(s.node());
+  const Text automatic = attrs.text("auto_pad");
+  if (x.size() != 5 || x.elements() == 0 || w.elements() == 0 || !s.value(s.in(1))) return false;
+  if (!automatic.empty() && automatic != "NOTSET") return false;
+  const auto listed = [&](Text name, size_t count, int64_t otherwise) {
+    const List<int64_t> given = attrs.integers(name);
+    return given.empty() ? std::vector<int64_t>(count, otherwise) : std::vector<int64_t>(given.begin(), given.end());
+  };
+  const std::vector<int64_t> pads = listed("pads", 6, 0), strides = listed("strides", 3, 1),
+                             dilations = listed("dilations", 3, 1);
+  const Shape out = s.type(s.node().out[0]).shape;
+  const int64_t taps = w[2], depth = out[2];
+  ValueId padded = s.in(0);
+  if (pads[0] || pads[3]) padded = s.op("Pad", 18, {padded, s.integers({0, 0, pads[0], 0, 0, 0, 0, pads[3], 0, 0})});
+  std::vector<ValueId> seen;
+  for (int64_t t = 0; t < taps; ++t) {
+    const int64_t first = t * dilations[0];
+    const ValueId slice = s.slice(padded, 2, first, first + (depth - 1) * strides[0] + 1, strides[0]);
+    seen.push_back(s.reshape(slice, {x[0], x[1], 1, depth, x[3], x[4]}));
+  }
+  ValueId all = taps == 1 ? seen[0] : s.op("Concat", 13, seen, {{"axis", int64_t{2}}});
+  all = s.reshape(s.transpose(all, {0, 3, 1, 2, 4, 5}), {x[0] * depth, x[1] * taps, x[3], x[4]});
+  std::vector<ValueId> in{all, s.reshape(s.in(1), {w[0], w[1] * taps, w[3], w[4]})};
+  if (s.has(2)) in.push_back(s.in(2));
+  const ValueId flat = s.op("Conv", 11, in,
+                            {{"pads", std::vector<int64_t>{pads[1], pads[2], pads[4], pads[5]}},
+                             {"strides", std::vector<int64_t>{strides[1], strides[2]}},
+                             {"dilations", std::vector<int64_t>{dilations[1], dilations[2]}},
+                             {"group", attrs.integer("group")}});
+  s.becomes(0, s.transpose(s.reshape(flat, {x[0], depth, out[1], out[3], out[4]}), {0, 2, 1, 3, 4}));
+  return true;
+}
+
+struct Row {
+  Text domain, op;
+  bool (*spell)(Spelling&);
+  DType out = DType::float32;  // of all outputs
+};
+constexpr Row rows[] = {
+    {"com.microsoft", "Gelu", spell_gelu},
+    {"com.microsoft", "FastGelu", spell_gelu},
+    {"com.microsoft", "BiasGelu", spell_gelu},
+    {"com.microsoft", "QuickGelu", spell_gelu},
+    {"com.microsoft", "SkipLayerNormalization", spell_skip_normalization},
+    {"com.microsoft", "SkipSimplifiedLayerNormalization", spell_skip_normalization},
+    {"", "Conv", spell_deep_convolution},
+    {"", "Attention", spell_attention},
+    {"com.microsoft", "MultiHeadAttention", spell_multi_head_attention},
+    {"com.microsoft", "Attention", spell_projected_attention},
+    {"", "Einsum", spell_einsum},
+    {"", "MatMulInteger", spell_integer_product, DType::int32},
+};
+
+const Row* row_of(const Graph& graph, const Node& node) {
+  if (!node.op || !node.epilogue.empty()) return nullptr;
+  const auto found = std::find_if(std::begin(rows), std::end(rows), [&](const Row& row) {
+    return node.op->name == row.op && node.op->domain == row.domain;
+  });
+  if (found == std::end(rows)) return nullptr;
+  const bool typed = std::all_of(node.out.begin(), node.out.end(),
+                                 [&](ValueId id) { return id == absent || graph.values[id].type.dtype == found->out; });
+  return typed ? found : nullptr;
+}
+
+}  // namespace
+
+bool spell_out(Graph& graph, const Fits& fits) {
+  bool changed = false;
+  std::vector<Node> nodes;
+  for (size_t i = 0; i < graph.nodes.size(); ++i) {
+    const Row* row = row_of(graph, graph.nodes[i]);
+    if (row && !fits(graph, graph.nodes[i])) {
+      Spelling spelling(graph, graph.nodes[i], fits);
+      if (row->spell(spelling)) {
+        for (Node& node : spelling.take()) nodes.push_back(std::move(node));
+        changed = true;
+        continue;
+      }
+    }
+    nodes.push_back(std::move(graph.nodes[i]));
+  }
+  graph.nodes = std::move(nodes);
+  return changed;
+}
+
+}  // namespace tessera::optimizer

@@ -1,0 +1,167 @@
+// Operators that are spelled out give what their references do, and leave no step to a reference.
+#include <gtest/gtest.h>
+
+#include "tests/graph_builder.h"
+#include "tests/tensors.h"
+
+namespace tessera::test {
+namespace {
+
+struct Given {
+  Tensor tensor;
+  bool constant = false;
+};
+
+// The step names of the optimized plan; results are compared on the way.
+std::vector<std::string> spelled(Text op, Text domain, int opset, const std::vector<Given>& in, const Attrs& attrs,
+                                 size_t outputs = 1, double tolerance = 5e-6) {
+  GraphBuilder b;
+  std::vector<ValueId> ids;
+  std::vector<Tensor> inputs;
+  std::vector<Type> types;
+  for (const Given& given : in) {
+    if (!given.tensor.bytes) {
+      ids.push_back(absent);
+    } else if (given.constant) {
+      ids.push_back(b.constant(given.tensor));
+    } else {
+      ids.push_back(b.input(cat("x", ids.size()), given.tensor.type));
+      inputs.push_back(given.tensor), types.push_back(given.tensor.type);
+    }
+  }
+  for (const ValueId id : b.nodes(op, ids, outputs, attrs, opset, domain)) b.output(id);
+  const auto plain = run_graph(b.graph, inputs, false), fast = run_graph(b.graph, inputs, true, 2);
+  EXPECT_EQ(plain.size(), fast.size());
+  for (size_t i = 0; i < plain.size(); ++i) EXPECT_LE(relative_difference(plain[i], fast[i]), tolerance) << op << i;
+  Graph prepared = b.graph;
+  optimizer::prepare(prepared);
+  const auto engine = cpu_engine(true);
+  const Executor executor(prepared, *engine);
+  bool whole = false;
+  std::vector<std::string> steps;
+  const auto plan = executor.first_plan(types, &whole);
+  for (const Step& step : plan->steps())
+    if (!step.done) steps.push_back(std::string(step.node->op->name));
+  EXPECT_EQ(std::count(steps.begin(), steps.end(), std::string(op)), op == "Conv" || op == "Gelu" ? 1 : 0) << op;
+  return steps;
+}
+
+Given varies(const Shape& shape, unsigned seed = 1) { return {random_tensor(shape, seed)}; }
+Given fixed(const Shape& shape, unsigned seed = 2) { return {random_tensor(shape, seed), true}; }
+Given bytes(DType type, const Shape& shape, bool constant, double low, double high, unsigned seed) {
+  return {random_tensor(type, shape, seed, low, high), constant};
+}
+bool has(const std::vector<std::string>& steps, const std::string& op) {
+  return std::find(steps.begin(), steps.end(), op) != steps.end();
+}
+constexpr Text ms = "com.microsoft";
+
+TEST(SpellOut, CurvesWithABias) {
+  for (const Text op : {"FastGelu", "BiasGelu"}) spelled(op, ms, 1, {varies({2, 3, 20}), fixed({20})}, {});
+  spelled("FastGelu", ms, 1, {varies({7, 20})}, {});
+  spelled("QuickGelu", ms, 1, {varies({7, 20})}, {{"alpha", 1.3f}});
+  spelled("Gelu", ms, 1, {varies({7, 20})}, {});
+}
+
+TEST(SpellOut, NormalizationsOfSums) {
+  const Given x = varies({2, 5, 24}), y = varies({2, 5, 24}, 3);
+  spelled("SkipLayerNormalization", ms, 1, {x, y, fixed({24}), fixed({24}, 4), fixed({24}, 5)}, {});
+  spelled("SkipSimplifiedLayerNormalization", ms, 1, {x, y, fixed({24}), fixed({24}, 4)}, {{"epsilon", 1e-5f}});
+}
+
+TEST(SpellOut, AttentionOfTheStandard) {
+  const auto all = [](const Shape& q, const Shape& kv, Attrs attrs, const std::vector<Given>& more = {}) {
+    std::vector<Given> in{varies(q), varies(kv, 2), varies(kv, 3)};
+    in.insert(in.end(), more.begin(), more.end());
+    return spelled("Attention", "", 23, in, attrs);
+  };
+  EXPECT_TRUE(has(all({2, 3, 10, 8}, {2, 3, 13, 8}, {}), "StridedAttention"));
+  EXPECT_TRUE(has(all({2, 3, 10, 8}, {2, 3, 10, 8}, {{"is_causal", int64_t{1}}}), "StridedAttention"));
+  EXPECT_TRUE(has(all({2, 10, 24}, {2, 13, 24}, {{"q_num_heads", int64_t{3}}, {"kv_num_heads", int64_t{3}}}),
+                  "StridedAttention"));
+  EXPECT_TRUE(has(all({2, 6, 10, 8}, {2, 3, 13, 8}, {{"scale", 0.3f}}), "StridedAttention"));
+  all({2, 6, 1, 8}, {2, 3, 13, 8}, {});
+  EXPECT_TRUE(has(all({2, 3, 10, 8}, {2, 3, 13, 8}, {}, {varies({10, 13}, 9)}), "StridedAttention"));
+  // A query that sees no key has zeros.
+  Tensor mask = Tensor::make({DType::boolean, {10, 13}});
+  for (int64_t i = 0; i < 130; ++i) mask.as<bool>()[i] = i >= 13 && i % 3;
+  EXPECT_TRUE(has(all({2, 3, 10, 8}, {2, 3, 13, 8}, {}, {{mask}}), "StridedAttention"));
+}
+
+TEST(SpellOut, AttentionWithAPast) {
+  const std::vector<Given> in{varies({1, 2, 5, 8}),    varies({1, 2, 5, 8}, 2), varies({1, 2, 5, 8}, 3), {},
+                              varies({1, 2, 7, 8}, 4), varies({1, 2, 7, 8}, 5)};
+  spelled("Attention", "", 23, in, {{"is_causal", int64_t{1}}}, 3);
+}
+
+TEST(SpellOut, MultiHeadAttention) {
+  const Attrs heads{{"num_heads", int64_t{3}}};
+  const Given x = varies({2, 10, 24}), y = varies({2, 13, 24}, 2), z = varies({2, 13, 24}, 3);
+  EXPECT_TRUE(has(spelled("MultiHeadAttention", ms, 1, {x, y, z}, heads), "StridedAttention"));
+  spelled("MultiHeadAttention", ms, 1, {x, y, z, fixed({72})}, heads, 3);
+  spelled("MultiHeadAttention", ms, 1, {varies({2, 10, 3, 3, 8}), {}, {}, fixed({72})}, heads);
+  const auto mask = bytes(DType::int32, {2, 13}, false, 0, 2, 5);
+  spelled("MultiHeadAttention", ms, 1, {x, y, z, {}, mask, varies({1, 3, 10, 13}, 8)}, heads);
+  Tensor lengths = Tensor::make({DType::int32, {2}});
+  lengths.as<int32_t>()[0] = 5, lengths.as<int32_t>()[1] = 13;
+  spelled("MultiHeadAttention", ms, 1, {x, y, z, {}, {lengths}}, heads);
+  spelled("MultiHeadAttention", ms, 1, {x, x, x}, {{"num_heads", int64_t{3}}, {"unidirectional", int64_t{1}}});
+}
+
+TEST(SpellOut, AttentionWithItsProjection) {
+  const Attrs heads{{"num_heads", int64_t{3}}};
+  const Given x = varies({2, 10, 16});
+  EXPECT_TRUE(has(spelled("Attention", ms, 1, {x, fixed({16, 72}), fixed({72})}, heads), "StridedAttention"));
+  const auto mask = bytes(DType::int32, {2, 10}, false, 0, 2, 5);
+  spelled("Attention", ms, 1, {x, fixed({16, 72}), fixed({72}), mask}, heads);
+  spelled("Attention", ms, 1, {x, fixed({16, 60})},
+          {{"num_heads", int64_t{3}},
+           {"unidirectional", int64_t{1}},
+           {"qkv_hidden_sizes", std::vector<int64_t>{24, 24, 12}}});
+}
+
+TEST(SpellOut, Einsum) {
+  const auto einsum = [](const std::string& equation, const Shape& x, const Shape& y) {
+    return spelled("Einsum", "", 12, {varies(x), varies(y, 2)}, {{"equation", equation}});
+  };
+  einsum("ij,jk->ik", {5, 7}, {7, 9});
+  einsum("bhid, bhjd -> bhij", {2, 3, 5, 7}, {2, 3, 6, 7});
+  einsum("bthd,bshd->bhts", {2, 5, 3, 7}, {2, 6, 3, 7});
+  einsum("nchw,kc->nkhw", {2, 3, 4, 5}, {6, 3});
+  einsum("bij,bij->b", {3, 4, 5}, {3, 4, 5});
+  einsum("i,j->ij", {4}, {5});
+  einsum("ij,ij->", {4, 5}, {4, 5});
+  einsum("abc,cd->dab", {2, 3, 4}, {4, 5});
+}
+
+TEST(SpellOut, ConvolutionsOfThreeAxes) {
+  const auto conv = [](const Shape& x, const Shape& w, Attrs attrs) {
+    return spelled("Conv", "", 11, {varies(x), fixed(w), fixed({w[0]}, 3)}, attrs);
+  };
+  conv({2, 4, 5, 6, 7}, {8, 4, 3, 3, 3}, {{"pads", std::vector<int64_t>{1, 1, 1, 1, 1, 1}}});
+  conv({1, 4, 9, 8, 7}, {6, 2, 2, 3, 1},
+       {{"group", int64_t{2}},
+        {"strides", std::vector<int64_t>{2, 1, 2}},
+        {"dilations", std::vector<int64_t>{3, 2, 1}},
+        {"pads", std::vector<int64_t>{1, 0, 0, 2, 1, 0}}});
+  conv({1, 3, 4, 5, 6}, {5, 3, 1, 1, 1}, {});
+}
+
+TEST(SpellOut, ProductsOfIntegers) {
+  for (const DType x : {DType::uint8, DType::int8})
+    for (const DType w : {DType::uint8, DType::int8}) {
+      const double x_low = x == DType::int8 ? -128 : 0, w_low = w == DType::int8 ? -128 : 0;
+      const Given a = bytes(x, {2, 5, 70}, false, x_low, x_low + 255, 1),
+                  b = bytes(w, {70, 37}, true, w_low, w_low + 255, 2);
+      EXPECT_TRUE(has(spelled("MatMulInteger", "", 10, {a, b}, {}, 1, 0), "QuantizedGemm"));
+      spelled("MatMulInteger", "", 10,
+              {a, b, bytes(x, {}, false, x_low + 9, x_low + 9, 3), bytes(w, {}, true, w_low + 130, w_low + 130, 4)}, {},
+              1, 0);
+      spelled("MatMulInteger", "", 10,
+              {a, b, bytes(x, {}, true, x_low + 9, x_low + 9, 3), bytes(w, {37}, true, w_low, w_low + 255, 4)}, {}, 1,
+              0);
+    }
+}
+
+}  // namespace
+}  // namespace tessera::test
