@@ -304,6 +304,7 @@ const Member members[] = {
     MEMBER(tessera_picture, row_stride),
     MEMBER(tessera_picture, pixel_stride),
     MEMBER(tessera_picture, channel_stride),
+    MEMBER(tessera_picture, light),
     MEMBER(tessera_upscale_options, struct_size),
     MEMBER(tessera_upscale_options, width),
     MEMBER(tessera_upscale_options, height),
