@@ -56,10 +56,10 @@ for level in avx2 avx512 avx512vnni avx512bf16 amx; do
   done
 done
 
-# 4. Sizes.
+# 4. Sizes. The C interface is one file, as those who include it expect.
 while read -r lines file; do
   ((lines <= 650)) || complain "$file has $lines lines: split it"
-done < <(sources | grep -v '^tests/' | xargs wc -l | grep -v ' total$')
+done < <(sources | grep -vE '^tests/|^include/tessera/tessera\.h$' | xargs wc -l | grep -v ' total$')
 
 # 5. clang-tidy, on what the release build compiles.
 if [[ -e build/release/compile_commands.json ]]; then

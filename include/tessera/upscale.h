@@ -38,9 +38,9 @@ typedef struct tessera_upscaler_options {
 
 typedef struct tessera_upscaler tessera_upscaler;
 /* Opens a model file (UTF-8 path), or a model that is part of the library, by its name, as `tessera models` lists them
- * (NULL: the first, photo-x2), and asks it how it wants its pictures: its declarations and metadata, then its answers to
- * small test pictures. TESSERA_UNSUPPORTED if it is no upscaler. Answers are kept in the cache folder (TESSERA_CACHE, or
- * the user's), for the next time. */
+ * (NULL: the first, photo-x2), and asks it how it wants its pictures: its declarations and metadata, then its answers
+ * to small test pictures. TESSERA_UNSUPPORTED if it is no upscaler. Answers are kept in the cache folder
+ * (TESSERA_CACHE, or the user's), for the next time. */
 TESSERA_API tessera_status* tessera_upscaler_open(const char* path, const tessera_upscaler_options* options,
                                                   tessera_upscaler** upscaler);
 /* From memory, which is copied. */
