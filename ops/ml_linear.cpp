@@ -32,7 +32,7 @@ void regressor(const Args& a) {
   for (const int64_t r : Steps(rows.count)) {
     std::vector<double> sums = products(a, x.data() + r * rows.width, rows.width, targets);
     transform_scores(transform, sums);
-    for (int64_t t = 0; t < targets; ++t) set_element(a.out[0], r * targets + t, sums[static_cast<size_t>(t)]);
+    store_scores(a.out[0], r, sums);
   }
 }
 
@@ -65,8 +65,7 @@ void classifier(const Args& a) {
     if (!c.labels.names.empty() && best >= c.labels.size()) fail(Error::Kind::model, "class ", best, " has no label");
     c.labels.store(a.out[0], r, best);
     transform_scores(transform, scores);
-    for (int64_t k = 0; k < c.shown && a.out.size() > 1 && a.out[1]; ++k)
-      set_element(a.out[1], r * c.shown + k, scores[static_cast<size_t>(k)]);
+    if (a.out.size() > 1) store_scores(a.out[1], r, scores);
   }
 }
 

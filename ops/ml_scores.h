@@ -47,6 +47,12 @@ inline void transform_scores(ScoreTransform transform, std::vector<double>& scor
   for (double& s : scores) s = sum > 0 ? s / sum : s;
 }
 
+/// Row `row` of a matrix of scores, where the matrix is wanted.
+inline void store_scores(const View& to, int64_t row, const std::vector<double>& scores) {
+  const auto width = static_cast<int64_t>(scores.size());
+  for (int64_t k = 0; to && k < width; ++k) set_element(to, row * width + k, scores[static_cast<size_t>(k)]);
+}
+
 /// [N, C] of a matrix, or of a vector as one row.
 struct Rows {
   int64_t count, width;

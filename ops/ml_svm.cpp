@@ -223,8 +223,7 @@ void classifier(const Args& a) {
       scores = {transform == ScoreTransform::none ? -score : 1 - score, score};
     }
     transform_scores(transform, scores);
-    for (int64_t k = 0; k < m.shown && a.out.size() > 1 && a.out[1]; ++k)
-      set_element(a.out[1], r * m.shown + k, scores[static_cast<size_t>(k)]);
+    if (a.out.size() > 1) store_scores(a.out[1], r, scores);
   }
 }
 

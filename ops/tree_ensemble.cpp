@@ -281,21 +281,20 @@ std::shared_ptr<const Forest> forest_of(const Args& a) {
   return std::static_pointer_cast<const Forest>(made);
 }
 
-void store_scores(const Args& a, const Forest& f, ScoreTransform transform) {
+void regress(const Args& a, const Forest& f, ScoreTransform transform) {
   const Rows rows(a.in[0].shape());
   const Read<double> x(a.in[0]);
   for (const int64_t r : Steps(rows.count)) {
     std::vector<double> scores = f.scores(x.data() + r * rows.width);
     transform_scores(transform, scores);
-    for (size_t t = 0; t < scores.size(); ++t)
-      set_element(a.out[0], r * f.targets + static_cast<int64_t>(t), scores[t]);
+    store_scores(a.out[0], r, scores);
   }
 }
 
 void ensemble_reference(const Args& a) {
   const int64_t transform = a.integer("post_transform");
   if (transform < 0 || transform > 4) fail(Error::Kind::model, "attribute \"post_transform\" is ", transform);
-  store_scores(a, *forest_of<read_forest_5>(a), static_cast<ScoreTransform>(transform));
+  regress(a, *forest_of<read_forest_5>(a), static_cast<ScoreTransform>(transform));
 }
 
 Forest read_regressor(const AttrReader& n) {
@@ -305,7 +304,7 @@ Forest read_regressor(const AttrReader& n) {
 }
 
 void regressor_reference(const Args& a) {
-  store_scores(a, *forest_of<read_regressor>(a), score_transform(a.text("post_transform")));
+  regress(a, *forest_of<read_regressor>(a), score_transform(a.text("post_transform")));
 }
 
 int64_t classes_of(const Labels& labels) { return static_cast<int64_t>(std::max<size_t>(labels.size(), 1)); }
@@ -361,8 +360,7 @@ void classifier_reference(const Args& a) {
     // A single score and its complement are no distribution to be made again.
     const bool whole = transform == ScoreTransform::softmax || transform == ScoreTransform::softmax_zero;
     if (!binary || !whole) transform_scores(transform, scores);
-    for (int64_t c = 0; c < classes && a.out.size() > 1 && a.out[1]; ++c)
-      set_element(a.out[1], r * classes + c, scores[static_cast<size_t>(c)]);
+    if (a.out.size() > 1) store_scores(a.out[1], r, scores);
   }
 }
 
