@@ -235,8 +235,7 @@ struct ModelMetadata {
   std::map<std::string, std::string> custom;
 };
 
-/// Of a model at a path, or else in memory.
-ModelMetadata read_metadata(const tessera_session* session, const char* path, const void* data, size_t bytes);
+ModelMetadata read_metadata(const tessera_session* session);
 
 struct FreeSession {
   void operator()(tessera_session* session) const { tessera_session_free(session); }

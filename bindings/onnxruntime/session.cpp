@@ -86,7 +86,7 @@ std::unique_ptr<Session> load(const Env* env, const SessionOptions* given, const
                                     tessera_session_optional_input_count(loaded), options.extents);
   session->outputs =
       read_ports(loaded, tessera_session_output, 0, tessera_session_output_count(loaded), options.extents);
-  session->metadata = read_metadata(loaded, path, data, bytes);
+  session->metadata = read_metadata(loaded);
   session->began_ns = now_ns();
   if (options.profiling) session->profile_path = profile_path(options.profile_prefix);
   const char* note = tessera_session_device_note(loaded);

@@ -1,4 +1,5 @@
 // Models: loaded, asked and run.
+#include "opened.h"
 #include "value.h"
 #include "wish.h"
 
@@ -11,23 +12,7 @@ PyObject* session_type = nullptr;
 
 using Shared = std::shared_ptr<tessera_session>;
 
-// A copy: runs may go on while another thread closes the session.
-Shared open_session(PyObject* self) {
-  Shared session = of<Shared>(self);
-  if (!session) raise(TESSERA_USAGE, "the session is closed");
-  return session;
-}
-
-struct Fixed {
-  std::vector<tessera_fixed_input> list;
-  explicit Fixed(PyObject* pairs) {
-    for (PyObject* pair : items_of(pairs)) {
-      tessera_fixed_input one = {};
-      if (!PyArg_ParseTuple(pair, "sd", &one.name, &one.value)) throw Raised();
-      list.push_back(one);
-    }
-  }
-};
+Shared open_session(PyObject* self) { return opened<tessera_session>(self, "the session is closed"); }
 
 PyObject* make_session(PyTypeObject* type, PyObject* arguments, PyObject*) {
   return guard([&] {
@@ -39,32 +24,15 @@ PyObject* make_session(PyTypeObject* type, PyObject* arguments, PyObject*) {
                           &options.optimize, &memory_limit, &options.name, &fixed_pairs, &options.fail_with_device))
       throw Raised();
     options.memory_limit = memory_limit;
-    const Fixed fixed(fixed_pairs);
-    options.fixed = fixed.list.data();
-    options.fixed_count = fixed.list.size();
+    const std::vector<tessera_fixed_input> fixed = fixed_inputs(fixed_pairs);
+    options.fixed = fixed.data();
+    options.fixed_count = fixed.size();
     tessera_session* session = nullptr;
-    tessera_status* status = nullptr;
-    if (PyUnicode_Check(source)) {
-      const Ref path(PyUnicode_EncodeFSDefault(source));
-      const char* bytes = PyBytes_AsString(path.get());
-      const WithoutGil freely;
-      status = tessera_session_load(bytes, &options, &session);
-    } else {
-      const Buffer model(source, PyBUF_SIMPLE);
-      const WithoutGil freely;
-      status = tessera_session_load_memory(model->buf, static_cast<size_t>(model->len), &options, &session);
-    }
-    check(status);
+    open_source(
+        source, [&](const char* path) { return tessera_session_load(path, &options, &session); },
+        [&](const void* data, size_t bytes) { return tessera_session_load_memory(data, bytes, &options, &session); });
     return wrap(reinterpret_cast<PyObject*>(type), std::make_unique<Shared>(session, tessera_session_free));
   });
-}
-
-PyObject* close(PyObject* self, PyObject*) {
-  Shared gone;
-  of<Shared>(self).swap(gone);
-  const WithoutGil freely;
-  gone.reset();
-  return guard([] { return Ref::none(); });
 }
 
 // (kind, number of the dtype, extents or None, the item's type or None); an open extent is its name, or None.
@@ -275,10 +243,14 @@ PyObject* model(PyObject* self, PyObject*) {
       check(tessera_session_operator(session.get(), i, &domain, &name, &nodes));
       return Ref(Py_BuildValue("(ssn)", domain, name, static_cast<Py_ssize_t>(nodes)));
     });
-    return Ref(Py_BuildValue("{sNsNsisLsnsNsNsN}", "path", text(model.path).release(), "producer",
-                             text(model.producer).release(), "ir_version", model.ir_version, "weight_bytes",
-                             model.weight_bytes, "node_count", static_cast<Py_ssize_t>(model.node_count), "metadata",
-                             metadata.release(), "opsets", opsets.release(), "operators", operators.release()));
+    return Ref(Py_BuildValue("{sNsNsNsNsNsNsNsLsisLsnsNsNsN}", "path", text(model.path).release(), "producer",
+                             text(model.producer).release(), "producer_name", text(model.producer_name).release(),
+                             "domain", text(model.domain).release(), "description", text(model.description).release(),
+                             "graph_name", text(model.graph_name).release(), "graph_description",
+                             text(model.graph_description).release(), "version", model.version, "ir_version",
+                             model.ir_version, "weight_bytes", model.weight_bytes, "node_count",
+                             static_cast<Py_ssize_t>(model.node_count), "metadata", metadata.release(), "opsets",
+                             opsets.release(), "operators", operators.release()));
   });
 }
 
@@ -334,12 +306,16 @@ PyGetSetDef properties[] = {{"device", get_device, nullptr, nullptr, nullptr},
                             {"device_note", get_device_note, nullptr, nullptr, nullptr},
                             {"closed", get_closed, nullptr, nullptr, nullptr},
                             {}};
-PyMethodDef methods[] = {
-    {"close", close, METH_NOARGS, nullptr},        {"inputs", inputs, METH_NOARGS, nullptr},
-    {"outputs", outputs, METH_NOARGS, nullptr},    {"run", run, METH_VARARGS, nullptr},
-    {"run_into", run_into, METH_VARARGS, nullptr}, {"output_type", output_type, METH_VARARGS, nullptr},
-    {"forecast", forecast, METH_O, nullptr},       {"model", model, METH_NOARGS, nullptr},
-    {"facts", facts, METH_NOARGS, nullptr},        {}};
+PyMethodDef methods[] = {{"close", close<tessera_session>, METH_NOARGS, nullptr},
+                         {"inputs", inputs, METH_NOARGS, nullptr},
+                         {"outputs", outputs, METH_NOARGS, nullptr},
+                         {"run", run, METH_VARARGS, nullptr},
+                         {"run_into", run_into, METH_VARARGS, nullptr},
+                         {"output_type", output_type, METH_VARARGS, nullptr},
+                         {"forecast", forecast, METH_O, nullptr},
+                         {"model", model, METH_NOARGS, nullptr},
+                         {"facts", facts, METH_NOARGS, nullptr},
+                         {}};
 PyType_Slot slots[] = {{Py_tp_dealloc, reinterpret_cast<void*>(deallocate<Shared>)},
                        {Py_tp_new, reinterpret_cast<void*>(make_session)},
                        {Py_tp_getset, properties},

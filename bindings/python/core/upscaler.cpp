@@ -1,4 +1,5 @@
 // Pictures through upscalers.
+#include "opened.h"
 #include "tensor.h"
 #include "wish.h"
 
@@ -7,11 +8,7 @@ namespace {
 
 using Shared = std::shared_ptr<tessera_upscaler>;
 
-Shared open_upscaler(PyObject* self) {
-  Shared upscaler = of<Shared>(self);
-  if (!upscaler) raise(TESSERA_USAGE, "the upscaler is closed");
-  return upscaler;
-}
+Shared open_upscaler(PyObject* self) { return opened<tessera_upscaler>(self, "the upscaler is closed"); }
 
 PyObject* make_upscaler(PyTypeObject* type, PyObject* arguments, PyObject*) {
   return guard([&] {
@@ -26,37 +23,19 @@ PyObject* make_upscaler(PyTypeObject* type, PyObject* arguments, PyObject*) {
     options.tile = tile;
     options.overlap = overlap;
     options.memory = memory;
-    std::vector<tessera_fixed_input> fixed;
-    for (PyObject* pair : items_of(pairs)) {
-      tessera_fixed_input one = {};
-      if (!PyArg_ParseTuple(pair, "sd", &one.name, &one.value)) throw Raised();
-      fixed.push_back(one);
-    }
+    const std::vector<tessera_fixed_input> fixed = fixed_inputs(pairs);
     options.fixed = fixed.data();
     options.fixed_count = fixed.size();
     tessera_upscaler* upscaler = nullptr;
-    tessera_status* status = nullptr;
-    if (source == Py_None || PyUnicode_Check(source)) {
-      const Ref path = source == Py_None ? Ref::none() : Ref(PyUnicode_EncodeFSDefault(source));
-      const char* bytes = source == Py_None ? nullptr : PyBytes_AsString(path.get());
-      const WithoutGil freely;
-      status = tessera_upscaler_open(bytes, &options, &upscaler);
-    } else {
-      const Buffer model(source, PyBUF_SIMPLE);
-      const WithoutGil freely;
-      status = tessera_upscaler_open_memory(model->buf, static_cast<size_t>(model->len), &options, &upscaler);
-    }
-    check(status);
+    const auto open = [&](const char* path) { return tessera_upscaler_open(path, &options, &upscaler); };
+    if (source == Py_None)
+      check(unlocked([&] { return open(nullptr); }));
+    else
+      open_source(source, open, [&](const void* data, size_t bytes) {
+        return tessera_upscaler_open_memory(data, bytes, &options, &upscaler);
+      });
     return wrap(reinterpret_cast<PyObject*>(type), std::make_unique<Shared>(upscaler, tessera_upscaler_free));
   });
-}
-
-PyObject* close(PyObject* self, PyObject*) {
-  Shared gone;
-  of<Shared>(self).swap(gone);
-  const WithoutGil freely;
-  gone.reset();
-  return guard([] { return Ref::none(); });
 }
 
 Ref floats(const float* numbers, int count) {
@@ -195,9 +174,12 @@ PyObject* upscale(PyObject* self, PyObject* arguments) {
 PyObject* get_closed(PyObject* self, void*) { return PyBool_FromLong(!of<Shared>(self)); }
 
 PyGetSetDef properties[] = {{"closed", get_closed, nullptr, nullptr, nullptr}, {}};
-PyMethodDef methods[] = {{"close", close, METH_NOARGS, nullptr},      {"facts", facts, METH_NOARGS, nullptr},
-                         {"explain", explain, METH_NOARGS, nullptr},  {"forecast", forecast, METH_VARARGS, nullptr},
-                         {"upscale", upscale, METH_VARARGS, nullptr}, {}};
+PyMethodDef methods[] = {{"close", close<tessera_upscaler>, METH_NOARGS, nullptr},
+                         {"facts", facts, METH_NOARGS, nullptr},
+                         {"explain", explain, METH_NOARGS, nullptr},
+                         {"forecast", forecast, METH_VARARGS, nullptr},
+                         {"upscale", upscale, METH_VARARGS, nullptr},
+                         {}};
 PyType_Slot slots[] = {{Py_tp_dealloc, reinterpret_cast<void*>(deallocate<Shared>)},
                        {Py_tp_new, reinterpret_cast<void*>(make_upscaler)},
                        {Py_tp_getset, properties},

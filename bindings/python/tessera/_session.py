@@ -88,6 +88,12 @@ class ModelInfo(NamedTuple):
 
     path: str
     producer: str
+    producer_name: str
+    domain: str
+    description: str
+    graph_name: str
+    graph_description: str
+    version: int
     ir_version: int
     weight_bytes: int
     node_count: int

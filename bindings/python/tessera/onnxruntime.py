@@ -26,8 +26,7 @@ import numpy as np
 from . import _errors
 from ._core import Cancel
 from ._dtypes import BITS, NAMES, NUMBERS, numpy_dtype, number_of
-from ._model_file import read_header
-from ._session import Port, Session, Type, devices
+from ._session import ModelInfo, Port, Session, Type, devices
 from ._values import Tensor, from_dlpack, told
 
 #: The version of ONNX Runtime whose interface this follows.
@@ -246,14 +245,14 @@ class NodeArg:
 class ModelMetadata:
     """What a model says of itself."""
 
-    def __init__(self, header: Any, metadata: dict[str, str]):
-        self.producer_name = header.producer_name
-        self.graph_name = header.graph_name
-        self.description = header.description
-        self.graph_description = header.graph_description
-        self.domain = header.domain
-        self.version = header.version
-        self.custom_metadata_map = metadata
+    def __init__(self, model: ModelInfo):
+        self.producer_name = model.producer_name
+        self.graph_name = model.graph_name
+        self.description = model.description
+        self.graph_description = model.graph_description
+        self.domain = model.domain
+        self.version = model.version
+        self.custom_metadata_map = model.metadata
 
 
 class OrtDevice:
@@ -550,7 +549,7 @@ class InferenceSession:
         return [NodeArg(port, self._options._extents) for port in self._session.outputs]
 
     def get_modelmeta(self) -> ModelMetadata:
-        return ModelMetadata(read_header(self._source), self._session.metadata)
+        return ModelMetadata(self._session.model)
 
     def get_session_options(self) -> SessionOptions:
         return self._options
