@@ -5,10 +5,12 @@
 
 #include "include/tessera/tessera.h"
 #include "tests/onnx_pen.h"
+#include "tests/statuses.h"
 
 namespace tessera {
 namespace {
 
+using test::expect_failure;
 using testing::HasSubstr;
 
 void add_picture(test::GraphProto* graph, const std::string& name) {
@@ -41,13 +43,6 @@ std::string squeezing_model() {
   entry->set_key("colour");
   entry->set_value("green");
   return pen.model.SerializeAsString();
-}
-
-void expect_failure(tessera_status* status, tessera_code code, const std::string& text) {
-  ASSERT_NE(status, nullptr);
-  EXPECT_EQ(tessera_status_code(status), code) << tessera_status_text(status);
-  EXPECT_THAT(tessera_status_text(status), HasSubstr(text));
-  tessera_status_free(status);
 }
 
 struct Owner {

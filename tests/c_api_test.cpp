@@ -10,6 +10,7 @@
 
 #include "include/tessera/tessera.hpp"
 #include "tests/places.h"
+#include "tests/statuses.h"
 
 // What the first version of the header declared; now they are macros.
 extern "C" void(tessera_options_init)(tessera_options*);
@@ -17,18 +18,11 @@ extern "C" void(tessera_port_init)(tessera_port*);
 
 namespace {
 
+using tessera::test::expect_failure;
 using testing::HasSubstr;
 
 const std::string model_path = tessera::test::source_dir() + "/models/photo-x2.onnx";
 const char* const model = model_path.c_str();
-
-// Expects a failure, and frees it.
-void expect_failure(tessera_status* status, tessera_code code, const std::string& text) {
-  ASSERT_NE(status, nullptr);
-  EXPECT_EQ(tessera_status_code(status), code) << tessera_status_text(status);
-  EXPECT_THAT(tessera_status_text(status), HasSubstr(text));
-  tessera_status_free(status);
-}
 
 struct Loaded {
   tessera_session* session = nullptr;

@@ -5,25 +5,16 @@
 
 #include "include/tessera/tessera.h"
 #include "tests/onnx_pen.h"
+#include "tests/statuses.h"
 
 namespace tessera {
 namespace {
 
 using ::onnx::TypeProto;
+using test::expect_failure;
+using test::expect_success;
 using testing::ElementsAre;
 using testing::HasSubstr;
-
-void expect_failure(tessera_status* status, tessera_code code, const std::string& text) {
-  ASSERT_NE(status, nullptr) << text;
-  EXPECT_EQ(tessera_status_code(status), code) << tessera_status_text(status);
-  EXPECT_THAT(tessera_status_text(status), HasSubstr(text));
-  tessera_status_free(status);
-}
-
-void expect_success(tessera_status* status) {
-  EXPECT_EQ(status, nullptr) << tessera_status_text(status);
-  tessera_status_free(status);
-}
 
 struct Session {
   tessera_session* c = nullptr;

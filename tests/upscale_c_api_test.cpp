@@ -5,6 +5,7 @@
 
 #include "include/tessera/upscale.h"
 #include "tests/places.h"
+#include "tests/statuses.h"
 #include "tests/support.h"
 #include "tests/upscale_pictures.h"
 #ifdef TESSERA_VULKAN
@@ -15,16 +16,9 @@
 namespace tessera::upscale {
 namespace {
 
+using test::expect_failure;
+using test::expect_success;
 using testing::HasSubstr;
-
-void expect_failure(tessera_status* status, tessera_code code, const std::string& text) {
-  ASSERT_NE(status, nullptr);
-  EXPECT_EQ(tessera_status_code(status), code) << tessera_status_text(status);
-  EXPECT_THAT(tessera_status_text(status), HasSubstr(text));
-  tessera_status_free(status);
-}
-
-void expect_success(tessera_status* status) { ASSERT_EQ(status, nullptr) << tessera_status_text(status); }
 
 tessera_upscaler_options on_cpu(int64_t tile = 0) {
   tessera_upscaler_options options;
