@@ -321,6 +321,63 @@ TEST(CApiValues, MapsGoInAndOut) {
                  "input \"m\" must have keys that are string, not int64");
 }
 
+// What goes through as it is, though all else is one plan, or nothing is to be done.
+TEST(CApiValues, ContainersPassThrough) {
+  for (const bool alone : {false, true})
+    for (const bool identity : {false, true}) {
+      test::Pen pen = empty_pen();
+      make_tensor(declare(pen.graph->mutable_input(), "x"), DType::float32);
+      const auto fill = [](TypeProto* map) {
+        map->mutable_map_type()->set_key_type(TESSERA_INT64);
+        make_tensor(map->mutable_map_type()->mutable_value_type(), DType::float32);
+      };
+      fill(declare(pen.graph->mutable_input(), "m"));
+      make_tensor(declare(pen.graph->mutable_input(), "s")->mutable_sequence_type()->mutable_elem_type(),
+                  DType::float32);
+      make_tensor(declare(pen.graph->mutable_input(), "o")->mutable_optional_type()->mutable_elem_type(),
+                  DType::float32);
+      for (const char* name : {"m", "s", "o"}) {
+        declare(pen.graph->mutable_output(), identity ? cat(name, "2") : name);
+        if (identity) pen.node("Identity", {name}, {cat(name, "2")});
+      }
+      declare(pen.graph->mutable_output(), alone ? "x" : "y");
+      if (!alone) pen.node("Neg", {"x"}, {"y"});
+      const Session session(pen);
+      const Value x = Value::floats({1, 2}), keys = Value::integers({5, 6}), s = Value::sequence({x.c});
+      Value map, optional;
+      expect_success(tessera_value_create_map(keys.c, x.c, &map.c));
+      expect_success(tessera_value_create_optional(x.c, &optional.c));
+      for (int round = 0; round < 2; ++round) {
+        const std::vector<Value> out = run(session, {x.c, map.c, s.c, optional.c});
+        ASSERT_EQ(out.size(), 4u);
+        EXPECT_EQ(tessera_value_kind(out[0].c), TESSERA_MAP);
+        Value k, v;
+        expect_success(tessera_value_keys(out[0].c, &k.c));
+        expect_success(tessera_value_values(out[0].c, &v.c));
+        EXPECT_THAT(v.as_floats(), ElementsAre(1, 2));
+        tessera_tensor given{}, got{};
+        expect_success(tessera_value_tensor(k.c, &got));
+        expect_success(tessera_value_tensor(keys.c, &given));
+        ASSERT_EQ(got.bytes, 16u);
+        EXPECT_EQ(static_cast<const int64_t*>(got.data)[1], 6);
+        EXPECT_NE(got.data, given.data) << "an output has keys of its own";
+        EXPECT_EQ(tessera_value_kind(out[1].c), TESSERA_SEQUENCE);
+        EXPECT_THAT(out[1].item(0).as_floats(), ElementsAre(1, 2));
+        EXPECT_EQ(tessera_value_kind(out[2].c), TESSERA_OPTIONAL);
+        EXPECT_THAT(out[2].item(0).as_floats(), ElementsAre(1, 2));
+        const float sign = alone ? 1 : -1;
+        EXPECT_THAT(out[3].as_floats(), ElementsAre(sign, 2 * sign));
+      }
+      // A run into buffers says that it has none for them, whatever was known before.
+      float y[2] = {};
+      const int64_t two = 2;
+      const tessera_tensor tensor{TESSERA_FLOAT32, 1, &two, y, sizeof y}, four[4] = {tensor, tensor, tensor, tensor};
+      tessera_status* status = tessera_run_into(session.c, four, 4, four, 4, nullptr);
+      EXPECT_NE(status, nullptr);
+      tessera_status_free(status);
+    }
+}
+
 TEST(CApiValues, WhatCannotBeIsRefused) {
   const Value x = Value::floats({1, 2}), i = Value::integers({1, 1}), t = Value::strings({"a", "b"}),
               square = Value::floats({1}, {1, 1}), s = Value::sequence({x.c});

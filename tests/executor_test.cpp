@@ -236,6 +236,72 @@ TEST(Executor, ForgetsThePlansOfShapesThatDoNotComeAgain) {
   EXPECT_LT(late - early, early / 4);
 }
 
+// Packed weights are shared by what they are made of. Attributes that are made for a plan end with it, and others come
+// to lie where they were.
+TEST(Executor, PackedWeightsAreThoseOfTheirAttributes) {
+  const auto engine = cpu_engine(true);
+  const Tensor x = random_tensor({4, 8}, 1);
+  const auto weights = std::make_shared<const Tensor>(random_tensor({8, 8}, 2));
+  Attrs place;
+  const auto run = [&](int64_t transposed, const Engine& on, std::shared_ptr<const Attrs> attrs) {
+    place = {{"transB", transposed}};
+    GraphBuilder b;
+    const ValueId in = b.input("x", x.type), w = b.constant(*weights);
+    b.graph.values[w].constant = weights;
+    b.output(b.node("Gemm", {in, w}));
+    b.graph.nodes[0].attrs = attrs ? attrs : std::make_shared<const Attrs>(place);
+    return run_on(on, b.graph, {x})[0];
+  };
+  const std::shared_ptr<const Attrs> there(&place, [](const Attrs*) {});
+  for (const int64_t transposed : {0, 1, 0})
+    EXPECT_EQ(relative_difference(run(transposed, *cpu_engine(true), nullptr), run(transposed, *engine, there)), 0)
+        << transposed;
+  const int64_t bytes = engine->packs.bytes();
+  run(1, *engine, nullptr);
+  EXPECT_EQ(engine->packs.bytes(), bytes) << "attributes of the same content are the same";
+}
+
+// A convolution's third input is its bias, or the slope of what follows it.
+TEST(Executor, PackedWeightsAreThoseOfTheirBias) {
+  const auto engine = cpu_engine(true);
+  const Tensor x = random_tensor({1, 16, 8, 16}, 1);
+  const auto weights = std::make_shared<const Tensor>(random_tensor({16, 16, 1, 1}, 2));
+  const Tensor third = random_tensor({16}, 3);
+  const auto none = std::make_shared<const Attrs>();
+  const auto run = [&](bool bias, const Engine& on) {
+    GraphBuilder b;
+    Tensor shaped = third;
+    if (!bias) shaped.type.shape = {16, 1, 1};
+    const ValueId in = b.input("x", x.type), w = b.constant(*weights), c = b.constant(shaped);
+    b.graph.values[w].constant = weights;
+    const std::vector<ValueId> with{in, w, c}, without{in, w};
+    const ValueId y = b.node("Conv", bias ? with : without);
+    b.graph.nodes[0].attrs = none;
+    b.output(bias ? y : b.node("PRelu", {y, c}));
+    return run_on(on, b.graph, {x})[0];
+  };
+  for (const bool bias : {false, true, false})
+    EXPECT_EQ(relative_difference(run(bias, *cpu_engine(true)), run(bias, *engine)), 0) << bias;
+}
+
+// The same bytes under two shapes are two matrices.
+TEST(Executor, PackedWeightsAreThoseOfTheirShape) {
+  const auto engine = cpu_engine(true);
+  const Tensor bytes = random_tensor({8, 4}, 2);
+  const auto none = std::make_shared<const Attrs>();
+  const auto run = [&](int64_t rows, const Engine& on) {
+    Tensor weights = bytes;
+    weights.type.shape = {rows, 32 / rows};
+    GraphBuilder b;
+    const Tensor x = random_tensor({3, rows}, 1);
+    b.output(b.node("MatMul", {b.input("x", x.type), b.constant(weights)}));
+    b.graph.nodes[0].attrs = none;
+    return run_on(on, b.graph, {x})[0];
+  };
+  for (const int64_t rows : {8, 4, 8})
+    EXPECT_EQ(relative_difference(run(rows, *cpu_engine(true)), run(rows, *engine)), 0) << rows;
+}
+
 TEST(Executor, PlansTakeTurnsInOneArena) {
   Arenas arenas;
   const std::byte* memory = nullptr;

@@ -7,6 +7,7 @@
 #include <exception>
 #include <mutex>
 #include <set>
+#include <type_traits>
 
 #include "runtime/base/memory.h"
 #include "runtime/base/rounding.h"
@@ -16,24 +17,80 @@ namespace tessera {
 
 // --- PackCache -------------------------------------------------------------------------------
 
+namespace {
+
+// What a packing depends on, as bytes. Addresses stand only for what lasts: kernels and definitions, and what the
+// cache's entry keeps.
+class PackKey {
+ public:
+  template <class T>
+  void add(const T& plain) {
+    static_assert(std::is_trivially_copyable_v<T>);
+    bytes.append(reinterpret_cast<const char*>(&plain), sizeof plain);
+  }
+  void add(const std::string& text) { add(List<char>(text)); }
+  template <class T>
+  void add(List<T> items) {
+    add(items.size());
+    for (const T& item : items) add(item);
+  }
+  void add(const Type& type) {
+    add(type.dtype);
+    add(List<int64_t>(type.shape.begin(), type.shape.size()));
+  }
+  void add(const Tensor& tensor) {
+    add(tensor.type);
+    add(tensor.bytes.get());
+  }
+  void add(const Attrs& attrs) {
+    add(attrs.size());
+    for (const auto& [name, attr] : attrs) {
+      add(name);
+      add(attr.index());
+      std::visit([this](const auto& value) { add_value(value); }, attr);
+    }
+  }
+
+  std::string bytes;
+
+ private:
+  template <class T>
+  void add_value(const std::vector<T>& values) {
+    add(List<T>(values));
+  }
+  void add_value(const std::shared_ptr<Graph>& body) { add(body.get()); }
+  template <class T>
+  void add_value(const T& value) {
+    add(value);
+  }
+};
+
+}  // namespace
+
 std::shared_ptr<const Packed> PackCache::get(const HostBackend& backend, const Offer& offer, const Problem& problem,
                                              const Graph& graph) {
-  std::string key;
-  const auto add = [&key](const void* p) { key.append(reinterpret_cast<const char*>(&p), sizeof p); };
+  const Node& node = problem.node;
+  PackKey key;
   Entry entry;
-  add(offer.kernel);
-  add(problem.node.attrs.get());
-  for (size_t i = 0; i < problem.node.in.size(); ++i) {
-    add(problem.constants[i] ? problem.constants[i]->bytes.get() : nullptr);
-    if (problem.constants[i]) entry.sources.push_back(graph.values[problem.node.in[i]].constant);
+  key.add(offer.kernel);
+  key.add(node.op);
+  key.add(node.op_inputs());
+  for (size_t i = 0; i < node.in.size(); ++i) {
+    key.add(problem.constants[i] ? *problem.constants[i] : Tensor{});
+    if (problem.constants[i]) entry.sources.push_back(graph.values[node.in[i]].constant);
   }
   if (entry.sources.empty()) return backend.pack(offer, problem);
+  if (node.attrs) key.add(*node.attrs);
+  entry.attrs = node.attrs;
   // Where results are shuffled on their way out, so may be the weights.
-  for (const Fused& fused : problem.node.epilogue)
-    if (fused.shuffles()) key += std::to_string(fused.a) + ' ' + std::to_string(fused.b);
+  for (const Fused& fused : node.epilogue)
+    if (fused.shuffles()) {
+      key.add(fused.a);
+      key.add(fused.b);
+    }
   {
     const std::lock_guard lock(mutex_);
-    if (const auto found = entries_.find(key); found != entries_.end()) return found->second.packed;
+    if (const auto found = entries_.find(key.bytes); found != entries_.end()) return found->second.packed;
   }
   // Kernels pack through plain pointers: what lies askew in a model file is copied for the moment.
   std::vector<Tensor> copies;
@@ -45,12 +102,12 @@ std::shared_ptr<const Packed> PackCache::get(const HostBackend& backend, const O
       constant = &copies.emplace_back(askew.clone());
       askew.drop_pages();
     }
-  entry.packed = backend.pack(offer, {problem.node, problem.in, problem.out, constants});
+  entry.packed = backend.pack(offer, {node, problem.in, problem.out, constants});
   if (!entry.packed) return nullptr;
   for (const auto& source : entry.sources) source->drop_pages();
   const std::lock_guard lock(mutex_);
   sweep();
-  return entries_.emplace(key, std::move(entry)).first->second.packed;
+  return entries_.emplace(std::move(key.bytes), std::move(entry)).first->second.packed;
 }
 
 std::shared_ptr<const Tensor> PackCache::aligned(const std::shared_ptr<const Tensor>& constant, bool make) {

@@ -13,7 +13,7 @@ namespace tessera {
 /// Packed constants, shared by all plans of a session. Safe for concurrent use.
 class PackCache {
  public:
-  /// What the offer's kernel packs for this problem; made once per kernel and constants.
+  /// What the offer's kernel packs for this problem; made once per kernel, constants and attributes.
   std::shared_ptr<const Packed> get(const HostBackend& backend, const Offer& offer, const Problem& problem,
                                     const Graph& graph);
   int64_t bytes() const;
@@ -25,7 +25,9 @@ class PackCache {
  private:
   struct Entry {
     std::shared_ptr<const Packed> packed;
-    std::vector<std::shared_ptr<const Tensor>> sources;  // kept, so that their addresses stay theirs
+    // Kept, so that their addresses stay theirs.
+    std::vector<std::shared_ptr<const Tensor>> sources;
+    std::shared_ptr<const Attrs> attrs;
   };
   void sweep();
   mutable std::mutex mutex_;

@@ -70,9 +70,10 @@ Datum datum_of(const Tensor& tensor) {
 // A stretch of the graph that one plan runs, and the node that the stretch ends before.
 struct Executor::Segment {
   uint64_t number = 0;
-  size_t next = 0;  // the node after the stretch
-  int needs = -1;   // its input whose value is needed; -1: it has `execute`
-  Known known;      // what is known of values that are read after the stretch: types, and values found on the way
+  size_t next = 0;      // the node after the stretch
+  int needs = -1;       // its input whose value is needed; -1: it has `execute`
+  bool direct = false;  // the plan's inputs and outputs are the graph's own, in its order
+  Known known;          // what is known of values that are read after the stretch: types, and values found on the way
   std::unique_ptr<Plan> plan;            // null if the stretch is empty
   std::vector<ValueId> inputs, outputs;  // the plan's, as ids of the whole graph
   // Where the plan uses a device: the stretch as it was before layouts were chosen, which is planned
@@ -225,9 +226,11 @@ std::shared_ptr<Executor::Segment> Executor::build(size_t begin, Known known) co
 // Plans the first nodes of a stretch that was cut out.
 void Executor::take_stretch(Segment& segment, size_t begin, Graph head, size_t nodes, List<ValueId> ids) const {
   head.nodes.resize(nodes);
-  if (begin == 0 && is_whole(segment)) {
-    // No cut: inputs and outputs are the graph's own, in its order, so that a caller's
-    // buffers can be bound directly.
+  const auto is_tensor = [&](ValueId id) { return head.values[id].kind == Kind::tensor; };
+  segment.direct = begin == 0 && is_whole(segment) && std::all_of(head.inputs.begin(), head.inputs.end(), is_tensor) &&
+                   std::all_of(head.outputs.begin(), head.outputs.end(), is_tensor);
+  if (segment.direct) {
+    // No cut, and no containers that pass through: a caller's buffers can be bound directly.
     for (const auto& [outer, inner] : head.captures) head.inputs.push_back(inner);
   } else {
     if (head.nodes.empty()) return;
@@ -339,7 +342,7 @@ std::shared_ptr<Executor::Segment> Executor::first_segment(List<Type> in, List<K
 
 std::shared_ptr<const Plan> Executor::first_plan(List<Type> in, bool* whole) const {
   auto segment = first_segment(in, {});
-  *whole = is_whole(*segment);
+  *whole = segment->direct;
   const Plan* plan = segment->plan.get();
   return {std::move(segment), plan};
 }
@@ -407,7 +410,7 @@ bool Executor::run_into(List<View> in, List<View> out, const RunControl& control
     for (const View& view : in) types.push_back(view.type);
     segment = first_segment(types, {});
   }
-  if (!is_whole(*segment)) return false;
+  if (!segment->direct) return false;
   const Graph& graph = segment->plan->graph();
   for (size_t i = 0; i < out.size(); ++i)
     if (out[i].type != graph.values[graph.outputs[i]].type)

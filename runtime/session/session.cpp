@@ -96,12 +96,11 @@ void check_held(const Port& port, const Datum& datum, const onnx::Declared& decl
     refuse("must hold ", name_of(wanted), ", not ", name_of(datum.element));
 }
 
-// An output that is an input or a constant, or holds one, would alias it.
-void own(Datum& datum, List<Datum> in) {
-  const auto same = [&](const Datum& d) { return d.tensor.bytes && d.tensor.bytes == datum.tensor.bytes; };
-  if (datum.tensor.bytes && (std::any_of(in.begin(), in.end(), same) || datum.tensor.bytes.use_count() > 1))
-    datum.tensor = datum.tensor.clone();
-  for (Datum& item : datum.items) own(item, in);
+// What an output has in common with an input, a constant or another output becomes its own.
+void own(Datum& datum) {
+  for (Tensor* tensor : {&datum.tensor, &datum.keys})
+    if (tensor->bytes.use_count() > 1) *tensor = tensor->clone();
+  for (Datum& item : datum.items) own(item);
 }
 
 // An optional's value, given as it is, becomes one. What is wrong with the number and kinds of inputs is told later.
@@ -424,7 +423,7 @@ std::vector<Datum> Session::run(List<Datum> in, const RunOptions& options) const
     }
     const auto executor = impl_->select(&in, &kept);
     auto out = executor->run({in.begin(), in.end()}, {options.profile, options.cancel});
-    for (Datum& datum : out) own(datum, in);
+    for (Datum& datum : out) own(datum);
     return out;
   });
 }
