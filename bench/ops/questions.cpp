@@ -13,7 +13,6 @@ using test::fixed;
 using test::Input;
 using test::integers;
 using test::list;
-using test::random;
 
 constexpr DType f32 = DType::float32, f16 = DType::float16, f64 = DType::float64, i64 = DType::int64,
                 i32 = DType::int32, u8 = DType::uint8, s8 = DType::int8, boolean = DType::boolean;
@@ -30,8 +29,16 @@ class Questions {
 
  private:
   void add(std::string name, Case question, double tolerance = 1e-4) {
-    timed_.push_back({std::move(name), std::move(question), tolerance});
+    timed_.push_back({std::move(name), std::move(question), tolerance, blanks_});
   }
+  // Numbers that are drawn when their case's turn comes.
+  Input random(const Shape& shape, double low, double high, DType type = f32) {
+    Tensor tensor = Tensor::make({type, shape});
+    (*blanks_)[tensor.bytes.get()] = {low, high};
+    return {std::move(tensor)};
+  }
+  // Places on an axis of so many.
+  Input places(const Shape& shape, int64_t extent) { return random(shape, 0, static_cast<double>(extent), i64); }
   int64_t count(DType type) const { return std::max<int64_t>(64, bytes_ * 8 / bits_of(type) / 64 * 64); }
   // [1, rows, width] and the like: a matrix of about the size
   int64_t rows(DType type, int64_t width) const { return std::max<int64_t>(1, count(type) / width); }
@@ -40,17 +47,17 @@ class Questions {
     const auto pixels = static_cast<double>(count(type)) / static_cast<double>(channels);
     return std::max<int64_t>(8, static_cast<int64_t>(std::sqrt(pixels)) / 8 * 8);
   }
-  Input numbers(const Shape& shape, DType type = f32, double low = -2, double high = 2) const {
+  Input numbers(const Shape& shape, DType type = f32, double low = -2, double high = 2) {
     return random(shape, low, high, type);
   }
-  Input rows_of(int64_t width, DType type = f32, double low = -2, double high = 2) const {
+  Input rows_of(int64_t width, DType type = f32, double low = -2, double high = 2) {
     return random({rows(type, width), width}, low, high, type);
   }
-  Input picture(int64_t channels, DType type = f32) const {
+  Input picture(int64_t channels, DType type = f32) {
     const double low = type == u8 ? 0 : -2, high = type == u8 ? 255 : 2;
     return random({1, channels, side(channels, type), side(channels, type)}, low, high, type);
   }
-  static Input whole(DType type, double value) { return fixed(random({}, value, value, type)); }
+  static Input whole(DType type, double value) { return fixed({test::tensor(type, {}, {value})}); }
 
   void unary() {
     struct Function {
@@ -223,21 +230,19 @@ class Questions {
     add("Slice by 2", {.op = "Slice",
                        .opset = 13,
                        .in = {rows_of(1024), integers({0}), integers({1024}), integers({1}), integers({2})}});
-    add("Gather of rows", {.op = "Gather", .opset = 13, .in = {rows_of(1024), random({rows(f32, 1024)}, 0, 200, i64)}});
-    add("Gather of columns", {.op = "Gather",
-                              .opset = 13,
-                              .in = {rows_of(1024), random({512}, 0, 1000, i64)},
-                              .attrs = {attr("axis", int64_t{1})}});
+    const int64_t lines = rows(f32, 1024), few = std::min<int64_t>(lines, 200);
+    add("Gather of rows", {.op = "Gather", .opset = 13, .in = {rows_of(1024), places({lines}, few)}});
+    add("Gather of columns",
+        {.op = "Gather", .opset = 13, .in = {rows_of(1024), places({512}, 1000)}, .attrs = {attr("axis", int64_t{1})}});
     add("GatherElements", {.op = "GatherElements",
                            .opset = 13,
-                           .in = {rows_of(1024), random({rows(f32, 1024), 1024}, 0, 1000, i64)},
+                           .in = {rows_of(1024), places({lines, 1024}, 1000)},
                            .attrs = {attr("axis", int64_t{1})}});
-    add("GatherND", {.op = "GatherND", .opset = 13, .in = {rows_of(1024), random({rows(f32, 1024), 1}, 0, 200, i64)}});
-    add("ScatterElements", {.op = "ScatterElements",
-                            .opset = 13,
-                            .in = {rows_of(1024), random({1, 1024}, 0, 200, i64), numbers({1, 1024})}});
+    add("GatherND", {.op = "GatherND", .opset = 13, .in = {rows_of(1024), places({lines, 1}, few)}});
+    add("ScatterElements",
+        {.op = "ScatterElements", .opset = 13, .in = {rows_of(1024), places({1, 1024}, few), numbers({1, 1024})}});
     add("ScatterND",
-        {.op = "ScatterND", .opset = 13, .in = {rows_of(1024), random({200, 1}, 0, 200, i64), numbers({200, 1024})}});
+        {.op = "ScatterND", .opset = 13, .in = {rows_of(1024), places({few, 1}, few), numbers({few, 1024})}});
     add("Expand", {.op = "Expand", .opset = 13, .in = {numbers({1, 1024}), integers({rows(f32, 1024), 1024})}});
     add("Tile", {.op = "Tile", .opset = 13, .in = {numbers({rows(f32, 1024) / 4, 1024}), integers({4, 1})}});
     add("Pad", {.op = "Pad", .opset = 13, .in = {picture(16), integers({0, 0, 2, 2, 0, 0, 2, 2})}});
@@ -527,9 +532,21 @@ class Questions {
 
   int64_t bytes_;
   std::vector<Timed> timed_;
+  std::shared_ptr<Blanks> blanks_ = std::make_shared<Blanks>();
 };
 
 }  // namespace
+
+void Timed::draw() const {
+  uint32_t seed = 1;
+  for (const Input& input : question.in) {
+    const auto blank = blanks->find(input.tensor.bytes.get());
+    if (blank == blanks->end()) continue;
+    const Type& type = input.tensor.type;
+    const Tensor drawn = test::random_tensor(type.dtype, type.shape, seed++, blank->second.low, blank->second.high);
+    std::copy_n(drawn.bytes.get(), type.bytes(), input.tensor.bytes.get());
+  }
+}
 
 std::vector<Timed> timed_questions(int64_t bytes) {
   Questions questions(bytes);
