@@ -5,6 +5,7 @@
 #include <algorithm>
 
 #include "ops/elementwise_math.h"
+#include "ops/numbers.h"
 #include "ops/pairs.h"
 #include "runtime/graph/reach.h"
 
@@ -314,20 +315,23 @@ S integer_power(S base, int64_t exponent) {
   return result.v;
 }
 
+// Exponents of all types are read as whole numbers of 64 bits, or as doubles.
 template <class S, class E>
 void power_of(const View& x, const View& y, const View& out) {
   S* result = out.as<S>();
+  const Read<E> exponents(y);
   const auto strides = std::array{broadcast_strides(x.shape(), out.shape()), broadcast_strides(y.shape(), out.shape())};
   walk(out.shape(), strides, [&](const auto& at, const auto& step, int64_t n) {
     const S* px = x.as<S>() + at[0];
-    const E* py = y.as<E>() + at[1];
-    for (int64_t i = 0; i < n; ++i, px += step[0], py += step[1], ++result) {
+    for (int64_t i = 0, e = at[1]; i < n; ++i, px += step[0], e += step[1], ++result) {
       if constexpr (std::is_integral_v<S> && std::is_integral_v<E>)
-        *result = integer_power(*px, static_cast<int64_t>(*py));
+        *result = integer_power(*px, exponents[e]);
       else if constexpr (std::is_integral_v<S>)
-        *result = function::math::truncated<S>(std::pow(static_cast<double>(*px), static_cast<double>(*py)));
+        *result = function::math::truncated<S>(std::pow(static_cast<double>(*px), exponents[e]));
+      else if constexpr (std::is_same_v<S, double>)
+        *result = std::pow(*px, exponents[e]);
       else
-        *result = S(static_cast<float>(std::pow(static_cast<double>(*px), static_cast<double>(*py))));
+        *result = S(static_cast<float>(std::pow(static_cast<double>(*px), exponents[e])));
     }
   });
 }
@@ -335,23 +339,13 @@ void power_of(const View& x, const View& y, const View& out) {
 void power(const Args& args) {
   const View &x = args.in[0], &y = args.in[1], &out = args.out[0];
   if (x.type.dtype == y.type.dtype && is_float(x.type.dtype)) return function::apply_binary(function::Pow, x, y, out);
-  if (x.type.dtype == DType::float64) {
-    const auto strides =
-        std::array{broadcast_strides(x.shape(), out.shape()), broadcast_strides(y.shape(), out.shape())};
-    auto* result = out.as<double>();
-    walk(out.shape(), strides, [&](const auto& at, const auto& step, int64_t n) {
-      for (int64_t i = 0; i < n; ++i)
-        *result++ = std::pow(x.as<double>()[at[0] + i * step[0]], element_as_double(y, at[1] + i * step[1]));
-    });
-    return;
-  }
   visit(x.type.dtype, [&]<class S>() {
-    visit(y.type.dtype, [&]<class E>() {
-      if constexpr (std::is_same_v<S, bool> || std::is_same_v<E, bool> || std::is_same_v<S, double>)
-        fail(Error::Kind::type, "Pow has no implementation for ", x.type, " and ", y.type);
-      else
-        power_of<S, E>(x, y, out);
-    });
+    if constexpr (std::is_same_v<S, bool>)
+      fail(Error::Kind::type, "Pow has no implementation for ", x.type, " and ", y.type);
+    else if (std::is_integral_v<S> && !is_float(y.type.dtype))
+      power_of<S, int64_t>(x, y, out);
+    else
+      power_of<S, double>(x, y, out);
   });
 }
 
