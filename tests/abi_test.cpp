@@ -272,6 +272,7 @@ const Member members[] = {
     MEMBER(tessera_upscaler_options, range),
     MEMBER(tessera_upscaler_options, range_out),
     MEMBER(tessera_upscaler_options, order),
+    MEMBER(tessera_upscaler_options, output),
     MEMBER(tessera_upscaler_facts, struct_size),
     MEMBER(tessera_upscaler_facts, name),
     MEMBER(tessera_upscaler_facts, scale),

@@ -380,6 +380,9 @@ class Upscale(unittest.TestCase):
         self.assertIn("manifest", self.run_it("--explain", "-m", "m/a.onnx").stdout.decode())
         self.run_it("in/a.png", "-o", "o.png", "-m", "m/a.json", "-g", "cpu")
         self.run_it("in/a.png", "-o", "o.png", "-m", "m", "-n", "a", "-g", "cpu")
+        self.make("m/a.json", json.dumps(said | {"output": "none"}).encode())
+        self.assertIn(b"no output of the model is", self.run_it("in/a.png", "-o", "o.png", "-m", "m/a.json", "-g", "cpu",
+                                                                code=2).stderr)
         said["files"][1]["checksum"] = "0" * 32
         self.make("m/a.json", json.dumps(said).encode())
         self.assertIn(b"checksum differs", self.run_it("in/a.png", "-o", "o.png", "-m", "m/a.json", "-g", "cpu",

@@ -157,6 +157,82 @@ TEST_F(UpscaleKnowledge, has_evidence_for_all_it_says) {
     EXPECT_NE(evidence_of({}, what), "") << what;
 }
 
+/// Beside the picture it gives others of its shape, each larger by its factor, with samples by its formula.
+struct Several : Formula {
+  struct Other {
+    std::string name;
+    int64_t scale;
+    std::function<double(double)> of;
+  };
+  std::vector<Other> others;
+  std::vector<Port> outs;
+
+  explicit Several(std::vector<Other> given) : others(std::move(given)) {
+    for (const Other& other : others) {
+      outs.push_back(port());
+      outs.back().name = other.name;
+    }
+  }
+  List<Port> outputs() const override { return outs; }
+  std::vector<Type> output_types(const Type& input) const override {
+    std::vector<Type> types;
+    for (const Other& other : others)
+      types.push_back({DType::float32, {1, 3, other.scale * input.shape[2], other.scale * input.shape[3]}});
+    return types;
+  }
+  std::vector<Tensor> run(const Tensor& input) const override {
+    std::vector<Tensor> results;
+    const std::vector<Type> types = output_types(input.type);
+    for (size_t i = 0; i < others.size(); ++i) {
+      results.push_back(Tensor::make(types[i]));
+      const int64_t width = input.type.shape[3], scale = others[i].scale, wide = scale * width;
+      for (int64_t at = 0; at < types[i].shape.elements(); ++at)
+        set_element(results[i].view(), at,
+                    others[i].of(element_as_double(input.view(), at / (scale * wide) * width + at % wide / scale)));
+    }
+    return results;
+  }
+};
+
+const auto same = [](double v) { return v; };
+const auto features = [](double v) { return std::sin(40 * v); };
+
+TEST_F(UpscaleKnowledge, takes_the_largest_of_several_pictures) {
+  const Several model({{"small", 1, same}, {"large", 4, same}, {"middle", 2, same}});
+  const Knowledge found = know(model, {});
+  EXPECT_EQ(found.convention.scale, 4);
+  EXPECT_EQ(found.convention.output, 1);
+}
+
+TEST_F(UpscaleKnowledge, takes_no_features_for_a_picture) {
+  const Several model({{"features", 8, features}, {"picture", 2, same}});
+  const Knowledge found = know(model, {});
+  EXPECT_EQ(found.convention.scale, 2);
+  EXPECT_EQ(found.convention.output, 1);
+  const auto finding = std::find_if(found.findings.begin(), found.findings.end(),
+                                    [](const Finding& each) { return each.what == "output"; });
+  ASSERT_NE(finding, found.findings.end());
+  EXPECT_EQ(finding->value, "picture");
+}
+
+TEST_F(UpscaleKnowledge, takes_the_output_that_is_named) {
+  Several model({{"small", 1, same}, {"large", 4, same}});
+  model.name = "two";
+  EXPECT_EQ(know(model, {}).convention.output, 1);
+  EXPECT_EQ(know(model, {.output = "small"}).convention.output, 0) << "what is kept was asked without a name";
+  try {
+    know(model, {.output = "none"});
+    FAIL() << "there is no such output";
+  } catch (const Error& error) {
+    EXPECT_STREQ(error.what(), "no output of the model is \"none\"; it has small, large");
+  }
+}
+
+TEST_F(UpscaleKnowledge, refuses_outputs_that_are_all_no_picture) {
+  const Several model({{"a", 2, features}, {"b", 1, [](double v) { return std::cos(60 * v); }}});
+  EXPECT_THROW(know(model, {}), Error);
+}
+
 TEST(UpscaleIdentity, differs_where_bytes_differ) {
   std::vector<std::byte> bytes(1001, std::byte{7});
   std::vector<std::string> names{identity_of(bytes)};

@@ -35,6 +35,7 @@ Manifest read_manifest(const fs::path& path) {
     read(json, "range", manifest.range);
     read(json, "range_out", manifest.range_out);
     read(json, "channels", manifest.channels);
+    read(json, "output", manifest.output);
     for (const nlohmann::json& entry : json.value("files", nlohmann::json::array())) {
       Manifest::Variant variant;
       read(entry, "file", variant.file);
@@ -87,6 +88,7 @@ void apply(const Manifest& manifest, upscale::ConventionOptions& options) {
     options.order_known = true;
     options.bgr = manifest.channels == "bgr";
   }
+  if (options.output.empty()) options.output = manifest.output;
 }
 
 }  // namespace tessera::tools

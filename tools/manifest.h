@@ -22,6 +22,7 @@ struct Manifest {
   std::string name, author, licence;
   int64_t scale = 0;                       ///< 0: not said
   std::string range, range_out, channels;  ///< as the options of `tessera upscale`
+  std::string output;                      ///< as --model-output
   std::vector<Variant> files;
 };
 

@@ -109,7 +109,7 @@ void add_models(CLI::App& app, int&) {
   sub->add_flag("--json", *json, "One JSON object per model on standard output");
   sub->footer(R"(
 Name, scale, colors, size and licence; where a model is no upscaler, why. A manifest beside a model, a.json for a.onnx,
-is a JSON object with any of name, author, licence, scale, range, range_out, channels (as the options of upscale) and
+is a JSON object with any of name, author, licence, scale, range, range_out, channels, output (as the options of upscale) and
 files: a list of {file, device (cpu or vulkan), checksum, memory (MiB)}, of which upscale -m a.json takes the first that
 fits. What was found out of a model is kept.
 

@@ -227,7 +227,7 @@ uint64_t recipe_of(const CLI::App& sub, const ModelsOptions& options) {
     const uint64_t digest = digest_of_model(model);
     recipe.add(std::as_bytes(List<uint64_t>(&digest, 1)));
     if (const auto manifest = model.empty() ? std::nullopt : manifest_beside(model))
-      recipe.add(cat(manifest->range, ' ', manifest->range_out, ' ', manifest->channels));
+      recipe.add(cat(manifest->range, ' ', manifest->range_out, ' ', manifest->channels, ' ', manifest->output));
   }
   for (const CLI::Option* option : sub.get_options()) {
     if (option->count() == 0 || option->get_lnames().empty() || no_matter.contains(option->get_lnames()[0])) continue;
@@ -420,6 +420,9 @@ void add_model_facts(CLI::App& sub, UpscaleCommand& c) {
   sub.add_option("--channels", c.channel_order, "The model's first color: rgb or bgr (as its file says, else rgb)")
       ->type_name("ORDER")
       ->check(CLI::IsMember({"rgb", "bgr"}));
+  sub.add_option("--model-output", c.tiler.convention.output,
+                 "Name of the output that is the picture, where a model has several (the largest that resembles it)")
+      ->type_name("NAME");
   sub.add_option("--set", c.inputs, "NAME=NUMBER for a model's input beside the picture; may be repeated")
       ->type_name("VALUE");
 }

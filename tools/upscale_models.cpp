@@ -174,9 +174,11 @@ std::vector<std::string> find_models(const ModelsOptions& options) {
   }
   for (std::string& file : files)
     if (fs::path(file).extension() == ".json") file = file_for(read_manifest(file), options.devices);
-  if (files.size() > 1 && (!options.tiler.convention.in.empty() || !options.tiler.convention.out.empty() ||
-                           options.tiler.convention.order_known || !options.inputs.empty()))
-    fail(Error::Kind::usage, "--white, --range, --range-out, --channels and --set tell of one model, and there are ",
+  if (files.size() > 1 &&
+      (!options.tiler.convention.in.empty() || !options.tiler.convention.out.empty() ||
+       options.tiler.convention.order_known || !options.tiler.convention.output.empty() || !options.inputs.empty()))
+    fail(Error::Kind::usage,
+         "--white, --range, --range-out, --channels, --model-output and --set tell of one model, and there are ",
          files.size());
   return files;
 }

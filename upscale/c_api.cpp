@@ -65,6 +65,7 @@ PlaceOptions read(const tessera_upscaler_options& given) {
   tiler.alpha_by_model = given.smooth_alpha == 0;
   if (given.range) tiler.convention.in = parse_levels(given.range);
   if (given.range_out) tiler.convention.out = parse_levels(given.range_out);
+  if (given.output) tiler.convention.output = given.output;
   if (given.order) {
     tiler.convention.order_known = true;
     tiler.convention.bgr = Text(given.order) == "bgr";

@@ -103,23 +103,50 @@ struct Refusal {
   }
 };
 
-/// Tries one size; the reason of a refusal goes to `refusal`.
-bool probe(const Upsampler& model, Convention& reading, int64_t width, int64_t height, Refusal& refusal) {
+/// What asks a model's shape inference for its form.
+struct Inquiry {
+  const Upsampler& model;
+  std::vector<bool> taken;  ///< which outputs may be the picture
+  Refusal refusal;
+
+  Inquiry(const Upsampler& of, const std::string& name) : model(of), taken(of.outputs().size(), name.empty()) {
+    if (name.empty()) return;
+    std::string names;
+    for (size_t i = 0; i < taken.size(); ++i) {
+      const std::string& output = model.outputs()[i].name;
+      taken[i] = output == name;
+      names += cat(names.empty() ? "" : ", ", output);
+    }
+    if (!any()) fail(Error::Kind::usage, "no output of the model is \"", name, "\"; it has ", names);
+  }
+  bool any() const { return first() < taken.size(); }
+  size_t first() const { return static_cast<size_t>(std::find(taken.begin(), taken.end(), true) - taken.begin()); }
+};
+
+/// Tries one size. Of several outputs that could be the picture, it is the largest, and of those the first.
+bool probe(Inquiry& inquiry, Convention& reading, int64_t width, int64_t height) {
+  const List<Port> declared = inquiry.model.outputs();
   try {
-    const std::vector<Type> outputs = model.output_types(reading.input(width, height));
-    for (size_t i = 0; i < outputs.size(); ++i)
-      if (match_output(outputs[i], width, height, reading)) {
-        reading.output = static_cast<int>(i);
-        return true;
-      }
+    const std::vector<Type> outputs = inquiry.model.output_types(reading.input(width, height));
+    std::optional<Convention> best;
+    for (size_t i = 0; i < outputs.size(); ++i) {
+      Convention with = reading;
+      if (!inquiry.taken[i] || !match_output(outputs[i], width, height, with)) continue;
+      with.output = static_cast<int>(i);
+      if (!best || with.scale > best->scale) best = with;
+    }
+    if (best) {
+      reading = *best;
+      return true;
+    }
+    const size_t asked = inquiry.first();
     // Where sizes are open, the extents of this trial would only confuse.
-    const Port& declared = model.outputs()[0];
-    const bool open = declared.ranked && outputs[0].shape.rank() > 2;
-    refusal.add(cat("its output \"", declared.name, "\", ", open ? declared.type : outputs[0],
-                    ", is no whole multiple of a picture's size"));
+    const bool open = declared[asked].ranked && outputs[asked].shape.rank() > 2;
+    inquiry.refusal.add(cat("its output \"", declared[asked].name, "\", ", open ? declared[asked].type : outputs[asked],
+                            ", is no whole multiple of a picture's size"));
   } catch (const Error& error) {
     if (!tells_of_model(error)) throw;
-    refusal.add(error.what());
+    inquiry.refusal.add(error.what());
   }
   return false;
 }
@@ -132,16 +159,16 @@ std::vector<int64_t> units() {
   return all;
 }
 
-bool fits(const Upsampler& model, Convention& reading, int64_t unit, Refusal& refusal) {
+bool fits(Inquiry& inquiry, Convention& reading, int64_t unit) {
   // Odd counts of the unit, unequal, and large enough for models that lose 18 pixels a side.
   const int64_t count = (72 / unit) | 1;
   const int64_t width = reading.fixed_width ? reading.fixed_width : unit * count;
   const int64_t height = reading.fixed_height ? reading.fixed_height : unit * (count + 2);
   Convention first = reading, second = reading;
-  if (!probe(model, first, width, height, refusal)) return false;
+  if (!probe(inquiry, first, width, height)) return false;
   const int64_t other_width = reading.fixed_width ? width : width + 5 * unit;  // an even count too
   const int64_t other_height = reading.fixed_height ? height : height + (reading.fixed_width ? 5 : 8) * unit;
-  if (!probe(model, second, other_width, other_height, refusal)) return false;
+  if (!probe(inquiry, second, other_width, other_height)) return false;
   if (first.scale != second.scale || first.lost_before != second.lost_before || first.lost_after != second.lost_after ||
       first.output != second.output)
     return false;
@@ -151,13 +178,12 @@ bool fits(const Upsampler& model, Convention& reading, int64_t unit, Refusal& re
 }
 
 /// The least multiple that the model takes, where it takes the larger ones: halvings must leave something.
-void find_smallest(const Upsampler& model, Convention& reading) {
+void find_smallest(Inquiry& inquiry, Convention& reading) {
   const auto takes = [&](int64_t count) {
     Convention trial = reading;
-    Refusal ignored;
     const int64_t size = count * reading.multiple;
-    return probe(model, trial, reading.fixed_width ? reading.fixed_width : size,
-                 reading.fixed_height ? reading.fixed_height : size, ignored) &&
+    return probe(inquiry, trial, reading.fixed_width ? reading.fixed_width : size,
+                 reading.fixed_height ? reading.fixed_height : size) &&
            trial.scale == reading.scale && trial.lost_before == reading.lost_before && trial.output == reading.output;
   };
   int64_t bad = 0, good = (72 / reading.multiple) | 1;
@@ -167,12 +193,12 @@ void find_smallest(const Upsampler& model, Convention& reading) {
 }
 
 /// Finds `multiple`: the smallest unit whose odd multiples the model takes with one scale.
-bool fit_sizes(const Upsampler& model, Convention& reading, Refusal& refusal) {
+bool fit_sizes(Inquiry& inquiry, Convention& reading) {
   if (reading.fixed_width && reading.fixed_height)
-    return probe(model, reading, reading.fixed_width, reading.fixed_height, refusal);
+    return probe(inquiry, reading, reading.fixed_width, reading.fixed_height);
   for (const int64_t unit : units())
-    if (fits(model, reading, unit, refusal)) {
-      find_smallest(model, reading);
+    if (fits(inquiry, reading, unit)) {
+      find_smallest(inquiry, reading);
       return true;
     }
   return false;
@@ -240,38 +266,62 @@ void tell_form(const Convention& c, const Port& in, const Port& out, const std::
              : cat("the file declares ", declared, " alone, but its graph computes each pixel alike for every size")});
 }
 
+/// The likeliest reading that the shapes allow; none: `inquiry` has the reason.
+std::optional<Convention> find_form(Inquiry& inquiry, const Port& input) {
+  for (Convention reading : readings(input))
+    if (fit_sizes(inquiry, reading)) return reading;
+  return std::nullopt;
+}
+
 }  // namespace
 
 std::optional<Convention> form_of(const Upsampler& model) {
   const List<Port> inputs = model.inputs();
   if (inputs.size() != 1 || !is_sample_type(inputs[0].type.dtype) || model.outputs().empty()) return std::nullopt;
-  Refusal ignored;
-  for (Convention reading : readings(inputs[0]))
-    if (fit_sizes(model, reading, ignored)) return reading;
-  return std::nullopt;
+  Inquiry inquiry(model, {});
+  return find_form(inquiry, inputs[0]);
 }
 
 Knowledge examine(const Upsampler& model, const ConventionOptions& options) {
   const auto refuse = [](const auto&... parts) {
     fail(Error::Kind::unsupported, "not an upscaler of pictures: ", parts...);
   };
-  const List<Port> inputs = model.inputs();
+  const List<Port> inputs = model.inputs(), outputs = model.outputs();
   if (inputs.size() != 1) refuse("it has ", inputs.size(), " inputs, not one");
   const Port& port = inputs[0];
   if (!is_sample_type(port.type.dtype))
     refuse("its input \"", port.name, "\" is ", port.type, ", not a tensor of samples");
-  if (model.outputs().empty()) refuse("it has no outputs");
-  Refusal refusal;
-  for (Convention reading : readings(port)) {
-    if (!fit_sizes(model, reading, refusal)) continue;
-    Knowledge knowledge{reading, 0, 0, {}};
-    tell_form(reading, port, model.outputs()[static_cast<size_t>(reading.output)], model.declared(),
-              knowledge.findings);
-    find_levels(model, options, knowledge);
-    return knowledge;
+  if (outputs.empty()) refuse("it has no outputs");
+  Inquiry inquiry(model, options.output);
+  // Features of a picture may have the shape of one: if an answer does not resemble the picture, the next output is
+  // asked.
+  std::optional<Knowledge> best;
+  std::optional<Error> refused;
+  while (inquiry.any()) {
+    const std::optional<Convention> form = find_form(inquiry, port);
+    if (!form) break;
+    const auto output = static_cast<size_t>(form->output);
+    inquiry.taken[output] = false;
+    Knowledge knowledge{*form, 0, 0, {}};
+    tell_form(*form, port, outputs[output], model.declared(), knowledge.findings);
+    if (outputs.size() > 1)
+      knowledge.findings.push_back({"output", outputs[output].name,
+                                    options.output.empty() ? "of those that resemble the picture, the largest"
+                                                           : "as --model-output or the manifest says"});
+    try {
+      find_levels(model, options, knowledge);
+      if (!best || knowledge.unlike < best->unlike) best = knowledge;
+      if (knowledge.unlike <= doubtful_unlike) return knowledge;
+    } catch (const Error& error) {
+      if (!tells_of_model(error)) throw;
+      if (!refused) refused = error;
+    }
   }
-  refusal.add(cat("its input \"", port.name, "\" is ", port.type, ", not 1, 3 or 4 channels of rows and columns"));
-  refuse(refusal.text);
+  if (best) return *best;
+  if (refused) throw Error(*refused);
+  inquiry.refusal.add(
+      cat("its input \"", port.name, "\" is ", port.type, ", not 1, 3 or 4 channels of rows and columns"));
+  refuse(inquiry.refusal.text);
   return {};
 }
 

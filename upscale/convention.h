@@ -59,6 +59,7 @@ struct Convention {
 struct ConventionOptions {
   std::vector<Levels> in = {}, out = {};  ///< one for all channels, or one each; `out` left out is as `in`
   bool order_known = false, bgr = false;
+  std::string output = {};  ///< its name
 };
 
 /// "0:255", or one such range for each channel joined by commas. Throws Error::usage.

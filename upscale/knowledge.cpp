@@ -12,7 +12,7 @@ namespace tessera::upscale {
 namespace {
 
 /// To be changed whenever something else is found out, or written down.
-constexpr const char* edition = "2";
+constexpr const char* edition = "3";
 
 /// Numbers, one after the other; lines of text end.
 class Writer {
@@ -94,7 +94,7 @@ std::string name_of(const Upsampler& model, const ConventionOptions& options, co
     for (const Levels& of : *levels) said << of.black << ' ' << of.white << ' ';
     said << '/';
   }
-  said << options.order_known << options.bgr;
+  said << options.order_known << options.bgr << options.output;
   return cat(what, '-', identity, '-', std::hash<std::string>()(said.str()));
 }
 

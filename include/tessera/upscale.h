@@ -34,6 +34,7 @@ typedef struct tessera_upscaler_options {
   const char *range, *range_out; /* the model's numbers for black and white, as "0:255", or one such for each channel
                                     joined by commas; NULL: found by asking the model. range_out NULL: as range */
   const char* order;             /* "rgb" or "bgr": which channel is first; NULL: found */
+  const char* output; /* name of the output that is the picture; NULL: of those that resemble it, the largest */
 } tessera_upscaler_options;
 
 typedef struct tessera_upscaler tessera_upscaler;

@@ -16,9 +16,9 @@ PyObject* make_upscaler(PyTypeObject* type, PyObject* arguments, PyObject*) {
     tessera_upscaler_options options;
     TESSERA_INIT(&options);
     long long tile = 0, overlap = 0, memory = 0;
-    if (!PyArg_ParseTuple(arguments, "OzziOLLLppzzzz", &source, &options.devices, &options.precision, &options.threads,
+    if (!PyArg_ParseTuple(arguments, "OzziOLLLppzzzzz", &source, &options.devices, &options.precision, &options.threads,
                           &pairs, &tile, &overlap, &memory, &options.mean_of_8, &options.smooth_alpha, &options.range,
-                          &options.range_out, &options.order, &options.name))
+                          &options.range_out, &options.order, &options.output, &options.name))
       throw Raised();
     options.tile = tile;
     options.overlap = overlap;

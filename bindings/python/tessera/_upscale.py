@@ -52,7 +52,8 @@ class Upscaler:
     pictures is found out. ``device``: as a Session's, or a list of several that share the work. ``tile``, ``overlap``
     and ``memory``: windows; 0: found. ``tta=True``: the mean over 8 turned and mirrored versions. ``smooth_alpha``:
     transparency by a filter. ``range``, ``range_out``, ``order``: the model's numbers for black and white ("0:255") and
-    the order of its channels ("rgb", "bgr"), where they are not to be found out.
+    the order of its channels ("rgb", "bgr"), where they are not to be found out. ``output``: which output is the picture,
+    where the model has several.
 
     It may be used by many threads at once.
     """
@@ -60,10 +61,11 @@ class Upscaler:
     def __init__(self, model: Any = None, *, device: str | Sequence[str] = "auto", precision: str = "fp32",
                  threads: int = 0, fixed: Mapping[str, float] | None = None, tile: int = 0, overlap: int = 0,
                  memory: int = 0, tta: bool = False, smooth_alpha: bool = False, range: str | None = None,
-                 range_out: str | None = None, order: str | None = None, name: str | None = None):
+                 range_out: str | None = None, order: str | None = None, output: str | None = None,
+                 name: str | None = None):
         joined = device if isinstance(device, str) else ",".join(device)
         self._core = _core.Upscaler(source_of(model), joined, precision, threads, list((fixed or {}).items()), tile,
-                                    overlap, memory, tta, smooth_alpha, range, range_out, order, name)
+                                    overlap, memory, tta, smooth_alpha, range, range_out, order, output, name)
         #: How the last picture was made.
         self.report: Report | None = None
 
