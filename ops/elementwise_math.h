@@ -77,6 +77,7 @@ T truncated(double value) {
 
 // clang-format off
 template <std::floating_point T> T exp(T x) { return std::exp(x); }
+template <std::floating_point T> T expm1(T x) { return std::expm1(x); }
 template <std::floating_point T> T log(T x) { return std::log(x); }
 template <std::floating_point T> T log1p(T x) { return std::log1p(x); }
 template <std::floating_point T> T sqrt(T x) { return std::sqrt(x); }

@@ -35,6 +35,13 @@ float safe_tanh(float x) {
 }
 #define tanh(x) safe_tanh(x)
 
+// Small arguments by the series, where exp(x) - 1 cancels.
+float expm1(float x) {
+  if (abs(x) > 0.4) return exp(x) - 1.0;
+  float sum = 1.0 / 24.0 + x * (1.0 / 120.0 + x * (1.0 / 720.0 + x * (1.0 / 5040.0)));
+  return x * (1.0 + x * (1.0 / 2.0 + x * (1.0 / 6.0 + x * sum)));
+}
+
 // Small arguments by the series of 2/sqrt(pi) * integral of exp(-t^2); larger ones by the
 // approximation 7.1.26 of Abramowitz and Stegun, whose error is below 1.5e-7.
 float erf(float x) {

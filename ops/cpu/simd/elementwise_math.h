@@ -42,6 +42,7 @@ struct Exponential {
 };
 
 #if defined(__AVX512F__)
+inline V power_of_two(const V& whole) { return V(_mm512_scalef_ps(V(1.0f), whole)); }
 inline V exp(const V& x) {
   // Numbers are the second operands, which come through where one is not a number.
   const Exponential e(xsimd::min(V(104.0f), xsimd::max(V(-105.0f), x)));
@@ -50,26 +51,45 @@ inline V exp(const V& x) {
 inline V tanh(const V& x) {
   const Exponential e(xsimd::min(V(20.0f), xsimd::max(V(-20.0f), x + x)));
   // (e^2x - 1) / (e^2x + 1), of which e^2x - 1 keeps its digits near zero.
-  const V scale(_mm512_scalef_ps(V(1.0f), e.power));
+  const V scale = power_of_two(e.power);
   const V above = fmadd(scale, e.part, scale - V(1.0f));
   return above / (above + V(2.0f));
 }
 #else
-inline V exp(const V& x) { return xsimd::exp(x); }
+/// The exponents of whole numbers, as bits of a float.
+inline auto exponent(const V& whole) { return xsimd::batch_cast<int32_t>(whole) << 23; }
+inline V power_of_two(const V& whole) { return xsimd::bitwise_cast<V>(exponent(whole + V(127.0f))); }
+inline V exp(const V& x) {
+  const Exponential e(x);
+  const auto exponents = exponent(e.power);
+  // Within these bounds every result is a normal number, so that its exponent is a sum. What is no number is in
+  // neither.
+  const V y =
+      xsimd::bitwise_cast<V>(xsimd::bitwise_cast<std::decay_t<decltype(exponents)> >(e.part + V(1.0f)) + exponents);
+  return select(x > V(88.7228317f), V(__builtin_inff()), select(x < V(-87.33f), V(0.0f), y));
+}
 inline V tanh(const V& x) { return xsimd::tanh(x); }
 #endif
+/// e^x - 1, which keeps its digits near zero. Of x up to 88: elementwise.def asks for that of negative numbers.
+inline V expm1(const V& x) {
+  const Exponential e(xsimd::max(V(-20.0f), x));
+  const V scale = power_of_two(e.power);
+  return fmadd(scale, e.part, scale - V(1.0f));
+}
+inline V with_sign_of(const V& x, const V& positive) { return select(x < V(0.0f), -positive, positive); }
 inline V log(const V& x) { return xsimd::log(x); }
 inline V log1p(const V& x) { return xsimd::log1p(x); }
 /// A quotient of polynomials in x^2, fitted to erf(x) / x within 2e-8 relative error up to 3.92, from where on
 /// the result rounds to one.
 inline V erf(const V& x) {
-  const V z = x * x;
+  // Numbers are the second operands, which come through where one is not a number.
+  const V y = xsimd::min(V(3.925f), xsimd::max(V(-3.925f), x)), z = y * y;
   V p(2.066492470e-6f), q(3.827005275e-5f);
   for (const float c : {2.850590682e-4f, 3.738219151e-3f, 5.266769230e-2f, 1.896639168e-1f, 1.128379107f})
     p = fmadd(p, z, V(c));
   for (const float c : {1.157344785e-3f, 1.491402462e-2f, 1.138177514e-1f, 5.014180541e-1f, 1.0f})
     q = fmadd(q, z, V(c));
-  return select(abs(x) > V(3.92f), sign(x), x * p / q);
+  return xsimd::min(V(1.0f), xsimd::max(V(-1.0f), y * p / q));
 }
 
 /// Lane by lane through libm: functions that are rare in models, and whose xsimd forms carry shared
@@ -81,7 +101,8 @@ inline V each(const V& x, F f) {
   for (int i = 0; i < lanes; ++i) value[i] = f(value[i]);
   return load(value);
 }
-/// What is left of an angle after whole quarters of a turn, by a quarter of two in three parts; its sine and cosine.
+/// What is left of an angle after whole quarters of a turn, by a quarter of two in four parts, of which the first three
+/// times a number of quarters are exact; its sine and cosine.
 struct Quarter {
   V quadrant, sine, cosine;
   explicit Quarter(const V& x) {
@@ -89,7 +110,8 @@ struct Quarter {
     quadrant = n - V(4.0f) * xsimd::floor(n * V(0.25f));
     V r = fmadd(n, V(-1.5703125f), x);
     r = fmadd(n, V(-4.8375129699707031e-4f), r);
-    r = fmadd(n, V(-7.5497899548918821e-8f), r);
+    r = fmadd(n, V(-7.549533620476723e-8f), r);
+    r = fmadd(n, V(-2.5633440682570896e-12f), r);
     const V z = r * r;
     V p = fmadd(V(-1.9515295891e-4f), z, V(8.3321608736e-3f));
     p = fmadd(p, z, V(-1.6666654611e-1f));
@@ -116,7 +138,6 @@ inline V cos(const V& x) {
   return select(a.quadrant == V(1.0f) || a.quadrant == V(2.0f), -value, value);
 }
 inline V tan(const V& x) { return each(x, ::tanf); }
-inline V with_sign_of(const V& x, const V& positive) { return select(x < V(0.0f), -positive, positive); }
 /// The arc sine of |x| up to a half, beyond it that of sqrt((1 - |x|) / 2): half of what is left to a quarter of a
 /// turn.
 inline V arc(const V& x, Mask* beyond) {
