@@ -1,47 +1,17 @@
 // RotaryEmbedding: pairs of features turned by an angle that depends on the position. The contrib
 // operator is the same with its operands in another order.
 #include "ops/numbers.h"
+#include "ops/rotary.h"
 #include "runtime/graph/reach.h"
 
 namespace tessera::ops {
 namespace {
 
-struct Order {
-  size_t cos, sin, positions;
-};
-constexpr Order standard{1, 2, 3}, contrib{2, 3, 1};
-
-struct Layout3 {
-  int64_t batch, sequence, heads, depth, turned;
-  int64_t sequence_stride, head_stride;
-
-  Layout3(const AttrReader& n, const Shape& x, int64_t half) {
-    if (x.rank() != 3 && x.rank() != 4) fail(Error::Kind::shape, "input ", x, " must have 3 or 4 axes");
-    batch = x[0];
-    const int64_t named = n.integer("rotary_embedding_dim");
-    if (x.rank() == 4) {
-      heads = x[1], sequence = x[2], depth = x[3];
-      sequence_stride = depth, head_stride = sequence * depth;
-    } else {
-      sequence = x[1];
-      heads = n.integer("num_heads");
-      // The contrib operator finds the heads by the width of its tables.
-      if (heads < 1 && !named && half > 0 && x[2] % (2 * half) == 0) heads = x[2] / (2 * half);
-      if (heads < 1 || x[2] % heads) fail(Error::Kind::shape, "input ", x, " does not split into ", heads, " heads");
-      depth = x[2] / heads;
-      sequence_stride = x[2], head_stride = depth;
-    }
-    turned = named ? named : depth;
-    if (turned < 0 || turned > depth || turned % 2 || half < turned / 2)
-      fail(Error::Kind::shape, "cannot turn ", turned, " of ", depth, " features with tables of ", half);
-  }
-};
-
-template <const Order& O>
+template <const RotaryOrder& O>
 void infer_rotary(Infer& n) {
   const Shape& cos = n.shape(O.cos);
   if (cos.empty() || !(cos == n.shape(O.sin))) fail(Error::Kind::shape, "tables ", cos, " and ", n.shape(O.sin));
-  const Layout3 s(n, n.shape(0), cos.back());
+  const Rotary s(n, n.shape(0), cos.back());
   const bool by_position = n.has_input(O.positions);
   if (cos.rank() != (by_position ? 2 : 3)) fail(Error::Kind::shape, "tables ", cos);
   if (!by_position && (cos[0] != s.batch || cos[1] != s.sequence))
@@ -53,10 +23,10 @@ void infer_rotary(Infer& n) {
   n.set(0, n.shape(0));
 }
 
-template <const Order& O>
+template <const RotaryOrder& O>
 void rotary_reference(const Args& a) {
   const Shape& tables = a.in[O.cos].shape();
-  const Layout3 s(a, a.in[0].shape(), tables.back());
+  const Rotary s(a, a.in[0].shape(), tables.back());
   const Read<int64_t> positions(a.has_in(O.positions) ? a.in[O.positions] : View{});
   const bool interleaved = a.integer("interleaved") != 0;
   const double scale = a.has("scale") ? static_cast<double>(a.real("scale")) : 1;
@@ -65,12 +35,9 @@ void rotary_reference(const Args& a) {
     Write<T> y(a.out[0]);
     for (int64_t b = 0; b < s.batch; ++b)
       for (int64_t t = 0; t < s.sequence; ++t) {
-        int64_t row = b * s.sequence + t;
-        if (positions) {
-          const int64_t first = positions[positions.size() == 1 ? 0 : row];
-          row = first < 0 || first >= tables[0] ? -1 : positions.size() == 1 ? first + t : first;
-          if (row < 0 || row >= tables[0]) fail(Error::Kind::shape, "position ", row, " in tables ", tables);
-        }
+        const int64_t row = s.row(b, t, positions.data(), positions.size());
+        if (row < 0 || row >= Rotary::rows_of(tables))
+          fail(Error::Kind::shape, "position ", row, " in tables ", tables);
         for (int64_t h = 0; h < s.heads; ++h) {
           const int64_t at = b * s.heads * s.sequence * s.depth + t * s.sequence_stride + h * s.head_stride;
           for (int64_t i = 0; i < s.turned / 2; ++i) {
@@ -95,8 +62,8 @@ const OpDef defs[] = {{.name = "RotaryEmbedding",
                        .in = {3, 4},
                        .types = "T=float : T, T, T, int64 -> T",
                        .attrs = attrs,
-                       .infer = infer_rotary<standard>,
-                       .reference = rotary_reference<standard>,
+                       .infer = infer_rotary<standard_rotary>,
+                       .reference = rotary_reference<standard_rotary>,
                        .reach = reach::not_followed},
                       {.name = "RotaryEmbedding",
                        .domain = "com.microsoft",
@@ -104,8 +71,8 @@ const OpDef defs[] = {{.name = "RotaryEmbedding",
                        .in = {4, 4},
                        .types = "T=float : T, int64, T, T -> T",
                        .attrs = contrib_attrs,
-                       .infer = infer_rotary<contrib>,
-                       .reference = rotary_reference<contrib>,
+                       .infer = infer_rotary<contrib_rotary>,
+                       .reference = rotary_reference<contrib_rotary>,
                        .reach = reach::not_followed}};
 
 }  // namespace

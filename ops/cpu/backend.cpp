@@ -167,7 +167,8 @@ class Cpu final : public HostBackend {
   }
 
   void run(const Offer& offer, const Args& args, Threads& threads) const override {
-    if (const auto* kernel = static_cast<const CpuKernel*>(offer.kernel))
+    const auto* kernel = static_cast<const CpuKernel*>(offer.kernel);
+    if (kernel && (!kernel->takes || kernel->takes(*kernel, args)))
       kernel->run(*kernel, args, threads);
     else
       run_reference(args, threads);

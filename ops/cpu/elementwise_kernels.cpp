@@ -1,10 +1,11 @@
 // Every operator of ops/elementwise.def on float32, with the chain of functions in its epilogue, in one
-// pass over memory; variadic Sum, Mean, Max and Min; Where.
+// pass over memory; the same on float16, a chunk at a time as floats; variadic Sum, Mean, Max and Min; Where.
 #include <algorithm>
 
 #include "ops/cpu/attrs.h"
 #include "ops/cpu/chain.h"
 #include "ops/cpu/kernel.h"
+#include "ops/cpu/simd/convert.h"
 #include "ops/elementwise.h"
 
 namespace tessera::cpu {
@@ -19,7 +20,7 @@ enum Form { unary, binary, folded, averaged };
 
 ChainStep unary_step(uint16_t function, const Args& args) {
   const auto number = [&](size_t i, float* value) {
-    if (i < args.node().op_inputs() && args.has_in(i)) *value = *args.in[i].as<const float>();
+    if (i < args.node().op_inputs() && args.has_in(i)) *value = static_cast<float>(element_as_double(args.in[i], 0));
     return true;
   };
   elementwise::UnaryFunction read;
@@ -65,11 +66,10 @@ size_t count_inputs(const Problem& problem) {
   return count;
 }
 
-bool accepts_types(const CpuKernel& kernel, const Problem& problem) {
-  const Shape& out = problem.out[0].shape;
-  if (!is_float32(problem.out[0]) || out.rank() > Space::max_rank) return false;
+bool accepts_types(const CpuKernel& kernel, const Problem& problem, DType type) {
+  if (problem.out[0].dtype != type || problem.out[0].shape.rank() > Space::max_rank) return false;
   for (size_t i = 0; i < problem.node.op_inputs(); ++i)
-    if (problem.node.in[i] != absent && !is_float32(problem.in[i])) return false;
+    if (problem.node.in[i] != absent && problem.in[i].dtype != type) return false;
   return has_function(static_cast<uint16_t>(kernel.member));
 }
 
@@ -80,8 +80,7 @@ bool accepts_pair(const Problem& problem) {
                   broadcasts_to(problem.in[1].shape, out));
 }
 
-bool accepts(const CpuKernel& kernel, const Problem& problem) {
-  if (!accepts_types(kernel, problem)) return false;
+bool accepts_shapes(const CpuKernel& kernel, const Problem& problem) {
   if (kernel.form == unary) return problem.in[0].shape == problem.out[0].shape;
   const size_t inputs = count_inputs(problem);
   if (kernel.form == binary) return inputs == 2 && accepts_pair(problem);
@@ -92,7 +91,32 @@ bool accepts(const CpuKernel& kernel, const Problem& problem) {
   return problem.in[0].shape == problem.out[0].shape;
 }
 
+bool accepts(const CpuKernel& kernel, const Problem& problem) {
+  return accepts_types(kernel, problem, DType::float32) && accepts_shapes(kernel, problem);
+}
+bool accepts_halves(const CpuKernel& kernel, const Problem& problem) {
+  return accepts_types(kernel, problem, DType::float16) && accepts_shapes(kernel, problem);
+}
+
+// Reads an operand's floats where they lie, and its halves into a chunk of floats.
+template <class S>
+struct Chunk {
+  const ConvertSimd& convert;
+  float own[chunk];
+
+  explicit Chunk(const ConvertSimd& simd) : convert(simd) {}
+  const float* read(const S* from, int64_t n) {
+    if constexpr (std::is_same_v<S, float>) return from;
+    convert.convert[static_cast<int>(Number::float16)][static_cast<int>(Number::float32)](from, own, n);
+    return own;
+  }
+};
+
+// S: float, or float16.
+template <class S>
 void run(const CpuKernel& kernel, const Args& args, Threads& threads) noexcept {
+  constexpr bool halves = !std::is_same_v<S, float>;
+  const ConvertSimd& convert = convert_simd(level());
   const View& out = args.out[0];
   if (out.elements() == 0) return;
   Space space(out.shape());
@@ -104,23 +128,31 @@ void run(const CpuKernel& kernel, const Args& args, Threads& threads) noexcept {
   const int64_t pieces = (length + piece - 1) / piece;
   const bool row_is_one = length == 1;
   const auto body = [&](int64_t begin, int64_t end, int) {
+    Chunk<S> x_chunk(convert), y_chunk(convert);
+    float wide[halves ? chunk : 1];
     for (int64_t item = begin; item < end; ++item) {
       const int64_t row = item / pieces, at = item % pieces * piece, n = std::min(piece, length - at);
-      float* to = out.as<float>() + row * length + at;
+      S* target = out.as<S>() + row * length + at;
+      float* to = wide;
+      if constexpr (!halves) to = target;
       const bool x_one = !row_is_one && space.scalar_along_row(first);
-      const float* x = args.in[0].as<const float>() + space.offset(first, row) + (x_one ? 0 : at);
+      const float* x =
+          x_chunk.read(args.in[0].as<const S>() + space.offset(first, row) + (x_one ? 0 : at), x_one ? 1 : n);
       for (int s = 0; s < chain.count; ++s) {
         const ChainStep& step = chain.steps[s];
         const float* y = nullptr;
         bool y_one = false;
         if (step.operand >= 0) {
           y_one = !row_is_one && space.scalar_along_row(step.operand);
-          y = args.in[static_cast<size_t>(step.input)].as<const float>() + space.offset(step.operand, row) +
-              (y_one ? 0 : at);
+          y = y_chunk.read(args.in[static_cast<size_t>(step.input)].as<const S>() + space.offset(step.operand, row) +
+                               (y_one ? 0 : at),
+                           y_one ? 1 : n);
         }
         apply(simd, step, s ? to : x, y,
               s == 0 && x_one ? Along::x_one : along(step, y_one ? Along::y_one : Along::both), to, n);
       }
+      if constexpr (halves)
+        convert.convert[static_cast<int>(Number::float32)][static_cast<int>(Number::float16)](to, target, n);
     }
   };
   threads.parallel(space.rows() * pieces, std::max<int64_t>(1, floats_per_task / piece), body);
@@ -283,16 +315,23 @@ constexpr CpuKernel map(Text op, Text domain, Form form, int function) {
           .in_place = true,
           .accepts = accepts,
           .accepts_epilogue = chain_fits,
-          .run = run};
+          .run = run<float>};
+}
+constexpr CpuKernel half(CpuKernel kernel) {
+  kernel.name = "map.half";
+  kernel.accepts = accepts_halves;
+  kernel.accepts_epilogue = nullptr;
+  kernel.run = run<float16>;
+  return kernel;
 }
 constexpr CpuKernel blocked(CpuKernel kernel) {
   kernel.accepts_epilogue = accepts_blocked_epilogue;
   return in_blocks(kernel, "map.nchw16c", accepts_blocked, run_blocked);
 }
 
-// Two kernels per operator.
+// Three kernels per operator.
 #define TESSERA_KERNELS(Op, domain, form, function) \
-  map(Op, domain, form, function), blocked(map(Op, domain, form, function)),
+  map(Op, domain, form, function), blocked(map(Op, domain, form, function)), half(map(Op, domain, form, function)),
 
 constexpr CpuKernel kernels[] = {
 #define TESSERA_UNARY(id, Op, CLASS, expression) TESSERA_KERNELS(#Op, "", unary, id)

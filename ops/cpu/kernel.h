@@ -35,6 +35,9 @@ struct CpuKernel {
   int64_t (*scratch)(const CpuKernel&, const Problem&, int threads) = nullptr;
   /// Bytes, 64 at a time, that no other kernel writes from a run's first rows to its last.
   int64_t (*kept)(const CpuKernel&, const Problem&) = nullptr;
+  /// Whether it can compute what these inputs say, where that is known by their numbers only (indices outside of their
+  /// axis, for one); else the reference runs, which says what is wrong. Null: always.
+  bool (*takes)(const CpuKernel&, const Args&) = nullptr;
   /// Allocates nothing. args.in holds the node's inputs, then its epilogue's operands.
   void (*run)(const CpuKernel&, const Args&, Threads&) noexcept = nullptr;
 };

@@ -1,16 +1,19 @@
-// MatMulNBits of float32: columns of 4 or 8 bits become floats just before they are multiplied, a panel of them at a
-// time, so that memory gives bits and not floats.
+// MatMulNBits of float32. A few rows are multiplied with the columns' bits as they are; for more of them columns of 4
+// or 8 bits become floats just before they are multiplied, a panel of them at a time, so that memory gives bits and not
+// floats.
 #include <algorithm>
 
 #include "ops/cpu/attrs.h"
 #include "ops/cpu/kernel.h"
-#include "ops/cpu/simd/convert.h"
+#include "ops/cpu/simd/bits.h"
 #include "ops/cpu/simd/gemm.h"
 #include "runtime/base/rounding.h"
 #include "runtime/base/run_scope.h"
 
 namespace tessera::cpu {
 namespace {
+
+constexpr int64_t few_rows = 4;
 
 enum In { a_in, b_in, scales_in, zeros_in, order_in, bias_in };
 
@@ -42,7 +45,7 @@ int64_t scratch(const CpuKernel&, const Problem& problem, int threads) {
 
 class Columns {
  public:
-  Columns(const Args& args, const Packing& p) : p_(p), simd_(convert_simd(level())) {
+  Columns(const Args& args, const Packing& p) : p_(p), simd_(bits_simd(level())) {
     weights_ = args.in[b_in].as<const uint8_t>();
     scales_ = args.in[scales_in].as<const float>();
     if (!args.has_in(zeros_in)) return;
@@ -50,15 +53,32 @@ class Columns {
     (zeros.type.dtype == DType::uint8 ? packed_zeros_ : real_zeros_) = zeros.data;
   }
 
-  void read(int64_t c, float* out) const {
+  void widen(int64_t c, float* out) const {
     const int64_t bytes = p_.block * p_.bits / 8;
+    const auto widen = p_.bits == 4 ? simd_.widen4 : simd_.widen8;
     for (int64_t b = 0; b < p_.blocks; ++b, out += p_.block) {
       const int64_t at = c * p_.blocks + b;
-      if (p_.bits == 4)
-        simd_.dequantize_halves(weights_ + at * bytes, zero(c, b), scales_[at], out, p_.block);
-      else
-        for (int64_t i = 0; i < p_.block; ++i)
-          out[i] = (static_cast<float>(weights_[at * bytes + i]) - zero(c, b)) * scales_[at];
+      widen(weights_ + at * bytes, zero(c, b), scales_[at], out, p_.block);
+    }
+  }
+
+  /// A row as products of columns read it.
+  void split(const float* x, float* out) const {
+    std::fill_n(out, p_.column(), 0.0f);
+    if (p_.bits == 8) std::copy_n(x, p_.k, out);
+    for (int64_t i = 0; p_.bits == 4 && i < p_.k; ++i) out[i / 32 * 32 + i % 2 * 16 + i % 32 / 2] = x[i];
+  }
+
+  /// y[r * n + c] of `count` columns from `first` on, one of them or as many as are multiplied at a time.
+  void multiply(int64_t first, int count, const float* x, int64_t rows, float* zeros, float* y) const {
+    for (int64_t i = 0; i < count * p_.blocks; ++i) zeros[i] = zero(first + i / p_.blocks, i % p_.blocks);
+    BitsDots dots{
+        p_.blocks, p_.block, x, weights_ + first * p_.blocks * p_.block * p_.bits / 8, scales_ + first * p_.blocks,
+        zeros};
+    float sums[BitsSimd::columns];
+    for (int64_t r = 0; r < rows; ++r, dots.x += p_.column()) {
+      (p_.bits == 4 ? simd_.dots4 : simd_.dots8)[count > 1](dots, sums);
+      std::copy_n(sums, count, y + r * p_.n + first);
     }
   }
 
@@ -72,11 +92,34 @@ class Columns {
   }
 
   const Packing& p_;
-  const ConvertSimd& simd_;
+  const BitsSimd& simd_;
   const uint8_t* weights_ = nullptr;
   const float* scales_ = nullptr;
   const std::byte *packed_zeros_ = nullptr, *real_zeros_ = nullptr;
 };
+
+// Of each thread: the rows, and the zero points of the columns at hand.
+void run_few_rows(const Args& args, const Packing& p, const Columns& columns, int64_t rows, Threads& threads) {
+  constexpr int64_t step = BitsSimd::columns;
+  const auto* x = args.in[a_in].as<const float>();
+  const float* bias = args.has_in(bias_in) ? args.in[bias_in].as<const float>() : nullptr;
+  auto* y = args.out[0].as<float>();
+  const int64_t room = p.floats(gemm_simd(level()).nr), groups = ceil_div(p.n, step);
+  threads.parallel(groups, std::max<int64_t>(1, (1 << 16) / p.column()), [&](int64_t begin, int64_t end, int worker) {
+    float* own = reinterpret_cast<float*>(args.scratch) + worker * room;
+    float* zeros = own + rows * p.column();
+    for (int64_t r = 0; r < rows; ++r) columns.split(x + r * p.k, own + r * p.column());
+    for (int64_t i = begin; i < end && !stop_requested(); ++i) {
+      const int64_t first = i * step, last = std::min(first + step, p.n);
+      if (last - first == step)
+        columns.multiply(first, step, own, rows, zeros, y);
+      else
+        for (int64_t c = first; c < last; ++c) columns.multiply(c, 1, own, rows, zeros, y);
+      for (int64_t r = 0; bias && r < rows; ++r)
+        for (int64_t c = first; c < last; ++c) y[r * p.n + c] += bias[c];
+    }
+  });
+}
 
 void run(const CpuKernel&, const Args& args, Threads& threads) noexcept {
   if (args.out[0].elements() == 0) return;
@@ -84,22 +127,16 @@ void run(const CpuKernel&, const Args& args, Threads& threads) noexcept {
   const Columns columns(args, p);
   const GemmSimd& simd = gemm_simd(level());
   const int64_t rows = args.in[a_in].elements() / p.k;
+  if (rows <= few_rows && p.block % 32 == 0) return run_few_rows(args, p, columns, rows, threads);
   const auto* x = args.in[a_in].as<const float>();
   const float* bias = args.has_in(bias_in) ? args.in[bias_in].as<const float>() : nullptr;
   auto* y = args.out[0].as<float>();
-  const bool dots = rows <= 2;
   threads.parallel(ceil_div(p.n, simd.nr), 1, [&](int64_t begin, int64_t end, int worker) {
     float* own = reinterpret_cast<float*>(args.scratch) + worker * p.floats(simd.nr);
     float* panel = own + simd.nr * p.column();
     for (int64_t i = begin; i < end && !stop_requested(); ++i) {
       const int64_t first = i * simd.nr, count = std::min<int64_t>(simd.nr, p.n - first);
-      for (int64_t c = 0; c < count; ++c) {
-        float* column = dots ? own : own + c * p.column();
-        columns.read(first + c, column);
-        for (int64_t r = 0; dots && r < rows; ++r)
-          y[r * p.n + first + c] = simd.dot(x + r * p.k, column, p.k) + (bias ? bias[first + c] : 0.0f);
-      }
-      if (dots) continue;
+      for (int64_t c = 0; c < count; ++c) columns.widen(first + c, own + c * p.column());
       simd.pack_b(own, 1, p.column(), p.k, static_cast<int>(count), 1, panel);
       for (int64_t r = 0; r < rows; r += simd.mr)
         simd.tile({.rows = static_cast<int>(std::min<int64_t>(simd.mr, rows - r)),

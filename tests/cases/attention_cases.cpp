@@ -2,6 +2,7 @@
 #include <algorithm>
 
 #include "tests/cases/case.h"
+#include "tests/tensors.h"
 
 namespace tessera::test {
 extern const CaseFile attention_cases;
@@ -114,9 +115,69 @@ void layers(const Taker& check) {
   }
 }
 
+// Prompts, further queries behind a cache, single queries; tables, windows, and lengths that differ by batch.
+void group_queries(const Taker& check) {
+  struct Sizes {
+    int64_t batch, sequence, heads, groups, depth, past;
+    std::vector<double> lengths;
+    int64_t total;
+    bool packed = false;
+    Attrs attrs = {};
+    int64_t turned = 0;
+  };
+  const Sizes all[] = {
+      {1, 7, 4, 2, 8, 0, {6}, 7},
+      {2, 150, 3, 1, 16, 0, {149, 99}, 150, true, {attr("scale", 0.3f)}, 16},
+      {2, 1, 6, 2, 12, 70, {69, 40}, 70, false, {}, 8},
+      {1, 1, 40, 2, 8, 9, {9}, 10, true, {attr("local_window_size", int64_t{4})}},
+      {2, 5, 4, 4, 20, 130, {129, 64}, 130, false, {attr("local_window_size", int64_t{33})}, 20},
+      {1, 70, 2, 1, 64, 600, {669}, 670, false, {attr("rotary_interleaved", int64_t{1})}, 64},
+  };
+  for (const Sizes& s : all) {
+    const int64_t kv = s.groups * s.depth, width = s.packed ? (s.heads + 2 * s.groups) * s.depth : s.heads * s.depth;
+    Case c{.op = "GroupQueryAttention",
+           .opset = 1,
+           .in = {random({s.batch, s.sequence, width}), {}, {}, {}, {}},
+           .attrs = s.attrs,
+           .outputs = 3,
+           .domain = "com.microsoft"};
+    if (!s.packed) c.in[1] = random({s.batch, s.sequence, kv}), c.in[2] = random({s.batch, s.sequence, kv});
+    if (s.past)
+      c.in[3] = random({s.batch, s.groups, s.past, s.depth}), c.in[4] = random({s.batch, s.groups, s.past, s.depth});
+    c.in.push_back({tensor(DType::int32, {s.batch}, s.lengths)});
+    c.in.push_back(fixed({tensor(DType::int32, {}, {static_cast<double>(s.total)})}));
+    if (s.turned) {
+      c.in.push_back(random({s.total, s.turned / 2}, -1, 1)), c.in.push_back(random({s.total, s.turned / 2}, -1, 1));
+      c.attrs.push_back(attr("do_rotary", int64_t{1}));
+    }
+    c.attrs.push_back(attr("num_heads", s.heads)), c.attrs.push_back(attr("kv_num_heads", s.groups));
+    c.absolute = 1e-5;
+    check(c);
+  }
+}
+
+void rotary(const Taker& check) {
+  for (const int64_t interleaved : {0, 1}) {
+    const auto way = attr("interleaved", interleaved);
+    check({.op = "RotaryEmbedding",
+           .opset = 23,
+           .in = {random({2, 3, 5, 12}), random({2, 5, 6}, -1, 1), random({2, 5, 6}, -1, 1)},
+           .attrs = {way}});
+    check({.op = "RotaryEmbedding",
+           .opset = 23,
+           .in = {random({2, 5, 36}), random({9, 4}, -1, 1), random({9, 4}, -1, 1), random({2, 5}, 0, 9, DType::int64)},
+           .attrs = {way, attr("num_heads", int64_t{3}), attr("rotary_embedding_dim", int64_t{8})}});
+    check({.op = "RotaryEmbedding",
+           .opset = 1,
+           .in = {random({2, 5, 36}), random({1}, 3, 4, DType::int64), random({9, 6}, -1, 1), random({9, 6}, -1, 1)},
+           .attrs = {way, attr("scale", 0.5f)},
+           .domain = "com.microsoft"});
+  }
+}
+
 constexpr CaseList lists[] = {
-    {"StridedAttention", strided_attention},
-    {"Attention", attention},
+    {"GroupQueryAttention", group_queries},  {"RotaryEmbedding", rotary},
+    {"StridedAttention", strided_attention}, {"Attention", attention},
     {"AttentionLayers", layers, true},
 };
 

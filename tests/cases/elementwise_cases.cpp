@@ -157,7 +157,28 @@ void where(const Taker& check) {
          .in = {mask({2, 1, 4}), random({}, -9, 9, DType::int32), random({2, 3, 4}, -9, 9, DType::int32)}});
 }
 
+// Computed as floats and rounded once.
+void halves(const Taker& check) {
+  constexpr DType f16 = DType::float16;
+  for (const std::string op : {"Relu", "Sigmoid", "Tanh", "Erf", "Exp", "Sqrt", "Neg", "Softplus"})
+    for (const Shape& shape : {Shape{}, Shape{17}, Shape{3, 1031}, Shape{0, 3}, Shape{1, 5, 3, 7}})
+      check({.op = op, .opset = 13, .in = {random(shape, 0, 4, f16)}, .relative = 1.1e-3});
+  for (const std::string op : {"Add", "Sub", "Mul", "Div", "Pow", "Min", "PRelu"})
+    for (const Shape& shape : {Shape{1100, 3}, Shape{3}, Shape{1100, 1}, Shape{}})
+      check({.op = op, .in = {random({1100, 3}, 0.5, 2, f16), random(shape, 0.5, 2, f16)}, .relative = 1.1e-3});
+  check({.op = "Sub", .in = {random({1, 4}, 0.5, 2, f16), random({5, 1}, 0.5, 2, f16)}, .relative = 1.1e-3});
+  check({.op = "Mean",
+         .opset = 13,
+         .in = {random({70, 31}, 0, 4, f16), random({31}, 0, 4, f16), random({70, 31}, 0, 4, f16)},
+         .relative = 2e-3,
+         .least = 0});
+  check({.op = "Clip",
+         .opset = 13,
+         .in = {random({70, 31}, -4, 4, f16), fixed(random({}, -1, -1, f16)), fixed(random({}, 2, 2, f16))}});
+}
+
 constexpr CaseList lists[] = {
+    {"ElementwiseHalves", halves},
     {"UnaryFunctions", unary_functions},
     {"UnaryFunctionsAtTheirEnds", unary_functions_at_their_ends},
     {"Trigonometry", trigonometry},

@@ -111,22 +111,48 @@ void float_to_half_span(const void* from, void* to, int64_t n) {
   for (; i < n; ++i) write<uint16_t>(to, i, float_to_half(read<float>(from, i)));
 }
 
+// Divisions of half as many numbers are more than twice as fast where vectors have 512 bits.
+inline V divided(const V& x, float by) {
+#if defined(__AVX512F__)
+  const __m256 low = _mm512_castps512_ps256(x), high = _mm512_extractf32x8_ps(x, 1), scale = _mm256_set1_ps(by);
+  return V(_mm512_insertf32x8(_mm512_castps256_ps512(_mm256_div_ps(low, scale)), _mm256_div_ps(high, scale), 1));
+#else
+  return x / V(by);
+#endif
+}
+
 void quantize(const float* x, float scale, float zero, bool is_signed, void* out, int64_t n) {
   const float low = is_signed ? -128.0f : 0.0f, high = is_signed ? 127.0f : 255.0f;
-  const V vscale(scale), vzero(zero), vlow(low), vhigh(high);
+  const V vzero(zero), vlow(low), vhigh(high);
   auto* to = static_cast<uint8_t*>(out);
-  float part[lanes];
-  int32_t whole[lanes];
-  for (int64_t i = 0; i < n; i += lanes) {
+  const auto rounded = [&](const V& value) {
+    const V q = xsimd::nearbyint(divided(value, scale)) + vzero;
+    return xsimd::to_int(xsimd::select(q > vlow, xsimd::select(q < vhigh, q, vhigh), vlow));
+  };
+  int64_t i = 0;
+#if defined(__AVX512F__)
+  for (; i + lanes <= n; i += lanes)
+    _mm_storeu_si128(reinterpret_cast<__m128i*>(to + i), _mm512_cvtepi32_epi8(rounded(load(x + i))));
+#elif defined(__SSE2__)
+  const auto four = [&](int64_t at) {  // lanes numbers: their low 16 bits, then their bytes
+    alignas(32) int32_t whole[lanes];
+    rounded(load(x + at)).store_unaligned(whole);
+    __m128i words = _mm_loadu_si128(reinterpret_cast<const __m128i*>(whole));
+    words = _mm_packs_epi32(words,
+                            lanes == 8 ? _mm_loadu_si128(reinterpret_cast<const __m128i*>(whole + lanes - 4)) : words);
+    return is_signed ? _mm_packs_epi16(words, words) : _mm_packus_epi16(words, words);
+  };
+  for (; i + lanes <= n; i += lanes) {
+    const __m128i bytes = four(i);
+    memcpy(to + i, &bytes, lanes);
+  }
+#endif
+  for (; i < n; i += lanes) {
     const int64_t count = n - i < lanes ? n - i : lanes;
-    const float* from = x + i;
-    if (count < lanes) {
-      for (int64_t j = 0; j < lanes; ++j) part[j] = j < count ? from[j] : 0.0f;
-      from = part;
-    }
-    V q = xsimd::nearbyint(load(from) / vscale) + vzero;
-    q = xsimd::select(q > vlow, xsimd::select(q < vhigh, q, vhigh), vlow);
-    xsimd::to_int(q).store_unaligned(whole);
+    float part[lanes];
+    int32_t whole[lanes];
+    for (int64_t j = 0; j < lanes; ++j) part[j] = j < count ? x[i + j] : 0.0f;
+    rounded(load(part)).store_unaligned(whole);
     for (int64_t j = 0; j < count; ++j) to[i + j] = static_cast<uint8_t>(whole[j]);
   }
 }
@@ -134,17 +160,6 @@ void quantize(const float* x, float scale, float zero, bool is_signed, void* out
 template <class T>
 void dequantize(const void* x, int32_t zero, float scale, float* out, int64_t n) {
   for (int64_t i = 0; i < n; ++i) out[i] = static_cast<float>(static_cast<int32_t>(read<T>(x, i)) - zero) * scale;
-}
-
-void dequantize_halves(const uint8_t* x, float zero, float scale, float* out, int64_t n) {
-  uint8_t whole[16];
-  for (int64_t i = 0; i < n; i += 16, x += 8, out += 16) {
-    for (int j = 0; j < 8; ++j) {
-      whole[2 * j] = x[j] & 15;
-      whole[2 * j + 1] = x[j] >> 4;
-    }
-    for (int j = 0; j < 16; ++j) out[j] = (static_cast<float>(static_cast<int32_t>(whole[j])) - zero) * scale;
-  }
 }
 
 constexpr int at(Number n) { return static_cast<int>(n); }
@@ -178,7 +193,6 @@ constexpr ConvertSimd table() {
   t.dequantize[0] = dequantize<uint8_t>;
   t.dequantize[1] = dequantize<int8_t>;
   t.dequantize[2] = dequantize<int32_t>;
-  t.dequantize_halves = dequantize_halves;
   return t;
 }
 

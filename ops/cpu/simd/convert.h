@@ -16,8 +16,6 @@ struct ConvertSimd {
   void (*quantize)(const float* x, float scale, float zero, bool is_signed, void* out, int64_t n);
   /// out = (x - zero) * scale of uint8, int8 or int32.
   void (*dequantize[3])(const void* x, int32_t zero, float scale, float* out, int64_t n);
-  /// out = (x - zero) * scale of n numbers of 4 bits, the lower half of a byte first; n is a multiple of 16.
-  void (*dequantize_halves)(const uint8_t* x, float zero, float scale, float* out, int64_t n);
 };
 
 TESSERA_SIMD_FAMILY(ConvertSimd, convert)
