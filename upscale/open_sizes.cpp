@@ -4,9 +4,8 @@
 namespace tessera::upscale {
 namespace {
 
-bool has_local_reach(const Reach& reach) {
-  return reach.followed && !reach.global && reach.pools.empty() && reach.stretches.empty();
-}
+/// Does each pixel follow from those around it, and from means of the whole picture?
+bool is_alike_everywhere(const Reach& reach) { return reach.followed && !reach.global && reach.stretches.empty(); }
 
 }  // namespace
 
@@ -18,7 +17,7 @@ std::unique_ptr<Upsampler> with_open_sizes(std::unique_ptr<Upsampler> model) {
     if (!declared || (!declared->fixed_width && !declared->fixed_height)) return model;
     // Cheaper to ask than to open, and what sees everything was made for its own size.
     const Reach of_declared = follow(*model, *declared);
-    if (!has_local_reach(of_declared)) return model;
+    if (!is_alike_everywhere(of_declared)) return model;
     Type type = inputs[0].type;
     for (const int axis : {declared->in.y, declared->in.x}) type.shape[static_cast<size_t>(axis)] = -1;
     std::unique_ptr<Upsampler> open = model->with_input(type);
@@ -27,7 +26,9 @@ std::unique_ptr<Upsampler> with_open_sizes(std::unique_ptr<Upsampler> model) {
         form->output != declared->output)
       return model;
     const Reach reach = follow(*open, *form);
-    return has_local_reach(reach) && reach.radius == of_declared.radius ? std::move(open) : std::move(model);
+    const bool same = is_alike_everywhere(reach) && reach.radius == of_declared.radius &&
+                      reach.pools.size() == of_declared.pools.size();
+    return std::move(same ? open : model);
   } catch (const Error& error) {
     if (!tells_of_model(error)) throw;
     return model;

@@ -682,7 +682,7 @@ TESSERA_API tessera_status* tessera_reach_weights(const tessera_reach* reach, si
 
 /* From the model's inputs and values that are given, to values that are wanted. Values have the names that the model
  * gives them; those in bodies of control flow have none. An input that is given has another type: its extents may be
- * opened, if the graph bears it. */
+ * opened, if the graph bears it. A Resize to numbers that are the declared size's becomes one by its scales then. */
 typedef struct tessera_part {
   size_t struct_size;
   const char* const* given;

@@ -1,9 +1,13 @@
 #include "runtime/session/parts.h"
 
 #include <algorithm>
+#include <functional>
 #include <iterator>
+#include <numeric>
+#include <utility>
 
 #include "runtime/graph/op.h"
+#include "runtime/plan/fold.h"
 #include "runtime/session/defaults.h"
 
 namespace tessera {
@@ -51,17 +55,99 @@ void multiply(Graph& graph, ValueId out) {
   graph.nodes.insert(node, std::move(first));
 }
 
+/// Types of all values, as far as inference comes, where the inputs have `types` and 1 for each extent that is open.
+Graph inferred(const Graph& graph, List<Type> types) {
+  Graph sized = graph;
+  for (size_t i = 0; i < types.size(); ++i) {
+    Value& value = sized.values[sized.inputs[i]];
+    value.type = types[i];
+    for (int64_t& extent : value.type.shape) extent = std::max<int64_t>(extent, 1);
+  }
+  try {
+    infer_types(sized);
+  } catch (const Error& error) {
+    if (error.kind() == Error::Kind::memory || error.kind() == Error::Kind::cancelled) throw;
+  }
+  return sized;
+}
+
+/// How often larger than its input a Resize makes its axes, where all are powers of two; else nothing.
+std::vector<float> whole_scales(const Graph& sized, const Node& node) {
+  const Shape &in = sized.values[node.in[0]].type.shape, &out = sized.values[node.out[0]].type.shape;
+  std::vector<float> scales;
+  if (in.size() != out.size()) return scales;
+  for (size_t axis = 0; axis < in.size(); ++axis) {
+    const int64_t large = std::max(in[axis], out[axis]), small = std::min(in[axis], out[axis]);
+    const int64_t times = small > 0 && large % small == 0 ? large / small : 0;
+    if (times == 0 || (times & (times - 1)) != 0) return {};
+    scales.push_back(static_cast<float>(out[axis]) / static_cast<float>(in[axis]));
+  }
+  return scales;
+}
+
+/// A file for one size has its extents in constants, where its author's program asked the picture. Where inputs are
+/// opened, a Resize to such extents becomes one by the scales that it has at the declared size.
+void open_sizes(Graph& part, const Graph& declared) {
+  std::vector<Type> types, twice;
+  for (size_t i = 0; i < declared.inputs.size(); ++i) {
+    types.push_back(declared.values[declared.inputs[i]].type);
+    twice.push_back(types.back());
+    const Shape& opened = part.values[declared.inputs[i]].type.shape;
+    for (size_t axis = 0; axis < opened.size(); ++axis)
+      if (opened[axis] < 0 && types.back().shape[axis] > 0) twice.back().shape[axis] *= 2;
+  }
+  const Graph at_declared = inferred(declared, types);
+  // Inference of the larger one ends where extents of the declared size meet others: one by one they are replaced.
+  for (bool changed = true; changed;) {
+    changed = false;
+    const Graph at_twice = inferred(part, twice);
+    for (Node& node : part.nodes) {
+      if (node.op->name != "Resize" || node.in.size() < 4 || node.in[3] == absent) continue;
+      const AttrReader attrs(node);
+      if (attrs.has("keep_aspect_ratio_policy")) continue;
+      const auto shape = [&](const Graph& graph, ValueId id) { return graph.values[id].type.shape; };
+      const Shape in = shape(at_twice, node.in[0]), out = shape(at_twice, node.out[0]);
+      if (in.empty() || out.empty() || in == shape(at_declared, node.in[0]) || out != shape(at_declared, node.out[0]))
+        continue;
+      std::vector<float> scales = whole_scales(at_declared, node);
+      if (scales.empty()) continue;
+      if (attrs.has("axes")) {
+        const std::vector<float> all = std::exchange(scales, {});
+        for (const int64_t axis : attrs.integers("axes"))
+          scales.push_back(all[static_cast<size_t>(normalize_axis(axis, static_cast<int>(all.size())))]);
+      }
+      auto tensor = std::make_shared<Tensor>(Tensor::make({DType::float32, {static_cast<int64_t>(scales.size())}}));
+      std::copy(scales.begin(), scales.end(), tensor->as<float>());
+      Value value;
+      value.type = tensor->type;
+      value.ranked = true;
+      value.constant = std::move(tensor);
+      node.in.resize(3);
+      node.in[2] = part.add_value(std::move(value));
+      changed = true;
+    }
+  }
+}
+
 }  // namespace
 
 Graph part_of(const Graph& graph, List<ValueId> given, List<Type> types, List<ValueId> wanted,
               List<ValueId> stretched) {
   Graph part = graph;
   const auto is_given = [&](ValueId id) { return std::find(given.begin(), given.end(), id) != given.end(); };
+  bool opened = false;
   for (size_t i = 0; i < given.size(); ++i) {
-    part.values[given[i]].type = types[i];
-    part.values[given[i]].ranked = true;
-    if (std::count(part.inputs.begin(), part.inputs.end(), given[i]) == 0) part.inputs.push_back(given[i]);
+    Value& value = part.values[given[i]];
+    const bool is_input = std::count(part.inputs.begin(), part.inputs.end(), given[i]) > 0;
+    const auto opens = [](int64_t now, int64_t before) { return now < 0 && before >= 0; };
+    opened |= is_input && value.ranked && value.type.shape.size() == types[i].shape.size() &&
+              std::inner_product(types[i].shape.begin(), types[i].shape.end(), value.type.shape.begin(), false,
+                                 std::logical_or<>(), opens);
+    value.type = types[i];
+    value.ranked = true;
+    if (!is_input) part.inputs.push_back(given[i]);
   }
+  if (opened) open_sizes(part, graph);
   for (const ValueId id : stretched) multiply(part, id);
   if (!wanted.empty()) part.outputs.assign(wanted.begin(), wanted.end());
   // Nodes that nothing asks for any more, from the end on.
