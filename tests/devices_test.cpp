@@ -218,6 +218,16 @@ TEST(Cut, LeavesToTheHostWhatIsNotWorthTheWay) {
   EXPECT_EQ(backends_of(b.graph, std::make_shared<FakeDevice>(takes_relu), true), "ccc");
 }
 
+// A large result that the host reads costs its way back, though it is no output of the graph.
+TEST(Cut, CountsWhatTheHostReads) {
+  GraphBuilder b;
+  const ValueId x = b.input("x", {DType::float32, {1, 1}});
+  const ValueId large = b.node("Expand", {x, b.constant({2048, 2048})});
+  b.output(b.node("ReduceSum", {b.node("Sigmoid", {large})}));
+  const auto takes_expand = [](const Problem& problem) { return problem.node.op->name == "Expand"; };
+  EXPECT_EQ(backends_of(b.graph, std::make_shared<FakeDevice>(takes_expand), true), "ccc");
+}
+
 TEST(Cut, TakesTimeInProportion) {
   const auto device = std::make_shared<FakeDevice>(takes_relu);
   const Backends backends{device, cpu::make_backend()};

@@ -348,6 +348,82 @@ TEST(Executor, LoopsRunTheirBodyWithCapturedValues) {
   EXPECT_NEAR(results[1].as<float>()[2 * 3], -4 * in.as<float>()[0], 1e-5);
 }
 
+// Outputs are written into the memory that is given for them, whatever makes them: an input, a constant, a view of
+// either, each other, parts of a concatenation.
+TEST(Executor, OutputsAliasNothing) {
+  GraphBuilder b;
+  const ValueId x = b.input("x", {DType::float32, {2, 3}});
+  const Tensor kept = random_tensor({6}, 3), in = random_tensor({2, 3}, 1);
+  const auto given = elements(in), constants = elements(kept);
+  auto positive = given, both = constants;
+  for (double& v : positive) v = std::max(v, 0.0);
+  both.insert(both.begin(), positive.begin(), positive.end());
+  std::vector<std::pair<Shape, std::vector<double>>> expected;
+  const auto output = [&](ValueId id, const Shape& shape, const std::vector<double>& values) {
+    b.output(id);
+    expected.emplace_back(shape, values);
+  };
+  const ValueId constant = b.constant(kept.clone()), relu = b.node("Relu", {x});
+  const ValueId rows = b.node("Reshape", {constant, b.constant({2, 3})});
+  output(x, {2, 3}, given);
+  output(constant, {6}, constants);
+  output(rows, {2, 3}, constants);
+  output(b.node("Reshape", {x, b.constant({3, 2})}), {3, 2}, given);
+  output(relu, {2, 3}, positive);
+  output(relu, {2, 3}, positive);
+  output(b.node("Flatten", {relu}, {{"axis", int64_t{0}}}), {1, 6}, positive);
+  output(b.node("Concat", {relu, rows}, {{"axis", int64_t{0}}}), {4, 3}, both);
+  for (const bool optimize : {false, true}) {
+    Graph graph = b.graph;
+    if (optimize) optimizer::prepare(graph);
+    const auto engine = cpu_engine(optimize);
+    const Executor executor(graph, *engine);
+    for (int run = 0; run < 2; ++run) {
+      std::vector<Tensor> results;
+      std::vector<View> out;
+      for (const auto& [shape, values] : expected) {
+        results.push_back(random_tensor(shape, 9));
+        out.push_back(results.back().view());
+      }
+      const View view = in.view();
+      ASSERT_TRUE(executor.run_into({&view, 1}, out, {}));
+      for (size_t i = 0; i < out.size(); ++i) EXPECT_EQ(elements(results[i]), expected[i].second) << "output " << i;
+      EXPECT_EQ(elements(in), given);
+    }
+  }
+}
+
+// Between two convolutions in blocks of channels nothing is brought into rows and back.
+TEST(Executor, ValuesStayInTheLayoutOfTheirNeighbours) {
+  GraphBuilder b;
+  ValueId y = b.input("x", {DType::float32, {1, 32, 20, 20}});
+  for (unsigned i = 0; i < 3; ++i) {
+    y = b.node("Conv", {y, b.constant(random_tensor({32, 32, 3, 3}, i, -0.1f, 0.1f))},
+               {{"pads", std::vector<int64_t>(4, 1)}});
+    y = b.node(i ? "Softsign" : "Sin", {y});
+  }
+  b.output(y);
+  const auto engine = cpu_engine(false);
+  const Executor executor(b.graph, *engine);
+  const Type type{DType::float32, {1, 32, 20, 20}};
+  bool whole = false;
+  const auto plan = executor.first_plan({&type, 1}, &whole);
+  size_t reorders = 0;
+  for (const Step& step : plan->steps()) reorders += step.node->op->name == "Reorder";
+  EXPECT_LE(reorders, 2u);
+}
+
+// A constant that is much larger than what it is made of is made in each run.
+TEST(Executor, SmallFilesDoNotBecomeLargeConstants) {
+  GraphBuilder b;
+  const ValueId x = b.input("x", {DType::float32, {1}});
+  const ValueId large = b.node("Tile", {b.constant(random_tensor({1024}, 1)), b.constant({int64_t{1024}})});
+  b.output(b.node("ReduceSum", {b.node("Mul", {large, x})}, {{"keepdims", int64_t{0}}}));
+  optimizer::prepare(b.graph);
+  ASSERT_EQ(b.graph.nodes.size(), 3u);
+  for (const Value& value : b.graph.values) EXPECT_LE(value.constant ? value.constant->type.bytes() : 0, 4096);
+}
+
 TEST(Executor, StopsWhenAsked) {
   Graph graph = small_upscaler();
   const auto engine = cpu_engine(true);

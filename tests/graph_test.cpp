@@ -89,6 +89,22 @@ TEST(Tensor, PackedElements) {
   EXPECT_EQ(tensor.type.bytes(), 3);
 }
 
+TEST(Tensor, NumbersBeyondATypeBecomeItsEnds) {
+  const auto stored = [](DType type, double value) {
+    const Tensor tensor = Tensor::make({type, {1}});
+    set_element(tensor.view(), 0, value);
+    return tensor;
+  };
+  for (const double value : {0x1p63, 1e300, static_cast<double>(INFINITY)}) {
+    EXPECT_EQ(*stored(DType::int64, value).as<int64_t>(), INT64_MAX) << value;
+    EXPECT_EQ(*stored(DType::int64, -value).as<int64_t>(), INT64_MIN) << value;
+  }
+  EXPECT_EQ(*stored(DType::uint64, 0x1p64).as<uint64_t>(), UINT64_MAX);
+  EXPECT_EQ(*stored(DType::int32, 0x1p31).as<int32_t>(), INT32_MAX);
+  EXPECT_EQ(*stored(DType::int32, NAN).as<int32_t>(), 0);
+  EXPECT_EQ(*stored(DType::uint8, -1).as<uint8_t>(), 0);
+}
+
 TEST(Broadcast, Shapes) {
   EXPECT_EQ(broadcast({3, 1, 5}, {4, 1}), (Shape{3, 4, 5}));
   EXPECT_EQ(broadcast({}, {2}), Shape{2});

@@ -186,6 +186,48 @@ TEST(OnnxGraph, AnInitializerThatIsAlsoAnInputIsAConstant) {
   }
 }
 
+TEST(OnnxGraph, FromIrVersion4OnADefaultMayBeReplaced) {
+  for (const int version : {3, 4, 8}) {
+    Pen pen;
+    pen.model.set_ir_version(version);
+    add_input(pen.graph, "w");
+    add_float(pen.graph, "w", 3);
+    pen.node("Add", {"x", "w"}, {"y"});
+    EXPECT_EQ(pen.load().optional_inputs.size(), version < 4 ? 0u : 1u) << version;
+  }
+}
+
+// The model, its graph, an input and its type are four messages; a sequence is one, the type of its items another.
+TEST(OnnxGraph, MessagesNestAtMostHundredTimes) {
+  const auto error = [](int sequences) {
+    Pen pen;
+    pen.node("Relu", {"x"}, {"y"});
+    ::onnx::TypeProto* type = pen.graph->add_input()->mutable_type();
+    pen.graph->mutable_input(1)->set_name("deep");
+    for (int i = 0; i < sequences; ++i) type = type->mutable_sequence_type()->mutable_elem_type();
+    return pen.error();
+  };
+  EXPECT_THAT(error(48), testing::Not(HasSubstr("nest deeper")));
+  EXPECT_THAT(error(49), HasSubstr("nest deeper than 100"));
+}
+
+TEST(OnnxGraph, AMessageEndsWithinTheOneAroundIt) {
+  // A graph of four bytes that holds a name of five, in a file that has as many.
+  const std::string file(
+      "\x08\x08\x3a\x04\x12\x05"
+      "ab"
+      "\x42\x02\x10\x11"
+      "cdefgh",
+      18);
+  const auto bytes = std::make_shared<const std::string>(file);
+  try {
+    onnx::load({reinterpret_cast<const std::byte*>(bytes->data()), bytes->size()}, bytes, "askew.onnx", {});
+    FAIL();
+  } catch (const Error& error) {
+    EXPECT_THAT(error.what(), HasSubstr("a length reaches beyond the message around it"));
+  }
+}
+
 TEST(OnnxGraph, ConstantNodesBecomeValues) {
   Pen pen;
   const auto constant = [&](const std::string& name, AttributeProto::AttributeType type) {

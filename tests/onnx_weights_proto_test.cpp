@@ -152,6 +152,31 @@ TEST(OnnxWeights, NonsenseIsRefused) {
   EXPECT_THAT(error_of(elsewhere), HasSubstr("unknown data location"));
 }
 
+// Messages one behind the other are one message: lists are what came first and then what came later.
+TEST(OnnxWeights, ListsMayComeInPieces) {
+  const auto joined = [](const TensorProto& first, const TensorProto& rest) {
+    const std::string bytes = first.SerializeAsString() + rest.SerializeAsString();
+    return elements(onnx::load_tensor({reinterpret_cast<const std::byte*>(bytes.data()), bytes.size()}, "t.pb"));
+  };
+  for (const DType type : {DType::float32, DType::float64, DType::int64, DType::int32, DType::uint64}) {
+    const auto piece = [&](std::initializer_list<int> values) {
+      TensorProto proto;
+      for (const int v : values) {
+        if (type == DType::float32) proto.add_float_data(static_cast<float>(v));
+        if (type == DType::float64) proto.add_double_data(v);
+        if (type == DType::int64) proto.add_int64_data(v);
+        if (type == DType::int32) proto.add_int32_data(v);
+        if (type == DType::uint64) proto.add_uint64_data(static_cast<uint64_t>(v));
+      }
+      return proto;
+    };
+    TensorProto first = piece({3, 200});
+    first.set_data_type(static_cast<int>(type));
+    first.add_dims(5);
+    EXPECT_THAT(joined(first, piece({7, 1, 90000})), testing::ElementsAre(3, 200, 7, 1, 90000)) << name_of(type);
+  }
+}
+
 // --- Sparse -----------------------------------------------------------------------------------
 
 SparseTensorProto sparse(const std::vector<int64_t>& indices, const std::vector<int64_t>& index_dims) {
@@ -194,6 +219,8 @@ TEST(OnnxWeights, SparseIndicesAndSizesAreChecked) {
   EXPECT_THAT(error(sparse({1, 6}, {2})), HasSubstr("index 6 outside"));
   EXPECT_THAT(error(sparse({-1, 5}, {2})), HasSubstr("index -1 outside"));
   EXPECT_THAT(error(sparse({0, 3, 1, 0}, {2, 2})), HasSubstr("index 3 outside axis 1"));
+  EXPECT_THAT(error(sparse({0, 0, 1, -1}, {2, 2})), HasSubstr("index -1 outside axis 1"));
+  EXPECT_THAT(error(sparse({-1, 2, 1, 0}, {2, 2})), HasSubstr("index -1 outside axis 0"));
   EXPECT_THAT(error(sparse({0, 1, 2}, {3})), HasSubstr("has indices"));
   SparseTensorProto bomb = sparse({1, 5}, {2});
   bomb.set_dims(0, 1L << 30);

@@ -163,6 +163,21 @@ std::vector<Tensor> run_pairs(bool with_seed, std::vector<float> seeds) {
                    true);
 }
 
+TEST(RandomOperators, AreNoConstants) {
+  GraphBuilder b;
+  b.output(b.node("RandomNormal", {}, {{"shape", std::vector<int64_t>{64}}}, 22));
+  b.output(
+      b.node("Multinomial", {b.constant(floats({1, 7}, {0, 0, 0, 0, 0, 0, 0}))}, {{"sample_size", int64_t{64}}}, 22));
+  for (const bool optimize : {false, true}) {
+    Graph graph = b.graph;
+    if (optimize) optimizer::prepare(graph);
+    const auto engine = cpu_engine(optimize);
+    const Executor executor(graph, *engine);
+    const std::vector<Datum> first = executor.run({}, {}), second = executor.run({}, {});
+    for (size_t i = 0; i < first.size(); ++i) EXPECT_NE(elements(first[i].tensor), elements(second[i].tensor)) << i;
+  }
+}
+
 TEST(RandomOperators, SeedsRepeatAndNothingElseDoes) {
   const auto same = [](const Tensor& a, const Tensor& b) { return elements(a) == elements(b); };
   const std::vector<Tensor> first = run_pairs(true, {1, 2}), again = run_pairs(true, {1, 2});
