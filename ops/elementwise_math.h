@@ -42,13 +42,14 @@ template <class T>
 constexpr T select(bool condition, T yes, T no) {
   return condition ? yes : no;
 }
+// Of what cannot be compared y, as vectors do: a NaN in an expression's last place comes through.
 template <class T>
 constexpr T min(T x, T y) {
-  return y < x ? y : x;
+  return x < y ? x : y;
 }
 template <class T>
 constexpr T max(T x, T y) {
-  return x < y ? y : x;
+  return x > y ? x : y;
 }
 template <class T>
 constexpr T abs(T x) {

@@ -16,12 +16,9 @@ std::vector<int64_t> equal_parts(int64_t extent, int64_t count) {
   return parts;
 }
 
-void set_parts(Infer& infer, List<int64_t> given, int64_t count) {
+void set_parts(Infer& infer, const std::vector<int64_t>& parts) {
   Shape shape = infer.shape(0);
   const auto axis = static_cast<size_t>(infer.axis("axis", infer.rank(0)));
-  if (count < 1 || count > infer.outputs())
-    fail(Error::Kind::model, "splits into ", count, " parts, but has ", infer.outputs(), " outputs");
-  const auto parts = given.empty() ? equal_parts(shape[axis], count) : std::vector(given.begin(), given.end());
   int64_t sum = 0;
   for (const int64_t part : parts) {
     if (part < 0) fail(Error::Kind::shape, "part ", part, " is not a length");
@@ -36,11 +33,13 @@ void set_parts(Infer& infer, List<int64_t> given, int64_t count) {
 }
 
 void infer_split(Infer& infer) {
+  if (infer.has_input(1)) return set_parts(infer, whole_numbers(infer.value(1).view()));
+  if (const auto given = infer.integers("split"); !given.empty()) return set_parts(infer, {given.begin(), given.end()});
   const int64_t count = infer.has("num_outputs") ? infer.integer("num_outputs") : infer.outputs();
-  if (infer.has_input(1))
-    set_parts(infer, whole_numbers(infer.value(1).view()), count);
-  else
-    set_parts(infer, infer.integers("split"), count);
+  if (count < 1 || count > infer.outputs())
+    fail(Error::Kind::model, "splits into ", count, " parts, but has ", infer.outputs(), " outputs");
+  const auto axis = static_cast<size_t>(infer.axis("axis", infer.rank(0)));
+  set_parts(infer, equal_parts(infer.shape(0)[axis], count));
 }
 
 std::vector<Part> parts(const Infer& infer) {

@@ -172,8 +172,14 @@ bool write_out(Edit& edit, const Node& node, std::vector<Node>& nodes) {
   const auto* entry = std::find_if(std::begin(quantized_elementwise), std::end(quantized_elementwise),
                                    [&](const Elementwise& e) { return e.quantized == node.op->name; });
   if (entry == std::end(quantized_elementwise) || node.in.size() != entry->operands * 3 + 2) return false;
-  for (const ValueId id : node.in)
-    if (id == absent) return false;
+  for (size_t i = 0; i < node.in.size(); ++i) {
+    if (node.in[i] == absent) return false;
+    // The operators that it becomes take more types than it does.
+    const size_t of_pair = i < entry->operands * 3 ? i % 3 : i - entry->operands * 3 + 1;
+    const DType type = edit.value(node.in[i]).type.dtype;
+    if (of_pair == 1 && type != DType::float32) return false;
+    if (of_pair == 2 && !is_byte(type)) return false;
+  }
   const auto step = [&](Text op, int opset, std::vector<ValueId> in, ValueId out) {
     Node made;
     made.op = find_op("", op, opset);

@@ -134,6 +134,11 @@ inline std::vector<Datum> run_subject(const Subject& subject, bool optimize = tr
   return session.run(in);
 }
 
+/// Whether set_element knows the type.
+inline bool is_real_number(DType type) {
+  return type != DType::string && type != DType::complex64 && type != DType::complex128 && type != DType::float8e8m0;
+}
+
 // A tensor of another shape: the same elements as far as they go, and from the start again.
 inline Tensor reshaped(const Tensor& from, const Shape& shape) {
   Tensor tensor = Tensor::make({from.type.dtype, shape});
@@ -141,7 +146,7 @@ inline Tensor reshaped(const Tensor& from, const Shape& shape) {
   for (int64_t i = 0; count && i < shape.elements(); ++i) {
     if (from.type.dtype == DType::string)
       tensor.as<std::string>()[i] = from.as<std::string>()[i % count];
-    else if (from.type.dtype != DType::complex64 && from.type.dtype != DType::complex128)
+    else if (is_real_number(from.type.dtype))
       set_element(tensor.view(), i, element_as_double(from.view(), i % count));
   }
   return tensor;

@@ -477,6 +477,9 @@ void Builder::node(const proto::Node& proto, Context& context) {
     trim(made.in, made.op->in.min);
     trim(made.out, made.op->out.min);
     check_against(*made.op, made);
+    // Operators may rely on the outputs that they must have, wanted or not.
+    for (size_t i = 0; i < static_cast<size_t>(made.op->out.min); ++i)
+      if (made.out[i] == absent) made.out[i] = add_value(*context.scope.level->graph, {});
     if (made.op->create) made.state = made.op->create(made, constants_of(*context.scope.level->graph, made));
   } else {
     note_unsupported(proto, context);

@@ -1,7 +1,7 @@
 // AMX: eight registers of sixteen rows of 64 bytes. Kernels keep four of sums, two of input, two of weights.
 #pragma once
 
-#if defined(__AMX_TILE__)
+#if defined(__AMX_TILE__) || defined(__AMXTILE__)  // GCC, and older clang
 
 #include <immintrin.h>
 

@@ -36,7 +36,7 @@ void round(const float* low, const float* high, int64_t step, int64_t pixels, in
   (residue ? round_all<true> : round_all<false>)(low, high, step, pixels, channels, out);
 }
 
-#if defined(__AMX_BF16__)
+#if defined(__AMX_BF16__) || defined(__AMXBF16__)
 
 constexpr int widest = 2 * tile_rows, grain = tile_rows;
 

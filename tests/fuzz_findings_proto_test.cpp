@@ -1,0 +1,88 @@
+// What fuzzers found (tests/fuzz/), each as small as it shows: the right answer stays.
+#include <gmock/gmock.h>
+
+#include "tests/subjects.h"
+
+namespace tessera::test {
+namespace {
+
+Subject example(Text op, Text domain = "") {
+  for (const Case& each : file_examples())
+    if (each.op == op && each.domain == domain) return subject_of(each);
+  throw std::runtime_error(cat("no example of ", op));
+}
+
+NodeProto* node_of(Subject& subject) { return subject.model.mutable_graph()->mutable_node(0); }
+
+std::string error_of(const Subject& subject, bool optimize) {
+  try {
+    run_subject(subject, optimize);
+    return "";
+  } catch (const Error& error) {
+    return error.what();
+  }
+}
+
+// Operators rely on the outputs that they must have, also where a model leaves them out.
+TEST(FuzzFindings, ARequiredOutputMayBeLeftOut) {
+  for (const char* op : {"LinearClassifier", "SVMClassifier", "TreeEnsembleClassifier"}) {
+    Subject subject = example(op, "ai.onnx.ml");
+    const auto all = run_subject(subject);
+    node_of(subject)->set_output(0, "");
+    subject.model.mutable_graph()->mutable_output()->DeleteSubrange(0, 1);
+    for (const bool optimize : {true, false}) {
+      const auto rest = run_subject(subject, optimize);
+      ASSERT_EQ(rest.size(), 1u) << op;
+      EXPECT_TRUE(close(rest[0].tensor, all[1].tensor)) << op;
+    }
+  }
+}
+
+// The lengths were read beyond their end.
+TEST(FuzzFindings, SplitsWithoutLengthsAreRefused) {
+  Subject subject = example("Split");
+  for (Operand& operand : subject.operands)
+    if (operand.tensor.type.dtype == DType::int64) operand.tensor = Tensor::make({DType::int64, {0}});
+  if (subject.operands.size() < 2) {
+    node_of(subject)->clear_attribute();
+    node_of(subject)->add_input("lengths");
+    subject.operands.push_back({"lengths", Tensor::make({DType::int64, {0}}), true});
+    subject.model.mutable_opset_import(0)->set_version(13);
+  }
+  for (const bool optimize : {true, false})
+    EXPECT_THAT(error_of(subject, optimize), testing::HasSubstr("do not fit axis")) << optimize;
+}
+
+// Written out as operators that take more types, they took them, too.
+TEST(FuzzFindings, QuantizedOperatorsKeepTheirTypes) {
+  for (const char* op : {"QLinearSigmoid", "QLinearLeakyRelu", "QLinearAdd", "QLinearMul"}) {
+    Subject subject = example(op, "com.microsoft");
+    for (Operand& operand : subject.operands)
+      if (operand.tensor.type.dtype == DType::uint8)
+        operand.tensor = Tensor::make({DType::int32, operand.tensor.type.shape});
+    for (const bool optimize : {true, false})
+      EXPECT_THAT(error_of(subject, optimize), testing::HasSubstr("must be uint8 or int8")) << op << optimize;
+  }
+}
+
+// The reference of one gave 1, that of the other a number.
+TEST(FuzzFindings, NaNsComeThroughKernelsAndReferencesAlike) {
+  const Operand x{"x0", floats({3}, {NAN, -0.5, 0.5}), false};
+  for (const char* op : {"HardSigmoid", "HardSwish", "Celu", "Softplus", "Mish"}) {
+    Subject subject = example(op);
+    subject.operands = {x};
+    for (const bool constant : {false, true}) {  // folded by the reference
+      subject.operands[0].constant = constant;
+      const auto out = run_subject(subject);
+      EXPECT_TRUE(std::isnan(out[0].tensor.as<float>()[0])) << op << constant;
+      EXPECT_FALSE(std::isnan(out[0].tensor.as<float>()[1])) << op << constant;
+    }
+  }
+  Subject celu = example("Celu");
+  celu.operands = {x};
+  node_of(celu)->mutable_attribute(0)->set_f(0);
+  EXPECT_EQ(run_subject(celu)[0].tensor.as<float>()[2], 0.5f);
+}
+
+}  // namespace
+}  // namespace tessera::test
