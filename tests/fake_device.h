@@ -119,16 +119,25 @@ class References final : public HostBackend {
  public:
   Text name() const override { return "references"; }
   void offers(const Problem&, std::vector<Offer>& out) const override { out.push_back({nullptr, "reference"}); }
-  std::shared_ptr<const Packed> pack(const Offer&, const Problem&) const override { return nullptr; }
+  std::shared_ptr<const Packed> pack(const Offer& offer, const Problem& problem) const override {
+    return cpu_->pack(offer, problem);
+  }
   int64_t scratch_bytes(const Offer&, const Problem&, int) const override { return 0; }
   int64_t kept_bytes(const Offer&, const Problem&) const override { return 0; }
-  void run(const Offer&, const Args& args, Threads&) const override { args.node().op->reference(args); }
+  void run(const Offer& offer, const Args& args, Threads& threads) const override { cpu_->run(offer, args, threads); }
+
+ private:
+  std::unique_ptr<HostBackend> cpu_ = cpu::make_backend();  // of which offers without a kernel are references
 };
 
-inline std::vector<Tensor> run_references(const Graph& graph, const std::vector<Tensor>& inputs) {
-  const auto engine = cpu_engine(false);
+inline std::unique_ptr<Engine> references_engine() {
+  auto engine = cpu_engine(false);
   engine->backends = {std::make_shared<References>()};
-  return run_on(*engine, graph, inputs);
+  return engine;
+}
+
+inline std::vector<Tensor> run_references(const Graph& graph, const std::vector<Tensor>& inputs) {
+  return run_on(*references_engine(), graph, inputs);
 }
 
 /// Each convolution reads all that was made before it, and adds some channels.

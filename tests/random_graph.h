@@ -1,6 +1,7 @@
 // Random graphs of convolutions and products with moves between them, quantized or not.
 #pragma once
 
+#include "tests/fuzz/choices.h"
 #include "tests/graph_builder.h"
 #include "tests/support.h"
 
@@ -10,10 +11,11 @@ namespace tessera::test {
 /// that every order of summation and every way to round give the same bits.
 enum class Numbers { exact, rough, float32, float16 };
 
-/// One graph per seed and kind; the same on every machine.
+/// One graph per seed or choices, and kind; the same on every machine.
 class RandomGraph : public GraphBuilder {
  public:
-  RandomGraph(uint32_t seed, Numbers numbers) : numbers_(numbers), random_(seed) {
+  RandomGraph(uint32_t seed, Numbers numbers) : RandomGraph(Choices(seed), numbers, seed) {}
+  RandomGraph(const Choices& choices, Numbers numbers, uint32_t seed) : numbers_(numbers), choices_(choices) {
     const Shape shape{pick({1, 1, 2}), channels(), extent(), extent()};
     Piece first{absent, shape, real_type(), 1, 0};
     if (quantized() && below(2)) {
@@ -47,14 +49,12 @@ class RandomGraph : public GraphBuilder {
   DType real_type() const { return numbers_ == Numbers::float16 ? DType::float16 : DType::float32; }
   static bool is_bytes(const Piece& p) { return p.type == DType::uint8 || p.type == DType::int8; }
 
-  int64_t below(int64_t end) { return static_cast<int64_t>(random_() % static_cast<uint64_t>(end)); }
-  int64_t pick(std::initializer_list<int64_t> choices) {
-    return choices.begin()[below(static_cast<int64_t>(choices.size()))];
-  }
+  int64_t below(int64_t end) { return choices_.below(end); }
+  int64_t pick(std::initializer_list<int64_t> items) { return choices_.pick(items); }
   int64_t channels() { return pick({1, 3, 5, 8, 16, 16, 17, 24, 32, 48}); }
   int64_t extent() { return pick({1, 2, 3, 4, 5, 6, 8, 9, 12, 19}); }
   ValueId numbers(const Shape& shape, double low, double high) {
-    return constant(tessera::test::random_tensor(real_type(), shape, static_cast<uint32_t>(random_()), low, high));
+    return constant(tessera::test::random_tensor(real_type(), shape, choices_.number(), low, high));
   }
   ValueId number(DType type, double value) { return constant(tensor(type, {}, {value})); }
   ValueId vector(std::vector<int64_t> values) { return constant(List<int64_t>(values)); }
@@ -94,7 +94,7 @@ class RandomGraph : public GraphBuilder {
     const bool is_signed = below(4) != 0;
     const DType type = is_signed ? DType::int8 : DType::uint8;
     const double zero = is_signed ? 0 : 64, scale = scale_for(2 * size);
-    const auto w = tessera::test::random_tensor(type, shape, static_cast<uint32_t>(random_()), zero - 63, zero + 63);
+    const auto w = tessera::test::random_tensor(type, shape, choices_.number(), zero - 63, zero + 63);
     if (below(2)) return node("DequantizeLinear", {constant(w), number(DType::float32, scale), number(type, zero)});
     const int64_t count = shape[static_cast<size_t>(axis)];
     Tensor scales = Tensor::make({DType::float32, {count}});
@@ -349,8 +349,7 @@ class RandomGraph : public GraphBuilder {
       Piece result = bytes_like(shape, most);
       result.type = p.type;
       const bool several = below(2);
-      const Tensor values =
-          tessera::test::random_tensor(DType::int8, kernel, static_cast<uint32_t>(random_()), -63, 63);
+      const Tensor values = tessera::test::random_tensor(DType::int8, kernel, choices_.number(), -63, 63);
       const Tensor scales = tensor(DType::float32, several ? Shape{out} : Shape{}, {scale_for(2 * size)});
       const Tensor zeros = tensor(DType::int8, several ? Shape{out} : Shape{}, {0});
       if (p.type == DType::int8) result.zero = 0;
@@ -364,8 +363,7 @@ class RandomGraph : public GraphBuilder {
                               scale_of(result),
                               zero_of(result)};
       if (below(2))
-        in.push_back(
-            constant(tessera::test::random_tensor(DType::int32, {out}, static_cast<uint32_t>(random_()), -3000, 3000)));
+        in.push_back(constant(tessera::test::random_tensor(DType::int32, {out}, choices_.number(), -3000, 3000)));
       result.id = node("QLinearConv", in, attrs);
       return result;
     }
@@ -472,7 +470,7 @@ class RandomGraph : public GraphBuilder {
   }
 
   Numbers numbers_;
-  std::mt19937 random_;
+  Choices choices_;
   std::vector<Piece> pool_;
 };
 
