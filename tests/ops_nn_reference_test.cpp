@@ -80,11 +80,57 @@ TEST(OpsNn, ConvolutionWithPadsStridesAndGroups) {
             floats({1, 1, 2, 1}, {2, 21})));
   EXPECT_TRUE(close(run("Conv", 11, {x, ones}, {{"auto_pad", std::string("SAME_UPPER")}})[0],
                     floats({1, 1, 3, 3}, {8, 12, 7, 20, 24, 13, 13, 15, 8})));
+  EXPECT_TRUE(close(run("Conv", 11, {x, ones}, {{"auto_pad", std::string("SAME_LOWER")}})[0],
+                    floats({1, 1, 3, 3}, {0, 1, 3, 3, 8, 12, 9, 20, 24})));
   EXPECT_TRUE(close(run("Conv", 11, {x, ones}, {{"dilations", ints({2, 2})}})[0], floats({1, 1, 1, 1}, {16})));
   EXPECT_TRUE(close(run("Conv", 11, {counting({1, 2, 2}), floats({2, 1, 1}, {10, 100})}, {{"group", int64_t{2}}})[0],
                     floats({1, 2, 2}, {0, 10, 200, 300})));
   const Tensor cube = counting({1, 1, 2, 2, 2});
   EXPECT_TRUE(close(run("Conv", 11, {cube, floats({1, 1, 2, 2, 2}, {1})})[0], floats({1, 1, 1, 1, 1}, {28})));
+}
+
+TEST(OpsNn, SoftmaxOfLargeNumbers) {
+  for (const char* op : {"Softmax", "LogSoftmax"}) {
+    const bool log = op[0] == 'L';
+    for (const auto& row : {std::vector<double>{0, 1000, 0}, {1000, 0, 0}, {0, 0, 1000}}) {
+      std::vector<double> expected;
+      for (const double v : row) expected.push_back(log ? v - 1000 : v > 0 ? 1 : 0);
+      EXPECT_TRUE(close(run(op, 13, {floats({1, 3}, row)})[0], floats({1, 3}, expected))) << op;
+    }
+  }
+}
+
+// Each pair of four heads has keys and values of its own.
+TEST(OpsNn, AttentionOfGroupsOfHeads) {
+  const Tensor q = floats({1, 4, 1, 2}, {1, 2, 3, 4, 5, 6, 7, 8}), k = floats({1, 2, 1, 2}, {1, 1, 2, 2});
+  EXPECT_TRUE(
+      close(run("Attention", 23, {q, k, floats({1, 2, 1, 1}, {10, 20})})[0], floats({1, 4, 1, 1}, {10, 10, 20, 20})));
+}
+
+// A quarter of a pixel beyond the last one's center, and beyond its edge.
+TEST(OpsNn, GridsReflectAtThePixelsEdges) {
+  const Tensor x = floats({1, 1, 1, 4}, {0, 1, 2, 3});
+  const auto at = [&](double position, int64_t align) {
+    const double normalized = align ? position / 3 * 2 - 1 : (position * 2 + 1) / 4 - 1;
+    const Attrs attrs{{"padding_mode", std::string("reflection")}, {"align_corners", align}};
+    return elements(run("GridSample", 16, {x, floats({1, 1, 1, 2}, {normalized, 0})}, attrs)[0])[0];
+  };
+  EXPECT_NEAR(at(3.25, 0), 3, 1e-5);
+  EXPECT_NEAR(at(4.5, 0), 2.5, 1e-5);
+  EXPECT_NEAR(at(-1.5, 0), 0.5, 1e-5);
+  EXPECT_NEAR(at(3.25, 1), 2.75, 1e-5);
+  EXPECT_NEAR(at(-0.25, 1), 0.25, 1e-5);
+}
+
+TEST(OpsNn, CubicTapsOutsideAreLeftOutOnBothSides) {
+  const Tensor x = floats({1, 1, 1, 4}, {1, 2, 2, 1}), none;
+  const auto y = elements(run("Resize", 13, {x, none, floats({4}, {1, 1, 1, 2})},
+                              {{"mode", std::string("cubic")}, {"exclude_outside", int64_t{1}}})[0]);
+  for (size_t i = 0; i < 4; ++i) EXPECT_NEAR(y[i], y[7 - i], 1e-5) << i;
+  EXPECT_TRUE(close(
+      run("Resize", 13, {floats({1, 1, 1, 3}, {1, 2, 3}), none, none, Tensor::of(std::vector<int64_t>{1, 1, 1, 5})},
+          {{"mode", std::string("linear")}, {"coordinate_transformation_mode", std::string("align_corners")}})[0],
+      floats({1, 1, 1, 5}, {1, 1.5, 2, 2.5, 3})));
 }
 
 TEST(OpsNn, ConvolutionRefusesWhatDoesNotFit) {

@@ -88,6 +88,13 @@ TEST(OpsMove, SliceFollowsNumpy) {
             floats({2, 2}, {2, 3, 5, 6}));
 }
 
+TEST(OpsMove, PadCountsAxesFromTheEndToo) {
+  for (const double axis : {1.0, -1.0})
+    expect_op({"Pad", 18, {matrix, ints({2}, {1, 2}), {}, ints({1}, {axis})}},
+              floats({2, 6}, {0, 1, 2, 3, 0, 0, 0, 4, 5, 6, 0, 0}));
+  expect_op({"Pad", 18, {matrix, ints({4}, {1, 0, 0, -2}), {}, ints({2}, {-2, -1})}}, floats({3, 1}, {0, 1, 4}));
+}
+
 TEST(OpsMove, GatherKin) {
   expect_op({"Gather", 13, {matrix, ints({2}, {-1, 0})}, {{"axis", int64_t{1}}}}, floats({2, 2}, {3, 1, 6, 4}));
   expect_op({"Gather", 13, {strings({2}, {"a", "b"}), ints({}, {1})}}, strings({}, {"b"}));

@@ -141,6 +141,57 @@ TEST(Optimizer, PixelShuffleIsRecognised) {
   }
 }
 
+// The same steps over a picture whose rows were cut anew are no shuffle of it.
+TEST(Optimizer, APixelShuffleOfOtherRowsIsNone) {
+  GraphBuilder b;
+  const ValueId x = b.input("x", {DType::float32, {1, 12, 6, 6}});
+  ValueId y = b.node("Reshape", {x, b.constant({1, 3, 2, 2, 6, 6})});
+  y = b.node("Transpose", {y}, {{"perm", std::vector<int64_t>{0, 1, 4, 2, 5, 3}}});
+  b.output(b.node("Reshape", {y, b.constant({1, 3, 12, 12})}));
+  EXPECT_EQ(expect_same(b.graph, {random_tensor({1, 12, 6, 6}, 1)}, 0), 1u);
+  GraphBuilder other;
+  const ValueId z = other.input("x", {DType::float32, {1, 12, 4, 9}});
+  y = other.node("Reshape", {z, other.constant({1, 3, 2, 2, 6, 6})});
+  y = other.node("Transpose", {y}, {{"perm", std::vector<int64_t>{0, 1, 4, 2, 5, 3}}});
+  y = other.node("Reshape", {y, other.constant({1, 3, 8, 18})});
+  other.output(y);
+  EXPECT_GT(expect_same(other.graph, {random_tensor({1, 12, 4, 9}, 1)}, 0), 0u);
+}
+
+// A slice that gives the shape back, and turns an axis round.
+TEST(Optimizer, ASliceThatReversesStays) {
+  for (const int64_t step : {1, -1}) {
+    GraphBuilder b;
+    const ValueId x = b.input("x", {DType::float32, {3, 5}});
+    const ValueId y = b.node("Slice", {x, b.constant({step > 0 ? 0 : -1}), b.constant({step > 0 ? 99 : -99}),
+                                       b.constant({1}), b.constant({step})});
+    b.output(b.node("Neg", {y}));
+    EXPECT_EQ(expect_same(b.graph, {random_tensor({3, 5}, 1)}, 0), step > 0 ? 1u : 2u);
+  }
+}
+
+TEST(Optimizer, WhatIsReadTwiceIsNotFolded) {
+  const auto norm = [](GraphBuilder& b, ValueId y) {
+    return b.node("BatchNormalization",
+                  {y, b.constant(random_tensor({8}, 3)), b.constant(random_tensor({8}, 4)),
+                   b.constant(random_tensor({8}, 5)), b.constant(random_tensor({8}, 6, 0.5f, 2))},
+                  {}, 15);
+  };
+  for (const bool before : {false, true}) {
+    GraphBuilder b;
+    const ValueId y = conv(b, b.input("x", {DType::float32, {1, 3, 9, 7}}), 3, 8, 1);
+    if (before) b.output(b.node("Neg", {y}));
+    b.output(norm(b, y));
+    if (!before) b.output(b.node("Neg", {y}));
+    expect_same(b.graph, {random_tensor({1, 3, 9, 7}, 7)});
+  }
+  GraphBuilder b;
+  const ValueId y = conv(b, b.input("x", {DType::float32, {1, 16, 9, 7}}), 16, 16, 1);
+  b.output(b.node("Relu", {y}));
+  b.output(b.node("Sigmoid", {y}));
+  expect_same(b.graph, {random_tensor({1, 16, 9, 7}, 7)});
+}
+
 TEST(Optimizer, SpelledOutActivations) {
   GraphBuilder b;
   const ValueId x = b.input("x", {DType::float32, {4, 33}});
@@ -231,6 +282,26 @@ TEST(Optimizer, SequenceAttention) {
         {random_tensor(shape, 1), random_tensor(shape, 2), random_tensor(shape, 3), random_tensor(ends, 4, -9, 0)},
         5e-6);
     EXPECT_EQ(steps == 1, !shared) << steps;
+  }
+}
+
+// Values by every second row, and scores that are a result too.
+TEST(Optimizer, AttentionOfSlicesAndOfScoresThatAreRead) {
+  constexpr int64_t positions = 10, depth = 6;
+  for (const bool read : {false, true}) {
+    GraphBuilder b;
+    const Shape shape{2, positions, depth}, longer{2, 2 * positions, depth};
+    const ValueId q = b.input("q", {DType::float32, shape}), k = b.input("k", {DType::float32, shape});
+    const ValueId all = b.input("v", {DType::float32, longer});
+    const ValueId v = b.node("Slice", {all, b.constant({1}), b.constant({1000}), b.constant({1}), b.constant({2})});
+    const ValueId turned = b.node("Transpose", {k}, {{"perm", std::vector<int64_t>{0, 2, 1}}});
+    const ValueId scores = b.node("MatMul", {q, turned});
+    const ValueId p = b.node("Softmax", {scores}, {{"axis", int64_t{-1}}}, 13);
+    b.output(b.node("MatMul", {p, v}));
+    if (read) b.output(b.node("Neg", {scores}));
+    const size_t steps =
+        expect_same(b.graph, {random_tensor(shape, 1), random_tensor(shape, 2), random_tensor(longer, 3)}, 5e-6);
+    EXPECT_EQ(steps == 1, !read) << steps;
   }
 }
 

@@ -24,7 +24,11 @@ SCRATCH = ROOT / "build/mutate"
 PRESET = SCRATCH / "build/release"
 SECONDS = 900  # for the tests of one fault: what hangs is caught
 ALLOWED = 0.05
-EVERYTHING = [["tessera_tests", "*"], ["tessera_upscale_tests", "*"]]
+EVERYTHING = [["ctest", "python_backend_test:tessera_python"], ["tessera_tests", "*"], ["tessera_upscale_tests", "*"]]
+
+
+class DoesNotBuild(Exception):
+    pass
 
 
 class Fault:
@@ -121,17 +125,20 @@ def configure():
 
 
 def build(tests):
-    """What the tests want: their programs, or all where a script wants the command and more."""
-    programs = [program for program, _ in tests]
-    targets = ["all"] if "ctest" in programs else sorted(set(programs))
-    return run(["cmake", "--build", "--preset", "release", "--target", *targets])
+    """What the tests want: their programs, or what is named behind the names of scripts."""
+    targets = {target for program, which in tests
+               for target in (which.partition(":")[2].split(",") if program == "ctest" else [program])}
+    return run(["cmake", "--build", "--preset", "release", "--target", *sorted(targets)])
 
 
 def noticed_by(tests):
-    """The first test that fails, or nothing."""
+    """The first test that fails, or nothing. What a test wants is built when its turn comes."""
     for program, which in tests:
+        status, output = build([[program, which]])
+        if status:
+            raise DoesNotBuild(output[-600:])
         if program == "ctest":
-            command = ["ctest", "--test-dir", str(PRESET), "-R", f"^({which})$", "--no-tests=error", "--stop-on-failure"]
+            command = ["ctest", "--test-dir", str(PRESET), "-R", f"^({which.partition(':')[0]})$", "--no-tests=error", "--stop-on-failure"]
         else:
             command = [str(PRESET / "bin" / program), f"--gtest_filter={which}", "--gtest_fail_fast", "--gtest_brief=1"]
         status, output = run(command, SECONDS)
@@ -150,14 +157,10 @@ def judge(fault, wide):
     begin = time.time()
     file.write_text(fault.plant(text))
     try:
-        status, output = build(fault.tests)
-        if status:
-            return "does not build", output[-600:]
-        by = noticed_by(fault.tests)
-        if not by and wide:
-            status, output = build(EVERYTHING)
-            by = noticed_by(EVERYTHING)
+        by = noticed_by(fault.tests) or (wide and noticed_by(EVERYTHING))
         return ("caught", f"by {by} ({time.time() - begin:.0f} s)") if by else ("survived", "")
+    except DoesNotBuild as why:
+        return "does not build", str(why)
     finally:
         file.write_text(text)
 

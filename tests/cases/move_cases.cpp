@@ -24,7 +24,9 @@ void pads(const Taker& check) {
     pad({9}, {3, 4}, number(-1), 1);
     pad({3, 1}, {0, 2, 0, 2}, number(-1), 1);
   }
-  check({.op = "Pad", .opset = 18, .in = {random({2, 3, 4}), integers({1, 2, 3, 4}), {}, integers({2, 0})}});
+  for (const int64_t last : {2, -1})
+    check({.op = "Pad", .opset = 18, .in = {random({2, 3, 4}), integers({1, 2, 3, 4}), {}, integers({last, 0})}});
+  check({.op = "Pad", .opset = 18, .in = {random({2, 3, 4}), integers({1, 3}), {}, integers({-2})}});
   check({.op = "Pad",
          .opset = 2,
          .in = {random({2, 3, 4, 5})},
@@ -68,6 +70,8 @@ void moves(const Taker& check) {
            .outputs = 3});
     check({.op = "Slice",
            .in = {made({6, 7, 8}), integers({5, 1}), integers({-99, 7}), integers({0, 2}), integers({-2, 3})}});
+    check({.op = "Slice",
+           .in = {made({6, 7}), integers({-99, 99}), integers({4, -99}), integers({0, 1}), integers({2, -3})}});
     check({.op = "Slice",
            .opset = 9,
            .in = {made({6, 7, 8})},
