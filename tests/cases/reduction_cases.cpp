@@ -1,5 +1,8 @@
 // Sums, means and the like along axes; Softmax.
+#include <cmath>
+
 #include "tests/cases/case.h"
+#include "tests/tensors.h"
 
 namespace tessera::test {
 extern const CaseFile reduction_cases;
@@ -24,6 +27,8 @@ void reductions(const Taker& check) {
       reduce({5, 6, 7}, {0, 1}, keep);
       reduce({2, 3, 4, 5}, {2, 3}, keep, op != "ReduceLogSum" && keep ? 2 : 1);
       reduce({2, 3, 4, 5}, {1, 2}, keep);
+      reduce({3, 4, 2}, {0, 2}, keep, 0);  // with an axis between them
+      reduce({3, 1, 2, 5}, {0, 2}, keep);  // which is none
     }
     reduce({2, 20, 9, 11}, {2, 3}, 1);
     reduce({2, 5}, {}, 1);
@@ -34,6 +39,15 @@ void reductions(const Taker& check) {
            .relative = 1e-4,
            .absolute = 1e-4});
   }
+  // What is no number comes through, wherever it lies in a row or between rows.
+  for (const char* op : {"ReduceMax", "ReduceMin"})
+    for (const int64_t place : {0, 3, 17, 64, 69})
+      for (const int64_t axis : {0, 1}) {
+        std::vector<double> values;
+        for (int64_t i = 0; i < 140; ++i) values.push_back(i % 70 == place ? NAN : static_cast<double>(i * 37 % 41));
+        const Shape shape = axis ? Shape{2, 70} : Shape{70, 2};
+        check({.op = op, .in = {{tensor(DType::float32, shape, values)}, integers({axis})}});
+      }
   for (const std::string op : {"GlobalAveragePool", "GlobalMaxPool"})
     for (const Shape& shape : pictures)
       if (shape[0]) check({.op = op, .in = {random(shape)}, .least = 2});

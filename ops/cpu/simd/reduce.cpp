@@ -7,6 +7,9 @@ namespace tessera::cpu::TESSERA_LEVEL {
 namespace {
 
 // Each reduction: its neutral element, how it takes an element, how it joins two partial results.
+// A comparison of a number with itself tells nothing: xsimd's != is ordered at some levels.
+inline Mask isnan(const V& x) { return xsimd::isnan(x); }
+
 struct Sum {
   static constexpr bool skips_zeros = true;
   static float neutral() { return 0; }
@@ -35,7 +38,7 @@ struct Product {
 struct Max {
   static constexpr bool skips_zeros = false;
   static float neutral() { return -__builtin_inff(); }
-  static V join(const V& a, const V& b) { return select(a != a, a, select(b > a, b, select(b != b, b, a))); }
+  static V join(const V& a, const V& b) { return select(isnan(a), a, select(b > a, b, select(isnan(b), b, a))); }
   static V take(const V& acc, const V& x) { return join(acc, x); }
   static float join(float a, float b) { return a != a ? a : b != b ? b : b > a ? b : a; }
   static float single(float acc, float x) { return join(acc, x); }
@@ -43,7 +46,7 @@ struct Max {
 struct Min {
   static constexpr bool skips_zeros = false;
   static float neutral() { return __builtin_inff(); }
-  static V join(const V& a, const V& b) { return select(a != a, a, select(b < a, b, select(b != b, b, a))); }
+  static V join(const V& a, const V& b) { return select(isnan(a), a, select(b < a, b, select(isnan(b), b, a))); }
   static V take(const V& acc, const V& x) { return join(acc, x); }
   static float join(float a, float b) { return a != a ? a : b != b ? b : b < a ? b : a; }
   static float single(float acc, float x) { return join(acc, x); }
