@@ -171,7 +171,7 @@ bool rewrite(Edit& edit, Node& softmax, const Fits& fits) {
   if (type.dtype != DType::float32 || rank < 3 || rank > 4 || shape.elements() == 0) return false;
   const AttrReader attrs(softmax);
   const int64_t axis = attrs.has("axis") ? attrs.integer("axis") : softmax.opset < 13 ? 1 : -1;
-  if (normalize_axis(axis, rank) != rank - 1) return false;
+  if (axis != rank - 1 && axis != -1) return false;
   const auto last = static_cast<size_t>(rank - 1);
   if (shape[last - 1] < fewest_queries) return false;
 

@@ -84,5 +84,28 @@ TEST(FuzzFindings, NaNsComeThroughKernelsAndReferencesAlike) {
   EXPECT_EQ(run_subject(celu)[0].tensor.as<float>()[2], 0.5f);
 }
 
+// A kernel that found nothing to normalize left its statistics unwritten.
+TEST(FuzzFindings, EmptyRowsHaveStatistics) {
+  Subject subject = example("LayerNormalization");
+  for (Operand& operand : subject.operands)
+    operand.tensor = Tensor::make({DType::float32, operand.name == "x0" ? Shape{2, 3, 0} : Shape{0}});
+  const auto out = run_subject(subject);
+  ASSERT_EQ(out.size(), 3u);
+  for (int64_t i = 0; i < 6; ++i) EXPECT_NEAR(out[2].tensor.as<float>()[i], 1 / std::sqrt(1e-5), 0.01);
+}
+
+// Before opset 13 an axis may be behind the last one: the rewrite that looks for attention refused it.
+TEST(FuzzFindings, SoftmaxOverNoAxis) {
+  for (const Case& each : file_examples()) {
+    if (each.op != "Softmax" || each.opset != 1) continue;
+    Subject subject = subject_of(each);
+    node_of(subject)->mutable_attribute(0)->set_i(3);
+    for (const bool optimize : {true, false}) {
+      const auto out = run_subject(subject, optimize);
+      EXPECT_TRUE(close(out[0].tensor, tensor(DType::float32, out[0].tensor.type.shape, {1})));
+    }
+  }
+}
+
 }  // namespace
 }  // namespace tessera::test

@@ -26,7 +26,7 @@ bool accepts_layer(const CpuKernel&, const Problem& problem) {
   const Shape& shape = problem.in[0].shape;
   if (!all_float(problem) || shape.empty()) return false;
   const int64_t length = row_length(shape, axis_of(AttrReader(problem.node), shape.rank()));
-  return problem.in[1].shape.elements() == length &&
+  return length > 0 && problem.in[1].shape.elements() == length &&
          (!has_input(problem, 2) || problem.in[2].shape.elements() == length);
 }
 
