@@ -61,6 +61,8 @@ class Shells(unittest.TestCase):
         self.assertEqual(offered("tessera", "upscale", "--alpha", "''"), ["model", "bicubic"])
         self.assertEqual(offered("tessera", "upscale", "-m", "--res"), [])
         self.assertEqual(offered("tessera", "upscale", "file"), [])
+        self.assertEqual(offered("tessera", "upscale", "-m", "art"), ["art-x2"])
+        self.assertEqual(offered("tessera", "upscale", "-m", self.folder.name + "/"), [script], "files are models, too")
 
     def test_zsh(self):
         self.run_in("zsh", "-n", self.script("zsh"))

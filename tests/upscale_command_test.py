@@ -258,7 +258,9 @@ class Upscale(unittest.TestCase):
         done = self.run_it("in", "-o", "in", "--resume")
         self.assertIn(b"skipped, results made before", done.stderr)
         self.assertIn(b"2 results are there already", done.stderr)
-        self.run_it("in", "-o", "in", "--compare", "--overwrite", code=2)
+        self.run_it("in", "-o", "in", "--compare", "--overwrite")  # nothing that they show is replaced
+        self.assertIn(b"--compare needs both", self.run_it("in/a.jpg", "-o", "in/a.jpg", "--compare", "--overwrite",
+                                                           code=2).stderr)
         self.run_it("-", "-o", "x.png", "--compare", code=2, input=png())
 
     def test_previews_are_parts_of_the_whole(self):

@@ -6,6 +6,7 @@
 #include <sstream>
 
 #include "tools/options.h"
+#include "upscale/upsampler.h"
 
 namespace tessera::tools {
 
@@ -17,8 +18,8 @@ using Names = std::vector<std::string>;
 struct Flag {
   Names shorts, longs;  ///< without dashes
   std::string help, value;
-  Names choices;  ///< the values that it takes, where there are few
-  bool file = false;
+  Names choices;      ///< the values that it takes, where there are few
+  bool file = false;  ///< it takes files, too
 
   Names all() const {
     Names names;
@@ -57,6 +58,8 @@ std::vector<Flag> flags_of(const CLI::App& app) {
       for (std::string choice; std::getline(choices, choice, ',');) flag.choices.push_back(choice);
       static const std::set<std::string> files = {"IN", "OUT", "MODEL", "FILE", "FOLDER", "DIR", "NAME=FILE"};
       flag.file = files.contains(flag.value);
+      if (flag.value == "MODEL" && app.get_name() == "upscale")
+        for (const upscale::BundledModel& model : upscale::bundled_models()) flag.choices.emplace_back(model.name);
     }
     flags.push_back(std::move(flag));
   }
@@ -80,9 +83,10 @@ void print_bash(const CLI::App& app) {
       Names cases;
       for (const std::string& word : flag.all()) cases.push_back(name + ":" + word);
       values += cat("    ", joined(cases, "|"), ") ");
-      values += flag.file || flag.choices.empty() ? "return ;;\n"
-                                                  : cat("COMPREPLY=($(compgen -W ", quoted(joined(flag.choices, " ")),
-                                                        " -- \"$current\")); return ;;\n");
+      if (!flag.choices.empty())
+        values += cat("COMPREPLY=($(compgen ", flag.file ? "-f " : "", "-W ", quoted(joined(flag.choices, " ")),
+                      " -- \"$current\")); ");
+      values += "return ;;\n";
     }
     options += cat("    ", name, ":-*) COMPREPLY=($(compgen -W ", quoted(joined(all, " ")), " -- \"$current\")) ;;\n");
   }
@@ -122,9 +126,9 @@ void print_zsh(const CLI::App& app) {
       std::string rest = cat("[", plain(flag.help), "]");
       if (!flag.value.empty())
         rest += cat(":", plain(flag.value), ":",
-                    !flag.choices.empty() ? cat("(", joined(flag.choices, " "), ")")
-                    : flag.file           ? std::string("_files")
-                                          : std::string());
+                    flag.choices.empty() ? flag.file ? std::string("_files") : std::string()
+                    : flag.file ? cat("{compadd ", joined(flag.choices, " "), "; _files}")
+                                         : cat("(", joined(flag.choices, " "), ")"));
       for (const std::string& name : names)
         cases += cat("      ", quoted(cat("(", joined(names, " "), ")", name, rest)), " \\\n");
     }

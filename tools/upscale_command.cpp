@@ -156,6 +156,7 @@ void check(UpscaleCommand& command) {
   if (!command.jobs.empty()) parse_jobs(command.jobs, command.pipeline.at_once, command.tiler.at_once);
   command.pipeline.encode.threads = command.threads;
   command.pipeline.verbose = command.job.all_notes = command.verbose;
+  command.job.compare = command.compare;
 }
 
 std::string milliseconds(double seconds) {
@@ -323,8 +324,6 @@ int run(UpscaleCommand command) {
     fail(Error::Kind::usage, command.json ? "--json" : "--progress", " and -o - both want standard output");
   if (command.compare && (command.out == standard_stream || std::ranges::count(command.in, standard_stream)))
     fail(Error::Kind::usage, "--compare reads both pictures again, and a pipe can be read once");
-  if (command.compare && command.job.overwrite)
-    fail(Error::Kind::usage, "--compare and --overwrite exclude each other: the source would be gone");
   if (command.priority == "low") be_modest();
   if (const std::optional<Video> video = video_of(command)) return run_video(command, *video);
   Ledger ledger(recipe_of(*command.app, command));

@@ -219,6 +219,8 @@ void Lister::forbid_lost_sources() const {
            ": nothing was done; choose another output");
     if (!options_.overwrite)
       fail(Error::Kind::usage, job.in.string(), " would be replaced by its own result; --overwrite allows it");
+    if (options_.compare)
+      fail(Error::Kind::usage, job.in.string(), " would be replaced by its own result: --compare needs both");
   }
 }
 

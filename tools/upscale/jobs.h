@@ -20,6 +20,7 @@ struct JobOptions {
   bool short_names = false;  ///< a.jpg becomes a.png, which a.png would become as well
   bool resume = false;       ///< leave out results that would be made again just as they are
   bool overwrite = false;    ///< a result may replace its own source
+  bool compare = false;      ///< results are compared with their sources, which must still be there
   bool all_notes = false;    ///< each file that is left out by its name
   /// Of all jobs, those of the part `shard` of `shards`, from 1 on.
   int64_t shard = 1, shards = 1;

@@ -127,10 +127,20 @@ class AvifWriter : public WholeWriter {
     sink_.write({reinterpret_cast<const std::byte*>(file.data), file.size});
   }
 
+  /// `set` tells of failures in newer versions of the library alone.
+  template <class Set>
+  static void put(Set set, avifImage& image, const Bytes& bytes) {
+    if (bytes.empty()) return;
+    const auto* raw = reinterpret_cast<const uint8_t*>(bytes.data());
+    if constexpr (std::is_void_v<decltype(set(&image, raw, bytes.size()))>)
+      set(&image, raw, bytes.size());
+    else
+      demand(set(&image, raw, bytes.size()));
+  }
+
   static void describe(const Picture& picture, avifImage& image) {
-    const auto raw = [](const Bytes& bytes) { return reinterpret_cast<const uint8_t*>(bytes.data()); };
     if (!picture.icc.empty()) {
-      avifImageSetProfileICC(&image, raw(picture.icc), picture.icc.size());
+      put(avifImageSetProfileICC, image, picture.icc);
     } else {
       // What PNG says by the same numbers; else sRGB.
       const bool told = picture.color.cicp.size() == 4;
@@ -142,8 +152,8 @@ class AvifWriter : public WholeWriter {
     }
     image.matrixCoefficients = AVIF_MATRIX_COEFFICIENTS_BT601;
     image.yuvRange = AVIF_RANGE_FULL;
-    if (!picture.exif.empty()) avifImageSetMetadataExif(&image, raw(picture.exif), picture.exif.size());
-    if (!picture.xmp.empty()) avifImageSetMetadataXMP(&image, raw(picture.xmp), picture.xmp.size());
+    put(avifImageSetMetadataExif, image, picture.exif);
+    put(avifImageSetMetadataXMP, image, picture.xmp);
   }
 
   EncodeOptions options_;
