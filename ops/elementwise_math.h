@@ -25,6 +25,15 @@ struct Int {
   friend constexpr Int operator-(Int x, Int y) { return wrap(bits(x) - bits(y)); }
   friend constexpr Int operator*(Int x, Int y) { return wrap(bits(x) * bits(y)); }
   friend constexpr Int operator-(Int x) { return wrap(-bits(x)); }
+  // Without a branch, whose way random signs would not let a processor guess.
+  friend constexpr Int abs(Int x) {
+    if constexpr (std::is_signed_v<I>) {
+      const uint64_t sign = x.v < 0 ? ~uint64_t{0} : 0;
+      return wrap((bits(x) ^ sign) - sign);
+    } else {
+      return x;
+    }
+  }
   friend constexpr Int operator/(Int x, Int y) {
     if (y.v == 0) return Int(I(0));
     if constexpr (std::is_signed_v<I>)

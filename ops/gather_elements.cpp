@@ -22,13 +22,21 @@ void reference(const Args& args) {
   Shape strides = strides_of(data.shape());
   const int64_t stride = strides[axis];
   strides[axis] = 0;
-  visit_bits(data.type.dtype, [&]<class T>() {
+  const auto gather = [&]<class T, class I>(const I* places) {
+    const T* from = data.as<T>();
     T* to = args.out[0].as<T>();
-    int64_t next = 0;
     walk(indices.shape(), std::array{strides}, [&](const auto& at, const auto& step, int64_t count) {
-      for (int64_t i = 0; i < count; ++i, ++next)
-        to[next] = data.as<T>()[at[0] + i * step[0] + checked_index(index_at(indices, next), extent) * stride];
+      const T* row = from + at[0];
+      for (int64_t i = 0, along = step[0]; i < count; ++i)
+        to[i] = row[i * along + checked_index(static_cast<int64_t>(places[i]), extent) * stride];
+      to += count, places += count;
     });
+  };
+  visit_bits(data.type.dtype, [&]<class T>() {
+    if (indices.type.dtype == DType::int64)
+      gather.template operator()<T>(indices.as<int64_t>());
+    else
+      gather.template operator()<T>(indices.as<int32_t>());
   });
 }
 

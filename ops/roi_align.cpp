@@ -81,12 +81,12 @@ void pool_regions(const Args& a, bool half_pixel) {
           for (int64_t channel = 0; channel < xs[1]; ++channel) {
             const T* plane = x.data() + (picture * xs[1] + channel) * xs[2] * xs[3];
             double sum = 0, best = samples.empty() ? 0 : -std::numeric_limits<double>::infinity();
+            const auto part = [&](const Sample& s, int k) { return s.weight[k] * static_cast<double>(plane[s.at[k]]); };
             for (const Sample& s : samples)
-              for (int k = 0; k < 4; ++k) {
-                const double part = s.weight[k] * static_cast<double>(plane[s.at[k]]);
-                sum += part;
-                best = std::max(best, part);
-              }
+              if (average)
+                sum += (part(s, 0) + part(s, 1)) + (part(s, 2) + part(s, 3));
+              else
+                for (int k = 0; k < 4; ++k) best = std::max(best, part(s, k));
             const double count = static_cast<double>(std::max<size_t>(samples.size(), 1));
             y[((roi * xs[1] + channel) * ys[2] + ph) * ys[3] + pw] = static_cast<T>(average ? sum / count : best);
           }

@@ -31,7 +31,8 @@ void reference(const Args& args) {
       const int64_t to = std::clamp<int64_t>(upper ? width : diagonal + 1, 0, width);
       const T* source = in.as<T>() + row * width;
       T* target = out.as<T>() + row * width;
-      for (int64_t i = 0; i < width; ++i) target[i] = i >= from && i < to ? source[i] : T();
+      std::fill(target, target + width, T());
+      if (from < to) std::copy(source + from, source + to, target + from);
     }
   });
 }

@@ -166,8 +166,9 @@ constexpr Elementwise quantized_elementwise[] = {{"QLinearAdd", "Add", 2, 14},
                                                  {"QLinearSigmoid", "Sigmoid", 1, 13}};
 
 // com.microsoft's QLinear operators on single elements, as DequantizeLinear, the operator, QuantizeLinear:
-// what other models are written in, and what joins the products around it.
-bool write_out(Edit& edit, const Node& node, std::vector<Node>& nodes) {
+// what other models are written in, and what joins the products around it. Where shapes are known, it has been
+// decided (keep_quantized) which of them stay what they are.
+bool write_out(Edit& edit, const Node& node, const Fits& fits, std::vector<Node>& nodes) {
   if (node.op->domain != "com.microsoft" || !node.epilogue.empty()) return false;
   const auto* entry = std::find_if(std::begin(quantized_elementwise), std::end(quantized_elementwise),
                                    [&](const Elementwise& e) { return e.quantized == node.op->name; });
@@ -180,6 +181,7 @@ bool write_out(Edit& edit, const Node& node, std::vector<Node>& nodes) {
     if (of_pair == 1 && type != DType::float32) return false;
     if (of_pair == 2 && !is_byte(type)) return false;
   }
+  if (fits(edit.graph(), node)) return false;
   const auto step = [&](Text op, int opset, std::vector<ValueId> in, ValueId out) {
     Node made;
     made.op = find_op("", op, opset);
@@ -245,12 +247,12 @@ bool read_quantize(Edit& edit, const Node* node, PerTensor* result) {
   return is_byte(result->type) && result->scale > 0;
 }
 
-bool find_quantized(Graph& graph, const Fits&) {
+bool find_quantized(Graph& graph, const Fits& fits) {
   Edit edit(graph);
   bool changed = false;
   std::vector<Node> nodes;
   for (const Node& node : graph.nodes) {
-    const bool written = write_out(edit, node, nodes);
+    const bool written = write_out(edit, node, fits, nodes);
     changed |= written;
     if (!written) nodes.push_back(node);
   }

@@ -64,6 +64,32 @@ bool average_integers(Edit& edit, Node& node, const Fits& fits) {
   return true;
 }
 
+// DequantizeLinear of both operands, Add or Mul, QuantizeLinear: a sum or product of the integers, unless one of them
+// comes from a product, whose step can take all that follows.
+bool combine_integers(Edit& edit, Node& node, const Fits& fits) {
+  const bool sum = is(&node, "Add");
+  if ((!sum && !is(&node, "Mul")) || node.opset < 7) return false;
+  Node* quantize = edit.only_user(node.out[0]);
+  PerTensor parts[2], to;
+  if (!read_quantize(edit, quantize, &to) || to.zero_id == absent) return false;
+  for (size_t i = 0; i < 2; ++i) {
+    if (!read_dequantize(edit, edit.maker(node.in[i]), &parts[i])) return false;
+    const Node* maker = edit.maker(parts[i].values);
+    if (parts[i].type != to.type || parts[i].zero_id == absent || (maker && maker->op && maker->op->work)) return false;
+  }
+  Node both = node;
+  both.op = find_op("com.microsoft", sum ? "QLinearAdd" : "QLinearMul", 1);
+  both.opset = 1;
+  both.attrs = nullptr;
+  both.in = {parts[0].values,   parts[0].scale_id, parts[0].zero_id, parts[1].values,
+             parts[1].scale_id, parts[1].zero_id,  to.scale_id,      to.zero_id};
+  both.out[0] = quantize->out[0];
+  if (!both.op || !fits(edit.graph(), both)) return false;
+  edit.remove(*quantize);
+  edit.replace(node, std::move(both));
+  return true;
+}
+
 // DequantizeLinear of all parts, Concat, QuantizeLinear: the concatenation of the integers, each part
 // quantized anew where its parameters are others.
 bool join_integers(Edit& edit, Node& node, std::vector<Node>& nodes) {
@@ -239,7 +265,8 @@ bool keep_quantized(Graph& graph, const Fits& fits) {
   edit.refresh();
   for (Node& node : graph.nodes)
     if (node.op && !node.in.empty())
-      changed |= drop_activation(edit, node) || move_integers(edit, node, fits) || average_integers(edit, node, fits);
+      changed |= drop_activation(edit, node) || move_integers(edit, node, fits) || average_integers(edit, node, fits) ||
+                 combine_integers(edit, node, fits);
   if (changed) edit.finish();
   return changed;
 }

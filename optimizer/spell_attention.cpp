@@ -28,8 +28,15 @@ ValueId flat(Spelling& s, ValueId id) {
   return s.reshape(s.transpose(id, {0, 2, 1, 3}), {shape[0], shape[2], shape[1] * shape[3]});
 }
 
+// One query is a column as it lies: then keys need not be turned.
+ValueId scores_of(Spelling& s, const Operands& o) {
+  const Shape q = s.shape(o.q), k = s.shape(o.k);
+  if (q[2] != 1 || q[0] != k[0] || q[1] != k[1]) return s.op("MatMul", 13, {o.q, s.transpose(o.k, {0, 1, 3, 2})});
+  return s.reshape(s.op("MatMul", 13, {o.k, s.reshape(o.q, {q[0], q[1], q[3], 1})}), {q[0], q[1], 1, k[2]});
+}
+
 ValueId attend(Spelling& s, const Operands& o) {
-  ValueId scores = s.op("MatMul", 13, {o.q, s.transpose(o.k, {0, 1, 3, 2})});
+  ValueId scores = scores_of(s, o);
   scores = s.op("Mul", 14, {scores, s.number(o.scale)});
   for (const ValueId bias : o.biases) scores = s.op("Add", 14, {scores, bias});
   return s.op("MatMul", 13, {s.op("Softmax", 13, {scores}, {{"axis", int64_t{-1}}}), o.v});

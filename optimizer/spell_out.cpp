@@ -1,5 +1,5 @@
 // Operators that no kernel takes, in terms of those that kernels take: curves with a bias, sums that are normalized,
-// convolutions of three axes; attention and Einsum in files of their own.
+// convolutions and pools of three axes; attention and Einsum in files of their own.
 #include <algorithm>
 
 #include "optimizer/rewrites.h"
@@ -150,6 +150,36 @@ bool spell_deep_convolution(Spelling& s) {
   return true;
 }
 
+// A pool of three axes as one of the last two, over all places along the first, and one along the first of what that
+// gave. Means of means are means: padding counts, or does not, by axis.
+bool spell_deep_pool(Spelling& s) {
+  const Shape x = s.shape(s.in(0)), out = s.type(s.node().out[0]).shape;
+  if (x.size() != 5 || x.elements() == 0 || out.elements() == 0 || s.wants(1)) return false;
+  const Text name = s.node().op->name;
+  const auto parts = [&](size_t first, size_t count, bool alone) {  // of every attribute that lists axes
+    Attrs attrs = s.node().attrs ? *s.node().attrs : Attrs{};
+    for (auto& [key, attr] : attrs) {
+      auto* list = std::get_if<std::vector<int64_t>>(&attr);
+      if (!list || list->empty()) continue;
+      std::vector<int64_t> part;
+      for (size_t half = 0; half < list->size(); half += 3) {
+        part.insert(part.end(), list->begin() + static_cast<long>(half + first),
+                    list->begin() + static_cast<long>(half + first + count));
+        if (alone) part.push_back(key == "pads" ? 0 : 1);
+      }
+      *list = std::move(part);
+    }
+    return attrs;
+  };
+  const int opset = s.node().opset;
+  const ValueId planes = s.reshape(s.in(0), {x[0], x[1] * x[2], x[3], x[4]});
+  ValueId y = s.op(name, opset, {planes}, parts(1, 2, false));
+  y = s.reshape(y, {x[0], x[1], x[2], out[3] * out[4]});
+  y = s.op(name, opset, {y}, parts(0, 1, true));
+  s.becomes(0, s.reshape(y, out));
+  return true;
+}
+
 struct Row {
   Text domain, op;
   bool (*spell)(Spelling&);
@@ -163,11 +193,14 @@ constexpr Row rows[] = {
     {"com.microsoft", "SkipLayerNormalization", spell_skip_normalization},
     {"com.microsoft", "SkipSimplifiedLayerNormalization", spell_skip_normalization},
     {"", "Conv", spell_deep_convolution},
+    {"", "AveragePool", spell_deep_pool},
+    {"", "MaxPool", spell_deep_pool},
     {"", "Attention", spell_attention},
     {"com.microsoft", "MultiHeadAttention", spell_multi_head_attention},
     {"com.microsoft", "Attention", spell_projected_attention},
     {"", "Einsum", spell_einsum},
     {"", "MatMulInteger", spell_integer_product, DType::int32},
+    {"", "ConvInteger", spell_integer_convolution, DType::int32},
 };
 
 const Row* row_of(const Graph& graph, const Node& node) {

@@ -54,5 +54,6 @@ bool spell_multi_head_attention(Spelling& s);  // spell_attention.cpp: com.micro
 bool spell_projected_attention(Spelling& s);   // spell_attention.cpp: com.microsoft's Attention
 bool spell_einsum(Spelling& s);                // spell_einsum.cpp
 bool spell_integer_product(Spelling& s);       // spell_quantized.cpp: MatMulInteger
+bool spell_integer_convolution(Spelling& s);   // spell_quantized.cpp: ConvInteger
 
 }  // namespace tessera::optimizer

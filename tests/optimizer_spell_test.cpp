@@ -42,7 +42,11 @@ std::vector<std::string> spelled(Text op, Text domain, int opset, const std::vec
   const auto plan = executor.first_plan(types, &whole);
   for (const Step& step : plan->steps())
     if (!step.done) steps.push_back(std::string(step.node->op->name));
-  EXPECT_EQ(std::count(steps.begin(), steps.end(), std::string(op)), op == "Conv" || op == "Gelu" ? 1 : 0) << op;
+  const bool is_pool = op == "MaxPool" || op == "AveragePool";
+  EXPECT_EQ(std::count(steps.begin(), steps.end(), std::string(op)), is_pool                        ? 2
+                                                                     : op == "Conv" || op == "Gelu" ? 1
+                                                                                                    : 0)
+      << op;
   return steps;
 }
 
@@ -145,6 +149,40 @@ TEST(SpellOut, ConvolutionsOfThreeAxes) {
         {"dilations", std::vector<int64_t>{3, 2, 1}},
         {"pads", std::vector<int64_t>{1, 0, 0, 2, 1, 0}}});
   conv({1, 3, 4, 5, 6}, {5, 3, 1, 1, 1}, {});
+}
+
+TEST(SpellOut, PoolsOfThreeAxes) {
+  using Integers = std::vector<int64_t>;
+  for (const Text op : {"MaxPool", "AveragePool"}) {
+    spelled(op, "", 19, {varies({2, 3, 6, 7, 8})},
+            {{"kernel_shape", Integers{2, 2, 2}}, {"strides", Integers{2, 2, 2}}});
+    spelled(op, "", 19, {varies({1, 2, 9, 8, 7})},
+            {{"kernel_shape", Integers{3, 2, 3}},
+             {"strides", Integers{2, 1, 3}},
+             {"dilations", Integers{2, 3, 1}},
+             {"pads", Integers{2, 0, 1, 1, 1, 2}},
+             {"ceil_mode", int64_t{1}}});
+    spelled(op, "", 19, {varies({1, 2, 5, 6, 7})},
+            {{"kernel_shape", Integers{3, 3, 2}}, {"auto_pad", std::string("SAME_UPPER")}});
+  }
+  spelled(
+      "AveragePool", "", 19, {varies({1, 2, 5, 6, 7})},
+      {{"kernel_shape", Integers{3, 3, 2}}, {"pads", Integers{1, 1, 1, 1, 1, 0}}, {"count_include_pad", int64_t{1}}});
+}
+
+TEST(SpellOut, ConvolutionsOfIntegers) {
+  const Attrs padded{{"pads", std::vector<int64_t>{1, 2, 0, 1}}, {"strides", std::vector<int64_t>{1, 2}}};
+  for (const DType x : {DType::uint8, DType::int8})
+    for (const DType w : {DType::uint8, DType::int8}) {
+      const double x_low = x == DType::int8 ? -128 : 0, w_low = w == DType::int8 ? -128 : 0;
+      const Given a = bytes(x, {2, 18, 9, 11}, false, x_low, x_low + 255, 1),
+                  b = bytes(w, {21, 18, 3, 3}, true, w_low, w_low + 255, 2);
+      const auto zero = [&](bool known) { return bytes(x, {}, known, x_low + 9, x_low + 9, 3); };
+      EXPECT_TRUE(has(spelled("ConvInteger", "", 10, {a, b}, padded, 1, 0), "QuantizedConv"));
+      spelled("ConvInteger", "", 10, {a, b, zero(true), bytes(w, {}, true, w_low + 130, w_low + 130, 4)}, padded, 1, 0);
+      spelled("ConvInteger", "", 10, {a, b, zero(false), bytes(w, {21}, true, w_low, w_low + 255, 4)}, padded, 1, 0);
+      spelled("ConvInteger", "", 10, {a, b, zero(false)}, {}, 1, 0);
+    }
 }
 
 TEST(SpellOut, ProductsOfIntegers) {

@@ -207,12 +207,7 @@ class Run {
   void turn(int64_t b, int64_t t, const float* x, float* y) const {
     const int64_t half = args_.in[cos_in].shape()[1], at = position(g_, args_, b, t) * half;
     const float *cos = args_.in[cos_in].as<const float>() + at, *sin = args_.in[sin_in].as<const float>() + at;
-    const int64_t step = g_.interleaved ? 2 : 1, second = g_.interleaved ? 1 : half;
-    for (int64_t i = 0; i < half; ++i) {
-      const float u = x[i * step], v = x[i * step + second];
-      y[i * step] = u * cos[i] - v * sin[i];
-      y[i * step + second] = v * cos[i] + u * sin[i];
-    }
+    simd_.turn(x, cos, sin, half, g_.interleaved, 1, y);
     std::copy(x + 2 * half, x + g_.depth, y + 2 * half);
   }
 

@@ -259,7 +259,10 @@ void Quantized::store(const Work& band, const int32_t* sums, int64_t block, int6
   const int64_t blocks = blocks_of(channels);
   const int64_t offset = (((band.n * blocks + block) * s_.high().out + y) * s_.wide().out + x) * block_size;
   std::byte* out = y_ + offset * size;
-  steps_.finish(simd_, sums, block * block_size, offset, pixels, out);
+  if (wants_sums_)
+    std::memcpy(out, sums, static_cast<size_t>(pixels * block_size * size));
+  else
+    steps_.finish(simd_, sums, block * block_size, offset, pixels, out);
   if (here < block_size)
     for (int64_t p = 0; p < pixels; ++p)
       std::memset(out + (p * block_size + here) * size, 0, static_cast<size_t>((block_size - here) * size));

@@ -12,7 +12,7 @@ namespace {
 bool accepts(const CpuKernel& kernel, const Problem& problem) {
   const Type &in = problem.in[0], &out = problem.out[0];
   if (kernel.in != in.layout || kernel.out != out.layout || in.shape.rank() != 4) return false;
-  return kernel.member == 8 ? bits_of(in.dtype) == 8 : in.dtype == DType::float32;
+  return bits_of(in.dtype) == kernel.member;
 }
 
 // Calls body(plane offset, channels, blocked offset, pixels) over runs of pixels of one channel block.

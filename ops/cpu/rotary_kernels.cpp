@@ -3,6 +3,7 @@
 
 #include "ops/cpu/attrs.h"
 #include "ops/cpu/kernel.h"
+#include "ops/cpu/simd/attention.h"
 #include "ops/rotary.h"
 
 namespace tessera::cpu {
@@ -44,31 +45,13 @@ bool takes(const CpuKernel& kernel, const Args& args) {
   return true;
 }
 
-// Pairs (x[i], x[i + half]).
-void turn_halves(const float* __restrict x, const float* __restrict cos, const float* __restrict sin, int64_t half,
-                 float scale, float* __restrict y) {
-  const float *u = x, *v = x + half;
-  float *p = y, *q = y + half;
-  for (int64_t i = 0; i < half; ++i) p[i] = (cos[i] * u[i] - sin[i] * v[i]) * scale;
-  for (int64_t i = 0; i < half; ++i) q[i] = (sin[i] * u[i] + cos[i] * v[i]) * scale;
-}
-
-// Pairs (x[2 i], x[2 i + 1]).
-void turn_neighbours(const float* __restrict x, const float* __restrict cos, const float* __restrict sin, int64_t half,
-                     float scale, float* __restrict y) {
-  for (int64_t i = 0; i < half; ++i) {
-    const float u = x[2 * i], v = x[2 * i + 1];
-    y[2 * i] = (cos[i] * u - sin[i] * v) * scale;
-    y[2 * i + 1] = (sin[i] * u + cos[i] * v) * scale;
-  }
-}
-
 void run(const CpuKernel& kernel, const Args& args, Threads& threads) noexcept {
   const RotaryOrder& order = order_of(kernel);
   const int64_t width = args.in[order.cos].shape().back();
   const Rotary s(args, args.in[0].shape(), width);
   const Positions positions(args, order.positions);
-  const auto turn = args.integer("interleaved") ? turn_neighbours : turn_halves;
+  const AttentionSimd& simd = attention_simd(level());
+  const bool neighbours = args.integer("interleaved") != 0;
   const float scale = args.has("scale") ? args.real("scale") : 1;
   const auto *x = args.in[0].as<const float>(), *cos = args.in[order.cos].as<const float>(),
              *sin = args.in[order.sin].as<const float>();
@@ -83,7 +66,7 @@ void run(const CpuKernel& kernel, const Args& args, Threads& threads) noexcept {
       const int64_t h = outer_heads ? rest / s.sequence : rest % s.heads;
       const int64_t at = b * s.heads * s.sequence * s.depth + t * s.sequence_stride + h * s.head_stride;
       const int64_t row = s.row(b, t, positions.data, positions.count) * width;
-      turn(x + at, cos + row, sin + row, s.turned / 2, scale, y + at);
+      simd.turn(x + at, cos + row, sin + row, s.turned / 2, neighbours, scale, y + at);
       std::copy(x + at + s.turned, x + at + s.depth, y + at + s.turned);
     }
   });

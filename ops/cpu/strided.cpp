@@ -1,11 +1,10 @@
 #include "ops/cpu/strided.h"
 
 #include <algorithm>
+#include <bit>
 #include <cstring>
 
-#if defined(__SSE2__)
-#include <immintrin.h>
-#endif
+#include "ops/cpu/simd/reorder.h"
 
 namespace tessera::cpu {
 namespace {
@@ -40,38 +39,6 @@ void copy_row(const std::byte* source, std::byte* target, int64_t n, int64_t fro
   } else {
     for (int64_t i = 0; i < n; ++i) put(target + i * to * size, get<T>(source + i * from * size));
   }
-}
-
-// target[d * target_stride + i] = source[i * source_stride + d] for d < depth, i < n.
-template <class T>
-void transpose_block(const std::byte* source, int64_t source_stride, std::byte* target, int64_t target_stride,
-                     int64_t depth, int64_t n) {
-  constexpr int64_t size = sizeof(T);
-  int64_t i = 0;
-#if defined(__SSE2__)
-  if constexpr (size == 4) {
-    for (; i + 4 <= n; i += 4) {
-      int64_t d = 0;
-      for (; d + 4 <= depth; d += 4) {
-        const auto* p = reinterpret_cast<const float*>(source) + i * source_stride + d;
-        auto* q = reinterpret_cast<float*>(target) + d * target_stride + i;
-        __m128 r0 = _mm_loadu_ps(p), r1 = _mm_loadu_ps(p + source_stride);
-        __m128 r2 = _mm_loadu_ps(p + 2 * source_stride), r3 = _mm_loadu_ps(p + 3 * source_stride);
-        _MM_TRANSPOSE4_PS(r0, r1, r2, r3);
-        _mm_storeu_ps(q, r0);
-        _mm_storeu_ps(q + target_stride, r1);
-        _mm_storeu_ps(q + 2 * target_stride, r2);
-        _mm_storeu_ps(q + 3 * target_stride, r3);
-      }
-      for (; d < depth; ++d)
-        for (int64_t j = i; j < i + 4; ++j)
-          put(target + (d * target_stride + j) * size, get<T>(source + (j * source_stride + d) * size));
-    }
-  }
-#endif
-  for (; i < n; ++i)
-    for (int64_t d = 0; d < depth; ++d)
-      put(target + (d * target_stride + i) * size, get<T>(source + (i * source_stride + d) * size));
 }
 
 template <class F>
@@ -150,6 +117,7 @@ void StridedCopy::run_rows(const std::byte* from, std::byte* to, Threads& thread
 
 void StridedCopy::run_transposed(const std::byte* from, std::byte* to, int other, Threads& threads) const {
   constexpr int64_t depth_block = 16, inner_block = 512;
+  const ReorderSimd::Transpose turn = reorder_simd(level()).transpose[std::countr_zero(static_cast<unsigned>(bytes_))];
   const Axis inner = axes_[rank_ - 1], depth = axes_[other];
   const int64_t inner_blocks = (inner.extent + inner_block - 1) / inner_block;
   const int64_t depth_blocks = (depth.extent + depth_block - 1) / depth_block;
@@ -171,9 +139,7 @@ void StridedCopy::run_transposed(const std::byte* from, std::byte* to, int other
         rest /= axes_[d].extent;
       }
       const int64_t n = std::min(inner_block, inner.extent - i), rows = std::min(depth_block, depth.extent - k);
-      by_size(bytes_, [&]<class T>() {
-        transpose_block<T>(from + source * bytes_, inner.from, to + target * bytes_, depth.to, rows, n);
-      });
+      turn(from + source * bytes_, inner.from, to + target * bytes_, depth.to, rows, n);
     }
   };
   const int64_t block_bytes = std::min(inner_block, inner.extent) * std::min(depth_block, depth.extent) * bytes_;

@@ -53,6 +53,7 @@ void moves(const Taker& check) {
     transpose({2, 3, 40, 50}, {0, 2, 3, 1});
     transpose({2, 40, 50, 3}, {0, 3, 1, 2});
     transpose({2, 5, 6, 64}, {0, 2, 1, 3});
+    for (const int64_t few : {2, 4, 17}) transpose({37, few}, {1, 0});
     transpose({2, 3, 4, 5}, {3, 2, 1, 0});
     transpose({2, 3, 4, 5, 6}, {4, 0, 3, 1, 2});
     transpose({0, 3}, {1, 0});

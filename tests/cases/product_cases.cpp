@@ -107,10 +107,15 @@ void products_of_few_bits(const Taker& check) {
       }
 }
 
+void doubles(const Taker& check) {
+  constexpr DType f64 = DType::float64;
+  for (const auto& [a, b] : {std::pair(Shape{5, 7}, Shape{7, 3}), std::pair(Shape{2, 3, 33, 300}, Shape{300, 50}),
+                             std::pair(Shape{2, 9, 17}, Shape{2, 17, 25}), std::pair(Shape{4, 0}, Shape{0, 3})})
+    check({.op = "MatMul", .in = {random(a, -2, 2, f64), random(b, -2, 2, f64)}, .relative = 1e-9, .absolute = 1e-12});
+}
+
 constexpr CaseList lists[] = {
-    {"ProductsOfFewBits", products_of_few_bits},
-    {"MatMul", mat_mul},
-    {"Gemm", gemm},
+    {"MatMulOfDoubles", doubles},   {"ProductsOfFewBits", products_of_few_bits}, {"MatMul", mat_mul}, {"Gemm", gemm},
     {"MatMulLayers", layers, true},
 };
 

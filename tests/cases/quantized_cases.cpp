@@ -204,6 +204,22 @@ void pools_of_bytes(const Taker& check) {
   }
 }
 
+void sums_and_products_of_bytes(const Taker& check) {
+  for (const DType type : {u8, s8})
+    for (const Text op : {"QLinearAdd", "QLinearMul"})
+      for (const auto& [x, y] : {std::pair(Shape{3, 1100}, Shape{3, 1100}), std::pair(Shape{2, 5, 7}, Shape{5, 1}),
+                                 std::pair(Shape{1, 9}, Shape{4, 9}), std::pair(Shape{}, Shape{70})}) {
+        Case c{.op = std::string(op),
+               .opset = 1,
+               .in = {bytes(type, x), number(0.03f), byte(type, 7), bytes(type, y), number(0.021f), byte(type, 4),
+                      number(0.05f), byte(type, 9)},
+               .relative = 0,
+               .absolute = 0};
+        c.domain = "com.microsoft";
+        check(c);
+      }
+}
+
 void shuffles_of_bytes(const Taker& check) {
   for (const auto& [mode, size] : {std::pair("CRD", 2), std::pair("CRD", 4), std::pair("CRD", 3), std::pair("DCR", 2)})
     check({.op = "DepthToSpace",
@@ -222,6 +238,7 @@ constexpr CaseList lists[] = {
     {"QuantizedOperatorsOfTheStandard", operators_of_the_standard},
     {"QuantizedGemmOfRows", gemm_of_rows},
     {"QuantizedEpiloguesOfRealNumbersAndIntegers", epilogues_of_real_numbers_and_integers},
+    {"QuantizedSumsAndProductsOfBytes", sums_and_products_of_bytes},
     {"QuantizedShufflesOfBytes", shuffles_of_bytes},
     {"QuantizedPoolsOfBytes", pools_of_bytes},
 };

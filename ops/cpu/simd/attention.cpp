@@ -76,8 +76,31 @@ void store_rows(const float* x, int64_t stride, const float* inverse, int64_t qu
     for (int64_t e = 0; e < depth; ++e) out[i * position + e * channel] = x[e * stride + i] * inverse[i];
 }
 
+void turn(const float* x, const float* cos, const float* sin, int64_t half, bool neighbours, float scale, float* y) {
+  if (neighbours) {
+    for (int64_t i = 0; i < half; ++i) {
+      const float u = x[2 * i], v = x[2 * i + 1];
+      y[2 * i] = (cos[i] * u - sin[i] * v) * scale;
+      y[2 * i + 1] = (sin[i] * u + cos[i] * v) * scale;
+    }
+    return;
+  }
+  int64_t i = 0;
+  const V by(scale);
+  for (; i + lanes <= half; i += lanes) {
+    const V u = load(x + i), v = load(x + half + i), c = load(cos + i), s = load(sin + i);
+    store(y + i, (c * u - s * v) * by);
+    store(y + half + i, (s * u + c * v) * by);
+  }
+  for (; i < half; ++i) {
+    const float u = x[i], v = x[half + i];
+    y[i] = (cos[i] * u - sin[i] * v) * scale;
+    y[half + i] = (sin[i] * u + cos[i] * v) * scale;
+  }
+}
+
 }  // namespace
 
-const AttentionSimd attention{softmax, store_rows};
+const AttentionSimd attention{softmax, store_rows, turn};
 
 }  // namespace tessera::cpu::TESSERA_LEVEL

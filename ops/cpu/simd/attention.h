@@ -20,6 +20,10 @@ struct AttentionSimd {
   /// out[i * position + e * channel] = x[e * stride + i] * inverse[i] for i < queries, e < depth.
   void (*store)(const float* x, int64_t stride, const float* inverse, int64_t queries, int64_t depth, int64_t position,
                 int64_t channel, float* out);
+  /// Pairs of numbers, (x[i], x[i + half]) or neighbours, turned by angles of which cosines and sines are given; y = x
+  /// turned * scale.
+  void (*turn)(const float* x, const float* cos, const float* sin, int64_t half, bool neighbours, float scale,
+               float* y);
 };
 
 TESSERA_SIMD_FAMILY(AttentionSimd, attention)

@@ -125,8 +125,17 @@ void quantize(const float* x, float scale, float zero, bool is_signed, void* out
   const float low = is_signed ? -128.0f : 0.0f, high = is_signed ? 127.0f : 255.0f;
   const V vzero(zero), vlow(low), vhigh(high);
   auto* to = static_cast<uint8_t*>(out);
+  // A product by the reciprocal is off by less than `doubt` where it matters, between -1024 and 1024: it rounds as the
+  // quotient does, unless it lies that near to a half.
+  constexpr float doubt = 2.5e-4f;
+  const float inverse = 1 / scale, size = inverse < 0 ? -inverse : inverse;
+  const bool is_usual = size > 1e-37f && size < 1e38f;
+  const V vinverse(inverse), limit(0.5f - doubt);
   const auto rounded = [&](const V& value) {
-    const V q = xsimd::nearbyint(divided(value, scale)) + vzero;
+    const V near = value * vinverse;
+    V whole = xsimd::nearbyint(near);
+    if (!is_usual || xsimd::any(xsimd::abs(near - whole) > limit)) whole = xsimd::nearbyint(divided(value, scale));
+    const V q = whole + vzero;
     return xsimd::to_int(xsimd::select(q > vlow, xsimd::select(q < vhigh, q, vhigh), vlow));
   };
   int64_t i = 0;

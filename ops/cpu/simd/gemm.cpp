@@ -225,10 +225,7 @@ float dot(const float* x, const float* y, int64_t n) {
     sum3 = fmadd(load(x + i + 3 * lanes), load(y + i + 3 * lanes), sum3);
   }
   for (; i + lanes <= n; i += lanes) sum0 = fmadd(load(x + i), load(y + i), sum0);
-  float parts[lanes];
-  store(parts, (sum0 + sum1) + (sum2 + sum3));
-  float total = 0;
-  for (int l = 0; l < lanes; ++l) total += parts[l];
+  float total = across_lanes((sum0 + sum1) + (sum2 + sum3));
   for (; i < n; ++i) total += x[i] * y[i];
   return total;
 }

@@ -53,26 +53,56 @@ void take_row(const PoolAxis& axis, const float* in, int64_t k, float* out) {
   for (; o < end; ++o) out[o] = take<average>(out[o], in[o * axis.stride + shift]);
 }
 
-// Outputs [begin, end) of a row with strides: rows of taps become one, in vectors, of which each output takes
-// its columns.
-template <bool average>
-void strided_row(const PoolShape& s, const float* plane, int64_t oy, const Taps& rows, int64_t begin, int64_t end,
-                 float* column, float* out) {
-  const int64_t first = begin * s.x.stride - s.x.pad, last = (end - 1) * s.x.stride - s.x.pad + s.x.reach();
-  const int64_t left = first < 0 ? 0 : first, right = last > s.x.in ? s.x.in : last;
-  for (int64_t x = first; x < last; ++x) column[x - first] = average ? 0.0f : -__builtin_inff();
-  for (int64_t ky = rows.first; ky < rows.last; ++ky) {
-    const float* in = plane + (oy * s.y.stride - s.y.pad + ky * s.y.dilation) * s.x.in;
-    int64_t x = left;
-    for (; x + lanes <= right; x += lanes)
-      store(column + x - first, take<average>(load(column + x - first), load(in + x)));
-    for (; x < right; ++x) column[x - first] = take<average>(column[x - first], in[x]);
-  }
-  for (int64_t o = begin; o < end; ++o, column += s.x.stride) {
-    float acc = column[0];
-    for (int64_t kx = 1; kx < s.x.kernel; ++kx) acc = take<average>(acc, column[kx * s.x.dilation]);
+// Outputs [0, n) of a row that each take `kernel` columns, `stride` apart.
+template <bool average, int kernel, int stride>
+void take_columns(const float* __restrict column, int64_t n, float* __restrict out) {
+  for (int64_t o = 0; o < n; ++o) {
+    float acc = column[o * stride];
+    for (int kx = 1; kx < kernel; ++kx) acc = take<average>(acc, column[o * stride + kx]);
     out[o] = acc;
   }
+}
+
+template <bool average>
+void take_columns(const PoolAxis& axis, const float* column, int64_t n, float* out) {
+  const bool near = axis.dilation == 1;
+  if (axis.kernel == 1 && axis.stride == 1) return take_columns<average, 1, 1>(column, n, out);
+  if (near && axis.kernel == 2 && axis.stride == 2) return take_columns<average, 2, 2>(column, n, out);
+  if (near && axis.kernel == 3 && axis.stride == 2) return take_columns<average, 3, 2>(column, n, out);
+  if (near && axis.kernel == 3 && axis.stride == 1) return take_columns<average, 3, 1>(column, n, out);
+  for (int64_t o = 0; o < n; ++o, column += axis.stride) {
+    float acc = column[0];
+    for (int64_t kx = 1; kx < axis.kernel; ++kx) acc = take<average>(acc, column[kx * axis.dilation]);
+    out[o] = acc;
+  }
+}
+
+// Outputs [begin, end) of a row: rows of taps become one, in vectors, of which each output takes its columns.
+template <bool average>
+void row_of_columns(const PoolShape& s, const float* plane, int64_t oy, const Taps& rows, int64_t begin, int64_t end,
+                    float* column, float* out) {
+  const int64_t first = begin * s.x.stride - s.x.pad, last = (end - 1) * s.x.stride - s.x.pad + s.x.reach();
+  const int64_t left = first < 0 ? 0 : first, right = last > s.x.in ? s.x.in : last;
+  const float none = average ? 0.0f : -__builtin_inff();
+  for (int64_t x = first; x < left; ++x) column[x - first] = none;
+  for (int64_t x = right < left ? left : right; x < last; ++x) column[x - first] = none;
+  if (rows.first == rows.last)
+    for (int64_t x = left; x < right; ++x) column[x - first] = none;
+  const int64_t line = s.y.dilation * s.x.in;
+  const float* in = plane + (oy * s.y.stride - s.y.pad + rows.first * s.y.dilation) * s.x.in;
+  const int64_t count = rows.last - rows.first;
+  int64_t x = left;
+  for (; count && x + lanes <= right; x += lanes) {
+    V acc = load(in + x);
+    for (int64_t ky = 1; ky < count; ++ky) acc = take<average>(acc, load(in + ky * line + x));
+    store(column + x - first, acc);
+  }
+  for (; count && x < right; ++x) {
+    float acc = in[x];
+    for (int64_t ky = 1; ky < count; ++ky) acc = take<average>(acc, in[ky * line + x]);
+    column[x - first] = acc;
+  }
+  take_columns<average>(s.x, column, end - begin, out + begin);
 }
 
 // Outputs whose taps all lie inside the picture: [begin, end).
@@ -92,6 +122,10 @@ void divide_row(const PoolShape& s, const Taps& rows, float* out) {
   for (; x < begin; ++x) one();
   const V count(begin < end ? divisor(s, rows, taps(s.x, begin)) : 1.0f);
   for (; x + lanes <= end; x += lanes) store(out + x, load(out + x) / count);
+  if (const int rest = static_cast<int>(end - x); rest > 0) {
+    store_part(out + x, load_part(out + x, rest) / count, rest);
+    x = end;
+  }
   for (; x < s.x.out; ++x) one();
 }
 
@@ -99,11 +133,11 @@ template <bool average>
 void plane_row(const PoolShape& s, const float* plane, int64_t oy, float* out) {
   constexpr int64_t room = 1024;
   const Taps rows = taps(s.y, oy);
-  if (s.x.stride > 1 && s.x.reach() <= room) {
+  if (s.x.reach() <= room) {
     float column[room];
     const int64_t most = (room - s.x.reach()) / s.x.stride + 1;
     for (int64_t x = 0; x < s.x.out; x += most)
-      strided_row<average>(s, plane, oy, rows, x, x + most < s.x.out ? x + most : s.x.out, column, out);
+      row_of_columns<average>(s, plane, oy, rows, x, x + most < s.x.out ? x + most : s.x.out, column, out);
   } else {
     for (int64_t x = 0; x < s.x.out; ++x) out[x] = average ? 0.0f : -__builtin_inff();
     for (int64_t ky = rows.first; ky < rows.last; ++ky) {

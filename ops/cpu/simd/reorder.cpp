@@ -111,8 +111,97 @@ void unblock_bytes(const std::byte* in, int channels, int64_t pixels, std::byte*
     for (int c = 0; c < channels; ++c) planes[c * plane_stride + p] = in[p * 16 + c];
 }
 
+// --- Elements of any size ---------------------------------------------------------------------------
+
+// Vectors of sixteen bytes: as many rows of as many elements are transposed in registers.
+template <class T>
+struct Tile {
+  typedef T Vector __attribute__((vector_size(16)));
+  static constexpr int side = 16 / sizeof(T);
+
+  static inline __attribute__((always_inline)) Vector low(Vector a, Vector b) {
+    if constexpr (side == 16)
+      return __builtin_shufflevector(a, b, 0, 16, 1, 17, 2, 18, 3, 19, 4, 20, 5, 21, 6, 22, 7, 23);
+    else if constexpr (side == 8)
+      return __builtin_shufflevector(a, b, 0, 8, 1, 9, 2, 10, 3, 11);
+    else if constexpr (side == 4)
+      return __builtin_shufflevector(a, b, 0, 4, 1, 5);
+    else
+      return __builtin_shufflevector(a, b, 0, 2);
+  }
+  static inline __attribute__((always_inline)) Vector high(Vector a, Vector b) {
+    if constexpr (side == 16)
+      return __builtin_shufflevector(a, b, 8, 24, 9, 25, 10, 26, 11, 27, 12, 28, 13, 29, 14, 30, 15, 31);
+    else if constexpr (side == 8)
+      return __builtin_shufflevector(a, b, 4, 12, 5, 13, 6, 14, 7, 15);
+    else if constexpr (side == 4)
+      return __builtin_shufflevector(a, b, 2, 6, 3, 7);
+    else
+      return __builtin_shufflevector(a, b, 1, 3);
+  }
+
+  static inline __attribute__((always_inline)) void turn(const T* source, int64_t source_stride, T* target,
+                                                         int64_t target_stride) {
+    Vector a[side], b[side];
+    for (int i = 0; i < side; ++i) std::memcpy(&a[i], source + i * source_stride, 16);
+#pragma GCC unroll 4
+    for (int stage = 1; stage < side; stage *= 2) {
+      for (int i = 0; i < side / 2; ++i)
+        b[2 * i] = low(a[i], a[i + side / 2]), b[2 * i + 1] = high(a[i], a[i + side / 2]);
+      for (int i = 0; i < side; ++i) a[i] = b[i];
+    }
+    for (int i = 0; i < side; ++i) std::memcpy(target + i * target_stride, &a[i], 16);
+  }
+};
+
+// Elements lie in memory that need not be aligned to them.
+template <class T>
+inline void move_one(const T* from, T* to) {
+  std::memcpy(to, from, sizeof(T));
+}
+
+// Few columns that lie side by side: what compilers know how to load.
+template <class T, int columns>
+void split(const T* __restrict source, T* __restrict target, int64_t target_stride, int64_t n) {
+  for (int64_t i = 0; i < n; ++i)
+    for (int d = 0; d < columns; ++d) target[d * target_stride + i] = source[i * columns + d];
+}
+
+template <class T>
+void transpose(const std::byte* from, int64_t source_stride, std::byte* to, int64_t target_stride, int64_t depth,
+               int64_t n) {
+  const auto* source = reinterpret_cast<const T*>(from);
+  auto* target = reinterpret_cast<T*>(to);
+  if (depth == source_stride && depth == 2) return split<T, 2>(source, target, target_stride, n);
+  if (depth == source_stride && depth == 3) return split<T, 3>(source, target, target_stride, n);
+  if (depth == source_stride && depth == 4) return split<T, 4>(source, target, target_stride, n);
+  constexpr int side = Tile<T>::side;
+  int64_t i = 0;
+  for (; i + side <= n; i += side) {
+    int64_t d = 0;
+    for (; d + side <= depth; d += side)
+      Tile<T>::turn(source + i * source_stride + d, source_stride, target + d * target_stride + i, target_stride);
+    for (; d < depth; ++d)
+      for (int64_t j = i; j < i + side; ++j) move_one(source + j * source_stride + d, target + d * target_stride + j);
+  }
+  for (; i < n; ++i)
+    for (int64_t d = 0; d < depth; ++d) move_one(source + i * source_stride + d, target + d * target_stride + i);
+}
+
+void transpose_wide(const std::byte* source, int64_t source_stride, std::byte* target, int64_t target_stride,
+                    int64_t depth, int64_t n) {
+  for (int64_t i = 0; i < n; ++i)
+    for (int64_t d = 0; d < depth; ++d)
+      std::memcpy(target + (d * target_stride + i) * 16, source + (i * source_stride + d) * 16, 16);
+}
+
 }  // namespace
 
-const ReorderSimd reorder{block, unblock, block_bytes, unblock_bytes};
+const ReorderSimd reorder{
+    block,
+    unblock,
+    block_bytes,
+    unblock_bytes,
+    {transpose<uint8_t>, transpose<uint16_t>, transpose<uint32_t>, transpose<uint64_t>, transpose_wide}};
 
 }  // namespace tessera::cpu::TESSERA_LEVEL
