@@ -100,6 +100,7 @@ enum Place {
   BindOutputToDevice = 138,
   GetBoundOutputValues = 140,
   SessionOptionsAppendExecutionProvider = 216,
+  GetSessionConfigEntry = 238,
   KernelInfoGetConstantInput_tensor = 249,
   RunAsync = 260,
 };
@@ -336,12 +337,31 @@ TEST_F(Door, RefusesTensorsThatCannotBe) {
                         element, &value));
   };
   EXPECT_THAT(make(shape, 1, 16), testing::HasSubstr("not enough space"));
+  EXPECT_THAT(make(shape, 1, 23), testing::HasSubstr("not enough space: expected 24, got 23"));
+  const int64_t odd[] = {1, 3};  // twelve bits
+  EXPECT_THAT(make(odd, 21, 1), testing::HasSubstr("not enough space: expected 2, got 1"));
   EXPECT_THAT(make(negative, 1, 16), testing::HasSubstr("negative"));
   EXPECT_THAT(make(huge, 1, 16), testing::HasSubstr("more elements"));
   EXPECT_THAT(make(shape, 99, 16), testing::HasSubstr("type 99"));
   EXPECT_THAT(make(shape, 8, 16), testing::HasSubstr("type 8"));
   NOT_OK("more elements", CreateTensorAsOrtValue, allocator, huge, size_t{2}, 1, &value);
   EXPECT_EQ(value, nullptr);
+}
+
+TEST_F(Door, TextsNeedRoomForTheirEnd) {
+  OK(AddSessionConfigEntry, options, "key", "four");
+  char text[8] = {'?', '?', '?', '?', '?', '?', '?', '?'};
+  size_t size = 0;
+  OK(GetSessionConfigEntry, options, "key", static_cast<char*>(nullptr), &size);
+  EXPECT_EQ(size, 5U);
+  size = 4;
+  NOT_OK("too small", GetSessionConfigEntry, options, "key", text, &size);
+  EXPECT_EQ(text[0], '?');
+  size = 5;
+  OK(GetSessionConfigEntry, options, "key", text, &size);
+  EXPECT_EQ(std::string(text), "four");
+  EXPECT_EQ(text[5], '?');
+  NOT_OK("no entry", GetSessionConfigEntry, options, "other", text, &size);
 }
 
 TEST_F(Door, AResultIsNoneOfTheProgramsMemory) {
@@ -441,6 +461,11 @@ TEST_F(Door, BindsValuesByName) {
   EXPECT_EQ(y, (std::vector<float>{2, 3}));
   call<void>(ReleaseValue, values[0]);
   OK(AllocatorFree, allocator, static_cast<void*>(values));
+  // Bound to the program's memory anew, that is where it goes.
+  OK(BindOutput, binding, "y", out);
+  x = {5, 5};
+  OK(RunWithBinding, session, nullptr, binding);
+  EXPECT_EQ(y, (std::vector<float>{6, 7}));
   call<void>(ReleaseIoBinding, binding);
   call<void>(ReleaseValue, in);
   call<void>(ReleaseValue, out);
