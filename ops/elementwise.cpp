@@ -361,14 +361,12 @@ template <uint16_t Function>
 void variadic(const Args& args) {
   const View& out = args.out[0];
   const View& first = args.in[0];
-  visit_bits(out.type.dtype, [&]<class S>() {
-    S* result = out.as<S>();
-    walk(out.shape(), std::array{broadcast_strides(first.shape(), out.shape())},
-         [&](const auto& at, const auto& step, int64_t n) {
-           for (int64_t i = 0; i < n; ++i) *result++ = first.as<S>()[at[0] + i * step[0]];
-         });
-  });
-  for (size_t i = 1; i < args.in.size(); ++i) function::apply_binary(Function, out, args.in[i], out);
+  if (args.in.size() > 1) {
+    function::apply_binary(Function, first, args.in[1], out);
+  } else {
+    visit_bits(out.type.dtype, [&]<class S>() { std::copy_n(first.as<S>(), out.elements(), out.as<S>()); });
+  }
+  for (size_t i = 2; i < args.in.size(); ++i) function::apply_binary(Function, out, args.in[i], out);
 }
 
 void mean(const Args& args) {

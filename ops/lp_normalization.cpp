@@ -22,14 +22,20 @@ void lp_reference(const Args& a) {
     for (int64_t o = 0; o < s.outer; ++o)
       for (int64_t i = 0; i < s.inner; ++i) {
         const int64_t at = o * s.extent * s.inner + i;
-        double norm = 0;
+        // Sums that do not wait for each other.
+        constexpr int64_t sums = 8;
+        double parts[sums] = {};
         for (int64_t l = 0; l < s.extent; ++l) {
           const double v = static_cast<double>(x[at + l * s.inner]);
-          norm += absolute ? std::abs(v) : v * v;
+          parts[l % sums] += absolute ? std::abs(v) : v * v;
         }
+        double norm = 0;
+        for (const double part : parts) norm += part;
         if (!absolute) norm = std::sqrt(norm);
+        const double inverse = norm == 0 ? 0 : 1 / norm;
         for (int64_t l = at; l < at + s.extent * s.inner; l += s.inner)
-          y[l] = static_cast<T>(norm == 0 ? 0 : static_cast<double>(x[l]) / norm);
+          y[l] = static_cast<T>(std::isinf(inverse) ? static_cast<double>(x[l]) / norm
+                                                    : static_cast<double>(x[l]) * inverse);
       }
   });
 }

@@ -1,5 +1,8 @@
 // Casts, and quantization alone.
+#include <limits>
+
 #include "tests/cases/case.h"
+#include "tests/tensors.h"
 
 namespace tessera::test {
 extern const CaseFile convert_cases;
@@ -32,6 +35,15 @@ void quantization(const Taker& check) {
   for (const DType dtype : {DType::uint8, DType::int8}) {
     const Input zero = random({}, 0, 99, dtype), zeros = random({5}, 0, 99, dtype);
     check({.op = "QuantizeLinear", .in = {random({3, 500}, -9, 9), number(0.037f), zero}, .absolute = 0});
+    // Halves, and what is next to one, among numbers beyond all bytes.
+    constexpr double infinity = std::numeric_limits<double>::infinity();
+    std::vector<double> halves{infinity, -infinity, 1e30, -1e30, 3e38, -3e38, 1e-40, -0.0};
+    for (int i = -300; i < 300; ++i) halves.push_back(0.05 * i);
+    for (const float scale : {0.1f, 0.025f, -0.1f, 1e-39f, 2e38f})
+      check({.op = "QuantizeLinear",
+             .in = {{floats({static_cast<int64_t>(halves.size())}, halves)}, number(scale), zero},
+             .relative = 0,
+             .absolute = 0});
     check({.op = "QuantizeLinear", .in = {random({3, 5, 40}, -9, 9), random({5}, 0.01, 0.1), zeros}, .absolute = 0});
     check({.op = "QuantizeLinear",
            .in = {random({3, 4, 5}, -9, 9), random({5}, 0.01, 0.1), zeros},
