@@ -262,6 +262,9 @@ TEST(UpscaleFormats, bmp_in_its_forms) {
   // Runs: three of one, a step to the next row, two as they are, the end.
   EXPECT_EQ(levels(decode(bmp(3, 2, 8, 1, {0, 0x010101, 0x020202}, raw({3, 1, 0, 0, 0, 3, 2, 1, 2, 0, 0, 1})))),
             (Levels{2, 1, 2, 1, 1, 1}));
+  // A step to the next row behind an odd number as they are, which has a byte of nothing.
+  EXPECT_EQ(levels(decode(bmp(3, 2, 8, 1, {0, 0x010101, 0x020202}, raw({0, 3, 2, 1, 2, 0, 0, 0, 3, 1, 0, 1})))),
+            (Levels{1, 1, 1, 2, 1, 2}));
   EXPECT_EQ(levels(decode(bmp(3, 1, 4, 2, {0, 0x010101, 0x020202}, raw({3, 0x12, 0, 1})))), (Levels{1, 2, 1}));
   EXPECT_NE(refusal(bmp(1, 1, 8, 4, {}, {})), "");
   EXPECT_NE(refusal(bmp(100000, 100000, 24, 0, {}, raw({1, 2, 3}))), "");
@@ -496,6 +499,23 @@ TEST(UpscaleFormats, gif_is_read) {
       decode_animation(bytes, {int64_t{1} << 20});
     } catch (const Error&) {
     }
+  }
+}
+
+TEST(UpscaleFormats, interlaced_gif_rows_find_their_places) {
+  // Rows 0, 4, 2, 6, 1, 3, 5, 7 of one pixel each, in 3 bits; 4 clears before codes grow, 5 ends.
+  int64_t codes = 0;
+  int shift = 0;
+  for (const int64_t code : {4, 0, 1, 4, 2, 0, 4, 1, 0, 4, 2, 1, 5}) codes |= code << shift, shift += 3;
+  Pen pen;
+  pen.text("GIF89a").put(2, {1, 8}).put(1, {0x81, 0, 0}).put(1, {10, 10, 10, 20, 20, 20, 30, 30, 30, 0, 0, 0});
+  pen.put(1, {0x2c}).put(2, {0, 0, 1, 8}).put(1, {0x40, 2, 5}).put(5, {codes}).put(1, {0, 0x3b});
+  const Picture picture = decode(pen.bytes);
+  ASSERT_EQ(picture.height, 8);
+  for (int64_t y = 0; y < 8; ++y) {
+    float red = 0;
+    picture.load(0, y, 1, 0, &red);
+    EXPECT_EQ(std::lround(red * 255), 10 * (y % 3 + 1)) << "row " << y;
   }
 }
 
