@@ -28,8 +28,8 @@ double softplus(double x) { return std::max(x, 0.0) + std::log1p(std::exp(-std::
 // What a function is, and what its results may be off: units in the last place of the exact result, and a part of the
 // argument, where the result is what is left of it. More than two units take
 // - tanh with AVX-512, asin, atan, HardSwish, sigmoid and swish, whose quotients and products round three times, one
-// after the
-//   other; mish, a product with the tanh of a sum that is rounded; the logistic form of gelu, whose exponent is;
+//   after the other; mish, a product with the tanh of a sum that is rounded; the logistic form of gelu, whose exponent
+//   is;
 // - erf, a quotient of polynomials that are rounded themselves, and gelu, for which it is added to one: an exponential,
 //   which loses less, would take half as long again.
 struct Unary {
