@@ -154,13 +154,19 @@ class Multiplier : BlockedProduct {
 
  private:
   void run_dots(Threads& threads) const {
+    // Runs along a row of results, or down the only column of a matrix.
+    const bool down = p_.n == 1;
     const auto body = [&](int64_t begin, int64_t end, int) {
-      for (int64_t i = begin; i < end; ++i) {
-        const int64_t column = i % p_.n, row = i / p_.n, batch = row / p_.m;
-        const float* a = data_.a + offsets_.left_of(batch) + row % p_.m * p_.a_row;
+      for (int64_t i = begin; i < end;) {
+        const int64_t column = i % p_.n, row = i / p_.n, batch = row / p_.m, own = row % p_.m;
+        const float* a = data_.a + offsets_.left_of(batch) + own * p_.a_row;
         const float* b = data_.b + offsets_.right_of(batch) * p_.right_stride + column * p_.b_column;
-        data_.out[i] = p_.alpha * simd_.dot(a, b, p_.k) + (data_.bias ? data_.bias[column] : 0.0f);
-        if (pieces_ != Pieces::none) finish_(object_, row, column, data_.out + i, 1);
+        const int64_t run = std::min(end - i, down ? p_.m - own : p_.n - column);
+        for (int64_t j = 0; j < run; ++j, ++i, a += down ? p_.a_row : 0, b += down ? 0 : p_.b_column) {
+          const int64_t here = down ? 0 : column + j;
+          data_.out[i] = p_.alpha * simd_.dot(a, b, p_.k) + (data_.bias ? data_.bias[here] : 0.0f);
+          if (pieces_ != Pieces::none) finish_(object_, down ? row + j : row, here, data_.out + i, 1);
+        }
       }
     };
     parallel(threads, p_.batch * p_.m * p_.n, std::max<int64_t>(1, little_work / std::max<int64_t>(p_.k, 1)), body);
