@@ -3,6 +3,7 @@
 
 #include "ops/containers.h"
 #include "ops/numbers.h"
+#include "ops/steps.h"
 
 namespace tessera::ops {
 namespace {
@@ -45,7 +46,7 @@ void run_suppression(Frame& f) {
   std::vector<int64_t> chosen;
   for (int64_t b = 0; most && b < ss[0]; ++b)
     for (int64_t c = 0; c < ss[1]; ++c) {
-      f.check_cancelled();
+      check_cancelled();
       const double* row = scores.data() + (b * ss[1] + c) * ss[2];
       std::vector<int64_t> order;
       for (int64_t i = 0; i < ss[2]; ++i)
@@ -53,7 +54,7 @@ void run_suppression(Frame& f) {
       std::stable_sort(order.begin(), order.end(), [&](int64_t p, int64_t q) { return row[p] > row[q]; });
       std::vector<Box> kept;
       for (const int64_t i : order) {
-        f.check_cancelled();
+        check_cancelled();
         if (kept.size() >= most) break;
         const Box box = box_of(boxes, b * bs[1] + i, centred);
         if (std::any_of(kept.begin(), kept.end(), [&](const Box& k) { return overlap(k, box) > most_overlap; }))

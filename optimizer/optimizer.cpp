@@ -5,6 +5,7 @@
 #include "optimizer/check_types.h"
 #include "optimizer/dtypes.h"
 #include "optimizer/rewrites.h"
+#include "runtime/base/run_scope.h"
 
 namespace tessera::optimizer {
 namespace {
@@ -44,6 +45,7 @@ void run_all(Graph& graph, bool with_types, const Fits& fits) {
   for (int round = 0; round < 4; ++round) {
     bool changed = false;
     for (const Pass& pass : list) {
+      check_cancelled();
       if (pass.needs_types && !with_types) continue;
       if (!pass.run(graph, fits)) continue;
       changed = true;

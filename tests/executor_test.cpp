@@ -432,7 +432,8 @@ TEST(Executor, StopsWhenAsked) {
   std::vector<Datum> data(1);
   data[0].tensor = random_tensor({1, 3, 16, 16}, 1);
   try {
-    executor.run(std::move(data), {nullptr, &cancel});
+    const RunScope scope(&cancel, 0);
+    executor.run(std::move(data), {});
     FAIL();
   } catch (const Error& error) {
     EXPECT_EQ(error.kind(), Error::Kind::cancelled);

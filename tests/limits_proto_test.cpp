@@ -2,7 +2,9 @@
 
 #include <thread>
 
+#include "runtime/session/deadline.h"
 #include "runtime/session/session.h"
+#include "tests/allocations.h"
 #include "tests/onnx_pen.h"
 
 namespace tessera::test {
@@ -37,15 +39,31 @@ void set_int(NodeProto* node, const std::string& name, int64_t value) {
   add_attr(node, name, AttributeProto::INT)->set_i(value);
 }
 
-std::unique_ptr<Session> session_of(const Pen& pen, int64_t memory_limit, bool optimize = true) {
+std::unique_ptr<Session> session_of(const Pen& pen, SessionOptions options) {
   const std::string bytes = pen.model.SerializeAsString();
-  SessionOptions options;
   options.device = "cpu";
   options.threads = 2;
-  options.memory_limit = memory_limit;
-  options.optimize = optimize;
   return std::make_unique<Session>(List<std::byte>(reinterpret_cast<const std::byte*>(bytes.data()), bytes.size()),
                                    options);
+}
+
+std::unique_ptr<Session> session_of(const Pen& pen, int64_t memory_limit, bool optimize = true) {
+  SessionOptions options;
+  options.memory_limit = memory_limit;
+  options.optimize = optimize;
+  return session_of(pen, options);
+}
+
+// A loop whose body gets the condition as "go", and may read the graph's values.
+GraphProto* add_loop(Pen& pen, const std::vector<std::string>& in, const std::vector<std::string>& out) {
+  GraphProto* body = add_attr(pen.node("Loop", in, out), "body", AttributeProto::GRAPH)->mutable_g();
+  body->set_name("body");
+  add_input(body, "i", DType::int64);
+  add_input(body, "go", DType::boolean);
+  for (int i = 0; i < 2; ++i) set_shape(body->mutable_input(i), {});
+  add_node(body->mutable_node(), "Identity", {"go"}, {"on"});
+  body->add_output()->set_name("on");
+  return body;
 }
 
 // --- Memory ----------------------------------------------------------------------------------
@@ -85,15 +103,8 @@ TEST(Limits, WhatLoopsCollectCounts) {
   set_shape(pen.graph->mutable_input(0), {4});
   add_integers(pen, "rounds", {40}, true);
   add_integers(pen, "shape", {65536, 4});
-  NodeProto* loop = pen.node("Loop", {"rounds", ""}, {"y"});
-  GraphProto* body = add_attr(loop, "body", AttributeProto::GRAPH)->mutable_g();
-  body->set_name("body");
-  add_input(body, "i", DType::int64);
-  add_input(body, "go", DType::boolean);
-  for (int i = 0; i < 2; ++i) set_shape(body->mutable_input(i), {});
-  add_node(body->mutable_node(), "Identity", {"go"}, {"on"});
+  GraphProto* body = add_loop(pen, {"rounds", ""}, {"y"});
   add_node(body->mutable_node(), "Expand", {"x", "shape"}, {"part"});
-  body->add_output()->set_name("on");
   body->add_output()->set_name("part");
   const Tensor in = random_tensor(DType::float32, {4}, 1);
   EXPECT_NE(refusal(pen, in, 30 * mebibyte).find("the limit is 30 MiB"), std::string::npos);
@@ -125,6 +136,51 @@ TEST(Limits, HoldForEachRun) {
   std::vector<Tensor> kept;
   for (int i = 0; i < 5; ++i) kept.push_back(session->run(List<Tensor>(&in, 1))[0]);
   EXPECT_EQ(kept.back().type.shape, (Shape{mebibyte, 4}));
+}
+
+// What loading computes is the session's, and counts in its runs.
+TEST(Limits, FoldedConstantsCount) {
+  Pen pen;
+  set_shape(pen.graph->mutable_input(0), {4});
+  add_integers(pen, "shape", {mebibyte / 4}, false);
+  pen.node("ConstantOfShape", {"shape"}, {"zeros0"});
+  for (int i = 0; i < 4; ++i) {
+    add_integers(pen, cat("times", i), {4});
+    pen.node("Tile", {cat("zeros", i), cat("times", i)}, {cat("zeros", i + 1)});
+  }
+  pen.node("ReduceSum", {"zeros4"}, {"sum"});
+  pen.node("Add", {"x", "sum"}, {"y"});
+  const Tensor in = random_tensor(DType::float32, {4}, 1);
+  EXPECT_NE(refusal(pen, in, 64 * mebibyte), "");
+}
+
+// Bodies whose state has another shape in every round: what is kept for all of them is bounded together.
+TEST(Limits, PlansOfBodiesAreBounded) {
+  const auto kept_by = [](int loops) {
+    constexpr int64_t rounds = 80;
+    Pen pen;
+    set_shape(pen.graph->mutable_input(0), {1});
+    add_integers(pen, "rounds", {rounds}, true);
+    std::vector<std::string> rows;
+    for (int i = 0; i < loops; ++i) {
+      rows.push_back(cat("row", i));
+      GraphProto* body = add_loop(pen, {"rounds", "", "x"}, {rows.back()});
+      add_input(body, "so_far", DType::float32);
+      body->mutable_input(2)->mutable_type()->mutable_tensor_type()->mutable_shape()->mutable_dim(0)->clear_dim_value();
+      set_int(add_node(body->mutable_node(), "Concat", {"so_far", "x"}, {"longer"}), "axis", 0);
+      body->add_output()->set_name("longer");
+    }
+    pen.node("Sum", rows, {"y"});
+    SessionOptions options;
+    options.most_plans = 16;
+    const auto session = session_of(pen, options);
+    const int64_t before = living_allocations;
+    const Tensor in = random_tensor(DType::float32, {1}, 1);
+    EXPECT_EQ(session->run(List<Tensor>(&in, 1))[0].type.shape, (Shape{rounds + 1}));
+    return living_allocations - before;
+  };
+  const int64_t one = kept_by(1), four = kept_by(4);
+  EXPECT_LT(four, 2 * one);
 }
 
 // --- Time ------------------------------------------------------------------------------------
@@ -160,6 +216,73 @@ Pen one_node(const std::string& op, const std::vector<int64_t>& dims, const std:
 }
 
 Tensor picture(const Shape& shape) { return Tensor::make({DType::float32, shape}); }
+
+// Ends with Error::deadline, and says this.
+void expect_deadline(const Pen& pen, const SessionOptions& options, const std::string& said) {
+  const Tensor in = random_tensor(DType::float32, {4}, 1);
+  try {
+    session_of(pen, options)->run(List<Tensor>(&in, 1));
+    ADD_FAILURE() << "it ended by itself";
+  } catch (const Error& error) {
+    EXPECT_NE(dynamic_cast<const OverLimit*>(&error), nullptr) << error.what();
+    EXPECT_NE(std::string(error.what()).find(said), std::string::npos) << error.what();
+  }
+}
+
+TEST(Deadline, LoopsEnd) {
+  Pen pen;
+  set_shape(pen.graph->mutable_input(0), {4});
+  add_loop(pen, {"", ""}, {});
+  pen.node("Identity", {"x"}, {"y"});
+  pen.graph->mutable_node(0)->set_name("for ever");
+  add_node(pen.graph->mutable_node(0)->mutable_attribute(0)->mutable_g()->mutable_node(), "Neg", {"x"}, {"part"});
+  pen.graph->mutable_node(0)->mutable_attribute(0)->mutable_g()->add_output()->set_name("part");
+  pen.graph->mutable_node(0)->add_output("parts");
+  pen.graph->add_output()->set_name("parts");
+  SessionOptions rounds, time;
+  rounds.most_rounds = 50;
+  expect_deadline(pen, rounds, "node \"for ever\" (Loop");
+  time.milliseconds = 50;
+  expect_deadline(pen, time, "longer than the 50 ms");
+}
+
+TEST(Deadline, RunsEnd) {
+  Pen pen;
+  set_shape(pen.graph->mutable_input(0), {4});
+  add_integers(pen, "shape", {3000, 3000});
+  pen.node("Expand", {"one", "shape"}, {"zeros"});
+  add_floats(pen, "one", {1});
+  set_int(pen.node("RandomNormalLike", {"zeros"}, {"a"}), "dtype", 11);
+  pen.node("MatMul", {"a", "a"}, {"product"});
+  set_int(pen.node("Cast", {"product"}, {"floats"}), "to", static_cast<int64_t>(DType::float32));
+  pen.node("ReduceSum", {"floats"}, {"sum"});
+  pen.node("Add", {"x", "sum"}, {"y"});
+  SessionOptions options;
+  options.milliseconds = 100;
+  expect_deadline(pen, options, "longer than the 100 ms");
+}
+
+// What has no end before anything runs: constants.
+TEST(Cancel, Loading) {
+  Pen pen;
+  add_floats(pen, "w", {400, 400});
+  pen.node("MatMul", {"w", "w"}, {"p0"});
+  for (int i = 0; i < 200; ++i) pen.node("MatMul", {cat("p", i), "w"}, {cat("p", i + 1)});
+  pen.node("Add", {"p200", "x"}, {"y"});
+  std::atomic<bool> cancel{false};
+  SessionOptions options;
+  options.cancel = &cancel;
+  std::jthread caller([&] {
+    std::this_thread::sleep_for(std::chrono::milliseconds(30));
+    cancel = true;
+  });
+  try {
+    session_of(pen, options);
+    ADD_FAILURE() << "it was loaded before it was asked to stop: this tests nothing";
+  } catch (const Error& error) {
+    EXPECT_EQ(error.kind(), Error::Kind::cancelled) << error.what();
+  }
+}
 
 TEST(Cancel, PoolsOfLargeWindows) {
   for (const char* op : {"AveragePool", "MaxPool", "LpPool"}) {

@@ -90,7 +90,8 @@ Ran run_on(const Backends& backends, const Graph& graph, const Values& given, Th
     const Tensor& made = ran.values[id] = Tensor::make(graph.values[id].type);
     out.push_back(made.view());
   }
-  plan.run(in, out, threads, {nullptr, &interrupted()});
+  const RunScope scope(&interrupted(), 0);
+  plan.run(in, out, threads, {});
   for (size_t i = 0; i < plan.steps().size(); ++i) {
     const Step& step = plan.steps()[i];
     const auto backend = backends[static_cast<size_t>(plan.choices()[i].backend)]->name();

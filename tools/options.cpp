@@ -12,6 +12,9 @@ namespace tessera::tools {
 SessionOptions ModelOptions::session_options() const {
   SessionOptions made = session;
   made.optimize = !no_optimize;
+  made.cancel = &interrupted();
+  made.milliseconds = static_cast<int64_t>(std::ceil(1000 * seconds));
+  made.memory_limit = mebibytes << 20;
   return made;
 }
 
@@ -35,6 +38,12 @@ void add_session(CLI::App& app, ModelOptions& options) {
       ->check(CLI::Range(0, 1024).description(""));
   app.add_option("--device", options.session.device, "auto (default), cpu, vulkan or vulkan:N")->type_name("DEVICE");
   add_precision(app, options.session.precision);
+  app.add_option("--timeout", options.seconds, "Seconds that loading, and each run, may take")
+      ->type_name("S")
+      ->check(number(0.001, 1e9));
+  app.add_option("--memory-limit", options.mebibytes, "MiB that a run may take (three quarters of the machine's)")
+      ->type_name("N")
+      ->check(number(1, 1e9, true));
   app.add_flag("--no-optimize", options.no_optimize, "Run the graph as the model has it");
 }
 

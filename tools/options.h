@@ -13,6 +13,8 @@ struct ModelOptions {
   InputOptions input;
   SessionOptions session;
   bool no_optimize = false, json = false;
+  double seconds = 0;     ///< that loading, and each run, may take; 0: any
+  int64_t mebibytes = 0;  ///< that a run may take
 
   /// `session` with what the flags say.
   SessionOptions session_options() const;
@@ -21,7 +23,7 @@ struct ModelOptions {
 /// Who wants to know of an option later keeps it: to find one by its name, CLI11 allocates where it may not throw.
 CLI::Option* add_model(CLI::App& app, ModelOptions& options);
 void add_shapes(CLI::App& app, ModelOptions& options);   ///< --shape, --default-dim
-void add_session(CLI::App& app, ModelOptions& options);  ///< --threads, --device, --precision, --no-optimize
+void add_session(CLI::App& app, ModelOptions& options);  ///< --threads, --device, --precision, limits, --no-optimize
 void add_json(CLI::App& app, ModelOptions& options);
 /// Accepts numbers from `low` to `high`; `whole` ones alone.
 CLI::Validator number(double low, double high, bool whole = false);

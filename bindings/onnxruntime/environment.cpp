@@ -32,7 +32,8 @@ int code_of(tessera_code code) {
     case TESSERA_UNSUPPORTED: return code_not_implemented;
     case TESSERA_DEVICE: return code_ep_fail;
     case TESSERA_MEMORY:
-    case TESSERA_CANCELLED: return code_fail;
+    case TESSERA_CANCELLED:
+    case TESSERA_DEADLINE: return code_fail;
     case TESSERA_INTERNAL: return code_runtime_exception;
   }
   return code_fail;

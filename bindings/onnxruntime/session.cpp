@@ -59,6 +59,17 @@ std::string profile_path(const std::string& prefix) {
   return (prefix.empty() ? "onnxruntime_profile_" : prefix) + text;
 }
 
+struct FreeCancel {
+  void operator()(tessera_cancel* cancel) const { tessera_cancel_free(cancel); }
+};
+using CancelHandle = std::unique_ptr<tessera_cancel, FreeCancel>;
+
+CancelHandle watch(const unsigned char* flag) {
+  tessera_cancel* cancel = nullptr;
+  check(tessera_cancel_watch(flag, &cancel));
+  return CancelHandle(cancel);
+}
+
 std::unique_ptr<Session> load(const Env* env, const SessionOptions* given, const char* path, const void* data,
                               size_t bytes) {
   need(env);
@@ -73,10 +84,17 @@ std::unique_ptr<Session> load(const Env* env, const SessionOptions* given, const
   const Logger logger = options.has_logger ? options.logger : env->logger;
   const OperatorsHandle operators = make_operators(options, logger);
   inner.operators = operators.get();
-  if (__atomic_load_n(options.cancel.get(), __ATOMIC_RELAXED)) fail(code_load_cancelled, "loading was cancelled");
+  const CancelHandle cancel = watch(options.cancel.get());
+  inner.cancel = cancel.get();
   auto session = std::make_unique<Session>();
   tessera_session* loaded = nullptr;
-  check(path ? tessera_session_load(path, &inner, &loaded) : tessera_session_load_memory(data, bytes, &inner, &loaded));
+  tessera_status* status =
+      path ? tessera_session_load(path, &inner, &loaded) : tessera_session_load_memory(data, bytes, &inner, &loaded);
+  if (tessera_status_code(status) == TESSERA_CANCELLED) {
+    tessera_status_free(status);
+    fail(code_load_cancelled, "loading was cancelled");
+  }
+  check(status);
   session->libraries = options.libraries;
   session->session.reset(loaded);
   session->logger = logger;
@@ -166,9 +184,6 @@ void record(void* context, const tessera_step* step) {
 struct FreeResult {
   void operator()(tessera_result* result) const { tessera_result_free(result); }
 };
-struct FreeCancel {
-  void operator()(tessera_cancel* cancel) const { tessera_cancel_free(cancel); }
-};
 
 }  // namespace
 
@@ -210,10 +225,8 @@ void run(Session& session, const RunOptions* options, const char* const* input_n
 
   tessera_run_options inner;
   TESSERA_INIT(&inner);
-  tessera_cancel* watch = nullptr;
-  if (options) check(tessera_cancel_watch(&options->stop, &watch));
-  const std::unique_ptr<tessera_cancel, FreeCancel> cancel(watch);
-  inner.cancel = watch;
+  const CancelHandle cancel = options ? watch(&options->stop) : nullptr;
+  inner.cancel = cancel.get();
   Recorder recorder{session, static_cast<double>(now_ns() - session.began_ns) * 1e-9, {}};
   if (!session.profile_path.empty()) {
     inner.step = record;

@@ -47,7 +47,8 @@ typedef enum tessera_code {
   TESSERA_MEMORY = 7,      /* out of memory, or over the limit in the options */
   TESSERA_DEVICE = 8,      /* a device is missing or failed */
   TESSERA_CANCELLED = 9,   /* tessera_cancel_request was called */
-  TESSERA_INTERNAL = 10    /* a bug in tessera: please report it with the text */
+  TESSERA_INTERNAL = 10,   /* a bug in tessera: please report it with the text */
+  TESSERA_DEADLINE = 11    /* it took longer, or more rounds of loops, than the options allow */
 } tessera_code;
 
 typedef struct tessera_status tessera_status;
@@ -152,6 +153,7 @@ TESSERA_API void tessera_environment_free(tessera_environment* environment);
 /* --- Sessions ------------------------------------------------------------------------------- */
 
 struct tessera_operators; /* below: operators of one's own */
+struct tessera_cancel;    /* below: a wish to stop */
 
 typedef struct tessera_options {
   size_t struct_size;
@@ -166,8 +168,9 @@ typedef struct tessera_options {
                             "int8": as fp32, for quantized models only, whose integers stay integers at any
                             precision */
   int optimize;          /* 1; 0 runs the graph as it is written */
-  int64_t memory_limit;  /* bytes that a run may take for its work and results; 0: three quarters of the
-                            machine's, or of what the process's cgroup may have */
+  int64_t memory_limit;  /* bytes that a run may take for its work and results, beside constants that loading has
+                            computed; loading may take as much beyond what it makes of the file's weights. 0: three
+                            quarters of the machine's, or of what the process's cgroup may have */
   /* NULL: the session starts threads - 1 threads of its own. Otherwise it starts none, and runs call this with
    * `count` = `threads`, on the thread that called tessera_run and by one thread at a time (a run that finds
    * it taken by another run of the session goes on alone). It may be shared by sessions if it may be called by many
@@ -182,8 +185,13 @@ typedef struct tessera_options {
   int fail_with_device; /* 0: where a device fails, the CPU computes in its place. 1: that is TESSERA_DEVICE */
   const struct tessera_operators* operators; /* that models may use beside tessera's own */
   const tessera_environment* environment;    /* if it has threads, `threads` and `parallel_for` stay 0 */
-  size_t most_plans; /* a plan is made for each combination of input shapes, and so many are kept, the least recently
-                        used forgotten first; 0: 1024. Bodies of control flow keep as many of their own */
+  size_t most_plans;   /* a plan is made for each combination of input shapes, and so many are kept, those of control
+                          flow's bodies among them, the least recently used forgotten first; 0: 1024. They are fewer where
+                          they would take a quarter of memory_limit */
+  int64_t deadline_ms; /* milliseconds that loading, and each run, may take: then it ends as TESSERA_DEADLINE, within a
+                          second; 0: any */
+  int64_t most_rounds; /* rounds that the loops of a run may make, all of them together; 0: any */
+  const struct tessera_cancel* cancel; /* ends loading; may be NULL */
 } tessera_options;
 TESSERA_API void tessera_options_init_sized(tessera_options* options, size_t size);
 #define tessera_options_init(options) tessera_options_init_sized((options), sizeof *(options))
@@ -311,7 +319,8 @@ TESSERA_API tessera_status* tessera_value_values(const tessera_value* map, tesse
 
 /* --- Runs ----------------------------------------------------------------------------------- */
 
-/* A wish to stop a run, made from another thread. */
+/* A wish to stop a run, made from another thread. It is answered within a second; what an operator or a thread pool of
+ * the caller's, or a device, has begun ends first. */
 typedef struct tessera_cancel tessera_cancel;
 TESSERA_API tessera_status* tessera_cancel_create(tessera_cancel** cancel);
 /* A wish whose flag is the caller's byte: 0, or 1 as soon as runs are to stop. It is read by atomic loads, may be set
@@ -366,6 +375,8 @@ typedef struct tessera_run_options {
   /* Called behind each step, in the order in which they end, by the thread that runs. A device is slowed down by it. */
   void (*step)(void* context, const tessera_step* step);
   void* context;
+  int64_t deadline_ms; /* milliseconds that it may take; 0: as many as the session's options say. One of
+                          tessera_run_async begins when its turn comes */
 } tessera_run_options;
 /* As tessera_run. `options` may be NULL. Callbacks must not throw through. */
 TESSERA_API tessera_status* tessera_run_with(const tessera_session* session, const tessera_tensor* inputs,

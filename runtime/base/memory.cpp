@@ -129,17 +129,29 @@ struct Recycler::Kept {
     if (buffers.size() == buffers.capacity()) buffers.erase(buffers.begin());  // the one that nobody took for longest
     buffers.emplace_back(bytes, std::move(memory));
   }
+
+  // Gives buffers back that have waited for longest, until those that wait take no more than this.
+  void shrink(size_t most) {
+    const std::lock_guard lock(mutex);
+    size_t all = 0;
+    for (const Buffer& buffer : buffers) all += buffer.first;
+    for (; all > most; buffers.erase(buffers.begin())) all -= buffers.front().first;
+  }
 };
 
 Recycler::Recycler(size_t most) : kept_(std::make_shared<Kept>()) { kept_->buffers.reserve(most); }
 
 std::shared_ptr<std::byte> Recycler::allocate(size_t bytes) const {
   // Smaller ones stay with the process anyway.
-  constexpr size_t least = size_t{128} << 10;
+  constexpr size_t least = size_t{128} << 10, most_idle = size_t{32} << 20;
   if (bytes < least) return allocate_zeroed(bytes);
   Charge charge(static_cast<int64_t>(bytes));
   auto memory = kept_->take(bytes);
-  if (!memory) memory = allocate_lasting(bytes);
+  if (!memory) {
+    // What waits for others of its size is not to be much beside what is in use.
+    kept_->shrink(std::max(bytes, most_idle));
+    memory = allocate_lasting(bytes);
+  }
   if (!memory) return nullptr;
   std::byte* begin = memory.get();
   return {begin, [kept = std::weak_ptr(kept_), bytes, charge = std::move(charge),

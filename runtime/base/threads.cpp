@@ -52,6 +52,25 @@ bool spin(const Ready& ready, const Limit& limit) {
   return ready();
 }
 
+using Body = void (*)(const void*, int64_t, int64_t, int);
+
+// Runs which may be stopped ask for it in between: a first part of a range tells how long the rest takes.
+void run_range(const void* object, Body body, int64_t begin, int64_t end, int64_t grain, int worker) {
+  constexpr int64_t first = 16;  // of a range: the part that is tried
+  constexpr std::chrono::milliseconds often{20};
+  int64_t piece = (end - begin) / (first * grain) * grain;
+  if (!piece || !RunScope::cancel_flag()) return body(object, begin, end, worker);
+  const auto start = Clock::now();
+  body(object, begin, begin + piece, worker);
+  begin += piece;
+  if ((Clock::now() - start) * first < often) return body(object, begin, end, worker);
+  for (; begin < end && !stop_requested(); begin += piece) {
+    const auto since = Clock::now();
+    body(object, begin, std::min(end, begin + piece), worker);
+    if (Clock::now() - since > often) piece = std::max(grain, piece / 2 / grain * grain);
+  }
+}
+
 }  // namespace
 
 struct Threads::Pool {
@@ -82,7 +101,7 @@ struct Threads::Pool {
   // The loop: written while the gate is closed and nobody is inside.
   const void* object = nullptr;
   Call call = nullptr;
-  int64_t range = 1;
+  int64_t range = 1, grain = 1;
   const std::atomic<bool>* cancel = nullptr;  // of the run that the loop belongs to
   std::vector<Share> shares;                  // one per thread; more if not all threads could be started
   std::vector<std::thread> workers;
@@ -90,6 +109,7 @@ struct Threads::Pool {
   void divide(int64_t items, int64_t grain) {
     const auto count = static_cast<int64_t>(shares.size());
     const int64_t grains = (items + grain - 1) / grain;
+    this->grain = grain;
     // About four ranges per worker, so that a core that is taken away for a while costs little.
     range = std::max<int64_t>(1, grains / (4 * count)) * grain;
     for (int64_t i = 0; i < count; ++i) {
@@ -109,7 +129,7 @@ struct Threads::Pool {
         const int64_t begin = share.next.fetch_add(range, std::memory_order_relaxed);
         if (begin >= share.end) break;
         if (cancel && cancel->load(std::memory_order_relaxed)) return;
-        call(object, begin, std::min(share.end, begin + range), worker);
+        run_range(object, call, begin, std::min(share.end, begin + range), grain, worker);
         after();
       }
     }
@@ -279,7 +299,7 @@ void Threads::run(int64_t items, int64_t grain, const void* object, Call call) {
   grain = std::max<int64_t>(1, grain);
   Pool& pool = *pool_;
   if (count_ == 1 || items <= grain || pool.taken.exchange(true, std::memory_order_acquire)) {
-    call(object, 0, items, 0);
+    run_range(object, call, 0, items, grain, 0);
     return;
   }
   pool.object = object;

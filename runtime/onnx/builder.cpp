@@ -1,4 +1,5 @@
 #include "runtime/onnx/builder.h"
+#include "runtime/base/run_scope.h"
 
 #include <algorithm>
 #include <unordered_map>
@@ -412,6 +413,7 @@ std::string Builder::place(const proto::Node& proto, size_t index, const Context
 
 void Builder::nodes(const std::vector<proto::Node>& nodes, Context& context) {
   for (const size_t index : order_of(nodes)) {
+    check_cancelled();
     try {
       node(nodes[index], context);
     } catch (const PlacedError&) {

@@ -2,6 +2,8 @@
 
 #include <algorithm>
 
+#include "runtime/base/run_scope.h"
+
 namespace tessera {
 
 std::string describe(const Graph& graph, const Node& node) {
@@ -129,12 +131,14 @@ std::vector<std::shared_ptr<const Tensor>> evaluate(const Graph& graph, const No
 void fold_constants(Graph& graph, bool (*stays)(const Node&)) {
   std::vector<Node> kept;
   for (Node& node : graph.nodes) {
+    check_cancelled();
     bool folded = false;
     if (node.op->infer && node.op->folds && !(stays && stays(node)) && all_constant(graph, node)) {
       // What is wrong with a node is reported when a run needs it.
       try {
         folded = infer_and_fold_node(graph, node);
-      } catch (const Error&) {
+      } catch (const Error& error) {
+        if (error.kind() == Error::Kind::cancelled) throw;
       } catch (const NeedsValue&) {
       }
     }
@@ -148,6 +152,7 @@ Stop infer_types(Graph& graph) {
   Stop stop;
   size_t i = 0;
   for (; i < graph.nodes.size(); ++i) {
+    check_cancelled();
     Node& node = graph.nodes[i];
     if (!node.op->infer || !inputs_typed(graph, node)) break;
     try {

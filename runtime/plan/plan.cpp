@@ -147,22 +147,31 @@ int64_t PackCache::bytes() const {
 
 // --- Arenas ----------------------------------------------------------------------------------
 
-Arenas::Loan::Loan(Arenas& arenas, size_t bytes) : arenas_(arenas) {
-  {
-    const std::lock_guard lock(arenas.mutex_);
-    auto& free = arenas.free_;
-    const auto smaller = [](const Arena& a, const Arena& b) { return a.bytes < b.bytes; };
-    auto best = free.end();
-    for (auto it = free.begin(); it != free.end(); ++it)
-      if (it->bytes >= bytes && (best == free.end() || it->bytes <= best->bytes)) best = it;
-    if (best != free.end()) {
-      arena_ = std::move(*best);
-      free.erase(best);
+// The smallest that is large enough, or none.
+Arenas::Loan::Arena Arenas::take(size_t bytes) {
+  const std::lock_guard lock(mutex_);
+  const auto smaller = [](const Loan::Arena& a, const Loan::Arena& b) { return a.bytes < b.bytes; };
+  auto best = free_.end();
+  for (auto it = free_.begin(); it != free_.end(); ++it)
+    if (it->bytes >= bytes && (best == free_.end() || it->bytes <= best->bytes)) best = it;
+  Loan::Arena taken;
+  if (best != free_.end())
+    taken = std::move(*best);
+  else if (!free_.empty())  // the largest is too small: the new one takes its place
+    best = std::max_element(free_.begin(), free_.end(), smaller);
+  if (best == free_.end()) return taken;
+  free_.erase(best);
+  return taken;
+}
+
+Arenas::Loan::Loan(Arenas& arenas, size_t bytes) : arenas_(arenas), arena_(arenas.take(bytes)) {
+  if (arena_.memory) try {
+      charge_.emplace(static_cast<int64_t>(arena_.bytes));
       return;
+    } catch (const Error&) {  // a smaller one may do
+      arena_ = {};
     }
-    // The largest is too small: the new one takes its place.
-    if (!free.empty()) free.erase(std::max_element(free.begin(), free.end(), smaller));
-  }
+  charge_.emplace(static_cast<int64_t>(bytes));
   // A little more than planned: vector code may read past the last element.
   arena_ = {bytes, allocate_lasting(bytes + 4096)};
   if (!arena_.memory)
@@ -454,7 +463,7 @@ void Plan::run_wave(const Instruction& instruction, Context& context, Threads& t
   const Wave& wave = waves_[instruction.index];
   std::array<double, Wave::most_steps> took{};
   for (const Wave::Band& band : wave.bands) {
-    control.check();
+    check_cancelled();
     const auto begin = control.profile ? Clock::now() : Clock::time_point{};
     run_step((&instruction)[1 + band.node - wave.first], context, threads, band.rows);
     if (control.profile) took[band.node - wave.first] += milliseconds_since(begin);
@@ -467,13 +476,12 @@ void Plan::run_wave(const Instruction& instruction, Context& context, Threads& t
 }
 
 void Plan::run(List<View> in, List<View> out, Threads& threads, const RunControl& control) const {
-  const HeldCharge charge(arena_bytes_);
   const Arenas::Loan arena(*options_.arenas, static_cast<size_t>(arena_bytes_));
   auto context = take_context();
   if (options_.poison) std::memset(arena.data(), 0xff, static_cast<size_t>(arena_bytes_));
   bind(*context, arena.data(), in, out);
   for (size_t i = 0; i < instructions_.size(); ++i) {
-    control.check();
+    check_cancelled();
     const Instruction& instruction = instructions_[i];
     if (instruction.what == Instruction::What::wave) {
       run_wave(instruction, *context, threads, control);
@@ -482,7 +490,7 @@ void Plan::run(List<View> in, List<View> out, Threads& threads, const RunControl
       execute(instruction, *context, threads, control.profile);
     }
   }
-  control.check();  // the last step may have been left unfinished
+  check_cancelled();  // the last step may have been left unfinished
   const std::lock_guard lock(mutex_);
   free_.push_back(std::move(context));
 }

@@ -4,7 +4,9 @@
 
 #include <map>
 #include <mutex>
+#include <optional>
 
+#include "runtime/base/run_scope.h"
 #include "runtime/base/threads.h"
 #include "runtime/plan/storage.h"
 
@@ -59,9 +61,11 @@ class Arenas {
     };
     Arenas& arenas_;
     Arena arena_;
+    std::optional<HeldCharge> charge_;
   };
 
  private:
+  Loan::Arena take(size_t bytes);
   std::mutex mutex_;
   std::vector<Loan::Arena> free_;  // the last one used is the last
 };
@@ -76,14 +80,10 @@ struct PlanOptions {
   bool count_crossings = true;  ///< leave to the CPU what is not worth the way to a device
 };
 
-/// What a run may be told.
+/// What a run may be told; its RunScope says when it is to stop.
 struct RunControl {
   Profile* profile = nullptr;
-  const std::atomic<bool>* cancel = nullptr;
-
-  void check() const {
-    if (cancel && cancel->load(std::memory_order_relaxed)) fail(Error::Kind::cancelled, "the run was cancelled");
-  }
+  std::atomic<int64_t>* rounds_left = nullptr;  ///< of the bodies of loops; null: any number
 };
 
 class Plan {

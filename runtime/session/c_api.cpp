@@ -51,6 +51,11 @@ struct Views {
   List<View> list() const { return {count > few ? more.data() : some, count}; }
 };
 
+int64_t checked_limit(int64_t limit, const char* name) {
+  if (limit < 0 || limit > int64_t{1} << 53) fail(Error::Kind::usage, name, " is ", limit);
+  return limit;
+}
+
 RunOptions run_options(const tessera_cancel* cancel) {
   RunOptions options;
   if (cancel) options.cancel = cancel->flag;
@@ -58,7 +63,7 @@ RunOptions run_options(const tessera_cancel* cancel) {
 }
 
 tessera_status* get_port(List<Port> ports, size_t index, tessera_port* port) {
-  return guard([&] {
+  return guard_limited([&] {
     require(port);
     if (port->struct_size < first_port) fail(Error::Kind::usage, "call tessera_port_init first");
     if (index >= ports.size()) fail(Error::Kind::usage, "there is no port ", index);
@@ -172,6 +177,9 @@ SessionOptions read(const tessera_options* options) {
   result.cpu_takes_over = given.fail_with_device == 0;
   result.operators = operators_of(given.operators);
   result.most_plans = given.most_plans;
+  result.milliseconds = checked_limit(given.deadline_ms, "tessera_options.deadline_ms");
+  result.most_rounds = checked_limit(given.most_rounds, "tessera_options.most_rounds");
+  if (given.cancel) result.cancel = given.cancel->flag;
   if (given.environment) {
     result.environment = given.environment->shared;
     if (result.environment->threads && (given.threads || given.parallel_for))
@@ -224,6 +232,7 @@ std::unique_ptr<tessera_result> run(const tessera_session* session, List<Datum> 
                                     const tessera_run_options* options) {
   const tessera_run_options given = read_struct(options, "tessera_run_options");
   RunOptions how = run_options(given.cancel);
+  how.milliseconds = checked_limit(given.deadline_ms, "tessera_run_options.deadline_ms");
   // A device would be timed for it.
   const bool watched = given.progress && !session->session.device_backend();
   std::vector<double> work;
@@ -283,28 +292,37 @@ TESSERA_API void tessera_port_init(tessera_port* port) { tessera_port_init_sized
 }
 
 tessera_status* tessera_session_load(const char* path, const tessera_options* options, tessera_session** session) {
-  return guard([&] {
+  return guard_limited([&] {
     require(path, session);
     *session = nullptr;
     const FloatEnvironment environment;
-    *session = new tessera_session(
-        shared(options, path, {}, [&] { return open(onnx::load(path, {}, read(options).operators), options); }));
+    *session = new tessera_session(shared(options, path, {}, [&] {
+      const SessionOptions how = read(options);
+      const Deadline deadline(how.cancel, how.milliseconds);
+      return open(within(deadline, 0, [&] { return onnx::load(path, {}, how.operators); }), options);
+    }));
   });
 }
 
 tessera_status* tessera_session_load_memory(const void* data, size_t bytes, const tessera_options* options,
                                             tessera_session** session) {
-  return guard([&] {
+  return guard_limited([&] {
     require(data, session);
     *session = nullptr;
     const FloatEnvironment environment;
     const List<std::byte> given(static_cast<const std::byte*>(data), bytes);
     *session = new tessera_session(shared(options, {}, given, [&] {
+      const SessionOptions how = read(options);
+      const Deadline deadline(how.cancel, how.milliseconds);
       const char* name = options ? known(options).name : nullptr;
       std::shared_ptr<std::byte[]> copy(new std::byte[bytes + 1]);
       std::memcpy(copy.get(), data, bytes);
-      return open(onnx::load({copy.get(), bytes}, copy, name ? name : "model in memory", {}, read(options).operators),
-                  options);
+      return open(
+          within(deadline, 0,
+                 [&] {
+                   return onnx::load({copy.get(), bytes}, copy, name ? name : "model in memory", {}, how.operators);
+                 }),
+          options);
     }));
   });
 }
@@ -336,14 +354,14 @@ tessera_status* tessera_session_output(const tessera_session* session, size_t in
 }
 
 tessera_status* tessera_cancel_create(tessera_cancel** cancel) {
-  return guard([&] {
+  return guard_limited([&] {
     require(cancel);
     *cancel = new tessera_cancel;
   });
 }
 tessera_status* tessera_cancel_watch(const volatile unsigned char* flag, tessera_cancel** cancel) {
   static_assert(sizeof(std::atomic<bool>) == 1 && std::atomic<bool>::is_always_lock_free);
-  return guard([&] {
+  return guard_limited([&] {
     require(const_cast<const unsigned char*>(flag), cancel);
     *cancel = new tessera_cancel;
     (*cancel)->flag = reinterpret_cast<const std::atomic<bool>*>(const_cast<const unsigned char*>(flag));
@@ -359,7 +377,7 @@ void tessera_cancel_free(tessera_cancel* cancel) { delete cancel; }
 
 tessera_status* tessera_run(const tessera_session* session, const tessera_tensor* inputs, size_t input_count,
                             const tessera_cancel* cancel, tessera_result** result) {
-  return guard([&] {
+  return guard_limited([&] {
     require(session, result);
     *result = nullptr;
     tessera_run_options options;
@@ -371,7 +389,7 @@ tessera_status* tessera_run(const tessera_session* session, const tessera_tensor
 
 tessera_status* tessera_run_with(const tessera_session* session, const tessera_tensor* inputs, size_t input_count,
                                  const tessera_run_options* options, tessera_result** result) {
-  return guard([&] {
+  return guard_limited([&] {
     require(session, result);
     *result = nullptr;
     *result = run(session, data_of(inputs, input_count), options).release();
@@ -381,7 +399,7 @@ tessera_status* tessera_run_with(const tessera_session* session, const tessera_t
 size_t tessera_result_count(const tessera_result* result) { return result ? result->values.size() : 0; }
 
 tessera_status* tessera_result_tensor(const tessera_result* result, size_t index, tessera_tensor* tensor) {
-  return guard([&] {
+  return guard_limited([&] {
     require(result, tensor);
     if (index >= result->values.size()) fail(Error::Kind::usage, "there is no output ", index);
     const Datum& from = result->values[index];
@@ -397,7 +415,7 @@ void tessera_result_free(tessera_result* result) { delete result; }
 tessera_status* tessera_output_type(const tessera_session* session, const tessera_tensor* inputs, size_t input_count,
                                     size_t index, tessera_dtype* dtype, int64_t* dims, size_t capacity, size_t* rank,
                                     size_t* bytes) {
-  return guard([&] {
+  return guard_limited([&] {
     require(session, dtype, rank, bytes);
     if (capacity) require(dims);
     const std::vector<Type> out = session->session.output_types(types_of(inputs, input_count));
@@ -411,7 +429,7 @@ tessera_status* tessera_output_type(const tessera_session* session, const tesser
 
 tessera_status* tessera_run_into(const tessera_session* session, const tessera_tensor* inputs, size_t input_count,
                                  const tessera_tensor* outputs, size_t output_count, const tessera_cancel* cancel) {
-  return guard([&] {
+  return guard_limited([&] {
     require(session);
     const Views in(inputs, input_count, "input"), out(outputs, output_count, "output");
     session->session.run_into(in.list(), out.list(), run_options(cancel));

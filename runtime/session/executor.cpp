@@ -5,23 +5,17 @@
 #include <set>
 
 #include "runtime/graph/refused_data.h"
+#include "runtime/session/deadline.h"
 
 namespace tessera {
 
 namespace {
 
-// Segments kept per graph; beyond it the one that was not used for longest is forgotten.
 // Nodes that are looked at for the next cut, at first.
 constexpr size_t first_look = 64;
 constexpr size_t never = ~size_t{0};
 
 void append_bytes(std::string& key, const void* data, size_t size) { key.append(static_cast<const char*>(data), size); }
-
-// Every key begins with the segment that comes before, 0 for none.
-void start_key(std::string& key, uint64_t before) {
-  key.clear();
-  append_bytes(key, &before, sizeof before);
-}
 
 void append_type(std::string& key, const Type& type) {
   key.push_back(static_cast<char>(type.dtype));
@@ -67,8 +61,8 @@ Datum datum_of(const Tensor& tensor) {
 
 }  // namespace
 
-// A stretch of the graph that one plan runs, and the node that the stretch ends before.
-struct Executor::Segment {
+struct Segment {
+  using Known = std::map<ValueId, Value>;
   uint64_t number = 0;
   size_t next = 0;      // the node after the stretch
   int needs = -1;       // its input whose value is needed; -1: it has `execute`
@@ -82,7 +76,74 @@ struct Executor::Segment {
   mutable std::once_flag replan;
   mutable std::unique_ptr<Plan> cpu_plan;
   mutable std::atomic<const Plan*> current{nullptr};  // the plan to run: `plan`, then `cpu_plan`
+
+  int64_t bytes() const;
 };
+
+namespace {
+
+// About what values and nodes take, in a graph and in a plan of it. Constants that others have too are not its own.
+int64_t bytes_of(const Value& value) {
+  const bool own = value.constant && value.constant.use_count() <= 2;
+  return static_cast<int64_t>(sizeof value + value.name.size() + 64) + (own ? value.constant->type.bytes() : 0);
+}
+int64_t bytes_of(const Graph& graph) {
+  constexpr int64_t step = 1024;
+  int64_t bytes = 0;
+  for (const Value& value : graph.values) bytes += bytes_of(value);
+  for (const Node& node : graph.nodes)
+    bytes += step + static_cast<int64_t>(sizeof node + node.name.size() +
+                                         (node.in.size() + node.out.size()) * (sizeof(ValueId) + sizeof(View)));
+  return bytes;
+}
+
+}  // namespace
+
+int64_t Segment::bytes() const {
+  int64_t bytes = sizeof *this;
+  for (const auto& [id, value] : known) bytes += bytes_of(value);
+  if (plan) bytes += bytes_of(plan->graph());
+  if (head) bytes += bytes_of(*head);
+  return bytes;
+}
+
+std::shared_ptr<Segment> SegmentCache::find(const std::string& key) {
+  const std::lock_guard lock(mutex_);
+  const auto found = by_key_.find(key);
+  if (found == by_key_.end()) return nullptr;
+  kept_.splice(kept_.begin(), kept_, found->second);
+  return found->second->segment;
+}
+
+std::shared_ptr<Segment> SegmentCache::keep(const std::string& key, std::shared_ptr<Segment> segment, size_t most,
+                                            int64_t most_bytes) {
+  const int64_t bytes = segment->bytes() + static_cast<int64_t>(2 * key.size());
+  std::list<Kept> forgotten;  // are destroyed outside the lock
+  const std::lock_guard lock(mutex_);
+  if (const auto found = by_key_.find(key); found != by_key_.end()) return found->second->segment;
+  kept_.push_front({key, segment, bytes});
+  by_key_.emplace(kept_.front().key, kept_.begin());
+  bytes_ += bytes;
+  while (kept_.size() > 1 && (kept_.size() > most || (most_bytes && bytes_ > most_bytes)))
+    drop(std::prev(kept_.end()), forgotten);
+  return segment;
+}
+
+void SegmentCache::drop(std::list<Kept>::iterator at, std::list<Kept>& forgotten) {
+  bytes_ -= at->bytes;
+  by_key_.erase(at->key);
+  forgotten.splice(forgotten.begin(), kept_, at);
+}
+
+void SegmentCache::forget(Text beginning) {
+  std::list<Kept> forgotten;  // are destroyed outside the lock
+  const std::lock_guard lock(mutex_);
+  for (auto at = kept_.begin(); at != kept_.end();) {
+    const auto next = std::next(at);
+    if (Text(at->key).starts_with(beginning)) drop(at, forgotten);
+    at = next;
+  }
+}
 
 // What inference tells of the body's outputs for inputs like these; undefined where it does not get there.
 static std::vector<Datum> types_of(Graph body, const std::vector<Datum>& inputs) {
@@ -96,7 +157,8 @@ static std::vector<Datum> types_of(Graph body, const std::vector<Datum>& inputs)
   }
   try {
     infer_types(body);
-  } catch (const Error&) {  // no round is run, so nothing is wrong with the model
+  } catch (const Error& error) {  // no round is run, so nothing is wrong with the model
+    if (error.kind() == Error::Kind::cancelled) throw;
   }
   std::vector<Datum> out(body.outputs.size());
   for (size_t i = 0; i < out.size(); ++i) out[i].tensor.type = body.values[body.outputs[i]].type;
@@ -123,9 +185,12 @@ class Executor::NodeFrame final : public Frame {
 
   Threads* threads() const override { return executor_.engine_.threads.get(); }
 
+  // A round begins.
   void check_cancelled() const override {
-    if (control_.cancel && control_.cancel->load(std::memory_order_relaxed))
-      fail(Error::Kind::cancelled, "the run was cancelled");
+    tessera::check_cancelled();
+    if (!control_.rounds_left || control_.rounds_left->fetch_sub(1, std::memory_order_relaxed) > 0) return;
+    throw OverLimit(
+        cat(describe(executor_.graph_, node()), ": the run has made all the rounds of its loops that it may"));
   }
 
  private:
@@ -136,7 +201,11 @@ class Executor::NodeFrame final : public Frame {
 };
 
 Executor::Executor(const Graph& graph, const Engine& engine)
-    : graph_(graph), engine_(engine), maker_(graph.values.size(), never), last_reader_(graph.values.size()) {
+    : graph_(graph),
+      engine_(engine),
+      maker_(graph.values.size(), never),
+      last_reader_(graph.values.size()),
+      number_(engine.segments.next_number()) {
   for (size_t i = 0; i < graph.nodes.size(); ++i) {
     for (const ValueId id : reads(graph.nodes[i])) last_reader_[id] = i;
     for (const ValueId id : graph.nodes[i].out)
@@ -145,7 +214,14 @@ Executor::Executor(const Graph& graph, const Engine& engine)
   for (const ValueId id : graph.outputs) last_reader_[id] = graph.nodes.size();
 }
 
-Executor::~Executor() = default;
+Executor::~Executor() { engine_.segments.forget({reinterpret_cast<const char*>(&number_), sizeof number_}); }
+
+// Every key begins with the executor and the segment that comes before, 0 for none.
+void Executor::start_key(std::string& key, uint64_t before) const {
+  key.clear();
+  append_bytes(key, &number_, sizeof number_);
+  append_bytes(key, &before, sizeof before);
+}
 
 const Executor& Executor::subgraph(const Graph& graph) const {
   const std::lock_guard lock(mutex_);
@@ -198,7 +274,7 @@ Graph Executor::cut_out(size_t begin, size_t end, const Known& known, std::vecto
 }
 
 // Infers as far as it goes, plans that stretch, and keeps what is known for the rest.
-std::shared_ptr<Executor::Segment> Executor::build(size_t begin, Known known) const {
+std::shared_ptr<Segment> Executor::build(size_t begin, Known known) const {
   const size_t all = graph_.nodes.size();
   size_t end = begin ? std::min(all, begin + first_look) : all;
   std::vector<ValueId> ids;
@@ -291,47 +367,19 @@ std::unique_ptr<Plan> Executor::plan(Graph head, bool cpu_only) const {
   }
 }
 
-std::shared_ptr<Executor::Segment> Executor::find_segment(const std::string& key) const {
-  const std::lock_guard lock(mutex_);
-  const auto found = by_key_.find(key);
-  if (found == by_key_.end()) return nullptr;
-  kept_.splice(kept_.begin(), kept_, found->second);
-  return found->second->segment;
+std::shared_ptr<Segment> Executor::keep_segment(const std::string& key, std::shared_ptr<Segment> segment) const {
+  segment->number = engine_.segments.next_number();
+  return engine_.segments.keep(key, std::move(segment), engine_.most_plans, engine_.plan.memory_limit / 4);
 }
 
-// Another thread may have been first.
-std::shared_ptr<Executor::Segment> Executor::keep_segment(const std::string& key,
-                                                          std::shared_ptr<Segment> segment) const {
-  Kept forgotten;  // is destroyed outside the lock
-  const std::lock_guard lock(mutex_);
-  if (const auto found = by_key_.find(key); found != by_key_.end()) return found->second->segment;
-  segment->number = ++segments_;
-  kept_.push_front({key, segment});
-  by_key_.emplace(kept_.front().key, kept_.begin());
-  if (kept_.size() > engine_.most_plans) {
-    by_key_.erase(kept_.back().key);
-    forgotten = std::move(kept_.back());
-    kept_.pop_back();
-  }
-  return segment;
-}
-
-void Executor::forget() const {
-  std::list<Kept> forgotten;  // are destroyed outside the lock
-  const std::lock_guard lock(mutex_);
-  by_key_.clear();
-  forgotten.swap(kept_);
-  for (const auto& [graph, executor] : subgraphs_) executor->forget();
-}
-
-std::shared_ptr<Executor::Segment> Executor::first_segment(List<Type> in, List<Kind> kinds) const {
+std::shared_ptr<Segment> Executor::first_segment(List<Type> in, List<Kind> kinds) const {
   std::string key;
   start_key(key, 0);
   for (size_t i = 0; i < in.size(); ++i) {
     key.push_back(static_cast<char>(kinds.empty() ? Kind::tensor : kinds[i]));
     append_type(key, in[i]);
   }
-  if (auto known = find_segment(key)) return known;
+  if (auto known = engine_.segments.find(key)) return known;
   Known known;
   for (size_t i = 0; i < in.size(); ++i) {
     Value& value = known[input(i)] = graph_.values[input(i)];
@@ -404,7 +452,7 @@ bool Executor::run_into(List<View> in, List<View> out, const RunControl& control
     key.push_back(static_cast<char>(Kind::tensor));
     append_type(key, view.type);
   }
-  auto segment = find_segment(key);
+  auto segment = engine_.segments.find(key);
   if (!segment) {
     std::vector<Type> types;
     for (const View& view : in) types.push_back(view.type);
@@ -442,8 +490,8 @@ void Executor::fail_at(const Segment& segment, const Error& error) const {
 }
 
 // Runs the node that the segment ended before, or learns the value that it needs; what comes next depends on that.
-std::shared_ptr<Executor::Segment> Executor::pass_cut(const Segment& segment, std::vector<Datum>& values,
-                                                      const RunControl& control) const {
+std::shared_ptr<Segment> Executor::pass_cut(const Segment& segment, std::vector<Datum>& values,
+                                            const RunControl& control) const {
   const Node& node = graph_.nodes[segment.next];
   std::string key;
   start_key(key, segment.number);
@@ -453,7 +501,7 @@ std::shared_ptr<Executor::Segment> Executor::pass_cut(const Segment& segment, st
     if (value.type.dtype == DType::string)
       fail_at(segment, Error(Error::Kind::unsupported, "a shape that depends on strings"));
     append_bytes(key, value.bytes.get(), static_cast<size_t>(value.type.bytes()));
-    if (auto next = find_segment(key)) return next;
+    if (auto next = engine_.segments.find(key)) return next;
     Known known = segment.known;
     known.at(id).constant = std::make_shared<const Tensor>(value);
     return keep_segment(key, build(segment.next, std::move(known)));
@@ -464,7 +512,7 @@ std::shared_ptr<Executor::Segment> Executor::pass_cut(const Segment& segment, st
   for (size_t i = 0; i < results.size(); ++i)
     if (node.out[i] != absent) values[node.out[i]] = results[i];
   let_go(reads(node), segment.next + 1, values);
-  if (auto next = find_segment(key)) return next;
+  if (auto next = engine_.segments.find(key)) return next;
   Known known = segment.known;
   for (size_t i = 0; i < results.size(); ++i) {
     if (node.out[i] == absent) continue;

@@ -14,6 +14,36 @@
 
 namespace tessera {
 
+/// A stretch of a graph that one plan runs, and the node that the stretch ends before.
+struct Segment;
+
+/// The segments of all executors of a session, by what was known before them. There are bounds to their number and to
+/// their bytes: those that were not used for longest are forgotten.
+class SegmentCache {
+ public:
+  std::shared_ptr<Segment> find(const std::string& key);
+  /// Another thread may have been first: gives what is kept. At most `most` are, and but for this one no more than
+  /// take `most_bytes` (0: any).
+  std::shared_ptr<Segment> keep(const std::string& key, std::shared_ptr<Segment> segment, size_t most,
+                                int64_t most_bytes);
+  /// Forgets those whose keys begin like this.
+  void forget(Text beginning);
+  uint64_t next_number() { return ++numbers_; }
+
+ private:
+  struct Kept {
+    std::string key;
+    std::shared_ptr<Segment> segment;
+    int64_t bytes = 0;
+  };
+  void drop(std::list<Kept>::iterator at, std::list<Kept>& forgotten);
+  std::mutex mutex_;
+  std::list<Kept> kept_;  // the one used last first
+  std::unordered_map<std::string_view, std::list<Kept>::iterator> by_key_;
+  int64_t bytes_ = 0;
+  std::atomic<uint64_t> numbers_{0};
+};
+
 /// What all executors of a session share.
 struct Engine {
   Backends backends;
@@ -25,7 +55,8 @@ struct Engine {
   bool cpu_takes_over = true;  ///< where a device fails; false: its error is thrown
   mutable std::mutex failure_mutex;
   mutable std::string device_failure;  ///< what a device failed with last
-  size_t most_plans = 1024;            ///< that an executor keeps
+  size_t most_plans = 1024;            ///< that are kept
+  mutable SegmentCache segments;
   Log log;
   bool whole_on_device = false;  ///< use a device only for graphs that it can run from end to end
 };
@@ -47,11 +78,7 @@ class Executor {
   /// whether there is no cut. The plan lives as long as what is returned.
   std::shared_ptr<const Plan> first_plan(List<Type> in, bool* whole) const;
 
-  /// Forgets all plans; those that run end first.
-  void forget() const;
-
  private:
-  struct Segment;
   class NodeFrame;
   using Known = std::map<ValueId, Value>;
   std::shared_ptr<Segment> build(size_t begin, Known known) const;
@@ -59,7 +86,7 @@ class Executor {
   void take_stretch(Segment& segment, size_t begin, Graph stretch, size_t nodes, List<ValueId> ids) const;
   std::unique_ptr<Plan> plan(Graph head, bool cpu_only) const;
   std::shared_ptr<Segment> first_segment(List<Type> in, List<Kind> kinds) const;
-  std::shared_ptr<Segment> find_segment(const std::string& key) const;
+  void start_key(std::string& key, uint64_t before) const;
   std::shared_ptr<Segment> keep_segment(const std::string& key, std::shared_ptr<Segment> segment) const;
   void run_plan(const Segment& segment, List<View> in, List<View> out, const RunControl& control) const;
   void run_stretch(const Segment& segment, std::vector<Datum>& values, const RunControl& control) const;
@@ -80,15 +107,8 @@ class Executor {
   /// Of each value: the node that makes it, and the last one that reads it; behind all nodes for an output. No node
   /// for inputs and constants.
   std::vector<size_t> maker_, last_reader_;
+  const uint64_t number_;  ///< of the engine's executors
   mutable std::mutex mutex_;
-  // Plans made so far, the one used last first, by what was known before.
-  struct Kept {
-    std::string key;
-    std::shared_ptr<Segment> segment;
-  };
-  mutable std::list<Kept> kept_;
-  mutable std::unordered_map<std::string_view, std::list<Kept>::iterator> by_key_;
-  mutable uint64_t segments_ = 0;
   mutable std::map<const Graph*, std::unique_ptr<Executor>> subgraphs_;
 };
 

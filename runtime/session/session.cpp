@@ -4,12 +4,14 @@
 #include <charconv>
 #include <cstring>
 #include <numeric>
+#include <set>
 
 #include "ops/cpu/backend.h"
 #include "runtime/base/float_environment.h"
 #include "runtime/base/machine_memory.h"
 #include "runtime/base/run_scope.h"
 #include "runtime/onnx/load.h"
+#include "runtime/session/deadline.h"
 #include "runtime/session/defaults.h"
 #include "runtime/session/executor.h"
 #ifdef TESSERA_VULKAN
@@ -32,7 +34,8 @@ struct Session::Impl {
   Graph as_loaded;                           // the graph before it was prepared
   mutable std::mutex mutex;
   mutable std::map<std::vector<bool>, std::shared_ptr<const Executor>> with_given;  // by the optional inputs given
-  bool has_containers = false;                                                      // among its inputs
+  int64_t folded_bytes = 0;     // of constants that loading has computed
+  bool has_containers = false;  // among its inputs
   const DeviceBackend* device = nullptr;
   std::string device_note;
 
@@ -41,13 +44,17 @@ struct Session::Impl {
     return options.environment ? *options.environment : none;
   }
 
-  // What every door has: the library's floating-point environment, and the model's path in whatever goes wrong.
+  // What every door has: the library's floating-point environment, the caller's limits, and the model's path in
+  // whatever goes wrong.
   template <class Body>
-  auto framed(const Body& body) const {
+  auto framed(const Body& body, const RunOptions& run = {}, int64_t more_memory = 0) const {
     const FloatEnvironment environment;
     const AllocatorScope allocator(around().allocator);
+    const Deadline deadline(run.cancel, run.milliseconds ? run.milliseconds : options.milliseconds);
     try {
-      return body();
+      return within(deadline, engine.plan.memory_limit + more_memory, body);
+    } catch (const OverLimit& error) {
+      throw OverLimit(cat(model.path, ": ", error.what()));
     } catch (const Error& error) {
       if (error.kind() == Error::Kind::cancelled || error.kind() == Error::Kind::usage) throw;
       throw Error(error.kind(), cat(model.path, ": ", error.what()));
@@ -152,6 +159,22 @@ bool is_quantized(const Graph& graph) {
   return std::any_of(graph.nodes.begin(), graph.nodes.end(), [](const Node& node) { return node.op->quantized; });
 }
 
+// What a run has left of the rounds of its loops.
+struct Rounds {
+  int64_t most;
+  std::atomic<int64_t> left{most};
+  RunControl control(Profile* profile) { return {profile, most ? &left : nullptr}; }
+};
+
+// Of all constants, each once.
+int64_t constant_bytes(const Graph& graph) {
+  std::set<const std::byte*> seen;
+  int64_t bytes = 0;
+  for (const Value& value : graph.values)
+    if (value.constant && seen.insert(value.constant->bytes.get()).second) bytes += value.constant->type.bytes();
+  return bytes;
+}
+
 }  // namespace
 
 void Session::Impl::choose_device() {
@@ -231,9 +254,16 @@ void Session::Impl::start(onnx::Loaded loaded, const SessionOptions& given) {
   engine.plan.pool = engine.threads.get();
   engine.plan.memory_limit = options.memory_limit ? options.memory_limit : total_memory() / 4 * 3;
   as_loaded = with_inputs(model.graph, {});
-  framed([&] { prepare(model.graph); });
-  executor = std::make_shared<const Executor>(model.graph, engine);
-  if (engine.backends.size() == 1) pack_weights();
+  framed(
+      [&] {
+        check_cancelled();
+        prepare(model.graph);
+        executor = std::make_shared<const Executor>(model.graph, engine);
+        if (engine.backends.size() == 1) pack_weights();
+      },
+      {.cancel = options.cancel}, 8 * model.weight_bytes);  // rewrites make other weights of them
+  folded_bytes = std::max<int64_t>(0, constant_bytes(model.graph) - 2 * model.weight_bytes);
+  options.cancel = nullptr;  // of loading alone
   if (!device_note.empty()) engine.log(Log::Level::warning, model.path, ": ", device_note);
   engine.log(Log::Level::information, model.path, ": ", as_loaded.nodes.size(), " nodes, ", model.weight_bytes >> 10,
              " KiB of weights, on ", engine.backends.front()->name());
@@ -251,7 +281,7 @@ void Session::Impl::start_around(const Impl& base, Graph graph) {
   for (const ValueId id : model.graph.outputs) outputs.push_back(port_of(model.graph.values[id]));
   has_containers = std::any_of(inputs.begin(), inputs.end(), [](const Port& p) { return p.kind != Kind::tensor; });
   as_loaded = with_inputs(model.graph, {});
-  framed([&] { prepare(model.graph); });
+  framed([&] { prepare(model.graph); }, {}, 8 * model.weight_bytes);
   executor = std::make_shared<const Executor>(model.graph, engine);
 }
 
@@ -332,7 +362,8 @@ void Session::Impl::pack_weights() const {
   try {
     bool whole = false;
     executor->first_plan(types, &whole);
-  } catch (const Error&) {
+  } catch (const Error& error) {
+    if (error.kind() == Error::Kind::cancelled) throw;
   }
 }
 
@@ -360,14 +391,20 @@ std::string Session::Impl::why_not_on_device(const Problem& problem) const {
 
 Session::Session(const std::string& path, const SessionOptions& options) : impl_(std::make_unique<Impl>()) {
   const FloatEnvironment environment;
-  impl_->start(onnx::load(path, {}, options.operators), options);
+  const Deadline deadline(options.cancel, options.milliseconds);
+  impl_->start(within(deadline, 0, [&] { return onnx::load(path, {}, options.operators); }), options);
 }
 
 Session::Session(List<std::byte> model, const SessionOptions& options) : impl_(std::make_unique<Impl>()) {
   const FloatEnvironment environment;
+  const Deadline deadline(options.cancel, options.milliseconds);
   std::shared_ptr<std::byte[]> copy(new std::byte[model.size() + 1]);
   std::memcpy(copy.get(), model.data(), model.size());
-  impl_->start(onnx::load({copy.get(), model.size()}, copy, "model in memory", {}, options.operators), options);
+  impl_->start(within(deadline, 0,
+                      [&] {
+                        return onnx::load({copy.get(), model.size()}, copy, "model in memory", {}, options.operators);
+                      }),
+               options);
 }
 
 Session::Session(onnx::Loaded model, const SessionOptions& options) : impl_(std::make_unique<Impl>()) {
@@ -404,7 +441,7 @@ int Session::row_step() const {
   return step;
 }
 void Session::forget_plans() const {
-  impl_->executor->forget();
+  impl_->engine.segments.forget("");
   std::map<std::vector<bool>, std::shared_ptr<const Executor>> forgotten;
   const std::lock_guard lock(impl_->mutex);
   forgotten.swap(impl_->with_given);
@@ -414,18 +451,20 @@ const Traffic* Session::traffic() const { return impl_->device ? &impl_->device-
 
 std::vector<Datum> Session::run(List<Datum> in, const RunOptions& options) const {
   const Threads::Busy busy(*impl_->engine.threads);
-  return impl_->framed([&] {
-    const RunScope scope(options.cancel, impl_->engine.plan.memory_limit);
-    std::vector<Datum> filled, kept;
-    if (impl_->has_containers) {
-      fill_containers(impl_->inputs, in, filled);
-      in = filled;
-    }
-    const auto executor = impl_->select(&in, &kept);
-    auto out = executor->run({in.begin(), in.end()}, {options.profile, options.cancel});
-    for (Datum& datum : out) own(datum);
-    return out;
-  });
+  return impl_->framed(
+      [&] {
+        std::vector<Datum> filled, kept;
+        if (impl_->has_containers) {
+          fill_containers(impl_->inputs, in, filled);
+          in = filled;
+        }
+        const auto executor = impl_->select(&in, &kept);
+        Rounds rounds{impl_->options.most_rounds};
+        auto out = executor->run({in.begin(), in.end()}, rounds.control(options.profile));
+        for (Datum& datum : out) own(datum);
+        return out;
+      },
+      options, -impl_->folded_bytes);
 }
 
 std::vector<Tensor> Session::run(List<Tensor> in, const RunOptions& options) const {
@@ -444,23 +483,25 @@ void Session::run_into(List<View> in, List<View> out, const RunOptions& options)
   if (out.size() != impl_->outputs.size())
     fail(Error::Kind::usage, "the model has ", impl_->outputs.size(), " outputs, but ", out.size(), " are given");
   const Threads::Busy busy(*impl_->engine.threads);
-  impl_->framed([&] {
-    const RunScope scope(options.cancel, impl_->engine.plan.memory_limit);
-    std::vector<View> kept;
-    const auto executor = impl_->select(&in, &kept);
-    const RunControl control{options.profile, options.cancel};
-    if (executor->run_into(in, out, control)) return;
-    std::vector<Datum> data(in.size());
-    for (size_t i = 0; i < in.size(); ++i)
-      data[i].tensor = {in[i].type, std::shared_ptr<std::byte>(in[i].data, [](std::byte*) {})};
-    const auto results = executor->run(std::move(data), control);
-    for (size_t i = 0; i < out.size(); ++i) {
-      if (results[i].kind != Kind::tensor || results[i].tensor.type != out[i].type)
-        fail(Error::Kind::shape, "output \"", impl_->outputs[i].name, "\" is ", results[i].tensor.type,
-             ", but the buffer is ", out[i].type);
-      copy_elements(results[i].tensor.view(), out[i]);
-    }
-  });
+  impl_->framed(
+      [&] {
+        std::vector<View> kept;
+        const auto executor = impl_->select(&in, &kept);
+        Rounds rounds{impl_->options.most_rounds};
+        const RunControl control = rounds.control(options.profile);
+        if (executor->run_into(in, out, control)) return;
+        std::vector<Datum> data(in.size());
+        for (size_t i = 0; i < in.size(); ++i)
+          data[i].tensor = {in[i].type, std::shared_ptr<std::byte>(in[i].data, [](std::byte*) {})};
+        const auto results = executor->run(std::move(data), control);
+        for (size_t i = 0; i < out.size(); ++i) {
+          if (results[i].kind != Kind::tensor || results[i].tensor.type != out[i].type)
+            fail(Error::Kind::shape, "output \"", impl_->outputs[i].name, "\" is ", results[i].tensor.type,
+                 ", but the buffer is ", out[i].type);
+          copy_elements(results[i].tensor.view(), out[i]);
+        }
+      },
+      options, -impl_->folded_bytes);
 }
 
 std::vector<Type> Session::output_types(List<Type> in) const {

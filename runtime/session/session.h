@@ -27,6 +27,9 @@ struct SessionOptions {
   int64_t memory_limit = 0;                    ///< bytes that one run may allocate; 0: three quarters of the machine's
   bool cpu_takes_over = true;                  ///< where a device fails; false: its error is thrown
   size_t most_plans = 0;                       ///< that are kept, the least recently used forgotten first; 0: 1024
+  int64_t milliseconds = 0;                    ///< that loading, and each run, may take; 0: any
+  int64_t most_rounds = 0;                     ///< of the bodies of loops in a run; 0: any
+  const std::atomic<bool>* cancel = nullptr;   ///< ends loading; may be null
   std::shared_ptr<const Operators> operators;  ///< that a model may use beside the library's own; may be null
   std::shared_ptr<const Environment> environment = {};  ///< may be null
 };
@@ -45,7 +48,8 @@ struct Port {
 
 struct RunOptions {
   Profile* profile = nullptr;
-  const std::atomic<bool>* cancel = nullptr;  ///< checked between steps; then Error::cancelled
+  const std::atomic<bool>* cancel = nullptr;  ///< set when the run is to stop; then Error::cancelled
+  int64_t milliseconds = 0;                   ///< that it may take; 0: as many as the session's options say
 };
 
 /// What a session and a run of it need.

@@ -4,6 +4,7 @@
 #include "wish.h"
 
 #include <algorithm>
+#include <cmath>
 
 namespace tessera::python {
 namespace {
@@ -19,11 +20,15 @@ PyObject* make_session(PyTypeObject* type, PyObject* arguments, PyObject*) {
     PyObject *source = nullptr, *fixed_pairs = nullptr;
     tessera_options options;
     tessera_options_init(&options);
-    long long memory_limit = 0;
-    if (!PyArg_ParseTuple(arguments, "OzizpLzOp", &source, &options.device, &options.threads, &options.precision,
-                          &options.optimize, &memory_limit, &options.name, &fixed_pairs, &options.fail_with_device))
+    long long memory_limit = 0, most_rounds = 0;
+    double deadline = 0;
+    if (!PyArg_ParseTuple(arguments, "OzizpLzOpdL", &source, &options.device, &options.threads, &options.precision,
+                          &options.optimize, &memory_limit, &options.name, &fixed_pairs, &options.fail_with_device,
+                          &deadline, &most_rounds))
       throw Raised();
     options.memory_limit = memory_limit;
+    options.deadline_ms = static_cast<int64_t>(std::ceil(std::clamp(deadline, -1.0, 1e12) * 1000));
+    options.most_rounds = most_rounds;
     const std::vector<tessera_fixed_input> fixed = fixed_inputs(fixed_pairs);
     options.fixed = fixed.data();
     options.fixed_count = fixed.size();

@@ -63,13 +63,19 @@ class Cancelled(Error):
     kind = "cancelled"
 
 
+class DeadlineExceeded(Error, TimeoutError):
+    """It took longer than the options allow."""
+
+    kind = "deadline"
+
+
 class InternalError(Error, RuntimeError):
     """A bug in tessera: please report it with the text."""
 
 
 # In the order of tessera_code.
 _classes = (InternalError, UsageError, FileError, ModelError, UnsupportedError, ShapeError, DtypeError, OutOfMemory,
-            DeviceError, Cancelled, InternalError)
+            DeviceError, Cancelled, InternalError, DeadlineExceeded)
 
 
 def error_of(code: int, text: str) -> Error:

@@ -145,7 +145,9 @@ class Session:
     ``precision``: "fp32", "exact", "fp16", "bf16", "bf16x3" or "int8". ``optimize=False`` runs the graph as it is
     written. ``memory_limit``: bytes that a run may take; 0: three quarters of the machine's. ``fixed``: inputs that are
     made constants, each of its elements the number given. ``name``: what messages call a model from memory.
-    ``fail_with_device=True``: where a device fails, that is an error, and the CPU does not take over.
+    ``fail_with_device=True``: where a device fails, that is an error, and the CPU does not take over. ``deadline``:
+    seconds that loading, and each run, may take, and ``most_rounds``: those of a run's loops; 0: any. Beyond them it
+    ends with :class:`DeadlineExceeded`.
 
     One session serves many threads at once. It closes as a context manager, by :meth:`close`, or when it is
     forgotten::
@@ -156,9 +158,9 @@ class Session:
 
     def __init__(self, model: Any, *, device: str = "auto", threads: int = 0, precision: str = "fp32",
                  optimize: bool = True, memory_limit: int = 0, fixed: Mapping[str, float] | None = None,
-                 name: str | None = None, fail_with_device: bool = False):
+                 name: str | None = None, fail_with_device: bool = False, deadline: float = 0, most_rounds: int = 0):
         self._core = _core.Session(source_of(model), device, threads, precision, optimize, memory_limit, name,
-                                   list((fixed or {}).items()), fail_with_device)
+                                   list((fixed or {}).items()), fail_with_device, deadline, most_rounds)
         #: Those that have to be given, then those that have a default.
         self.inputs: list[Port] = [Port(name, _type(kind), *rest) for name, kind, *rest in self._core.inputs()]
         self.outputs: list[Port] = [Port(name, _type(kind)) for name, kind, *_ in self._core.outputs()]

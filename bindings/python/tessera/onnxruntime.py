@@ -90,7 +90,7 @@ capi = types.SimpleNamespace(
 
 _classes = {"usage": InvalidArgument, "file": NoSuchFile, "model": _Malformed, "unsupported": NotImplemented,
             "shape": InvalidArgument, "type": InvalidArgument, "memory": RuntimeException, "device": EPFail,
-            "cancelled": Fail, "internal": RuntimeException}
+            "cancelled": Fail, "deadline": Fail, "internal": RuntimeException}
 
 
 class _Translated:
