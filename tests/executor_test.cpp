@@ -8,6 +8,7 @@
 #include "tests/allocations.h"
 #include "tests/graph_builder.h"
 #include "tests/support.h"
+#include "tests/tensors.h"
 
 namespace tessera::test {
 namespace {
@@ -467,6 +468,47 @@ TEST(Executor, ErrorsNameTheNodeAndItsInputs) {
     EXPECT_THAT(error.what(), testing::HasSubstr("node \"Conv0\" (Conv, opset 18): "));
     EXPECT_THAT(error.what(), testing::HasSubstr("inputs: x float32[1,3,8,8], constant float32[4,5,3,3]"));
   }
+}
+
+// A kernel that does not take a run's numbers leaves them to the reference, which says what is wrong; others go on.
+TEST(Executor, KernelsLookAtTheNumbersThatTheyAreGiven) {
+  GraphBuilder b;
+  const ValueId x = b.input("x", {DType::float32, {1, 2, 5, 8}}), places = b.input("places", {DType::int64, {1, 5}});
+  const ValueId tables[] = {b.constant(random_tensor({9, 4}, 1)), b.constant(random_tensor({9, 4}, 2))};
+  b.output(b.nodes("RotaryEmbedding", {x, tables[0], tables[1], places}, 1, {}, 23, "")[0]);
+  const auto run = [&](const std::vector<double>& at, bool optimize) {
+    return run_graph(b.graph, {random_tensor({1, 2, 5, 8}, 3), tensor(DType::int64, {1, 5}, at)}, optimize)[0];
+  };
+  EXPECT_LE(relative_difference(run({0, 8, 3, 3, 1}, false), run({0, 8, 3, 3, 1}, true)), 1e-6);
+  for (const double wrong : {9.0, -1.0, 1e12}) {
+    try {
+      run({0, 8, wrong, 3, 1}, true);
+      FAIL() << wrong;
+    } catch (const Error& error) {
+      EXPECT_THAT(error.what(), testing::HasSubstr("position"));
+    }
+  }
+}
+
+TEST(Executor, ACacheHoldsItsSequences) {
+  GraphBuilder b;
+  const ValueId q = b.input("q", {DType::float32, {2, 3, 16}}), k = b.input("k", {DType::float32, {2, 3, 8}});
+  const ValueId past = b.input("past", {DType::float32, {2, 2, 6, 4}}), ends = b.input("ends", {DType::int32, {2}});
+  const ValueId total = b.constant(tensor(DType::int32, {}, {9}));
+  const Attrs heads{{"num_heads", int64_t{4}}, {"kv_num_heads", int64_t{2}}};
+  for (const ValueId id :
+       b.nodes("GroupQueryAttention", {q, k, k, past, past, ends, total}, 3, heads, 1, "com.microsoft"))
+    b.output(id);
+  const auto run = [&](const std::vector<double>& at, bool optimize) {
+    return run_graph(b.graph,
+                     {random_tensor({2, 3, 16}, 1), random_tensor({2, 3, 8}, 2), random_tensor({2, 2, 6, 4}, 3),
+                      tensor(DType::int32, {2}, at)},
+                     optimize);
+  };
+  const auto plain = run({8, 5}, false), fast = run({8, 5}, true);
+  for (size_t i = 0; i < plain.size(); ++i) EXPECT_LE(relative_difference(plain[i], fast[i]), 1e-6) << i;
+  EXPECT_THROW(run({8, 9}, true), Error);
+  EXPECT_THROW(run({2147483647, 8}, true), Error);
 }
 
 // A plan is for one signature: inputs that differ in any extent, or in their rank, do not share one.
