@@ -1,6 +1,7 @@
 // GlobalMaxPool: the maximum of each channel.
 #include <algorithm>
 
+#include "ops/largest.h"
 #include "ops/pool.h"
 #include "ops/window_reach.h"
 #include "runtime/graph/reach.h"
@@ -11,7 +12,8 @@ namespace {
 void global_max_reference(const Args& a) {
   global_pool(a, [](const auto* x, int64_t count) {
     double best = -std::numeric_limits<double>::infinity();
-    for (int64_t i = 0; i < count; ++i) best = std::max(best, static_cast<double>(x[i]));
+    for (int64_t i = 0; i < count; ++i)
+      if (const auto value = static_cast<double>(x[i]); is_larger(value, best)) best = value;
     return best;
   });
 }

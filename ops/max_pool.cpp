@@ -1,4 +1,5 @@
 // MaxPool, with the indices of the maxima as a second output.
+#include "ops/largest.h"
 #include "ops/pool.h"
 #include "ops/window_reach.h"
 
@@ -35,7 +36,7 @@ void max_pool_reference(const Args& a) {
         T best = std::numeric_limits<T>::lowest();
         int64_t where = -1;
         for_taps(w, od, oh, ow, [&](int64_t offset) {
-          if (where >= 0 && !(plane[offset] > best)) return;
+          if (where >= 0 && !is_larger(plane[offset], best)) return;
           best = plane[offset];
           where = offset;
         });

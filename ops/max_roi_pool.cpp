@@ -1,6 +1,7 @@
 // MaxRoiPool: the maxima of a grid of bins over each region of interest.
 #include <algorithm>
 
+#include "ops/largest.h"
 #include "ops/numbers.h"
 #include "ops/steps.h"
 #include "runtime/graph/reach.h"
@@ -52,7 +53,8 @@ void roi_reference(const Args& a) {
       const T* plane = x.data() + (batch * x_shape[1] + c) * height * width;
       T best = h.begin < h.end && w.begin < w.end ? plane[h.begin * width + w.begin] : T(0);
       for (int64_t r = h.begin; r < h.end; ++r)
-        for (int64_t q = w.begin; q < w.end; ++q) best = std::max(best, plane[r * width + q]);
+        for (int64_t q = w.begin; q < w.end; ++q)
+          best = is_larger(plane[r * width + q], best) ? plane[r * width + q] : best;
       y[i] = best;
     }
   });

@@ -1,6 +1,7 @@
 // RoiAlign: bilinear samples over each region of interest, averaged or their maximum.
 #include <algorithm>
 
+#include "ops/largest.h"
 #include "ops/numbers.h"
 #include "ops/steps.h"
 #include "runtime/graph/reach.h"
@@ -86,7 +87,7 @@ void pool_regions(const Args& a, bool half_pixel) {
               if (average)
                 sum += (part(s, 0) + part(s, 1)) + (part(s, 2) + part(s, 3));
               else
-                for (int k = 0; k < 4; ++k) best = std::max(best, part(s, k));
+                for (int k = 0; k < 4; ++k) best = is_larger(part(s, k), best) ? part(s, k) : best;
             const double count = static_cast<double>(std::max<size_t>(samples.size(), 1));
             y[((roi * xs[1] + channel) * ys[2] + ph) * ys[3] + pw] = static_cast<T>(average ? sum / count : best);
           }

@@ -84,6 +84,27 @@ TEST(FuzzFindings, NaNsComeThroughKernelsAndReferencesAlike) {
   EXPECT_EQ(run_subject(celu)[0].tensor.as<float>()[2], 0.5f);
 }
 
+// Of several numbers the largest was the first NaN here, no NaN there.
+TEST(FuzzFindings, ANaNIsTheLargestOfAWindow) {
+  for (const char* op : {"GlobalMaxPool", "MaxPool"})
+    for (const int64_t place : {0, 5, 17, 23}) {
+      Subject subject = example(op);
+      const Shape shape{1, 1, 4, 6};
+      subject.operands = {{"x0", random_tensor(DType::float32, shape, 1), false}};
+      subject.operands[0].tensor.as<float>()[place] = NAN;
+      if (node_of(subject)->attribute_size()) {
+        node_of(subject)->clear_attribute();
+        auto* kernel = add_attr(node_of(subject), "kernel_shape", AttributeProto::INTS);
+        kernel->add_ints(4);
+        kernel->add_ints(6);
+      }
+      for (const bool constant : {false, true}) {  // folded by the reference
+        subject.operands[0].constant = constant;
+        EXPECT_TRUE(std::isnan(run_subject(subject)[0].tensor.as<float>()[0])) << op << place << constant;
+      }
+    }
+}
+
 // A kernel that found nothing to normalize left its statistics unwritten.
 TEST(FuzzFindings, EmptyRowsHaveStatistics) {
   Subject subject = example("LayerNormalization");

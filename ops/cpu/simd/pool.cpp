@@ -28,16 +28,17 @@ float divisor(const PoolShape& s, const Taps& y, const Taps& x) {
   return count ? static_cast<float>(count) : 1.0f;
 }
 
+// A NaN is the largest.
 template <bool average>
 float take(float acc, float x) {
-  return average ? acc + x : x > acc ? x : acc;
+  return average ? acc + x : (x > acc) | (x != x) ? x : acc;
 }
 template <bool average>
 V take(const V& acc, const V& x) {
   if constexpr (average)
     return acc + x;
   else
-    return xsimd::select(x > acc, x, acc);
+    return xsimd::select((x > acc) | xsimd::isnan(x), x, acc);
 }
 
 // out[o] takes in[(o * stride) - pad + k * dilation] for every o where that lies inside.
