@@ -83,13 +83,14 @@ std::vector<Datum> run_session(List<std::byte> file, const Subject& subject, boo
   return session.run(inputs_of(subject), {nullptr, cancel});
 }
 
-std::vector<Datum> run_by_references(List<std::byte> file, const Subject& subject, const std::atomic<bool>* cancel) {
+// The scope around it has the wish to stop.
+std::vector<Datum> run_by_references(List<std::byte> file, const Subject& subject) {
   const auto bytes = std::make_shared<std::vector<std::byte>>(file.begin(), file.end());
   const onnx::Loaded loaded = onnx::load(*bytes, bytes, "model");
   if (!loaded.unsupported.empty()) fail(Error::Kind::unsupported, loaded.unsupported[0]);
   const auto engine = references_engine();
   engine->plan.memory_limit = memory_limit;
-  return Executor(loaded.model.graph, *engine).run(inputs_of(subject), {nullptr, cancel});
+  return Executor(loaded.model.graph, *engine).run(inputs_of(subject), {});
 }
 
 // --- Whether results agree ------------------------------------------------------------------------
@@ -205,7 +206,7 @@ void change_and_run(Choices choices) {
   const Outcome plain =
       in_time(subject, "as written", [&](const auto* cancel) { return run_session(file, subject, false, cancel); });
   const Outcome right =
-      in_time(subject, "by references", [&](const auto* cancel) { return run_by_references(file, subject, cancel); });
+      in_time(subject, "by references", [&](const auto*) { return run_by_references(file, subject); });
   if (changes == 0 && !right.error.empty() && !right.gave_up)
     finding(cat(subject.origin, ", unchanged: ", right.error));
   compare(subject, "as written, and by references", plain, right);
