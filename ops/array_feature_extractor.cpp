@@ -1,6 +1,7 @@
 // ai.onnx.ml ArrayFeatureExtractor: picks columns of the last axis.
 #include <algorithm>
 
+#include "ops/elements.h"
 #include "ops/move.h"
 #include "runtime/graph/reach.h"
 
@@ -19,9 +20,9 @@ void extract_reference(const Args& a) {
   const int64_t width = a.in[0].shape().back(), picked = a.in[1].elements(),
                 rows = a.in[0].elements() / std::max<int64_t>(width, 1);
   visit_bits(a.in[0].type.dtype, [&]<class T>() {
-    for (int64_t c = 0; c < picked; ++c) {
+    for (const int64_t c : Steps(picked)) {
       const int64_t from = checked_index(index_at(a.in[1], c), width);
-      for (int64_t r = 0; r < rows; ++r) a.out[0].as<T>()[r * picked + c] = a.in[0].as<T>()[r * width + from];
+      for (const int64_t r : Elements(rows)) a.out[0].as<T>()[r * picked + c] = a.in[0].as<T>()[r * width + from];
     }
   });
 }

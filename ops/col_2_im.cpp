@@ -1,8 +1,8 @@
 // Col2Im: adds the columns of blocks back into a picture.
 #include <algorithm>
 
+#include "ops/elements.h"
 #include "ops/numbers.h"
-#include "ops/steps.h"
 #include "ops/window.h"
 #include "runtime/graph/reach.h"
 
@@ -64,7 +64,7 @@ void columns_reference(const Args& a) {
   const Columns c(a, as_integers(a.in[1]), as_integers(a.in[2]));
   const Shape& shape = a.out[0].shape();
   const Read<double> x(a.in[0]);
-  std::vector<double> sums(static_cast<size_t>(c.pixels));
+  RunVector<double> sums(static_cast<size_t>(c.pixels));
   for (int64_t plane = 0; plane < shape[0] * shape[1]; ++plane) {
     std::fill(sums.begin(), sums.end(), 0);
     for (const int64_t tap : Steps(c.taps))
@@ -72,7 +72,8 @@ void columns_reference(const Args& a) {
         const int64_t pixel = c.pixel(tap, block);
         if (pixel >= 0) sums[static_cast<size_t>(pixel)] += x[(plane * c.taps + tap) * c.blocks + block];
       }
-    for (int64_t i = 0; i < c.pixels; ++i) set_element(a.out[0], plane * c.pixels + i, sums[static_cast<size_t>(i)]);
+    for (const int64_t i : Elements(c.pixels))
+      set_element(a.out[0], plane * c.pixels + i, sums[static_cast<size_t>(i)]);
   }
 }
 

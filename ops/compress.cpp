@@ -2,6 +2,7 @@
 #include <algorithm>
 
 #include "ops/data_dependent.h"
+#include "ops/elements.h"
 #include "ops/move.h"
 
 namespace tessera::ops {
@@ -14,14 +15,14 @@ std::vector<Tensor> chosen(const AttrReader& attrs, List<View> in) {
   const int axis = flat ? 0 : normalize_axis(attrs.integer("axis"), data.shape().rank());
   Shape shape = flat ? Shape{data.elements()} : data.shape();
   const Around around(shape, axis);
-  std::vector<int64_t> kept;
-  for (int64_t i = 0; i < std::min(condition.elements(), around.extent); ++i)
+  RunVector<int64_t> kept;
+  for (const int64_t i : Elements(std::min(condition.elements(), around.extent)))
     if (condition.as<bool>()[i]) kept.push_back(i);
   shape[static_cast<size_t>(axis)] = static_cast<int64_t>(kept.size());
   Tensor out = Tensor::make({data.type.dtype, shape});
   visit_bits(data.type.dtype, [&]<class T>() {
     T* to = out.as<T>();
-    for (int64_t o = 0; o < around.outer; ++o)
+    for (const int64_t o : Steps(around.outer))
       for (const int64_t i : kept) {
         std::copy_n(data.as<T>() + (o * around.extent + i) * around.inner, around.inner, to);
         to += around.inner;

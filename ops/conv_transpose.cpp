@@ -2,8 +2,8 @@
 #include <algorithm>
 
 #include "ops/convolution.h"
+#include "ops/elements.h"
 #include "ops/numbers.h"
-#include "ops/steps.h"
 #include "ops/window_reach.h"
 #include "ops/work.h"
 #include "runtime/graph/reach.h"
@@ -50,9 +50,9 @@ void conv_transpose_reference(const Args& a) {
     const Read<T> x(a.in[0]), w(a.in[1]);
     const Read<double> bias(a.node().op_inputs() > 2 && a.has_in(2) ? a.in[2] : View{});
     Write<T> y(a.out[0]);
-    std::vector<double> sums(static_cast<size_t>(plane));
+    RunVector<double> sums(static_cast<size_t>(plane));
     const bool empty = plane == 0 || win.in_elements() == 0;
-    for (int64_t n = 0; n < g.batch; ++n)
+    for (const int64_t n : Steps(g.batch))
       for (int64_t m = 0; m < g.out_channels; ++m) {
         std::fill(sums.begin(), sums.end(), bias ? bias[m] : 0);
         for (int64_t c = 0; c < in_group && !empty; ++c) {

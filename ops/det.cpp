@@ -1,8 +1,8 @@
 // Det: determinants of square matrices, by elimination with pivots.
 #include <algorithm>
 
+#include "ops/elements.h"
 #include "ops/numbers.h"
-#include "ops/steps.h"
 #include "runtime/graph/reach.h"
 
 namespace tessera::ops {
@@ -14,7 +14,7 @@ void infer_det(Infer& n) {
   n.set(0, Shape(List<int64_t>(x).first(x.size() - 2)));
 }
 
-double determinant(std::vector<double>& m, int64_t n) {
+double determinant(RunVector<double>& m, int64_t n) {
   const auto at = [&](int64_t r, int64_t c) -> double& { return m[static_cast<size_t>(r * n + c)]; };
   double det = 1;
   for (const int64_t k : Steps(n)) {
@@ -39,8 +39,8 @@ void det_reference(const Args& a) {
   const int64_t n = a.in[0].shape().back();
   const Read<double> x(a.in[0]);
   Write<double> y(a.out[0]);
-  std::vector<double> matrix(static_cast<size_t>(n * n));
-  for (int64_t i = 0; i < a.out[0].elements(); ++i) {
+  RunVector<double> matrix(static_cast<size_t>(n * n));
+  for (const int64_t i : Steps(a.out[0].elements())) {
     std::copy_n(x.data() + i * n * n, n * n, matrix.begin());
     y[i] = determinant(matrix, n);
   }

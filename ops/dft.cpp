@@ -1,8 +1,8 @@
 // DFT: the discrete Fourier transform along one axis, whole or one-sided, forward or inverse. The
 // last axis holds the real part, or the real and the imaginary part.
+#include "ops/elements.h"
 #include "ops/fourier.h"
 #include "ops/move.h"
-#include "ops/steps.h"
 #include "runtime/graph/reach.h"
 
 namespace tessera::ops {
@@ -47,9 +47,9 @@ void run(const Args& a, const Plan& plan) {
   const Read<double> x(a.in[0]);
   Write<double> y(a.out[0]);
   const auto roots = unit_roots(plan.length, plan.inverse);
-  std::vector<Complex> in(static_cast<size_t>(plan.length)), out(in.size());
+  RunVector<Complex> in(static_cast<size_t>(plan.length)), out(in.size());
   const double scale = plan.inverse ? 1 / static_cast<double>(plan.length) : 1;
-  for (int64_t o = 0; o < around.outer; ++o)
+  for (const int64_t o : Steps(around.outer))
     for (const int64_t i : Steps(inner)) {
       for (int64_t k = 0; k < plan.length; ++k) {
         // The other half of a one-sided spectrum is its mirror image.

@@ -1,9 +1,9 @@
 // Einsum: sums of products over the letters that the result does not name.
 #include <algorithm>
 
+#include "ops/elements.h"
 #include "ops/indices.h"
 #include "ops/numbers.h"
-#include "ops/steps.h"
 #include "runtime/graph/reach.h"
 
 namespace tessera::ops {
@@ -122,15 +122,15 @@ void contract(const Args& a, const Equation& e) {
   }
   Write<T> y(a.out[0]);
   const size_t count = operands.size();
-  std::vector<std::vector<int64_t>> starts(count), steps(count);
+  std::vector<RunVector<int64_t>> starts(count), steps(count);
   for (size_t k = 0; k < count; ++k) {
     for_each_offset(outer, outer_strides[k], [&](int64_t, int64_t o) { starts[k].push_back(o); });
     for_each_offset(inner, inner_strides[k], [&](int64_t, int64_t o) { steps[k].push_back(o); });
   }
-  const auto rounds = static_cast<size_t>(inner.elements());
   for (const int64_t i : Steps(outer.elements())) {
     std::conditional_t<std::is_floating_point_v<T>, double, T> sum = 0;
-    for (size_t j = 0; j < rounds; ++j) {
+    for (const int64_t round : Elements(inner.elements())) {
+      const auto j = static_cast<size_t>(round);
       decltype(sum) product = 1;
       for (size_t k = 0; k < count; ++k) product *= operands[k][starts[k][static_cast<size_t>(i)] + steps[k][j]];
       sum += product;

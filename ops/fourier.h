@@ -3,6 +3,7 @@
 
 #include <complex>
 
+#include "ops/elements.h"
 #include "ops/numbers.h"
 
 namespace tessera::ops {
@@ -10,10 +11,10 @@ namespace tessera::ops {
 using Complex = std::complex<double>;
 
 /// roots[k] = exp(-+2 pi i k / n) for all k < n; plus for the inverse.
-inline std::vector<Complex> unit_roots(int64_t n, bool inverse) {
+inline RunVector<Complex> unit_roots(int64_t n, bool inverse) {
   constexpr double turn = 6.283185307179586476925286766559;
-  std::vector<Complex> roots(static_cast<size_t>(n));
-  for (int64_t k = 0; k < n; ++k) {
+  RunVector<Complex> roots(static_cast<size_t>(n));
+  for (const int64_t k : Elements(n)) {
     const double angle = turn * static_cast<double>(k) / static_cast<double>(n);
     roots[static_cast<size_t>(k)] = {std::cos(angle), inverse ? std::sin(angle) : -std::sin(angle)};
   }
@@ -21,7 +22,7 @@ inline std::vector<Complex> unit_roots(int64_t n, bool inverse) {
 }
 
 /// out[0, n) = the transform of in[0], in[step], ...; `roots` are those of roots.size() = n * step.
-inline void transform(const Complex* in, int64_t step, Complex* out, int64_t n, const std::vector<Complex>& roots) {
+inline void transform(const Complex* in, int64_t step, Complex* out, int64_t n, const RunVector<Complex>& roots) {
   if (n == 1) {
     *out = *in;
     return;
@@ -30,9 +31,9 @@ inline void transform(const Complex* in, int64_t step, Complex* out, int64_t n, 
   while (prime * prime <= n && n % prime) ++prime;
   if (n % prime) prime = n;
   const int64_t part = n / prime;
-  std::vector<Complex> parts(static_cast<size_t>(n));
+  RunVector<Complex> parts(static_cast<size_t>(n));
   for (int64_t p = 0; p < prime; ++p) transform(in + p * step, step * prime, parts.data() + p * part, part, roots);
-  for (int64_t k = 0; k < n; ++k) {
+  for (const int64_t k : Steps(n)) {
     Complex sum = 0;
     for (int64_t p = 0; p < prime; ++p)
       sum += parts[static_cast<size_t>(p * part + k % part)] * roots[static_cast<size_t>(p * k % n * step)];

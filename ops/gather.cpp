@@ -1,6 +1,7 @@
 // Gather: whole slices along one axis, picked by index.
 #include <algorithm>
 
+#include "ops/elements.h"
 #include "ops/move.h"
 #include "runtime/graph/reach.h"
 
@@ -22,11 +23,12 @@ void reference(const Args& args) {
   const View &data = args.in[0], &indices = args.in[1];
   const Around around(data.shape(), normalize_axis(args.integer("axis"), data.shape().rank()));
   const int64_t count = indices.elements();
-  for (int64_t i = 0; i < count; ++i) checked_index(index_at(indices, i), around.extent);
+  for (const int64_t i : Elements(count)) checked_index(index_at(indices, i), around.extent);
   visit_bits(data.type.dtype, [&]<class T>() {
     T* to = args.out[0].as<T>();
-    for (int64_t o = 0; o < around.outer; ++o)
+    for (const int64_t o : Steps(around.outer))
       for (int64_t i = 0; i < count; ++i, to += around.inner) {
+        check_cancelled();
         const int64_t index = checked_index(index_at(indices, i), around.extent);
         std::copy_n(data.as<T>() + (o * around.extent + index) * around.inner, around.inner, to);
       }

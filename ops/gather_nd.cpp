@@ -2,6 +2,7 @@
 #include <algorithm>
 
 #include "ops/move.h"
+#include "ops/steps.h"
 #include "runtime/graph/reach.h"
 
 namespace tessera::ops {
@@ -36,8 +37,9 @@ void reference(const Args& args) {
   visit_bits(data.type.dtype, [&]<class T>() {
     T* to = args.out[0].as<T>();
     int64_t next = 0;
-    for (int64_t b = 0; b < batches; ++b)
+    for (const int64_t b : Steps(batches))
       for (int64_t p = 0; p < positions; ++p, to += slice) {
+        check_cancelled();
         int64_t offset = b * per_batch;
         for (size_t k = 0; k < length; ++k, ++next)
           offset += checked_index(indices.as<int64_t>()[next], shape[batch_dims + k]) * strides[batch_dims + k];

@@ -4,9 +4,9 @@
 
 #include <algorithm>
 
+#include "ops/elements.h"
 #include "ops/indices.h"
 #include "ops/numbers.h"
-#include "ops/steps.h"
 
 namespace tessera::ops {
 
@@ -49,8 +49,8 @@ struct ResampleAxis {
 /// extrapolation value.
 struct Taps {
   int64_t count = 1;
-  std::vector<int64_t> index;
-  std::vector<double> weight;
+  RunVector<int64_t> index;
+  RunVector<double> weight;
 };
 
 // Coordinates are floats, as in other runtimes: nearest picks the same pixel where a division is
@@ -145,7 +145,7 @@ inline Taps resample_taps(const ResampleRule& rule, const ResampleAxis& a) {
 /// [outer, in, inner] -> [outer, out, inner], copying whole rows.
 template <class T>
 void pick_axis(const Around& to, int64_t in, const Taps& taps, const T* x, T* y, T outside) {
-  for (int64_t o = 0; o < to.outer; ++o)
+  for (const int64_t o : Steps(to.outer))
     for (const int64_t i : Steps(to.extent)) {
       T* row = y + (o * to.extent + i) * to.inner;
       const int64_t from = taps.index[static_cast<size_t>(i)];
@@ -158,8 +158,8 @@ void pick_axis(const Around& to, int64_t in, const Taps& taps, const T* x, T* y,
 
 template <class T>
 void blend_axis(const Around& to, int64_t in, const Taps& taps, const T* x, T* y, double outside) {
-  std::vector<double> sums(static_cast<size_t>(to.inner));
-  for (int64_t o = 0; o < to.outer; ++o)
+  RunVector<double> sums(static_cast<size_t>(to.inner));
+  for (const int64_t o : Steps(to.outer))
     for (const int64_t i : Steps(to.extent)) {
       const int64_t* index = taps.index.data() + i * taps.count;
       const double* weight = taps.weight.data() + i * taps.count;
@@ -184,7 +184,7 @@ void resample_axes(const ResampleRule& rule, List<ResampleAxis> axes, const T* x
     if (!axes[d].identity(rule)) changing.push_back(d);
   }
   if (changing.empty()) std::copy_n(x, elements, y);
-  std::vector<T> now, next;
+  RunVector<T> now, next;
   for (size_t i = 0; i < changing.size(); ++i) {
     const ResampleAxis& axis = axes[changing[i]];
     shape[changing[i]] = axis.out;
@@ -223,7 +223,7 @@ inline void resample(const Args& a, const ResampleRule& rule, List<ResampleAxis>
   };
   if (!is_float(type)) {  // towards zero, within the type's range
     const Read<double> from(x);
-    std::vector<double> result(static_cast<size_t>(elements));
+    RunVector<double> result(static_cast<size_t>(elements));
     blend(from.data(), result.data());
     for (int64_t i = 0; i < elements; ++i) set_element(y, i, std::trunc(result[static_cast<size_t>(i)]));
     return;

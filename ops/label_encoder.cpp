@@ -2,6 +2,7 @@
 #include <algorithm>
 #include <unordered_map>
 
+#include "ops/elements.h"
 #include "ops/move.h"
 #include "runtime/graph/reach.h"
 
@@ -26,7 +27,7 @@ Tensor side(const AttrReader& n, const std::string& name) {
 
 // An element as text that is equal for equal elements of one dtype.
 std::string key_of(const View& view, int64_t i) {
-  if (view.type.dtype == DType::string) return view.as<const std::string>()[i];
+  if (view.type.dtype == DType::string) return std::string(view.as<const std::string>()[i]);
   const double value = element_as_double(view, i) + 0.0;  // -0 becomes 0
   if (value != value) return "nan";
   if (view.type.dtype == DType::int64) return std::to_string(view.as<const int64_t>()[i]);
@@ -60,11 +61,11 @@ void infer_encoder(Infer& n) {
 void encoder_reference(const Args& a) {
   const Tensor keys = side(a, "keys"), values = side(a, "values");
   std::unordered_map<std::string, int64_t> places;
-  for (int64_t i = 0; i < keys.type.shape.elements(); ++i) places.emplace(key_of(keys.view(), i), i);
+  for (const int64_t i : Elements(keys.type.shape.elements())) places.emplace(key_of(keys.view(), i), i);
   const View& to = a.out[0];
   const int64_t size = bits_of(to.type.dtype) / 8;
   const Type one{to.type.dtype, {}};
-  for (int64_t i = 0; i < to.elements(); ++i) {
+  for (const int64_t i : Elements(to.elements())) {
     const auto found = places.find(key_of(a.in[0], i));
     if (found == places.end())
       store_default(a, to, i);
@@ -78,9 +79,9 @@ void infer_encoder_1(Infer& n) { n.set(0, n.in(0).dtype == DType::string ? DType
 
 void encoder_1(const Args& a) {
   const auto classes = a.texts("classes_strings");
-  for (int64_t i = 0; i < a.out[0].elements(); ++i) {
+  for (const int64_t i : Elements(a.out[0].elements())) {
     if (a.in[0].type.dtype == DType::string) {
-      const auto found = std::find(classes.begin(), classes.end(), a.in[0].as<const std::string>()[i]);
+      const auto found = std::find(classes.begin(), classes.end(), Text(a.in[0].as<const std::string>()[i]));
       a.out[0].as<int64_t>()[i] = found == classes.end() ? a.integer("default_int64") : found - classes.begin();
     } else {
       const int64_t at = a.in[0].as<const int64_t>()[i];

@@ -1,4 +1,5 @@
 // MeanVarianceNormalization: (x - mean) / deviation over the given axes.
+#include "ops/elements.h"
 #include "ops/indices.h"
 #include "ops/numbers.h"
 #include "runtime/graph/reach.h"
@@ -30,7 +31,7 @@ void mvn_reference(const Args& a) {
   const int64_t count = shape.elements() / cells;
   const auto each = static_cast<double>(count);
   const auto strides = broadcast_strides(kept, shape);
-  std::vector<double> sum(static_cast<size_t>(cells)), squares(sum.size());
+  RunVector<double> sum(static_cast<size_t>(cells)), squares(sum.size());
   visit_real(a.in[0].type.dtype, [&]<class T>() {
     const Read<T> x(a.in[0]);
     Write<T> y(a.out[0]);

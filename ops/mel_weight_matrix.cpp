@@ -1,6 +1,7 @@
 // MelWeightMatrix: triangles over the bins of a spectrum, evenly spaced on the mel scale.
 #include <algorithm>
 
+#include "ops/elements.h"
 #include "ops/numbers.h"
 #include "runtime/graph/reach.h"
 
@@ -31,8 +32,8 @@ void mel_reference(const Args& a) {
   const auto set = [&](int64_t bin, int64_t m, double value) {
     if (bin < bins) set_element(a.out[0], bin * mels + m, value);
   };
-  for (int64_t i = 0; i < bins * mels; ++i) set_element(a.out[0], i, 0);
-  for (int64_t m = 0; m < mels; ++m) {
+  for (const int64_t i : Elements(bins * mels)) set_element(a.out[0], i, 0);
+  for (const int64_t m : Steps(mels)) {
     const int64_t first = edge(m), centre = edge(m + 1), last = edge(m + 2);
     if (first == centre) set(centre, m, 1);
     for (int64_t j = first; j <= centre && centre > first; ++j)

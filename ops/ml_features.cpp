@@ -1,6 +1,7 @@
 // ai.onnx.ml Imputer, OneHotEncoder, FeatureVectorizer and CategoryMapper: features made ready.
 #include <algorithm>
 
+#include "ops/elements.h"
 #include "ops/ml_scores.h"
 #include "runtime/graph/reach.h"
 
@@ -20,7 +21,7 @@ void imputer(const Args& a) {
   const double replaced = static_cast<double>(a.real("replaced_value_float"));
   const int64_t replaced_integer = a.integer("replaced_value_int64");
   const Read<double> x(a.in[0]);
-  for (int64_t i = 0; i < x.size(); ++i) {
+  for (const int64_t i : Elements(x.size())) {
     const auto at = count == 1 ? 0 : static_cast<size_t>(i % width);
     const bool missing = whole ? x[i] == static_cast<double>(replaced_integer)
                                : x[i] == replaced || (std::isnan(replaced) && std::isnan(x[i]));
@@ -46,10 +47,11 @@ void one_hot(const Args& a) {
   const auto count = static_cast<int64_t>(cats.size());
   float* y = a.out[0].as<float>();
   std::fill_n(y, a.out[0].elements(), 0.0f);
-  for (int64_t i = 0; i < a.in[0].elements(); ++i) {
+  for (const int64_t i : Elements(a.in[0].elements())) {
     int64_t at;
     if (cats.type() == DType::string)
-      at = std::find(cats.names.begin(), cats.names.end(), a.in[0].as<const std::string>()[i]) - cats.names.begin();
+      at = std::find(cats.names.begin(), cats.names.end(), Text(a.in[0].as<const std::string>()[i])) -
+           cats.names.begin();
     else
       at = std::find_if(cats.numbers.begin(), cats.numbers.end(),
                         [&](int64_t n) { return static_cast<double>(n) == element_as_double(a.in[0], i); }) -
@@ -86,7 +88,7 @@ void vectorizer(const Args& a) {
     const Rows rows(a.in[i].shape());
     const Read<float> x(a.in[i]);
     const int64_t kept = std::min(rows.width, widths[i]);
-    for (int64_t r = 0; r < rows.count; ++r)
+    for (const int64_t r : Steps(rows.count))
       std::copy_n(x.data() + r * rows.width, kept, a.out[0].as<float>() + r * width + done);
     done += widths[i];
   }
@@ -101,9 +103,9 @@ void infer_mapper(Infer& n) {
 void mapper(const Args& a) {
   const auto names = a.texts("cats_strings");
   const auto numbers = a.integers("cats_int64s");
-  for (int64_t i = 0; i < a.out[0].elements(); ++i) {
+  for (const int64_t i : Elements(a.out[0].elements())) {
     if (a.in[0].type.dtype == DType::string) {
-      const auto found = std::find(names.begin(), names.end(), a.in[0].as<const std::string>()[i]);
+      const auto found = std::find(names.begin(), names.end(), Text(a.in[0].as<const std::string>()[i]));
       a.out[0].as<int64_t>()[i] =
           found == names.end() ? a.integer("default_int64") : numbers[static_cast<size_t>(found - names.begin())];
     } else {

@@ -1,8 +1,8 @@
 // Multinomial: draws class indices from rows of unnormalized log-probabilities.
 #include <algorithm>
 
+#include "ops/elements.h"
 #include "ops/random.h"
-#include "ops/steps.h"
 #include "runtime/graph/reach.h"
 
 namespace tessera::ops {
@@ -22,7 +22,7 @@ void multinomial_reference(const Args& a) {
   const int64_t classes = a.in[0].shape()[1], draws = a.out[0].shape()[1];
   const Read<double> x(a.in[0]);
   if (a.out[0].elements() == 0) return;  // without rows there may be any number of classes
-  std::vector<double> sums(static_cast<size_t>(classes));
+  RunVector<double> sums(static_cast<size_t>(classes));
   for (int64_t row = 0; row < a.out[0].shape()[0]; ++row) {
     const double* scores = x.data() + row * classes;
     const double largest = *std::max_element(scores, scores + classes);

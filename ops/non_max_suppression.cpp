@@ -2,8 +2,8 @@
 #include <algorithm>
 
 #include "ops/containers.h"
+#include "ops/elements.h"
 #include "ops/numbers.h"
-#include "ops/steps.h"
 
 namespace tessera::ops {
 namespace {
@@ -43,16 +43,17 @@ void run_suppression(Frame& f) {
   const double most_overlap = number(f, overlap_in, 0);
   const double least_score = number(f, score_in, -std::numeric_limits<double>::infinity());
   const bool centred = f.integer("center_point_box") != 0;
-  std::vector<int64_t> chosen;
+  RunVector<int64_t> chosen;
   for (int64_t b = 0; most && b < ss[0]; ++b)
     for (int64_t c = 0; c < ss[1]; ++c) {
       check_cancelled();
       const double* row = scores.data() + (b * ss[1] + c) * ss[2];
-      std::vector<int64_t> order;
+      RunVector<int64_t> order;
       for (int64_t i = 0; i < ss[2]; ++i)
         if (row[i] > least_score) order.push_back(i);
-      std::stable_sort(order.begin(), order.end(), [&](int64_t p, int64_t q) { return row[p] > row[q]; });
-      std::vector<Box> kept;
+      std::sort(order.begin(), order.end(),
+                asking([&](int64_t p, int64_t q) { return row[p] > row[q] || (row[p] == row[q] && p < q); }));
+      RunVector<Box> kept;
       for (const int64_t i : order) {
         check_cancelled();
         if (kept.size() >= most) break;

@@ -1,5 +1,6 @@
 // NonZero: the positions of the elements that are not zero, one column each.
 #include "ops/data_dependent.h"
+#include "ops/elements.h"
 
 namespace tessera::ops {
 extern const OpFile non_zero;
@@ -8,9 +9,9 @@ namespace {
 std::vector<Tensor> positions(const AttrReader&, List<View> in) {
   const Shape& shape = in[0].shape();
   const int64_t count = in[0].elements(), rank = shape.rank();
-  std::vector<int64_t> found;
+  RunVector<int64_t> found;
   visit(in[0].type.dtype, [&]<class T>() {
-    for (int64_t i = 0; i < count; ++i)
+    for (const int64_t i : Elements(count))
       if (in[0].as<T>()[i] != T(0)) found.push_back(i);
   });
   const auto columns = static_cast<int64_t>(found.size());

@@ -1,6 +1,7 @@
 // Pad: borders around a tensor: a constant, the edge, a reflection or the other side again.
 // Negative pads cut off. Amounts were attributes before opset 11.
 #include "ops/pad.h"
+#include "ops/elements.h"
 
 #include "runtime/base/run_scope.h"
 #include "runtime/graph/reach.h"
@@ -48,7 +49,7 @@ int64_t source_of(int64_t i, int64_t extent, Text mode) {
 
 // Writes axis `axis` of the output at `to`, from the block of the input at `from`; -1 = constant.
 template <class Put>
-void pad_axis(const std::vector<std::vector<int64_t>>& sources, const Shape& strides, size_t axis, int64_t from,
+void pad_axis(const std::vector<RunVector<int64_t>>& sources, const Shape& strides, size_t axis, int64_t from,
               int64_t& to, const Put& put) {
   check_cancelled();
   for (const int64_t source : sources[axis]) {
@@ -63,10 +64,7 @@ void pad_axis(const std::vector<std::vector<int64_t>>& sources, const Shape& str
 void run(const Args& args, const Amounts& amounts, const View& value) {
   const View &in = args.in[0], &out = args.out[0];
   const Text mode = args.text("mode");
-  int64_t all = 0;
-  for (const int64_t extent : out.shape()) all += extent;
-  const HeldCharge charge(all * static_cast<int64_t>(sizeof all));
-  std::vector<std::vector<int64_t>> sources(out.shape().size());
+  std::vector<RunVector<int64_t>> sources(out.shape().size());
   for (size_t i = 0; i < sources.size(); ++i)
     for (int64_t k = 0; k < out.shape()[i]; ++k)
       sources[i].push_back(source_of(k - amounts.before[i], in.shape()[i], mode));

@@ -1,4 +1,5 @@
 // Range: numbers from a start up or down to a limit, which is left out.
+#include "ops/elements.h"
 #include "ops/move.h"
 #include "runtime/graph/reach.h"
 
@@ -24,8 +25,7 @@ void reference(const Args& args) {
     using N = std::conditional_t<std::is_same_v<T, double>, double,
                                  std::conditional_t<std::is_integral_v<T>, uint64_t, float>>;
     const N start = static_cast<N>(*args.in[0].as<T>()), delta = static_cast<N>(*args.in[2].as<T>());
-    for (int64_t i = 0, n = out.elements(); i < n; ++i)
-      out.as<T>()[i] = static_cast<T>(start + static_cast<N>(i) * delta);
+    for (const int64_t i : Elements(out.elements())) out.as<T>()[i] = static_cast<T>(start + static_cast<N>(i) * delta);
   });
 }
 

@@ -4,6 +4,7 @@
 #include <algorithm>
 
 #include "ops/convert.h"
+#include "ops/elements.h"
 #include "ops/elementwise_math.h"
 #include "ops/reduction.h"
 #include "runtime/graph/reach.h"
@@ -162,8 +163,8 @@ Shape kept_strides(const Shape& shape, const ReducedAxes& axes) {
 
 // Joins element by element: read(x, kept) is what is joined for input x in output place kept.
 template <class Op, class N, class T, class Read>
-std::vector<N> join_all(const View& in, const Shape& kept, size_t places, const Read& read) {
-  std::vector<N> results(places, Op::template start<N>());
+RunVector<N> join_all(const View& in, const Shape& kept, size_t places, const Read& read) {
+  RunVector<N> results(places, Op::template start<N>());
   walk(in.shape(), std::array{strides_of(in.shape()), kept}, [&](const auto& at, const auto& step, int64_t count) {
     const T* x = in.as<T>() + at[0];
     N* to = results.data() + at[1];

@@ -266,8 +266,9 @@ inline bool follow_resize(reach::Step& s) {
   for (size_t axis = 0; stretched && axis < field.axes.size(); ++axis) {
     if (!on_picture(field.axes[axis])) continue;
     const ResampleAxis a = resizing.axis(axis);
-    Taps taps = resample_taps(resizing.rule, a);
-    s.stretched[field.axes[axis][0].side] = {a.in, taps.count, std::move(taps.index), std::move(taps.weight)};
+    const Taps taps = resample_taps(resizing.rule, a);
+    s.stretched[field.axes[axis][0].side] = {
+        a.in, taps.count, {taps.index.begin(), taps.index.end()}, {taps.weight.begin(), taps.weight.end()}};
   }
   s.out = {field};
   return known;

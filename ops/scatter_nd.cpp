@@ -1,5 +1,6 @@
 // ScatterND: writes slices of updates at the positions that the last axis of the indices spells.
 #include "ops/scatter.h"
+#include "ops/steps.h"
 #include "runtime/graph/reach.h"
 
 namespace tessera::ops {
@@ -29,7 +30,7 @@ void reference(const Args& args) {
   with_join(args, out.type.dtype, [&]<class T>(auto place) {
     const T* update = updates.as<T>();
     int64_t next = 0;
-    for (int64_t p = 0; p < positions; ++p) {
+    for ([[maybe_unused]] const int64_t p : Steps(positions)) {
       int64_t offset = 0;
       for (size_t k = 0; k < length; ++k, ++next)
         offset += checked_index(indices.as<int64_t>()[next], shape[k]) * strides[k];

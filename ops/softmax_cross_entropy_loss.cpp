@@ -1,6 +1,7 @@
 // SoftmaxCrossEntropyLoss: the negative log-likelihood of a softmax over scores.
 #include <algorithm>
 
+#include "ops/elements.h"
 #include "ops/loss.h"
 #include "runtime/graph/reach.h"
 
@@ -15,15 +16,16 @@ void infer_entropy(Infer& n) {
 void entropy_reference(const Args& a) {
   const Around s(a.in[0].shape(), 1);
   const Read<double> x(a.in[0]);
-  std::vector<double> logs(static_cast<size_t>(x.size()) + 1);
-  for (int64_t o = 0; o < s.outer; ++o)
-    for (int64_t i = 0; i < s.inner; ++i) {
+  RunVector<double> logs(static_cast<size_t>(x.size()) + 1);
+  for (const int64_t o : Steps(s.outer))
+    for (const int64_t i : Steps(s.inner)) {
       const int64_t at = o * s.extent * s.inner + i;
       double largest = -std::numeric_limits<double>::infinity(), sum = 0;
-      for (int64_t c = 0; c < s.extent; ++c) largest = std::max(largest, x[at + c * s.inner]);
-      for (int64_t c = 0; c < s.extent; ++c) sum += std::exp(x[at + c * s.inner] - largest);
+      for (const int64_t c : Elements(s.extent)) largest = std::max(largest, x[at + c * s.inner]);
+      for (const int64_t c : Elements(s.extent)) sum += std::exp(x[at + c * s.inner] - largest);
       const double shift = largest + std::log(sum);
-      for (int64_t c = 0; c < s.extent; ++c) logs[static_cast<size_t>(at + c * s.inner)] = x[at + c * s.inner] - shift;
+      for (const int64_t c : Elements(s.extent))
+        logs[static_cast<size_t>(at + c * s.inner)] = x[at + c * s.inner] - shift;
     }
   store_loss(a, logs.data());
   if (a.out.size() < 2 || !a.out[1]) return;

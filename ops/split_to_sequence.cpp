@@ -2,6 +2,7 @@
 #include <algorithm>
 
 #include "ops/containers.h"
+#include "ops/elements.h"
 
 namespace tessera::ops {
 namespace {
@@ -14,7 +15,7 @@ void run(Frame& f) {
   const auto check_count = [&](int64_t count) {
     if (count > 1 << 24) fail(Error::Kind::memory, "an axis of ", extent, " in ", count, " parts");
   };
-  std::vector<int64_t> sizes;
+  RunVector<int64_t> sizes;
   bool keep = true;
   if (!f.has_in(1)) {
     keep = !f.has("keepdims") || f.integer("keepdims") != 0;
@@ -26,7 +27,8 @@ void run(Frame& f) {
     check_count(extent / each);
     for (int64_t done = 0; done < extent; done += each) sizes.push_back(std::min(each, extent - done));
   } else {
-    sizes = as_integers(tensor_in(f, 1).view());
+    const auto given = as_integers(tensor_in(f, 1).view());
+    sizes.assign(given.begin(), given.end());
   }
   std::vector<Datum> items;
   int64_t done = 0;

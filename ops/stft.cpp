@@ -1,6 +1,6 @@
 // STFT: Fourier transforms of windowed, overlapping frames of a signal.
+#include "ops/elements.h"
 #include "ops/fourier.h"
-#include "ops/steps.h"
 #include "runtime/graph/reach.h"
 
 namespace tessera::ops {
@@ -36,7 +36,7 @@ void stft_reference(const Args& a) {
                  static_cast<int64_t>(number_or(a, length_in, 0)));
   const int64_t parts = shape.rank() == 3 ? shape[2] : 1;
   const auto roots = unit_roots(f.length, false);
-  std::vector<Complex> in(static_cast<size_t>(f.length)), out(in.size());
+  RunVector<Complex> in(static_cast<size_t>(f.length)), out(in.size());
   Write<double> y(a.out[0]);
   for (int64_t b = 0; b < shape[0]; ++b)
     for (const int64_t frame : Steps(f.count)) {

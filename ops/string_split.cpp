@@ -2,6 +2,7 @@
 #include <algorithm>
 
 #include "ops/data_dependent.h"
+#include "ops/elements.h"
 
 namespace tessera::ops {
 extern const OpFile string_split;
@@ -9,8 +10,8 @@ namespace {
 
 constexpr Text spaces = " \t\n\r\f\v";
 
-std::vector<Text> at_spaces(Text text, int64_t most) {
-  std::vector<Text> parts;
+RunVector<Text> at_spaces(Text text, int64_t most) {
+  RunVector<Text> parts;
   while (true) {
     text.remove_prefix(std::min(text.find_first_not_of(spaces), text.size()));
     if (text.empty()) return parts;
@@ -21,8 +22,8 @@ std::vector<Text> at_spaces(Text text, int64_t most) {
   }
 }
 
-std::vector<Text> at_delimiter(Text text, Text delimiter, int64_t most) {
-  std::vector<Text> parts;
+RunVector<Text> at_delimiter(Text text, Text delimiter, int64_t most) {
+  RunVector<Text> parts;
   while (most < 0 || static_cast<int64_t>(parts.size()) < most) {
     const size_t end = text.find(delimiter);
     if (end == Text::npos) break;
@@ -37,9 +38,9 @@ std::vector<Tensor> split_all(const AttrReader& attrs, List<View> in) {
   const Text delimiter = attrs.text("delimiter");
   const int64_t most = attrs.has("maxsplit") ? attrs.integer("maxsplit") : -1;
   const int64_t count = in[0].elements();
-  std::vector<std::vector<Text>> rows;
+  RunVector<RunVector<Text>> rows;
   size_t longest = 0;
-  for (int64_t i = 0; i < count; ++i) {
+  for (const int64_t i : Elements(count)) {
     const Text text = in[0].as<std::string>()[i];
     rows.push_back(delimiter.empty() ? at_spaces(text, most) : at_delimiter(text, delimiter, most));
     longest = std::max(longest, rows.back().size());

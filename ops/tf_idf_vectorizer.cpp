@@ -2,7 +2,7 @@
 #include <algorithm>
 #include <map>
 
-#include "ops/steps.h"
+#include "ops/elements.h"
 #include "runtime/graph/op.h"
 #include "runtime/graph/reach.h"
 
@@ -13,7 +13,7 @@ namespace {
 // The n-grams of the pool by length, each with its number.
 template <class T>
 struct Pool {
-  std::vector<std::map<std::vector<T>, size_t>> by_length;
+  std::vector<std::map<RunVector<T>, size_t>> by_length;
   size_t count = 0;
 
   Pool(List<T> items, List<int64_t> starts) : by_length(starts.size() + 1) {
@@ -24,9 +24,9 @@ struct Pool {
       if (starts[k] < 0 || begin > end || end > items.size())
         fail(Error::Kind::model, "ngram_counts do not fit the pool");
       for (size_t i = begin; i + length <= end; i += length)
-        by_length[length].emplace(std::vector<T>(items.begin() + static_cast<ptrdiff_t>(i),
-                                                 items.begin() + static_cast<ptrdiff_t>(i + length)),
-                                  count++);
+        by_length[length].emplace(
+            RunVector<T>(items.begin() + static_cast<ptrdiff_t>(i), items.begin() + static_cast<ptrdiff_t>(i + length)),
+            count++);
     }
   }
 };
@@ -51,16 +51,17 @@ void infer_vectorizer(Infer& infer) {
 
 // Adds the n-grams of one row to `counts`, by their number in the pool.
 template <class T>
-void count(const AttrReader& attrs, const Pool<T>& pool, const std::vector<T>& row, std::vector<int64_t>& counts) {
+void count(const AttrReader& attrs, const Pool<T>& pool, const RunVector<T>& row, RunVector<int64_t>& counts) {
   const int64_t shortest = std::max<int64_t>(attrs.integer("min_gram_length"), 1);
   const int64_t longest = std::min(attrs.integer("max_gram_length"), static_cast<int64_t>(pool.by_length.size()) - 1);
   const auto size = static_cast<int64_t>(row.size());
+  RunVector<T> gram;
   const int64_t skips = std::clamp<int64_t>(attrs.integer("max_skip_count"), 0, size);
   for (int64_t length = shortest; length <= longest; ++length) {
     const auto& known = pool.by_length[static_cast<size_t>(length)];
     for (int64_t step = 1; step <= (length == 1 ? 1 : skips + 1); ++step)
-      for (int64_t start = 0; start + (length - 1) * step < size; ++start) {
-        std::vector<T> gram;
+      for (const int64_t start : Elements(size - (length - 1) * step)) {
+        gram.clear();
         for (int64_t k = 0; k < length; ++k) gram.push_back(row[static_cast<size_t>(start + k * step)]);
         if (const auto found = known.find(gram); found != known.end()) ++counts[found->second];
       }
@@ -75,10 +76,10 @@ void vectorize(const Args& args, const Pool<T>& pool, const Item& item) {
   const auto indexes = args.integers("ngram_indexes");
   const auto weights = args.reals("weights");
   const Text mode = args.text("mode");
-  std::vector<int64_t> counts(indexes.size());
+  RunVector<int64_t> counts(indexes.size());
   for (const int64_t r : Steps(rows)) {
-    std::vector<T> row;
-    for (int64_t c = 0; c < columns; ++c) row.push_back(item(r * columns + c));
+    RunVector<T> row;
+    for (const int64_t c : Elements(columns)) row.push_back(item(r * columns + c));
     std::fill(counts.begin(), counts.end(), 0);
     count(args, pool, row, counts);
     float* to = out.as<float>() + r * width;
@@ -100,9 +101,10 @@ void reference(const Args& args) {
   const auto starts = args.integers("ngram_counts");
   const size_t indexes = args.integers("ngram_indexes").size();
   if (in.type.dtype == DType::string) {
-    const Pool<std::string> pool(args.texts("pool_strings"), starts);
+    const auto texts = args.texts("pool_strings");
+    const Pool<Text> pool(RunVector<Text>(texts.begin(), texts.end()), starts);
     check_pool(pool.count, indexes);
-    vectorize(args, pool, [&](int64_t i) { return in.as<std::string>()[i]; });
+    vectorize(args, pool, [&](int64_t i) { return Text(in.as<std::string>()[i]); });
   } else {
     const Pool<int64_t> pool(args.integers("pool_int64s"), starts);
     check_pool(pool.count, indexes);

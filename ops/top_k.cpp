@@ -2,8 +2,8 @@
 #include <algorithm>
 #include <numeric>
 
+#include "ops/elements.h"
 #include "ops/move.h"
-#include "ops/steps.h"
 #include "runtime/graph/reach.h"
 
 namespace tessera::ops {
@@ -42,8 +42,8 @@ void pick(const Args& args, bool largest) {
   const View& some = values ? values : places;
   const int64_t k = some ? some.shape()[static_cast<size_t>(axis)] : 0;
   if (around.outer * around.inner == 0) return;  // and the axis as long as it likes
-  std::vector<int64_t> order(static_cast<size_t>(around.extent));
-  for (int64_t o = 0; o < around.outer; ++o)
+  RunVector<int64_t> order(static_cast<size_t>(around.extent));
+  for (const int64_t o : Steps(around.outer))
     for (const int64_t i : Steps(around.inner)) {
       const T* from = in.as<T>() + o * around.extent * around.inner + i;
       // Of equal elements the first comes first.
@@ -54,7 +54,7 @@ void pick(const Args& args, bool largest) {
         return a < b;
       };
       std::iota(order.begin(), order.end(), int64_t{0});
-      std::partial_sort(order.begin(), order.begin() + k, order.end(), before);
+      std::partial_sort(order.begin(), order.begin() + k, order.end(), asking(before));
       for (int64_t j = 0; j < k; ++j) {
         const int64_t to = (o * k + j) * around.inner + i;
         if (values) values.as<T>()[to] = from[order[static_cast<size_t>(j)] * around.inner];

@@ -4,6 +4,7 @@
 #include <numeric>
 
 #include "ops/data_dependent.h"
+#include "ops/elements.h"
 #include "ops/move.h"
 
 namespace tessera::ops {
@@ -19,16 +20,19 @@ int order_of(const T& x, const T& y) {
 }
 
 struct Groups {
-  std::vector<int64_t> first, inverse, counts;
+  RunVector<int64_t> first, inverse, counts;
 };
 
 // Items 0..n-1 in groups of equal ones; compare(i, j) orders two of them.
 template <class Order>
 Groups group(int64_t n, bool sorted, const Order& compare) {
   if (n > 1 << 28) fail(Error::Kind::memory, n, " elements to be sorted");
-  std::vector<int64_t> items(static_cast<size_t>(n));
+  RunVector<int64_t> items(static_cast<size_t>(n));
   std::iota(items.begin(), items.end(), int64_t{0});
-  std::stable_sort(items.begin(), items.end(), [&](int64_t i, int64_t j) { return compare(i, j) < 0; });
+  std::sort(items.begin(), items.end(), [&](int64_t i, int64_t j) {
+    const int order = compare(i, j);
+    return order < 0 || (order == 0 && i < j);
+  });
   Groups groups;
   groups.inverse.resize(items.size());
   for (size_t i = 0; i < items.size(); ++i) {
@@ -41,7 +45,7 @@ Groups group(int64_t n, bool sorted, const Order& compare) {
   }
   if (sorted) return groups;
   // In the order of first appearance.
-  std::vector<size_t> order(groups.first.size()), rank(order.size());
+  RunVector<size_t> order(groups.first.size()), rank(order.size());
   std::iota(order.begin(), order.end(), size_t{0});
   std::sort(order.begin(), order.end(), [&](size_t i, size_t j) { return groups.first[i] < groups.first[j]; });
   Groups ordered;
@@ -63,15 +67,15 @@ std::vector<Tensor> unique_of(const AttrReader& attrs, const View& data) {
   const T* from = data.as<T>();
   const auto slice = [&](int64_t o, int64_t i) { return from + (o * around.extent + i) * around.inner; };
   const Groups groups = group(around.extent, attrs.integer("sorted") != 0, [&](int64_t i, int64_t j) {
-    for (int64_t o = 0; o < around.outer; ++o)
-      for (int64_t k = 0; k < around.inner; ++k)
+    for (const int64_t o : Steps(around.outer))
+      for (const int64_t k : Elements(around.inner))
         if (const int order = order_of(slice(o, i)[k], slice(o, j)[k])) return order;
     return 0;
   });
   shape[static_cast<size_t>(axis)] = static_cast<int64_t>(groups.first.size());
   Tensor out = Tensor::make({data.type.dtype, shape});
   T* to = out.as<T>();
-  for (int64_t o = 0; o < around.outer; ++o)
+  for (const int64_t o : Steps(around.outer))
     for (const int64_t i : groups.first) to = std::copy_n(slice(o, i), around.inner, to);
   return {out, Tensor::of(groups.first), Tensor::of(groups.inverse), Tensor::of(groups.counts)};
 }

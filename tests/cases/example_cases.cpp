@@ -502,6 +502,8 @@ constexpr CaseList lists[] = {{"Examples", give_all}};
 }  // namespace
 const CaseFile example_cases{lists};
 
+Case example_of(Text row, uint32_t seed) { return parse(row, seed); }
+
 std::vector<Case> op_examples() {
   std::vector<Case> examples;
   for (const Text row : table) examples.push_back(parse(row, static_cast<uint32_t>(examples.size() * 16 + 1)));

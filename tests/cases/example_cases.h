@@ -5,6 +5,8 @@
 
 namespace tessera::test {
 
+/// A row of such a table; `seed` is of the elements that it does not tell.
+Case example_of(Text row, uint32_t seed = 1);
 /// In the order of the table, parsed anew. A constant input is one whose elements matter.
 std::vector<Case> op_examples();
 /// Those of operators that a file may use.
