@@ -38,7 +38,7 @@ void add_session(CLI::App& app, ModelOptions& options) {
       ->check(CLI::Range(0, 1024).description(""));
   app.add_option("--device", options.session.device, "auto (default), cpu, vulkan or vulkan:N")->type_name("DEVICE");
   add_precision(app, options.session.precision);
-  app.add_option("--timeout", options.seconds, "Seconds that loading, and each run, may take")
+  app.add_option("--time-limit", options.seconds, "Seconds that loading, and each run, may take")
       ->type_name("S")
       ->check(number(0.001, 1e9));
   app.add_option("--memory-limit", options.mebibytes, "MiB that a run may take (three quarters of the machine's)")
