@@ -6,6 +6,7 @@
 #include "runtime/session/session.h"
 #include "tests/allocations.h"
 #include "tests/onnx_pen.h"
+#include "tests/statuses.h"
 
 namespace tessera::test {
 namespace {
@@ -244,6 +245,27 @@ TEST(Deadline, LoopsEnd) {
   expect_deadline(pen, rounds, "node \"for ever\" (Loop");
   time.milliseconds = 50;
   expect_deadline(pen, time, "longer than the 50 ms");
+}
+
+TEST(Deadline, HasAStatus) {
+  Pen pen;
+  set_shape(pen.graph->mutable_input(0), {4});
+  GraphProto* body = add_loop(pen, {"", ""}, {"y"});
+  add_node(body->mutable_node(), "Neg", {"x"}, {"part"});
+  body->add_output()->set_name("part");
+  const std::string file = pen.model.SerializeAsString();
+  tessera_options options;
+  tessera_options_init(&options);
+  options.device = "cpu";
+  options.most_rounds = 10;
+  tessera_session* session = nullptr;
+  expect_success(tessera_session_load_memory(file.data(), file.size(), &options, &session));
+  float numbers[4] = {};
+  const int64_t dims[] = {4};
+  const tessera_tensor in{TESSERA_FLOAT32, 1, dims, numbers, sizeof numbers};
+  tessera_result* result = nullptr;
+  expect_failure(tessera_run(session, &in, 1, nullptr, &result), TESSERA_DEADLINE, "rounds");
+  tessera_session_free(session);
 }
 
 TEST(Deadline, RunsEnd) {
