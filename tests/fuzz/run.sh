@@ -13,8 +13,8 @@ export ASAN_OPTIONS=allocator_may_return_null=1:detect_leaks=1:handle_abort=1 UB
 export LSAN_OPTIONS=suppressions=$(dirname "$0")/leaks.txt:print_suppressions=0
 while ((SECONDS < end)); do
   part=$home/$name.part
-  if ! "$folder/${name}_fuzz" -max_total_time=$((end - SECONDS)) -timeout=60 -rss_limit_mb=4096 -malloc_limit_mb=1024 \
-    -max_len=4096 -print_final_stats=1 -artifact_prefix="$findings/$name-" "$corpus" >"$part" 2>&1; then
+  if ! "$folder/${name}_fuzz" -max_total_time=$((end - SECONDS)) -timeout=60 -report_slow_units=60 \
+    -rss_limit_mb=4096 -malloc_limit_mb=1024 -max_len=4096 -print_final_stats=1 -artifact_prefix="$findings/$name-" "$corpus" >"$part" 2>&1; then
     ((++found))
     grep -E 'FINDING|ERROR: |runtime error|SUMMARY' "$part" | head -3 >&2 || true
     file=$(sed -n 's/.*Test unit written to //p' "$part" | tail -1)
