@@ -2,6 +2,7 @@
 #include <algorithm>
 
 #include "ops/containers.h"
+#include "ops/convert.h"
 
 namespace tessera::ops {
 namespace {
@@ -14,19 +15,20 @@ const Datum& map_in(const Frame& f) {
   return f.in[0];
 }
 
+// Six digits, whatever the locale.
+std::string words_of(double value) {
+  char text[32];
+  return {text, std::to_chars(text, text + sizeof text, value, std::chars_format::general, 6).ptr};
+}
+
 void store(const Tensor& from, const View& to, int64_t i) {
   const bool text = from.type.dtype == DType::string;
   if (to.type.dtype == DType::string) {
-    to.as<std::string>()[i] = text ? *from.as<std::string>() : cat(element_as_double(from.view(), 0));
+    to.as<std::string>()[i] = text ? *from.as<std::string>() : words_of(element_as_double(from.view(), 0));
     return;
   }
   double value = text ? 0 : element_as_double(from.view(), 0);
-  if (text) {
-    const std::string& words = *from.as<std::string>();
-    char* end = nullptr;
-    value = std::strtod(words.c_str(), &end);
-    if (end == words.c_str()) fail(Error::Kind::type, "\"", words, "\" is not a number");
-  }
+  if (text) value = convert_detail::parse_real(*from.as<std::string>());
   set_element(to, i, value);
 }
 

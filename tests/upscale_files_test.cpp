@@ -64,7 +64,7 @@ TEST_F(UpscaleFiles, a_new_file_has_its_name_only_in_the_end) {
   {
     std::vector<NewFile> files;
     for (const char* name : {"old.png", "new.png", "never.png"}) files.emplace_back(in / name, Bytes(9));
-    NewFile::flush_all(std::vector<const NewFile*>{&files[0], &files[1], &files[2]});
+    NewFile::flush_all({&files[0], &files[1], &files[2]});
     EXPECT_EQ(read_file(in / "old.png").size(), 5u);
     files[0].publish();
     files[1].publish();

@@ -1,12 +1,12 @@
 // tessera bench: how long a model takes to load and to run, and what memory it needs.
 #include <algorithm>
-#include <fstream>
 #include <iostream>
 
 #include "tools/bench_report.h"
 #include "tools/machine.h"
 #include "tools/memory.h"
 #include "tools/node_times.h"
+#include "tools/npy.h"
 #include "tools/options.h"
 
 namespace tessera::tools {
@@ -180,12 +180,6 @@ void print_report(const BenchCommand& command, const Session& session, const Mea
   if (command.per_node) print_nodes(found.nodes, found.peaks);
 }
 
-void write_page(const std::string& path, const nlohmann::json& report) {
-  std::ofstream file(path);
-  file << html_page(report);
-  if (!file.flush()) fail(Error::Kind::file, "cannot write ", path);
-}
-
 void bench(BenchCommand& command) {
   const ModelOptions& options = command.options;
   if (options.model.empty()) fail(Error::Kind::usage, "bench needs a MODEL, or --diff with two reports");
@@ -206,7 +200,7 @@ void bench(BenchCommand& command) {
   print_device_note(session, types);
   time_runs(command, session, in, found);
   const nlohmann::json report = report_of(command, session, found);
-  if (!command.page.empty()) write_page(command.page, report);
+  if (!command.page.empty()) write_file(command.page, html_page(report));
   if (options.json)
     std::cout << text_of(report, 2) << '\n';
   else

@@ -1,13 +1,13 @@
 // Two reports side by side. A figure has bounds, its quartiles; two differ where neither lies within the other's
 // bounds, and by more than a fiftieth.
 #include <cmath>
-#include <fstream>
 #include <iostream>
 #include <map>
 #include <sstream>
 #include <vector>
 
 #include "tools/bench_report.h"
+#include "tools/npy.h"
 #include "tools/options.h"
 
 namespace tessera::tools {
@@ -51,9 +51,7 @@ void add(const nlohmann::json& json, Figures& figures) {
 }
 
 Figures read(const std::string& path) {
-  std::ifstream file(path);
-  if (!file) fail(Error::Kind::file, "cannot read ", path);
-  const std::string all((std::istreambuf_iterator<char>(file)), std::istreambuf_iterator<char>());
+  const std::string all = read_text(path);
   Figures figures;
   try {
     if (const auto whole = nlohmann::json::parse(all, nullptr, false); whole.is_object()) {

@@ -9,13 +9,13 @@
 #include <algorithm>
 #include <chrono>
 #include <cmath>
-#include <fstream>
 #include <iterator>
 #include <nlohmann/json.hpp>
 
 #include "runtime/onnx/load.h"
 #include "tools/inputs.h"
 #include "tools/options.h"
+#include "tools/upscale/files.h"
 
 namespace tessera::tools {
 
@@ -25,16 +25,8 @@ namespace {
 
 double now() { return std::chrono::duration<double>(std::chrono::steady_clock::now().time_since_epoch()).count(); }
 
-std::vector<std::byte> read_file(const fs::path& path) {
-  std::ifstream file(path, std::ios::binary);
-  if (!file) fail(Error::Kind::file, path.string(), ": cannot be opened");
-  const std::string text((std::istreambuf_iterator<char>(file)), std::istreambuf_iterator<char>());
-  const auto* begin = reinterpret_cast<const std::byte*>(text.data());
-  return {begin, begin + text.size()};
-}
-
 Datum load_datum(const fs::path& path, Kind kind) {
-  const std::vector<std::byte> bytes = read_file(path);
+  const upscale::Bytes bytes = upscale::read_file(path);
   return onnx::load_datum(bytes, kind, path.filename().string());
 }
 

@@ -1,11 +1,11 @@
 #include "tools/manifest.h"
 
 #include <cctype>
-#include <fstream>
 #include <nlohmann/json.hpp>
 
 #include "runtime/base/machine_memory.h"
 #include "runtime/base/mapped_file.h"
+#include "tools/npy.h"
 #include "upscale/identity.h"
 
 namespace tessera::tools {
@@ -24,8 +24,7 @@ Manifest read_manifest(const fs::path& path) {
   Manifest manifest;
   manifest.path = path;
   try {
-    std::ifstream file(path);
-    const nlohmann::json json = nlohmann::json::parse(file);
+    const nlohmann::json json = nlohmann::json::parse(read_text(path));
     if (!json.is_object()) fail(Error::Kind::usage, path.string(), ": a manifest is one JSON object");
     read(json, "name", manifest.name);
     read(json, "author", manifest.author);

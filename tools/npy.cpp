@@ -2,12 +2,11 @@
 // small reader of its own that takes nothing but the three keys of the format.
 #include "tools/npy.h"
 
-#include <unistd.h>
-
 #include <algorithm>
 #include <bit>
-#include <fstream>
 #include <iterator>
+
+#include "tools/upscale/files.h"
 
 namespace tessera::tools {
 
@@ -287,12 +286,9 @@ Tensor parse_npy(List<std::byte> bytes) {
 }
 
 Tensor read_npy(const std::filesystem::path& path) {
-  std::ifstream file(path, std::ios::binary);
-  if (!file || std::filesystem::is_directory(path)) fail(Error::Kind::file, path.string(), ": cannot be opened");
-  const std::string text((std::istreambuf_iterator<char>(file)), std::istreambuf_iterator<char>());
-  if (file.bad()) fail(Error::Kind::file, path.string(), ": cannot be read");
+  const upscale::Bytes bytes = upscale::read_file(path);
   try {
-    return parse_npy({reinterpret_cast<const std::byte*>(text.data()), text.size()});
+    return parse_npy(bytes);
   } catch (const Error& error) {
     throw Error(error.kind(), cat(path.string(), ": ", error.what()));
   }
@@ -364,25 +360,12 @@ std::string format_npy(const Tensor& given) {
 void write_npy(const std::filesystem::path& path, const Tensor& tensor) { write_file(path, format_npy(tensor)); }
 
 void write_file(const std::filesystem::path& path, Text bytes) {
-  // A short name: the target's own may be as long as names can be.
-  const std::filesystem::path temporary = path.parent_path() / cat(".tessera-", getpid(), ".part");
-  {
-    std::ofstream file(temporary, std::ios::binary | std::ios::trunc);
-    if (file) file.write(bytes.data(), static_cast<std::streamsize>(bytes.size()));
-    if (file) file.close();
-    if (!file) {
-      std::error_code ignored;
-      std::filesystem::remove(temporary, ignored);
-      fail(Error::Kind::file, path.string(), ": cannot be written");
-    }
-  }
-  std::error_code error;
-  std::filesystem::rename(temporary, path, error);
-  if (error) {
-    std::error_code ignored;
-    std::filesystem::remove(temporary, ignored);
-    fail(Error::Kind::file, path.string(), ": cannot be written: ", error.message());
-  }
+  upscale::write_file(path, std::as_bytes(List<char>(bytes)));
+}
+
+std::string read_text(const std::filesystem::path& path) {
+  const upscale::Bytes bytes = upscale::read_file(path);
+  return {reinterpret_cast<const char*>(bytes.data()), bytes.size()};
 }
 
 }  // namespace tessera::tools

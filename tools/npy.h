@@ -21,7 +21,9 @@ std::string format_npy(const Tensor& tensor);
 /// refused.
 Tensor convert(const Tensor& tensor, DType dtype);
 
-/// Writes `bytes` to `path` through a temporary file beside it.
+/// Writes `bytes` to `path` so that it is the old file or the whole new one at every moment.
 void write_file(const std::filesystem::path& path, Text bytes);
+/// A whole file. Throws Error::file.
+std::string read_text(const std::filesystem::path& path);
 
 }  // namespace tessera::tools

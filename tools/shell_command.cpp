@@ -1,10 +1,10 @@
 // tessera completion, tessera man: what shells and manuals need to know of the command, from its own options.
 #include <algorithm>
-#include <fstream>
 #include <iostream>
 #include <set>
 #include <sstream>
 
+#include "tools/npy.h"
 #include "tools/options.h"
 #include "upscale/upsampler.h"
 
@@ -230,10 +230,9 @@ void print_page(std::ostream& out, const CLI::App& app, const CLI::App* command)
 void write_page(const std::string& folder, const CLI::App& app, const CLI::App* command) {
   const std::string path =
       cat(folder, "/", command ? cat("tessera-", command->get_name()) : std::string("tessera"), ".1");
-  std::ofstream file(path, std::ios::trunc);
-  print_page(file, app, command);
-  file.close();
-  if (!file) fail(Error::Kind::file, path, ": cannot be written");
+  std::ostringstream page;
+  print_page(page, app, command);
+  write_file(path, page.str());
 }
 
 }  // namespace

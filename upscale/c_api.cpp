@@ -1,5 +1,6 @@
 // The C interface of the upscaler.
 #include <algorithm>
+#include <charconv>
 #include <chrono>
 #include <cmath>
 #include <cstring>
@@ -52,8 +53,8 @@ PlaceOptions read(const tessera_upscaler_options& given) {
   for (size_t i = 0; i < given.fixed_count; ++i) {
     require(given.fixed[i].name);
     char number[40];
-    std::snprintf(number, sizeof number, "%.17g", given.fixed[i].value);
-    options.model.inputs.push_back(cat(given.fixed[i].name, '=', number));
+    const auto end = std::to_chars(number, number + sizeof number, given.fixed[i].value).ptr;
+    options.model.inputs.push_back(cat(given.fixed[i].name, '=', Text(number, end)));
   }
   if (given.tile != 0 && given.tile < 32)
     fail(Error::Kind::usage, "a tile of ", given.tile, " pixels a side is too small: use 0, or at least 32");

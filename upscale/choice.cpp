@@ -3,7 +3,6 @@
 #include <algorithm>
 #include <chrono>
 #include <cmath>
-#include <cstdio>
 #include <sstream>
 
 #include "include/tessera/tessera.hpp"
@@ -77,12 +76,10 @@ std::string name_of(const Place& place) { return cat(place.device, " ", place.pr
 std::string text_of(const std::vector<Trial>& trials) {
   std::string text;
   for (const Trial& trial : trials) {
-    char time[32];
-    std::snprintf(time, sizeof time, "%.1f ms", trial.seconds * 1000);
     text += cat(text.empty() ? "" : ", ", name_of(trial.place), " ",
                 !trial.failure.empty()         ? trial.failure
                 : trial.difference > tolerance ? std::string("wrong")
-                                               : std::string(time));
+                                               : with_digits(trial.seconds * 1000, 1) + " ms");
   }
   // A line holds an answer.
   std::replace_if(

@@ -73,6 +73,8 @@ using Findings = std::vector<Finding>;
 
 /// A difference, in parts of white, as 8-bit levels: "0.8", "23".
 std::string in_levels(double difference);
+/// A number with so many digits behind its point, whatever the program's locale.
+std::string with_digits(double value, int digits);
 
 /// A convention, checked by a picture.
 struct Knowledge {

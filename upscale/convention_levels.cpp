@@ -1,7 +1,7 @@
 // Finding a model's numbers for black and white: its answers to a small picture must resemble it.
 #include <algorithm>
+#include <charconv>
 #include <cmath>
-#include <cstdio>
 #include <optional>
 
 #include "runtime/base/rounding.h"
@@ -124,10 +124,13 @@ void find_surplus(const Probe& probe, Convention& convention) {
 
 }  // namespace
 
+std::string with_digits(double value, int digits) {
+  char text[400];
+  return {text, std::to_chars(text, text + sizeof text, value, std::chars_format::fixed, digits).ptr};
+}
+
 std::string in_levels(double difference) {
-  char text[48];
-  std::snprintf(text, sizeof text, difference < 10.0 / 255 ? "%.1f" : "%.0f", difference * 255);
-  return std::isfinite(difference) ? text : "endlessly much";
+  return std::isfinite(difference) ? with_digits(difference * 255, difference < 10.0 / 255) : "endlessly much";
 }
 
 namespace {

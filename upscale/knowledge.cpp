@@ -26,7 +26,10 @@ class Writer {
     else
       text_ << value << ' ';
   }
-  Writer() { text_ << std::setprecision(17); }
+  Writer() {
+    text_.imbue(std::locale::classic());  // whatever the program's: others read it
+    text_ << std::setprecision(17);
+  }
   std::string text() const { return text_.str(); }
 
  private:
@@ -35,7 +38,7 @@ class Writer {
 
 class Reader {
  public:
-  explicit Reader(const std::string& text) : text_(text) {}
+  explicit Reader(const std::string& text) : text_(text) { text_.imbue(std::locale::classic()); }
   template <class T>
   void operator()(T& value) {
     if constexpr (std::is_enum_v<T>) {
@@ -90,6 +93,7 @@ std::string name_of(const Upsampler& model, const ConventionOptions& options, co
   const std::string identity = model.identity();
   if (identity.empty()) return {};
   std::ostringstream said;
+  said.imbue(std::locale::classic());
   for (const std::vector<Levels>* levels : {&options.in, &options.out}) {
     for (const Levels& of : *levels) said << of.black << ' ' << of.white << ' ';
     said << '/';

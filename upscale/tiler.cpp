@@ -261,11 +261,7 @@ void Tiler::note_seams(RowSource& source, const Windows& windows, Report& report
   if (report.windows < 2) return;
   const Reach& reach = settled_reach();
   const bool all = sees_all();
-  const auto levels = [](float difference) {
-    char text[32];
-    std::snprintf(text, sizeof text, "%.1f", static_cast<double>(difference / level));
-    return std::string(text);
-  };
+  const auto levels = [](float difference) { return with_digits(static_cast<double>(difference / level), 1); };
   std::string note;
   if (all) {
     float sampled = 0;

@@ -1,5 +1,6 @@
 // Sessions: loading, what they take and give, runs.
 #include <algorithm>
+#include <charconv>
 #include <chrono>
 #include <cstdio>
 #include <cstring>
@@ -391,6 +392,12 @@ std::string quoted(const std::string& text) {
   }
   return out + "\"";
 }
+/// With three digits behind the point, whatever the locale.
+std::string microseconds(double seconds) {
+  char text[400];
+  return {text, std::to_chars(text, text + sizeof text, seconds * 1e6, std::chars_format::fixed, 3).ptr};
+}
+
 /// A list of events as trace viewers read it, times in microseconds.
 void write_profile(const Session& session) {
   std::FILE* file = std::fopen(session.profile_path.c_str(), "w");
@@ -399,10 +406,10 @@ void write_profile(const Session& session) {
   const char* comma = "";
   for (const ProfileEvent& event : session.events) {
     std::fprintf(file,
-                 "%s{\"cat\":\"Node\",\"pid\":0,\"tid\":0,\"ph\":\"X\",\"ts\":%.3f,\"dur\":%.3f,\"name\":%s,"
+                 "%s{\"cat\":\"Node\",\"pid\":0,\"tid\":0,\"ph\":\"X\",\"ts\":%s,\"dur\":%s,\"name\":%s,"
                  "\"args\":{\"op_name\":%s,\"kernel\":%s,\"provider\":\"CPUExecutionProvider\"}}",
-                 comma, event.start * 1e6, event.length * 1e6, quoted(event.node + "_kernel_time").c_str(),
-                 quoted(event.op).c_str(), quoted(event.kernel).c_str());
+                 comma, microseconds(event.start).c_str(), microseconds(event.length).c_str(),
+                 quoted(event.node + "_kernel_time").c_str(), quoted(event.op).c_str(), quoted(event.kernel).c_str());
     comma = ",\n";
   }
   std::fprintf(file, "\n]\n");

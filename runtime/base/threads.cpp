@@ -71,6 +71,15 @@ void run_range(const void* object, Body body, int64_t begin, int64_t end, int64_
   }
 }
 
+// How often this process is the child of a fork, which has but the thread that forked.
+std::atomic<unsigned> forks{0};
+
+unsigned forks_so_far() {
+  static const int watched = pthread_atfork(nullptr, nullptr, [] { forks.fetch_add(1, std::memory_order_relaxed); });
+  static_cast<void>(watched);
+  return forks.load(std::memory_order_relaxed);
+}
+
 }  // namespace
 
 struct Threads::Pool {
@@ -88,7 +97,13 @@ struct Threads::Pool {
     cpu_set_t allowed;
   };
 
-  explicit Pool(int count, const ForeignThreads& given) : foreign(given), shares(static_cast<size_t>(count)) {}
+  explicit Pool(int count, const ForeignThreads& given)
+      : born(forks_so_far()), foreign(given), shares(static_cast<size_t>(count)) {}
+
+  /// In the child of a fork its threads are gone: loops run on their callers' threads.
+  bool is_orphan() const { return born != forks.load(std::memory_order_relaxed) && !foreign.run; }
+
+  const unsigned born;
 
   alignas(64) std::atomic<uint32_t> gate{0};
   std::atomic<int> runs{0};        // in progress; see Busy
@@ -274,6 +289,10 @@ Threads::Threads(int count, const ForeignThreads& foreign)
 }
 
 Threads::~Threads() {
+  if (pool_->is_orphan()) {
+    static_cast<void>(new std::vector<std::thread>(std::move(pool_->workers)));  // nobody is there to be joined
+    return;
+  }
   pool_->stop.store(true);
   pool_->wake();
   for (std::thread& worker : pool_->workers) worker.join();
@@ -282,7 +301,7 @@ Threads::~Threads() {
 Threads::Busy::Busy(Threads& threads) : threads_(threads), start_(Clock::now()) {
   Pool& pool = *threads.pool_;
   pool.runs.fetch_add(1, std::memory_order_relaxed);
-  if (!pool.eager.load(std::memory_order_relaxed) || pool.asleep.load() == 0) return;
+  if (!pool.eager.load(std::memory_order_relaxed) || pool.asleep.load() == 0 || pool.is_orphan()) return;
   if (pool.taken.exchange(true, std::memory_order_acquire)) return;
   pool.wake();
   pool.taken.store(false, std::memory_order_release);
@@ -298,7 +317,7 @@ void Threads::run(int64_t items, int64_t grain, const void* object, Call call) {
   if (items <= 0 || stop_requested()) return;
   grain = std::max<int64_t>(1, grain);
   Pool& pool = *pool_;
-  if (count_ == 1 || items <= grain || pool.taken.exchange(true, std::memory_order_acquire)) {
+  if (count_ == 1 || items <= grain || pool.is_orphan() || pool.taken.exchange(true, std::memory_order_acquire)) {
     run_range(object, call, 0, items, grain, 0);
     return;
   }

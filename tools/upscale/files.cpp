@@ -23,6 +23,16 @@ namespace fs = std::filesystem;
   fail(Error::Kind::file, path.string(), ": ", doing, ": ", std::strerror(errno));
 }
 
+/// Calls what a signal may interrupt until it is done.
+template <class Call>
+int again(const Call& call) {
+  int result;
+  do {
+    result = call();
+  } while (result < 0 && errno == EINTR);
+  return result;
+}
+
 void write_all(int descriptor, List<std::byte> bytes, const fs::path& path) {
   while (!bytes.empty()) {
     const ssize_t written = ::write(descriptor, bytes.data(), std::min<size_t>(bytes.size(), size_t{1} << 30));
@@ -92,12 +102,9 @@ std::vector<fs::path> entries_of(const fs::path& folder, int& error) {
   return entries;
 }
 
-Descriptor::~Descriptor() {
-  if (number_ > STDERR_FILENO) ::close(number_);
-}
-
 Bytes read_file(const fs::path& path, int64_t largest) {
-  const Descriptor file(path == standard_stream ? STDIN_FILENO : ::open(path.c_str(), O_RDONLY | O_CLOEXEC));
+  const Descriptor file =
+      path == standard_stream ? Descriptor::standard(STDIN_FILENO) : Descriptor::open(path.c_str(), O_RDONLY);
   if (!file) fail_with_errno(path, "cannot be opened");
   struct stat status {};
   if (::fstat(file.number(), &status) != 0) fail_with_errno(path, "cannot be read");
@@ -144,9 +151,13 @@ Bytes first_bytes(const fs::path& path, size_t size) {
   // Of what is no file, nothing is taken from others.
   std::error_code error;
   const bool regular = fs::is_regular_file(path, error);
-  const Descriptor file(regular ? ::open(path.c_str(), O_RDONLY | O_CLOEXEC) : -1);
-  const ssize_t got = file ? ::read(file.number(), bytes.data(), size) : 0;
-  bytes.resize(static_cast<size_t>(std::max<ssize_t>(got, 0)));
+  const Descriptor file = regular ? Descriptor::open(path.c_str(), O_RDONLY) : Descriptor();
+  size_t used = 0;
+  try {
+    if (file) used = read_bytes(file.number(), bytes.data(), size, path);
+  } catch (const Error&) {  // who reads it all tells
+  }
+  bytes.resize(used);
   return bytes;
 }
 
@@ -164,7 +175,7 @@ NewFile::NewFile(const fs::path& path, const WriteOptions& options)
     : path_(path), target_(path), replace_(options.replace) {
   if (path == standard_stream) {
     path_ = "standard output";
-    direct_ = Descriptor(STDOUT_FILENO);
+    direct_ = Descriptor::standard(STDOUT_FILENO);
     if (options.at_end) open_nameless();
     return;
   }
@@ -176,7 +187,7 @@ NewFile::NewFile(const fs::path& path, const WriteOptions& options)
   const fs::file_status status = fs::status(target_, error);
   if (fs::exists(status) && !fs::is_regular_file(status)) {
     if (fs::is_directory(status)) fail(Error::Kind::file, path.string(), ": is a folder");
-    direct_ = Descriptor(::open(target_.c_str(), O_WRONLY | O_CLOEXEC));
+    direct_ = Descriptor::open(target_.c_str(), O_WRONLY);
     if (!direct_) fail_with_errno(path, "cannot be opened");
     if (options.at_end) open_nameless();
     return;
@@ -199,7 +210,7 @@ void NewFile::overwrite(int64_t at, List<std::byte> bytes) {
 }
 
 void NewFile::restart() {
-  if (::ftruncate(file_.number(), 0) != 0 || ::lseek(file_.number(), 0, SEEK_SET) != 0)
+  if (again([&] { return ::ftruncate(file_.number(), 0); }) != 0 || ::lseek(file_.number(), 0, SEEK_SET) != 0)
     fail_with_errno(path_, "cannot be written");
 }
 
@@ -207,7 +218,7 @@ void NewFile::restart() {
 void NewFile::open_nameless() {
   std::error_code error;
   const fs::path folder = fs::temp_directory_path(error);
-  if (!error) file_ = Descriptor(::open(folder.c_str(), O_TMPFILE | O_RDWR | O_CLOEXEC, 0600));
+  if (!error) file_ = Descriptor::open(folder.c_str(), O_TMPFILE | O_RDWR, 0600);
   if (!file_) file_ = Descriptor(::memfd_create("tessera", MFD_CLOEXEC));
   if (!file_) fail_with_errno(path_, "no place for its bytes");
 }
@@ -226,10 +237,10 @@ void NewFile::pass_on(int file, int to) const {
 
 void NewFile::open(const fs::path& folder) {
   // A nameless file vanishes with the process, whatever ends it; to be named later, it needs /proc.
-  file_ = Descriptor(::open(folder.c_str(), O_TMPFILE | O_WRONLY | O_CLOEXEC, 0666));
+  file_ = Descriptor::open(folder.c_str(), O_TMPFILE | O_WRONLY, 0666);
   if (file_ && ::access(link_of(file_.number()).c_str(), F_OK) == 0) return;
   const auto create = [&](const char* name) {
-    file_ = Descriptor(::open(name, O_CREAT | O_EXCL | O_WRONLY | O_CLOEXEC, 0666));
+    file_ = Descriptor::open(name, O_CREAT | O_EXCL | O_WRONLY, 0666);
     return bool{file_};
   };
   if (!find_name(folder, temporary_, create)) fail_with_errno(path_, "cannot be created");
@@ -248,27 +259,27 @@ NewFile& NewFile::operator=(NewFile&& other) noexcept {
   std::swap(file_, other.file_);
   std::swap(direct_, other.direct_);
   std::swap(replace_, other.replace_);
+  std::swap(lost_, other.lost_);
   return *this;
 }
 
-void NewFile::flush() const {
-  if (file_ && !direct_ && ::fsync(file_.number()) != 0) fail_with_errno(path_, "cannot be flushed to the disk");
-}
-
-void NewFile::flush_all(List<const NewFile*> files) {
+void NewFile::flush_all(const std::vector<NewFile*>& files) {
   std::set<dev_t> flushed;
-  for (const NewFile* file : files) {
+  for (NewFile* file : files) {
     struct stat status {};
-    if (!file->file_ || file->direct_ || ::fstat(file->file_.number(), &status) != 0) continue;
-    if (flushed.contains(status.st_dev)) continue;
-    if (files.size() == 1 || ::syncfs(file->file_.number()) != 0)
-      file->flush();
-    else
+    if (!file->file_ || file->direct_) continue;
+    const int number = file->file_.number();
+    const bool known = files.size() > 1 && ::fstat(number, &status) == 0;
+    if (known && flushed.contains(status.st_dev)) continue;
+    if (known && again([&] { return ::syncfs(number); }) == 0)
       flushed.insert(status.st_dev);
+    else if (again([&] { return ::fsync(number); }) != 0)
+      file->lost_ = errno;
   }
 }
 
 void NewFile::publish() {
+  if ((errno = lost_)) fail_with_errno(path_, "cannot be flushed to the disk");
   const Descriptor file = std::move(file_), direct = std::move(direct_);
   if (!file) return;
   if (direct) return pass_on(file.number(), direct.number());

@@ -7,6 +7,7 @@
 #include <filesystem>
 #include <utility>
 
+#include "runtime/base/descriptor.h"
 #include "runtime/base/mapped_file.h"
 #include "upscale/codecs/codec.h"
 
@@ -42,23 +43,6 @@ class Input {
 /// std::filesystem does the same, but ends the program where memory is short.
 std::vector<std::filesystem::path> entries_of(const std::filesystem::path& folder, int& error);
 
-/// An open file.
-class Descriptor {
- public:
-  explicit Descriptor(int number = -1) : number_(number) {}
-  ~Descriptor();
-  Descriptor(Descriptor&& other) noexcept : number_(std::exchange(other.number_, -1)) {}
-  Descriptor& operator=(Descriptor&& other) noexcept {
-    std::swap(number_, other.number_);
-    return *this;
-  }
-  explicit operator bool() const { return number_ >= 0; }
-  int number() const { return number_; }
-
- private:
-  int number_;
-};
-
 struct WriteOptions {
   std::optional<mode_t> mode;  ///< the file's permissions; else what the umask leaves of 0666
   bool at_end = false;         ///< pipes, devices and "-" get all bytes when a file would get its name
@@ -86,10 +70,11 @@ class NewFile {
   void overwrite(int64_t at, List<std::byte> bytes);
   /// Empty again.
   void restart();
-  /// Sees that the bytes are on the disk.
-  void flush() const;
-  /// The same for many at once, which takes hardly longer than for one; where it fails, flush() of each tells.
-  static void flush_all(List<const NewFile*> files);
+  /// Sees that the bytes are on the disk. Where it fails, they are lost: asked again, the system would say nothing.
+  void flush() { flush_all({this}); }
+  /// The same for many at once, which takes hardly longer than for one.
+  static void flush_all(const std::vector<NewFile*>& files);
+  /// Gives it its name; throws where it could not be flushed.
   void publish();
 
  private:
@@ -103,6 +88,7 @@ class NewFile {
   Descriptor direct_;                    ///< a pipe, a device or standard output
   std::string temporary_;                ///< its name until then; empty where it has none
   bool replace_ = true;
+  int lost_ = 0;  ///< why its bytes are not on the disk
 };
 
 /// All three steps.

@@ -59,11 +59,11 @@ std::string too_long(const fs::path& path, const fs::path& folder) {
 
 /// Tries it, which tells more than permissions do; false with errno set.
 bool can_make_a_file(const fs::path& folder) {
-  if (Descriptor(::open(folder.c_str(), O_TMPFILE | O_WRONLY | O_CLOEXEC, 0600))) return true;
+  if (Descriptor::open(folder.c_str(), O_TMPFILE | O_WRONLY, 0600)) return true;
   if (errno != EOPNOTSUPP && errno != EISDIR && errno != ENOENT) return false;
   // A file system without nameless files.
   const std::string name = (folder / cat(".tessera-", ::getpid(), "-try")).string();
-  if (!Descriptor(::open(name.c_str(), O_CREAT | O_EXCL | O_WRONLY | O_CLOEXEC, 0600))) return false;
+  if (!Descriptor::open(name.c_str(), O_CREAT | O_EXCL | O_WRONLY, 0600)) return false;
   ::unlink(name.c_str());
   return true;
 }

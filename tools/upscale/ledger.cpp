@@ -9,7 +9,7 @@
 #include <cstdio>
 #include <cstring>
 #include <ctime>
-#include <fstream>
+#include <sstream>
 
 #include "runtime/base/disk_cache.h"
 #include "runtime/base/mapped_file.h"
@@ -72,7 +72,7 @@ uint64_t name_of(const fs::path& path) {
 }  // namespace
 
 std::optional<uint64_t> digest_of(const fs::path& path) {
-  const Descriptor file(::open(path.c_str(), O_RDONLY | O_CLOEXEC));
+  const Descriptor file = Descriptor::open(path.c_str(), O_RDONLY);
   if (!file) return std::nullopt;
   Digest digest;
   Bytes piece(size_t{1} << 20);
@@ -140,7 +140,12 @@ bool Ledger::parse(Text line, uint64_t& name, Entry& entry) {
 }
 
 Ledger::Ledger(uint64_t recipe) : recipe_(recipe) {
-  std::ifstream file(ledger_file());
+  Bytes bytes;
+  try {
+    bytes = read_file(ledger_file());
+  } catch (const Error&) {  // then nothing is known
+  }
+  std::istringstream file({reinterpret_cast<const char*>(bytes.data()), bytes.size()});
   size_t lines = 0;
   uint64_t name = 0;
   Entry entry;
@@ -190,7 +195,7 @@ void Ledger::append(uint64_t name, const Entry& entry) {
   if (path.empty()) return;
   std::error_code error;
   fs::create_directories(cache_folder(), error);
-  const Descriptor file(::open(path.c_str(), O_WRONLY | O_APPEND | O_CREAT | O_CLOEXEC, 0666));
+  const Descriptor file = Descriptor::open(path.c_str(), O_WRONLY | O_APPEND | O_CREAT, 0666);
   const std::string line = line_of(name, entry);
   if (file) static_cast<void>(!::write(file.number(), line.data(), line.size()));
 }

@@ -171,18 +171,12 @@ int Pipeline::pictures_at_once() const {
 }
 
 void Pipeline::publish(std::vector<Item>& items) {
-  std::vector<const NewFile*> files;
-  for (const Item& item : items)
+  std::vector<NewFile*> files;
+  for (Item& item : items)
     if (item.result->error.empty()) files.push_back(&item.file);
-  bool flushed = true;
-  try {
-    NewFile::flush_all(files);
-  } catch (const Error&) {
-    flushed = false;
-  }
+  NewFile::flush_all(files);
   for (Item& item : items)
     item.attempt([&] {
-      if (!flushed) item.file.flush();
       item.file.publish();
       item.result->done = true;
     });

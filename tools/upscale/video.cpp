@@ -60,7 +60,8 @@ class Source {
   Source(const Video& video, const std::atomic<bool>& cancel)
       : cancel_(cancel),
         name_(video.in == standard_stream ? "standard input" : video.in.string()),
-        file_(video.in == standard_stream ? STDIN_FILENO : ::open(video.in.c_str(), O_RDONLY | O_CLOEXEC)) {
+        file_(video.in == standard_stream ? Descriptor::standard(STDIN_FILENO)
+                                          : Descriptor::open(video.in.c_str(), O_RDONLY)) {
     if (!file_) fail(Error::Kind::file, name_, ": cannot be opened: ", std::strerror(errno));
     struct stat status {};
     if (::fstat(file_.number(), &status) == 0 && S_ISREG(status.st_mode)) size_ = status.st_size;
