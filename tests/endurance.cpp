@@ -98,6 +98,13 @@ int64_t resident_bytes() {
 
 int64_t count_in(const char* folder) { return std::distance(fs::directory_iterator(folder), fs::directory_iterator{}); }
 
+// Whether this process has so many threads; one that has been joined may be listed for a moment longer.
+bool has_threads(int64_t count) {
+  for (int i = 0; i < 2000 && count_in("/proc/self/task") != count; ++i)
+    std::this_thread::sleep_for(std::chrono::milliseconds(1));
+  return count_in("/proc/self/task") == count;
+}
+
 TEST(Endurance, RunsOfChangingShapesAndCuts) {
   const std::string bytes = model();
   const std::vector<Question> all = questions();
@@ -177,7 +184,7 @@ TEST(Endurance, SessionsOpenedAndClosed) {
   std::printf("%d sessions, %ld KiB more\n", count, static_cast<long>(growth >> 10));
   EXPECT_LE(growth, int64_t{1} << 20);
   EXPECT_EQ(count_in("/proc/self/fd"), files);
-  EXPECT_EQ(count_in("/proc/self/task"), threads);
+  EXPECT_TRUE(has_threads(threads));
 }
 
 // What the child says: how many of its checks failed.
@@ -208,11 +215,11 @@ TEST(Endurance, ParentAndChildComputeAfterAFork) {
       for (int k = 0; k < 5; ++k) wrong += Question().ask(session) != right || large.ask(session) != much;
       // A session of its own has threads again.
       tessera_session* own = open_model(bytes, 4);
-      wrong += count_in("/proc/self/task") != 4;
+      wrong += !has_threads(4);
       wrong += large.ask(own) != much;
       tessera_session_free(own);
       tessera_session_free(session);
-      wrong += count_in("/proc/self/task") != 1;
+      wrong += !has_threads(1);
       sched_getaffinity(0, sizeof after, &after);
       wrong += !CPU_EQUAL(&before, &after);
       // And so has the child's child.

@@ -240,6 +240,10 @@ struct Threads::Pool {
   // For who has taken the pool.
   void wake() {
     keep_off(sched_getcpu());
+    ring();
+  }
+
+  void ring() {
     bell.fetch_add(1);
     bell.notify_all();
   }
@@ -294,7 +298,8 @@ Threads::~Threads() {
     return;
   }
   pool_->stop.store(true);
-  pool_->wake();
+  // No affinity is changed: threads that have ended already have no number, and the system would take the caller's.
+  pool_->ring();
   for (std::thread& worker : pool_->workers) worker.join();
 }
 
