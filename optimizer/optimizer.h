@@ -22,6 +22,10 @@ void prepare(Graph& graph);
 /// Rewrites that need concrete types: run on each plan's copy of the graph.
 void specialize(Graph& graph, const Fits& fits);
 
+/// Makes of a Resize to given extents one by scales, those that it has in `sized`, the graph with types; false where it
+/// is no such node, or they are no powers of two.
+bool resize_by_scales(Graph& graph, Node& node, const Graph& sized);
+
 /// For tests: from now on, in the whole process, a rewrite of a graph with types throws Error::type if what it made
 /// has other types than what was there.
 void check_rewrites(bool on);

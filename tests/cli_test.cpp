@@ -111,8 +111,10 @@ TEST(Npy, FilesAreWrittenWholeOrNotAtAll) {
   const Tensor tensor = test::floats({2}, {1, 2});
   write_npy(folder.path() / "a.npy", tensor);
   EXPECT_TRUE(test::close(read_npy(folder.path() / "a.npy"), tensor));
-  EXPECT_THROW(write_npy(folder.path() / "missing" / "a.npy", tensor), Error);
+  EXPECT_THROW(write_npy(folder.path() / "a.npy" / "b.npy", tensor), Error);
   EXPECT_EQ(std::distance(std::filesystem::directory_iterator(folder.path()), {}), 1);
+  write_npy(folder.path() / "new" / "a.npy", tensor);
+  EXPECT_TRUE(test::close(read_npy(folder.path() / "new" / "a.npy"), tensor));
 }
 
 Port port(const std::string& name, DType dtype, const Shape& shape, std::vector<std::string> dim_names) {

@@ -5,7 +5,6 @@
 #include <new>
 
 #include "runtime/base/base.h"
-#include "runtime/session/deadline.h"
 #include "tools/commands.h"
 
 namespace tessera::tools {
@@ -70,10 +69,10 @@ int main_of_command(int count, char** words) {
   int code = exit_done;
   try {
     code = run_command(count, words);
-  } catch (const OverLimit& error) {
-    return report(error.what(), exit_failed);
   } catch (const Error& error) {
-    if (error.kind() == Error::Kind::cancelled) return end_by_signal(report("interrupted", exit_failed));
+    // A limit that the user set ends a run in the same way.
+    if (error.kind() == Error::Kind::cancelled && interrupted())
+      return end_by_signal(report("interrupted", exit_failed));
     return report(error.what(), exit_code_of(error.kind()));
   } catch (const std::bad_alloc&) {
     return report("out of memory", exit_failed);

@@ -319,8 +319,8 @@ TESSERA_API tessera_status* tessera_value_values(const tessera_value* map, tesse
 
 /* --- Runs ----------------------------------------------------------------------------------- */
 
-/* A wish to stop a run, made from another thread. It is answered within a second; what an operator or a thread pool of
- * the caller's, or a device, has begun ends first. */
+/* A wish to stop a run, made from another thread. Kernels answer within a second, some references only when they are
+ * done; what an operator or a thread pool of the caller's, or a device, has begun ends first. */
 typedef struct tessera_cancel tessera_cancel;
 TESSERA_API tessera_status* tessera_cancel_create(tessera_cancel** cancel);
 /* A wish whose flag is the caller's byte: 0, or 1 as soon as runs are to stop. It is read by atomic loads, may be set

@@ -4,8 +4,8 @@
 #include <functional>
 #include <iterator>
 #include <numeric>
-#include <utility>
 
+#include "optimizer/optimizer.h"
 #include "runtime/graph/op.h"
 #include "runtime/plan/fold.h"
 #include "runtime/session/defaults.h"
@@ -71,20 +71,6 @@ Graph inferred(const Graph& graph, List<Type> types) {
   return sized;
 }
 
-/// How often larger than its input a Resize makes its axes, where all are powers of two; else nothing.
-std::vector<float> whole_scales(const Graph& sized, const Node& node) {
-  const Shape &in = sized.values[node.in[0]].type.shape, &out = sized.values[node.out[0]].type.shape;
-  std::vector<float> scales;
-  if (in.size() != out.size()) return scales;
-  for (size_t axis = 0; axis < in.size(); ++axis) {
-    const int64_t large = std::max(in[axis], out[axis]), small = std::min(in[axis], out[axis]);
-    const int64_t times = small > 0 && large % small == 0 ? large / small : 0;
-    if (times == 0 || (times & (times - 1)) != 0) return {};
-    scales.push_back(static_cast<float>(out[axis]) / static_cast<float>(in[axis]));
-  }
-  return scales;
-}
-
 /// A file for one size has its extents in constants, where its author's program asked the picture. Where inputs are
 /// opened, a Resize to such extents becomes one by the scales that it has at the declared size.
 void open_sizes(Graph& part, const Graph& declared) {
@@ -102,29 +88,12 @@ void open_sizes(Graph& part, const Graph& declared) {
     changed = false;
     const Graph at_twice = inferred(part, twice);
     for (Node& node : part.nodes) {
-      if (node.op->name != "Resize" || node.in.size() < 4 || node.in[3] == absent) continue;
-      const AttrReader attrs(node);
-      if (attrs.has("keep_aspect_ratio_policy")) continue;
       const auto shape = [&](const Graph& graph, ValueId id) { return graph.values[id].type.shape; };
+      if (node.in.empty() || node.in[0] == absent || node.out[0] == absent) continue;
       const Shape in = shape(at_twice, node.in[0]), out = shape(at_twice, node.out[0]);
-      if (in.empty() || out.empty() || in == shape(at_declared, node.in[0]) || out != shape(at_declared, node.out[0]))
-        continue;
-      std::vector<float> scales = whole_scales(at_declared, node);
-      if (scales.empty()) continue;
-      if (attrs.has("axes")) {
-        const std::vector<float> all = std::exchange(scales, {});
-        for (const int64_t axis : attrs.integers("axes"))
-          scales.push_back(all[static_cast<size_t>(normalize_axis(axis, static_cast<int>(all.size())))]);
-      }
-      auto tensor = std::make_shared<Tensor>(Tensor::make({DType::float32, {static_cast<int64_t>(scales.size())}}));
-      std::copy(scales.begin(), scales.end(), tensor->as<float>());
-      Value value;
-      value.type = tensor->type;
-      value.ranked = true;
-      value.constant = std::move(tensor);
-      node.in.resize(3);
-      node.in[2] = part.add_value(std::move(value));
-      changed = true;
+      const bool is_fixed =
+          !in.empty() && !out.empty() && in != shape(at_declared, node.in[0]) && out == shape(at_declared, node.out[0]);
+      changed |= is_fixed && optimizer::resize_by_scales(part, node, at_declared);
     }
   }
 }
