@@ -294,7 +294,7 @@ Threads::Threads(int count, const ForeignThreads& foreign)
 
 Threads::~Threads() {
   if (pool_->is_orphan()) {
-    static_cast<void>(new std::vector<std::thread>(std::move(pool_->workers)));  // nobody is there to be joined
+    static_cast<void>(pool_.release());  // nobody is there to be joined
     return;
   }
   pool_->stop.store(true);

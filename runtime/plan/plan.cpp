@@ -26,7 +26,8 @@ class PackKey {
   template <class T>
   void add(const T& plain) {
     static_assert(std::is_trivially_copyable_v<T>);
-    bytes.append(reinterpret_cast<const char*>(&plain), sizeof plain);
+    const auto raw = std::as_bytes(List<T>(&plain, 1));
+    bytes.append(reinterpret_cast<const char*>(raw.data()), raw.size());
   }
   void add(const std::string& text) { add(List<char>(text)); }
   template <class T>
