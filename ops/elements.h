@@ -7,24 +7,7 @@
 namespace tessera::ops {
 
 /// As Steps, for loops whose steps are worth a few operations: asks at every 4096th.
-class Elements {
- public:
-  explicit Elements(int64_t count) : count_(count) {}
-  struct Iterator {
-    int64_t at;
-    int64_t operator*() const { return at; }
-    Iterator& operator++() {
-      if ((++at & 4095) == 0) check_cancelled();
-      return *this;
-    }
-    bool operator!=(const Iterator& other) const { return at < other.at; }
-  };
-  Iterator begin() const { return {0}; }
-  Iterator end() const { return {count_}; }
-
- private:
-  int64_t count_;
-};
+using Elements = StepsAsking<4096>;
 
 /// An order for sorting, which throws where the run is to stop.
 template <class Less>

@@ -7,15 +7,15 @@
 
 namespace tessera::ops {
 
-/// `for (const int64_t row : Steps(rows))` counts from 0 to rows - 1, and throws Error::cancelled where the run is to
-/// stop. For the loops of references over rows, planes, windows or draws: a step should be worth some dozen operations.
-class Steps {
+/// Counts from 0 to count - 1, and throws Error::cancelled where the run is to stop: asks at every `every`-th step.
+template <int64_t every>
+class StepsAsking {
  public:
-  explicit Steps(int64_t count) : count_(count) {}
+  explicit StepsAsking(int64_t count) : count_(count) {}
   struct Iterator {
     int64_t at;
     int64_t operator*() const {
-      check_cancelled();
+      if (at % every == 0) check_cancelled();
       return at;
     }
     Iterator& operator++() {
@@ -30,5 +30,9 @@ class Steps {
  private:
   int64_t count_;
 };
+
+/// `for (const int64_t row : Steps(rows))`: for the loops of references over rows, planes, windows or draws. A step
+/// should be worth some dozen operations.
+using Steps = StepsAsking<1>;
 
 }  // namespace tessera::ops

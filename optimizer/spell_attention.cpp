@@ -105,14 +105,15 @@ bool spell_attention(Spelling& s) {
   const int64_t groups = s.shape(s.in(1)).size() == 3 ? attrs.integer("kv_num_heads") : s.shape(s.in(1))[1];
   const int64_t batch = s.shape(s.in(0))[0], queries = s.shape(s.in(0))[is_flat ? 1 : 2], each = heads / groups;
   const Shape out = s.shape(s.node().out[0]);
-  const int64_t new_keys = s.shape(s.in(1))[s.shape(s.in(1)).size() - (s.shape(s.in(1)).size() == 3 ? 2 : 2)];
+  const Shape& given_keys = s.shape(s.in(1));
+  const int64_t new_keys = given_keys[given_keys.size() - 2];
   const int64_t past = s.has(past_k_in) ? s.shape(s.in(past_k_in))[2] : 0, keys = past + new_keys;
   const bool causal = attrs.integer("is_causal") != 0;
   if (out.elements() == 0 || keys == 0) return false;
   // Rows of scores of queries that share keys lie one behind the other: a bias would have to be repeated.
   if (each > 1 && (s.has(mask_in) || (causal && queries > 1))) return false;
   if (s.has(mask_in)) {
-    const Type mask = s.type(s.in(mask_in));
+    const Type& mask = s.type(s.in(mask_in));
     const bool known = mask.dtype == DType::float32 || mask.dtype == DType::boolean;
     if (queries < fewest_queries || !known || mask.shape.size() < 2 || mask.shape.back() != keys) return false;
   }

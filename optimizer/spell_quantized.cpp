@@ -36,7 +36,8 @@ bool spell_integer_product(Spelling& s) {
   const Tensor* w_zero = nullptr;
   if (s.has(w_zero_in)) {
     w_zero = s.value(s.in(w_zero_in));
-    const int64_t count = w_zero ? w_zero->type.shape.elements() : 0;
+    if (!w_zero) return false;
+    const int64_t count = w_zero->type.shape.elements();
     if (count != 1 && (count != columns || w_zero->type.shape.size() != 1)) return false;
   }
   if (s.has(x_zero_in) && s.shape(s.in(x_zero_in)).elements() != 1) return false;

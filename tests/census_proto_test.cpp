@@ -288,13 +288,7 @@ void judge(const std::string& name, const Measured& m, Totals& totals) {
 void run_bomb(const Subject& subject, const SessionOptions& options, const std::atomic<bool>& cancel) {
   const std::string file = file_of(subject);
   const Session session(List<std::byte>(reinterpret_cast<const std::byte*>(file.data()), file.size()), options);
-  std::vector<Datum> in;
-  for (const Operand& operand : subject.operands) {
-    if (operand.constant) continue;
-    in.emplace_back();
-    in.back().tensor = operand.tensor;
-  }
-  session.run(List<Datum>(in), {nullptr, &cancel});
+  session.run(inputs_of(subject), {nullptr, &cancel});
 }
 
 TEST(Census, BombsStayWithinLimits) {

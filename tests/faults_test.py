@@ -28,13 +28,20 @@ def write_png(path, width, height):
                      chunk(b"IDAT", zlib.compress(rows)) + chunk(b"IEND", b""))
 
 
-class Faults(unittest.TestCase):
+class InFolder(unittest.TestCase):
+    """In a folder of its own with a picture."""
+
     def setUp(self):
         self.folder = tempfile.TemporaryDirectory()
         self.addCleanup(self.folder.cleanup)
         self.root = pathlib.Path(self.folder.name)
         (self.root / "in").mkdir()
         write_png(self.root / "in" / "a.png", 24, 20)
+
+
+class Faults(InFolder):
+    def setUp(self):
+        super().setUp()
         write_png(self.root / "in" / "b.png", 18, 16)
         done = self.upscale({"TESSERA_COUNT": "1"})
         self.assertEqual(done.returncode, 0, done.stderr)

@@ -9,12 +9,11 @@ import shutil
 import struct
 import subprocess
 import sys
-import tempfile
 import unittest
 
 sys.argv = sys.argv[:2]
 import cli_test  # its encoder of models
-from faults_test import write_png
+from faults_test import InFolder, write_png
 
 TESSERA = pathlib.Path(sys.argv[1]).resolve()
 SHIM = TESSERA.parent.parent / "lib" / "libtessera_file_faults.so"
@@ -40,13 +39,9 @@ def external(name, dims, location):
     return b"".join(f(1, d) for d in dims) + f(2, 1) + f(8, name) + entry + f(14, 1)
 
 
-class FileFaults(unittest.TestCase):
+class FileFaults(InFolder):
     def setUp(self):
-        self.folder = tempfile.TemporaryDirectory()
-        self.addCleanup(self.folder.cleanup)
-        self.root = pathlib.Path(self.folder.name)
-        (self.root / "in").mkdir()
-        write_png(self.root / "in" / "a.png", 24, 20)
+        super().setUp()
         self.environment = dict(os.environ, TESSERA_CACHE=str(self.root / "cache"), LC_ALL="C")
 
     def run_it(self, words, fault=None):

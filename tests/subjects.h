@@ -116,6 +116,17 @@ inline std::string file_of(const Subject& subject) {
   return model.SerializeAsString();
 }
 
+/// Of the operands that are no constants.
+inline std::vector<Datum> inputs_of(const Subject& subject) {
+  std::vector<Datum> in;
+  for (const Operand& operand : subject.operands) {
+    if (operand.constant) continue;
+    in.emplace_back();
+    in.back().tensor = operand.tensor;
+  }
+  return in;
+}
+
 /// What the model gives; throws Error.
 inline std::vector<Datum> run_subject(const Subject& subject, bool optimize = true) {
   const std::string file = file_of(subject);
@@ -125,13 +136,7 @@ inline std::vector<Datum> run_subject(const Subject& subject, bool optimize = tr
   options.optimize = optimize;
   options.memory_limit = int64_t{256} << 20;
   const Session session(List<std::byte>(reinterpret_cast<const std::byte*>(file.data()), file.size()), options);
-  std::vector<Datum> in;
-  for (const Operand& operand : subject.operands) {
-    if (operand.constant) continue;
-    in.emplace_back();
-    in.back().tensor = operand.tensor;
-  }
-  return session.run(in);
+  return session.run(inputs_of(subject));
 }
 
 /// Whether set_element knows the type.

@@ -19,6 +19,16 @@ namespace {
 
 namespace fs = std::filesystem;
 
+/// Each pixel as a square of `scale` pixels a side, its samples changed by a formula.
+Tensor enlarged(const Tensor& input, int64_t scale, const std::function<double(double)>& of) {
+  const Shape& in = input.type.shape;
+  const Tensor output = Tensor::make({DType::float32, {1, 3, scale * in[2], scale * in[3]}});
+  const int64_t width = in[3], wide = scale * width;
+  for (int64_t i = 0; i < output.type.shape.elements(); ++i)
+    set_element(output.view(), i, of(element_as_double(input.view(), i / (scale * wide) * width + i % wide / scale)));
+  return output;
+}
+
 /// Each pixel four times, its samples changed by a formula.
 struct Formula : Upsampler {
   std::function<double(double sample)> of = [](double v) { return v; };
@@ -40,11 +50,7 @@ struct Formula : Upsampler {
   }
   std::vector<Tensor> run(const Tensor& input) const override {
     ++runs;
-    const Tensor output = Tensor::make(output_types(input.type)[0]);
-    const int64_t width = input.type.shape[3], wide = 2 * width;
-    for (int64_t i = 0; i < output.type.shape.elements(); ++i)
-      set_element(output.view(), i, of(element_as_double(input.view(), i / (2 * wide) * width + i % wide / 2)));
-    return {output};
+    return {enlarged(input, 2, of)};
   }
   int64_t run_bytes(const Type& input) const override { return input.bytes(); }
   std::string identity() const override { return name; }
@@ -182,14 +188,7 @@ struct Several : Formula {
   }
   std::vector<Tensor> run(const Tensor& input) const override {
     std::vector<Tensor> results;
-    const std::vector<Type> types = output_types(input.type);
-    for (size_t i = 0; i < others.size(); ++i) {
-      results.push_back(Tensor::make(types[i]));
-      const int64_t width = input.type.shape[3], scale = others[i].scale, wide = scale * width;
-      for (int64_t at = 0; at < types[i].shape.elements(); ++at)
-        set_element(results[i].view(), at,
-                    others[i].of(element_as_double(input.view(), at / (scale * wide) * width + at % wide / scale)));
-    }
+    for (const Other& other : others) results.push_back(enlarged(input, other.scale, other.of));
     return results;
   }
 };

@@ -7,7 +7,7 @@
 #include <new>
 
 #include "include/tessera/tessera.h"
-#include "runtime/base/base.h"
+#include "runtime/base/over_limit.h"
 
 namespace tessera::c_api {
 
@@ -30,6 +30,8 @@ inline tessera_code code_of(Error::Kind kind) {
 inline tessera_status* caught() noexcept {
   try {
     throw;
+  } catch (const OverLimit& error) {
+    return tessera_status_create(TESSERA_DEADLINE, error.what());
   } catch (const Error& error) {
     return tessera_status_create(code_of(error.kind()), error.what());
   } catch (const std::bad_alloc&) {

@@ -63,7 +63,7 @@ RunOptions run_options(const tessera_cancel* cancel) {
 }
 
 tessera_status* get_port(List<Port> ports, size_t index, tessera_port* port) {
-  return guard_limited([&] {
+  return guard([&] {
     require(port);
     if (port->struct_size < first_port) fail(Error::Kind::usage, "call tessera_port_init first");
     if (index >= ports.size()) fail(Error::Kind::usage, "there is no port ", index);
@@ -77,10 +77,15 @@ tessera_status* get_port(List<Port> ports, size_t index, tessera_port* port) {
 }
 
 // A model with some of its inputs made numbers.
-Session open(onnx::Loaded loaded, const tessera_options* options) {
+/// `load` reads the model's file, given the operators that it may use.
+template <class Load>
+Session open(const tessera_options* options, const Load& load) {
+  const SessionOptions how = read(options);
+  const Deadline deadline(how.cancel, how.milliseconds);
+  onnx::Loaded loaded = within(deadline, 0, [&] { return load(how.operators); });
   if (options && loaded.unsupported.empty())
     for (const auto& [name, value] : read_fixed(options)) fix_input(loaded, name, value);
-  return Session(std::move(loaded), read(options));
+  return Session(std::move(loaded), how);
 }
 
 std::vector<Datum> data_of(const tessera_tensor* inputs, size_t count) {
@@ -292,37 +297,30 @@ TESSERA_API void tessera_port_init(tessera_port* port) { tessera_port_init_sized
 }
 
 tessera_status* tessera_session_load(const char* path, const tessera_options* options, tessera_session** session) {
-  return guard_limited([&] {
+  return guard([&] {
     require(path, session);
     *session = nullptr;
     const FloatEnvironment environment;
     *session = new tessera_session(shared(options, path, {}, [&] {
-      const SessionOptions how = read(options);
-      const Deadline deadline(how.cancel, how.milliseconds);
-      return open(within(deadline, 0, [&] { return onnx::load(path, {}, how.operators); }), options);
+      return open(options, [&](const auto& operators) { return onnx::load(path, {}, operators); });
     }));
   });
 }
 
 tessera_status* tessera_session_load_memory(const void* data, size_t bytes, const tessera_options* options,
                                             tessera_session** session) {
-  return guard_limited([&] {
+  return guard([&] {
     require(data, session);
     *session = nullptr;
     const FloatEnvironment environment;
     const List<std::byte> given(static_cast<const std::byte*>(data), bytes);
     *session = new tessera_session(shared(options, {}, given, [&] {
-      const SessionOptions how = read(options);
-      const Deadline deadline(how.cancel, how.milliseconds);
       const char* name = options ? known(options).name : nullptr;
       std::shared_ptr<std::byte[]> copy(new std::byte[bytes + 1]);
       std::memcpy(copy.get(), data, bytes);
-      return open(
-          within(deadline, 0,
-                 [&] {
-                   return onnx::load({copy.get(), bytes}, copy, name ? name : "model in memory", {}, how.operators);
-                 }),
-          options);
+      return open(options, [&](const auto& operators) {
+        return onnx::load({copy.get(), bytes}, copy, name ? name : "model in memory", {}, operators);
+      });
     }));
   });
 }
@@ -354,14 +352,14 @@ tessera_status* tessera_session_output(const tessera_session* session, size_t in
 }
 
 tessera_status* tessera_cancel_create(tessera_cancel** cancel) {
-  return guard_limited([&] {
+  return guard([&] {
     require(cancel);
     *cancel = new tessera_cancel;
   });
 }
 tessera_status* tessera_cancel_watch(const volatile unsigned char* flag, tessera_cancel** cancel) {
   static_assert(sizeof(std::atomic<bool>) == 1 && std::atomic<bool>::is_always_lock_free);
-  return guard_limited([&] {
+  return guard([&] {
     require(const_cast<const unsigned char*>(flag), cancel);
     *cancel = new tessera_cancel;
     (*cancel)->flag = reinterpret_cast<const std::atomic<bool>*>(const_cast<const unsigned char*>(flag));
@@ -377,7 +375,7 @@ void tessera_cancel_free(tessera_cancel* cancel) { delete cancel; }
 
 tessera_status* tessera_run(const tessera_session* session, const tessera_tensor* inputs, size_t input_count,
                             const tessera_cancel* cancel, tessera_result** result) {
-  return guard_limited([&] {
+  return guard([&] {
     require(session, result);
     *result = nullptr;
     tessera_run_options options;
@@ -389,7 +387,7 @@ tessera_status* tessera_run(const tessera_session* session, const tessera_tensor
 
 tessera_status* tessera_run_with(const tessera_session* session, const tessera_tensor* inputs, size_t input_count,
                                  const tessera_run_options* options, tessera_result** result) {
-  return guard_limited([&] {
+  return guard([&] {
     require(session, result);
     *result = nullptr;
     *result = run(session, data_of(inputs, input_count), options).release();
@@ -399,7 +397,7 @@ tessera_status* tessera_run_with(const tessera_session* session, const tessera_t
 size_t tessera_result_count(const tessera_result* result) { return result ? result->values.size() : 0; }
 
 tessera_status* tessera_result_tensor(const tessera_result* result, size_t index, tessera_tensor* tensor) {
-  return guard_limited([&] {
+  return guard([&] {
     require(result, tensor);
     if (index >= result->values.size()) fail(Error::Kind::usage, "there is no output ", index);
     const Datum& from = result->values[index];
@@ -415,7 +413,7 @@ void tessera_result_free(tessera_result* result) { delete result; }
 tessera_status* tessera_output_type(const tessera_session* session, const tessera_tensor* inputs, size_t input_count,
                                     size_t index, tessera_dtype* dtype, int64_t* dims, size_t capacity, size_t* rank,
                                     size_t* bytes) {
-  return guard_limited([&] {
+  return guard([&] {
     require(session, dtype, rank, bytes);
     if (capacity) require(dims);
     const std::vector<Type> out = session->session.output_types(types_of(inputs, input_count));
@@ -429,7 +427,7 @@ tessera_status* tessera_output_type(const tessera_session* session, const tesser
 
 tessera_status* tessera_run_into(const tessera_session* session, const tessera_tensor* inputs, size_t input_count,
                                  const tessera_tensor* outputs, size_t output_count, const tessera_cancel* cancel) {
-  return guard_limited([&] {
+  return guard([&] {
     require(session);
     const Views in(inputs, input_count, "input"), out(outputs, output_count, "output");
     session->session.run_into(in.list(), out.list(), run_options(cancel));

@@ -93,22 +93,9 @@ inline void check_index(size_t index, size_t count, const char* what) {
   if (index >= count) fail(Error::Kind::usage, "there is no ", what, " ", index);
 }
 
-/// As guard, for what a deadline may end.
-template <class Body>
-tessera_status* guard_limited(const Body& body) noexcept {
-  try {
-    body();
-    return nullptr;
-  } catch (const OverLimit& error) {
-    return tessera_status_create(TESSERA_DEADLINE, error.what());
-  } catch (...) {
-    return caught();
-  }
-}
-
 template <class Load>
 tessera_status* load(tessera_session** session, const Load& make) {
-  return guard_limited([&] {
+  return guard([&] {
     require(session);
     *session = nullptr;
     const FloatEnvironment environment;

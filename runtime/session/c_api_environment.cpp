@@ -189,7 +189,7 @@ tessera_status* tessera_run_async(const tessera_session* session, const tessera_
     if (!own->runner) own->runner = std::make_unique<Runner>(session->session.runs_at_once());
     own->runner->add([session, in, given, done, context] {
       std::unique_ptr<tessera_result> result;
-      tessera_status* failure = guard_limited([&] { result = run(session, *in, &given); });
+      tessera_status* failure = guard([&] { result = run(session, *in, &given); });
       in->clear();
       done(context, failure, result.release());
     });

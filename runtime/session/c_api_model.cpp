@@ -89,7 +89,7 @@ std::vector<T> list_of(const T* values, size_t count) {
 
 tessera_status* tessera_session_forecast(const tessera_session* session, const tessera_tensor* inputs,
                                          size_t input_count, tessera_memory* memory) {
-  return guard_limited([&] {
+  return guard([&] {
     require(session);
     const Memory found = session->session.forecast(types_of(inputs, input_count));
     write_struct({0, found.weights_bytes, found.packed_bytes, found.arena_bytes, found.ends_bytes,
@@ -99,7 +99,7 @@ tessera_status* tessera_session_forecast(const tessera_session* session, const t
 }
 
 tessera_status* tessera_session_device_memory(const tessera_session* session, int64_t* used, int64_t* budget) {
-  return guard_limited([&] {
+  return guard([&] {
     require(session, used, budget);
     const DeviceMemory memory = session->session.device_memory();
     *used = memory.used;
@@ -108,7 +108,7 @@ tessera_status* tessera_session_device_memory(const tessera_session* session, in
 }
 
 tessera_status* tessera_session_traffic(const tessera_session* session, tessera_traffic* traffic) {
-  return guard_limited([&] {
+  return guard([&] {
     require(session);
     tessera_traffic found{};
     if (const Traffic* counted = session->session.traffic())
@@ -118,7 +118,7 @@ tessera_status* tessera_session_traffic(const tessera_session* session, tessera_
 }
 
 tessera_status* tessera_session_facts(const tessera_session* session, tessera_facts* facts) {
-  return guard_limited([&] {
+  return guard([&] {
     require(session);
     const Session& s = session->session;
     write_struct({0, s.device_backend() != nullptr, s.threads(), s.runs_at_once(), s.row_step(), s.stores_halves()},
@@ -127,7 +127,7 @@ tessera_status* tessera_session_facts(const tessera_session* session, tessera_fa
 }
 
 tessera_status* tessera_devices_list(tessera_devices** devices) {
-  return guard_limited([&] {
+  return guard([&] {
     require(devices);
     *devices = nullptr;
     auto list = std::make_unique<tessera_devices>();
@@ -148,7 +148,7 @@ const char* tessera_devices_note(const tessera_devices* devices) { return device
 void tessera_devices_free(tessera_devices* devices) { delete devices; }
 
 tessera_status* tessera_devices_get(const tessera_devices* devices, size_t index, tessera_device* device) {
-  return guard_limited([&] {
+  return guard([&] {
     require(devices);
     check_index(index, devices->items.size(), "device");
     const tessera_devices::Item& item = devices->items[index];
@@ -159,7 +159,7 @@ tessera_status* tessera_devices_get(const tessera_devices* devices, size_t index
 }
 
 tessera_status* tessera_session_model(const tessera_session* session, tessera_model* model) {
-  return guard_limited([&] {
+  return guard([&] {
     require(session);
     const Model& m = session->session.model();
     const onnx::About& about = session->session.about();
@@ -174,7 +174,7 @@ tessera_status* tessera_session_model(const tessera_session* session, tessera_mo
 
 tessera_status* tessera_session_metadata(const tessera_session* session, size_t index, const char** key,
                                          const char** value) {
-  return guard_limited([&] {
+  return guard([&] {
     require(session, key, value);
     const auto& metadata = session->session.model().metadata;
     check_index(index, metadata.size(), "entry of metadata");
@@ -184,7 +184,7 @@ tessera_status* tessera_session_metadata(const tessera_session* session, size_t 
 }
 
 tessera_status* tessera_session_opset(const tessera_session* session, size_t index, const char** domain, int* version) {
-  return guard_limited([&] {
+  return guard([&] {
     require(session, domain, version);
     const auto& opsets = session->session.model().opsets;
     check_index(index, opsets.size(), "operator set");
@@ -196,7 +196,7 @@ tessera_status* tessera_session_opset(const tessera_session* session, size_t ind
 // Names of operators are literals, which end in 0.
 tessera_status* tessera_session_operator(const tessera_session* session, size_t index, const char** domain,
                                          const char** name, size_t* nodes) {
-  return guard_limited([&] {
+  return guard([&] {
     require(session, domain, name, nodes);
     const UsedOperators& operators = operators_of(mutable_of(session));
     check_index(index, operators.size(), "operator");
@@ -208,7 +208,7 @@ tessera_status* tessera_session_operator(const tessera_session* session, size_t 
 
 tessera_status* tessera_session_steps(const tessera_session* session, const tessera_tensor* inputs, size_t input_count,
                                       tessera_steps** steps) {
-  return guard_limited([&] {
+  return guard([&] {
     require(session, steps);
     *steps = nullptr;
     *steps = new tessera_steps{session->session.steps(types_of(inputs, input_count))};
@@ -218,7 +218,7 @@ size_t tessera_steps_count(const tessera_steps* steps) { return steps ? steps->i
 void tessera_steps_free(tessera_steps* steps) { delete steps; }
 
 tessera_status* tessera_steps_get(const tessera_steps* steps, size_t index, tessera_step_facts* facts) {
-  return guard_limited([&] {
+  return guard([&] {
     require(steps);
     check_index(index, steps->items.size(), "step");
     const StepInfo& step = steps->items[index];
@@ -230,7 +230,7 @@ tessera_status* tessera_steps_get(const tessera_steps* steps, size_t index, tess
 
 tessera_status* tessera_steps_operand(const tessera_steps* steps, size_t index, int output, size_t operand,
                                       tessera_tensor* type) {
-  return guard_limited([&] {
+  return guard([&] {
     require(steps, type);
     check_index(index, steps->items.size(), "step");
     const std::vector<Type>& side = output ? steps->items[index].out : steps->items[index].in;
@@ -244,7 +244,7 @@ tessera_status* tessera_steps_operand(const tessera_steps* steps, size_t index, 
 
 tessera_status* tessera_session_reach(const tessera_session* session, const tessera_tensor* inputs, size_t input_count,
                                       const tessera_reach_query* query, tessera_reach** reach) {
-  return guard_limited([&] {
+  return guard([&] {
     require(session, query, reach);
     *reach = nullptr;
     const FloatEnvironment environment;
@@ -265,7 +265,7 @@ tessera_status* tessera_session_reach(const tessera_session* session, const tess
 void tessera_reach_free(tessera_reach* reach) { delete reach; }
 
 tessera_status* tessera_reach_get(const tessera_reach* reach, tessera_reach_facts* facts) {
-  return guard_limited([&] {
+  return guard([&] {
     require(reach);
     const GraphReach& found = reach->found;
     tessera_reach_facts told{};
@@ -285,7 +285,7 @@ tessera_status* tessera_reach_get(const tessera_reach* reach, tessera_reach_fact
 }
 
 tessera_status* tessera_reach_pool(const tessera_reach* reach, size_t index, tessera_pool* pool) {
-  return guard_limited([&] {
+  return guard([&] {
     require(reach);
     check_index(index, reach->found.pools.size(), "pool");
     const GraphPool& found = reach->found.pools[index];
@@ -308,7 +308,7 @@ tessera_status* tessera_reach_pool(const tessera_reach* reach, size_t index, tes
 }
 
 tessera_status* tessera_reach_stretch(const tessera_reach* reach, size_t index, tessera_stretch* stretch) {
-  return guard_limited([&] {
+  return guard([&] {
     require(reach);
     check_index(index, reach->found.stretches.size(), "stretch");
     const GraphStretch& found = reach->found.stretches[index];
@@ -326,7 +326,7 @@ tessera_status* tessera_reach_stretch(const tessera_reach* reach, size_t index, 
 
 tessera_status* tessera_reach_weights(const tessera_reach* reach, size_t index, int side, int64_t out,
                                       int64_t out_count, int64_t in, int64_t in_count, float* matrix) {
-  return guard_limited([&] {
+  return guard([&] {
     require(reach, matrix);
     check_index(index, reach->found.stretches.size(), "stretch");
     check_index(static_cast<size_t>(side), 2, "side");

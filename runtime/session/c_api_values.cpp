@@ -307,7 +307,7 @@ tessera_status* tessera_result_value(const tessera_result* result, size_t index,
 
 tessera_status* tessera_run_values(const tessera_session* session, const tessera_value* const* inputs,
                                    size_t input_count, const tessera_run_options* options, tessera_result** result) {
-  return guard_limited([&] {
+  return guard([&] {
     require(session, result);
     *result = nullptr;
     *result = run(session, data_of(inputs, input_count), options).release();

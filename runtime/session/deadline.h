@@ -6,16 +6,10 @@
 #include <mutex>
 #include <thread>
 
-#include "runtime/base/base.h"
+#include "runtime/base/over_limit.h"
 #include "runtime/base/run_scope.h"
 
 namespace tessera {
-
-/// It took longer, or more rounds of loops, than the caller allows. Of Kind::cancelled: it ends as what is cancelled.
-class OverLimit : public Error {
- public:
-  explicit OverLimit(const std::string& what) : Error(Kind::cancelled, what) {}
-};
 
 /// While one lives, its flag is set as soon as the caller's is, or the time is over. Without a time it is the caller's.
 class Deadline {

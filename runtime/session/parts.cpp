@@ -1,9 +1,7 @@
 #include "runtime/session/parts.h"
 
 #include <algorithm>
-#include <functional>
 #include <iterator>
-#include <numeric>
 
 #include "optimizer/optimizer.h"
 #include "runtime/graph/op.h"
@@ -53,6 +51,14 @@ void multiply(Graph& graph, ValueId out) {
   Node first = product(left, node->in[0], between);
   *node = product(between, right, out);
   graph.nodes.insert(node, std::move(first));
+}
+
+/// Is an extent open that was not?
+bool opens(const Shape& before, const Shape& now) {
+  if (before.size() != now.size()) return false;
+  for (size_t axis = 0; axis < now.size(); ++axis)
+    if (now[axis] < 0 && before[axis] >= 0) return true;
+  return false;
 }
 
 /// Types of all values, as far as inference comes, where the inputs have `types` and 1 for each extent that is open.
@@ -108,10 +114,7 @@ Graph part_of(const Graph& graph, List<ValueId> given, List<Type> types, List<Va
   for (size_t i = 0; i < given.size(); ++i) {
     Value& value = part.values[given[i]];
     const bool is_input = std::count(part.inputs.begin(), part.inputs.end(), given[i]) > 0;
-    const auto opens = [](int64_t now, int64_t before) { return now < 0 && before >= 0; };
-    opened |= is_input && value.ranked && value.type.shape.size() == types[i].shape.size() &&
-              std::inner_product(types[i].shape.begin(), types[i].shape.end(), value.type.shape.begin(), false,
-                                 std::logical_or<>(), opens);
+    opened |= is_input && value.ranked && opens(value.type.shape, types[i].shape);
     value.type = types[i];
     value.ranked = true;
     if (!is_input) part.inputs.push_back(given[i]);

@@ -62,16 +62,6 @@ Outcome in_time(const Subject& subject, const char* how, const Run& run) {
   return outcome;
 }
 
-std::vector<Datum> inputs_of(const Subject& subject) {
-  std::vector<Datum> in;
-  for (const Operand& operand : subject.operands) {
-    if (operand.constant) continue;
-    in.emplace_back();
-    in.back().tensor = operand.tensor;
-  }
-  return in;
-}
-
 std::vector<Datum> run_session(List<std::byte> file, const Subject& subject, bool optimize,
                                const std::atomic<bool>* cancel) {
   SessionOptions options;
