@@ -15,6 +15,11 @@ void infer_gather_elements(Infer& infer) {
   infer.set(0, indices);
 }
 
+// One comparison for most.
+int64_t place_of(int64_t index, int64_t extent) {
+  return static_cast<uint64_t>(index) < static_cast<uint64_t>(extent) ? index : checked_index(index, extent);
+}
+
 void reference(const Args& args) {
   const View &data = args.in[0], &indices = args.in[1];
   const auto axis = static_cast<size_t>(normalize_axis(args.integer("axis"), data.shape().rank()));
@@ -28,7 +33,7 @@ void reference(const Args& args) {
     walk(indices.shape(), std::array{strides}, [&](const auto& at, const auto& step, int64_t count) {
       const T* row = from + at[0];
       for (int64_t i = 0, along = step[0]; i < count; ++i)
-        to[i] = row[i * along + checked_index(static_cast<int64_t>(places[i]), extent) * stride];
+        to[i] = row[i * along + place_of(static_cast<int64_t>(places[i]), extent) * stride];
       to += count, places += count;
     });
   };

@@ -45,6 +45,22 @@ Sample sample_at(double y, double x, int64_t height, int64_t width) {
   return s;
 }
 
+// The samples' sum, or their largest part, in `together` planes.
+template <int64_t together, class T>
+void pool_samples(const std::vector<Sample>& samples, const T* plane, int64_t plane_size, bool average,
+                  double (&value)[together]) {
+  std::fill_n(value, together, average || samples.empty() ? 0 : -std::numeric_limits<double>::infinity());
+  for (const Sample& s : samples)
+    for (int64_t c = 0; c < together; ++c) {
+      const T* from = plane + c * plane_size;
+      const auto part = [&](int k) { return s.weight[k] * static_cast<double>(from[s.at[k]]); };
+      if (average)
+        value[c] += (part(0) + part(1)) + (part(2) + part(3));
+      else
+        for (int k = 0; k < 4; ++k) value[c] = is_larger(part(k), value[c]) ? part(k) : value[c];
+    }
+}
+
 void pool_regions(const Args& a, bool half_pixel) {
   const Shape &xs = a.in[0].shape(), &ys = a.out[0].shape();
   const double scale = static_cast<double>(a.real("spatial_scale")), shift = half_pixel ? 0.5 : 0;
@@ -79,18 +95,19 @@ void pool_regions(const Args& a, bool half_pixel) {
               const double c = (static_cast<double>(j) + 0.5) / static_cast<double>(columns) + static_cast<double>(pw);
               samples.push_back(sample_at(edge(1) + r * bin_h, edge(0) + c * bin_w, xs[2], xs[3]));
             }
-          for (int64_t channel = 0; channel < xs[1]; ++channel) {
-            const T* plane = x.data() + (picture * xs[1] + channel) * xs[2] * xs[3];
-            double sum = 0, best = samples.empty() ? 0 : -std::numeric_limits<double>::infinity();
-            const auto part = [&](const Sample& s, int k) { return s.weight[k] * static_cast<double>(plane[s.at[k]]); };
-            for (const Sample& s : samples)
-              if (average)
-                sum += (part(s, 0) + part(s, 1)) + (part(s, 2) + part(s, 3));
-              else
-                for (int k = 0; k < 4; ++k) best = is_larger(part(s, k), best) ? part(s, k) : best;
-            const double count = static_cast<double>(std::max<size_t>(samples.size(), 1));
-            y[((roi * xs[1] + channel) * ys[2] + ph) * ys[3] + pw] = static_cast<T>(average ? sum / count : best);
-          }
+          const double count = static_cast<double>(std::max<size_t>(samples.size(), 1));
+          const T* first = x.data() + picture * xs[1] * xs[2] * xs[3];
+          const auto pool = [&]<int64_t together>(int64_t channel) {
+            const T* plane = first + channel * xs[2] * xs[3];
+            double value[together];
+            pool_samples<together>(samples, plane, xs[2] * xs[3], average, value);
+            for (int64_t k = 0; k < together; ++k)
+              y[((roi * xs[1] + channel + k) * ys[2] + ph) * ys[3] + pw] =
+                  static_cast<T>(average ? value[k] / count : value[k]);
+          };
+          int64_t channel = 0;
+          for (; channel + 4 <= xs[1]; channel += 4) pool.template operator()<4>(channel);
+          for (; channel < xs[1]; ++channel) pool.template operator()<1>(channel);
         }
     }
   });

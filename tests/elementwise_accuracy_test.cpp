@@ -205,7 +205,7 @@ TEST(ElementwiseAccuracy, BinaryFunctions) {
       {"Pow", Pow, [](double x, double y) { return std::pow(x, y); }, 1.5},
   };
   const Sample sample(samples());
-  constexpr double exponents[] = {2, 3, 0.5, -0.5, -1, 1.25, 7, -13.75, 0, 100.5};
+  constexpr double exponents[] = {2, 3, 0.5, -0.5, -1, 1.25, 7, -13.75, 0, 100.5, 1, 1e-3, 3e6, INFINITY};
   const auto count = static_cast<int64_t>(sample.values().size());
   const std::vector<float>& x = sample.values();
   std::vector<float> got(x.size());
@@ -229,6 +229,30 @@ TEST(ElementwiseAccuracy, BinaryFunctions) {
       }
       expect_within(cat(row.name, " ", y), found, row.units);
     }
+}
+
+// What has no digits to lose has its sign, too.
+TEST(ElementwiseAccuracy, PowersAtTheEdges) {
+  const std::vector<float> edges{
+      0,      -0.0f,   1,     -1,     2,    -2,    0.5f, -0.5f, 3,           -3,          INFINITY,    -INFINITY, NAN,
+      1e-45f, -1e-45f, 3e38f, -3e38f, 1e9f, -1e9f, 2.5f, -2.5f, 16777217.0f, 16777215.0f, 0.99999994f, 1.0000001f};
+  std::vector<float> x, y;
+  for (const float base : edges)
+    for (const float exponent : edges) x.push_back(base), y.push_back(exponent);
+  std::vector<float> got(x.size());
+  for (const cpu::Level level : levels()) {
+    const auto along = static_cast<int>(cpu::Along::both);
+    cpu::map_simd(level).binary[Pow - 64][along](x.data(), y.data(), got.data(), static_cast<int64_t>(x.size()));
+    for (size_t i = 0; i < x.size(); ++i) {
+      const float exact = std::pow(x[i], y[i]);
+      const bool same = std::isnan(exact)
+                            ? std::isnan(got[i])
+                            : std::signbit(exact) == std::signbit(got[i]) &&
+                                  (exact == got[i] || std::abs(exact - got[i]) <= 1e-7f * std::abs(exact));
+      EXPECT_TRUE(same) << x[i] << " ^ " << y[i] << " is " << got[i] << " by " << cpu::name_of(level) << ", not "
+                        << exact;
+    }
+  }
 }
 
 // Every float16 and bfloat16: the function in float32, rounded once more.

@@ -13,7 +13,17 @@ namespace {
 constexpr int64_t floats_per_task = 1 << 14;
 
 PoolAxis axis_of(const ops::WindowAxis& a) {
-  return {a.in, a.out, a.kernel, a.stride, a.dilation, a.pad_begin, a.pad_end};
+  const int64_t last = a.in - 1 - (a.kernel - 1) * a.dilation + a.pad_begin;
+  const int64_t end = std::min(a.out, last < 0 ? 0 : last / a.stride + 1), begin = ceil_div(a.pad_begin, a.stride);
+  return {a.in,
+          a.out,
+          a.kernel,
+          a.stride,
+          a.dilation,
+          a.pad_begin,
+          a.pad_end,
+          begin < end ? begin : a.out,
+          begin < end ? end : a.out};
 }
 
 enum Member { max_pool, average_pool };

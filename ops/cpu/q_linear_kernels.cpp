@@ -33,41 +33,94 @@ float scale_of(const Args& args, size_t operand) {
   return args.has_in(operand + 1) ? *args.in[operand + 1].as<const float>() : 1;
 }
 
+// A node's bytes, as `run` reads them.
+struct Pair {
+  ChainStep step;
+  bool is_signed;
+  float scales[2], scale;
+  int32_t zeros[2], zero;
+  bool one[2];  // an operand is one number along rows
+
+  Pair(const CpuKernel& kernel, const Args& args, const Space& space)
+      : is_signed(args.out[0].type.dtype == DType::int8),
+        scale(args.has_in(result) ? *args.in[result].as<const float>() : 1),
+        zero(zero_of(args, result - 1)) {
+    step.function = static_cast<uint16_t>(kernel.member);
+    for (int k = 0; k < 2; ++k) {
+      scales[k] = scale_of(args, operands[k]), zeros[k] = zero_of(args, operands[k]);
+      one[k] = space.row_length() > 1 && space.scalar_along_row(k);
+    }
+  }
+};
+
+// Bytes at once, where scales are such that few sums are in doubt.
+class AtOnce {
+ public:
+  AtOnce(const Pair& p, const ConvertSimd& convert) : pair_bytes_(convert.pair_bytes) {
+    const bool product = p.step.function == elementwise::Mul;
+    bytes_ = {product,
+              p.is_signed,
+              {p.scales[0] / p.scale, p.scales[1] / p.scale},
+              {p.zeros[0], p.zeros[1]},
+              p.zero,
+              {p.one[0] ? 0 : 1, p.one[1] ? 0 : 1}};
+    if (product) bytes_.scales[0] = p.scales[0] * p.scales[1] / p.scale, bytes_.scales[1] = 0;
+    // Scales are not negative; sums and products stay where `magic` rounds them.
+    const float sum = bytes_.scales[0] + bytes_.scales[1];
+    if (!(bytes_.scales[0] > 1e-30f && bytes_.scales[1] >= 0 && sum < 8)) pair_bytes_ = nullptr;
+  }
+  bool possible() const { return pair_bytes_ != nullptr; }
+  /// How many of the first n were done.
+  int64_t operator()(const std::byte* const from[2], std::byte* to, int64_t n) const {
+    std::byte repeated[2][64];
+    const std::byte* in[2];
+    for (int k = 0; k < 2; ++k) {
+      if (!bytes_.steps[k]) std::fill_n(repeated[k], sizeof repeated[k], *from[k]);
+      in[k] = bytes_.steps[k] ? from[k] : repeated[k];
+    }
+    return pair_bytes_(bytes_, in[0], in[1], to, n);
+  }
+
+ private:
+  decltype(ConvertSimd::pair_bytes) pair_bytes_;
+  BytePair bytes_;
+};
+
 void run(const CpuKernel& kernel, const Args& args, Threads& threads) noexcept {
   const View& out = args.out[0];
   if (out.elements() == 0) return;
   Space space(out.shape());
   for (const size_t i : operands) space.add(args.in[i].shape());
   space.collapse(false);
-  const bool is_signed = out.type.dtype == DType::int8;
+  const Pair pair(kernel, args, space);
   const ConvertSimd& convert = convert_simd(level());
-  const auto dequantize = convert.dequantize[is_signed ? 1 : 0];
+  const auto dequantize = convert.dequantize[pair.is_signed ? 1 : 0];
   const MapSimd& simd = map_simd(level());
-  ChainStep step;
-  step.function = static_cast<uint16_t>(kernel.member);
-  // What sets an operand's and the result's bytes apart.
-  float scales[2];
-  int32_t zeros[2];
-  bool one[2];
+  const AtOnce at_once(pair, convert);
+  const auto as_floats = [&](const std::byte* const from[2], std::byte* to, int64_t n) {
+    float values[2][chunk];
+    for (int k = 0; k < 2; ++k) {
+      dequantize(from[k], pair.zeros[k], pair.scales[k], values[k], pair.one[k] ? 1 : n);
+      if (pair.one[k]) std::fill_n(values[k], n, values[k][0]);
+    }
+    apply(simd, pair.step, values[0], values[1], Along::both, values[0], n);
+    convert.quantize(values[0], pair.scale, static_cast<float>(pair.zero), pair.is_signed, to, n);
+  };
   const int64_t length = space.row_length(), piece = std::min(length, chunk), pieces = (length + piece - 1) / piece;
-  for (int k = 0; k < 2; ++k) {
-    scales[k] = scale_of(args, operands[k]), zeros[k] = zero_of(args, operands[k]);
-    one[k] = length > 1 && space.scalar_along_row(k);
-  }
-  const float scale = args.has_in(result) ? *args.in[result].as<const float>() : 1;
-  const auto zero = static_cast<float>(zero_of(args, result - 1));
   threads.parallel(space.rows() * pieces, std::max<int64_t>(1, bytes_per_task / piece),
                    [&](int64_t begin, int64_t end, int) {
-                     float values[2][chunk];
                      for (int64_t item = begin; item < end; ++item) {
-                       const int64_t row = item / pieces, at = item % pieces * piece, n = std::min(piece, length - at);
-                       for (int k = 0; k < 2; ++k) {
-                         const std::byte* from = args.in[operands[k]].data + space.offset(k, row) + (one[k] ? 0 : at);
-                         dequantize(from, zeros[k], scales[k], values[k], one[k] ? 1 : n);
-                         if (one[k]) std::fill_n(values[k], n, values[k][0]);
+                       const int64_t row = item / pieces, first = item % pieces * piece;
+                       const int64_t last = std::min(first + piece, length);
+                       for (int64_t at = first, n; at < last; at += n) {
+                         const std::byte* from[2];
+                         for (int k = 0; k < 2; ++k)
+                           from[k] = args.in[operands[k]].data + space.offset(k, row) + (pair.one[k] ? 0 : at);
+                         std::byte* to = out.data + row * length + at;
+                         if (at_once.possible() && (n = at_once(from, to, last - at)) > 0) continue;
+                         n = at_once.possible() ? std::min<int64_t>(64, last - at) : last - at;
+                         as_floats(from, to, n);
                        }
-                       apply(simd, step, values[0], values[1], Along::both, values[0], n);
-                       convert.quantize(values[0], scale, zero, is_signed, out.data + row * length + at, n);
                      }
                    });
 }

@@ -266,7 +266,7 @@ constexpr Text table[] = {
     "MaxRoiPool 1 | f[2,3,6,7] f[4,5]=0,0,0,3,3,1,1,1,4,4,0,2,2,5,5,1,0,0,6,6 | pooled_shape=[2,2] spatial_scale=0.5",
     "MaxUnpool 11 | f[2,3,2,2] i[2,3,2,2]=0,1,2,3,4,5,6,7,8,9,10,11,12,13,14,15,16,17,18,19,20,21,22,23 | "
     "kernel_shape=[2,2] strides=[2,2]",
-    "RoiAlign 16 | f[2,3,6,7] f[4,4]=0,0,3,3,1,1,4,4,2,2,5,5,0,0,6,6 i[4]=0,1,0,1 | output_height=2 output_width=3 "
+    "RoiAlign 16 | f[2,5,6,7] f[4,4]=0,0,3,3,1,1,4,4,2,2,5,5,0,0,6,6 i[4]=0,1,0,1 | output_height=2 output_width=3 "
     "sampling_ratio=2",
     "RoiAlign 10 | f[2,3,6,7] f[4,4]=0,0,3,3,1,1,4,4,2,2,5,5,0,0,6,6 i[4]=0,1,0,1 | mode=max",
     "AffineGrid 20 | f[2,2,3] i[4]=2,3,4,5 | align_corners=1",

@@ -218,6 +218,20 @@ void sums_and_products_of_bytes(const Taker& check) {
         c.domain = "com.microsoft";
         check(c);
       }
+  // Scales whose sums lie on halves, and those that are far apart; nearly all pairs of bytes.
+  for (const DType type : {u8, s8})
+    for (const Text op : {"QLinearAdd", "QLinearMul"})
+      for (const auto& [a, b, result] : {std::array{0.5f, 0.5f, 1.0f}, std::array{0.001f, 2.0f, 0.7f},
+                                         std::array{3.0f, 0.1f, 0.4f}, std::array{0.031f, 0.029f, 0.05f}}) {
+        Case c{.op = std::string(op),
+               .opset = 1,
+               .in = {bytes(type, {300, 1}), number(a), byte(type, type == s8 ? -128 : 255), bytes(type, {300, 300}),
+                      number(b), byte(type, 4), number(result), byte(type, type == s8 ? -3 : 130)},
+               .relative = 0,
+               .absolute = 0};
+        c.domain = "com.microsoft";
+        check(c);
+      }
 }
 
 void shuffles_of_bytes(const Taker& check) {

@@ -122,14 +122,25 @@ inline V divided(const V& x, float by) {
 }
 
 #if defined(__AVX512F__)
+// Adding 1.5 * 2^23 leaves a whole number in the last bits.
+constexpr float magic = 12582912.0f;
+constexpr int32_t magic_bits = 0x4b400000;
+
+// The 64 numbers of four vectors, clamped to a byte's range.
+inline void store_64(const __m512i (&whole)[4], bool is_signed, uint8_t* to) {
+  const __m512i order = _mm512_set_epi32(15, 11, 7, 3, 14, 10, 6, 2, 13, 9, 5, 1, 12, 8, 4, 0);
+  const __m512i low = _mm512_packs_epi32(whole[0], whole[1]), high = _mm512_packs_epi32(whole[2], whole[3]);
+  const __m512i bytes = is_signed ? _mm512_packs_epi16(low, high) : _mm512_packus_epi16(low, high);
+  _mm512_storeu_si512(to, _mm512_permutexvar_epi32(order, bytes));
+}
+
 // 64 numbers at a time, as far as there are so many: by products with the reciprocal, and those among which one is in
-// doubt by `rounded`. Adding 1.5 * 2^23 leaves the whole number in the last bits. Returns how many were done.
+// doubt by `rounded`. Returns how many were done.
 template <class Rounded>
 int64_t quantize_usual(const float* x, float inverse, const V& limit, int32_t zero, bool is_signed, uint8_t* to,
                        int64_t n, const Rounded& rounded) {
-  constexpr float magic = 12582912.0f, far = 1024;
-  const __m512i base = _mm512_set1_epi32(0x4b400000 - zero);
-  const __m512i order = _mm512_set_epi32(15, 11, 7, 3, 14, 10, 6, 2, 13, 9, 5, 1, 12, 8, 4, 0);
+  constexpr float far = 1024;
+  const __m512i base = _mm512_set1_epi32(magic_bits - zero);
   int64_t i = 0;
   for (; i + 64 <= n; i += 64) {
     __m512i whole[4];
@@ -143,11 +154,46 @@ int64_t quantize_usual(const float* x, float inverse, const V& limit, int32_t ze
     }
     if (xsimd::any(worst > limit))
       for (int k = 0; k < 4; ++k) whole[k] = rounded(load(x + i + k * lanes));
-    const __m512i low = _mm512_packs_epi32(whole[0], whole[1]), high = _mm512_packs_epi32(whole[2], whole[3]);
-    const __m512i bytes = is_signed ? _mm512_packs_epi16(low, high) : _mm512_packus_epi16(low, high);
-    _mm512_storeu_si512(to + i, _mm512_permutexvar_epi32(order, bytes));
+    store_64(whole, is_signed, to + i);
   }
   return i;
+}
+
+template <bool product, bool is_signed>
+int64_t pair_bytes(const BytePair& p, const uint8_t* x, const uint8_t* y, uint8_t* to, int64_t n) {
+  const auto numbers = [](const uint8_t* bytes) {
+    const __m128i sixteen = _mm_loadu_si128(reinterpret_cast<const __m128i*>(bytes));
+    return V(_mm512_cvtepi32_ps(is_signed ? _mm512_cvtepi8_epi32(sixteen) : _mm512_cvtepu8_epi32(sixteen)));
+  };
+  const float zeros[2] = {static_cast<float>(p.zeros[0]), static_cast<float>(p.zeros[1])};
+  const V scale[2] = {V(p.scales[0]), V(p.scales[1])}, zero[2] = {V(zeros[0]), V(zeros[1])};
+  const V shift(-(zeros[0] * p.scales[0] + zeros[1] * p.scales[1]));
+  // Roundings here and where the result is defined are 2^-24 each: of all that is added, or of a product that matters.
+  const float most = product ? 600.0f : 255 * (p.scales[0] + p.scales[1]);
+  const V limit(0.5f - 7e-7f * most);
+  const __m512i base = _mm512_set1_epi32(magic_bits - p.zero);
+  int64_t i = 0;
+  for (; i + 64 <= n; i += 64) {
+    __m512i whole[4];
+    V worst(0.0f);
+    for (int k = 0; k < 4; ++k) {
+      const V a = numbers(x + i * p.steps[0] + k * lanes), b = numbers(y + i * p.steps[1] + k * lanes);
+      const V near = product ? (a - zero[0]) * (b - zero[1]) * scale[0] : fmadd(a, scale[0], fmadd(b, scale[1], shift));
+      const V sum = near + V(magic);
+      worst = V(_mm512_max_ps(worst, xsimd::abs(near - (sum - V(magic)))));
+      whole[k] = _mm512_sub_epi32(_mm512_castps_si512(sum), base);
+    }
+    if (xsimd::any(worst > limit)) break;
+    store_64(whole, is_signed, to + i);
+  }
+  return i;
+}
+
+int64_t any_pair_bytes(const BytePair& p, const void* x, const void* y, void* out, int64_t n) {
+  const auto *a = static_cast<const uint8_t*>(x), *b = static_cast<const uint8_t*>(y);
+  auto* to = static_cast<uint8_t*>(out);
+  if (p.product) return p.is_signed ? pair_bytes<true, true>(p, a, b, to, n) : pair_bytes<true, false>(p, a, b, to, n);
+  return p.is_signed ? pair_bytes<false, true>(p, a, b, to, n) : pair_bytes<false, false>(p, a, b, to, n);
 }
 #endif
 
@@ -233,6 +279,9 @@ constexpr ConvertSimd table() {
   t.dequantize[0] = dequantize<uint8_t>;
   t.dequantize[1] = dequantize<int8_t>;
   t.dequantize[2] = dequantize<int32_t>;
+#if defined(__AVX512F__)
+  t.pair_bytes = any_pair_bytes;
+#endif
   return t;
 }
 

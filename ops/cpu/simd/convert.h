@@ -9,6 +9,14 @@ namespace tessera::cpu {
 enum class Number : uint8_t { float32, float16, float64, int32, int64, uint8, int8, boolean };
 inline constexpr int numbers = 8;
 
+/// Two quantized operands, and what their sum or product becomes: scales over the result's, and all zero points.
+struct BytePair {
+  bool product, is_signed;
+  float scales[2];  ///< of a product the first alone
+  int32_t zeros[2], zero;
+  int steps[2];  ///< 1, or 0: the same 64 bytes for all
+};
+
 struct ConvertSimd {
   using Convert = void (*)(const void* from, void* to, int64_t n);
   Convert convert[numbers][numbers];  ///< [from][to]; null where there is no fast way
@@ -16,6 +24,9 @@ struct ConvertSimd {
   void (*quantize)(const float* x, float scale, float zero, bool is_signed, void* out, int64_t n);
   /// out = (x - zero) * scale of uint8, int8 or int32.
   void (*dequantize[3])(const void* x, int32_t zero, float scale, float* out, int64_t n);
+  /// Sums or products of bytes, 64 at a time, up to those among which one lies so near to a half that its rounding is
+  /// in doubt. Returns how many were done. Null where the level has no fast way.
+  int64_t (*pair_bytes)(const BytePair& pair, const void* x, const void* y, void* out, int64_t n);
 };
 
 TESSERA_SIMD_FAMILY(ConvertSimd, convert)

@@ -177,16 +177,80 @@ inline V asinh(const V& x) { return each(x, ::asinhf); }
 inline V acosh(const V& x) { return each(x, ::acoshf); }
 inline V atanh(const V& x) { return each(x, ::atanhf); }
 
-/// Exact where models use it (squares, cubes); lane by lane elsewhere, since exp(y log x) would
-/// lose digits.
+#if defined(__AVX2__)
+using Doubles = xsimd::batch<double, Arch>;
+using Longs = xsimd::batch<uint64_t, Arch>;
+
+/// The logarithm to base two, within 2e-13 of itself, of a positive number.
+inline Doubles log2_of(const Doubles& x) {
+  // x = m * 2^k, m between sqrt(1/2) and sqrt(2); of an infinite x another number.
+  const Longs bits = xsimd::bitwise_cast<Longs>(x);
+  const Longs biased = (bits + Longs(uint64_t{0x00095f619980c433})) >> 52;
+  const Doubles m = xsimd::bitwise_cast<Doubles>(bits - (biased << 52) + Longs(uint64_t{1023} << 52));
+  // Bits of a whole number behind those of 2^52.
+  const Doubles k =
+      xsimd::bitwise_cast<Doubles>(biased | Longs(uint64_t{0x433} << 52)) - Doubles(4503599627370496.0 + 1023);
+  // log(m) = 2 artanh((m - 1) / (m + 1)).
+  const Doubles s = (m - Doubles(1.0)) / (m + Doubles(1.0)), z = s * s;
+  Doubles p(1.0 / 17);
+  for (const double c : {1.0 / 15, 1.0 / 13, 1.0 / 11, 1.0 / 9, 1.0 / 7, 1.0 / 5, 1.0 / 3, 1.0}) p = p * z + Doubles(c);
+  return p * s * Doubles(2.8853900817779268) + k;
+}
+
+/// 2^t, within 3e-10 of itself, for t in [-200, 200]; of what is no number, none.
+inline Doubles power_of_two(const Doubles& t) {
+  constexpr double magic = 6755399441055744.0;  // 1.5 * 2^52: adding it leaves the whole number in the last bits
+  const Doubles shifted = t + Doubles(magic);
+  const Doubles r = (t - (shifted - Doubles(magic))) * Doubles(0.69314718055994531);
+  Doubles p(1.0 / 40320);
+  for (const double c : {1.0 / 5040, 1.0 / 720, 1.0 / 120, 1.0 / 24, 1.0 / 6, 0.5, 1.0, 1.0}) p = p * r + Doubles(c);
+  return xsimd::bitwise_cast<Doubles>(xsimd::bitwise_cast<Longs>(p) + (xsimd::bitwise_cast<Longs>(shifted) << 52));
+}
+
+/// x^y as 2^(y log2 |x|) in float64, so that one rounding is left.
+inline V any_power(const V& x, const V& y) {
+  const V infinite(__builtin_inff()), size = abs(x);
+  float base[lanes], exponents[lanes], power[lanes];
+  store(base, size);
+  store(exponents, y);
+  constexpr int half = static_cast<int>(Doubles::size);
+  for (int i = 0; i < lanes; i += half) {
+    double a[half], b[half];
+    for (int j = 0; j < half; ++j)
+      a[j] = static_cast<double>(base[i + j]), b[j] = static_cast<double>(exponents[i + j]);
+    const Doubles number = Doubles::load_unaligned(a), none(0.0), most(static_cast<double>(__builtin_inff()));
+    // Of zero and of infinity by their limits; what is no number stays none.
+    Doubles logarithm = xsimd::select(number < most, log2_of(number), number);
+    logarithm = xsimd::select(number == none, -most, logarithm);
+    const Doubles t = Doubles::load_unaligned(b) * logarithm;
+    // Numbers are the second operands, which come through where one is not a number.
+    const Doubles value = power_of_two(xsimd::min(Doubles(200.0), xsimd::max(Doubles(-200.0), t)));
+    value.store_unaligned(a);
+    for (int j = 0; j < half; ++j) power[i + j] = static_cast<float>(a[j]);
+  }
+  V result = select(size == V(1.0f) || y == V(0.0f), V(1.0f), load(power));
+  // A negative base has powers by whole numbers alone; odd ones keep its sign, also that of zero.
+  const V halved = y * V(0.5f);
+  const Mask odd = y == floor(y) && halved != floor(halved);
+  result = select(odd, xsimd::bitwise_or(result, xsimd::bitwise_and(x, V(-0.0f))), result);
+  const V nothing(__builtin_nanf(""));
+  return select(x < V(0.0f) && size < infinite && !(y == floor(y)), nothing, result);
+}
+#else
+// Vectors of two float64 are slower than libm.
+inline V any_power(const V& x, const V& y) {
+  float base[lanes], exponents[lanes];
+  store(base, x);
+  store(exponents, y);
+  for (int i = 0; i < lanes; ++i) base[i] = ::powf(base[i], exponents[i]);
+  return load(base);
+}
+#endif
+/// Squares and cubes, which models use, are products.
 inline V pow(const V& x, const V& y) {
   if (xsimd::all(y == V(2.0f))) return x * x;
   if (xsimd::all(y == V(3.0f))) return x * x * x;
-  float base[lanes], exponent[lanes];
-  store(base, x);
-  store(exponent, y);
-  for (int i = 0; i < lanes; ++i) base[i] = ::powf(base[i], exponent[i]);
-  return load(base);
+  return any_power(x, y);
 }
 
 }  // namespace

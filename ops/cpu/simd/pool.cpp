@@ -28,17 +28,19 @@ float divisor(const PoolShape& s, const Taps& y, const Taps& x) {
   return count ? static_cast<float>(count) : 1.0f;
 }
 
-// A NaN is the largest.
+// A NaN is the largest. In two selections, which the compiler turns into vectors.
 template <bool average>
 float take(float acc, float x) {
-  return average ? acc + x : (x > acc) | (x != x) ? x : acc;
+  if (average) return acc + x;
+  const float larger = x > acc ? x : acc;
+  return x != x ? x : larger;
 }
 template <bool average>
 V take(const V& acc, const V& x) {
   if constexpr (average)
     return acc + x;
   else
-    return xsimd::select((x > acc) | xsimd::isnan(x), x, acc);
+    return xsimd::select(x != x, x, V(xsimd::max(x, acc)));
 }
 
 // out[o] takes in[(o * stride) - pad + k * dilation] for every o where that lies inside.
@@ -54,34 +56,35 @@ void take_row(const PoolAxis& axis, const float* in, int64_t k, float* out) {
   for (; o < end; ++o) out[o] = take<average>(out[o], in[o * axis.stride + shift]);
 }
 
-// Outputs [0, n) of a row that each take `kernel` columns, `stride` apart.
+// Outputs [0, n) of a row that each take `kernel` columns, `stride` apart; `factor` is exact.
 template <bool average, int kernel, int stride>
-void take_columns(const float* __restrict column, int64_t n, float* __restrict out) {
+void take_columns(const float* __restrict column, int64_t n, float factor, float* __restrict out) {
   for (int64_t o = 0; o < n; ++o) {
     float acc = column[o * stride];
     for (int kx = 1; kx < kernel; ++kx) acc = take<average>(acc, column[o * stride + kx]);
-    out[o] = acc;
+    out[o] = acc * factor;
   }
 }
 
 template <bool average>
-void take_columns(const PoolAxis& axis, const float* column, int64_t n, float* out) {
+void take_columns(const PoolAxis& axis, const float* column, int64_t n, float factor, float* out) {
   const bool near = axis.dilation == 1;
-  if (axis.kernel == 1 && axis.stride == 1) return take_columns<average, 1, 1>(column, n, out);
-  if (near && axis.kernel == 2 && axis.stride == 2) return take_columns<average, 2, 2>(column, n, out);
-  if (near && axis.kernel == 3 && axis.stride == 2) return take_columns<average, 3, 2>(column, n, out);
-  if (near && axis.kernel == 3 && axis.stride == 1) return take_columns<average, 3, 1>(column, n, out);
+  if (axis.kernel == 1 && axis.stride == 1) return take_columns<average, 1, 1>(column, n, factor, out);
+  if (near && axis.kernel == 2 && axis.stride == 2) return take_columns<average, 2, 2>(column, n, factor, out);
+  if (near && axis.kernel == 3 && axis.stride == 2) return take_columns<average, 3, 2>(column, n, factor, out);
+  if (near && axis.kernel == 3 && axis.stride == 1) return take_columns<average, 3, 1>(column, n, factor, out);
   for (int64_t o = 0; o < n; ++o, column += axis.stride) {
     float acc = column[0];
     for (int64_t kx = 1; kx < axis.kernel; ++kx) acc = take<average>(acc, column[kx * axis.dilation]);
-    out[o] = acc;
+    out[o] = acc * factor;
   }
 }
 
-// Outputs [begin, end) of a row: rows of taps become one, in vectors, of which each output takes its columns.
+// Outputs [begin, end) of a row: rows of taps become one, in vectors, of which each output takes its columns. Where
+// each takes one, they are the outputs.
 template <bool average>
 void row_of_columns(const PoolShape& s, const float* plane, int64_t oy, const Taps& rows, int64_t begin, int64_t end,
-                    float* column, float* out) {
+                    float factor, float* column, float* out) {
   const int64_t first = begin * s.x.stride - s.x.pad, last = (end - 1) * s.x.stride - s.x.pad + s.x.reach();
   const int64_t left = first < 0 ? 0 : first, right = last > s.x.in ? s.x.in : last;
   const float none = average ? 0.0f : -__builtin_inff();
@@ -103,22 +106,16 @@ void row_of_columns(const PoolShape& s, const float* plane, int64_t oy, const Ta
     for (int64_t ky = 1; ky < count; ++ky) acc = take<average>(acc, in[ky * line + x]);
     column[x - first] = acc;
   }
-  take_columns<average>(s.x, column, end - begin, out + begin);
-}
-
-// Outputs whose taps all lie inside the picture: [begin, end).
-void interior(const PoolAxis& axis, int64_t& begin, int64_t& end) {
-  const int64_t last = axis.in - 1 - (axis.kernel - 1) * axis.dilation + axis.pad;
-  begin = (axis.pad + axis.stride - 1) / axis.stride;
-  end = last < 0 ? 0 : last / axis.stride + 1;
-  if (end > axis.out) end = axis.out;
-  if (begin > end) begin = end = axis.out;
+  if (column != out)
+    take_columns<average>(s.x, column, end - begin, factor, out + begin);
+  else if (factor != 1)
+    for (x = 0; x < last; ++x) out[x] *= factor;
 }
 
 // A row of sums becomes one of averages: outputs whose taps all lie inside divide by the same number.
 void divide_row(const PoolShape& s, const Taps& rows, float* out) {
-  int64_t begin, end, x = 0;
-  interior(s.x, begin, end);
+  const int64_t begin = s.x.begin, end = s.x.end;
+  int64_t x = 0;
   const auto one = [&] { out[x] /= divisor(s, rows, taps(s.x, x)); };
   for (; x < begin; ++x) one();
   const V count(begin < end ? divisor(s, rows, taps(s.x, begin)) : 1.0f);
@@ -130,15 +127,29 @@ void divide_row(const PoolShape& s, const Taps& rows, float* out) {
   for (; x < s.x.out; ++x) one();
 }
 
+// What makes means of a row's sums, where it is exact and one for all; else 0.
+float exact_factor(const PoolShape& s, const Taps& rows) {
+  if (s.x.begin != 0 || s.x.end != s.x.out) return 0;
+  const float count = divisor(s, rows, taps(s.x, 0));
+  const auto whole = static_cast<int64_t>(count);
+  return (whole & (whole - 1)) == 0 ? 1 / count : 0;
+}
+
 template <bool average>
 void plane_row(const PoolShape& s, const float* plane, int64_t oy, float* out) {
   constexpr int64_t room = 1024;
   const Taps rows = taps(s.y, oy);
+  float factor = 0;
   if (s.x.reach() <= room) {
-    float column[room];
-    const int64_t most = (room - s.x.reach()) / s.x.stride + 1;
+    if (average) factor = exact_factor(s, rows);
+    float columns[room];
+    const bool same = s.x.kernel == 1 && s.x.stride == 1 && s.x.out == s.x.in;
+    const bool whole = same || (s.x.out - 1) * s.x.stride + s.x.reach() <= room;
+    float* column = same ? out : columns;
+    const int64_t most = whole ? s.x.out : (room - s.x.reach()) / s.x.stride + 1;
     for (int64_t x = 0; x < s.x.out; x += most)
-      row_of_columns<average>(s, plane, oy, rows, x, x + most < s.x.out ? x + most : s.x.out, column, out);
+      row_of_columns<average>(s, plane, oy, rows, x, x + most < s.x.out ? x + most : s.x.out, factor != 0 ? factor : 1,
+                              column, out);
   } else {
     for (int64_t x = 0; x < s.x.out; ++x) out[x] = average ? 0.0f : -__builtin_inff();
     for (int64_t ky = rows.first; ky < rows.last; ++ky) {
@@ -146,7 +157,7 @@ void plane_row(const PoolShape& s, const float* plane, int64_t oy, float* out) {
       for (int64_t kx = 0; kx < s.x.kernel; ++kx) take_row<average>(s.x, in, kx, out);
     }
   }
-  if (average) divide_row(s, rows, out);
+  if (average && factor == 0) divide_row(s, rows, out);
 }
 
 constexpr int block_vectors = 16 / lanes;
@@ -178,8 +189,8 @@ void block_row(const PoolShape& s, const float* plane, int64_t oy, float* out) {
     block_pixels<average, 1>(s, line + at * 16, rows.last - rows.first, columns.last - columns.first,
                              divisor(s, rows, columns), out + x * 16);
   };
-  int64_t x = 0, begin, end;
-  interior(s.x, begin, end);
+  const int64_t begin = s.x.begin, end = s.x.end;
+  int64_t x = 0;
   for (; x < begin; ++x) one(x);
   const float count = begin < end ? divisor(s, rows, taps(s.x, begin)) : 1.0f;
   for (; x + run <= end; x += run)

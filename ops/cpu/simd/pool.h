@@ -7,6 +7,7 @@ namespace tessera::cpu {
 
 struct PoolAxis {
   int64_t in, out, kernel, stride, dilation, pad, pad_end;
+  int64_t begin, end;                                            ///< outputs whose taps all lie inside the input
   int64_t reach() const { return (kernel - 1) * dilation + 1; }  ///< inputs from an output's first tap to its last
 };
 
