@@ -95,17 +95,30 @@ bool spell_gelu(Spelling& s) {
   return true;
 }
 
-// The sum is a result of its own, and statistics are not asked for.
+// The sum is a result of its own; so are statistics.
 bool spell_skip_normalization(Spelling& s) {
-  if (s.wants(1) || s.wants(2)) return false;
   const bool centred = s.node().op->name == "SkipLayerNormalization";
   const Attrs attrs{{"axis", int64_t{-1}}, {"epsilon", AttrReader(s.node()).real("epsilon")}};
   ValueId sum = s.op("Add", 14, {s.in(0), s.in(1)});
   if (const size_t bias = centred ? 4 : 3; s.has(bias)) sum = s.op("Add", 14, {sum, s.in(bias)});
+  const bool asked = s.wants(1) || s.wants(2);
   if (centred) {
     std::vector<ValueId> in{sum, s.in(2)};
     if (s.has(3)) in.push_back(s.in(3));
-    s.becomes(0, s.op("LayerNormalization", 17, in, attrs));
+    const std::vector<ValueId> made = s.ops("LayerNormalization", 17, in, asked ? 3 : 1, attrs);
+    s.becomes(0, made[0]);
+    for (const size_t i : {1, 2})
+      if (s.wants(i)) s.becomes(i, made[i]);
+  } else if (asked) {
+    // Its mean is not taken: it is told as zero.
+    const std::vector<ValueId> made = s.ops("SimplifiedLayerNormalization", 17, {sum, s.in(2)}, 2, attrs);
+    s.becomes(0, made[0]);
+    if (s.wants(1)) {
+      Tensor zeros = Tensor::make(s.type(s.node().out[1]));
+      std::fill_n(zeros.as<float>(), zeros.type.shape.elements(), 0.0f);
+      s.becomes(1, s.constant(std::move(zeros)));
+    }
+    if (s.wants(2)) s.becomes(2, made[1]);
   } else {
     s.becomes(0, s.op("RMSNormalization", 23, {sum, s.in(2)}, attrs));
   }
@@ -183,7 +196,7 @@ bool spell_deep_pool(Spelling& s) {
 struct Row {
   Text domain, op;
   bool (*spell)(Spelling&);
-  DType out = DType::float32;  // of all outputs
+  DType out = DType::float32;  // of the first output; undefined: any
 };
 constexpr Row rows[] = {
     {"com.microsoft", "Gelu", spell_gelu},
@@ -201,6 +214,29 @@ constexpr Row rows[] = {
     {"", "Einsum", spell_einsum},
     {"", "MatMulInteger", spell_integer_product, DType::int32},
     {"", "ConvInteger", spell_integer_convolution, DType::int32},
+    {"", "Clip", spell_clip},
+    {"", "Dropout", spell_dropout},
+    {"com.microsoft", "EmbedLayerNormalization", spell_embeddings},
+    {"com.microsoft", "FusedConv", spell_fused_convolution},
+    {"com.microsoft", "FusedGemm", spell_fused_product},
+    {"", "GlobalLpPool", spell_global_norm},
+    {"com.microsoft", "GroupNorm", spell_group_norm},
+    {"", "Hardmax", spell_hardmax},
+    {"", "ImageScaler", spell_image_scaler},
+    {"", "ReduceLogSumExp", spell_log_sum},
+    {"", "Mean", spell_mean},
+    {"", "MeanVarianceNormalization", spell_mean_variance},
+    {"", "LRN", spell_neighbour_norm},
+    {"", "ParametricSoftplus", spell_parametric_softplus},
+    {"", "RotaryEmbedding", spell_rotation},
+    {"com.microsoft", "RotaryEmbedding", spell_rotation},
+    {"", "LayerNormalization", spell_row_norm},
+    {"", "SimplifiedLayerNormalization", spell_row_norm},
+    {"", "ScaledTanh", spell_scaled_tanh},
+    {"", "Split", spell_split, DType::undefined},
+    {"", "SwiGLU", spell_swiglu},
+    {"", "Trilu", spell_triangle, DType::undefined},
+    {"com.microsoft", "Trilu", spell_triangle, DType::undefined},
 };
 
 const Row* row_of(const Graph& graph, const Node& node) {
@@ -209,8 +245,7 @@ const Row* row_of(const Graph& graph, const Node& node) {
     return node.op->name == row.op && node.op->domain == row.domain;
   });
   if (found == std::end(rows)) return nullptr;
-  const bool typed = std::all_of(node.out.begin(), node.out.end(),
-                                 [&](ValueId id) { return id == absent || graph.values[id].type.dtype == found->out; });
+  const bool typed = found->out == DType::undefined || graph.values[node.out[0]].type.dtype == found->out;
   return typed ? found : nullptr;
 }
 

@@ -56,4 +56,26 @@ bool spell_einsum(Spelling& s);                // spell_einsum.cpp
 bool spell_integer_product(Spelling& s);       // spell_quantized.cpp: MatMulInteger
 bool spell_integer_convolution(Spelling& s);   // spell_quantized.cpp: ConvInteger
 
+// spell_plain.cpp
+bool spell_clip(Spelling& s);
+bool spell_dropout(Spelling& s);
+bool spell_embeddings(Spelling& s);
+bool spell_fused_convolution(Spelling& s);
+bool spell_fused_product(Spelling& s);
+bool spell_global_norm(Spelling& s);
+bool spell_group_norm(Spelling& s);
+bool spell_hardmax(Spelling& s);
+bool spell_image_scaler(Spelling& s);
+bool spell_log_sum(Spelling& s);
+bool spell_mean(Spelling& s);
+bool spell_mean_variance(Spelling& s);
+bool spell_neighbour_norm(Spelling& s);
+bool spell_parametric_softplus(Spelling& s);
+bool spell_rotation(Spelling& s);
+bool spell_row_norm(Spelling& s);
+bool spell_scaled_tanh(Spelling& s);
+bool spell_split(Spelling& s);
+bool spell_swiglu(Spelling& s);
+bool spell_triangle(Spelling& s);
+
 }  // namespace tessera::optimizer

@@ -1,0 +1,124 @@
+// Single operators through whole sessions with a device: what is rewritten for it, and what it leaves to the CPU, which
+// tests/left_to_host.txt lists.
+#include <map>
+#include <sstream>
+
+#include "tests/cases/device_case.h"
+#include "tests/fake_device.h"
+#include "tests/support.h"
+#include "tests/vulkan_device.h"
+
+namespace tessera::test {
+namespace {
+
+// Operators of the standard and of com.microsoft whose results' shapes are known before the run.
+bool is_asked(const Case& c) {
+  if (c.domain == internal_domain || !c.epilogue.empty() || !find_op(c.domain, c.op, c.opset)->infer) return false;
+  const Question question(c);
+  Graph graph = question.graph();
+  for (const Type& type : question.out_types())
+    if (type.dtype != DType::undefined && type.shape.elements() == 0) return false;
+  return infer_types(graph).node == graph.nodes.size();
+}
+
+class VulkanSession : public VulkanDevice {
+ protected:
+  // The graph as it is planned for the device.
+  Graph rewritten(const Case& c) const {
+    Graph graph = Question(c).graph();
+    optimizer::prepare(graph);
+    infer_types(graph);
+    const auto fits = [&](const Graph& whole, const Node& node) {
+      const NodeTypes types(whole, node);
+      std::vector<Offer> offers;
+      device_->offers(types.problem(node), offers);
+      return !offers.empty();
+    };
+    optimizer::specialize(graph, fits);
+    infer_types(graph);
+    return graph;
+  }
+
+  // Of a graph: how many nodes go to the CPU that are neither arithmetic on shapes nor move nothing, and whether any
+  // goes to the device.
+  std::pair<int, bool> cut_up(Graph graph) const {
+    const auto backends = cut(graph, {device_, cpu::make_backend()}, false);
+    int left = 0;
+    for (size_t i = 0; i < graph.nodes.size(); ++i)
+      left += backends[i] == 1 && !graph.nodes[i].op->view && !is_shape_arithmetic(graph, graph.nodes[i]);
+    return {left, std::count(backends.begin(), backends.end(), 0) > 0};
+  }
+  bool is_left(const Case& c) const { return cut_up(rewritten(c)).first > 0; }
+  bool is_brought(const Case& c) const { return cut_up(rewritten(c)) == std::pair(0, true); }
+
+  // A line for each operator that has such cases: how many, of how many.
+  std::string left() const {
+    std::map<std::string, std::pair<int, int>> counts;
+    const auto take = [&](const Case& c) {
+      if (!is_asked(c)) return;
+      auto& [some, all] = counts[cat(c.domain, c.domain.empty() ? "" : ".", c.op)];
+      some += is_left(c);
+      ++all;
+    };
+    for (const CaseList* list : all_case_lists()) list->give({take, false});
+    std::ostringstream text;
+    for (const auto& [name, count] : counts)
+      if (count.first) text << name << ' ' << count.first << " of " << count.second << '\n';
+    return text.str();
+  }
+
+  void check(const Case& c, bool on_device) const {
+    const Question question(c);
+    SCOPED_TRACE(cat(question.title(), on_device ? " on the device" : " on the CPU"));
+    std::vector<Tensor> inputs;
+    for (const Input& input : question.inputs())
+      if (input.tensor.bytes && !input.constant) inputs.push_back(input.tensor);
+    const auto engine = on_device ? engine_with(device_, true) : cpu_engine(true);
+    const bool halves = on_device && device_->precision() == Precision::fp16;
+    const std::vector<Tensor> given = run_on(*engine, question.graph(), inputs), wanted = question.expected();
+    for (size_t i = 0; i < given.size(); ++i) {
+      if (!question.node().out[i] || !given[i].bytes) continue;
+      double largest = 0;
+      for (const double value : elements(wanted[i]))
+        if (std::isfinite(value)) largest = std::max(largest, std::abs(value));
+      const double of_range = halves ? half_of_range : 1e-5 + c.of_range;
+      const Tensor expected = tensor(given[i].type.dtype, given[i].type.shape, elements(wanted[i]));
+      EXPECT_TRUE(close(given[i], expected, c.relative, std::max(c.absolute, of_range * largest)));
+    }
+  }
+};
+
+TEST_F(VulkanSession, LeavesToTheHostWhatIsListed) {
+  const std::string path = source_dir() + "/tests/left_to_host.txt";
+  std::ifstream file(path);
+  std::stringstream listed;
+  listed << file.rdbuf();
+  const std::string found = left();
+  EXPECT_EQ(found, listed.str()) << "tests/left_to_host.txt is out of date: it lists how many cases of each operator "
+                                    "a device leaves to the CPU";
+  open(Precision::fp16);
+  if (device_->precision() != Precision::fp16) return;
+  EXPECT_EQ(left(), found);
+}
+
+// What no kernel of the device takes as it is, but the rewrites bring there: a case of each operator there, some on the
+// CPU.
+TEST_F(VulkanSession, RewritesGiveWhatReferencesGive) {
+  constexpr int most = 4;
+  for (const Precision precision : {Precision::fp32, Precision::fp16}) {
+    open(precision);
+    if (device_->precision() != precision) continue;
+    std::map<std::string, int> taken;
+    const auto take = [&](const Case& c) {
+      if (!is_asked(c) || !offers_of(*device_, c).empty() || !is_brought(c)) return;
+      const int count = ++taken[cat(c.domain, c.op)];
+      if (count == 1) check(precision == Precision::fp16 ? in_half_precision(c) : c, true);
+      if (count <= most && precision == Precision::fp32) check(c, false);
+    };
+    for (const CaseList* list : all_case_lists()) list->give({take, false});
+    EXPECT_GT(taken.size(), 20u);
+  }
+}
+
+}  // namespace
+}  // namespace tessera::test
