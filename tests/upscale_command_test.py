@@ -1,6 +1,7 @@
 #!/usr/bin/env python3
 # `tessera upscale` from outside: names, folders, streams, signals.
 import json
+import math
 import os
 import pathlib
 import random
@@ -23,10 +24,9 @@ def chunk(kind, data=b""):
     return struct.pack(">I", len(data)) + kind + data + struct.pack(">I", zlib.crc32(kind + data))
 
 
-def png(width=24, height=20, before=b"", after=b""):
-    """An RGB picture of diagonal bands; `before` and `after` are chunks around its pixels."""
-    rows = b"".join(b"\0" + bytes((x * 9 + y * 5 + c * 40) % 256 for x in range(width) for c in range(3))
-                    for y in range(height))
+def png(width=24, height=20, before=b"", after=b"", sample=lambda x, y, c: (x * 9 + y * 5 + c * 40) % 256):
+    """An RGB picture, of diagonal bands; `before` and `after` are chunks around its pixels."""
+    rows = b"".join(b"\0" + bytes(sample(x, y, c) for x in range(width) for c in range(3)) for y in range(height))
     head = struct.pack(">IIBBBBB", width, height, 8, 2, 0, 0, 0)
     return b"\x89PNG\r\n\x1a\n" + chunk(b"IHDR", head) + before + chunk(b"IDAT", zlib.compress(rows)) + after \
         + chunk(b"IEND")
@@ -130,6 +130,7 @@ class Upscale(unittest.TestCase):
         made("-s", "3", wanted=[])
         self.assertIn(b"another model or other options", made(wanted=both))
         model = self.make("m.onnx", (pathlib.Path(os.environ["TESSERA_SOURCE_DIR"]) / "models/photo-x2.onnx").read_bytes())
+        made("-m", "photo-x2", wanted=both)  # whatever the pictures show
         made("-m", "m.onnx", wanted=[])  # the same model, whatever it is called
         model.write_bytes(model.read_bytes() + b"\x32\x00")  # an empty model_version more
         made("-m", "m.onnx", wanted=both)
@@ -321,6 +322,27 @@ class Upscale(unittest.TestCase):
         self.make("photo-x4.json", b"no manifest of the bundled model")
         self.assertIn("x4", self.run_it("--explain", "-m", "photo-x4").stdout.decode())
         self.assertIn(b"bundled: photo-x2, photo-x4", self.run_it("in/a.png", "-o", "x.png", "-m", "art", code=1).stderr)
+
+    def test_a_picture_is_given_to_the_model_that_suits_it(self):
+        # Dark bars on white, a pixel and a half wide; and waves under grain.
+        strokes = png(96, 96, sample=lambda x, y, c: 255 if y % 12 > 8 else {0: 20, 1: 130}.get((x + y // 12 * 3) % 7, 255))
+        soft = png(96, 96, sample=lambda x, y, c: int(
+            128 + 60 * math.sin(x / 2.3 + y / 5) * math.cos(y / 2.9) + (x * 37 + y * 91) % 17))
+        self.make("in/strokes.png", strokes)
+        self.make("in/soft.png", soft)
+        lines = {line["in"]: line for line in map(json.loads, self.run_it("in", "-o", "out", "--json").stdout.splitlines())}
+        self.assertEqual((lines["in/strokes.png"]["model"], lines["in/soft.png"]["model"]), ("art-x2", "photo-x2"))
+        for name in ("strokes", "soft"):
+            model = lines[f"in/{name}.png"]["model"]
+            named = json.loads(self.run_it(f"in/{name}.png", "-o", "named.png", "-m", model, "--json").stdout)
+            self.assertNotIn("model", named)
+            self.assertEqual((self.path / "named.png").read_bytes(), (self.path / f"out/{name}.png").read_bytes())
+        for words in (["-s", "4"], ["-s", "3"], ["--preview", "10,10,30,20"]):
+            told = self.run_it("in/strokes.png", "-o", "o.png", *words).stderr.decode()
+            self.assertIn(" by art-x2 ", told)
+        self.assertIn(" by photo-x4 ", self.run_it("in/soft.png", "-o", "o.png", "-s", "4").stderr.decode())
+        self.run_it("-", "-o", "o.png", input=strokes)
+        self.assertEqual((self.path / "o.png").read_bytes(), (self.path / "out/strokes.png").read_bytes())
 
     def test_inputs_without_an_option(self):
         self.make("b.png")

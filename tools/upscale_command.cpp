@@ -173,6 +173,7 @@ nlohmann::json json_of(const Job& job, const Result& result) {
   }
   line["in_size"] = {result.in_width, result.in_height};
   line["out_size"] = {result.out_width, result.out_height};
+  if (!result.model.empty()) line["model"] = result.model;
   line["windows"] = result.report.windows;
   line["window"] = {result.report.window_width, result.report.window_height};
   line["process_ms"] = result.seconds * 1000;
@@ -201,6 +202,7 @@ void report(const UpscaleCommand& command, Console& console, const Job& job, con
   if (command.quiet) return;
   std::string line = cat(name, " -> ", job.out.string(), "  ", result.in_width, "x", result.in_height, " -> ",
                          result.out_width, "x", result.out_height);
+  if (!result.model.empty()) line += cat("  by ", result.model);
   if (command.verbose)
     line += cat("  ", result.report.windows, result.report.windows == 1 ? " window of " : " windows of ",
                 result.report.window_width, "x", result.report.window_height, ", load ",
@@ -224,7 +226,10 @@ uint64_t recipe_of(const CLI::App& sub, const ModelsOptions& options) {
       "quiet", "recursive",   "resume",   "memory",  "json",       "threads",   "help",        "progress",
       "shard", "short-names", "priority", "compare", "max-pixels", "overwrite", "verify-tiles"};
   Digest recipe;
-  for (const std::string& model : find_models(options)) {
+  std::vector<std::string> models = find_models(options);
+  const std::vector<std::string> judging = judging_models(options);
+  models.insert(models.end(), judging.begin(), judging.end());
+  for (const std::string& model : models) {
     const uint64_t digest = digest_of_model(model);
     recipe.add(std::as_bytes(List<uint64_t>(&digest, 1)));
     if (const auto manifest = model.empty() ? std::nullopt : manifest_beside(model))
@@ -339,8 +344,9 @@ int run(UpscaleCommand command) {
     fail(Error::Kind::file, command.in[0], ": no ", names_of_formats(), " files in it");
   size_t failed = list.failures.size();
   if (!list.jobs.empty()) {
-    const Models models(command, console);
+    const Models models(command, console, true);
     if (command.verbose) models.describe(console);
+    if (models.judge()) command.pipeline.chain_for = [&](RowSource& source) { return models.chain_for(source); };
     Pipeline pipeline(models.chain(), command.pipeline, console, interrupted());
     const auto finished = [&](const Job& job, const Result& result) {
       if (result.done) ledger.add(job.in, job.source, job.out);
@@ -363,7 +369,7 @@ void add_results(CLI::App& sub, UpscaleCommand& c) {
       ->type_name("OUT");
   sub.add_option("-m,--model", c.model,
                  "An ONNX upscaler, or with -n the folder it is in; A,B: through A, then B. Bundled: " +
-                     bundled_names() + " (photo-x2; where -s is above 2, photo-x4)")
+                     bundled_names() + " (art-x2 for what is drawn, else photo-x2; where -s is above 2, photo-x4)")
       ->type_name("MODEL");
   sub.add_option("-n,--name", c.name, "Name of a model in the folder of -m (models)")->type_name("NAME");
   sub.add_option("-f,--format", c.format,

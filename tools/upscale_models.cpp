@@ -9,6 +9,7 @@
 #include "tools/upscale/ledger.h"
 #include "upscale/choice.h"
 #include "upscale/explain.h"
+#include "upscale/subject.h"
 #ifdef TESSERA_VULKAN
 #include "ops/vulkan/backend.h"
 #endif
@@ -183,26 +184,44 @@ std::vector<std::string> find_models(const ModelsOptions& options) {
   return files;
 }
 
-Models::Models(const ModelsOptions& options, Console& console) : chain_(options.size) {
+std::vector<std::string> judging_models(const ModelsOptions& options) {
+  if (!options.model.empty() || !options.name.empty()) return {};
+  return {"photo-x2", "art-x2"};
+}
+
+Models::Models(const ModelsOptions& options, Console& console, bool judge)
+    : chain_(options.size), drawings_(options.size) {
   const std::vector<std::string> files = find_models(options);
   std::vector<std::string> notes;
   const std::vector<std::string> devices = parse_devices(options.devices, notes);
   for (const std::string& note : notes) console.message("tessera: " + note);
-  for (const std::string& file : files) {
-    PlaceOptions place;
-    place.devices = devices;
-    place.model.precision = options.precision;
-    place.model.threads = options.threads;
-    place.model.inputs = options.inputs;
-    place.tiler = options.tiler;
-    if (!bundled_model(file))
-      if (const auto manifest = manifest_beside(file)) apply(*manifest, place.tiler.convention);
-    if (devices == std::vector<std::string>{"auto"}) choose_place(place, file, options, console);
-    std::vector<std::string> told;
-    models_.push_back(std::make_unique<PlacedModel>(file, std::move(place), &interrupted(), told));
-    for (const std::string& note : told) console.message("tessera: " + note);
-    chain_.add(models_.back()->tiler());
-  }
+  for (const std::string& file : files) chain_.add(open(file, devices, options, console));
+  if (!judge) return;
+  for (const std::string& file : judging_models(options))
+    judges_.push_back(file == files[0] ? models_[0]->tiler() : open(file, devices, options, console));
+  if (!judges_.empty()) drawings_.add(judges_.back());
+}
+
+std::shared_ptr<Tiler> Models::open(const std::string& file, const std::vector<std::string>& devices,
+                                    const ModelsOptions& options, Console& console) {
+  PlaceOptions place;
+  place.devices = devices;
+  place.model.precision = options.precision;
+  place.model.threads = options.threads;
+  place.model.inputs = options.inputs;
+  place.tiler = options.tiler;
+  if (!bundled_model(file))
+    if (const auto manifest = manifest_beside(file)) apply(*manifest, place.tiler.convention);
+  if (devices == std::vector<std::string>{"auto"}) choose_place(place, file, options, console);
+  std::vector<std::string> told;
+  models_.push_back(std::make_unique<PlacedModel>(file, std::move(place), &interrupted(), told));
+  for (const std::string& note : told) console.message("tessera: " + note);
+  return models_.back()->tiler();
+}
+
+Assigned Models::chain_for(RowSource& source) const {
+  const bool drawing = subject_of(source, *judges_[0], *judges_[1]) == Subject::drawing;
+  return {drawing ? &drawings_ : &chain_, drawing ? models_.back()->name() : models_.front()->name()};
 }
 
 void Models::describe(Console& console) const {

@@ -119,7 +119,7 @@ void Pipeline::make(Item& item) const {
   const Progress progress = [&](double part) { console_.progress(item.index, name, part); };
   progress(0);
   source.load();
-  chain_.upscale(source, sink, result.report, progress);
+  chain_for(source, result).upscale(source, sink, result.report, progress);
   if (cancel_) fail(Error::Kind::cancelled, "interrupted");
   item.file = sink.finish();
   // What was said of the source stands before what was said of its result.
@@ -130,6 +130,13 @@ void Pipeline::make(Item& item) const {
   result.save_seconds = sink.seconds();
 }
 
+const Chain& Pipeline::chain_for(RowSource& source, Result& result) const {
+  if (!options_.chain_for) return chain_;
+  const Assigned assigned = options_.chain_for(source);
+  result.model = assigned.model;
+  return *assigned.chain;
+}
+
 // Frame by frame; all of them are in memory.
 void Pipeline::make_animation(Item& item, const Animation& animation) const {
   const Job& job = *item.job;
@@ -138,6 +145,8 @@ void Pipeline::make_animation(Item& item, const Animation& animation) const {
   const auto frames = static_cast<double>(animation.frames.size());
   Animation larger{{}, animation.milliseconds, animation.loops};
   std::vector<std::string> notes = animation.frames[0].notes;
+  PictureSource first(animation.frames[0]);
+  const Chain& chain = chain_for(first, result);
   const auto add = [&](const std::vector<std::string>& more) {
     for (const std::string& note : more)
       if (std::find(notes.begin(), notes.end(), note) == notes.end()) notes.push_back(note);
@@ -147,7 +156,7 @@ void Pipeline::make_animation(Item& item, const Animation& animation) const {
     const Progress progress = [&](double part) { console_.progress(item.index, name, (done + part) / frames); };
     progress(0);
     Report report;
-    larger.frames.push_back(chain_.upscale(frame, report, progress));
+    larger.frames.push_back(chain.upscale(frame, report, progress));
     if (cancel_) fail(Error::Kind::cancelled, "interrupted");
     add(report.notes);
     report.model_seconds += result.report.model_seconds;

@@ -8,17 +8,25 @@
 
 namespace tessera::upscale {
 
+/// What a picture goes through, and the name of its model.
+struct Assigned {
+  const Chain* chain = nullptr;
+  std::string model;
+};
+
 struct PipelineOptions {
   int at_once = 0;  ///< pictures; 0: as many as keep the devices and the cores busy, and have room in memory
   DecodeLimits limits;
   EncodeOptions encode;
   bool verbose = false;
+  std::function<Assigned(RowSource&)> chain_for;  ///< by what a picture shows; null: all have the same
 };
 
 /// What became of one job.
 struct Result {
   bool done = false;
   std::string error;
+  std::string model;  ///< that was taken because of what the picture shows, or empty
   Error::Kind kind = Error::Kind::file;
   Report report;
   int64_t in_width = 0, in_height = 0, out_width = 0, out_height = 0;
@@ -39,6 +47,7 @@ class Pipeline {
   struct Item;
   void make(Item& item) const;
   void make_animation(Item& item, const Animation& animation) const;
+  const Chain& chain_for(RowSource& source, Result& result) const;
   int pictures_at_once() const;
   static void publish(std::vector<Item>& items);
 

@@ -1,0 +1,117 @@
+#include "upscale/subject.h"
+
+#include <algorithm>
+#include <cmath>
+
+namespace tessera::upscale {
+namespace {
+
+constexpr int64_t side = 64, least = 16;  // of a cell
+constexpr size_t most_cells = 12;
+// What filters make of edges is no model's doing.
+constexpr int64_t border = 2;
+
+double luma_of(const std::byte* pixel) {
+  const auto value = [&](int c) { return static_cast<double>(pixel[c]); };
+  return 0.299 * value(0) + 0.587 * value(1) + 0.114 * value(2);
+}
+
+struct Cell {
+  double detail = 0;
+  Picture picture;
+};
+
+// A band of rows in colors of 8 bits, without what transparency hides.
+Picture opaque(const Rows& rows) {
+  Picture band;
+  band.width = rows.width, band.height = rows.height, band.channels = 3;
+  band.allocate();
+  const auto width = static_cast<size_t>(rows.width);
+  std::vector<float> color(width), alpha(width, 1);
+  for (int64_t y = 0; y < rows.height; ++y) {
+    if (rows.has_alpha()) rows.load(0, y, rows.width, rows.channels - 1, alpha.data());
+    for (int c = 0; c < 3; ++c) {
+      if (c < rows.color_channels()) {
+        rows.load(0, y, rows.width, c, color.data());
+        for (size_t x = 0; x < width; ++x) color[x] *= alpha[x];
+      }
+      band.store(0, y, rows.width, c, color.data());
+    }
+  }
+  return band;
+}
+
+// One of a band's cells. How much detail it has is how much neighbours in its rows differ.
+Cell cell_of(const Picture& band, int64_t x, int64_t width) {
+  Cell cell;
+  cell.picture.width = width, cell.picture.height = band.height, cell.picture.channels = 3;
+  cell.picture.allocate();
+  for (int64_t y = 0; y < band.height; ++y) {
+    const std::byte* from = band.row(y) + x * 3;
+    std::copy_n(from, width * 3, cell.picture.row(y));
+    for (int64_t i = 3; i < width * 3; i += 3) cell.detail += std::abs(luma_of(from + i) - luma_of(from + i - 3));
+  }
+  return cell;
+}
+
+// A picture in memory, row by row.
+class PictureRows : public PictureSource {
+ public:
+  using PictureSource::PictureSource;
+  const Picture* whole() const override { return nullptr; }
+};
+
+// The cells with the most detail.
+std::vector<Cell> cells_of(RowSource& source) {
+  if (const Picture* picture = source.whole()) {
+    PictureRows rows(*picture);
+    return cells_of(rows);
+  }
+  const Head& head = source.head();
+  const int64_t width = std::min(side, head.width / 2 * 2), height = std::min(side, head.height / 2 * 2);
+  std::vector<Cell> cells;
+  if (std::min(width, height) < least) return cells;
+  Frame frame = head;
+  frame.height = height;
+  Bytes memory(static_cast<size_t>(frame.row_bytes() * height));
+  const Rows rows(frame, memory.data(), height);
+  for (int64_t y = 0; y + height <= head.height; y += height) {
+    source.read(height, memory.data());
+    const Picture band = opaque(rows);
+    for (int64_t x = 0; x + width <= head.width; x += width) {
+      Cell cell = cell_of(band, x, width);
+      const auto place =
+          std::find_if(cells.begin(), cells.end(), [&](const Cell& c) { return c.detail < cell.detail; });
+      cells.insert(place, std::move(cell));
+      if (cells.size() > most_cells) cells.pop_back();
+    }
+  }
+  source.restart();
+  return cells;
+}
+
+double error_of(const Tiler& model, const Picture& cell) {
+  Report report;
+  const Picture small = resize(cell, cell.width / 2, cell.height / 2, Filter::bicubic);
+  const Picture large = model.upscale(small, {.width = cell.width, .height = cell.height, .bits = 8}, report);
+  double error = 0;
+  for (int64_t y = border; y < cell.height - border; ++y)
+    for (int64_t x = border; x < cell.width - border; ++x) {
+      const double off = luma_of(large.row(y) + x * 3) - luma_of(cell.row(y) + x * 3);
+      error += off * off;
+    }
+  return error;
+}
+
+}  // namespace
+
+Subject subject_of(RowSource& source, const Tiler& photo, const Tiler& drawing) {
+  double as_photo = 0, as_drawing = 0;
+  for (const Cell& cell : cells_of(source)) {
+    as_photo += error_of(photo, cell.picture);
+    as_drawing += error_of(drawing, cell.picture);
+  }
+  return as_drawing < as_photo ? Subject::drawing : Subject::photo;
+}
+
+}  // namespace tessera::upscale
