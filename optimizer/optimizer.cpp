@@ -20,6 +20,7 @@ constexpr Pass list[] = {
     {"merge_convs", false, merge_convs},
     {"mark_first", false, mark_first},
     {"widen_groups", false, widen_groups},
+    {"scale_integers", true, scale_integers},
     {"spell_out", true, spell_out},
     {"find_activations", true, find_activations},
     {"remove_no_ops", true, remove_no_ops},
@@ -30,6 +31,7 @@ constexpr Pass list[] = {
     {"find_attention", true, find_attention},
     {"round_to_quanta", true, round_to_quanta},
     {"keep_quantized", true, keep_quantized},
+    {"spell_last", true, spell_last},
     {"shuffle_transposed", true, shuffle_transposed},
     {"fuse_epilogue", true, fuse_epilogue},
 };

@@ -25,6 +25,8 @@ bool merge_convs(Graph& graph, const Fits& fits);          // merge_convs.cpp
 bool widen_groups(Graph& graph, const Fits& fits);         // widen_groups.cpp
 bool shuffle_transposed(Graph& graph, const Fits& fits);   // shuffle_transposed.cpp
 bool spell_out(Graph& graph, const Fits& fits);            // spell_out.cpp
+bool scale_integers(Graph& graph, const Fits& fits);       // spell_bytes.cpp
+bool spell_last(Graph& graph, const Fits& fits);           // spell_out.cpp
 bool widen_halves(Graph& graph, const Fits& fits);         // widen_halves.cpp
 
 }  // namespace tessera::optimizer

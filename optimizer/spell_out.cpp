@@ -237,25 +237,39 @@ constexpr Row rows[] = {
     {"", "SwiGLU", spell_swiglu},
     {"", "Trilu", spell_triangle, DType::undefined},
     {"com.microsoft", "Trilu", spell_triangle, DType::undefined},
+    {"", "DynamicQuantizeLinear", spell_dynamic_quantization, DType::undefined},
+    {"com.microsoft", "DynamicQuantizeMatMul", spell_dynamic_product},
+    {"com.microsoft", "MatMulIntegerToFloat", spell_product_to_floats},
+    {"", "QLinearMatMul", spell_quantized_product, DType::undefined},
+    {"com.microsoft", "QLinearAveragePool", spell_quantized_pool, DType::undefined},
+    {"com.microsoft", "QLinearGlobalAveragePool", spell_quantized_pool, DType::undefined},
+    {"com.microsoft", "QLinearSoftmax", spell_quantized_softmax, DType::undefined},
+    {"com.microsoft", "QLinearConcat", spell_quantized_concat, DType::undefined},
 };
 
-const Row* row_of(const Graph& graph, const Node& node) {
+// After all that looks for these.
+constexpr Row last_rows[] = {
+    {"", "DequantizeLinear", spell_dequantize},
+    {"com.microsoft", "DequantizeLinear", spell_dequantize},
+    {"", "QuantizeLinear", spell_quantize, DType::undefined},
+    {"com.microsoft", "QuantizeLinear", spell_quantize, DType::undefined},
+};
+
+const Row* row_of(List<Row> among, const Graph& graph, const Node& node) {
   if (!node.op || !node.epilogue.empty()) return nullptr;
-  const auto found = std::find_if(std::begin(rows), std::end(rows), [&](const Row& row) {
+  const auto found = std::find_if(among.begin(), among.end(), [&](const Row& row) {
     return node.op->name == row.op && node.op->domain == row.domain;
   });
-  if (found == std::end(rows)) return nullptr;
+  if (found == among.end()) return nullptr;
   const bool typed = found->out == DType::undefined || graph.values[node.out[0]].type.dtype == found->out;
-  return typed ? found : nullptr;
+  return typed ? &*found : nullptr;
 }
 
-}  // namespace
-
-bool spell_out(Graph& graph, const Fits& fits) {
+bool spell(List<Row> among, Graph& graph, const Fits& fits) {
   bool changed = false;
   std::vector<Node> nodes;
   for (size_t i = 0; i < graph.nodes.size(); ++i) {
-    const Row* row = row_of(graph, graph.nodes[i]);
+    const Row* row = row_of(among, graph, graph.nodes[i]);
     if (row && !fits(graph, graph.nodes[i])) {
       Spelling spelling(graph, graph.nodes[i], fits);
       if (row->spell(spelling)) {
@@ -269,5 +283,11 @@ bool spell_out(Graph& graph, const Fits& fits) {
   graph.nodes = std::move(nodes);
   return changed;
 }
+
+}  // namespace
+
+bool spell_out(Graph& graph, const Fits& fits) { return spell(rows, graph, fits); }
+
+bool spell_last(Graph& graph, const Fits& fits) { return spell(last_rows, graph, fits); }
 
 }  // namespace tessera::optimizer

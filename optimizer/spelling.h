@@ -37,6 +37,9 @@ class Spelling {
   /// Whether a kernel takes the node that was made last.
   bool fits_last() const { return fits_(graph_, nodes_.back()); }
 
+  /// Unmakes it: it was made to ask.
+  void forget_last() { nodes_.pop_back(); }
+
   /// The node's output is this value.
   void becomes(size_t output, ValueId id);
   std::vector<Node> take() { return std::move(nodes_); }
@@ -77,5 +80,16 @@ bool spell_scaled_tanh(Spelling& s);
 bool spell_split(Spelling& s);
 bool spell_swiglu(Spelling& s);
 bool spell_triangle(Spelling& s);
+
+// spell_bytes.cpp
+bool spell_dequantize(Spelling& s);
+bool spell_dynamic_product(Spelling& s);
+bool spell_dynamic_quantization(Spelling& s);
+bool spell_product_to_floats(Spelling& s);
+bool spell_quantize(Spelling& s);
+bool spell_quantized_concat(Spelling& s);
+bool spell_quantized_pool(Spelling& s);
+bool spell_quantized_product(Spelling& s);
+bool spell_quantized_softmax(Spelling& s);
 
 }  // namespace tessera::optimizer

@@ -25,7 +25,7 @@ struct Question {
   std::vector<Shape> weights;
   Attrs attrs;
   std::vector<int64_t> indices = {};  ///< one input more, if there are any
-  DType dtype = DType::float32;       ///< of the first input
+  DType dtype = DType::float32;       ///< of the first input, and of the weights
 };
 
 const std::vector<float> zeros(3), ones(3, 1.0f);
@@ -61,6 +61,7 @@ const std::vector<Question>& questions() {
        {{"pads", std::vector<int64_t>{1, 1, 1, 1}}}},
       {"conv_staged", "Conv", 11, {1, 70, 5, 19}, {{45, 70, 3, 3}, {45}}, {{"pads", std::vector<int64_t>{1, 1, 1, 1}}}},
       {"conv_gathered", "Conv", 11, {2, 19, 7, 9}, {{21, 19, 2, 3}, {21}}, {{"strides", std::vector<int64_t>{2, 1}}}},
+      {"direct", "ConvInteger", 10, {2, 6, 9, 7}, {{10, 3, 3, 2}}, {{"group", int64_t{2}}}, {}, DType::uint8},
       {"product", "MatMul", 13, {3, 17, 300}, {{300, 45}}, {}},
       {"join", "MatMul", 13, {3, 300}, {{300, 45}}, {}},
       {"product_matrix", "MatMul", 13, {3, 17, 70}, {{70, 45}}, {}},
@@ -172,7 +173,8 @@ std::optional<Answers> answer(const std::shared_ptr<Device>& device, const Quest
   node.opset = question.opset;
   node.attrs = std::make_shared<const Attrs>(question.attrs);
   std::vector<Tensor> inputs{filled(question.in, 1, question.dtype)};
-  for (const Shape& shape : question.weights) inputs.push_back(filled(shape, static_cast<uint32_t>(inputs.size() + 1)));
+  for (const Shape& shape : question.weights)
+    inputs.push_back(filled(shape, static_cast<uint32_t>(inputs.size() + 1), question.dtype));
   if (!question.indices.empty()) inputs.push_back(Tensor::of(question.indices));
   for (const Tensor& input : inputs) node.in.push_back(graph.add_value(value_of(input, !node.in.empty())));
   std::vector<Type> types;

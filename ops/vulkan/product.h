@@ -23,6 +23,9 @@ struct Products {
   int64_t results() const { return count() * m * n; }
 };
 
+/// What MatMul makes of operands of these shapes, each matrix turned or not; nothing if their batches have too many axes.
+std::optional<Products> products_of(const Shape& a, bool turn_a, const Shape& b, bool turn_b);
+
 /// Results go through `functions` to output 0.
 void record_products(const Products& products, const Slot& a, const Slot& b, const Problem& problem,
                      List<Fused> functions, const Loop& loop, Recorder& recorder);

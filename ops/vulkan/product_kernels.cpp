@@ -114,15 +114,13 @@ struct Batch {
   }
 };
 
-template <bool fused>
-std::optional<Products> products_of(const Problem& problem) {
-  const AttrReader attrs(problem.node);
-  if (fused && (attrs.integer("transBatchA") || attrs.integer("transBatchB"))) return std::nullopt;
-  const Side a(problem.in[0].shape, fused && attrs.integer("transA")),
-      b(problem.in[1].shape, fused && attrs.integer("transB"));
+}  // namespace
+
+std::optional<Products> products_of(const Shape& a_shape, bool turn_a, const Shape& b_shape, bool turn_b) {
+  const Side a(a_shape, turn_a), b(b_shape, turn_b);
   const ops::Product product(a.matrix, b.matrix);
   Products p{product.m, product.n, product.k, {1, 1, 1}, a.view, b.view};
-  if (problem.in[1].shape.size() == 1) p.b.row = 1, p.b.column = 0;
+  if (b_shape.size() == 1) p.b.row = 1, p.b.column = 0;
   Batch batch;
   for (size_t i = 0; i < product.batch.size(); ++i)
     batch.add(product.batch[i], product.a_steps[i] * p.m * p.k, product.b_steps[i] * p.k * p.n);
@@ -135,6 +133,16 @@ std::optional<Products> products_of(const Problem& problem) {
   for (size_t i = 0, to = 3 - batch.extent.size(); i < batch.extent.size(); ++i, ++to)
     p.batch[to] = batch.extent[i], p.a.batch[to] = batch.a[i], p.b.batch[to] = batch.b[i];
   return p;
+}
+
+namespace {
+
+template <bool fused>
+std::optional<Products> products_of(const Problem& problem) {
+  const AttrReader attrs(problem.node);
+  if (fused && (attrs.integer("transBatchA") || attrs.integer("transBatchB"))) return std::nullopt;
+  return vulkan::products_of(problem.in[0].shape, fused && attrs.integer("transA"), problem.in[1].shape,
+                             fused && attrs.integer("transB"));
 }
 
 Fused scale(float factor) { return {.function = elementwise::Affine, .a = factor}; }
