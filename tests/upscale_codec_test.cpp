@@ -1,10 +1,16 @@
 // Picture files: what goes out comes back, what is damaged is refused with a reason.
+#include <malloc.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
 #include <cmath>
+#include <fstream>
 #include <set>
 
 #include "tests/support.h"
 #include "tests/upscale_pictures.h"
 #include "tools/upscale/files.h"
+#include "upscale/resample.h"
 
 namespace tessera::upscale {
 namespace {
@@ -280,6 +286,52 @@ TEST(UpscaleCodec, exif_orientation_set_looks_the_same_upright) {
     const Picture upright = load(1);
     for (int i = 2; i <= 8; ++i) EXPECT_LT(mean_difference(load(i), upright), 0.02) << kind << i;
   }
+}
+
+/// By how many bytes this process grows at most while a picture is encoded, in a process of its own.
+int64_t growth_of(const Picture& picture, Format format, const EncodeOptions& options) {
+  int64_t grown = 0;
+  int ends[2];
+  if (pipe(ends) != 0) return -1;
+  if (fork() == 0) {
+    const auto kib = [](const char* name) {
+      std::ifstream file("/proc/self/status");
+      for (std::string word; file >> word;)
+        if (int64_t value; word == name && file >> value) return value;
+      return int64_t{0};
+    };
+    malloc_trim(0);
+    std::ofstream("/proc/self/clear_refs") << "5";
+    const int64_t before = kib("VmRSS:");
+    std::vector<std::string> notes;
+    encode(picture, format, options, notes);
+    grown = (kib("VmHWM:") - before) << 10;
+    _exit(write(ends[1], &grown, sizeof grown) == sizeof grown ? 0 : 1);
+  }
+  close(ends[1]);
+  const bool told = read(ends[0], &grown, sizeof grown) == sizeof grown;
+  close(ends[0]);
+  wait(nullptr);
+  return told ? grown : -1;
+}
+
+TEST(Codec, tells_what_encoders_take) {
+#ifdef __SANITIZE_ADDRESS__
+  GTEST_SKIP() << "a sanitizer's memory is counted with the rest";
+#endif
+  for (const Format format : {Format::webp, Format::avif, Format::jxl}) {
+    if (!is_written(format)) continue;
+    for (const int channels : {3, 4})
+      for (const int quality : {-1, 90}) {
+        Picture picture = resize(noise(100, 75, channels), 800, 600, Filter::bicubic);
+        const auto told = static_cast<double>(writing_bytes(picture, format));
+        const auto grown = static_cast<double>(growth_of(picture, format, {.quality = quality, .threads = 1}));
+        EXPECT_GT(grown, 0.25 * told) << extension_of(format) << ' ' << channels << ' ' << quality;
+        EXPECT_LT(grown, 1.2 * told + (8 << 20)) << extension_of(format) << ' ' << channels << ' ' << quality;
+      }
+  }
+  for (const Format format : {Format::png, Format::jpeg, Format::tiff, Format::bmp, Format::pnm})
+    EXPECT_EQ(writing_bytes(blank(100, 100, 3), format), 0);
 }
 
 }  // namespace

@@ -112,7 +112,10 @@ void Pipeline::make(Item& item) const {
   FileSink sink(job.out, job.write, job.format, options_.encode);
 
   const std::string name = job.in.string();
-  const int64_t needed = source.held_bytes() + chain_.bytes_for(head), free = available_memory();
+  Frame made = head;
+  made.width = result.out_width, made.height = result.out_height;
+  const int64_t needed = source.held_bytes() + chain_.bytes_for(head) + writing_bytes(made, job.format);
+  const int64_t free = available_memory();
   if (options_.verbose) console_.message(cat(name, ": needs about ", needed >> 20, " MiB beside the model"));
   if (free > 0 && needed > free)
     fail(Error::Kind::memory, "it needs about ", needed >> 20, " MiB of memory, and ", free >> 20, " are free");

@@ -17,6 +17,9 @@ struct Row {
   unsigned holds;  ///< of the list below
   Open* open;      ///< null where this build lacks the library
   Write* write;
+  /// Bytes that writing takes of each sample where it takes the whole picture, measured: more or fewer by a third, with
+  /// the options and the channels.
+  int64_t writing = 0;
 };
 
 /// Beside 8-bit RGB.
@@ -54,11 +57,12 @@ constexpr Row formats[] = {
      alpha | deep | gray | color_chunks | density | texts | iptc | profile | packets, open_png, write_png},
     {Format::jpeg, "JPEG", "jpg jpeg jpe jfif", 65500, gray | density | texts | iptc | profile | packets, open_jpeg,
      write_jpeg},
-    {Format::webp, "WebP", "webp", 16383, alpha | profile | packets, open_webp, write_webp},
+    {Format::webp, "WebP", "webp", 16383, alpha | profile | packets, open_webp, write_webp, 7},
     {Format::gif, "GIF", "gif", 65535, 0, open_gif, nullptr},
-    {Format::avif, "AVIF", "avif", 65535, alpha | deep | color_chunks | profile | packets, avif_reader, avif_writer},
+    {Format::avif, "AVIF", "avif", 65535, alpha | deep | color_chunks | profile | packets, avif_reader, avif_writer,
+     10},
     {Format::jxl, "JPEG XL", "jxl", 0x3fffffff, alpha | deep | gray | profile | packets | floats, jxl_reader,
-     jxl_writer},
+     jxl_writer, 23},
     {Format::tiff, "TIFF", "tif tiff", 0x7fffffff,
      alpha | deep | gray | density | texts | iptc | profile | packets | floats, open_tiff, write_tiff},
     {Format::bmp, "BMP", "bmp dib", 0x7fffffff, alpha | gray | density | profile, open_bmp, write_bmp},
@@ -255,6 +259,12 @@ Head fit_head(const Head& given, Format format, std::vector<std::string>& notes)
 }
 
 int64_t largest_extent(Format format) { return row_of(format).largest; }
+
+int64_t writing_bytes(const Frame& picture, Format format) {
+  const Row& row = row_of(format);
+  const int channels = picture.channels < 3 && !(row.holds & gray) ? picture.channels + 2 : picture.channels;
+  return picture.width * picture.height * channels * row.writing;
+}
 
 std::unique_ptr<Writer> open_writer(const Head& head, Format format, const EncodeOptions& options, Sink sink,
                                     std::vector<std::string>& notes) {

@@ -95,6 +95,9 @@ class Writer {
 
 /// The largest width or height that the format can hold.
 int64_t largest_extent(Format format);
+/// About as many bytes as writing such a picture takes beside a few rows: what its writer holds, and what the encoder
+/// works in. 0 where rows are written as they come.
+int64_t writing_bytes(const Frame& picture, Format format);
 /// What the format cannot hold of the picture is converted first, with a line in `notes`.
 std::unique_ptr<Writer> open_writer(const Head& head, Format format, const EncodeOptions& options, Sink sink,
                                     std::vector<std::string>& notes);
