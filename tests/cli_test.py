@@ -276,6 +276,24 @@ class Command(unittest.TestCase):
             self.assertGreater(peaks[key], 0, key)
         self.assertIn("GB/s", self.run_it("devices", "--measure").stdout)
 
+    def test_devices_tell_what_they_have(self):
+        self.vulkan()
+        device = json.loads(self.run_it("devices", "--json").stdout)["vulkan"][0]
+        details = device["details"]
+        self.assertRegex(details["uuid"], "^[0-9a-f]{32}$")
+        self.assertTrue(any(heap["device_local"] and heap["bytes"] > 0 for heap in details["heaps"]))
+        for key in ["shared_bytes", "storage_range_bytes", "allocation_bytes", "workgroup_invocations"]:
+            self.assertGreater(details[key], 0, key)
+        self.assertEqual(device["cooperative_matrix"], "cooperative matrices" in details["features"])
+        self.assertEqual(details["variants_wrong"], [])
+        # Measuring asks all of them; the answers are remembered.
+        asked = json.loads(self.run_it("devices", "--measure", "--json").stdout)["vulkan"][0]["details"]
+        self.assertEqual(asked["variants_unasked"], 0)
+        self.assertEqual(asked["variants_right"], details["variants_right"] + details["variants_unasked"])
+        told = self.run_it("devices").stdout
+        for words in ["UUID " + details["uuid"], "heap of its own", "features: ", "variants of kernels: "]:
+            self.assertIn(words, told)
+
     def test_what_runs_on_the_device_and_why(self):
         device = self.vulkan()
         self.write_product()

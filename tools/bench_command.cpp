@@ -24,7 +24,8 @@ struct BenchCommand {
 // What it does of what the device can, at most; empty where that is not known.
 std::string share_of_peak(const NodeTime& node, const nlohmann::json& peaks) {
   if (peaks.is_null() || node.backend == "cpu") return "";
-  const double arithmetic = node.gflops() / peaks["fp32_gflops"].get<double>(),
+  const bool by_matrices = node.kernel.find("matri") != std::string::npos;
+  const double arithmetic = node.gflops() / peaks[by_matrices ? "matrix_gflops" : "fp32_gflops"].get<double>(),
                memory = node.gigabytes() / peaks["memory_gb_per_s"].get<double>();
   return fixed(100 * std::max(arithmetic, memory), 1) + " %" + (memory > arithmetic ? " memory" : "");
 }

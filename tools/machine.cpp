@@ -63,12 +63,32 @@ nlohmann::json machine_json() {
 }
 
 #ifdef TESSERA_VULKAN
+nlohmann::json json_of(const vulkan::DeviceDetails& details) {
+  nlohmann::json heaps = nlohmann::json::array();
+  for (const auto& heap : details.heaps) {
+    heaps.push_back({{"bytes", heap.bytes}, {"device_local", heap.own}});
+    if (heap.budget) heaps.back()["budget_bytes"] = heap.budget, heaps.back()["used_bytes"] = heap.used;
+  }
+  return {{"uuid", details.uuid},
+          {"heaps", heaps},
+          {"features", details.features},
+          {"matrix_shapes", details.matrices},
+          {"matrix_used", details.matrix},
+          {"shared_bytes", details.shared_bytes},
+          {"storage_range_bytes", details.storage_range},
+          {"allocation_bytes", details.allocation},
+          {"workgroup_invocations", details.invocations},
+          {"processors", details.processors},
+          {"copy_queues", details.copy_queues},
+          {"variants_right", details.right},
+          {"variants_unasked", details.unasked},
+          {"variants_wrong", details.wrong}};
+}
+
 nlohmann::json json_of(const vulkan::Peaks& peaks) {
-  return {{"fp32_gflops", peaks.fp32_gflops},
-          {"memory_gb_per_s", peaks.memory_gbs},
-          {"upload_gb_per_s", peaks.upload_gbs},
-          {"download_gb_per_s", peaks.download_gbs},
-          {"dispatch_us", peaks.dispatch_us}};
+  return {{"fp32_gflops", peaks.fp32_gflops},        {"matrix_gflops", peaks.matrix_gflops},
+          {"memory_gb_per_s", peaks.memory_gbs},     {"upload_gb_per_s", peaks.upload_gbs},
+          {"download_gb_per_s", peaks.download_gbs}, {"dispatch_us", peaks.dispatch_us}};
 }
 #endif
 

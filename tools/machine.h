@@ -12,6 +12,7 @@ namespace tessera::tools {
 /// {"cpu": {...}, "vulkan": [...]}; "vulkan_note" says why there is no device.
 nlohmann::json machine_json();
 #ifdef TESSERA_VULKAN
+nlohmann::json json_of(const vulkan::DeviceDetails& details);
 nlohmann::json json_of(const vulkan::Peaks& peaks);
 #endif
 

@@ -85,6 +85,13 @@ class Vulkan final : public DeviceBackend {
 
   const std::shared_ptr<Device>& device() const { return device_; }
 
+  // By some kernel; others only measure.
+  static bool is_dispatched(const Shader& shader) {
+    return std::any_of(all_kernels().begin(), all_kernels().end(), [&](const KernelVariant& variant) {
+      return std::count(variant.shaders.begin(), variant.shaders.end(), &shader) > 0;
+    });
+  }
+
  private:
   // The problem as the kernel would be given it: its values lie as it wants them.
   struct Placed {
@@ -141,13 +148,6 @@ class Vulkan final : public DeviceBackend {
                        [&](const Shader* shader) { return is_distrusted(*device_, *shader); });
   }
 
-  // By some kernel; others only measure.
-  static bool is_dispatched(const Shader& shader) {
-    return std::any_of(all_kernels().begin(), all_kernels().end(), [&](const KernelVariant& variant) {
-      return std::count(variant.shaders.begin(), variant.shaders.end(), &shader) > 0;
-    });
-  }
-
   // Shaders count elements in 32 bits, and find nothing to do in an empty tensor.
   bool within_limits(const Problem& problem) const {
     const auto fits = [&](const Type& type) {
@@ -181,6 +181,22 @@ std::unique_ptr<DeviceBackend> make_backend(int index, std::string* why_not, Pre
 
 std::vector<std::string> ask_every_variant(const DeviceBackend& backend) {
   return static_cast<const Vulkan&>(backend).ask_every_variant();
+}
+
+DeviceDetails details_of(const DeviceBackend& backend) {
+  const Device& device = *static_cast<const Vulkan&>(backend).device();
+  DeviceDetails details = device.details();
+  for (const Shader& shader : all_shaders()) {
+    if (!device.runs(shader) || !Vulkan::is_dispatched(shader)) continue;
+    const auto failure = remembered_failure(device, shader);
+    if (!failure)
+      ++details.unasked;
+    else if (failure->empty())
+      ++details.right;
+    else
+      details.wrong.push_back(*failure);
+  }
+  return details;
 }
 
 Peaks measure(const DeviceBackend& backend) { return measure_peaks(static_cast<const Vulkan&>(backend).device()); }

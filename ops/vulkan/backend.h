@@ -33,14 +33,35 @@ bool gpu_may_be_there();
 /// `precision` fp16: values are stored as float16 where the device can and kernels do; other ones are fp32.
 std::unique_ptr<DeviceBackend> make_backend(int index, std::string* why_not, Precision precision = Precision::fp32);
 
+/// What a device has, beside what DeviceInfo says.
+struct DeviceDetails {
+  struct Heap {
+    int64_t bytes = 0, budget = 0, used = 0;  ///< the last two by the driver; 0 where it does not tell
+    bool own = false;                         ///< the device's, not the host's
+  };
+  std::string uuid;
+  std::vector<Heap> heaps;
+  std::vector<std::string> features;  ///< what shaders and runs use of it, in words
+  std::vector<std::string> matrices;  ///< "float16 16x16x16 to float32": m x n x k
+  std::string matrix;                 ///< the one that kernels use; empty: none
+  int64_t shared_bytes = 0, storage_range = 0, allocation = 0;
+  int invocations = 0, processors = 0, copy_queues = 0;
+  // Variants of shaders that the device can run, by their known answers.
+  int right = 0, unasked = 0;
+  std::vector<std::string> wrong;
+};
+/// Without asking for any answer: what earlier runs have found, on disk too.
+DeviceDetails details_of(const DeviceBackend& backend);
+
 /// Asks every variant of every shader for its known answer. One line for each that fails, or that has none: such a
 /// variant is switched off.
 std::vector<std::string> ask_every_variant(const DeviceBackend& backend);
 
 /// What a device can do at most; 0 where it was not measured.
 struct Peaks {
-  double fp32_gflops = 0;  ///< multiply-adds count two
-  double memory_gbs = 0;   ///< its own memory, read and written
+  double fp32_gflops = 0;    ///< multiply-adds count two
+  double matrix_gflops = 0;  ///< of matrices of float16, summed in float32, in registers; 0 without such units
+  double memory_gbs = 0;     ///< its own memory, read and written
   double upload_gbs = 0, download_gbs = 0;
   double dispatch_us = 0;  ///< the least time of a dispatch that waits for another
 };

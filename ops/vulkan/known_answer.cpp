@@ -307,14 +307,21 @@ std::string note_error(const std::string& key, const std::string& failure) {
 
 }  // namespace
 
-std::string known_answer_failure(const std::shared_ptr<Device>& device, const Shader& shader) {
-  const std::string key = key_of(*device, shader), lasting = lasting_key_of(shader);
+std::optional<std::string> remembered_failure(const Device& device, const Shader& shader) {
+  const std::string key = key_of(device, shader);
   {
     const std::lock_guard lock(mutex);
     const auto found = memory().results.find(key);
     if (found != memory().results.end()) return found->second;
   }
-  if (const auto known = device->remembered().find(lasting)) return remember(key, *known == right ? "" : *known);
+  const auto known = device.remembered().find(lasting_key_of(shader));
+  if (!known) return std::nullopt;
+  return remember(key, *known == right ? "" : *known);
+}
+
+std::string known_answer_failure(const std::shared_ptr<Device>& device, const Shader& shader) {
+  if (auto known = remembered_failure(*device, shader)) return std::move(*known);
+  const std::string key = key_of(*device, shader), lasting = lasting_key_of(shader);
   std::string failure;
   try {
     failure = ask(device, shader);

@@ -2,6 +2,9 @@
 // trusted.
 #pragma once
 
+#include <optional>
+#include <string>
+
 #include "ops/vulkan/device/device.h"
 
 namespace tessera::vulkan {
@@ -13,5 +16,8 @@ std::string known_answer_failure(const std::shared_ptr<Device>& device, const Sh
 
 /// Whether a call before found the variant failing.
 bool is_distrusted(const Device& device, const Shader& shader);
+
+/// What is remembered of it, of this process or an earlier one: empty for a right answer. Nothing: it was not asked.
+std::optional<std::string> remembered_failure(const Device& device, const Shader& shader);
 
 }  // namespace tessera::vulkan

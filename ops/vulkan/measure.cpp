@@ -9,6 +9,7 @@
 namespace tessera::vulkan {
 
 #include "shaders/params/peak.h"
+#include "shaders/params/peak_matrix.h"
 
 namespace {
 
@@ -18,8 +19,10 @@ constexpr int64_t least_bytes = 4 << 20, most_bytes = 512 << 20;
 class Meter {
  public:
   explicit Meter(const std::shared_ptr<Device>& device) : device_(*device), params_(*device, 64, Where::device) {
-    for (const Shader& shader : all_shaders())
+    for (const Shader& shader : all_shaders()) {
       if (shader.name == "peak" && device->runs(shader)) shader_ = &shader;
+      if (shader.name == "peak_matrix" && device->runs(shader)) matrix_shader_ = &shader;
+    }
     if (!shader_) fail(Error::Kind::device, device->info().name, " does not run the shader peak");
     if (device->limits().tick_ms == 0) fail(Error::Kind::device, device->info().name, " has no time stamps");
   }
@@ -27,6 +30,7 @@ class Meter {
   Peaks run() {
     Peaks peaks;
     peaks.fp32_gflops = multiply_adds();
+    if (matrix_shader_) peaks.matrix_gflops = products();
     peaks.memory_gbs = grown([&](int64_t bytes) { return copied(bytes); });
     peaks.upload_gbs = grown([&](int64_t bytes) { return crossed(bytes, Where::upload); });
     peaks.download_gbs = grown([&](int64_t bytes) { return crossed(bytes, Where::download); });
@@ -79,6 +83,29 @@ class Meter {
     return best;
   }
 
+  double products() {
+    const Facts& facts = device_.facts();
+    const auto [m, n, k] = facts.matrix;
+    const uint32_t warps = 4, groups = 8 * std::max<uint32_t>(facts.processors, 8);
+    const Constants constants{{0, warps * facts.subgroup}, {1, m}, {2, n}, {3, k}};
+    const Buffer from(device_, int64_t{2} * (m + peak_products * n) * k, Where::device),
+        to(device_, int64_t{4} * groups * warps * peak_products * m * n, Where::device);
+    const double each = 2.0 * m * n * k * peak_products * warps * groups;
+    double best = 0;
+    for (uint32_t rounds = 4; rounds <= 4096; rounds *= 4) {
+      const MatrixPeakParams params{rounds};
+      device_.upload(params_, 0, &params, sizeof params);
+      const std::vector<Slice> slices{{&params_, 0, sizeof params}, {&to, 0, to.bytes}, {&from, 0, from.bytes}};
+      const double ms = time(1, [&](Commands& commands) {
+        commands.dispatch(*matrix_shader_, constants, slices, {groups, 1, 1});
+      });
+      if (ms <= 0) continue;
+      best = std::max(best, rounds * each / ms / 1e6);
+      if (ms > long_enough) break;
+    }
+    return best;
+  }
+
   // GB/s, of bytes that are read and written.
   std::pair<double, double> copied(int64_t bytes) {
     const Buffer from(device_, bytes, Where::device), to(device_, bytes, Where::device);
@@ -118,7 +145,7 @@ class Meter {
   }
 
   Device& device_;
-  const Shader* shader_ = nullptr;
+  const Shader *shader_ = nullptr, *matrix_shader_ = nullptr;
   Buffer params_;
 };
 

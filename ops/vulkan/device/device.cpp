@@ -114,6 +114,7 @@ std::string Device::read_limits(VkPhysicalDevice physical) {
     for (const uint8_t byte : bytes) identity += cat("0123456789abcdef"[byte >> 4], "0123456789abcdef"[byte & 15]);
   };
   add(ids.deviceUUID);
+  uuid_ = identity;
   add(ids.driverUUID);
   add(properties.properties.pipelineCacheUUID);
   return cat(identity, '-', properties.properties.driverVersion);
@@ -156,6 +157,44 @@ DeviceMemory Device::memory_now() const {
   const uint64_t left = budget.heapBudget[heap] - std::min(budget.heapBudget[heap], budget.heapUsage[heap]);
   now.budget = now.used + static_cast<int64_t>(left);
   return now;
+}
+
+DeviceDetails Device::details() const {
+  DeviceDetails details;
+  details.uuid = uuid_;
+  auto budget = structure<VkPhysicalDeviceMemoryBudgetPropertiesEXT>(
+      VK_STRUCTURE_TYPE_PHYSICAL_DEVICE_MEMORY_BUDGET_PROPERTIES_EXT);
+  auto properties = structure<VkPhysicalDeviceMemoryProperties2>(VK_STRUCTURE_TYPE_PHYSICAL_DEVICE_MEMORY_PROPERTIES_2);
+  if (has_budget_) properties.pNext = &budget;
+  instance_->call.GetPhysicalDeviceMemoryProperties2(physical_, &properties);
+  for (uint32_t i = 0; i < memory_.memoryHeapCount; ++i)
+    details.heaps.push_back({static_cast<int64_t>(memory_.memoryHeaps[i].size),
+                             static_cast<int64_t>(budget.heapBudget[i]), static_cast<int64_t>(budget.heapUsage[i]),
+                             (memory_.memoryHeaps[i].flags & VK_MEMORY_HEAP_DEVICE_LOCAL_BIT) != 0});
+  const auto note = [&](bool has, const char* feature) {
+    if (has) details.features.emplace_back(feature);
+  };
+  note(capabilities_.contains(storage16_capability), "16-bit storage");
+  note(capabilities_.contains(storage8_capability), "8-bit storage");
+  note(capabilities_.contains(float16_capability), "float16 arithmetic");
+  note(capabilities_.contains(int8_capability), "int8 arithmetic");
+  note(capabilities_.contains(int16_capability), "int16 arithmetic");
+  note(capabilities_.contains(int64_capability), "int64 arithmetic");
+  note(capabilities_.contains(shuffle_capability), "subgroup shuffles");
+  note(capabilities_.contains(matrix_capability), "cooperative matrices");
+  note(has_uniform_layout_, "uniform buffers in standard layout");
+  note(queue_->has_timeline(), "timeline semaphores");
+  note(has_budget_, "memory budget");
+  note(limits_.tick_ms > 0, "time stamps");
+  details.matrices = matrix_shapes(*instance_, physical_);
+  if (facts_.matrix.m) details.matrix = cat(facts_.matrix.m, 'x', facts_.matrix.n, 'x', facts_.matrix.k);
+  details.shared_bytes = facts_.shared_bytes;
+  details.storage_range = limits_.storage_range;
+  details.allocation = limits_.allocation;
+  details.invocations = static_cast<int>(facts_.invocations);
+  details.processors = static_cast<int>(facts_.processors);
+  details.copy_queues = int{up_queue_ != nullptr} + int{down_queue_ != nullptr};
+  return details;
 }
 
 void Device::upload(const Buffer& to, int64_t offset, const void* from, int64_t bytes) {

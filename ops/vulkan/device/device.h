@@ -65,12 +65,14 @@ class Device {
   Pool& downloads() { return *downloads_; }
   Arena& arena() { return *arena_; }
   /// What was found out of this device with this driver, on disk. Values and keys are without tabs and line ends.
-  Remembered& remembered() { return *remembered_; }
+  Remembered& remembered() const { return *remembered_; }
 
   /// Copies host memory into a buffer of the device, now.
   void upload(const Buffer& to, int64_t offset, const void* from, int64_t bytes);
   /// Of the device's memory.
   DeviceMemory memory_now() const;
+  /// For reports; without what is known of variants.
+  DeviceDetails details() const;
   void count(int64_t bytes) const { used_ += bytes; }
   /// Frees what is kept for later runs.
   void trim() const;
@@ -99,6 +101,7 @@ class Device {
   VkPhysicalDevice physical_ = VK_NULL_HANDLE;
   bool has_budget_ = false;
   bool has_uniform_layout_ = false;
+  std::string uuid_;
   mutable std::atomic<int64_t> used_{0};
   std::atomic<bool> lost_{false};
   std::mutex queue_mutex_, arena_mutex_;

@@ -37,6 +37,21 @@ MatrixShape largest_shape(const Instance& instance, VkPhysicalDevice physical, u
 
 }  // namespace
 
+std::vector<std::string> matrix_shapes(const Instance& instance, VkPhysicalDevice physical) {
+  const auto name = [](VkComponentTypeKHR type) -> std::string {
+    constexpr Text names[] = {"float16", "float32", "float64", "int8",   "int16", "int32",
+                              "int64",   "uint8",   "uint16",  "uint32", "uint64"};
+    const auto i = static_cast<size_t>(type);
+    return i < std::size(names) ? std::string(names[i]) : cat("type ", i);
+  };
+  std::vector<std::string> shapes;
+  if (!extensions_of(instance, physical).contains(VK_KHR_COOPERATIVE_MATRIX_EXTENSION_NAME)) return shapes;
+  for (const VkCooperativeMatrixPropertiesKHR& p : all_shapes(instance, physical))
+    shapes.push_back(cat(name(p.AType), p.BType == p.AType ? "" : " by " + name(p.BType), ' ', p.MSize, 'x', p.NSize,
+                         'x', p.KSize, " to ", name(p.ResultType), p.saturatingAccumulation ? ", saturating" : ""));
+  return shapes;
+}
+
 Facts read_facts(const Instance& instance, VkPhysicalDevice physical, const Features& features) {
   Facts facts;
   auto properties = structure<VkPhysicalDeviceProperties2>(VK_STRUCTURE_TYPE_PHYSICAL_DEVICE_PROPERTIES_2);
