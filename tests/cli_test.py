@@ -314,6 +314,13 @@ class Command(unittest.TestCase):
         (self.path / "det.onnx").write_bytes(model([node("Det", ["x"], ["y"])], [value("x", [4, 4])], [value("y", [])]))
         self.assertIn("no kernel for Det", self.run_it("run", "det.onnx", "--device", device).stderr)
 
+    def test_what_is_rewritten_for_the_device(self):
+        device = self.vulkan()
+        (self.path / "mean.onnx").write_bytes(
+            model([node("Mean", ["x", "x"], ["y"])], [value("x", [4, 4])], [value("y", [4, 4])]))
+        row = json.loads(self.run_it("check", "mean.onnx", "--device", device, "--json").stdout)["nodes"][0]
+        self.assertEqual((row["op"], row["backend"], row["kernel"], row["why"]), ("Mean", device, "rewritten", ""))
+
     def test_compare(self):
         device = self.vulkan()
         self.write_product()

@@ -3,8 +3,9 @@
 #include <iostream>
 #include <map>
 
+#include "optimizer/optimizer.h"
 #include "runtime/onnx/load.h"
-#include "runtime/plan/fold.h"
+#include "runtime/plan/cut.h"
 #include "tools/devices.h"
 #include "tools/options.h"
 
@@ -37,6 +38,66 @@ void fix_inputs(Graph& graph, const InputOptions& options) {
   }
 }
 
+// The node as a graph of its own.
+Graph alone(const Graph& graph, const Node& node) {
+  Graph own;
+  std::map<ValueId, ValueId> ids;
+  const auto id_of = [&](ValueId id) {
+    if (id == absent) return absent;
+    const auto [found, is_new] = ids.try_emplace(id, 0);
+    if (is_new) found->second = own.add_value(graph.values[id]);
+    return found->second;
+  };
+  Node copy = node;
+  for (ValueId& id : copy.in) {
+    const bool known = id == absent || ids.contains(id) || graph.values[id].constant;
+    id = id_of(id);
+    if (!known) own.inputs.push_back(id);
+  }
+  for (ValueId& id : copy.out) {
+    id = id_of(id);
+    if (id != absent) own.outputs.push_back(id);
+  }
+  own.nodes.push_back(std::move(copy));
+  return own;
+}
+
+// Whether a plan has other nodes in place of this one, all of which the backend takes.
+bool is_rewritten_for(const Backend& backend, const Graph& graph, const Node& node) {
+  const auto takes = [&](const Graph& whole, const Node& one) {
+    const NodeTypes types(whole, one);
+    std::vector<Offer> offers;
+    backend.offers(types.problem(one), offers);
+    return !offers.empty();
+  };
+  try {
+    Graph own = alone(graph, node);
+    optimizer::specialize(own, takes);
+    infer_types(own);
+    return std::all_of(own.nodes.begin(), own.nodes.end(), [&](const Node& one) {
+      return one.op->view || is_shape_arithmetic(own, one) || takes(own, one);
+    });
+  } catch (const Error&) {
+    return false;
+  }
+}
+
+bool has_halves(const NodeTypes& types) {
+  return std::any_of(types.in.begin(), types.in.end(),
+                     [](const Type& type) { return type.dtype == DType::float16 || type.dtype == DType::bfloat16; });
+}
+
+// Of a node that the device does not take as it is: what a plan makes of it.
+void see_plan(const Backend& device, const Graph& graph, const Node& node, Row& row) {
+  if (has_halves(NodeTypes(graph, node))) {
+    row.why = "it is not for half types; a plan computes models of such weights in float32: see inspect";
+  } else if (is_rewritten_for(device, graph, node)) {
+    row.backend = device.name();
+    row.kernel = "rewritten";
+    row.why.clear();
+  }
+}
+
 // The first backend that offers something runs it.
 Row row_of(const Graph& graph, const Node& node, const Backends& backends) {
   const NodeTypes types(graph, node);
@@ -58,6 +119,7 @@ Row row_of(const Graph& graph, const Node& node, const Backends& backends) {
       row.kernel = std::string(offer.name);
       break;
     }
+  if (!row.why.empty() && !node.op->view) see_plan(*backends.front(), graph, node, row);
   if (row.kernel.empty()) row.kernel = node.op->view ? "view" : offers.empty() ? "none" : "reference";
   return row;
 }
@@ -145,7 +207,8 @@ void add_check(CLI::App& app, int& exit_code) {
   sub->footer(R"(
 Weights are not read. Lists every operator that is not supported, all at once, and exits with 3 if there is one.
 "reference" is the plain implementation that every operator has; named kernels are faster. With --device, also
-says why a node does not run there. Nodes are those of the model, before any are fused.
+says why a node does not run there; "rewritten": a plan has other operators in its place, which run there. Nodes are
+those of the model, before any are fused.
 
 Examples:
   tessera check model.onnx
