@@ -62,6 +62,7 @@ const std::vector<Question>& questions() {
       {"conv_staged", "Conv", 11, {1, 70, 5, 19}, {{45, 70, 3, 3}, {45}}, {{"pads", std::vector<int64_t>{1, 1, 1, 1}}}},
       {"conv_gathered", "Conv", 11, {2, 19, 7, 9}, {{21, 19, 2, 3}, {21}}, {{"strides", std::vector<int64_t>{2, 1}}}},
       {"direct", "ConvInteger", 10, {2, 6, 9, 7}, {{10, 3, 3, 2}}, {{"group", int64_t{2}}}, {}, DType::uint8},
+      {"grid_sample", "GridSample", 16, {2, 3, 5, 7}, {{2, 4, 9, 2}}, {}},
       {"product", "MatMul", 13, {3, 17, 300}, {{300, 45}}, {}},
       {"join", "MatMul", 13, {3, 300}, {{300, 45}}, {}},
       {"product_matrix", "MatMul", 13, {3, 17, 70}, {{70, 45}}, {}},
