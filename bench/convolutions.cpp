@@ -152,11 +152,11 @@ class Chain {
     // A device that rests clocks low: it takes its time to wake up.
     const auto now = [] { return std::chrono::steady_clock::now(); };
     const auto awake = now() + std::chrono::milliseconds(repeat > 1 ? 500 : 0);
-    while (now() < awake) program_->run(in, out, threads_, nullptr);
+    while (now() < awake) program_->run(in, out, threads_, nullptr, {});
     std::vector<std::vector<double>> runs;
     for (int i = 0; i <= repeat; ++i) {
       Times times;
-      program_->run(in, out, threads_, &times);
+      program_->run(in, out, threads_, &times, {});
       if (i) runs.push_back(times.all);
     }
     std::vector<double> medians;

@@ -558,5 +558,51 @@ TEST(CApiValues, InputsWithADefaultMayBeGiven) {
   EXPECT_THAT(run(session, {x.c, nullptr})[0].as_floats(), ElementsAre(11, 22));
 }
 
+TEST(CApiValues, InitializersAreTheProgramsIfItGivesThem) {
+  test::Pen pen;
+  const float bias[] = {10, 20};
+  *pen.graph->add_initializer() =
+      test::raw_tensor("bias", DType::float32, {2}, {reinterpret_cast<const char*>(bias), sizeof bias});
+  pen.node("Add", {"x", "bias"}, {"y"});
+  const std::string bytes = pen.model.SerializeAsString();
+  tessera_environment_options around;
+  TESSERA_INIT(&around);
+  around.share_models = 1;
+  tessera_environment* environment = nullptr;
+  expect_success(tessera_environment_create(&around, &environment));
+  const auto load = [&](const Value& value, tessera_session** session, const char* name = "bias") {
+    const tessera_initializer initializer{name, value.c};
+    tessera_options options;
+    tessera_options_init(&options);
+    options.device = "cpu";
+    options.environment = environment;
+    options.initializers = &initializer;
+    options.initializer_count = 1;
+    return tessera_session_load_memory(bytes.data(), bytes.size(), &options, session);
+  };
+  const Value x = Value::floats({1, 2});
+  tessera_session *one = nullptr, *two = nullptr, *none = nullptr;
+  {
+    const Value first = Value::floats({100, 200}), second = Value::floats({5, 6});
+    expect_success(load(first, &one));
+    expect_success(load(second, &two));
+  }
+  for (const auto& [session, expected] : {std::pair(one, 101.0f), std::pair(two, 6.0f)}) {
+    tessera_result* result = nullptr;
+    expect_success(tessera_run_values(session, &x.c, 1, nullptr, &result));
+    tessera_tensor tensor;
+    expect_success(tessera_result_tensor(result, 0, &tensor));
+    EXPECT_EQ(static_cast<const float*>(tensor.data)[0], expected);
+    tessera_result_free(result);
+    tessera_session_free(session);
+  }
+  expect_failure(load(Value::floats({1, 2, 3}), &none), TESSERA_TYPE,
+                 "\"bias\" is float32[2], and is given float32[3]");
+  expect_failure(load(Value::integers({1, 2}), &none), TESSERA_TYPE, "is given int64[2]");
+  expect_failure(load(x, &none, "x"), TESSERA_USAGE, "no initializer \"x\"");
+  expect_failure(load(x, &none, "z"), TESSERA_USAGE, "no initializer \"z\"");
+  tessera_environment_free(environment);
+}
+
 }  // namespace
 }  // namespace tessera

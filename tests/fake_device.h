@@ -37,6 +37,9 @@ class FakeDevice final : public DeviceBackend {
     return std::make_unique<Stretch>(*this, region);
   }
 
+  std::unique_ptr<Resident> make_resident(int64_t, const Sharing&) const override { return nullptr; }
+  bool holds(const Resident&) const override { return false; }
+
   int runs() const { return runs_; }
 
   mutable int compilations_that_fail = 0;
@@ -47,7 +50,7 @@ class FakeDevice final : public DeviceBackend {
   struct Stretch final : Program {
     Stretch(const FakeDevice& device, const Region& region) : device(device), region(region) {}
 
-    void run(List<View> in, List<View> out, Threads&, Profile*) override {
+    void run(List<View> in, List<View> out, Threads&, Profile*, List<Held>) override {
       if (++device.runs_ >= device.fails_at) fail(Error::Kind::device, "the device is lost");
       std::vector<Tensor> blocks;
       for (const int64_t bytes : region.storage.block_bytes) {

@@ -27,11 +27,33 @@ for name in libtessera.so libtessera_upscale.so; do
       *) fail "$name needs $other" ;;
     esac
   done
-  nm -D --defined-only "$lib_dir/$name" | awk -v name="$name" '{print name, $3}' | LC_ALL=C sort
+  nm -D --defined-only "$lib_dir/$name" | awk -v name="$name" '$2 != "A" {print name, $3}' | LC_ALL=C sort
 done >"$work/exports.txt"
 changes=$(grep -v '^#' "$source_dir/tests/exports.txt" | diff - "$work/exports.txt" || true)
 [[ -z $changes ]] || fail "exports differ from tests/exports.txt:
 $changes"
+
+# stub SONAME FUNCTION [VERSION]: a library to link programs with, as one of that name was once.
+stub() {
+  mkdir -p "$work/stub"
+  echo "int $2(void) { return 0; }" >"$work/stub.c"
+  echo "${3:-NONE} { global: *; };" >"$work/stub.map"
+  cc -shared -fPIC "$work/stub.c" "-Wl,-soname,$1" ${3:+-Wl,--version-script="$work/stub.map"} -o "$work/stub/$1"
+}
+# A program from before names had versions runs, and so do programs for any version of ONNX Runtime's library.
+stub libtessera.so.0 tessera_version
+printf '#include <stdio.h>\nconst char* tessera_version(void);\nint main(void) { return !puts(tessera_version()); }\n' >"$work/old.c"
+cc "$work/old.c" "$work/stub/libtessera.so.0" -o "$work/old"
+[[ $(LD_LIBRARY_PATH=$lib_dir "$work/old" 2>&1) == [0-9]*.[0-9]*.[0-9]* ]] || fail "a program linked without versions does not run"
+if [[ -e $lib_dir/libtessera_ort.so ]]; then
+  printf 'const void* OrtGetApiBase(void);\nint main(void) { return !OrtGetApiBase(); }\n' >"$work/ort.c"
+  for version in "" VERS_1.8.1 VERS_1.16.3 VERS_1.28.2 VERS_1.30.0; do
+    stub libonnxruntime.so.1 OrtGetApiBase $version
+    cc "$work/ort.c" "$work/stub/libonnxruntime.so.1" -o "$work/ort"
+    told=$(LD_LIBRARY_PATH=$lib_dir/tessera/onnxruntime "$work/ort" 2>&1) || fail "a program for ONNX Runtime $version: $told"
+    [[ -z $told ]] || fail "a program for ONNX Runtime $version is told: $told"
+  done
+fi
 strip -o "$work/stripped.so" "$library"
 size=$(stat -c %s "$work/stripped.so")
 echo "libtessera.so, stripped: $((size / 1024)) KiB"
@@ -46,6 +68,11 @@ cmake --build "$work/build" >"$work/build.log" || { cat "$work/build.log"; exit 
 grep -q '^output 0: \[1,3,32,32\]' "$work/run.out" || fail "examples/run.c: wrong output"
 [[ $("$work/build/custom_operator" | tr '\n' ' ') == '-1 -> -0.75 -0.125 -> 0 0 -> 0 0.25 -> 0 0.5 -> 0.25 ' ]] ||
   fail "examples/custom_operator.c: wrong output"
+for device in cpu vulkan:0; do
+  "$work/build/buffers" "$model" $device >"$work/buffers.out"
+  grep -q ': 0 bytes crossed the bus' "$work/buffers.out" && grep -q '^the result is 64x64$' "$work/buffers.out" ||
+    fail "examples/buffers.c: wrong output on $device"
+done
 for example in upscale upscale_static; do
   "$work/build/$example" "$model" | tee "$work/upscale.out"
   grep -q '24x24 -> 48x48 on cpu' "$work/upscale.out" || fail "examples/upscale.cpp: wrong output"
@@ -125,4 +152,25 @@ for file in bash-completion/completions/tessera zsh/site-functions/_tessera fish
   man/man1/tessera.1 man/man1/tessera-upscale.1; do
   grep -q -e upscale "$work/prefix/share/$file" || fail "share/$file is not there, or does not know upscale"
 done
+
+# 8. The Python module, where the Python that it was built with looks below its prefix.
+folder=$(sed -n 's/^TESSERA_PYTHON_FOLDER:STRING=//p' "$binary_dir/CMakeCache.txt")
+if [[ -n $folder && -e $binary_dir/python/tessera/_core.abi3.so ]]; then
+  python=$(sed -n 's/^_Python3_EXECUTABLE:INTERNAL=//p' "$binary_dir/CMakeCache.txt")
+  "$python" -c "import site, sys; sys.exit(not {f'{top}/$folder' for top in (sys.prefix, f'{sys.prefix}/local')} & set(site.getsitepackages()))" ||
+    fail "no Python looks into $folder"
+  "$python" -c 'import numpy' 2>/dev/null || python=/usr/bin/python3
+  if ! "$python" -c 'import numpy' 2>/dev/null; then
+    echo "the installed Python module was not run: there is no NumPy here"
+  else
+    PYTHONPATH=$work/prefix/$folder "$python" - "$model" "$work/prefix" <<'END' || fail "the installed Python module does not run"
+import sys
+import numpy
+import tessera
+assert tessera.__file__.startswith(sys.argv[2]), tessera.__file__
+[y] = tessera.Session(sys.argv[1]).run([numpy.zeros((1, 3, 8, 8), numpy.float32)])
+sys.exit(y.shape != (1, 3, 16, 16))
+END
+  fi
+fi
 echo "the installed tree works"

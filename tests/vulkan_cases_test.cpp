@@ -106,7 +106,7 @@ Tensor reordered_by(const DeviceBackend& device, const Tensor& from, Layout layo
   const auto program = device.compile({&graph, List<Step>(&step, 1), {0}, {1}, std::move(storage), nullptr});
   const View in = from.view(), out = to.view();
   Threads alone(1);
-  program->run(List<View>(&in, 1), List<View>(&out, 1), alone, nullptr);
+  program->run(List<View>(&in, 1), List<View>(&out, 1), alone, nullptr, {});
   return to;
 }
 

@@ -13,6 +13,10 @@
 #include "upscale/light.h"
 #include "upscale/placed_model.h"
 
+namespace tessera::c_api {
+#include "upscale/public_members.def"
+}
+
 using namespace tessera;
 using namespace tessera::c_api;
 using namespace tessera::upscale;

@@ -195,6 +195,10 @@ class OneKernel final : public DeviceBackend {
   }
   MemoryRules memory_rules() const override { return device_->memory_rules(); }
   std::unique_ptr<Program> compile(const Region& region) const override { return device_->compile(region); }
+  std::unique_ptr<Resident> make_resident(int64_t bytes, const Sharing& sharing) const override {
+    return device_->make_resident(bytes, sharing);
+  }
+  bool holds(const Resident& resident) const override { return device_->holds(resident); }
 
  private:
   std::shared_ptr<DeviceBackend> device_;

@@ -141,3 +141,18 @@ void* OrtSessionOptionsAppendExecutionProvider_CPU(void* options, int) {
                                                              nullptr, nullptr, 0);
 }
 }
+
+// Programs ask for the functions with the version of the library that they were linked with: all of them are these.
+#ifdef TESSERA_ORT_VERSIONS
+#define ALIAS(name, version)                                                                                          \
+  asm(".globl " #name "_" #version "\n.set " #name "_" #version ", " #name "\n.symver " #name "_" #version ", " #name \
+      "@VERS_" #version);
+#define VERSION(version)        \
+  ALIAS(OrtGetApiBase, version) \
+  ALIAS(OrtSessionOptionsAppendExecutionProvider_CPU, version)
+#define NEWEST(version)                                        \
+  asm(".symver OrtGetApiBase, OrtGetApiBase@@VERS_" #version); \
+  asm(".symver OrtSessionOptionsAppendExecutionProvider_CPU, " \
+      "OrtSessionOptionsAppendExecutionProvider_CPU@@VERS_" #version);
+#include "versions.inc"
+#endif

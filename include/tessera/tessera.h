@@ -3,10 +3,11 @@
  * Conventions
  *   - Every function that can fail returns a tessera_status*: NULL is success. A status holds a code
  *     and a text for people; free it with tessera_status_free. Nothing is ever thrown or printed.
- *   - Objects are opaque; *_free takes NULL. Strings are UTF-8, owned by the object they came from.
+ *   - Objects are opaque; *_free takes NULL. A handle is freed once and not used afterwards, as with free(). Strings
+ * are UTF-8, owned by the object they came from.
  *   - Structs that may grow begin with struct_size. Fill them with their *_init macro first, or with TESSERA_INIT,
  * which makes all else 0. A program that was compiled with an older, smaller struct keeps working: the library reads
- * and writes no more of a struct than its struct_size says.
+ * and writes no more of a struct than its struct_size says; a member that is not wholly inside is not there.
  *   - A session may be used by many threads at once. Other objects belong to one thread at a time.
  *   - Tensors are dense, row-major (the last dimension is the fastest), in host memory, and aligned
  *     to their element. Shapes count elements, sizes count bytes.
@@ -116,6 +117,15 @@ typedef struct tessera_fixed_input {
   double value;
 } tessera_fixed_input;
 
+struct tessera_value; /* below: whatever a model takes or gives */
+
+/* A constant that is given in place of an initializer of that name in the model: a tensor of the same dtype and shape.
+ */
+typedef struct tessera_initializer {
+  const char* name;
+  const struct tessera_value* value;
+} tessera_initializer;
+
 /* --- Environments: what sessions share ------------------------------------------------------ */
 
 typedef enum tessera_log_level { TESSERA_LOG_INFORMATION = 0, TESSERA_LOG_WARNING = 1 } tessera_log_level;
@@ -192,6 +202,9 @@ typedef struct tessera_options {
                           second; 0: any */
   int64_t most_rounds; /* rounds that the loops of a run may make, all of them together; 0: any */
   const struct tessera_cancel* cancel; /* ends loading; may be NULL */
+  /* The session keeps what the values refer to, which sessions may share: weights that are one in memory. */
+  const tessera_initializer* initializers;
+  size_t initializer_count;
 } tessera_options;
 TESSERA_API void tessera_options_init_sized(tessera_options* options, size_t size);
 #define tessera_options_init(options) tessera_options_init_sized((options), sizeof *(options))
@@ -398,6 +411,53 @@ typedef void (*tessera_done)(void* context, tessera_status* status, tessera_resu
 TESSERA_API tessera_status* tessera_run_async(const tessera_session* session, const tessera_value* const* inputs,
                                               size_t input_count, const tessera_run_options* options, tessera_done done,
                                               void* context);
+
+/* --- Buffers: tensors that stay where they are computed -------------------------------------- */
+
+/* A tensor in the memory of one device, or of the host. What one session leaves in a device's buffer, another one on
+ * that device takes from there: nothing crosses the bus between them. A buffer may outlive the sessions that used it,
+ * and they it; it must not be freed while a run uses it. Many threads may use one at once, if none of them writes. */
+typedef struct tessera_buffer tessera_buffer;
+
+/* `device` as tessera_session_device tells it: "cpu", "vulkan:0". Of `type`, dtype and dims are looked at. What it
+ * holds is not defined until it is written. TESSERA_DEVICE where there is no such device. `exported` is not 0: other
+ * programs may get it by tessera_buffer_descriptor. */
+TESSERA_API tessera_status* tessera_buffer_create(const char* device, const tessera_tensor* type, int exported,
+                                                  tessera_buffer** buffer);
+/* The caller's own host memory, which must outlive the buffer: for runs with some ends on a device, some here. */
+TESSERA_API tessera_status* tessera_buffer_create_around(const tessera_tensor* tensor, tessera_buffer** buffer);
+/* The memory that a descriptor stands for, of a buffer of the same type on the same device, perhaps of another process.
+ * The descriptor stays the caller's, who may close it at once. */
+TESSERA_API tessera_status* tessera_buffer_import(const char* device, const tessera_tensor* type, int descriptor,
+                                                  tessera_buffer** buffer);
+/* A new file descriptor of its memory, the caller's to close: Vulkan's VK_EXTERNAL_MEMORY_HANDLE_TYPE_OPAQUE_FD_BIT of
+ * an allocation that begins with the tensor. TESSERA_UNSUPPORTED where it is the host's memory, the device has no
+ * descriptors (VK_KHR_external_memory_fd), or it was not made to be exported. Nothing orders what different programs
+ * do: one begins when the other's call has returned. */
+TESSERA_API tessera_status* tessera_buffer_descriptor(const tessera_buffer* buffer, int* descriptor);
+TESSERA_API void tessera_buffer_free(tessera_buffer* buffer);
+
+typedef struct tessera_buffer_facts {
+  size_t struct_size;
+  const char* device;    /* "cpu", "vulkan:0" */
+  tessera_tensor tensor; /* `data` is NULL unless it is the host's memory */
+  /* Bytes that went to the device and came back: by the two functions below, and by runs in which the host computes
+   * with it. Those that a session took or left on the device are not among them. */
+  int64_t uploaded, downloaded;
+} tessera_buffer_facts;
+/* Valid as long as the buffer. */
+TESSERA_API tessera_status* tessera_buffer_get(const tessera_buffer* buffer, tessera_buffer_facts* facts);
+/* All of it, from the caller's memory and to it; `bytes` is the tensor's size. */
+TESSERA_API tessera_status* tessera_buffer_write(tessera_buffer* buffer, const void* data, size_t bytes);
+TESSERA_API tessera_status* tessera_buffer_read(const tessera_buffer* buffer, void* data, size_t bytes);
+
+/* As tessera_run_with, but from buffers into buffers, none of which is both or there twice. A NULL input is an optional
+ * one that is left out. Outputs' types must be those of tessera_output_type. It returns when all outputs are there. A
+ * device's buffer goes with sessions on that device alone; a host's with all, and crosses the bus. */
+TESSERA_API tessera_status* tessera_run_buffers(const tessera_session* session, const tessera_buffer* const* inputs,
+                                                size_t input_count, tessera_buffer* const* outputs, size_t output_count,
+                                                const tessera_run_options* options);
+
 /* --- Operators of one's own ------------------------------------------------------------------ */
 
 /* A node of a model as its operator sees it, valid during the call that it comes with. */

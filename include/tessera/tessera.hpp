@@ -294,6 +294,56 @@ inline std::vector<Device> devices() {
   return list;
 }
 
+/// A tensor that stays in the memory of one device, or of the host, between runs: see tessera_buffer.
+class Buffer {
+ public:
+  /// Takes over a handle.
+  explicit Buffer(tessera_buffer* buffer) : buffer_(buffer) {}
+  /// On a device ("vulkan:0"), or the host ("cpu").
+  Buffer(const std::string& device, tessera_dtype dtype, const std::vector<int64_t>& dims, bool exported = false)
+      : Buffer(made(tessera_buffer_create, device.c_str(), &as_const(type(dtype, dims)), int{exported})) {}
+  /// The caller's memory, which must outlive it.
+  explicit Buffer(const Tensor& tensor) : Buffer(made(tessera_buffer_create_around, &as_const(tensor.c()))) {}
+  /// The memory of another program's buffer of the same type.
+  static Buffer imported(const std::string& device, tessera_dtype dtype, const std::vector<int64_t>& dims,
+                         int descriptor) {
+    return Buffer(made(tessera_buffer_import, device.c_str(), &as_const(type(dtype, dims)), descriptor));
+  }
+  /// A new file descriptor of its memory, the caller's to close.
+  int descriptor() const {
+    int descriptor = -1;
+    check(tessera_buffer_descriptor(c(), &descriptor));
+    return descriptor;
+  }
+
+  tessera_buffer_facts facts() const {
+    tessera_buffer_facts facts;
+    TESSERA_INIT(&facts);
+    check(tessera_buffer_get(c(), &facts));
+    return facts;
+  }
+  void write(const void* data, size_t bytes) { check(tessera_buffer_write(c(), data, bytes)); }
+  void read(void* data, size_t bytes) const { check(tessera_buffer_read(c(), data, bytes)); }
+  tessera_buffer* c() const { return buffer_.get(); }
+
+ private:
+  static tessera_tensor type(tessera_dtype dtype, const std::vector<int64_t>& dims) {
+    return {dtype, dims.size(), dims.data(), nullptr, 0};
+  }
+  static const tessera_tensor& as_const(const tessera_tensor& tensor) { return tensor; }
+  template <class Make, class... Given>
+  static tessera_buffer* made(const Make& make, const Given&... given) {
+    tessera_buffer* buffer = nullptr;
+    check(make(given..., &buffer));
+    return buffer;
+  }
+
+  struct Free {
+    void operator()(tessera_buffer* buffer) const { tessera_buffer_free(buffer); }
+  };
+  std::unique_ptr<tessera_buffer, Free> buffer_;
+};
+
 class Session {
  public:
   explicit Session(const std::string& path, const Options& options = {}) {
@@ -352,7 +402,7 @@ class Session {
           }
         },
         promise.get()));
-    promise.release();
+    (void)promise.release();
     return future;
   }
   /// Tells `progress` which part of the work is done, 0..1. What it throws ends the run and is thrown.
@@ -390,6 +440,16 @@ class Session {
                 const tessera_cancel* cancel = nullptr) const {
     const std::vector<tessera_tensor> in = plain(inputs), out = plain(outputs);
     check(tessera_run_into(session_.get(), in.data(), in.size(), out.data(), out.size(), cancel));
+  }
+
+  /// From buffers into buffers. A null input is an optional one that is left out.
+  void run(std::span<const Buffer* const> inputs, std::span<Buffer* const> outputs,
+           const tessera_run_options* options = nullptr) const {
+    std::vector<const tessera_buffer*> in;
+    std::vector<tessera_buffer*> out;
+    for (const Buffer* buffer : inputs) in.push_back(buffer ? buffer->c() : nullptr);
+    for (const Buffer* buffer : outputs) out.push_back(buffer ? buffer->c() : nullptr);
+    check(tessera_run_buffers(session_.get(), in.data(), in.size(), out.data(), out.size(), options));
   }
 
   /// Bytes that a run would need; tensors may have no data.

@@ -10,6 +10,7 @@
 #include "ops/vulkan/measure.h"
 #include "ops/vulkan/parallel.h"
 #include "ops/vulkan/program.h"
+#include "ops/vulkan/resident.h"
 
 namespace tessera::vulkan {
 namespace {
@@ -69,6 +70,14 @@ class Vulkan final : public DeviceBackend {
       if (!failure.empty()) fail(Error::Kind::device, failure);
     });
     return vulkan::compile(device_, constants_, region, counters_);
+  }
+
+  std::unique_ptr<Resident> make_resident(int64_t bytes, const Sharing& sharing) const override {
+    return std::make_unique<VulkanResident>(device_, bytes, sharing);
+  }
+  bool holds(const Resident& resident) const override {
+    const auto* own = dynamic_cast<const VulkanResident*>(&resident);
+    return own && own->is_on(*device_);
   }
 
   DeviceMemory memory() const override { return device_->memory_now(); }

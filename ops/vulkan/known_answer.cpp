@@ -225,7 +225,7 @@ std::optional<Answers> answer(const std::shared_ptr<Device>& device, const Quest
   Threads alone(1);
   ConstantStore store;
   const View in = source.view();
-  compile(device, store, region, &ignored)->run(List<View>(&in, 1), views_of(results), alone, nullptr);
+  compile(device, store, region, &ignored)->run(List<View>(&in, 1), views_of(results), alone, nullptr, {});
   for (const Tensor& result : results) answers.given.push_back(reordered(result, Layout::row_major));
   return answers;
 }

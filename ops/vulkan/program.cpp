@@ -10,6 +10,7 @@
 #include "ops/vulkan/device/commands.h"
 #include "ops/vulkan/hazards.h"
 #include "ops/vulkan/parallel.h"
+#include "ops/vulkan/resident.h"
 #include "runtime/graph/refused_data.h"
 
 namespace tessera::vulkan {
@@ -59,6 +60,20 @@ struct Transfer {
   int64_t offset = 0;  // in the staging buffer
 };
 
+const VulkanResident* resident_of(List<Held> held, size_t i) {
+  return i < held.size() ? static_cast<const VulkanResident*>(held[i].resident) : nullptr;
+}
+bool is_any_held(List<Held> held) {
+  return std::any_of(held.begin(), held.end(), [](const Held& end) { return end.resident != nullptr; });
+}
+
+// The other end of a transfer: in the staging buffer, or where a resident holds it.
+Slice outside(const Transfer& transfer, size_t i, List<Held> held, const Buffer* staging) {
+  const VulkanResident* resident = resident_of(held, i);
+  return resident ? resident->slice(held[i].offset, transfer.tensor.bytes)
+                  : Slice{staging, transfer.offset, transfer.tensor.bytes};
+}
+
 // What a run has for itself: staging memory, and the commands that copy from it and to it. Where other queues bring
 // inputs up and outputs down, they wait for the device's own queue at a port.
 struct Lane {
@@ -98,7 +113,7 @@ class Compiled final : public Program {
  public:
   Compiled(std::shared_ptr<Device> device, ConstantStore& store, const Region& region, Traffic* traffic);
   ~Compiled() override { device_->queue().settle(last_); }
-  void run(List<View> in, List<View> out, Threads& threads, Profile* profile) override;
+  void run(List<View> in, List<View> out, Threads& threads, Profile* profile, List<Held> held) override;
   int64_t device_bytes() const override;
 
  private:
@@ -122,12 +137,12 @@ class Compiled final : public Program {
   void estimate(const Region& region);
   Recording record(List<std::shared_ptr<Buffer>> blocks, bool timed) const;
   static void record_crossing(Commands& commands, const Buffer* from, const Buffer* to, int64_t bytes);
-  void record_transfers(Lane& lane, bool tables) const;
+  void record_transfers(Lane& lane, bool tables, List<Held> in, List<Held> out) const;
   const Recording& recording_for(const Lane& lane, bool timed);
   void submit(Lane& lane, const Recording& recording);
   void flush(Lane& lane);
-  void start(Lane& lane, List<View> in, Threads& threads, bool timed);
-  void finish(Lane& lane, List<View> out, Threads& threads);
+  void start(Lane& lane, List<View> in, Threads& threads, bool timed, List<Held> held_in, List<Held> held_out);
+  void finish(Lane& lane, List<View> out, Threads& threads, List<Held> held);
   void report(Profile& profile) const;
 
   std::shared_ptr<Device> device_;
@@ -363,7 +378,7 @@ void Compiled::record_crossing(Commands& commands, const Buffer* from, const Buf
 }
 
 // The first barrier waits for the run before, which may have had the same blocks.
-void Compiled::record_transfers(Lane& lane, bool tables) const {
+void Compiled::record_transfers(Lane& lane, bool tables, List<Held> in, List<Held> out) const {
   const Buffer* from = lane.in_port ? lane.in_port.get() : lane.source.get();
   const Buffer* to = lane.out_port ? lane.out_port.get() : lane.target.get();
   if (lane.in_port) {
@@ -372,7 +387,8 @@ void Compiled::record_transfers(Lane& lane, bool tables) const {
   }
   lane.enter.restart();
   lane.enter.barrier();
-  for (const Transfer& up : uploads_) lane.enter.copy({from, up.offset, up.tensor.bytes}, up.tensor.slice(lane.blocks));
+  for (size_t i = 0; i < uploads_.size(); ++i)
+    lane.enter.copy(outside(uploads_[i], i, in, from), uploads_[i].tensor.slice(lane.blocks));
   if (tables) {
     const Slice there{lane.blocks.back().get(), 0, table_bytes()};
     lane.enter.copy({from, up_bytes_, table_bytes()}, there);
@@ -383,8 +399,8 @@ void Compiled::record_transfers(Lane& lane, bool tables) const {
   lane.leave.restart();
   lane.leave.barrier();
   lane.leave.stamp();
-  for (const Transfer& down : downloads_)
-    lane.leave.copy(down.tensor.slice(lane.blocks), {to, down.offset, down.tensor.bytes});
+  for (size_t i = 0; i < downloads_.size(); ++i)
+    lane.leave.copy(downloads_[i].tensor.slice(lane.blocks), outside(downloads_[i], i, out, to));
   if (!lane.out_port) lane.leave.barrier_to_host();
   lane.leave.finish();
   if (lane.out_port) {
@@ -470,13 +486,17 @@ class Compiled::LaneLoan {
   std::unique_ptr<Lane> lane_;
 };
 
-void Compiled::start(Lane& lane, List<View> in, Threads& threads, bool timed) {
+// Ports are for all ends of a side at once.
+void Compiled::start(Lane& lane, List<View> in, Threads& threads, bool timed, List<Held> held_in, List<Held> held_out) {
   const int64_t up_bytes = up_bytes_ + table_bytes();
   if (up_bytes) lane.source = Pool::Loan(device_->uploads(), up_bytes);
   if (down_bytes_) lane.target = Pool::Loan(device_->downloads(), down_bytes_);
-  if (device_->goes_by(device_->up_queue(), up_bytes_)) lane.in_port = Pool::Loan(device_->ports(), up_bytes);
-  if (device_->goes_by(device_->down_queue(), down_bytes_)) lane.out_port = Pool::Loan(device_->ports(), down_bytes_);
+  if (!is_any_held(held_in) && device_->goes_by(device_->up_queue(), up_bytes_))
+    lane.in_port = Pool::Loan(device_->ports(), up_bytes);
+  if (!is_any_held(held_out) && device_->goes_by(device_->down_queue(), down_bytes_))
+    lane.out_port = Pool::Loan(device_->ports(), down_bytes_);
   for (size_t i = 0; i < in.size(); ++i) {
+    if (resident_of(held_in, i)) continue;
     copy_bytes(&threads, lane.source->mapped + uploads_[i].offset, in[i].data, uploads_[i].tensor.bytes);
     traffic_->uploaded_bytes += uploads_[i].tensor.bytes;
   }
@@ -487,12 +507,12 @@ void Compiled::start(Lane& lane, List<View> in, Threads& threads, bool timed) {
   if (tables) std::copy(tables_.begin(), tables_.end(), lane.source->mapped + up_bytes_);
   if (up_bytes) lane.source->flush();
   tables_are_there_ = false;  // until all is submitted
-  record_transfers(lane, tables);
+  record_transfers(lane, tables, held_in, held_out);
   submit(lane, recording_for(lane, timed));
   tables_are_there_ = true;
 }
 
-void Compiled::finish(Lane& lane, List<View> out, Threads& threads) {
+void Compiled::finish(Lane& lane, List<View> out, Threads& threads, List<Held> held) {
   device_->queue().wait(lane.number);
   if (lane.out_port) device_->down_queue().wait(lane.down_number);
   if (down_bytes_) lane.target->invalidate();
@@ -502,19 +522,21 @@ void Compiled::finish(Lane& lane, List<View> out, Threads& threads) {
   if (refusal_.bytes) std::memcpy(&refused, lane.target->mapped + downloads_.back().offset, sizeof refused);
   if (refused) throw RefusedData(cat(device_->info().name, " was given an index that is outside of its axis"));
   for (size_t i = 0; i < out.size(); ++i) {
+    if (resident_of(held, i)) continue;
     copy_bytes(&threads, out[i].data, lane.target->mapped + downloads_[i].offset, downloads_[i].tensor.bytes);
     traffic_->downloaded_bytes += downloads_[i].tensor.bytes;
   }
 }
 
-void Compiled::run(List<View> in, List<View> out, Threads& threads, Profile* profile) {
+void Compiled::run(List<View> in, List<View> out, Threads& threads, Profile* profile, List<Held> held) {
+  const auto held_in = held.first(held.empty() ? 0 : in.size()), held_out = held.subspan(held_in.size());
   const bool timed = profile && device_->limits().tick_ms > 0;
   const auto one_at_a_time = timed ? std::unique_lock(timed_mutex_) : std::unique_lock<std::mutex>();
   const LaneLoan lane(*this);
   const bool alone = device_->queue().is_idle();
   const auto begin = Clock::now();
-  start(*lane, in, threads, timed);
-  finish(*lane, out, threads);
+  start(*lane, in, threads, timed, held_in, held_out);
+  finish(*lane, out, threads, held_out);
   if (timed) report(*profile);
   // It did all this in that time, or less.
   const double took = std::chrono::duration<double, std::milli>(Clock::now() - begin).count();

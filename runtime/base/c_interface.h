@@ -3,6 +3,7 @@
 #pragma once
 
 #include <algorithm>
+#include <cstddef>
 #include <cstring>
 #include <new>
 
@@ -63,13 +64,29 @@ inline void require_size(size_t size, const char* name) {
   if (size < sizeof(size_t)) fail(Error::Kind::usage, name, ".struct_size is ", size, ": initialize it first");
 }
 
-/// A caller's struct as this library knows it: what an older, smaller one does not have is 0, as is all of none.
+/// How much of a struct's first bytes are whole members. The macros are for the structs of other headers, too.
+template <class Struct>
+size_t whole_members(size_t bytes);
+#define STRUCT(type)                                \
+  template <>                                       \
+  inline size_t whole_members<type>(size_t bytes) { \
+    using Struct = type;
+#define MEMBER(name)                                                                           \
+  if (offsetof(Struct, name) < bytes && bytes < offsetof(Struct, name) + sizeof(Struct::name)) \
+    return offsetof(Struct, name);
+#define END                               \
+  return std::min(bytes, sizeof(Struct)); \
+  }
+#include "runtime/base/public_members.def"
+
+/// A caller's struct as this library knows it: what an older, smaller one does not have is 0, as is all of none. A
+/// member that is not wholly there is not there.
 template <class Struct>
 Struct read_struct(const Struct* given, const char* name) {
   Struct known{};
   if (!given) return known;
   require_size(given->struct_size, name);
-  std::memcpy(&known, given, std::min(given->struct_size, sizeof(Struct)));
+  std::memcpy(&known, given, whole_members<Struct>(given->struct_size));
   return known;
 }
 
@@ -79,7 +96,7 @@ void write_struct(Struct filled, Struct* to, const char* name) {
   require(to);
   require_size(to->struct_size, name);
   filled.struct_size = to->struct_size;
-  std::memcpy(to, &filled, std::min(to->struct_size, sizeof(Struct)));
+  std::memcpy(to, &filled, whole_members<Struct>(to->struct_size));
 }
 
 }  // namespace tessera::c_api

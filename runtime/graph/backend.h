@@ -107,12 +107,36 @@ struct Profile {
   virtual void step(const Node& node, Text kernel, double milliseconds) = 0;
 };
 
+/// Bytes of a device's memory that last from one run to the next.
+struct Resident {
+  virtual ~Resident() = default;
+  virtual Text device() const = 0;                ///< "vulkan:0"
+  virtual void write(const std::byte* from) = 0;  ///< all of them, from host memory
+  virtual void read(std::byte* to) = 0;           ///< all of them, to host memory
+  /// A new file descriptor of its memory. Throws Error::unsupported where it was not made to have one.
+  virtual int descriptor() const = 0;
+  Traffic traffic;  ///< by `write` and `read`
+};
+
+/// How a resident is shared with other programs.
+struct Sharing {
+  bool exported = false;  ///< it has descriptors
+  int descriptor = -1;    ///< of the memory that it is; -1: it has its own. It stays the caller's
+};
+
+/// Where an end of a program lies in a device's memory. Without a resident, it lies in the host's.
+struct Held {
+  Resident* resident = nullptr;
+  int64_t offset = 0;
+};
+
 /// A compiled region of a device that has memory of its own. Safe for concurrent calls, which overlap: while one run
 /// is computed, inputs of the next one go up, and outputs of the one before come down.
 struct Program {
   virtual ~Program() = default;
-  /// `in` and `out` follow Region::inputs and outputs, in host memory; `threads` copy them. Throws Error::device.
-  virtual void run(List<View> in, List<View> out, Threads& threads, Profile* profile) = 0;
+  /// `in` and `out` follow Region::inputs and outputs, in host memory; `threads` copy them. `held` follows `in`, then
+  /// `out`, and may be empty: what a resident holds does not cross the bus. Throws Error::device.
+  virtual void run(List<View> in, List<View> out, Threads& threads, Profile* profile, List<Held> held) = 0;
   /// What runs take of the device's memory beside constants, however many programs there are: the most of all.
   virtual int64_t device_bytes() const { return 0; }
 };
@@ -143,6 +167,10 @@ struct DeviceBackend : Backend {
   virtual MemoryRules memory_rules() const { return {}; }
   virtual std::unique_ptr<Program> compile(const Region& region) const = 0;
   virtual DeviceMemory memory() const { return {}; }
+  /// Memory of its own for a tensor, which may outlive the backend. Throws Error::unsupported where it cannot be shared
+  /// so.
+  virtual std::unique_ptr<Resident> make_resident(int64_t bytes, const Sharing& sharing) const = 0;
+  virtual bool holds(const Resident&) const = 0;  ///< whether its programs may use it
   /// Bytes that the constants of living programs take.
   virtual int64_t constant_bytes() const { return 0; }
   /// So many runs at once keep the device and the way to it busy.

@@ -199,6 +199,7 @@ struct Plan::Instruction {
 struct Plan::Context {
   std::byte* arena = nullptr;  // on loan for one run
   std::vector<View> views;
+  std::vector<Held> held;  // of each view; empty where no end is a resident
   std::vector<Tensor> strings;
 };
 
@@ -394,6 +395,15 @@ void Plan::make_instructions() {
     if (!storage_.done[i]) add(Instruction::What::step, i, graph_.nodes[i].in, graph_.nodes[i].out);
   }
   add_copies(steps_.size());
+  host_inputs_.resize(graph_.inputs.size());
+  host_outputs_.resize(graph_.outputs.size());
+  for (const Instruction& instruction : instructions_)
+    for (size_t i = 0; instruction.what != Instruction::What::program && i < instruction.inputs + instruction.outputs;
+         ++i) {
+      const Place& place = view_places_[instruction.first_view + i];
+      if (place.where == Place::Where::input) host_inputs_[place.index] = true;
+      if (place.where == Place::Where::output) host_outputs_[place.index] = true;
+    }
 }
 
 std::unique_ptr<Plan::Context> Plan::take_context() const {
@@ -412,8 +422,10 @@ std::unique_ptr<Plan::Context> Plan::take_context() const {
   return context;
 }
 
-void Plan::bind(Context& context, std::byte* arena, List<View> in, List<View> out) const {
+void Plan::bind(Context& context, std::byte* arena, List<View> in, List<View> out, const RunControl& control) const {
   context.arena = arena;
+  context.held.clear();
+  if (!control.in_residents.empty() || !control.out_residents.empty()) context.held.resize(view_places_.size());
   for (size_t i = 0; i < view_places_.size(); ++i) {
     const Place& place = view_places_[i];
     std::byte* base = nullptr;
@@ -426,6 +438,10 @@ void Plan::bind(Context& context, std::byte* arena, List<View> in, List<View> ou
       case Place::Where::strings: base = context.strings[place.index].bytes.get(); break;
     }
     context.views[i].data = base ? base + place.offset : nullptr;
+    if (context.held.empty()) continue;
+    if (place.where == Place::Where::input) context.held[i] = {control.in_residents[place.index], place.offset};
+    if (place.where == Place::Where::output && !base)
+      context.held[i] = {control.out_residents[place.index], place.offset};
   }
 }
 
@@ -451,7 +467,10 @@ void Plan::execute(const Instruction& instruction, Context& context, Threads& th
   const List<View> in(first, instruction.inputs), out(first + instruction.inputs, instruction.outputs);
   if (instruction.what == Instruction::What::copy) return copy_elements(in[0], out[0]);
   if (instruction.what == Instruction::What::program)
-    return programs_[instruction.index]->run(in, out, threads, profile);
+    return programs_[instruction.index]->run(
+        in, out, threads, profile,
+        context.held.empty() ? List<Held>{}
+                             : List<Held>(context.held).subspan(instruction.first_view, in.size() + out.size()));
   const auto begin = profile ? Clock::now() : Clock::time_point{};
   run_step(instruction, context, threads, {});
   if (!profile) return;
@@ -477,10 +496,35 @@ void Plan::run_wave(const Instruction& instruction, Context& context, Threads& t
 }
 
 void Plan::run(List<View> in, List<View> out, Threads& threads, const RunControl& control) const {
+  const bool held = !control.in_residents.empty() || !control.out_residents.empty();
+  held ? run_lent(in, out, threads, control) : run_bound(in, out, threads, control);
+}
+
+// What host steps touch of a resident goes through host memory.
+void Plan::run_lent(List<View> in, List<View> out, Threads& threads, const RunControl& control) const {
+  std::vector<View> from(in.begin(), in.end()), to(out.begin(), out.end());
+  std::vector<Tensor> lent;
+  const auto lend = [&](View& view) {
+    lent.push_back(Tensor::make(view.type));
+    view.data = lent.back().bytes.get();
+  };
+  for (size_t i = 0; i < from.size(); ++i) {
+    if (from[i].data || !host_inputs_[i]) continue;
+    lend(from[i]);
+    control.in_residents[i]->read(from[i].data);
+  }
+  for (size_t i = 0; i < to.size(); ++i)
+    if (!to[i].data && host_outputs_[i]) lend(to[i]);
+  run_bound(from, to, threads, control);
+  for (size_t i = 0; i < to.size(); ++i)
+    if (to[i].data != out[i].data) control.out_residents[i]->write(to[i].data);
+}
+
+void Plan::run_bound(List<View> in, List<View> out, Threads& threads, const RunControl& control) const {
   const Arenas::Loan arena(*options_.arenas, static_cast<size_t>(arena_bytes_));
   auto context = take_context();
   if (options_.poison) std::memset(arena.data(), 0xff, static_cast<size_t>(arena_bytes_));
-  bind(*context, arena.data(), in, out);
+  bind(*context, arena.data(), in, out, control);
   for (size_t i = 0; i < instructions_.size(); ++i) {
     check_cancelled();
     const Instruction& instruction = instructions_[i];

@@ -84,6 +84,8 @@ struct PlanOptions {
 struct RunControl {
   Profile* profile = nullptr;
   std::atomic<int64_t>* rounds_left = nullptr;  ///< of the bodies of loops; null: any number
+  /// Inputs and outputs of a plan that lie in its device's memory, null for others; empty: none does.
+  List<Resident*> in_residents = {}, out_residents = {};
 };
 
 class Plan {
@@ -92,8 +94,8 @@ class Plan {
   Plan(Graph graph, const Backends& backends, PackCache& packs, const PlanOptions& options);
   ~Plan();
 
-  /// `in` and `out` follow the graph's inputs and outputs. Safe from many threads at once; allocates
-  /// nothing when a context of an earlier run is free.
+  /// `in` and `out` follow the graph's inputs and outputs; those of residents have no data. Safe from many threads at
+  /// once; allocates nothing when a context of an earlier run is free.
   void run(List<View> in, List<View> out, Threads& threads, const RunControl& control) const;
 
   const Graph& graph() const { return graph_; }
@@ -116,8 +118,10 @@ class Plan {
   void place_scratch();
   void compile_stages();
   void make_instructions();
+  void run_lent(List<View> in, List<View> out, Threads& threads, const RunControl& control) const;
+  void run_bound(List<View> in, List<View> out, Threads& threads, const RunControl& control) const;
   std::unique_ptr<Context> take_context() const;
-  void bind(Context& context, std::byte* arena, List<View> in, List<View> out) const;
+  void bind(Context& context, std::byte* arena, List<View> in, List<View> out, const RunControl& control) const;
   void execute(const Instruction& instruction, Context& context, Threads& threads, Profile* profile) const;
   void run_step(const Instruction& instruction, Context& context, Threads& threads, Rows rows) const;
   void run_wave(const Instruction& instruction, Context& context, Threads& threads, const RunControl& control) const;
@@ -134,6 +138,7 @@ class Plan {
   std::vector<Instruction> instructions_;
   std::vector<Type> view_types_;
   std::vector<Place> view_places_;
+  std::vector<bool> host_inputs_, host_outputs_;  // which of them host steps and copies touch
   int64_t arena_bytes_ = 0, scratch_offset_ = 0, kept_offset_ = 0;
   mutable std::mutex mutex_;
   mutable std::vector<std::unique_ptr<Context>> free_;

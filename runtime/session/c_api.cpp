@@ -83,8 +83,10 @@ Session open(const tessera_options* options, const Load& load) {
   const SessionOptions how = read(options);
   const Deadline deadline(how.cancel, how.milliseconds);
   onnx::Loaded loaded = within(deadline, 0, [&] { return load(how.operators); });
-  if (options && loaded.unsupported.empty())
+  if (options && loaded.unsupported.empty()) {
+    for (const auto& [name, value] : read_initializers(options)) replace_constant(loaded, name, value);
     for (const auto& [name, value] : read_fixed(options)) fix_input(loaded, name, value);
+  }
   return Session(std::move(loaded), how);
 }
 
@@ -204,6 +206,17 @@ std::vector<std::pair<std::string, double>> read_fixed(const tessera_options* op
   return fixed;
 }
 
+std::vector<std::pair<std::string, Datum>> read_initializers(const tessera_options* options) {
+  const tessera_options given = known(options);
+  if (given.initializer_count) require(given.initializers);
+  std::vector<std::pair<std::string, Datum>> initializers;
+  for (size_t i = 0; i < given.initializer_count; ++i) {
+    require(given.initializers[i].name, given.initializers[i].value);
+    initializers.emplace_back(given.initializers[i].name, given.initializers[i].value->datum);
+  }
+  return initializers;
+}
+
 Type type_of(const tessera_tensor& tensor, const char* what, size_t index, int64_t least) {
   if (tensor.dtype <= TESSERA_UNDEFINED || tensor.dtype >= dtype_count)
     fail(Error::Kind::type, what, " ", index, " has no valid data type");
@@ -233,24 +246,28 @@ tessera_tensor told(const Tensor& tensor) {
           dense ? tensor.bytes.get() : nullptr, dense ? static_cast<size_t>(tensor.type.bytes()) : 0};
 }
 
-std::unique_ptr<tessera_result> run(const tessera_session* session, List<Datum> in,
-                                    const tessera_run_options* options) {
+void told_run(const tessera_session* session, const tessera_run_options* options, List<Type> types,
+              const std::function<void(const RunOptions&)>& body) {
   const tessera_run_options given = read_struct(options, "tessera_run_options");
   RunOptions how = run_options(given.cancel);
   how.milliseconds = checked_limit(given.deadline_ms, "tessera_run_options.deadline_ms");
   // A device would be timed for it.
   const bool watched = given.progress && !session->session.device_backend();
   std::vector<double> work;
-  if (watched && std::all_of(in.begin(), in.end(), [](const Datum& datum) { return datum.kind == Kind::tensor; })) {
-    std::vector<Type> types;
-    for (const Datum& datum : in) types.push_back(datum.tensor.type);
-    work = work_of(const_cast<tessera_session*>(session), types);
-  }
+  if (watched && !types.empty()) work = work_of(const_cast<tessera_session*>(session), types);
   Teller teller(given, std::move(work));
   if (watched || given.step) how.profile = &teller;
-  auto out = std::make_unique<tessera_result>();
-  out->values = session->session.run(in, how);
+  body(how);
   ask(given, 1);
+}
+
+std::unique_ptr<tessera_result> run(const tessera_session* session, List<Datum> in,
+                                    const tessera_run_options* options) {
+  std::vector<Type> types;
+  if (std::all_of(in.begin(), in.end(), [](const Datum& datum) { return datum.kind == Kind::tensor; }))
+    for (const Datum& datum : in) types.push_back(datum.tensor.type);
+  auto out = std::make_unique<tessera_result>();
+  told_run(session, options, types, [&](const RunOptions& how) { out->values = session->session.run(in, how); });
   return out;
 }
 

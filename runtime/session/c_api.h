@@ -73,6 +73,9 @@ std::shared_ptr<const Session> shared(const tessera_options* options, const std:
 /// The inputs that are numbers.
 std::vector<std::pair<std::string, double>> read_fixed(const tessera_options* options);
 
+/// Constants in place of the model's.
+std::vector<std::pair<std::string, Datum>> read_initializers(const tessera_options* options);
+
 /// `least`: the least extent that may be.
 Type type_of(const tessera_tensor& tensor, const char* what, size_t index, int64_t least = 0);
 /// An optional input may be left out.
@@ -85,6 +88,10 @@ tessera_tensor told(const Tensor& tensor);
 std::vector<Datum> data_of(const tessera_value* const* values, size_t count);
 /// Runs the session and tells of it.
 std::unique_ptr<tessera_result> run(const tessera_session* session, List<Datum> in, const tessera_run_options* options);
+
+/// Does `body` as a run with these options, and tells of it. `types`: of its inputs, none if not all are tensors.
+void told_run(const tessera_session* session, const tessera_run_options* options, List<Type> types,
+              const std::function<void(const RunOptions&)>& body);
 
 /// Of inputs; one that is left out is undefined.
 std::vector<Type> types_of(const tessera_tensor* inputs, size_t count);

@@ -82,8 +82,11 @@ std::string key_of(const tessera_options* options) {
       cat(text(o.device), text(o.precision), text(o.name), o.threads, ' ', o.optimize, ' ', o.memory_limit, ' ',
           reinterpret_cast<uintptr_t>(o.parallel_for), ' ', o.parallel_context, ' ', o.fail_with_device, ' ',
           o.most_plans, ' ', o.deadline_ms, ' ', o.most_rounds, ' ', operators_of(o.operators).get(), '\0');
-  if (options)
+  if (options) {
     for (const auto& [name, value] : read_fixed(options)) key += cat(name, '\0', std::hexfloat, value, '\0');
+    for (const auto& [name, value] : read_initializers(options))
+      key += cat(name, '\0', static_cast<const void*>(value.tensor.bytes.get()), '\0');
+  }
   return key;
 }
 

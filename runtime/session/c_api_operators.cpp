@@ -370,10 +370,9 @@ Datum input_of(const tessera_call& call, size_t index) {
 }
 
 Type output_type(const tessera_call& call, size_t index, tessera_dtype dtype, const int64_t* dims, size_t rank) {
-  const Type known = call.frame ? call.frame->out[index].tensor.type : call.out[index].type;
+  Type known = call.frame ? call.frame->out[index].tensor.type : call.out[index].type;
   if (!call.frame && !dims && rank == 0) return known;
-  const Type type =
-      type_set(dtype == TESSERA_UNDEFINED ? static_cast<tessera_dtype>(known.dtype) : dtype, dims, rank, index);
+  Type type = type_set(dtype == TESSERA_UNDEFINED ? static_cast<tessera_dtype>(known.dtype) : dtype, dims, rank, index);
   if (type.dtype == DType::undefined) fail(Error::Kind::type, "output ", index, " has no data type");
   if (known.dtype != DType::undefined && type.dtype != known.dtype)
     fail(Error::Kind::type, "output ", index, " is ", name_of(known.dtype), ", not ", name_of(type.dtype));

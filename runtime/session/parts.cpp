@@ -166,4 +166,15 @@ void fix_input(onnx::Loaded& loaded, const std::string& name, double number) {
   graph.inputs.erase(input);
 }
 
+void replace_constant(onnx::Loaded& loaded, const std::string& name, const Datum& given) {
+  const ValueId id = find_value(loaded.model.graph, name);
+  Value* value = id == absent ? nullptr : &loaded.model.graph.values[id];
+  if (!value || !value->constant)
+    fail(Error::Kind::usage, loaded.model.path, ": the model has no initializer \"", name, "\"");
+  if (given.kind != Kind::tensor || given.tensor.type != value->constant->type)
+    fail(Error::Kind::type, loaded.model.path, ": initializer \"", name, "\" is ", value->constant->type,
+         ", and is given ", given.kind == Kind::tensor ? cat(given.tensor.type) : "no tensor");
+  value->constant = std::make_shared<const Tensor>(given.tensor);
+}
+
 }  // namespace tessera

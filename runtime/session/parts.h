@@ -18,4 +18,8 @@ Graph part_of(const Graph& graph, List<ValueId> given, List<Type> types, List<Va
 /// Makes a constant of an input of numbers, with or without a default. Throws Error::usage where there is no such.
 void fix_input(onnx::Loaded& loaded, const std::string& name, double number);
 
+/// Gives a constant of the model another value, of the same type. Throws Error::usage where there is no such constant,
+/// Error::type where its type is another.
+void replace_constant(onnx::Loaded& loaded, const std::string& name, const Datum& value);
+
 }  // namespace tessera

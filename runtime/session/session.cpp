@@ -1,7 +1,6 @@
 #include "runtime/session/session.h"
 
 #include <algorithm>
-#include <charconv>
 #include <cstring>
 #include <numeric>
 #include <set>
@@ -13,10 +12,8 @@
 #include "runtime/onnx/load.h"
 #include "runtime/session/deadline.h"
 #include "runtime/session/defaults.h"
+#include "runtime/session/devices.h"
 #include "runtime/session/executor.h"
-#ifdef TESSERA_VULKAN
-#include "ops/vulkan/backend.h"
-#endif
 
 namespace tessera {
 
@@ -71,6 +68,9 @@ struct Session::Impl {
   std::shared_ptr<const Executor> executor_with(const std::vector<bool>& given) const;
   std::shared_ptr<const Plan> first_plan(List<Type> in, bool* whole) const;
   void check_input(const Port& port, Kind kind, const Type& type) const;
+  void check_outputs(size_t count) const;
+  void check_places(List<End> ends, const char* what) const;
+  void copy_results(List<Datum> results, List<View> to) const;
   std::string why_not_on_device(const Problem& problem) const;
 };
 
@@ -129,12 +129,15 @@ void fill_containers(List<Port> ports, List<Datum> in, std::vector<Datum>& fille
 // What a caller gives as an input, whatever it is given as.
 bool is_left_out(const Datum& datum) { return datum.kind == Kind::tensor && !datum.tensor.bytes; }
 bool is_left_out(const View& view) { return !view.data; }
+bool is_left_out(const End& end) { return !end.view.data && !end.resident; }
 bool is_left_out(const Type& type) { return type.dtype == DType::undefined; }
 Type type_of(const Datum& datum) { return datum.tensor.type; }
 Type type_of(const View& view) { return view.type; }
+Type type_of(const End& end) { return end.view.type; }
 Type type_of(const Type& type) { return type; }
 Kind kind_of(const Datum& datum, const Port&) { return datum.kind; }
 Kind kind_of(const View&, const Port&) { return Kind::tensor; }
+Kind kind_of(const End&, const Port&) { return Kind::tensor; }
 Kind kind_of(const Type&, const Port& port) { return port.kind; }
 
 [[noreturn]] void fail_unsupported(const std::string& path, const std::vector<std::string>& operators) {
@@ -178,35 +181,16 @@ int64_t constant_bytes(const Graph& graph) {
 }  // namespace
 
 void Session::Impl::choose_device() {
-  const std::string& wanted = options.device;
   const Precision precision = precision_of(options.precision);
   engine.backends.clear();
-  [[maybe_unused]] const bool automatic = wanted == "auto";
-  const bool vulkan = wanted.starts_with("vulkan");
-  if (!automatic && !vulkan && wanted != "cpu")
-    fail(Error::Kind::usage, "device \"", wanted, "\" is not known: use auto, cpu, vulkan or vulkan:N");
-#ifdef TESSERA_VULKAN
-  if (vulkan || (automatic && vulkan::gpu_may_be_there())) {
-    int index = -1;
-    if (wanted.size() > 6) {
-      const char* begin = wanted.data() + 7;
-      const char* end = wanted.data() + wanted.size();
-      if (wanted[6] != ':' || std::from_chars(begin, end, index).ptr != end || begin == end || index < 0)
-        fail(Error::Kind::usage, "device \"", wanted, "\" is not known: use vulkan or vulkan:N");
-    }
-    std::string why;
-    if (std::unique_ptr<DeviceBackend> backend = vulkan::make_backend(index, &why, precision)) {
-      device = backend.get();
-      engine.backends.push_back(std::move(backend));
-      engine.whole_on_device = automatic;
-      engine.plan.count_crossings = index < 0;  // who names a device wants it used
-    } else if (vulkan) {
-      device_note = cat("no Vulkan device: ", why, "; running on the CPU");
-    }
+  if (std::unique_ptr<DeviceBackend> backend = open_device(options.device, precision, &device_note)) {
+    device = backend.get();
+    engine.backends.push_back(std::move(backend));
+    engine.whole_on_device = options.device == "auto";
+    engine.plan.count_crossings = !names_one_device(options.device);  // who names a device wants it used
+  } else if (!device_note.empty()) {
+    device_note += "; running on the CPU";
   }
-#else
-  if (vulkan) device_note = "this build has no Vulkan; running on the CPU";
-#endif
   const auto add_note = [&](const auto&... words) { device_note += cat(device_note.empty() ? "" : "; ", words...); };
   if (device && device->precision() != precision)
     add_note(device->name(), " computes in fp32, not ", options.precision);
@@ -381,6 +365,31 @@ void Session::Impl::check_input(const Port& port, Kind kind, const Type& type) c
   if (!fits) fail(Error::Kind::shape, "input \"", port.name, "\" must be ", declared, ", not ", type.shape);
 }
 
+void Session::Impl::check_outputs(size_t count) const {
+  if (count != outputs.size())
+    fail(Error::Kind::usage, "the model has ", outputs.size(), " outputs, but ", count, " are given");
+}
+
+void Session::Impl::check_places(List<End> ends, const char* what) const {
+  for (size_t i = 0; i < ends.size(); ++i) {
+    const Resident* resident = ends[i].resident;
+    if (!resident || (device && device->holds(*resident))) continue;
+    const Text own = engine.backends.front()->name(), other = resident->device();
+    if (own == other) fail(Error::Kind::device, what, " ", i, " is lost with ", own, ", which failed: make it again");
+    fail(Error::Kind::device, what, " ", i, " lies in the memory of ", other, ", but the session runs on ", own,
+         ": make it there, or copy it");
+  }
+}
+
+void Session::Impl::copy_results(List<Datum> results, List<View> to) const {
+  for (size_t i = 0; i < to.size(); ++i) {
+    if (results[i].kind != Kind::tensor || results[i].tensor.type != to[i].type)
+      fail(Error::Kind::shape, "output \"", outputs[i].name, "\" is ", results[i].tensor.type, ", but the buffer is ",
+           to[i].type);
+    copy_elements(results[i].tensor.view(), to[i]);
+  }
+}
+
 std::string Session::Impl::why_not_on_device(const Problem& problem) const {
   std::vector<Offer> offers;
   device->offers(problem, offers);
@@ -480,8 +489,7 @@ std::vector<Tensor> Session::run(List<Tensor> in, const RunOptions& options) con
 }
 
 void Session::run_into(List<View> in, List<View> out, const RunOptions& options) const {
-  if (out.size() != impl_->outputs.size())
-    fail(Error::Kind::usage, "the model has ", impl_->outputs.size(), " outputs, but ", out.size(), " are given");
+  impl_->check_outputs(out.size());
   const Threads::Busy busy(*impl_->engine.threads);
   impl_->framed(
       [&] {
@@ -493,13 +501,46 @@ void Session::run_into(List<View> in, List<View> out, const RunOptions& options)
         std::vector<Datum> data(in.size());
         for (size_t i = 0; i < in.size(); ++i)
           data[i].tensor = {in[i].type, std::shared_ptr<std::byte>(in[i].data, [](std::byte*) {})};
-        const auto results = executor->run(std::move(data), control);
-        for (size_t i = 0; i < out.size(); ++i) {
-          if (results[i].kind != Kind::tensor || results[i].tensor.type != out[i].type)
-            fail(Error::Kind::shape, "output \"", impl_->outputs[i].name, "\" is ", results[i].tensor.type,
-                 ", but the buffer is ", out[i].type);
-          copy_elements(results[i].tensor.view(), out[i]);
+        impl_->copy_results(executor->run(std::move(data), control), out);
+      },
+      options, -impl_->folded_bytes);
+}
+
+void Session::run_into(List<End> in, List<End> out, const RunOptions& options) const {
+  impl_->check_outputs(out.size());
+  impl_->check_places(in, "input");
+  impl_->check_places(out, "output");
+  const Threads::Busy busy(*impl_->engine.threads);
+  impl_->framed(
+      [&] {
+        std::vector<End> kept;
+        const auto executor = impl_->select(&in, &kept);
+        Rounds rounds{impl_->options.most_rounds};
+        RunControl control = rounds.control(options.profile);
+        std::vector<View> from, to;
+        std::vector<Resident*> from_residents, to_residents;
+        for (const End& end : in) from.push_back(end.view), from_residents.push_back(end.resident);
+        for (const End& end : out) to.push_back(end.view), to_residents.push_back(end.resident);
+        control.in_residents = from_residents;
+        control.out_residents = to_residents;
+        if (executor->run_into(from, to, control)) return;
+        // Where shapes depend on data, values go from plan to plan in the host's memory.
+        control.in_residents = control.out_residents = {};
+        std::vector<Datum> data(in.size());
+        for (size_t i = 0; i < in.size(); ++i) {
+          Tensor& tensor = data[i].tensor;
+          tensor = {from[i].type, std::shared_ptr<std::byte>(from[i].data, [](std::byte*) {})};
+          if (!from_residents[i]) continue;
+          tensor = Tensor::make(from[i].type);
+          from_residents[i]->read(tensor.bytes.get());
         }
+        const std::vector<Datum> results = executor->run(std::move(data), control);
+        std::vector<Tensor> lent(out.size());
+        for (size_t i = 0; i < out.size(); ++i)
+          if (to_residents[i]) to[i].data = (lent[i] = Tensor::make(to[i].type)).bytes.get();
+        impl_->copy_results(results, to);
+        for (size_t i = 0; i < out.size(); ++i)
+          if (to_residents[i]) to_residents[i]->write(to[i].data);
       },
       options, -impl_->folded_bytes);
 }

@@ -52,6 +52,12 @@ struct RunOptions {
   int64_t milliseconds = 0;                   ///< that it may take; 0: as many as the session's options say
 };
 
+/// An input or output of a run: in host memory, or, without data, in a device's.
+struct End {
+  View view;
+  Resident* resident = nullptr;
+};
+
 /// What a session and a run of it need.
 struct Memory {
   int64_t weights_bytes = 0;         ///< constants as loaded; those of a file become resident only while they are read
@@ -119,6 +125,9 @@ class Session {
   /// Into the caller's buffers: types must match exactly what the model gives for these inputs
   /// (ask `output_types`). After the first run with these shapes, allocates nothing.
   void run_into(List<View> in, List<View> out, const RunOptions& options = {}) const;
+
+  /// The same where some of them stay in the device's memory, which must be this session's device's.
+  void run_into(List<End> in, List<End> out, const RunOptions& options = {}) const;
 
   /// Types of the outputs for these input types (of an input that is not given: undefined); throws Error::unsupported
   /// if they depend on data.

@@ -142,6 +142,20 @@ bool Device::runs(const Shader& shader) const {
                      [&](uint32_t capability) { return capabilities_.contains(capability); });
 }
 
+std::string Device::why_not_shared(VkBufferUsageFlags usage) const {
+  const std::string none = cat(info_.name, " shares no memory by file descriptors");
+  if (!call.GetMemoryFdKHR) return none;
+  auto info = structure<VkPhysicalDeviceExternalBufferInfo>(VK_STRUCTURE_TYPE_PHYSICAL_DEVICE_EXTERNAL_BUFFER_INFO);
+  info.usage = usage;
+  info.handleType = VK_EXTERNAL_MEMORY_HANDLE_TYPE_OPAQUE_FD_BIT;
+  auto answer = structure<VkExternalBufferProperties>(VK_STRUCTURE_TYPE_EXTERNAL_BUFFER_PROPERTIES);
+  instance_->call.GetPhysicalDeviceExternalBufferProperties(physical_, &info, &answer);
+  constexpr VkExternalMemoryFeatureFlags wanted =
+      VK_EXTERNAL_MEMORY_FEATURE_EXPORTABLE_BIT | VK_EXTERNAL_MEMORY_FEATURE_IMPORTABLE_BIT;
+  const VkExternalMemoryFeatureFlags has = answer.externalMemoryProperties.externalMemoryFeatures;
+  return (has & wanted) == wanted && !(has & VK_EXTERNAL_MEMORY_FEATURE_DEDICATED_ONLY_BIT) ? "" : none;
+}
+
 // What runs of every program take, in the heap of their buffers.
 DeviceMemory Device::memory_now() const {
   const uint32_t type = find_memory_type(memory_, ~uint32_t{0}, Where::device);

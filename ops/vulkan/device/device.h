@@ -45,6 +45,8 @@ class Device {
   List<uint32_t> queue_families() const { return families_; }
   const VkPhysicalDeviceMemoryProperties& memory() const { return memory_; }
 
+  /// Why other programs cannot have a buffer for such use; empty if they can.
+  std::string why_not_shared(VkBufferUsageFlags usage) const;
   /// Whether it has what the shader needs.
   bool runs(const Shader& shader) const;
   /// The one that computes, and those that bring inputs up and outputs down meanwhile, which may be the same.

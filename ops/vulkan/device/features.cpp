@@ -45,6 +45,8 @@ Features::Features(const Instance& instance, VkPhysicalDevice physical)
   chain(uniform_, VK_KHR_UNIFORM_BUFFER_STANDARD_LAYOUT_EXTENSION_NAME);
   has_budget = names.contains(VK_EXT_MEMORY_BUDGET_EXTENSION_NAME);
   if (has_budget) extensions.push_back(VK_EXT_MEMORY_BUDGET_EXTENSION_NAME);
+  if (names.contains(VK_KHR_EXTERNAL_MEMORY_FD_EXTENSION_NAME))
+    extensions.push_back(VK_KHR_EXTERNAL_MEMORY_FD_EXTENSION_NAME);
   // Matrices belong to whole subgroups, and want the memory model.
   if (names.contains(VK_KHR_COOPERATIVE_MATRIX_EXTENSION_NAME)) {
     chain(memory_model_, VK_KHR_VULKAN_MEMORY_MODEL_EXTENSION_NAME);

@@ -52,6 +52,7 @@ const char* DeviceTable::load(const InstanceTable& table, VkDevice device) {
   TESSERA_VULKAN_DEVICE(X)
 #undef X
   WaitSemaphoresKHR = reinterpret_cast<PFN_vkWaitSemaphoresKHR>(table.GetDeviceProcAddr(device, "vkWaitSemaphoresKHR"));
+  GetMemoryFdKHR = reinterpret_cast<PFN_vkGetMemoryFdKHR>(table.GetDeviceProcAddr(device, "vkGetMemoryFdKHR"));
   return nullptr;
 }
 

@@ -16,7 +16,7 @@ namespace tessera::vulkan {
   X(EnumeratePhysicalDevices)                                                                         \
   X(GetPhysicalDeviceProperties2) X(GetPhysicalDeviceFeatures2) X(GetPhysicalDeviceMemoryProperties) X(GetPhysicalDeviceMemoryProperties2)  \
       X(GetPhysicalDeviceQueueFamilyProperties) X(EnumerateDeviceExtensionProperties) X(CreateDevice) \
-          X(GetDeviceProcAddr)
+          X(GetDeviceProcAddr) X(GetPhysicalDeviceExternalBufferProperties)
 #define TESSERA_VULKAN_DEVICE(X)                                                                                      \
   X(DestroyDevice)                                                                                                    \
   X(GetDeviceQueue)                                                                                                   \
@@ -59,6 +59,7 @@ struct DeviceTable {
   TESSERA_VULKAN_DEVICE(X)
 #undef X
   PFN_vkWaitSemaphoresKHR WaitSemaphoresKHR = nullptr;  ///< null where there are no timeline semaphores
+  PFN_vkGetMemoryFdKHR GetMemoryFdKHR = nullptr;        ///< null where memory has no file descriptors
   const char* load(const InstanceTable& table, VkDevice device);
 };
 

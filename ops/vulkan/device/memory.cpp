@@ -1,5 +1,8 @@
 #include "ops/vulkan/device/memory.h"
 
+#include <fcntl.h>
+#include <unistd.h>
+
 #include <algorithm>
 #include <atomic>
 #include <utility>
@@ -28,6 +31,8 @@ constexpr Wish wishes[] = {{0, local, visible},
 
 std::atomic<uint64_t> buffers{0};
 
+bool is_shared(const Sharing& sharing) { return sharing.exported || sharing.descriptor >= 0; }
+
 }  // namespace
 
 uint32_t find_memory_type(const VkPhysicalDeviceMemoryProperties& memory, uint32_t allowed, Where where) {
@@ -43,16 +48,17 @@ uint32_t find_memory_type(const VkPhysicalDeviceMemoryProperties& memory, uint32
   return best;
 }
 
-Buffer::Buffer(const Device& owner, int64_t size, Where where) : device(owner), bytes(size), number(++buffers) {
+Buffer::Buffer(const Device& owner, int64_t size, Where where, const Sharing& sharing)
+    : device(owner), bytes(size), number(++buffers), is_exported_(sharing.exported) {
   try {
-    create(where);
+    create(where, sharing);
   } catch (...) {
     release();
     throw;
   }
 }
 
-void Buffer::create(Where where) {
+void Buffer::create(Where where, const Sharing& sharing) {
   const DeviceTable& call = device.call;
   if (bytes > device.limits().allocation)
     fail(Error::Kind::memory, "a buffer of ", bytes >> 20, " MiB is needed, but ", device.info().name,
@@ -61,6 +67,12 @@ void Buffer::create(Where where) {
   info.size = static_cast<VkDeviceSize>(bytes);
   info.usage = VK_BUFFER_USAGE_STORAGE_BUFFER_BIT | VK_BUFFER_USAGE_UNIFORM_BUFFER_BIT |
                VK_BUFFER_USAGE_TRANSFER_SRC_BIT | VK_BUFFER_USAGE_TRANSFER_DST_BIT;
+  auto outside = structure<VkExternalMemoryBufferCreateInfo>(VK_STRUCTURE_TYPE_EXTERNAL_MEMORY_BUFFER_CREATE_INFO);
+  outside.handleTypes = VK_EXTERNAL_MEMORY_HANDLE_TYPE_OPAQUE_FD_BIT;
+  if (is_shared(sharing)) {
+    if (const std::string why = device.why_not_shared(info.usage); !why.empty()) fail(Error::Kind::unsupported, why);
+    info.pNext = &outside;
+  }
   const List<uint32_t> families = device.queue_families();
   if (where != Where::device && families.size() > 1) {
     info.sharingMode = VK_SHARING_MODE_CONCURRENT;
@@ -73,10 +85,10 @@ void Buffer::create(Where where) {
   const uint32_t type = find_memory_type(device.memory(), needs.memoryTypeBits, where);
   if (type == device.memory().memoryTypeCount)
     fail(Error::Kind::device, device.info().name, " has no memory for buffers");
-  VkResult result = allocate(needs.size, type, where);
+  VkResult result = allocate(needs.size, type, where, sharing);
   if (result == VK_ERROR_OUT_OF_DEVICE_MEMORY || result == VK_ERROR_OUT_OF_HOST_MEMORY) {
     device.trim();
-    result = allocate(needs.size, type, where);
+    result = allocate(needs.size, type, where, sharing);
   }
   if (result < 0)
     fail(result == VK_ERROR_DEVICE_LOST ? Error::Kind::device : Error::Kind::memory, device.info().name,
@@ -90,7 +102,7 @@ void Buffer::create(Where where) {
 }
 
 // What would leave no room to others of this machine is refused before the driver is asked.
-VkResult Buffer::allocate(VkDeviceSize size, uint32_t type, Where where) {
+VkResult Buffer::allocate(VkDeviceSize size, uint32_t type, Where where, const Sharing& sharing) {
   const auto wanted = static_cast<int64_t>(size);
   const bool counts = where == Where::device || where == Where::port;
   if (counts) {
@@ -100,10 +112,32 @@ VkResult Buffer::allocate(VkDeviceSize size, uint32_t type, Where where) {
   auto info = structure<VkMemoryAllocateInfo>(VK_STRUCTURE_TYPE_MEMORY_ALLOCATE_INFO);
   info.allocationSize = size;
   info.memoryTypeIndex = type;
+  auto exported = structure<VkExportMemoryAllocateInfo>(VK_STRUCTURE_TYPE_EXPORT_MEMORY_ALLOCATE_INFO);
+  exported.handleTypes = VK_EXTERNAL_MEMORY_HANDLE_TYPE_OPAQUE_FD_BIT;
+  if (sharing.exported) info.pNext = &exported;
+  auto imported = structure<VkImportMemoryFdInfoKHR>(VK_STRUCTURE_TYPE_IMPORT_MEMORY_FD_INFO_KHR);
+  imported.handleType = VK_EXTERNAL_MEMORY_HANDLE_TYPE_OPAQUE_FD_BIT;
+  if (sharing.descriptor >= 0) {
+    imported.fd = fcntl(sharing.descriptor, F_DUPFD_CLOEXEC, 0);  // the driver's, if it takes it
+    if (imported.fd < 0) fail(Error::Kind::usage, "descriptor ", sharing.descriptor, " is not open");
+    imported.pNext = std::exchange(info.pNext, &imported);
+  }
   const VkResult result = device.call.AllocateMemory(device.handle(), &info, nullptr, &memory);
+  if (result < 0 && sharing.descriptor >= 0) close(imported.fd);
   if (result < 0) memory = VK_NULL_HANDLE;
   if (result >= 0 && counts) device.count(counted_ = wanted);
   return result;
+}
+
+int Buffer::descriptor() const {
+  if (!is_exported_) fail(Error::Kind::unsupported, "the buffer was not made to be exported");
+  auto info = structure<VkMemoryGetFdInfoKHR>(VK_STRUCTURE_TYPE_MEMORY_GET_FD_INFO_KHR);
+  info.memory = memory;
+  info.handleType = VK_EXTERNAL_MEMORY_HANDLE_TYPE_OPAQUE_FD_BIT;
+  int made = -1;
+  check(device.call.GetMemoryFdKHR(device.handle(), &info, &made), "vkGetMemoryFdKHR");
+  fcntl(made, F_SETFD, FD_CLOEXEC);
+  return made;
 }
 
 void Buffer::release() {

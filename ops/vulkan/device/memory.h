@@ -7,6 +7,7 @@
 #include <vector>
 
 #include "ops/vulkan/device/loader.h"
+#include "runtime/graph/backend.h"
 
 namespace tessera::vulkan {
 
@@ -21,13 +22,14 @@ uint32_t find_memory_type(const VkPhysicalDeviceMemoryProperties& memory, uint32
 
 /// A buffer with memory of its own; mapped if it is host memory.
 struct Buffer {
-  Buffer(const Device& device, int64_t bytes, Where where);
+  Buffer(const Device& device, int64_t bytes, Where where, const Sharing& sharing = {});
   ~Buffer() { release(); }
   Buffer(const Buffer&) = delete;
   Buffer& operator=(const Buffer&) = delete;
 
   void flush() const;       ///< after the host wrote
   void invalidate() const;  ///< before the host reads
+  int descriptor() const;   ///< a new one; see Resident
 
   const Device& device;
   const int64_t bytes;
@@ -38,9 +40,10 @@ struct Buffer {
   bool coherent = true;
 
  private:
-  void create(Where where);
-  VkResult allocate(VkDeviceSize size, uint32_t type, Where where);
+  void create(Where where, const Sharing& sharing);
+  VkResult allocate(VkDeviceSize size, uint32_t type, Where where, const Sharing& sharing);
   void release();
+  bool is_exported_ = false;
   int64_t counted_ = 0;  // bytes of device memory
 };
 
