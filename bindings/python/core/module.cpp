@@ -61,8 +61,10 @@ namespace {
 int fill(PyObject* module) {
   const Ref done(guard([&] {
     add_tensors(module);
+    add_buffers(module);
     add_values(module);
     add_cancel(module);
+    add_operators(module);
     add_session(module);
     add_upscaler(module);
     check_python(PyModule_AddStringConstant(module, "version", tessera_version()));

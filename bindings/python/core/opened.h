@@ -1,7 +1,7 @@
 // What sessions and upscalers share: opened from a path or from bytes, closed by any thread.
 #pragma once
 
-#include "python.h"
+#include "operators.h"
 
 namespace tessera::python {
 
@@ -26,13 +26,19 @@ auto unlocked(Work work) {
 /// load_path(a path), or load_memory(bytes, how many).
 template <class LoadPath, class LoadMemory>
 void open_source(PyObject* source, LoadPath load_path, LoadMemory load_memory) {
+  OperatorErrors errors;
+  const auto done = [&](tessera_status* status) {
+    const std::unique_ptr<tessera_status, void (*)(tessera_status*)> owner(status, tessera_status_free);
+    errors.raise_again(status);
+    if (status) raise(tessera_status_code(status), tessera_status_text(status));
+  };
   if (PyUnicode_Check(source)) {
     const Ref path(PyUnicode_EncodeFSDefault(source));
     const char* bytes = PyBytes_AsString(path.get());
-    check(unlocked([&] { return load_path(bytes); }));
+    done(unlocked([&] { return load_path(bytes); }));
   } else {
     const Buffer model(source, PyBUF_SIMPLE);
-    check(unlocked([&] { return load_memory(model->buf, static_cast<size_t>(model->len)); }));
+    done(unlocked([&] { return load_memory(model->buf, static_cast<size_t>(model->len)); }));
   }
 }
 

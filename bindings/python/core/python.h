@@ -155,8 +155,10 @@ std::vector<PyObject*> items_of(PyObject* sequence);
 
 /// Each file adds its types and functions to the module.
 void add_tensors(PyObject* module);
+void add_buffers(PyObject* module);
 void add_values(PyObject* module);
 void add_cancel(PyObject* module);
+void add_operators(PyObject* module);
 void add_session(PyObject* module);
 void add_upscaler(PyObject* module);
 Ref add_type(PyObject* module, PyType_Spec& spec);

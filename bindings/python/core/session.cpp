@@ -1,5 +1,7 @@
 // Models: loaded, asked and run.
+#include "buffer.h"
 #include "opened.h"
+#include "operators.h"
 #include "value.h"
 #include "wish.h"
 
@@ -17,14 +19,14 @@ Shared open_session(PyObject* self) { return opened<tessera_session>(self, "the 
 
 PyObject* make_session(PyTypeObject* type, PyObject* arguments, PyObject*) {
   return guard([&] {
-    PyObject *source = nullptr, *fixed_pairs = nullptr;
+    PyObject *source = nullptr, *fixed_pairs = nullptr, *definitions = nullptr;
     tessera_options options;
     tessera_options_init(&options);
     long long memory_limit = 0, most_rounds = 0;
     double deadline = 0;
-    if (!PyArg_ParseTuple(arguments, "OzizpLzOpdL", &source, &options.device, &options.threads, &options.precision,
+    if (!PyArg_ParseTuple(arguments, "OzizpLzOpdLO", &source, &options.device, &options.threads, &options.precision,
                           &options.optimize, &memory_limit, &options.name, &fixed_pairs, &options.fail_with_device,
-                          &deadline, &most_rounds))
+                          &deadline, &most_rounds, &definitions))
       throw Raised();
     options.memory_limit = memory_limit;
     options.deadline_ms = static_cast<int64_t>(std::ceil(std::clamp(deadline, -1.0, 1e12) * 1000));
@@ -32,6 +34,8 @@ PyObject* make_session(PyTypeObject* type, PyObject* arguments, PyObject*) {
     const std::vector<tessera_fixed_input> fixed = fixed_inputs(fixed_pairs);
     options.fixed = fixed.data();
     options.fixed_count = fixed.size();
+    const auto operators = operators_of(definitions);
+    options.operators = operators.get();
     tessera_session* session = nullptr;
     open_source(
         source, [&](const char* path) { return tessera_session_load(path, &options, &session); },
@@ -167,6 +171,28 @@ PyObject* run_into(PyObject* self, PyObject* arguments) {
     run_until_done(cancel, none, [&](const tessera_cancel* wish) {
       return tessera_run_into(session.get(), in.plain.data(), in.plain.size(), out.plain.data(), out.plain.size(),
                               wish);
+    });
+    return Ref::none();
+  });
+}
+
+// Inputs, outputs, cancel: buffers, or None for an input that is left out.
+PyObject* run_buffers(PyObject* self, PyObject* arguments) {
+  return guard([&] {
+    PyObject *in_list = nullptr, *out_list = nullptr, *cancel = nullptr;
+    if (!PyArg_ParseTuple(arguments, "OOO", &in_list, &out_list, &cancel)) throw Raised();
+    const Shared session = open_session(self);
+    std::vector<std::shared_ptr<tessera_buffer>> held;
+    std::vector<const tessera_buffer*> in;
+    std::vector<tessera_buffer*> out;
+    for (PyObject* item : items_of(in_list)) in.push_back(held.emplace_back(buffer_of(item)).get());
+    for (PyObject* item : items_of(out_list)) out.push_back(held.emplace_back(buffer_of(item)).get());
+    Callback none(Py_None);
+    run_until_done(cancel, none, [&](const tessera_cancel* wish) {
+      tessera_run_options options;
+      TESSERA_INIT(&options);
+      options.cancel = wish;
+      return tessera_run_buffers(session.get(), in.data(), in.size(), out.data(), out.size(), &options);
     });
     return Ref::none();
   });
@@ -316,6 +342,7 @@ PyMethodDef methods[] = {{"close", close<tessera_session>, METH_NOARGS, nullptr}
                          {"outputs", outputs, METH_NOARGS, nullptr},
                          {"run", run, METH_VARARGS, nullptr},
                          {"run_into", run_into, METH_VARARGS, nullptr},
+                         {"run_buffers", run_buffers, METH_VARARGS, nullptr},
                          {"output_type", output_type, METH_VARARGS, nullptr},
                          {"forecast", forecast, METH_O, nullptr},
                          {"model", model, METH_NOARGS, nullptr},

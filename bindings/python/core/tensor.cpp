@@ -86,7 +86,11 @@ PyObject* as_bytes(PyObject* self, PyObject*) {
   return guard([&] {
     const Tensor& tensor = of<Tensor>(self);
     const auto bytes = static_cast<int64_t>(tensor.bytes);
-    return wrap_tensor({TESSERA_UINT8, 1, &bytes, tensor.data, tensor.bytes}, tensor.owner, tensor.read_only);
+    const std::shared_ptr<void> owner(Py_NewRef(self), [](void* gone) {
+      const WithGil locked;
+      Py_DECREF(static_cast<PyObject*>(gone));
+    });
+    return wrap_tensor({TESSERA_UINT8, 1, &bytes, tensor.data, tensor.bytes}, owner, tensor.read_only);
   });
 }
 

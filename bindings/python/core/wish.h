@@ -1,7 +1,7 @@
 // The wish to stop what runs: by a Cancel that Python holds, or by Ctrl-C.
 #pragma once
 
-#include "python.h"
+#include "operators.h"
 
 namespace tessera::python {
 
@@ -63,6 +63,7 @@ template <class Call>
 void run_until_done(PyObject* cancel, Callback& callback, Call call) {
   Wish wish(cancel);
   for (;;) {
+    OperatorErrors errors;
     tessera_status* status = nullptr;
     {
       const WithoutGil freely;
@@ -70,6 +71,7 @@ void run_until_done(PyObject* cancel, Callback& callback, Call call) {
     }
     const std::unique_ptr<tessera_status, void (*)(tessera_status*)> owner(status, tessera_status_free);
     callback.raise_again();
+    errors.raise_again(status);
     if (wish.was_in_vain(status)) continue;
     if (status) raise(tessera_status_code(status), tessera_status_text(status));
     return;

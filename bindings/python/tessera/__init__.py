@@ -8,17 +8,19 @@
 ``tessera.onnxruntime`` has the names of ONNX Runtime's own module; ``tessera.backend`` is a backend for ONNX's tests.
 """
 
+from ._buffer import Buffer
 from ._core import Cancel
 from ._core import version as __version__
 from ._errors import (Cancelled, DeadlineExceeded, DeviceError, DtypeError, Error, FileError, InternalError, ModelError,
                       OutOfMemory, ShapeError, UnsupportedError, UsageError)
+from ._operators import Node, TensorType
 from ._session import Device, Memory, ModelInfo, Operator, Port, Session, Step, Type, devices
 from ._upscale import Finding, Forecast, Report, Upscaler, upscale
 from ._values import Tensor, from_dlpack
 
 __all__ = [
-    "Cancel", "Cancelled", "DeadlineExceeded", "Device", "DeviceError", "DtypeError", "Error", "FileError", "Finding",
-    "Forecast", "InternalError", "Memory", "ModelError", "ModelInfo", "Operator", "OutOfMemory", "Port", "Report",
-    "Session", "ShapeError", "Step", "Tensor", "Type", "UnsupportedError", "Upscaler", "UsageError", "devices", "from_dlpack",
+    "Buffer", "Cancel", "Cancelled", "DeadlineExceeded", "Device", "DeviceError", "DtypeError", "Error", "FileError", "Finding",
+    "Forecast", "InternalError", "Memory", "ModelError", "ModelInfo", "Node", "Operator", "OutOfMemory", "Port", "Report",
+    "Session", "ShapeError", "Step", "Tensor", "TensorType", "Type", "UnsupportedError", "Upscaler", "UsageError", "devices", "from_dlpack",
     "upscale"
 ]

@@ -9,8 +9,10 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from . import _core
+from ._buffer import Buffer
 from ._dtypes import NAMES, number_of
 from ._errors import UnsupportedError, UsageError
+from ._operators import definition
 from ._values import dense, given, told
 
 KINDS = ("tensor", "sequence", "optional", "map")
@@ -147,7 +149,8 @@ class Session:
     made constants, each of its elements the number given. ``name``: what messages call a model from memory.
     ``fail_with_device=True``: where a device fails, that is an error, and the CPU does not take over. ``deadline``:
     seconds that loading, and each run, may take, and ``most_rounds``: those of a run's loops; 0: any. Beyond them it
-    ends with :class:`DeadlineExceeded`.
+    ends with :class:`DeadlineExceeded`. ``operators``: classes of your own that compute what the model has beside
+    tessera's operators (docs/python.md).
 
     One session serves many threads at once. It closes as a context manager, by :meth:`close`, or when it is
     forgotten::
@@ -158,9 +161,11 @@ class Session:
 
     def __init__(self, model: Any, *, device: str = "auto", threads: int = 0, precision: str = "fp32",
                  optimize: bool = True, memory_limit: int = 0, fixed: Mapping[str, float] | None = None,
-                 name: str | None = None, fail_with_device: bool = False, deadline: float = 0, most_rounds: int = 0):
+                 name: str | None = None, fail_with_device: bool = False, deadline: float = 0, most_rounds: int = 0,
+                 operators: Sequence[type] = ()):
         self._core = _core.Session(source_of(model), device, threads, precision, optimize, memory_limit, name,
-                                   list((fixed or {}).items()), fail_with_device, deadline, most_rounds)
+                                   list((fixed or {}).items()), fail_with_device, deadline, most_rounds,
+                                   [definition(one) for one in operators])
         #: Those that have to be given, then those that have a default.
         self.inputs: list[Port] = [Port(name, _type(kind), *rest) for name, kind, *rest in self._core.inputs()]
         self.outputs: list[Port] = [Port(name, _type(kind)) for name, kind, *_ in self._core.outputs()]
@@ -201,6 +206,21 @@ class Session:
             return results
         return dict(zip(outputs if outputs is not None else [port.name for port in self.outputs], results))
 
+    def run_buffers(self, inputs: Mapping[str, Any] | Sequence[Any], outputs: Mapping[str, Any] | Sequence[Any], *,
+                    cancel: _core.Cancel | None = None) -> None:
+        """Runs the model from buffers into buffers (:class:`Buffer`), by name or in order. What is no buffer is an array,
+        whose memory is used as it is. A device's buffer goes with sessions on that device, and does not cross the bus."""
+        values = self._by_place(inputs)
+        if isinstance(outputs, Mapping):
+            places = {self._output_place(name): value for name, value in outputs.items()}
+            missing = [port.name for i, port in enumerate(self.outputs) if i not in places]
+            if missing:
+                raise UsageError(f"no buffer for output {', '.join(missing)}")
+            outputs = [places[i] for i in range(len(self.outputs))]
+        core = [[one if one is None else (one if isinstance(one, Buffer) else Buffer.around(one, written=written))._core
+                 for one in side] for side, written in ((values, False), (outputs, True))]
+        self._core.run_buffers(*core, cancel)
+
     def __call__(self, *inputs: Any) -> Any:
         """Inputs in order; the output, or a tuple where there are several."""
         results = self.run(inputs)
@@ -218,6 +238,10 @@ class Session:
         return self._output_places[name]
 
     def _in_order(self, inputs: Mapping[str, Any] | Sequence[Any]) -> list[Any]:
+        return [given(value, self.inputs[i].type, self._numbers[i], self.inputs[i].name)
+                for i, value in enumerate(self._by_place(inputs))]
+
+    def _by_place(self, inputs: Mapping[str, Any] | Sequence[Any]) -> list[Any]:
         if isinstance(inputs, Mapping):
             values: list[Any] = [None] * len(self.inputs)
             for name, value in inputs.items():
@@ -234,7 +258,7 @@ class Session:
                 raise UsageError(f"{len(values)} inputs are given, the model has {self._required}")
         while len(values) > self._required and values[-1] is None:
             values.pop()
-        return [given(value, self.inputs[i].type, self._numbers[i], self.inputs[i].name) for i, value in enumerate(values)]
+        return values
 
     def _run_into(self, values: list[Any], out: Mapping[str, np.ndarray], cancel: _core.Cancel | None) -> list[Any]:
         missing = [port.name for port in self.outputs if port.name not in out]

@@ -30,7 +30,7 @@ from ._session import ModelInfo, Port, Session, Type, devices
 from ._values import Tensor, from_dlpack, told
 
 #: The version of ONNX Runtime whose interface this follows.
-__version__ = "1.23.0"
+__version__ = "1.30.0"
 
 
 class Fail(Exception):

@@ -83,12 +83,14 @@ def port(name, kind):
     return piece(1, name) + piece(2, kind)
 
 
-def model(nodes, inputs, outputs, initializers=(), opset=17, ml=3, metadata=(), ir_version=8):
+def model(nodes, inputs, outputs, initializers=(), opset=17, ml=3, metadata=(), ir_version=8,
+          domains=()):
     """Nodes of node(); inputs and outputs as (name, type) pairs of *_type()."""
     graph = (b"".join(piece(1, one) for one in nodes) + piece(2, "graph") +
              b"".join(piece(5, one) for one in initializers) + b"".join(piece(11, port(*one)) for one in inputs) +
              b"".join(piece(12, port(*one)) for one in outputs))
     return (whole(1, ir_version) + piece(2, "pen") + piece(3, "1") + piece(7, graph) +
+            b"".join(piece(8, piece(1, domain) + whole(2, 1)) for domain in domains) +
             piece(8, piece(1, "") + whole(2, opset)) + piece(8, piece(1, "ai.onnx.ml") + whole(2, ml)) +
             b"".join(piece(14, piece(1, key) + piece(2, value)) for key, value in metadata))
 

@@ -7,6 +7,8 @@ import shutil
 import subprocess
 import sys
 
+import pytest
+
 import conftest
 
 
@@ -19,6 +21,13 @@ def test_the_page_runs(tmp_path, bundled):
     script.write_text("\n".join(blocks))
     said = subprocess.run([sys.executable, script], cwd=tmp_path, stdout=subprocess.PIPE, text=True, check=True).stdout
     assert "<tessera.Session" in said and "cancelled" in said
+
+
+def test_the_operator_runs():
+    pytest.importorskip("onnx")
+    said = subprocess.run([sys.executable, conftest.ROOT / "examples/custom_operator.py"], stdout=subprocess.PIPE, text=True,
+                          check=True).stdout
+    assert said.split("\n")[1:4:2] == ["-2 -> 1.523", "2 -> -1.523"]
 
 
 def test_the_example_draws(tmp_path):
