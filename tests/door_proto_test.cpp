@@ -41,6 +41,7 @@ enum Place {
   CreateCustomOpDomain = 26,
   CustomOpDomain_Add = 27,
   AddCustomOpDomain = 28,
+  RegisterCustomOpsLibrary = 29,
   SessionGetInputCount = 30,
   SessionGetOutputCount = 31,
   SessionGetOverridableInitializerCount = 32,
@@ -99,6 +100,8 @@ enum Place {
   BindOutput = 137,
   BindOutputToDevice = 138,
   GetBoundOutputValues = 140,
+  AddInitializer = 150,
+  AddExternalInitializers = 210,
   SessionOptionsAppendExecutionProvider = 216,
   GetSessionConfigEntry = 238,
   KernelInfoGetConstantInput_tensor = 249,
@@ -651,6 +654,58 @@ TEST_F(Door, RunsAnOperatorOfTheProgram) {
   op.version = 31;
   NOT_OK("version 31", CustomOpDomain_Add, domain, &op);
   call<void>(ReleaseCustomOpDomain, domain);
+}
+
+// Of one that has the name of ONNX's own in another domain, both are there.
+TEST_F(Door, RunsOperatorsOfALibrary) {
+  Pen pen;
+  pen.model.add_opset_import()->set_version(1);
+  pen.model.mutable_opset_import(1)->set_domain("my.own");
+  pen.node("Relu", {"x"}, {"h"});
+  pen.node("Relu", {"h"}, {"y"})->set_domain("my.own");
+  pen.graph->mutable_output(0)->mutable_type()->mutable_tensor_type()->set_elem_type(1);
+  const std::string path = binary_dir() + "/lib/libtessera_door_operators.so";
+  Handle opened = nullptr;
+  NOT_OK("/nonexistent/own.so", RegisterCustomOpsLibrary, options, "/nonexistent/own.so", &opened);
+  NOT_OK("no function RegisterCustomOps", RegisterCustomOpsLibrary, options, "libm.so.6", &opened);
+  OK(RegisterCustomOpsLibrary, options, path.c_str(), &opened);
+  ASSERT_TRUE(opened);
+  ASSERT_EQ(open(pen), "");
+  std::vector<float> x = {-1, 2};
+  const Handle value = floats(x, {2});
+  std::vector<Handle> out;
+  ASSERT_EQ(run({"x"}, {value}, {"y"}, out), "");
+  EXPECT_EQ(data_of(out[0], 2), (std::vector<float>{0, 4}));
+  call<void>(ReleaseValue, out[0]);
+  call<void>(ReleaseValue, value);
+  call<void>(ReleaseSession, session);
+  session = nullptr;
+  dlclose(opened);
+}
+
+TEST_F(Door, TakesInitializersOfTheProgram) {
+  Pen pen;
+  const float bias[] = {10, 20};
+  for (const char* name : {"a", "b"})
+    *pen.graph->add_initializer() =
+        raw_tensor(name, DType::float32, {2}, Bytes(reinterpret_cast<const char*>(bias), 8));
+  pen.node("Add", {"x", "a"}, {"h"});
+  pen.node("Mul", {"h", "b"}, {"y"});
+  pen.graph->mutable_output(0)->mutable_type()->mutable_tensor_type()->set_elem_type(1);
+  std::vector<float> x = {1, 2}, a = {3, 4}, b = {5, 6};
+  const Handle in = floats(x, {2}), own_a = floats(a, {2}), own_b = floats(b, {2});
+  const char* const names[] = {"b"};
+  OK(AddInitializer, options, "a", own_a);
+  OK(AddExternalInitializers, options, static_cast<const char* const*>(names), &own_b, size_t{1});
+  ASSERT_EQ(open(pen), "");
+  std::vector<Handle> out;
+  ASSERT_EQ(run({"x"}, {in}, {"y"}, out), "");
+  EXPECT_EQ(data_of(out[0], 2), (std::vector<float>{20, 36}));
+  OK(AddInitializer, options, "c", own_a);
+  call<void>(ReleaseSession, session);
+  session = nullptr;
+  EXPECT_THAT(open(pen), testing::HasSubstr("no initializer \"c\""));
+  for (const Handle value : {in, own_a, own_b, out[0]}) call<void>(ReleaseValue, value);
 }
 
 TEST_F(Door, RunsOfManyThreadsAtOnce) {

@@ -36,6 +36,7 @@ struct ModelShapes {
   std::vector<std::string> shapes;
   int64_t default_dim = 64;
   float scale = 1;
+  std::vector<std::pair<Text, double>> numbers = {};  // inputs that are sizes or settings
 };
 const ModelShapes model_shapes[] = {
     {"ort_bert_toy_optimized.onnx", {}, 16},
@@ -45,6 +46,8 @@ const ModelShapes model_shapes[] = {
     {"retinaface_mbnet0.25.onnx", {}, 320},
     {"yunet_n_dynamic.onnx", {}, 320},
     {"winml_fns-candy.onnx", {}, 64, 255},
+    {"ort_tiny_gpt2_greedysearch_with_init_decoder.onnx", {}, 8, 1, {{"max_length", 16}, {"repetition_penalty", 1}}},
+    {"waifu2x_util_create_seam_blending_filter.onnx", {}, 64, 1, {{"scale", 2}, {"offset", 8}, {"tile_size", 64}}},
 };
 
 // Full-size pictures take the reference kernels of some machines too long; open extents are small.
@@ -59,11 +62,17 @@ tools::InputOptions options_of(const fs::path& model) {
   return options;
 }
 
-void scale_inputs(const fs::path& model, const std::vector<Tensor>& in) {
-  for (const ModelShapes& row : model_shapes)
-    if (row.scale != 1 && model.string().ends_with(row.model))
+void scale_inputs(const fs::path& model, List<Port> ports, const std::vector<Tensor>& in) {
+  for (const ModelShapes& row : model_shapes) {
+    if (!model.string().ends_with(row.model)) continue;
+    if (row.scale != 1)
       for (const Tensor& tensor : in)
         for (int64_t i = 0; i < tensor.type.shape.elements(); ++i) tensor.as<float>()[i] *= row.scale;
+    for (const auto& [name, number] : row.numbers)
+      for (size_t k = 0; k < in.size(); ++k)
+        for (int64_t i = 0; ports[k].name == name && i < in[k].type.shape.elements(); ++i)
+          set_element(in[k].view(), i, number);
+  }
 }
 
 // The step of an output that lies on a grid, as quantized models' do: the least distance of two values.
@@ -138,7 +147,7 @@ TEST_P(OrtDifferential, SameOutputs) {
   try {
     peer.emplace(*ort(), model.string(), 1);
     in = tools::make_inputs(peer->inputs(), options_of(model));
-    scale_inputs(model, in);
+    scale_inputs(model, peer->inputs(), in);
     expected = peer->run(in);
   } catch (const Error& error) {
     GTEST_SKIP() << "skipped: " << error.what();

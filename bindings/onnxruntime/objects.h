@@ -203,7 +203,8 @@ struct SessionOptions {
   bool profiling = false;
   std::string profile_prefix, device, precision;
   std::map<std::string, std::string> config;
-  std::map<std::string, int64_t> extents;  // by the names of open dimensions
+  std::map<std::string, int64_t> extents;                              // by the names of open dimensions
+  std::map<std::string, std::shared_ptr<tessera_value>> initializers;  // of the program
   Logger logger;
   bool has_logger = false;
   std::shared_ptr<unsigned char> cancel = std::make_shared<unsigned char>(0);

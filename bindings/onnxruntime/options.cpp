@@ -132,6 +132,28 @@ Status* AddFreeDimensionOverrideByName(SessionOptions* options, const char* name
   });
 }
 
+namespace {
+
+// The value's memory is the program's, or shared.
+void add_initializer(SessionOptions* options, const char* name, const Value* value) {
+  need(options, name, value);
+  if (value->kind != kind_tensor) fail(code_invalid_argument, std::string("initializer ") + name + " is no tensor");
+  options->initializers[name] = to_tessera(*value);
+}
+
+}  // namespace
+
+Status* AddInitializer(SessionOptions* options, const char* name, const Value* value) {
+  return guarded([&] { add_initializer(options, name, value); });
+}
+Status* AddExternalInitializers(SessionOptions* options, const char* const* names, const Value* const* values,
+                                size_t count) {
+  return guarded([&] {
+    if (count) need(names, values);
+    for (size_t i = 0; i < count; ++i) add_initializer(options, names[i], values[i]);
+  });
+}
+
 Status* AddSessionConfigEntry(SessionOptions* options, const char* key, const char* value) {
   return guarded([&] {
     need(options, key, value);

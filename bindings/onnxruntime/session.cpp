@@ -85,6 +85,10 @@ std::unique_ptr<Session> load(const Env* env, const SessionOptions* given, const
   const Logger logger = options.has_logger ? options.logger : env->logger;
   const OperatorsHandle operators = make_operators(options, logger);
   inner.operators = operators.get();
+  std::vector<tessera_initializer> initializers;
+  for (const auto& [name, value] : options.initializers) initializers.push_back({name.c_str(), value.get()});
+  inner.initializers = initializers.data();
+  inner.initializer_count = initializers.size();
   const CancelHandle cancel = watch(options.cancel.get());
   inner.cancel = cancel.get();
   auto session = std::make_unique<Session>();
