@@ -123,6 +123,22 @@ TEST_F(VulkanSession, RewritesGiveWhatReferencesGive) {
   }
 }
 
+// Where nobody names a device, it is for graphs that it runs from end to end, as they are rewritten for it.
+TEST_F(VulkanSession, IsForWholeGraphsAsTheyAreRewritten) {
+  for (const char* op : {"Mean", "Det"}) {
+    GraphBuilder b;
+    const Type type{DType::float32, {4, 4}};
+    const ValueId x = b.input("x", type);
+    b.output(b.node("Sigmoid", {b.node(op, {x})}));
+    const auto engine = engine_with(device_, true);
+    engine->whole_on_device = true;
+    optimizer::prepare(b.graph);
+    const Executor executor(b.graph, *engine);
+    bool whole = false;
+    EXPECT_EQ(executor.first_plan({&type, 1}, &whole)->uses_device(), op == std::string("Mean")) << op;
+  }
+}
+
 // Products as dynamic quantization writes them, whose sums of integers are beyond half precision.
 TEST_F(VulkanSession, ScaledSumsOfIntegersAreProductsOfFloats) {
   for (const bool convolution : {false, true}) {

@@ -333,20 +333,23 @@ void Executor::take_stretch(Segment& segment, size_t begin, Graph head, size_t n
 // The CPU takes over where a device cannot run the stretch as it is.
 std::unique_ptr<Plan> Executor::plan(Graph head, bool cpu_only) const {
   Backends backends = engine_.backends;
-  const auto runs_on_device = [&](const Node& node) {
-    const NodeTypes types(head, node);
-    std::vector<Offer> offers;
-    backends.front()->offers(types.problem(node), offers);
-    return !offers.empty() || is_shape_arithmetic(head, node);
+  if (cpu_only) backends = {engine_.backends.back()};
+  const auto runs_on_device = [&](const Graph& graph) {
+    return std::all_of(graph.nodes.begin(), graph.nodes.end(), [&](const Node& node) {
+      const NodeTypes types(graph, node);
+      std::vector<Offer> offers;
+      backends.front()->offers(types.problem(node), offers);
+      return !offers.empty() || is_shape_arithmetic(graph, node);
+    });
   };
-  const bool partly = engine_.whole_on_device && !std::all_of(head.nodes.begin(), head.nodes.end(), runs_on_device);
-  if (cpu_only || partly) backends = {engine_.backends.back()};
+  // Null: the device is for whole graphs alone, and does not run this one, as it is rewritten, from end to end.
   const auto make = [&](Graph graph) {
     // What the best backend would not take itself is left as it is: the next one would take it away.
     const Backends best = {backends.front()};
     const auto fits = [&](const Graph& whole, const Node& node) { return has_kernel(whole, node, best); };
     if (engine_.optimize) optimizer::specialize(graph, fits);
-    return std::make_unique<Plan>(std::move(graph), backends, engine_.packs, engine_.plan);
+    const bool partly = engine_.whole_on_device && backends.size() > 1 && !runs_on_device(graph);
+    return partly ? nullptr : std::make_unique<Plan>(std::move(graph), backends, engine_.packs, engine_.plan);
   };
   if (backends.size() == 1) return make(std::move(head));
   // A kernel that has given a wrong answer is offered no more: what else there is gets a chance.
@@ -359,12 +362,12 @@ std::unique_ptr<Plan> Executor::plan(Graph head, bool cpu_only) const {
     return make(head);
   };
   try {
-    return make_twice();
+    if (auto made = make_twice()) return made;
   } catch (const Error& error) {
     if (!cpu_takes_over(error)) throw;
-    backends = {engine_.backends.back()};
-    return make(std::move(head));
   }
+  backends = {engine_.backends.back()};
+  return make(std::move(head));
 }
 
 std::shared_ptr<Segment> Executor::keep_segment(const std::string& key, std::shared_ptr<Segment> segment) const {
