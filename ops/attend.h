@@ -52,7 +52,7 @@ inline constexpr double masked_score = -3.4028234663852886e38;
 /// 1 with the bias, 2 capped, 3 after the softmax.
 template <class Bias, class Out, class Watch>
 void attend(const AttentionShape& s, const Heads& q, const Heads& k, const Heads& v, Bias bias, Out out, Watch watch) {
-  std::vector<double> row(static_cast<size_t>(s.keys)), sums(static_cast<size_t>(s.value_depth));
+  RunVector<double> row(static_cast<size_t>(s.keys)), sums(static_cast<size_t>(s.value_depth));
   for (int64_t b = 0; b < s.batch; ++b)
     for (int64_t h = 0; h < s.heads; ++h) {
       const int64_t kv = h * s.kv_heads / s.heads;
@@ -88,6 +88,6 @@ void attend(const AttentionShape& s, const Heads& q, const Heads& k, const Heads
     }
 }
 
-inline constexpr auto unwatched = [](int, int64_t, int64_t, int64_t, const std::vector<double>&) {};
+inline constexpr auto unwatched = [](int, int64_t, int64_t, int64_t, const RunVector<double>&) {};
 
 }  // namespace tessera::ops

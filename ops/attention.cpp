@@ -59,11 +59,11 @@ void infer_attention(Infer& n) {
 }
 
 // [batch, heads, past + sequence, depth]
-std::vector<double> joined(const View& past, const Read<double>& now, const AttentionOperand& o, int64_t before) {
+RunVector<double> joined(const View& past, const Read<double>& now, const AttentionOperand& o, int64_t before) {
   const Read<double> old(past);
   const Heads from = o.heads_of(now.data());
   const int64_t keys = before + o.sequence;
-  std::vector<double> all(static_cast<size_t>(o.batch * o.heads * keys * o.depth));
+  RunVector<double> all(static_cast<size_t>(o.batch * o.heads * keys * o.depth));
   for (int64_t b = 0; b < o.batch; ++b)
     for (int64_t h = 0; h < o.heads; ++h) {
       const int64_t plane = b * o.heads + h;
@@ -74,7 +74,7 @@ std::vector<double> joined(const View& past, const Read<double>& now, const Atte
   return all;
 }
 
-void store(const Args& a, size_t out, const std::vector<double>& values) {
+void store(const Args& a, size_t out, const RunVector<double>& values) {
   if (out >= a.out.size() || !a.out[out]) return;
   Write<double> to(a.out[out]);
   std::copy(values.begin(), values.end(), to.data());
@@ -133,7 +133,7 @@ void attention_reference(const Args& a) {
   s.scale = a.has("scale") ? static_cast<double>(a.real("scale")) : 1 / std::sqrt(static_cast<double>(o.q.depth));
   s.softcap = static_cast<double>(a.real("softcap"));
   Write<double> y(a.out[0]);
-  std::vector<double> watched(a.out.size() > 3 && a.out[3] ? static_cast<size_t>(a.out[3].elements()) : 0);
+  RunVector<double> watched(a.out.size() > 3 && a.out[3] ? static_cast<size_t>(a.out[3].elements()) : 0);
   const int mode = static_cast<int>(a.integer("qk_matmul_output_mode"));
   const auto plane = [](const AttentionOperand& x, int64_t n) {
     return Heads{nullptr, x.heads * n * x.depth, n * x.depth, x.depth};
@@ -143,11 +143,11 @@ void attention_reference(const Args& a) {
   vs.data = values.data();
   attend(
       s, o.q.heads_of(q.data()), ks, vs, Bias(a, o),
-      [&](int64_t b, int64_t h, int64_t i, const std::vector<double>& sums) {
+      [&](int64_t b, int64_t h, int64_t i, const RunVector<double>& sums) {
         const int64_t at = o.q.flat ? (b * s.queries + i) * s.heads + h : (b * s.heads + h) * s.queries + i;
         std::copy(sums.begin(), sums.end(), y.data() + at * s.value_depth);
       },
-      [&](int stage, int64_t b, int64_t h, int64_t i, const std::vector<double>& row) {
+      [&](int stage, int64_t b, int64_t h, int64_t i, const RunVector<double>& row) {
         if (stage != mode || watched.empty()) return;
         std::copy(row.begin(), row.end(), watched.begin() + ((b * s.heads + h) * s.queries + i) * s.keys);
       });

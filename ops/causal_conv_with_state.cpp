@@ -39,7 +39,7 @@ void causal_reference(const Args& a) {
     const Read<T> x(a.in[x_in]), w(a.in[w_in]);
     const Read<T> bias(a.has_in(bias_in) ? a.in[bias_in] : View{}), past(a.has_in(past_in) ? a.in[past_in] : View{});
     Write<T> y(a.out[0]), present(a.out.size() > 1 ? a.out[1] : View{});
-    std::vector<T> line(static_cast<size_t>(before + length));
+    RunVector<T> line(static_cast<size_t>(before + length));
     for (const int64_t p : Steps(shape[0] * channels)) {
       for (int64_t i = 0; i < before; ++i) line[static_cast<size_t>(i)] = past ? past[p * before + i] : T(0);
       std::copy_n(x.data() + p * length, length, line.begin() + before);

@@ -5,6 +5,7 @@
 #include <cctype>
 #include <charconv>
 
+#include "ops/elements.h"
 #include "ops/elementwise_math.h"
 #include "ops/move.h"
 
@@ -165,8 +166,8 @@ inline double parse_real(Text text) {
 
 inline void from_strings(const View& in, const View& out, const Rounding& rounding) {
   Wide wide;
-  for (int64_t i = 0, n = in.elements(); i < n; ++i) {
-    const std::string& text = in.as<std::string>()[i];
+  for (const int64_t i : Elements(in.elements())) {
+    const Text text = in.as<String>()[i];
     int64_t whole = 0;
     const auto [end, error] = std::from_chars(text.data(), text.data() + text.size(), whole);
     if (error == std::errc() && end == text.data() + text.size() && !text.empty()) {
@@ -192,9 +193,9 @@ std::string shortest(T value) {
 inline void to_strings(const View& in, const View& out) {
   const DType from = in.type.dtype;
   Wide wide;
-  for (int64_t i = 0, n = in.elements(); i < n; ++i) {
+  for (const int64_t i : Elements(in.elements())) {
     load(in, i, 1, wide);
-    std::string& text = out.as<std::string>()[i];
+    String& text = out.as<String>()[i];
     if (wide.kind == Wide::real)
       text = from == DType::float64 ? shortest(wide.reals[0]) : shortest(static_cast<float>(wide.reals[0]));
     else

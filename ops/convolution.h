@@ -38,7 +38,7 @@ void convolve(const ConvGeometry& g, const X* x, const X* w, Emit emit) {
   const Window& win = g.window;
   const auto& [depth, height, width] = win.axis;
   const int64_t in_group = g.in_channels / g.groups, out_group = g.out_channels / g.groups;
-  std::vector<Acc> acc(static_cast<size_t>(width.out));
+  RunVector<Acc> acc(static_cast<size_t>(width.out));
   for (int64_t n = 0; n < g.batch; ++n)
     for (int64_t m = 0; m < g.out_channels; ++m)
       for (int64_t od = 0; od < depth.out; ++od)

@@ -51,7 +51,7 @@ void deform_reference(const Args& a) {
     const Read<T> x(a.in[x_in]), w(a.in[w_in]), offset(a.in[offset_in]);
     const Read<T> bias(a.has_in(bias_in) ? a.in[bias_in] : View{}), mask(a.has_in(mask_in) ? a.in[mask_in] : View{});
     Write<T> y(a.out[0]);
-    std::vector<double> column(static_cast<size_t>(g.in_channels * taps));
+    RunVector<double> column(static_cast<size_t>(g.in_channels * taps));
     for (int64_t n = 0; n < g.batch; ++n)
       for (const int64_t p : Steps(points)) {
         for (int64_t c = 0; c < g.in_channels; ++c)

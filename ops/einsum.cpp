@@ -15,7 +15,7 @@ using Term = std::vector<int>;
 struct Equation {
   std::vector<Term> in;
   Term out;
-  std::vector<std::pair<int, int64_t>> extents;  ///< of every letter: those of the result first
+  RunVector<std::pair<int, int64_t>> extents;  ///< of every letter: those of the result first
 };
 
 Term read_term(Text text, int rank) {
@@ -46,7 +46,7 @@ Equation read_equation(Text text, const std::vector<Shape>& shapes) {
   Equation e;
   const size_t arrow = text.find("->");
   Text left = text.substr(0, arrow);
-  std::vector<std::pair<int, int64_t>> seen;
+  RunVector<std::pair<int, int64_t>> seen;
   int broadcast_rank = 0;
   for (const Shape& shape : shapes) {
     const size_t comma = left.find(',');

@@ -53,7 +53,7 @@ void embed_reference(const Args& a) {
   const Read<double> gamma(a.in[gamma_in]), beta(a.in[beta_in]);
   const double epsilon = static_cast<double>(a.real("epsilon"));
   Write<float> y(a.out[0]), total(a.out.size() > 2 ? a.out[2] : View{});
-  std::vector<double> row(static_cast<size_t>(hidden));
+  RunVector<double> row(static_cast<size_t>(hidden));
   for (int64_t i = 0; i < batch * sequence; ++i) {
     const float* word = row_of(a, words_in, words, ids[i]);
     const int64_t place = !places ? i % sequence : places[places.size() == ids.size() ? i : i % sequence];

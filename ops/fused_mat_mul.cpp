@@ -37,9 +37,9 @@ Turned right(const AttrReader& n, const Shape& s) {
 void infer_fused(Infer& n) { n.set(0, Product(left(n, n.shape(0)).shape, right(n, n.shape(1)).shape).out); }
 
 template <class T>
-std::vector<T> turned_values(const View& view, const Turned& turned) {
+RunVector<T> turned_values(const View& view, const Turned& turned) {
   const Read<T> values(view);
-  std::vector<T> result(static_cast<size_t>(values.size()) + 1);
+  RunVector<T> result(static_cast<size_t>(values.size()) + 1);
   for_each_offset(turned.shape, turned.strides,
                   [&](int64_t i, int64_t from) { result[static_cast<size_t>(i)] = values[from]; });
   return result;
@@ -50,7 +50,7 @@ void fused_reference(const Args& a) {
   const Product p(l.shape, r.shape);
   const double alpha = static_cast<double>(a.real("alpha"));
   visit_real(a.in[0].type.dtype, [&]<class T>() {
-    const std::vector<T> x = turned_values<T>(a.in[0], l), w = turned_values<T>(a.in[1], r);
+    const RunVector<T> x = turned_values<T>(a.in[0], l), w = turned_values<T>(a.in[1], r);
     Write<T> y(a.out[0]);
     multiply<double>(p, x.data(), w.data(), [&](int64_t, int64_t at, const double* sums) {
       for (int64_t j = 0; j < p.n; ++j) y[at + j] = static_cast<T>(alpha * sums[j]);

@@ -44,7 +44,7 @@ void run(const Args& g) {
   const Read<T> left(g.in[0]), right(g.in[1]);
   Write<T> y(g.out[0]);
   // Rows of B' must be contiguous for the inner loop.
-  std::vector<T> columns;
+  RunVector<T> columns;
   const T* rows = right.data();
   if (b.column_stride != 1) {
     columns.resize(static_cast<size_t>(b.rows * b.columns) + 1);
@@ -53,7 +53,7 @@ void run(const Args& g) {
         columns[static_cast<size_t>(l * b.columns + j)] = right[j * b.column_stride + l];
     rows = columns.data();
   }
-  std::vector<T> turned;
+  RunVector<T> turned;
   const T* lefts = left.data();
   if (a.column_stride != 1) {
     turned.resize(static_cast<size_t>(a.rows * a.columns) + 1);

@@ -90,7 +90,7 @@ std::vector<Datum> empty_past(const Graph& decoder, int64_t batch) {
 }
 
 // Tokens that would repeat an n-gram already said.
-void forbid_repeats(const std::vector<int64_t>& said, int64_t ngram, std::vector<double>& scores) {
+void forbid_repeats(const std::vector<int64_t>& said, int64_t ngram, RunVector<double>& scores) {
   const auto size = static_cast<size_t>(ngram);
   if (ngram < 1 || said.size() + 1 < size) return;
   const auto tail = said.end() - static_cast<ptrdiff_t>(size - 1);
@@ -103,7 +103,7 @@ void forbid_repeats(const std::vector<int64_t>& said, int64_t ngram, std::vector
   }
 }
 
-int64_t choose(const Search& s, const Frame& f, size_t b, bool first, std::vector<double>& scores) {
+int64_t choose(const Search& s, const Frame& f, size_t b, bool first, RunVector<double>& scores) {
   const double never = -std::numeric_limits<double>::infinity();
   const auto vocabulary = static_cast<int64_t>(scores.size());
   std::vector<int64_t> known = s.said[b];
@@ -135,7 +135,7 @@ void append_tokens(Search& s, const Frame& f, const View& logits, bool first) {
     fail(Error::Kind::shape, "the decoder's logits are ", logits.type);
   const int64_t named = f.integer("vocab_size");
   const int64_t vocabulary = named > 0 && named <= shape[2] ? named : shape[2];
-  std::vector<double> scores(static_cast<size_t>(vocabulary));
+  RunVector<double> scores(static_cast<size_t>(vocabulary));
   for (int64_t b = 0; b < s.batch; ++b) {
     const int64_t from = ((b + 1) * shape[1] - 1) * shape[2];
     for (int64_t i = 0; i < vocabulary; ++i) scores[static_cast<size_t>(i)] = element_as_double(logits, from + i);

@@ -28,7 +28,7 @@ void reference(const Args& a) {
   const int64_t groups = a.integer("groups"), each = channels / groups;
   const Read<double> x(a.in[0]), scale(a.in[1]), bias(a.in[2]);
   Write<float> y(a.out[0]);
-  std::vector<double> values(static_cast<size_t>(each * plane));
+  RunVector<double> values(static_cast<size_t>(each * plane));
   for (const int64_t g : Steps(shape[0] * groups)) {
     const int64_t batch = g / groups, first = g % groups * each;
     const auto place = [&](int64_t c, int64_t p) {

@@ -99,7 +99,7 @@ class GroupQuery {
   int64_t past(int64_t b) const { return past_[static_cast<size_t>(b)]; }
 
   // [batch, heads, sequence, depth] of q, or of k and v in the places where the cache wants them.
-  std::vector<double> read(int input, int64_t heads, int64_t first_head, bool rotary, int past_input) const {
+  RunVector<double> read(int input, int64_t heads, int64_t first_head, bool rotary, int past_input) const {
     const bool cached = past_input > 0;
     const int64_t rows = cached ? s_.present : s_.sequence;
     const View& view = a_.in[static_cast<size_t>(s_.packed ? q_in : input)];
@@ -109,7 +109,7 @@ class GroupQuery {
     const Read<double> cos(rotary ? a_.in[cos_in] : View{}), sin(rotary ? a_.in[sin_in] : View{});
     const int64_t half = rotary ? a_.in[cos_in].shape()[1] : 0, width = view.shape()[2];
     const bool interleaved = a_.integer("rotary_interleaved") != 0;
-    std::vector<double> all(static_cast<size_t>(s_.batch * heads * rows * s_.depth));
+    RunVector<double> all(static_cast<size_t>(s_.batch * heads * rows * s_.depth));
     for (int64_t b = 0; b < s_.batch; ++b)
       for (int64_t h = 0; h < heads; ++h) {
         double* plane = all.data() + (b * heads + h) * rows * s_.depth;
@@ -133,7 +133,7 @@ class GroupQuery {
   std::vector<int64_t> past_;
 };
 
-void store(const Args& a, size_t out, const std::vector<double>& values) {
+void store(const Args& a, size_t out, const RunVector<double>& values) {
   if (out >= a.out.size() || !a.out[out]) return;
   Write<double> to(a.out[out]);
   std::copy(values.begin(), values.end(), to.data());
@@ -154,7 +154,7 @@ void gqa_reference(const Args& a) {
   const double named = a.has("scale") ? static_cast<double>(a.real("scale")) : 0;
   shape.scale = named != 0 ? named : 1 / std::sqrt(static_cast<double>(s.depth));
   shape.softcap = static_cast<double>(a.real("softcap"));
-  const auto heads = [&](const std::vector<double>& x, int64_t count, int64_t rows) {
+  const auto heads = [&](const RunVector<double>& x, int64_t count, int64_t rows) {
     return Heads{x.data(), count * rows * s.depth, rows * s.depth, s.depth};
   };
   const int64_t window = a.integer("local_window_size");
@@ -170,7 +170,7 @@ void gqa_reference(const Args& a) {
         const auto at = static_cast<size_t>(((b * s.heads + h) * s.sequence + i) * s.present + j);
         return scores ? scores[offsets[at]] : 0;
       },
-      [&](int64_t b, int64_t h, int64_t i, const std::vector<double>& sums) {
+      [&](int64_t b, int64_t h, int64_t i, const RunVector<double>& sums) {
         std::copy(sums.begin(), sums.end(), y.data() + ((b * s.sequence + i) * s.heads + h) * s.depth);
       },
       unwatched);

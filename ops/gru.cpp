@@ -14,8 +14,8 @@ void gru_reference(const Args& a) {
   visit_real(a.in[0].type.dtype, [&]<class T>() {
     Recurrence<T> net(a, 3, defaults);
     const int64_t hidden = net.hidden();
-    std::vector<double> z(static_cast<size_t>(hidden)), r(z), masked(z), next(z);
-    net.run(false, [&](auto& s, const std::vector<double>& pre) {
+    RunVector<double> z(static_cast<size_t>(hidden)), r(z), masked(z), next(z);
+    net.run(false, [&](auto& s, const RunVector<double>& pre) {
       const int64_t d = s.direction;
       const Activation& f = net.function(d, 0);
       const auto gate = [&](int64_t row) {

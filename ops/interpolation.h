@@ -178,7 +178,7 @@ void blend_axis(const Around& to, int64_t in, const Taps& taps, const T* x, T* y
 template <class T, class Pass>
 void resample_axes(const ResampleRule& rule, List<ResampleAxis> axes, const T* x, T* y, int64_t elements, Pass pass) {
   Shape shape;
-  std::vector<size_t> changing;
+  RunVector<size_t> changing;
   for (size_t d = 0; d < axes.size(); ++d) {
     shape.push_back(axes[d].in);
     if (!axes[d].identity(rule)) changing.push_back(d);

@@ -15,7 +15,7 @@ Tensor side(const AttrReader& n, const std::string& name) {
   if (n.has(name + "_strings")) {
     const auto texts = n.texts(name + "_strings");
     Tensor tensor = Tensor::make({DType::string, {static_cast<int64_t>(texts.size())}});
-    std::copy(texts.begin(), texts.end(), tensor.as<std::string>());
+    std::copy(texts.begin(), texts.end(), tensor.as<String>());
     return tensor;
   }
   if (n.has(name + "_int64s")) return Tensor::of(n.integers(name + "_int64s"));
@@ -27,7 +27,7 @@ Tensor side(const AttrReader& n, const std::string& name) {
 
 // An element as text that is equal for equal elements of one dtype.
 std::string key_of(const View& view, int64_t i) {
-  if (view.type.dtype == DType::string) return std::string(view.as<const std::string>()[i]);
+  if (view.type.dtype == DType::string) return std::string(view.as<const String>()[i]);
   const double value = element_as_double(view, i) + 0.0;  // -0 becomes 0
   if (value != value) return "nan";
   if (view.type.dtype == DType::int64) return std::to_string(view.as<const int64_t>()[i]);
@@ -42,7 +42,7 @@ void store_default(const AttrReader& n, const View& to, int64_t i) {
     copy_elements({{given.type.dtype, {}}, given.data},
                   {{to.type.dtype, {}}, to.data + i * (bits_of(to.type.dtype) / 8)});
   } else if (to.type.dtype == DType::string) {
-    to.as<std::string>()[i] = n.text("default_string");
+    to.as<String>()[i] = n.text("default_string");
   } else {
     set_element(to, i,
                 to.type.dtype == DType::int64 ? static_cast<double>(n.integer("default_int64"))
@@ -81,12 +81,12 @@ void encoder_1(const Args& a) {
   const auto classes = a.texts("classes_strings");
   for (const int64_t i : Elements(a.out[0].elements())) {
     if (a.in[0].type.dtype == DType::string) {
-      const auto found = std::find(classes.begin(), classes.end(), Text(a.in[0].as<const std::string>()[i]));
+      const auto found = std::find(classes.begin(), classes.end(), Text(a.in[0].as<const String>()[i]));
       a.out[0].as<int64_t>()[i] = found == classes.end() ? a.integer("default_int64") : found - classes.begin();
     } else {
       const int64_t at = a.in[0].as<const int64_t>()[i];
       const bool known = at >= 0 && at < static_cast<int64_t>(classes.size());
-      a.out[0].as<std::string>()[i] = known ? classes[static_cast<size_t>(at)] : std::string(a.text("default_string"));
+      a.out[0].as<String>()[i] = known ? classes[static_cast<size_t>(at)] : std::string(a.text("default_string"));
     }
   }
 }

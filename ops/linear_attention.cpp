@@ -58,7 +58,7 @@ void linear_reference(const Args& a) {
   const int64_t decays = decay ? a.in[decay_in].shape()[2] / s.kv_heads : 1,
                 betas = beta ? a.in[beta_in].shape()[2] : 1;
   Write<double> y(a.out[0]), present(a.out.size() > 1 ? a.out[1] : View{});
-  std::vector<double> state(static_cast<size_t>(cells)), row(static_cast<size_t>(s.value_depth));
+  RunVector<double> state(static_cast<size_t>(cells)), row(static_cast<size_t>(s.value_depth));
   for (int64_t b = 0; b < s.batch; ++b)
     for (int64_t h = 0; h < s.kv_heads; ++h) {
       for (int64_t i = 0; i < cells; ++i)

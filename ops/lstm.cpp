@@ -15,8 +15,8 @@ void lstm_reference(const Args& a) {
   visit_real(a.in[0].type.dtype, [&]<class T>() {
     Recurrence<T> net(a, 4, defaults);
     const int64_t hidden = net.hidden();
-    std::vector<double> sums(static_cast<size_t>(4 * hidden));
-    net.run(true, [&](auto& s, const std::vector<double>& pre) {
+    RunVector<double> sums(static_cast<size_t>(4 * hidden));
+    net.run(true, [&](auto& s, const RunVector<double>& pre) {
       const int64_t d = s.direction;
       const Activation &f = net.function(d, 0), &g = net.function(d, 1), &h = net.function(d, 2);
       for (int64_t row = 0; row < 4 * hidden; ++row)

@@ -24,11 +24,14 @@ std::string words_of(double value) {
 void store(const Tensor& from, const View& to, int64_t i) {
   const bool text = from.type.dtype == DType::string;
   if (to.type.dtype == DType::string) {
-    to.as<std::string>()[i] = text ? *from.as<std::string>() : words_of(element_as_double(from.view(), 0));
+    if (text)
+      to.as<String>()[i] = *from.as<String>();
+    else
+      to.as<String>()[i] = words_of(element_as_double(from.view(), 0));
     return;
   }
   double value = text ? 0 : element_as_double(from.view(), 0);
-  if (text) value = convert_detail::parse_real(*from.as<std::string>());
+  if (text) value = convert_detail::parse_real(*from.as<String>());
   set_element(to, i, value);
 }
 
@@ -45,7 +48,7 @@ void run_cast(Frame& f) {
   const Datum& map = map_in(f);
   if (map.keys.type.dtype != DType::int64) fail(Error::Kind::type, "the keys of the map are not int64");
   const int64_t* keys = map.keys.as<int64_t>();
-  std::vector<size_t> order(map.items.size());
+  RunVector<size_t> order(map.items.size());
   for (size_t i = 0; i < order.size(); ++i) order[i] = i;
   std::sort(order.begin(), order.end(), [&](size_t a, size_t b) { return keys[a] < keys[b]; });
   const Text form = f.text("map_form");
@@ -55,7 +58,7 @@ void run_cast(Frame& f) {
   if (sparse && count < 1) fail(Error::Kind::model, "attribute \"max_map\" is ", count);
   Tensor row = Tensor::make({cast_to(f), {1, count}});
   if (row.type.dtype == DType::string)
-    for (int64_t i = 0; i < count; ++i) row.as<std::string>()[i].assign(1, '0');
+    for (int64_t i = 0; i < count; ++i) row.as<String>()[i].assign(1, '0');
   for (size_t i = 0; i < order.size(); ++i) {
     const int64_t at = sparse ? keys[order[i]] : static_cast<int64_t>(i);
     if (at < 0 || at >= count) fail(Error::Kind::model, "key ", at, " is outside of a row of ", count);
@@ -79,7 +82,8 @@ void run_vectorizer(Frame& f) {
   for (int64_t i = 0; i < count; ++i)
     for (size_t k = 0; k < map.items.size(); ++k) {
       const auto at = static_cast<size_t>(i);
-      const bool same = by_text ? map.keys.as<std::string>()[k] == texts[at] : map.keys.as<int64_t>()[k] == numbers[at];
+      const bool same =
+          by_text ? map.keys.as<String>()[k] == Text(texts[at]) : map.keys.as<int64_t>()[k] == numbers[at];
       if (same) store(map.items[k].tensor, row.view(), i);
     }
   f.out[0] = datum_of(std::move(row));

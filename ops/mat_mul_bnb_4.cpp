@@ -47,7 +47,7 @@ void bnb_reference(const Args& a) {
   const uint8_t* weights = a.in[1].as<const uint8_t>();
   const int64_t rows = a.in[0].elements() / p.k;
   Write<float> y(a.out[0]);
-  std::vector<double> column(static_cast<size_t>(p.k));
+  RunVector<double> column(static_cast<size_t>(p.k));
   for (const int64_t c : Steps(p.n)) {
     for (int64_t i = 0; i < p.k; ++i) {
       const int64_t at = c * p.k + i;

@@ -53,7 +53,7 @@ void bits_reference(const Args& a) {
   const uint8_t* weights = a.in[b_in].as<const uint8_t>();
   const int64_t zero_row = (p.blocks * p.bits + 7) / 8, rows = a.in[a_in].elements() / p.k;
   Write<float> y(a.out[0]);
-  std::vector<double> column(static_cast<size_t>(p.k));
+  RunVector<double> column(static_cast<size_t>(p.k));
   for (const int64_t c : Steps(p.n)) {
     for (int64_t i = 0; i < p.k; ++i) {
       const int64_t block = i / p.block, at = c * p.blocks + block;

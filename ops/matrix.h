@@ -42,7 +42,7 @@ inline void infer_matmul(Infer& n) { n.set(0, Product(n.shape(0), n.shape(1)).ou
 template <class Acc, class T, class Emit>
 void multiply(const Product& p, const T* a, const T* b, Emit emit) {
   if (p.m == 0 || p.n == 0) return;
-  std::vector<Acc> sums(static_cast<size_t>(p.n));
+  RunVector<Acc> sums(static_cast<size_t>(p.n));
   int64_t at = 0;
   const auto matrices = [&](const T* left, const T* right) {
     for (int64_t i = 0; i < p.m; ++i, ++at) {

@@ -50,8 +50,7 @@ void one_hot(const Args& a) {
   for (const int64_t i : Elements(a.in[0].elements())) {
     int64_t at;
     if (cats.type() == DType::string)
-      at = std::find(cats.names.begin(), cats.names.end(), Text(a.in[0].as<const std::string>()[i])) -
-           cats.names.begin();
+      at = std::find(cats.names.begin(), cats.names.end(), Text(a.in[0].as<const String>()[i])) - cats.names.begin();
     else
       at = std::find_if(cats.numbers.begin(), cats.numbers.end(),
                         [&](int64_t n) { return static_cast<double>(n) == element_as_double(a.in[0], i); }) -
@@ -105,13 +104,13 @@ void mapper(const Args& a) {
   const auto numbers = a.integers("cats_int64s");
   for (const int64_t i : Elements(a.out[0].elements())) {
     if (a.in[0].type.dtype == DType::string) {
-      const auto found = std::find(names.begin(), names.end(), Text(a.in[0].as<const std::string>()[i]));
+      const auto found = std::find(names.begin(), names.end(), Text(a.in[0].as<const String>()[i]));
       a.out[0].as<int64_t>()[i] =
           found == names.end() ? a.integer("default_int64") : numbers[static_cast<size_t>(found - names.begin())];
     } else {
       const auto found = std::find(numbers.begin(), numbers.end(), a.in[0].as<const int64_t>()[i]);
-      a.out[0].as<std::string>()[i] = found == numbers.end() ? std::string(a.text("default_string"))
-                                                             : names[static_cast<size_t>(found - numbers.begin())];
+      a.out[0].as<String>()[i] = found == numbers.end() ? std::string(a.text("default_string"))
+                                                        : names[static_cast<size_t>(found - numbers.begin())];
     }
   }
 }

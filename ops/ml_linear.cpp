@@ -8,11 +8,11 @@
 namespace tessera::ops {
 namespace {
 
-std::vector<double> products(const AttrReader& n, const double* x, int64_t width, int64_t targets) {
+RunVector<double> products(const AttrReader& n, const double* x, int64_t width, int64_t targets) {
   const auto coefficients = n.reals("coefficients"), intercepts = n.reals("intercepts");
   if (static_cast<int64_t>(coefficients.size()) != width * targets)
     fail(Error::Kind::shape, coefficients.size(), " coefficients for ", width, " features and ", targets, " targets");
-  std::vector<double> sums(static_cast<size_t>(targets));
+  RunVector<double> sums(static_cast<size_t>(targets));
   for (int64_t t = 0; t < targets; ++t) {
     const auto at = static_cast<size_t>(t);
     sums[at] = at < intercepts.size() ? static_cast<double>(intercepts[at]) : 0;
@@ -30,7 +30,7 @@ void regressor(const Args& a) {
   const ScoreTransform transform = score_transform(a.text("post_transform"));
   const int64_t targets = a.integer("targets");
   for (const int64_t r : Steps(rows.count)) {
-    std::vector<double> sums = products(a, x.data() + r * rows.width, rows.width, targets);
+    RunVector<double> sums = products(a, x.data() + r * rows.width, rows.width, targets);
     transform_scores(transform, sums);
     store_scores(a.out[0], r, sums);
   }
@@ -59,7 +59,7 @@ void classifier(const Args& a) {
   const Read<double> x(a.in[0]);
   const ScoreTransform transform = score_transform(a.text("post_transform"));
   for (const int64_t r : Steps(rows.count)) {
-    std::vector<double> scores = products(a, x.data() + r * rows.width, rows.width, c.scored);
+    RunVector<double> scores = products(a, x.data() + r * rows.width, rows.width, c.scored);
     if (c.shown == 2 && c.scored == 1) scores = {-scores[0], scores[0]};
     const auto best = static_cast<size_t>(std::max_element(scores.begin(), scores.end()) - scores.begin());
     if (!c.labels.names.empty() && best >= c.labels.size()) fail(Error::Kind::model, "class ", best, " has no label");

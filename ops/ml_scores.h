@@ -24,7 +24,7 @@ inline double inverse_error_function(double x) {
   return std::copysign(std::sqrt(-v + std::sqrt(v * v - log / 0.147)), x);
 }
 
-inline void transform_scores(ScoreTransform transform, std::vector<double>& scores) {
+inline void transform_scores(ScoreTransform transform, RunVector<double>& scores) {
   switch (transform) {
     case ScoreTransform::none: return;
     case ScoreTransform::logistic:
@@ -48,7 +48,7 @@ inline void transform_scores(ScoreTransform transform, std::vector<double>& scor
 }
 
 /// Row `row` of a matrix of scores, where the matrix is wanted.
-inline void store_scores(const View& to, int64_t row, const std::vector<double>& scores) {
+inline void store_scores(const View& to, int64_t row, const RunVector<double>& scores) {
   const auto width = static_cast<int64_t>(scores.size());
   for (int64_t k = 0; to && k < width; ++k) set_element(to, row * width + k, scores[static_cast<size_t>(k)]);
 }
@@ -71,7 +71,7 @@ struct Labels {
   size_t size() const { return names.empty() ? numbers.size() : names.size(); }
   void store(const View& to, int64_t i, size_t label) const {
     if (!names.empty())
-      to.as<std::string>()[i] = names[label];
+      to.as<String>()[i] = names[label];
     else
       to.as<int64_t>()[i] = label < numbers.size() ? numbers[label] : static_cast<int64_t>(label);
   }

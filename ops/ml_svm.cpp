@@ -122,8 +122,8 @@ void infer_classifier(Infer& n) {
 
 // Probabilities of classes from those of pairs, `r[i][j]` that i beats j: the p of sum 1 with the least
 // sum of (r[j][i] p[i] - r[i][j] p[j])^2, one component after the other until all are balanced (Wu, Lin, Weng 2004).
-std::vector<double> coupled(const std::vector<double>& r, size_t classes) {
-  std::vector<double> q(classes * classes), p(classes, 1.0 / static_cast<double>(classes)), qp(classes);
+RunVector<double> coupled(const RunVector<double>& r, size_t classes) {
+  RunVector<double> q(classes * classes), p(classes, 1.0 / static_cast<double>(classes)), qp(classes);
   for (size_t i = 0; i < classes; ++i)
     for (size_t j = 0; j < classes; ++j) {
       if (i == j) continue;
@@ -152,9 +152,9 @@ std::vector<double> coupled(const std::vector<double>& r, size_t classes) {
 }
 
 // One row through all pairs of classes: their scores, and the class with the most votes.
-std::vector<double> pair_scores(const AttrReader& n, const Machine& m, const std::vector<double>& alike, size_t* best) {
+RunVector<double> pair_scores(const AttrReader& n, const Machine& m, const RunVector<double>& alike, size_t* best) {
   const auto coefficients = n.reals("coefficients"), rho = n.reals("rho");
-  std::vector<double> scores;
+  RunVector<double> scores;
   std::vector<int64_t> votes(static_cast<size_t>(m.classes)), starts;
   for (int64_t at = 0; const int64_t count : m.per_class) starts.push_back(std::exchange(at, at + count));
   // The vectors of class `own`, by the row of coefficients that is for class `other`.
@@ -176,10 +176,10 @@ std::vector<double> pair_scores(const AttrReader& n, const Machine& m, const std
   return scores;
 }
 
-std::vector<double> probabilities(const AttrReader& n, const Machine& m, const std::vector<double>& scores) {
+RunVector<double> probabilities(const AttrReader& n, const Machine& m, const RunVector<double>& scores) {
   const auto a = n.reals("prob_a"), b = n.reals("prob_b");
   const auto classes = static_cast<size_t>(m.classes);
-  std::vector<double> r(classes * classes);
+  RunVector<double> r(classes * classes);
   size_t pair = 0;
   for (size_t i = 0; i < classes; ++i)
     for (size_t j = i + 1; j < classes; ++j, ++pair) {
@@ -201,7 +201,7 @@ void classifier(const Args& a) {
   for (const int64_t r : Steps(rows.count)) {
     const double* row = x.data() + r * rows.width;
     const int64_t vectors = m.vectors ? m.vectors : m.classes;
-    std::vector<double> scores(static_cast<size_t>(vectors));
+    RunVector<double> scores(static_cast<size_t>(vectors));
     for (int64_t v = 0; v < vectors; ++v)
       scores[static_cast<size_t>(v)] =
           alike(row, (m.vectors ? support : coefficients).data() + v * rows.width, rows.width);

@@ -89,10 +89,10 @@ class KeyMask {
 };
 
 // [batch, sequence, columns of w] = x * w + bias
-std::vector<double> project(const Args& a, const Sizes& s, int64_t columns) {
+RunVector<double> project(const Args& a, const Sizes& s, int64_t columns) {
   const Read<float> x(a.in[x_in]), w(a.in[weights_in]);
   const Read<double> bias(a.has_in(bias_in) ? a.in[bias_in] : View{});
-  std::vector<double> out(static_cast<size_t>(s.batch * s.sequence * columns));
+  RunVector<double> out(static_cast<size_t>(s.batch * s.sequence * columns));
   for (int64_t r = 0; r < s.batch * s.sequence; ++r) {
     double* row = out.data() + r * columns;
     for (int64_t c = 0; c < columns; ++c) row[c] = bias ? bias[c] : 0;
@@ -105,10 +105,10 @@ std::vector<double> project(const Args& a, const Sizes& s, int64_t columns) {
 }
 
 // [2, batch, heads, past + sequence, depth]: the past, then the new keys and values.
-std::vector<double> with_past(const Args& a, const Sizes& s, const std::vector<double>& qkv, int64_t columns) {
+RunVector<double> with_past(const Args& a, const Sizes& s, const RunVector<double>& qkv, int64_t columns) {
   const int64_t depth = s.q_hidden / s.heads, planes = s.batch * s.heads;
   const Read<double> past(a.has_in(past_in) ? a.in[past_in] : View{});
-  std::vector<double> all(static_cast<size_t>(2 * planes * s.total * depth));
+  RunVector<double> all(static_cast<size_t>(2 * planes * s.total * depth));
   for (int64_t which = 0; which < 2; ++which)
     for (int64_t b = 0; b < s.batch; ++b)
       for (int64_t h = 0; h < s.heads; ++h) {
@@ -126,7 +126,7 @@ void attention_reference(const Args& a) {
   const Sizes s(a, a.in[x_in].shape(), a.in[weights_in].shape(), a.has_in(past_in) ? a.in[past_in].shape() : Shape{});
   const int64_t columns = s.q_hidden + s.k_hidden + s.v_hidden;
   const int64_t depth = s.q_hidden / s.heads, value_depth = s.v_hidden / s.heads;
-  const std::vector<double> qkv = project(a, s, columns);
+  const RunVector<double> qkv = project(a, s, columns);
   AttentionShape shape{s.batch, s.heads, s.heads, s.sequence, s.total, depth, value_depth, 0, 0};
   shape.scale = a.has("scale") && a.real("scale") != 0 ? static_cast<double>(a.real("scale"))
                                                        : 1 / std::sqrt(static_cast<double>(depth));
@@ -134,7 +134,7 @@ void attention_reference(const Args& a) {
   const Heads q{qkv.data(), row, depth, columns};
   Heads k{qkv.data() + s.q_hidden, row, depth, columns};
   Heads v{qkv.data() + s.q_hidden + s.k_hidden, row, value_depth, columns};
-  std::vector<double> all;
+  RunVector<double> all;
   const bool wants_present = a.out.size() > 1 && a.out[1];
   if (a.has_in(past_in) || wants_present) {
     all = with_past(a, s, qkv, columns);
@@ -159,7 +159,7 @@ void attention_reference(const Args& a) {
             !scores ? 0 : scores[((b % added[0] * added[1] + h % added[1]) * s.sequence + i) * s.total + j];
         return extra + (mask.visible(b, i, j) ? 0 : filter);
       },
-      [&](int64_t b, int64_t h, int64_t i, const std::vector<double>& sums) {
+      [&](int64_t b, int64_t h, int64_t i, const RunVector<double>& sums) {
         for (int64_t d = 0; d < value_depth; ++d)
           y[(b * s.sequence + i) * s.v_hidden + h * value_depth + d] = static_cast<float>(sums[static_cast<size_t>(d)]);
       },

@@ -93,13 +93,13 @@ void infer_mha(Infer& n) {
 }
 
 // [batch, heads, past + length, depth] with the bias added to what is new.
-std::vector<double> gathered(const Args& a, const Parts& p, const Part& part, int past_input) {
+RunVector<double> gathered(const Args& a, const Parts& p, const Part& part, int past_input) {
   const Read<double> x(a.in[static_cast<size_t>(part.input)]);
   const Read<double> bias(a.has_in(bias_in) ? a.in[bias_in] : View{});
   const Read<double> old(past_input && a.has_in(static_cast<size_t>(past_input)) ? a.in[static_cast<size_t>(past_input)]
                                                                                  : View{});
   const int64_t before = old ? p.past : 0, total = before + part.length;
-  std::vector<double> all(static_cast<size_t>(p.batch * p.heads * total * part.depth));
+  RunVector<double> all(static_cast<size_t>(p.batch * p.heads * total * part.depth));
   for (int64_t b = 0; b < p.batch; ++b)
     for (int64_t h = 0; h < p.heads; ++h) {
       const int64_t plane = b * p.heads + h;
@@ -123,7 +123,7 @@ bool key_visible(const Args& a, const Read<int64_t>& mask, const Parts& p, int64
   }
 }
 
-void store(const Args& a, size_t out, const std::vector<double>& values) {
+void store(const Args& a, size_t out, const RunVector<double>& values) {
   if (out >= a.out.size() || !a.out[out]) return;
   Write<double> to(a.out[out]);
   std::copy(values.begin(), values.end(), to.data());
@@ -137,7 +137,7 @@ void mha_reference(const Args& a) {
   AttentionShape s{p.batch, p.heads, p.heads, p.queries, p.keys(), p.q.depth, p.v.depth, 0, 0};
   const double named = a.has("scale") ? static_cast<double>(a.real("scale")) : 0;
   s.scale = named != 0 ? named : 1 / std::sqrt(static_cast<double>(p.q.depth));
-  const auto heads = [&](const std::vector<double>& x, int64_t n, int64_t depth) {
+  const auto heads = [&](const RunVector<double>& x, int64_t n, int64_t depth) {
     return Heads{x.data(), p.heads * n * depth, n * depth, depth};
   };
   const bool causal = a.integer("unidirectional") != 0;
@@ -154,7 +154,7 @@ void mha_reference(const Args& a) {
         const auto at = static_cast<size_t>(((b * p.heads + h) * p.queries + i) * p.keys() + j);
         return (scores ? scores[offsets[at]] : 0) + (key_visible(a, mask, p, b, i, j) ? 0 : filter);
       },
-      [&](int64_t b, int64_t h, int64_t i, const std::vector<double>& sums) {
+      [&](int64_t b, int64_t h, int64_t i, const RunVector<double>& sums) {
         std::copy(sums.begin(), sums.end(), y.data() + ((b * p.queries + i) * p.heads + h) * p.v.depth);
       },
       unwatched);

@@ -6,6 +6,7 @@
 #include <cstdio>
 #include <cstdlib>
 
+#include "ops/elements.h"
 #include "runtime/graph/op.h"
 
 namespace tessera::ops {
@@ -25,61 +26,89 @@ inline void check_place(const void* data, int64_t i, int64_t count) {
 #endif
 }
 
-/// A tensor's elements as T: the tensor's own bytes where they are T already, else a converted copy.
+/// A tensor's elements as T: the tensor's own bytes where they are T already. Of others a converted copy is made where
+/// that is little, or asked for; else each element is converted when it is read.
 template <class T>
 class Read {
  public:
   Read() = default;
-  explicit Read(const View& view) {
+  explicit Read(const View& view) : view_(view) {
     if (!view.data) return;
+    constexpr int64_t most_copied = (int64_t{16} << 20) / static_cast<int64_t>(sizeof(T));
     count_ = view.elements();
-    visit_or_packed(view);
+    choose();
+    if (!data_ && count_ <= most_copied) copy();
   }
   explicit Read(const Tensor& tensor) : Read(tensor.view()) {}
   // data_ may point into own_: moving a vector keeps its bytes where they are.
   Read(Read&&) noexcept = default;
   Read& operator=(Read&&) noexcept = default;
 
-  explicit operator bool() const { return data_ != nullptr; }
+  explicit operator bool() const { return view_.data != nullptr; }
   int64_t size() const { return count_; }
-  const T* data() const { return data_; }
+  /// All of them side by side.
+  const T* data() const {
+    if (!data_ && view_.data) copy();
+    return data_;
+  }
   T operator[](int64_t i) const {
-    check_place(data_, i, count_);
-    return data_[i];
+    check_place(view_.data, i, count_);
+    return data_ ? data_[i] : get_(view_, i);
   }
 
  private:
-  void visit_or_packed(const View& view) {
-    if (bits_of(view.type.dtype) < 8 || bits_of(view.type.dtype) == 8) return convert_small(view);
-    visit(view.type.dtype, [&]<class S>() {
-      const S* from = view.as<const S>();
-      if constexpr (std::is_same_v<S, T>) {
-        data_ = from;
-      } else {
-        own_.resize(static_cast<size_t>(count_) + 1);
-        for (int64_t i = 0; i < count_; ++i) own_[static_cast<size_t>(i)] = static_cast<T>(from[i]);
-        data_ = own_.data();
-      }
+  using Get = T (*)(const View&, int64_t);
+
+  void choose() {
+    const DType dtype = view_.type.dtype;
+    if (dtype == DType::boolean) {
+      get_ = [](const View& view, int64_t i) { return static_cast<T>(view.as<const uint8_t>()[i] != 0); };
+      if constexpr (std::is_same_v<T, bool>) data_ = view_.as<const bool>();
+      return;
+    }
+    if (bits_of(dtype) < 8 || (bits_of(dtype) == 8 && dtype != DType::int8 && dtype != DType::uint8)) {
+      get_ = [](const View& view, int64_t i) { return wrap(element_as_double(view, i)); };
+      return;
+    }
+    visit(dtype, [&]<class S>() {
+      if constexpr (std::is_same_v<S, T>)
+        data_ = view_.as<const S>();
+      else
+        get_ = [](const View& view, int64_t i) { return static_cast<T>(view.as<const S>()[i]); };
     });
   }
 
-  // Bytes and less have at most 256 values: a table of them all.
-  void convert_small(const View& view) {
+  void copy() const {
     own_.resize(static_cast<size_t>(count_) + 1);
-    data_ = own_.data();
-    if (bits_of(view.type.dtype) < 8) {
-      for (int64_t i = 0; i < count_; ++i) own_[static_cast<size_t>(i)] = wrap(element_as_double(view, i));
-      return;
+    const DType dtype = view_.type.dtype;
+    if (bits_of(dtype) < 8) {
+      for (const int64_t i : Elements(count_)) own_[static_cast<size_t>(i)] = get_(view_, i);
+    } else if (bits_of(dtype) == 8) {
+      copy_bytes();
+    } else {
+      visit(dtype, [&]<class S>() {
+        const S* from = view_.as<const S>();
+        in_pieces(count_, [&](int64_t begin, int64_t end) {
+          for (int64_t i = begin; i < end; ++i) own_[static_cast<size_t>(i)] = static_cast<T>(from[i]);
+        });
+      });
     }
+    data_ = own_.data();
+  }
+
+  // Bytes have 256 values: a table of them all.
+  void copy_bytes() const {
     T table[256];
     uint8_t byte = 0;
-    const View one{{view.type.dtype, {}}, reinterpret_cast<std::byte*>(&byte)};
+    const View one{{view_.type.dtype, {}}, reinterpret_cast<std::byte*>(&byte)};
     for (int i = 0; i < 256; ++i) {
-      byte = static_cast<uint8_t>(view.type.dtype == DType::boolean ? i != 0 : i);
-      table[i] = wrap(element_as_double(one, 0));
+      byte = static_cast<uint8_t>(i);
+      table[i] = get_(one, 0);
     }
-    const uint8_t* from = view.as<const uint8_t>();
-    for (int64_t i = 0; i < count_; ++i) own_[static_cast<size_t>(i)] = table[from[i]];
+    const uint8_t* from = view_.as<const uint8_t>();
+    in_pieces(count_, [&](int64_t begin, int64_t end) {
+      for (int64_t i = begin; i < end; ++i) own_[static_cast<size_t>(i)] = table[from[i]];
+    });
   }
 
   static T wrap(double value) {
@@ -89,8 +118,10 @@ class Read {
       return static_cast<T>(value);
   }
 
-  std::vector<T> own_;
-  const T* data_ = nullptr;
+  View view_;
+  mutable RunVector<T> own_;
+  mutable const T* data_ = nullptr;
+  Get get_ = nullptr;  ///< where the tensor's own elements are no T
   int64_t count_ = 0;
 };
 
@@ -127,6 +158,7 @@ class Write {
     visit(view_.type.dtype, [&]<class S>() {
       S* to = view_.as<S>();
       for (int64_t i = 0; i < count_; ++i) {
+        if (i % 65536 == 0 && stop_requested()) return;  // nobody looks at the rest
         if constexpr (std::is_arithmetic_v<S>)
           to[i] = static_cast<S>(own_[static_cast<size_t>(i)]);
         else
@@ -136,7 +168,7 @@ class Write {
   }
 
   View view_;
-  std::vector<T> own_;
+  RunVector<T> own_;
   T* data_ = nullptr;
   int64_t count_ = 0;
 };

@@ -13,7 +13,7 @@ namespace {
 // A matrix, or a stack of them, less its zero point, with its scale put in where there is one.
 struct Side {
   Shape shape;
-  std::vector<double> values;
+  RunVector<double> values;
 
   // Scale and zero point: one number, or one per column.
   Side(const View& x, const View& scale, const View& zero) : shape(x.shape()) {
@@ -29,7 +29,7 @@ struct Side {
 
   void transpose() {
     const int64_t r = shape[0], c = shape[1];
-    std::vector<double> turned(values.size());
+    RunVector<double> turned(values.size());
     for (int64_t i = 0; i < r * c; ++i) turned[static_cast<size_t>(i % c * r + i / c)] = values[static_cast<size_t>(i)];
     values = std::move(turned);
     shape = {c, r};

@@ -12,10 +12,10 @@ namespace tessera::ops {
 namespace {
 
 // Input `i` as floats, with its scale and zero point in the two inputs behind it.
-std::vector<float> reals(const Args& a, size_t i) {
+RunVector<float> reals(const Args& a, size_t i) {
   const Read<float> x(a.in[i]);
   const auto scale = static_cast<float>(number_or(a, i + 1, 1)), zero = static_cast<float>(number_or(a, i + 2, 0));
-  std::vector<float> values(static_cast<size_t>(x.size()));
+  RunVector<float> values(static_cast<size_t>(x.size()));
   for (size_t k = 0; k < values.size(); ++k) values[k] = (x[static_cast<int64_t>(k)] - zero) * scale;
   return values;
 }

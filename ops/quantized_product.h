@@ -24,9 +24,9 @@ inline void check_operand(const Shape& x, const Shape& parameter, bool rows) {
 }
 
 template <class T>
-std::vector<T> centred(const View& x, const View& zero, bool rows) {
+RunVector<T> centred(const View& x, const View& zero, bool rows) {
   const Read<T> values(x), zeros(zero);
-  std::vector<T> result(static_cast<size_t>(values.size()) + 1);
+  RunVector<T> result(static_cast<size_t>(values.size()) + 1);
   for (int64_t i = 0; i < values.size(); ++i)
     result[static_cast<size_t>(i)] = values[i] - (zeros ? zeros[operand_index(x.shape(), zero.shape(), i, rows)] : 0);
   return result;

@@ -140,7 +140,7 @@ class Recurrence {
 
   struct State {
     int64_t direction = 0;
-    std::vector<double> h, c;
+    RunVector<double> h, c;
   };
 
   int64_t hidden() const { return shape_.hidden; }
@@ -151,7 +151,7 @@ class Recurrence {
   double clipped(double v) const { return clip_ > 0 ? std::clamp(v, -clip_, clip_) : v; }
 
   /// Row `row` of R in direction d, times h.
-  double recur(int64_t d, int64_t row, const std::vector<double>& h) const {
+  double recur(int64_t d, int64_t row, const RunVector<double>& h) const {
     const T* r = r_.data() + (d * gates_ * shape_.hidden + row) * shape_.hidden;
     double sum = 0;
     for (int64_t i = 0; i < shape_.hidden; ++i) sum += static_cast<double>(r[i]) * h[static_cast<size_t>(i)];
@@ -164,11 +164,11 @@ class Recurrence {
     const Read<double> h0(a_.has_in(rnn_h0) ? a_.in[rnn_h0] : View{});
     const Read<double> c0(cell && a_.has_in(rnn_c0) ? a_.in[rnn_c0] : View{});
     const auto hidden = static_cast<size_t>(shape_.hidden);
-    std::vector<double> pre(hidden * static_cast<size_t>(gates_));
+    RunVector<double> pre(hidden * static_cast<size_t>(gates_));
     if (y) std::fill_n(y.data(), a_.out[0].elements(), T(0));
     for (int64_t d = 0; d < shape_.directions; ++d)
       for (int64_t b = 0; b < shape_.batch; ++b) {
-        State state{d, std::vector<double>(hidden), std::vector<double>(hidden)};
+        State state{d, RunVector<double>(hidden), RunVector<double>(hidden)};
         const int64_t at = shape_.state_at(d, b);
         for (size_t i = 0; i < hidden; ++i) {
           if (h0) state.h[i] = h0[at + static_cast<int64_t>(i)];
@@ -189,7 +189,7 @@ class Recurrence {
 
  private:
   View output(size_t i) const { return i < a_.out.size() ? a_.out[i] : View{}; }
-  static void copy(const std::vector<double>& from, T* to) {
+  static void copy(const RunVector<double>& from, T* to) {
     for (size_t i = 0; i < from.size(); ++i) to[i] = static_cast<T>(from[i]);
   }
 
@@ -201,7 +201,7 @@ class Recurrence {
   }
 
   // pre = W x + Wb
-  void project(int64_t d, int64_t t, int64_t b, std::vector<double>& pre) const {
+  void project(int64_t d, int64_t t, int64_t b, RunVector<double>& pre) const {
     const T* x = x_.data() + shape_.x_at(t, b);
     const int64_t rows = gates_ * shape_.hidden;
     for (int64_t row = 0; row < rows; ++row) {

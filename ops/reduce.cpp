@@ -161,26 +161,63 @@ Shape kept_strides(const Shape& shape, const ReducedAxes& axes) {
   return strides;
 }
 
+// Elements as T, from the first to the last: those of another type are converted a stretch at a time.
+template <class T>
+class Stretches {
+ public:
+  static constexpr int64_t most = 4096;
+  explicit Stretches(const View& in) : in_(in), direct_(in.type.dtype == dtype) {
+    if (!direct_) own_.resize(most);
+  }
+  /// At most `most` elements from the i-th one on.
+  const T* at(int64_t i, int64_t count) {
+    if (direct_) return in_.as<T>() + i;
+    if (i < begin_ || i + count > end_) {
+      check_cancelled();
+      begin_ = i;
+      end_ = std::min(in_.elements(), i + most);
+      const Shape shape{end_ - begin_};
+      convert({{in_.type.dtype, shape}, in_.data + i * (bits_of(in_.type.dtype) / 8)},
+              {{dtype, shape}, reinterpret_cast<std::byte*>(own_.data())}, {});
+    }
+    return own_.data() + (i - begin_);
+  }
+
+ private:
+  static constexpr DType dtype = std::is_same_v<T, float>     ? DType::float32
+                                 : std::is_same_v<T, double>  ? DType::float64
+                                 : std::is_same_v<T, int64_t> ? DType::int64
+                                                              : DType::uint64;
+  View in_;
+  bool direct_;
+  RunVector<T> own_;
+  int64_t begin_ = 0, end_ = 0;
+};
+
 // Joins element by element: read(x, kept) is what is joined for input x in output place kept.
 template <class Op, class N, class T, class Read>
 RunVector<N> join_all(const View& in, const Shape& kept, size_t places, const Read& read) {
   RunVector<N> results(places, Op::template start<N>());
+  Stretches<T> stretches(in);
+  // The input's elements come in their order.
   walk(in.shape(), std::array{strides_of(in.shape()), kept}, [&](const auto& at, const auto& step, int64_t count) {
-    const T* x = in.as<T>() + at[0];
     N* to = results.data() + at[1];
-    if (step[1]) {
-      for (int64_t i = 0; i < count; ++i, to += step[1])
-        *to = Op::join(*to, read(N(x[i * step[0]]), to - results.data()));
-    } else {
-      N so_far = *to;
-      for (int64_t i = 0; i < count; ++i) so_far = Op::join(so_far, read(N(x[i * step[0]]), at[1]));
-      *to = so_far;
+    for (int64_t begin = 0; begin < count; begin += stretches.most) {
+      const int64_t n = std::min(count - begin, stretches.most);
+      const T* x = stretches.at(at[0] + begin, n);
+      if (step[1]) {
+        for (int64_t i = 0; i < n; ++i, to += step[1]) *to = Op::join(*to, read(N(x[i]), to - results.data()));
+      } else {
+        N so_far = *to;
+        for (int64_t i = 0; i < n; ++i) so_far = Op::join(so_far, read(N(x[i]), at[1]));
+        *to = so_far;
+      }
     }
   });
   return results;
 }
 
-// What a loop needs; `in` holds elements of the loop's type.
+// What a loop needs.
 struct Task {
   View in;
   Shape kept;
@@ -212,8 +249,8 @@ void run_log_sum_exp(const Task& task) {
   for (size_t i = 0; i < places; ++i) task.out.as<double>()[i] = std::log(sums[i]) + offset(i);
 }
 
-// Calls f.template operator()<N, T>() on the input as elements of T: float and the widest types as
-// they are, others converted to the widest type of their kind.
+// Calls f.template operator()<N, T>() for the input as elements of T: float as it is, others as the widest type of
+// their kind.
 template <class F>
 void with_wide(const Args& args, const ReducedAxes& axes, bool real, const F& f) {
   using elementwise::math::Int;
@@ -223,15 +260,9 @@ void with_wide(const Args& args, const ReducedAxes& axes, bool real, const F& f)
                      : kind == convert_detail::Wide::natural ? DType::uint64
                                                              : DType::int64;
   const Tensor result = Tensor::make({wide, out.shape()});
-  Tensor converted;
   Task task{in, kept_strides(in.shape(), axes), result.view(), 1};
   for (size_t i = 0; i < axes.reduced.size(); ++i)
     if (axes.reduced[i]) task.count *= in.shape()[i];
-  if (in.type.dtype != wide && in.type.dtype != DType::float32) {
-    converted = Tensor::make({wide, in.shape()});
-    convert(in, converted.view(), {});
-    task.in = converted.view();
-  }
   if (in.type.dtype == DType::float32)
     f.template operator()<double, float>(task);
   else if (wide == DType::float64)

@@ -5,11 +5,14 @@
 #include <algorithm>
 #include <vector>
 
+#include "ops/elements.h"
 #include "runtime/base/base.h"
 
 namespace tessera::ops {
 
 class Regex {
+  using RunText = std::basic_string<char32_t, std::char_traits<char32_t>, RunAllocator<char32_t>>;
+
  public:
   /// Throws Error::model for a pattern that is malformed or uses what is not known.
   explicit Regex(Text pattern) {
@@ -19,11 +22,12 @@ class Regex {
 
   /// Whether the whole of `text`, taken as UTF-8, matches.
   bool matches(Text text) const {
-    std::vector<size_t> now, next;
-    std::vector<char> seen(code_.size());
-    const std::u32string points = decode(text);
+    RunVector<size_t> now, next;
+    RunVector<char> seen(code_.size());
+    const RunText points = decode(text);
     add(0, points, 0, now, seen);
     for (size_t i = 0; i < points.size() && !now.empty(); ++i) {
+      check_cancelled();
       std::fill(seen.begin(), seen.end(), 0);
       next.clear();
       for (const size_t at : now)
@@ -42,15 +46,15 @@ class Regex {
     size_t x = 0, y = 0;  // set: its number; split, jump: where to
   };
   struct Set {
-    std::vector<std::pair<char32_t, char32_t>> ranges;
+    RunVector<std::pair<char32_t, char32_t>> ranges;
     bool negated = false;
   };
 
   static constexpr size_t code_limit = 100'000;
   static constexpr char32_t last_point = 0x10FFFF;
 
-  static std::u32string decode(Text text) {
-    std::u32string points;
+  static RunText decode(Text text) {
+    RunText points;
     for (size_t i = 0; i < text.size();) {
       const auto byte = static_cast<unsigned char>(text[i]);
       size_t more = byte >= 0xF0 ? 3 : byte >= 0xE0 ? 2 : byte >= 0xC0 ? 1 : 0;
@@ -73,9 +77,8 @@ class Regex {
   }
 
   // Follows jumps from `at` at position i of the text; a stack instead of recursion.
-  void add(size_t at, const std::u32string& text, size_t i, std::vector<size_t>& threads,
-           std::vector<char>& seen) const {
-    std::vector<size_t> open{at};
+  void add(size_t at, const RunText& text, size_t i, RunVector<size_t>& threads, RunVector<char>& seen) const {
+    RunVector<size_t> open{at};
     while (!open.empty()) {
       at = open.back();
       open.pop_back();
@@ -106,7 +109,7 @@ class Regex {
   struct Parser {
     Text pattern;
     Regex& regex;
-    std::u32string text = {};
+    RunText text = {};
     size_t at = 0;
     int depth = 0;
     bool fold = false, dot_all = false;  // flags i and s
@@ -220,7 +223,7 @@ class Regex {
         regex.code_[loop].y = regex.code_.size();
         return;
       }
-      std::vector<size_t> leaves;
+      RunVector<size_t> leaves;
       for (size_t i = least; i < most; ++i) {
         leaves.push_back(emit({Op::split, regex.code_.size() + 1, 0}));
         copy();
@@ -296,7 +299,7 @@ class Regex {
 
     // Adds what \d, \s, \w stand for; the upper-case letters their complement.
     static bool add_class(char32_t letter, Set& set) {
-      static const std::vector<std::pair<char32_t, char32_t>> digits{{'0', '9'}},
+      static const RunVector<std::pair<char32_t, char32_t>> digits{{'0', '9'}},
           blanks{{'\t', '\n'}, {'\f', '\r'}, {' ', ' '}}, words{{'0', '9'}, {'A', 'Z'}, {'_', '_'}, {'a', 'z'}};
       const char32_t lower = letter | 32;
       if (lower != 'd' && lower != 's' && lower != 'w') return false;
@@ -365,7 +368,7 @@ class Regex {
     bool named_class(Set& set) {
       struct Named {
         Text name;
-        std::vector<std::pair<char32_t, char32_t>> ranges;
+        RunVector<std::pair<char32_t, char32_t>> ranges;
       };
       static const Named names[] = {{"alpha", {{'A', 'Z'}, {'a', 'z'}}},
                                     {"digit", {{'0', '9'}}},
@@ -378,7 +381,7 @@ class Regex {
                                     {"word", {{'0', '9'}, {'A', 'Z'}, {'_', '_'}, {'a', 'z'}}}};
       for (const Named& named : names) {
         const std::string spelled = cat(":", named.name, ":]");
-        if (text.compare(at, spelled.size(), std::u32string(spelled.begin(), spelled.end())) != 0) continue;
+        if (text.compare(at, spelled.size(), RunText(spelled.begin(), spelled.end())) != 0) continue;
         at += spelled.size();
         set.ranges.insert(set.ranges.end(), named.ranges.begin(), named.ranges.end());
         return true;

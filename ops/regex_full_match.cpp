@@ -15,7 +15,7 @@ void infer_regex(Infer& infer) {
 void reference(const Args& args) {
   const Regex regex(args.text("pattern"));
   for (int64_t i = 0, n = args.out[0].elements(); i < n; ++i)
-    args.out[0].as<bool>()[i] = regex.matches(args.in[0].as<std::string>()[i]);
+    args.out[0].as<bool>()[i] = regex.matches(args.in[0].as<String>()[i]);
 }
 
 constexpr AttrDef attrs[] = {{"pattern"}};

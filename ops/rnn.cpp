@@ -13,8 +13,8 @@ void rnn_reference(const Args& a) {
   visit_real(a.in[0].type.dtype, [&]<class T>() {
     Recurrence<T> net(a, 1, defaults);
     const int64_t hidden = net.hidden();
-    net.run(false, [&](auto& s, const std::vector<double>& pre) {
-      std::vector<double> next(s.h.size());
+    net.run(false, [&](auto& s, const RunVector<double>& pre) {
+      RunVector<double> next(s.h.size());
       for (int64_t i = 0; i < hidden; ++i) {
         const double v =
             pre[static_cast<size_t>(i)] + net.recur(s.direction, i, s.h) + net.bias(s.direction, hidden + i);

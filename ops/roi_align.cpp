@@ -47,7 +47,7 @@ Sample sample_at(double y, double x, int64_t height, int64_t width) {
 
 // The samples' sum, or their largest part, in `together` planes.
 template <int64_t together, class T>
-void pool_samples(const std::vector<Sample>& samples, const T* plane, int64_t plane_size, bool average,
+void pool_samples(const RunVector<Sample>& samples, const T* plane, int64_t plane_size, bool average,
                   double (&value)[together]) {
   std::fill_n(value, together, average || samples.empty() ? 0 : -std::numeric_limits<double>::infinity());
   for (const Sample& s : samples)
@@ -71,7 +71,7 @@ void pool_regions(const Args& a, bool half_pixel) {
   visit_real(a.in[0].type.dtype, [&]<class T>() {
     const Read<T> x(a.in[0]);
     Write<T> y(a.out[0]);
-    std::vector<Sample> samples;
+    RunVector<Sample> samples;
     for (int64_t roi = 0; roi < ys[0]; ++roi) {
       const int64_t picture = pictures[roi];
       if (picture < 0 || picture >= xs[0]) fail(Error::Kind::shape, "region ", roi, " is in picture ", picture);

@@ -36,7 +36,7 @@ void skip_reference(const Args& a) {
   const auto optional = [&](size_t i) { return i < a.out.size() ? a.out[i] : View{}; };
   Write<float> y(a.out[0]), mean(optional(1)), inverse(optional(2)), total(optional(3));
   const double epsilon = static_cast<double>(a.real("epsilon"));
-  std::vector<double> row(static_cast<size_t>(hidden));
+  RunVector<double> row(static_cast<size_t>(hidden));
   for (int64_t r = 0; r < rows; ++r) {
     for (int64_t d = 0; d < hidden; ++d) {
       const int64_t i = r * hidden + d;

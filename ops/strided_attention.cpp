@@ -56,7 +56,7 @@ void attention_reference(const Args& args) {
   const StridedAttention a(args);
   const auto *q = args.in[0].as<const float>(), *k = args.in[1].as<const float>(), *v = args.in[2].as<const float>();
   auto* y = args.out[0].as<float>();
-  std::vector<double> row(static_cast<size_t>(a.keys));
+  RunVector<double> row(static_cast<size_t>(a.keys));
   for (int64_t b = 0; b < a.batch; ++b)
     for (int64_t h = 0; h < a.heads; ++h)
       for (const int64_t i : Steps(a.queries)) {

@@ -7,8 +7,8 @@ extern const OpFile string_concat;
 namespace {
 
 void reference(const Args& args) {
-  for_pairs<std::string, std::string>(args.in[0], args.in[1], args.out[0],
-                                      [](const std::string& x, const std::string& y) { return x + y; });
+  for_pairs<String, String>(args.in[0], args.in[1], args.out[0],
+                            [](const String& x, const String& y) { return x + y; });
 }
 
 const OpDef defs[] = {{"StringConcat",

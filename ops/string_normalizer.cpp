@@ -2,6 +2,7 @@
 #include <algorithm>
 
 #include "ops/data_dependent.h"
+#include "ops/elements.h"
 
 namespace tessera::ops {
 extern const OpFile string_normalizer;
@@ -29,8 +30,8 @@ char32_t change_case(char32_t c, bool upper) {
 }
 
 // Two-byte sequences are decoded, the rest of UTF-8 has no case here and passes as it is.
-std::string with_case(Text text, bool upper) {
-  std::string out;
+String with_case(Text text, bool upper) {
+  String out;
   for (size_t i = 0; i < text.size(); ++i) {
     const auto byte = static_cast<unsigned char>(text[i]);
     if (byte < 0x80) {
@@ -55,11 +56,11 @@ std::vector<Tensor> normalized(const AttrReader& attrs, List<View> in) {
   if (action != "NONE" && action != "LOWER" && action != "UPPER")
     fail(Error::Kind::model, "case_change_action \"", action, "\" is not known");
   const bool sensitive = attrs.integer("is_case_sensitive") != 0;
-  const auto key = [&](Text text) { return sensitive ? std::string(text) : with_case(text, false); };
-  std::vector<std::string> stop, kept;
+  const auto key = [&](Text text) { return sensitive ? String(text) : with_case(text, false); };
+  RunVector<String> stop, kept;
   for (const std::string& word : attrs.texts("stopwords")) stop.push_back(key(word));
-  for (int64_t i = 0; i < in[0].elements(); ++i) {
-    const std::string& word = in[0].as<std::string>()[i];
+  for (const int64_t i : Elements(in[0].elements())) {
+    const String& word = in[0].as<String>()[i];
     if (std::find(stop.begin(), stop.end(), key(word)) != stop.end()) continue;
     kept.push_back(action == "NONE" ? word : with_case(word, action == "UPPER"));
   }
@@ -67,7 +68,7 @@ std::vector<Tensor> normalized(const AttrReader& attrs, List<View> in) {
   Shape out = shape;
   out[out.size() - 1] = static_cast<int64_t>(kept.size());
   const Tensor result = Tensor::make({DType::string, out});
-  std::move(kept.begin(), kept.end(), result.as<std::string>());
+  std::move(kept.begin(), kept.end(), result.as<String>());
   return {result};
 }
 

@@ -41,7 +41,7 @@ std::vector<Tensor> split_all(const AttrReader& attrs, List<View> in) {
   RunVector<RunVector<Text>> rows;
   size_t longest = 0;
   for (const int64_t i : Elements(count)) {
-    const Text text = in[0].as<std::string>()[i];
+    const Text text = in[0].as<String>()[i];
     rows.push_back(delimiter.empty() ? at_spaces(text, most) : at_delimiter(text, delimiter, most));
     longest = std::max(longest, rows.back().size());
   }
@@ -51,7 +51,7 @@ std::vector<Tensor> split_all(const AttrReader& attrs, List<View> in) {
   const Tensor parts = Tensor::make({DType::string, shape});
   for (size_t i = 0; i < rows.size(); ++i) {
     counts.as<int64_t>()[i] = static_cast<int64_t>(rows[i].size());
-    std::copy(rows[i].begin(), rows[i].end(), parts.as<std::string>() + i * longest);
+    std::copy(rows[i].begin(), rows[i].end(), parts.as<String>() + i * longest);
   }
   return {parts, counts};
 }

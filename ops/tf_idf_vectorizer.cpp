@@ -104,7 +104,7 @@ void reference(const Args& args) {
     const auto texts = args.texts("pool_strings");
     const Pool<Text> pool(RunVector<Text>(texts.begin(), texts.end()), starts);
     check_pool(pool.count, indexes);
-    vectorize(args, pool, [&](int64_t i) { return Text(in.as<std::string>()[i]); });
+    vectorize(args, pool, [&](int64_t i) { return Text(in.as<String>()[i]); });
   } else {
     const Pool<int64_t> pool(args.integers("pool_int64s"), starts);
     check_pool(pool.count, indexes);

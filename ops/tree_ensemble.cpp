@@ -30,12 +30,12 @@ struct Vote {
 
 struct Forest {
   std::vector<Branch> branches;
-  std::vector<double> members;
+  RunVector<double> members;
   std::vector<std::vector<Vote>> leaves;
-  std::vector<std::pair<size_t, bool>> roots;  ///< a branch, or (true) a leaf
+  RunVector<std::pair<size_t, bool>> roots;  ///< a branch, or (true) a leaf
   int64_t targets = 1;
   Aggregate aggregate = Aggregate::sum;
-  std::vector<double> base;
+  RunVector<double> base;
 
   const std::vector<Vote>& walk(std::pair<size_t, bool> at, const double* x) const {
     while (!at.second) {
@@ -61,8 +61,8 @@ struct Forest {
     return std::find(members.begin() + static_cast<ptrdiff_t>(b.members_begin), end, x) != end;
   }
 
-  std::vector<double> scores(const double* x) const {
-    std::vector<double> sums(static_cast<size_t>(targets), 0);
+  RunVector<double> scores(const double* x) const {
+    RunVector<double> sums(static_cast<size_t>(targets), 0);
     std::vector<bool> seen(sums.size(), false);
     for (const auto& root : roots)
       for (const Vote& vote : walk(root, x)) {
@@ -87,7 +87,7 @@ struct Forest {
     std::vector<uint8_t> state(branches.size(), 0);
     for (const auto& [root, is_leaf] : roots) {
       if (root >= (is_leaf ? leaves.size() : branches.size())) fail(Error::Kind::model, "a tree's root does not exist");
-      std::vector<std::pair<size_t, int>> path;
+      RunVector<std::pair<size_t, int>> path;
       if (!is_leaf) path.emplace_back(root, 0);
       while (!path.empty()) {
         auto& [at, side] = path.back();
@@ -170,7 +170,7 @@ Forest read_forest_5(const AttrReader& n) {
   return f;
 }
 
-std::vector<double> numbers(const AttrReader& n, const std::string& name) {
+RunVector<double> numbers(const AttrReader& n, const std::string& name) {
   if (const std::string wide = name + "_as_tensor"; n.has(wide)) {
     const Read<double> values(n.tensor(wide));
     return {values.data(), values.data() + values.size()};
@@ -285,7 +285,7 @@ void regress(const Args& a, const Forest& f, ScoreTransform transform) {
   const Rows rows(a.in[0].shape());
   const Read<double> x(a.in[0]);
   for (const int64_t r : Steps(rows.count)) {
-    std::vector<double> scores = f.scores(x.data() + r * rows.width);
+    RunVector<double> scores = f.scores(x.data() + r * rows.width);
     transform_scores(transform, scores);
     store_scores(a.out[0], r, scores);
   }
@@ -322,7 +322,7 @@ void infer_classifier(Infer& n) {
 }
 
 // One score for two classes: it is the second one's; the first has what is left.
-size_t split_binary(bool positive, ScoreTransform transform, std::vector<double>& scores, size_t only) {
+size_t split_binary(bool positive, ScoreTransform transform, RunVector<double>& scores, size_t only) {
   const double s = scores[only];
   const bool second = s > (positive ? 0.5 : 0);
   if (transform == ScoreTransform::probit)
@@ -348,7 +348,7 @@ void classifier_reference(const Args& a) {
   const Rows rows(a.in[0].shape());
   const Read<double> x(a.in[0]);
   for (const int64_t r : Steps(rows.count)) {
-    std::vector<double> scores = f.scores(x.data() + r * rows.width);
+    RunVector<double> scores = f.scores(x.data() + r * rows.width);
     size_t best;
     if (binary) {
       if (f.base.size() == 1 && ids[0] == 1) scores[1] += f.base[0];

@@ -10,7 +10,7 @@ Tensor labels_of(const Frame& f) {
   const auto names = f.texts("classlabels_strings");
   if (names.empty()) return Tensor::of(f.integers("classlabels_int64s"));
   Tensor keys = Tensor::make({DType::string, {static_cast<int64_t>(names.size())}});
-  std::copy(names.begin(), names.end(), keys.as<std::string>());
+  std::copy(names.begin(), names.end(), keys.as<String>());
   return keys;
 }
 

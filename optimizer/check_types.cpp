@@ -62,6 +62,7 @@ void check_types(const Graph& graph, List<Type> outputs, Text rewrite) {
     if (!std::equal(now.begin(), now.end(), outputs.begin(), outputs.end()))
       fail(Error::Kind::type, "the graph's outputs have other types than before");
   } catch (const Error& error) {
+    if (error.is_stop()) throw;
     throw Error(Error::Kind::type, cat("rewrite ", rewrite, ": ", error.what()));
   } catch (const NeedsValue&) {
     fail(Error::Kind::type, "rewrite ", rewrite, ": a shape depends on a value that is not constant");

@@ -1,34 +1,16 @@
-// A census of bombs: small models whose results, or whose work, are out of all proportion to them. Each is run in a
-// process of its own, with little memory allowed and a caller who soon has had enough. What it takes beyond the limit,
-// and how long it goes on when it is asked to stop, are measured.
-//
-// TESSERA_CENSUS=MIB allows that much memory, lets each go on for longer, and prints the report.
-#include <malloc.h>
-#include <sys/mman.h>
-#include <sys/wait.h>
-#include <unistd.h>
+// A census of bombs: small models whose results, or whose work, are out of all proportion to them.
+#include "tests/census.h"
 
-#include <fstream>
-#include <thread>
-
-#include "tests/subjects.h"
+#include <set>
 
 namespace tessera::test {
 namespace {
 
-constexpr int64_t mebibyte = int64_t{1} << 20;
-
-int64_t allowed() {
-  static const char* given = std::getenv("TESSERA_CENSUS");
-  return (given ? std::stoll(given) : 16) * mebibyte;
-}
-bool is_report() { return std::getenv("TESSERA_CENSUS") != nullptr; }
-// What a process takes besides: code that is touched for the first time, stacks, what allocators hold back.
-constexpr int64_t besides = 64 * mebibyte;
+using namespace census;
 
 // In the language of tests/cases/example_cases.cpp. Inputs without elements are the run's; the others are constants,
 // and then inputs of the run too.
-constexpr Text bombs[] = {
+constexpr Text table[] = {
     // Results that are larger than any input.
     "Tile 13 | f[64,64] i[2]=1024,1024",
     "Tile 13 | u[64,64] i[2]=50,50",
@@ -36,6 +18,9 @@ constexpr Text bombs[] = {
     "Expand 13 | f[1] i[2]=100000,100000",
     "Expand 13 | s[1] i[1]=300000",
     "Range 11 | f[]=0 f[]=1000000000 f[]=1",
+    "LinearAttention 27>2 | f[100000,3,8] f[100000,3,4] f[100000,3,6] f[100000,2,2,3] f[100000,3,2] f[100000,3,2] | "
+    "q_num_heads=4 kv_num_heads=2",
+    "com.microsoft:Range 1 | f[]=0 f[]=1000000000 f[]=1",
     "Range 11 | i[]=0 i[]=1000000000 i[]=1",
     "ConstantOfShape 9 | i[3]=1000,1000,1000",
     "ConstantOfShape 9 | i[3]=100,100,200 | value=u[1]=1",
@@ -181,119 +166,15 @@ constexpr Text bombs[] = {
     "nodes_falsenodeids=[2,0,0] target_treeids=[0,0] target_nodeids=[1,2] target_ids=[0,0] target_weights=[1.0,2.0]",
 };
 
-// --- Measuring ----------------------------------------------------------------------------------
+}  // namespace
 
-enum class End : int { answer, memory, stopped, other, died };
+List<Text> census::bombs() { return table; }
 
-struct Measured {
-  End end = End::died;
-  int64_t rise = 0;                ///< bytes of the process beyond what it had before
-  double seconds = 0, answer = 0;  ///< of its processors' time: in all, and after it was asked to stop
-  char text[200] = {};
-};
-
-int64_t status_kib(const std::string& name) {
-  std::ifstream status("/proc/self/status");
-  for (std::string line; std::getline(status, line);)
-    if (line.starts_with(name)) return std::stoll(line.substr(name.size() + 1));
-  return 0;
-}
-
-double processor_seconds() {
-  timespec now;
-  ::clock_gettime(CLOCK_PROCESS_CPUTIME_ID, &now);
-  return static_cast<double>(now.tv_sec) + 1e-9 * static_cast<double>(now.tv_nsec);
-}
-
-using Runs = std::function<void(const SessionOptions&, const std::atomic<bool>&)>;
-
-// In a process of its own.
-void measure_here(const Runs& runs, Measured& measured) {
-  static std::atomic<bool> cancel{false};
-  static std::atomic<double> asked{0};
-  SessionOptions options;
-  options.threads = 1;
-  options.device = "cpu";
-  options.memory_limit = allowed();
-  options.cancel = &cancel;
-  malloc_trim(0);
-  std::ofstream("/proc/self/clear_refs") << "5";
-  const int64_t before = status_kib("VmRSS:");
-  const double began = processor_seconds();
-  std::thread([] {
-    std::this_thread::sleep_for(std::chrono::milliseconds(is_report() ? 1500 : 150));
-    asked = processor_seconds();
-    cancel = true;
-  }).detach();
-  try {
-    runs(options, cancel);
-    measured.end = End::answer;
-  } catch (const Error& error) {
-    std::snprintf(measured.text, sizeof measured.text, "%s", error.what());
-    const auto kind = error.kind();
-    measured.end = kind == Error::Kind::memory      ? End::memory
-                   : kind == Error::Kind::cancelled ? End::stopped
-                                                    : End::other;
-  } catch (const std::bad_alloc&) {
-    measured.end = End::memory;
-  }
-  const double now = processor_seconds();
-  measured.seconds = now - began;
-  measured.answer = cancel ? now - asked : 0;
-  measured.rise = (status_kib("VmHWM:") - before) << 10;
-}
-
-Measured measure(const Runs& runs) {
-  void* shared = mmap(nullptr, sizeof(Measured), PROT_READ | PROT_WRITE, MAP_SHARED | MAP_ANONYMOUS, -1, 0);
-  auto* measured = new (shared) Measured;
-  const pid_t child = fork();
-  if (child == 0) {
-    alarm(60);
-    measure_here(runs, *measured);
-    _exit(0);
-  }
-  int status = 0;
-  waitpid(child, &status, 0);
-  const Measured result = *measured;
-  munmap(shared, sizeof(Measured));
-  return result;
-}
-
-struct Totals {
-  int bombs = 0, over = 0, slow = 0;
-  double longest = 0;
-  ~Totals() {
-    if (bombs)
-      std::printf(
-          "%d bombs: %d beyond the limit of %lld + %lld MiB, %d do not answer within a second (longest: %.2f s)\n",
-          bombs, over, static_cast<long long>(allowed() >> 20), static_cast<long long>(besides >> 20), slow, longest);
-  }
-};
-
-void judge(const std::string& name, const Measured& m, Totals& totals) {
-  ++totals.bombs;
-  const bool over = m.rise > allowed() + besides, slow = m.answer > 1 || m.end == End::died;
-  totals.over += over;
-  totals.slow += slow;
-  totals.longest = std::max(totals.longest, m.answer);
-  constexpr const char* ends[] = {"answer", "memory", "stopped", "other", "died"};
-  const std::string line = cat(name, ": ", ends[static_cast<int>(m.end)], ", ", m.rise >> 20, " MiB, ", m.seconds,
-                               " s, answers in ", m.answer, " s; ", Text(m.text).substr(0, Text(m.text).find('\n')));
-  if (is_report()) std::printf("%s%s%s\n", over ? "OVER " : "", slow ? "SLOW " : "", line.c_str());
-  if (is_report()) return;
-  EXPECT_FALSE(over || slow) << line;
-  EXPECT_NE(m.end, End::other) << line << ": this tests nothing";
-}
-
-void run_bomb(const Subject& subject, const SessionOptions& options, const std::atomic<bool>& cancel) {
-  const std::string file = file_of(subject);
-  const Session session(List<std::byte>(reinterpret_cast<const std::byte*>(file.data()), file.size()), options);
-  session.run(inputs_of(subject), {nullptr, &cancel});
-}
+namespace {
 
 TEST(Census, BombsStayWithinLimits) {
   Totals totals;
-  for (const Text row : bombs) {
+  for (const Text row : bombs()) {
     Subject subject = subject_of(example_of(row));
     for (const bool known : {true, false}) {
       bool changed = known;

@@ -57,10 +57,10 @@ TEST(Npy, TypesThatNumpyLacksAreWidened) {
 
 TEST(Npy, StringsSurvive) {
   Tensor tensor = Tensor::make({DType::string, {3}, Layout::row_major});
-  tensor.as<std::string>()[0] = "plain";
-  tensor.as<std::string>()[1] = "gr\xc3\xbc\xc3\x9f \xf0\x9f\x8e\x89";
+  tensor.as<String>()[0] = "plain";
+  tensor.as<String>()[1] = "gr\xc3\xbc\xc3\x9f \xf0\x9f\x8e\x89";
   const Tensor back = round_trip(tensor);
-  for (int i = 0; i < 3; ++i) EXPECT_EQ(back.as<std::string>()[i], tensor.as<std::string>()[i]);
+  for (int i = 0; i < 3; ++i) EXPECT_EQ(back.as<String>()[i], tensor.as<String>()[i]);
 }
 
 TEST(Npy, ColumnOrderAndBigEndianAreTurned) {

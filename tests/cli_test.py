@@ -368,14 +368,15 @@ class Command(unittest.TestCase):
                           "test_broken": "failed"})
 
     def test_interruption_ends_cleanly(self):
-        process = subprocess.Popen([TESSERA, "bench", "add.onnx", "--runs", "1000000", "--shape", "x=100000x2"],
-                                   cwd=self.path, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
-        try:
-            process.wait(1)
-        except subprocess.TimeoutExpired:
-            process.send_signal(signal.SIGINT)
-        out, err = process.communicate(timeout=30)
-        self.assertEqual((process.returncode, out, err), (-signal.SIGINT, "", "tessera: interrupted\n"))
+        for number in (signal.SIGINT, signal.SIGTERM):
+            process = subprocess.Popen([TESSERA, "bench", "add.onnx", "--runs", "1000000", "--shape", "x=100000x2"],
+                                       cwd=self.path, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
+            try:
+                process.wait(1)
+            except subprocess.TimeoutExpired:
+                process.send_signal(number)
+            out, err = process.communicate(timeout=30)
+            self.assertEqual((process.returncode, out, err), (-number, "", "tessera: interrupted\n"))
 
     def test_model_that_gets_shorter_is_named(self):
         model_file = self.path / "large.onnx"
@@ -383,15 +384,25 @@ class Command(unittest.TestCase):
         model_file.write_bytes(model([node("MatMul", ["x", "w"], ["y"])], [value("x", ["n", "k"])],
                                      [value("y", ["n", 512])], [weights]))
         os.mkfifo(self.path / "input.npy")
-        process = subprocess.Popen([TESSERA, "run", model_file, "--device", "cpu", "-i", "x=input.npy"],
-                                   cwd=self.path, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
-        # The command opens its input once the model is loaded; with an extent so open, nothing is packed before.
-        with open(self.path / "input.npy", "wb") as pipe:
-            os.truncate(model_file, 4096)
-            pipe.write(npy([1, 512], [0.5] * 512))
-        out, err = process.communicate(timeout=30)
-        self.assertEqual((process.returncode, out), (1, ""))
-        self.assertEqual(err, f"tessera: {model_file.resolve()}: the file became shorter while it was in use\n")
+
+        def run_while_it_shrinks(*options):
+            process = subprocess.Popen([TESSERA, "run", model_file, "--device", "cpu", "-i", "x=input.npy", *options],
+                                       cwd=self.path, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
+            # The command opens its input once the model is loaded; with an extent so open, nothing is packed before.
+            with open(self.path / "input.npy", "wb") as pipe:
+                os.truncate(model_file, 4096)
+                pipe.write(npy([1, 512], [0.5] * 512))
+            out, err = process.communicate(timeout=30)
+            return process.returncode, out, err
+
+        whole = model_file.read_bytes()
+        told = f"tessera: {model_file.resolve()}: the file became shorter while it was in use\n"
+        self.assertEqual(run_while_it_shrinks(), (1, "", told))
+        # A copy is not the file's any more.
+        model_file.write_bytes(whole)
+        code, out, err = run_while_it_shrinks("--copy-files", "-o", "out")
+        self.assertEqual((code, err), (0, ""))
+        self.assertEqual((self.path / "out" / "y.npy").read_bytes()[-4:], struct.pack("<f", 128))
 
     @unittest.skipUnless(os.path.exists("/dev/full"), "needs /dev/full")
     def test_full_disk_is_an_error(self):

@@ -442,7 +442,7 @@ TEST(Executor, StopsWhenAsked) {
   std::vector<Datum> data(1);
   data[0].tensor = random_tensor({1, 3, 16, 16}, 1);
   try {
-    const RunScope scope(&cancel, 0);
+    const RunScope scope({&cancel});
     executor.run(std::move(data), {});
     FAIL();
   } catch (const Error& error) {

@@ -257,10 +257,10 @@ TEST(OnnxGraph, ConstantNodesBecomeValues) {
   EXPECT_THAT(elements(tensor("value_float")), ElementsAre(2.5));
   EXPECT_EQ(tensor("value_int").type, (Type{DType::int64, {}}));
   EXPECT_THAT(elements(tensor("value_int")), ElementsAre(-7));
-  EXPECT_EQ(*tensor("value_string").as<std::string>(), "hi");
+  EXPECT_EQ(*tensor("value_string").as<String>(), "hi");
   EXPECT_EQ(tensor("value_floats").type, (Type{DType::float32, {2}}));
   EXPECT_EQ(tensor("value_ints").type, (Type{DType::int64, {1}}));
-  EXPECT_EQ(tensor("value_strings").as<std::string>()[0], "there");
+  EXPECT_EQ(tensor("value_strings").as<String>()[0], "there");
   EXPECT_THAT(elements(tensor("sparse_value")), ElementsAre(0, 0, 5));
 }
 

@@ -5,7 +5,9 @@
 
 #include <gmock/gmock.h>
 
+#include "include/tessera/tessera.h"
 #include "tests/onnx_pen.h"
+#include "tests/statuses.h"
 
 namespace tessera::test {
 namespace {
@@ -108,8 +110,8 @@ TEST(OnnxWeights, Strings) {
   proto.add_string_data("hello");
   proto.add_string_data(std::string("a\0b", 3));
   const Tensor tensor = load_proto(proto);
-  EXPECT_EQ(tensor.as<std::string>()[0], "hello");
-  EXPECT_EQ(tensor.as<std::string>()[1].size(), 3u);
+  EXPECT_EQ(tensor.as<String>()[0], "hello");
+  EXPECT_EQ(tensor.as<String>()[1].size(), 3u);
   proto.set_dims(0, 3);
   EXPECT_THAT(error_of(proto), HasSubstr("3 elements, but has 2"));
   EXPECT_THAT(error_of(raw_tensor("s", DType::string, {1}, "abc")), HasSubstr("cannot be raw"));
@@ -303,6 +305,39 @@ TEST_F(OnnxExternal, AliasesTheMappedFile) {
   std::filesystem::create_directory(folder_.path() / "m/sub");
   std::filesystem::rename(folder_.path() / "m/w.bin", folder_.path() / "m/sub/w.bin");
   EXPECT_EQ(error("sub/w.bin"), "");
+}
+
+// Of a model that is copied, files may get shorter: its own, and the one with its weights.
+TEST_F(OnnxExternal, CopiedFilesMayGetShorter) {
+  const std::vector<float> weights(100'000, 3.0f);
+  const Text bytes(reinterpret_cast<const char*>(weights.data()), weights.size() * sizeof(float));
+  write("m/w.bin", std::string(bytes));
+  entry("location", "w.bin");
+  tensor_->set_dims(0, 100'000);
+  *pen_.graph->add_initializer() = raw_tensor("v", DType::float32, {100'000}, std::string(bytes));
+  pen_.graph->mutable_node()->Clear();
+  pen_.graph->mutable_input()->Clear();
+  add_input(pen_.graph, "x");
+  pen_.graph->mutable_input(0)->mutable_type()->mutable_tensor_type()->mutable_shape()->mutable_dim(0)->set_dim_value(
+      1);
+  pen_.node("Add", {"x", "w"}, {"s"});
+  pen_.node("Add", {"s", "v"}, {"y"});
+  write("m/model.onnx", pen_.model.SerializeAsString());
+  tessera_options options;
+  tessera_options_init(&options);
+  options.device = "cpu";
+  options.copy_files = 1;
+  tessera_session* session = nullptr;
+  expect_success(tessera_session_load((folder_.path() / "m/model.onnx").c_str(), &options, &session));
+  for (const char* name : {"m/model.onnx", "m/w.bin"}) std::filesystem::resize_file(folder_.path() / name, 1);
+  float x = 1;
+  std::vector<float> y(weights.size());
+  const int64_t one = 1, many = 100'000;
+  const tessera_tensor in{TESSERA_FLOAT32, 1, &one, &x, sizeof x};
+  const tessera_tensor out{TESSERA_FLOAT32, 1, &many, y.data(), y.size() * sizeof(float)};
+  expect_success(tessera_run_into(session, &in, 1, &out, 1, nullptr));
+  EXPECT_EQ(y, std::vector<float>(weights.size(), 7.0f));
+  tessera_session_free(session);
 }
 
 TEST_F(OnnxExternal, LengthAndOffsetMayBeLeftOut) {

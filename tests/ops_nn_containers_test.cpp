@@ -119,7 +119,7 @@ TEST(OpsNnContainers, ZipMapNamesColumns) {
   const auto out = run("ZipMap", {datum(floats({1, 2}, {0.25, 0.75}))}, 1,
                        {{"classlabels_strings", std::vector<std::string>{"cat", "dog"}}}, {}, 1, "ai.onnx.ml");
   ASSERT_EQ(out[0].items.size(), 1u);
-  EXPECT_EQ(out[0].items[0].keys.as<std::string>()[1], "dog");
+  EXPECT_EQ(out[0].items[0].keys.as<String>()[1], "dog");
   EXPECT_EQ(value_of(out[0].items[0].items[1]), 0.75);
 }
 

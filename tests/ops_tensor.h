@@ -81,11 +81,11 @@ inline Tensor bools(const Shape& shape, const std::vector<double>& values) {
 }
 inline Tensor strings(const Shape& shape, const std::vector<std::string>& values) {
   Tensor made = Tensor::make({DType::string, shape});
-  std::copy(values.begin(), values.end(), made.as<std::string>());
+  std::copy(values.begin(), values.end(), made.as<String>());
   return made;
 }
 inline std::vector<std::string> words(const Tensor& tensor) {
-  return {tensor.as<std::string>(), tensor.as<std::string>() + tensor.type.shape.elements()};
+  return {tensor.as<String>(), tensor.as<String>() + tensor.type.shape.elements()};
 }
 
 /// The first output of `call` has these elements, to within rounding, in this type.

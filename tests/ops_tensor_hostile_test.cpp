@@ -29,7 +29,7 @@ class Dice {
     const int64_t count = made.type.shape.elements();
     for (int64_t i = 0; i < count; ++i) {
       if (dtype == DType::string)
-        made.as<std::string>()[i] = std::string(static_cast<size_t>(roll(0, 3)), static_cast<char>('a' + roll(0, 2)));
+        made.as<String>()[i] = std::string(static_cast<size_t>(roll(0, 3)), static_cast<char>('a' + roll(0, 2)));
       else if (dtype == DType::boolean)
         made.as<bool>()[i] = one_in(2);
       else if (one_in(50))

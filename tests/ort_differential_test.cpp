@@ -125,7 +125,7 @@ void expect_same(const Tensor& actual, const Tensor& expected, double tolerance)
   ASSERT_EQ(cat(actual.type), cat(expected.type));
   if (expected.type.dtype == DType::string) {
     for (int64_t i = 0; i < expected.type.shape.elements(); ++i)
-      ASSERT_EQ(actual.as<std::string>()[i], expected.as<std::string>()[i]);
+      ASSERT_EQ(actual.as<String>()[i], expected.as<String>()[i]);
     return;
   }
   if (is_float(expected.type.dtype)) {

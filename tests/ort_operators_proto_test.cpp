@@ -44,7 +44,7 @@ void expect_same(const Tensor& actual, const Tensor& expected, bool quantized) {
   ASSERT_EQ(cat(actual.type), cat(expected.type));
   for (int64_t i = 0; i < expected.type.shape.elements(); ++i) {
     if (expected.type.dtype == DType::string) {
-      EXPECT_EQ(actual.as<std::string>()[i], expected.as<std::string>()[i]);
+      EXPECT_EQ(actual.as<String>()[i], expected.as<String>()[i]);
       continue;
     }
     const double a = element_as_double(actual.view(), i), b = element_as_double(expected.view(), i);

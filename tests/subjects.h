@@ -34,7 +34,7 @@ inline TensorProto proto_of(const std::string& name, const Tensor& tensor) {
   TensorProto proto = raw_tensor(name, tensor.type.dtype, {shape.begin(), shape.end()}, "");
   if (tensor.type.dtype == DType::string) {
     proto.clear_raw_data();
-    for (int64_t i = 0; i < shape.elements(); ++i) proto.add_string_data(tensor.as<std::string>()[i]);
+    for (int64_t i = 0; i < shape.elements(); ++i) proto.add_string_data(std::string(tensor.as<String>()[i]));
   } else {
     proto.set_raw_data(tensor.bytes.get(), static_cast<size_t>(tensor.type.bytes()));
   }
@@ -150,7 +150,7 @@ inline Tensor reshaped(const Tensor& from, const Shape& shape) {
   const int64_t count = from.type.shape.elements();
   for (int64_t i = 0; count && i < shape.elements(); ++i) {
     if (from.type.dtype == DType::string)
-      tensor.as<std::string>()[i] = from.as<std::string>()[i % count];
+      tensor.as<String>()[i] = from.as<String>()[i % count];
     else if (is_real_number(from.type.dtype))
       set_element(tensor.view(), i, element_as_double(from.view(), i % count));
   }

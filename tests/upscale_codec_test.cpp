@@ -94,6 +94,18 @@ TEST(UpscaleCodec, png_is_the_same_from_any_number_of_threads) {
   }
 }
 
+// Rows are filtered by those above them, also where a batch of strips ends.
+TEST(UpscaleCodec, png_filters_rows_by_the_batch_before) {
+  Picture picture = noise(900, 1201, 3);
+  for (int64_t y = 1; y < picture.height; ++y)
+    std::memcpy(picture.row(y), picture.row(0), static_cast<size_t>(picture.row_bytes()));
+  std::vector<std::string> notes;
+  const Bytes one = encode(picture, Format::png, {.threads = 1}, notes);
+  EXPECT_EQ(one, encode(picture, Format::png, {.threads = 3}, notes));
+  EXPECT_EQ(decode(one).samples, picture.samples);
+  EXPECT_LT(one.size(), picture.samples.size() / 100);
+}
+
 TEST(UpscaleCodec, jpeg_and_webp_hold_what_they_can) {
   for (const int channels : {1, 2, 3, 4})
     for (const int bits : {8, 16}) {

@@ -90,7 +90,7 @@ Ran run_on(const Backends& backends, const Graph& graph, const Values& given, Th
     const Tensor& made = ran.values[id] = Tensor::make(graph.values[id].type);
     out.push_back(made.view());
   }
-  const RunScope scope(&interrupted(), 0);
+  const RunScope scope({&interrupted()});
   plan.run(in, out, threads, {});
   for (size_t i = 0; i < plan.steps().size(); ++i) {
     const Step& step = plan.steps()[i];

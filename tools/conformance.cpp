@@ -147,9 +147,8 @@ std::string difference_of_tensors(const Tensor& actual, const Tensor& expected) 
     return cat("it is ", actual.type, ", expected ", expected.type);
   if (expected.type.dtype == DType::string) {
     for (int64_t i = 0; i < expected.type.shape.elements(); ++i)
-      if (actual.as<std::string>()[i] != expected.as<std::string>()[i])
-        return cat("element ", i, " is \"", actual.as<std::string>()[i], "\", expected \"",
-                   expected.as<std::string>()[i], "\"");
+      if (actual.as<String>()[i] != expected.as<String>()[i])
+        return cat("element ", i, " is \"", actual.as<String>()[i], "\", expected \"", expected.as<String>()[i], "\"");
     return "";
   }
   const View a = parts_of(actual.view()), b = parts_of(expected.view());

@@ -60,7 +60,7 @@ Listed list(const std::string& path) {
     else
       listed.note = upscale::warning_of(found);
   } catch (const Error& error) {
-    if (error.kind() == Error::Kind::cancelled) throw;
+    if (error.is_stop()) throw;
     const Text text = error.what();
     listed.note = text.substr(0, text.find('\n'));
   }

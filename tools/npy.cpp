@@ -169,7 +169,7 @@ void append_utf8(std::string& out, uint32_t code) {
 }
 
 // The code points of UTF-8 text; bytes that are not UTF-8 count as characters of their own.
-std::vector<uint32_t> code_points(const std::string& text) {
+std::vector<uint32_t> code_points(Text text) {
   std::vector<uint32_t> codes;
   for (size_t i = 0; i < text.size();) {
     const auto first = static_cast<unsigned char>(text[i]);
@@ -274,7 +274,7 @@ Tensor parse_npy(List<std::byte> bytes) {
       const int64_t to = header.fortran ? positions[static_cast<size_t>(i)] : i;
       const std::byte* from = data.data() + static_cast<size_t>(i) * size;
       if (is_text)
-        tensor.as<std::string>()[to] = read_string(header, from, swap);
+        tensor.as<String>()[to] = read_string(header, from, swap);
       else
         copy_element(from, tensor.bytes.get() + static_cast<size_t>(to) * size, size, header.letter == 'c' ? 2 : 1,
                      swap);
@@ -326,7 +326,7 @@ std::string format_npy(const Tensor& given) {
     std::vector<std::vector<uint32_t>> codes;
     size_t longest = 1;
     for (int64_t i = 0; i < count; ++i) {
-      codes.push_back(code_points(tensor.as<std::string>()[i]));
+      codes.push_back(code_points(tensor.as<String>()[i]));
       longest = std::max(longest, codes.back().size());
     }
     for (std::vector<uint32_t>& text : codes) {

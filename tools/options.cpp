@@ -44,6 +44,8 @@ void add_session(CLI::App& app, ModelOptions& options) {
   app.add_option("--memory-limit", options.mebibytes, "MiB that a run may take (three quarters of the machine's)")
       ->type_name("N")
       ->check(number(1, 1e9, true));
+  app.add_flag("--copy-files", options.session.copy_files,
+               "Read the model's files into memory instead of mapping them: they may get shorter meanwhile");
   app.add_flag("--no-optimize", options.no_optimize, "Run the graph as the model has it");
 }
 

@@ -65,7 +65,7 @@ Trial attempt(const Candidate& candidate, const Place& place, const Picture& pic
     }
     if (place.device != "cpu" && !notes.empty()) trial.failure = notes[0];
   } catch (const Error& error) {
-    if (error.kind() == Error::Kind::cancelled || place.device == "cpu") throw;
+    if (error.is_stop() || place.device == "cpu") throw;
     trial.failure = error.what();
   }
   return trial;

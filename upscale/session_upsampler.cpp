@@ -22,6 +22,7 @@ Error::Kind kind_of(tessera_code code) {
     case TESSERA_MEMORY: return Error::Kind::memory;
     case TESSERA_DEVICE: return Error::Kind::device;
     case TESSERA_CANCELLED: return Error::Kind::cancelled;
+    case TESSERA_DEADLINE: return Error::Kind::deadline;
     default: return Error::Kind::unsupported;
   }
 }

@@ -35,8 +35,7 @@ struct Traffic {
 /// Whether a failure says something of the model, so that another trial may succeed: not of this machine, and not at
 /// this moment.
 inline bool tells_of_model(const Error& error) {
-  return error.kind() != Error::Kind::memory && error.kind() != Error::Kind::device &&
-         error.kind() != Error::Kind::cancelled;
+  return error.kind() != Error::Kind::memory && error.kind() != Error::Kind::device && !error.is_stop();
 }
 
 struct Upsampler {

@@ -161,7 +161,7 @@ OrtRun::OrtRun(const OrtSession& session, List<Tensor> in)
       ort.check(ort.entry<Status (*)(void*, const int64_t*, size_t, int, void**)>(create_tensor)(
           allocator, shape.data(), shape.size(), element, &value));
       std::vector<const char*> texts;
-      for (int64_t i = 0; i < shape.elements(); ++i) texts.push_back(tensor.as<std::string>()[i].c_str());
+      for (int64_t i = 0; i < shape.elements(); ++i) texts.push_back(tensor.as<String>()[i].c_str());
       ort.check(
           ort.entry<Status (*)(void*, const char* const*, size_t)>(fill_strings)(value, texts.data(), texts.size()));
     } else {
@@ -224,8 +224,7 @@ std::vector<Tensor> OrtRun::outputs() const {
       std::vector<size_t> offsets(count + 1, bytes);
       ort.check(ort.entry<Status (*)(void*, void*, size_t, size_t*, size_t)>(string_content)(value, text.data(), bytes,
                                                                                              offsets.data(), count));
-      for (size_t i = 0; i < count; ++i)
-        tensor.as<std::string>()[i] = text.substr(offsets[i], offsets[i + 1] - offsets[i]);
+      for (size_t i = 0; i < count; ++i) tensor.as<String>()[i] = text.substr(offsets[i], offsets[i + 1] - offsets[i]);
     } else if (count) {
       void* data = nullptr;
       ort.check(ort.entry<Status (*)(void*, void**)>(tensor_data)(value, &data));

@@ -178,9 +178,10 @@ typedef struct tessera_options {
                             "int8": as fp32, for quantized models only, whose integers stay integers at any
                             precision */
   int optimize;          /* 1; 0 runs the graph as it is written */
-  int64_t memory_limit;  /* bytes that a run may take for its work and results, beside constants that loading has
-                            computed; loading may take as much beyond what it makes of the file's weights. 0: three
-                            quarters of the machine's, or of what the process's cgroup may have */
+  int64_t memory_limit;  /* bytes that a run may take: for its work, its results, the plans that it makes, and
+                            constants that loading has computed. What is made of the file's weights does not count, up to
+                            eight times their size. 0: three quarters of the machine's, or of what the process's cgroup
+                            may have */
   /* NULL: the session starts threads - 1 threads of its own. Otherwise it starts none, and runs call this with
    * `count` = `threads`, on the thread that called tessera_run and by one thread at a time (a run that finds
    * it taken by another run of the session goes on alone). It may be shared by sessions if it may be called by many
@@ -205,14 +206,16 @@ typedef struct tessera_options {
   /* The session keeps what the values refer to, which sessions may share: weights that are one in memory. */
   const tessera_initializer* initializers;
   size_t initializer_count;
+  int copy_files; /* 0: a model's files are mapped, and must not get shorter while the session lives: that would end the
+                     process with SIGBUS. 1: they are read into memory when they are loaded */
 } tessera_options;
 TESSERA_API void tessera_options_init_sized(tessera_options* options, size_t size);
 #define tessera_options_init(options) tessera_options_init_sized((options), sizeof *(options))
 
 typedef struct tessera_session tessera_session;
 
-/* Loads a model from a UTF-8 path. The file is mapped and must not change while the session lives: one
- * that gets shorter ends the process with SIGBUS. Where that may happen, load from memory.
+/* Loads a model from a UTF-8 path. Its files are mapped and must not change while the session lives, but with
+ * tessera_options.copy_files.
  * External data is read beside the path as it is given, and never through a symbolic link, but for one case: if the
  * path is a link itself, as in a hub's cache, the data may be a link into the same folder.
  * `options` may be NULL. On success *session is to be freed with tessera_session_free. */

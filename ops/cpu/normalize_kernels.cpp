@@ -84,20 +84,22 @@ void run_rms(const CpuKernel&, const Args& args, Threads& threads) noexcept {
 constexpr int64_t sum_piece = 1024;
 
 struct Moments {
-  float mean, spread;  ///< spread: the mean of the squared distances
+  float mean, rest;  ///< the mean is their sum
+  float spread;      ///< the mean of the squared distances
 };
 
 Moments row_moments(const ReduceSimd& simd, const float* x, int64_t n) {
   double sum = 0, squares = 0;
   for (int64_t i = 0; i < n; i += sum_piece)
     sum += simd.row[static_cast<int>(Reduction::sum)](x + i, std::min(sum_piece, n - i));
-  const auto mean = static_cast<float>(sum / static_cast<double>(n));
+  const double exact = sum / static_cast<double>(n);
+  const auto mean = static_cast<float>(exact);
   for (int64_t i = 0; i < n; i += sum_piece) squares += simd.row_spread(x + i, std::min(sum_piece, n - i), mean);
-  return {mean, static_cast<float>(squares / static_cast<double>(n))};
+  return {mean, static_cast<float>(exact - mean), static_cast<float>(squares / static_cast<double>(n))};
 }
 
 // Of 16 channels side by side.
-void block_moments(const ReduceSimd& simd, const float* x, int64_t n, float* mean, float* spread) {
+void block_moments(const ReduceSimd& simd, const float* x, int64_t n, float* mean, float* rest, float* spread) {
   double sum[block_size] = {}, squares[block_size] = {};
   float part[block_size];
   for (int64_t i = 0; i < n; i += sum_piece) {
@@ -105,7 +107,11 @@ void block_moments(const ReduceSimd& simd, const float* x, int64_t n, float* mea
                                                    block_size);
     for (int c = 0; c < block_size; ++c) sum[c] += part[c];
   }
-  for (int c = 0; c < block_size; ++c) mean[c] = static_cast<float>(sum[c] / static_cast<double>(n));
+  for (int c = 0; c < block_size; ++c) {
+    const double exact = sum[c] / static_cast<double>(n);
+    mean[c] = static_cast<float>(exact);
+    rest[c] = static_cast<float>(exact - mean[c]);
+  }
   for (int64_t i = 0; i < n; i += sum_piece) {
     simd.columns_spread(x + i * block_size, block_size, std::min(sum_piece, n - i), mean, part, block_size);
     for (int c = 0; c < block_size; ++c) squares[c] += part[c];
@@ -113,27 +119,31 @@ void block_moments(const ReduceSimd& simd, const float* x, int64_t n, float* mea
   for (int c = 0; c < block_size; ++c) spread[c] = static_cast<float>(squares[c] / static_cast<double>(n));
 }
 
-// What Instance- and BatchNormalization end with: x * a + b by channel, then the node's epilogue, in
-// pieces that stay in the innermost cache.
+// What Instance- and BatchNormalization end with: (x - mean) * a + b by channel, then the node's epilogue, in pieces
+// that stay in the innermost cache. The mean is taken away first: behind a large factor its digits would be lost.
 class Finish {
  public:
   explicit Finish(const Args& args)
       : args_(args), chain_(args, nullptr), simd_(map_simd(level())), out_(args.out[0].as<float>()) {}
 
   /// Stored elements [begin, begin + n) of the output, all of one channel.
-  void plane(const float* x, int64_t begin, int64_t n, float a, float b) const {
+  void plane(const float* x, int64_t begin, int64_t n, float mean, float a, float b) const {
     pieces(n, [&](int64_t i, int64_t count) {
-      simd_.unary[elementwise::Affine](x + i, out_ + begin + i, count, a, b);
-      apply_as_stored(simd_, chain_, args_.in, begin + i, out_ + begin + i, count);
+      float* to = out_ + begin + i;
+      if (mean != 0) simd_.unary[elementwise::Affine](x + i, to, count, 1, -mean);
+      simd_.unary[elementwise::Affine](mean != 0 ? to : x + i, to, count, a, b);
+      apply_as_stored(simd_, chain_, args_.in, begin + i, to, count);
     });
   }
 
   /// The same with 16 channels side by side, `channels` of them real.
-  void block(const float* x, int64_t begin, int64_t n, const float* a, const float* b, int64_t channels) const {
+  void block(const float* x, int64_t begin, int64_t n, const float* mean, const float* a, const float* b,
+             int64_t channels) const {
     constexpr int lane = static_cast<int>(Along::y_lane);
     pieces(n, [&](int64_t i, int64_t count) {
       float* to = out_ + begin + i;
-      simd_.binary[elementwise::Mul - MapSimd::unary_functions][lane](x + i, a, to, count);
+      if (mean) simd_.binary[elementwise::Sub - MapSimd::unary_functions][lane](x + i, mean, to, count);
+      simd_.binary[elementwise::Mul - MapSimd::unary_functions][lane](mean ? to : x + i, a, to, count);
       simd_.binary[elementwise::Add - MapSimd::unary_functions][lane](to, b, to, count);
       apply_as_stored(simd_, chain_, args_.in, begin + i, to, count);
       if (channels < block_size && chain_.count) clear_lanes(to, count, channels);
@@ -174,8 +184,8 @@ void run_instance(const CpuKernel&, const Args& args, Threads& threads) noexcept
                        const Moments moments = row_moments(simd, x, plane);
                        const float inverse = 1 / std::sqrt(moments.spread + epsilon);
                        const float a = args.in[1].as<const float>()[i % shape[1]] * inverse;
-                       const float b = args.in[2].as<const float>()[i % shape[1]] - moments.mean * a;
-                       finish.plane(x, i * plane, plane, a, b);
+                       const float b = args.in[2].as<const float>()[i % shape[1]] - moments.rest * a;
+                       finish.plane(x, i * plane, plane, moments.mean, a, b);
                      }
                    });
 }
@@ -191,13 +201,13 @@ void run_blocked_instance(const CpuKernel&, const Args& args, Threads& threads) 
     for (int64_t i = begin; i < end; ++i) {
       const float* x = args.in[0].as<const float>() + i * plane * block_size;
       const int64_t first = i % blocks * block_size, channels = std::min<int64_t>(block_size, shape[1] - first);
-      float mean[block_size], spread[block_size], a[block_size] = {}, b[block_size] = {};
-      block_moments(simd, x, plane, mean, spread);
+      float mean[block_size], rest[block_size], spread[block_size], a[block_size] = {}, b[block_size] = {};
+      block_moments(simd, x, plane, mean, rest, spread);
       for (int64_t c = 0; c < channels; ++c) {
         a[c] = args.in[1].as<const float>()[first + c] / std::sqrt(spread[c] + epsilon);
-        b[c] = args.in[2].as<const float>()[first + c] - mean[c] * a[c];
+        b[c] = args.in[2].as<const float>()[first + c] - rest[c] * a[c];
       }
-      finish.block(x, i * plane * block_size, plane * block_size, a, b, channels);
+      finish.block(x, i * plane * block_size, plane * block_size, mean, a, b, channels);
     }
   };
   threads.parallel(shape[0] * blocks, std::max<int64_t>(1, floats_per_task / (plane * block_size)), body);
@@ -244,7 +254,7 @@ void run_batch(const CpuKernel& kernel, const Args& args, Threads& threads) noex
                      for (int64_t i = begin; i < end; ++i) {
                        float a, b;
                        batch_factors(kernel, args, i % shape[1], a, b);
-                       finish.plane(args.in[0].as<const float>() + i * plane, i * plane, plane, a, b);
+                       finish.plane(args.in[0].as<const float>() + i * plane, i * plane, plane, 0, a, b);
                      }
                    });
 }
@@ -259,7 +269,7 @@ void run_blocked_batch(const CpuKernel& kernel, const Args& args, Threads& threa
       const int64_t first = i % blocks * block_size, channels = std::min<int64_t>(block_size, shape[1] - first);
       float a[block_size] = {}, b[block_size] = {};
       for (int64_t c = 0; c < channels; ++c) batch_factors(kernel, args, first + c, a[c], b[c]);
-      finish.block(args.in[0].as<const float>() + i * plane, i * plane, plane, a, b, channels);
+      finish.block(args.in[0].as<const float>() + i * plane, i * plane, plane, nullptr, a, b, channels);
     }
   };
   threads.parallel(shape[0] * blocks, std::max<int64_t>(1, floats_per_task / plane), body);

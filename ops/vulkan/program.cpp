@@ -11,6 +11,7 @@
 #include "ops/vulkan/hazards.h"
 #include "ops/vulkan/parallel.h"
 #include "ops/vulkan/resident.h"
+#include "runtime/base/run_scope.h"
 #include "runtime/graph/refused_data.h"
 
 namespace tessera::vulkan {
@@ -532,6 +533,7 @@ void Compiled::run(List<View> in, List<View> out, Threads& threads, Profile* pro
   const auto held_in = held.first(held.empty() ? 0 : in.size()), held_out = held.subspan(held_in.size());
   const bool timed = profile && device_->limits().tick_ms > 0;
   const auto one_at_a_time = timed ? std::unique_lock(timed_mutex_) : std::unique_lock<std::mutex>();
+  const HeldCharge staging(up_bytes_ + table_bytes() + down_bytes_);
   const LaneLoan lane(*this);
   const bool alone = device_->queue().is_idle();
   const auto begin = Clock::now();

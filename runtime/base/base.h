@@ -3,6 +3,7 @@
 
 #include <cstddef>
 #include <cstdint>
+#include <locale>
 #include <span>
 #include <sstream>
 #include <stdexcept>
@@ -29,19 +30,23 @@ class Error : public std::runtime_error {
     memory,       ///< an allocation or a budget was exceeded
     device,       ///< a device is missing or failed
     cancelled,    ///< the caller asked to stop
+    deadline,     ///< it took longer, or more rounds of loops, than the caller allows
   };
 
   Error(Kind kind, const std::string& what) : std::runtime_error(what), kind_(kind) {}
   Kind kind() const { return kind_; }
+  /// Nothing is wrong with what was asked for: the caller has had enough.
+  bool is_stop() const { return kind_ == Kind::cancelled || kind_ == Kind::deadline; }
 
  private:
   Kind kind_;
 };
 
-/// Joins its arguments into one string, as an ostream would print them.
+/// Joins its arguments into one string, as an ostream of the C locale would print them.
 template <class... Parts>
 std::string cat(const Parts&... parts) {
   std::ostringstream out;
+  out.imbue(std::locale::classic());
   (out << ... << parts);
   return out.str();
 }

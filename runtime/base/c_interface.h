@@ -8,7 +8,7 @@
 #include <new>
 
 #include "include/tessera/tessera.h"
-#include "runtime/base/over_limit.h"
+#include "runtime/base/base.h"
 
 namespace tessera::c_api {
 
@@ -23,6 +23,7 @@ inline tessera_code code_of(Error::Kind kind) {
     case Error::Kind::memory: return TESSERA_MEMORY;
     case Error::Kind::device: return TESSERA_DEVICE;
     case Error::Kind::cancelled: return TESSERA_CANCELLED;
+    case Error::Kind::deadline: return TESSERA_DEADLINE;
   }
   return TESSERA_INTERNAL;
 }
@@ -31,8 +32,6 @@ inline tessera_code code_of(Error::Kind kind) {
 inline tessera_status* caught() noexcept {
   try {
     throw;
-  } catch (const OverLimit& error) {
-    return tessera_status_create(TESSERA_DEADLINE, error.what());
   } catch (const Error& error) {
     return tessera_status_create(code_of(error.kind()), error.what());
   } catch (const std::bad_alloc&) {

@@ -1,10 +1,8 @@
 #include "runtime/base/mapped_file.h"
 
-#include <fcntl.h>
 #include <sys/mman.h>
 #include <sys/stat.h>
 #include <sys/syscall.h>
-#include <unistd.h>
 
 #include <algorithm>
 #include <cerrno>
@@ -12,7 +10,8 @@
 #include <cstring>
 #include <map>
 #include <mutex>
-#include <utility>
+
+#include "runtime/base/descriptor.h"
 
 #if __has_include(<linux/openat2.h>)
 #include <linux/openat2.h>
@@ -22,33 +21,6 @@ namespace tessera {
 namespace {
 
 constexpr size_t guard_bytes = 4096;
-
-/// A file descriptor that closes itself.
-class Descriptor {
- public:
-  explicit Descriptor(int number = -1) : number_(number) {}
-  ~Descriptor() {
-    if (number_ >= 0) ::close(number_);
-  }
-  Descriptor(Descriptor&& other) noexcept : number_(std::exchange(other.number_, -1)) {}
-  Descriptor& operator=(Descriptor&& other) noexcept {
-    std::swap(number_, other.number_);
-    return *this;
-  }
-  int number() const { return number_; }
-  explicit operator bool() const { return number_ >= 0; }
-
- private:
-  int number_;
-};
-
-int retry_open(int directory, const char* path, int flags) {
-  int number;
-  do {
-    number = ::openat(directory, path, flags | O_CLOEXEC);
-  } while (number < 0 && errno == EINTR);
-  return number;
-}
 
 struct stat status_of(int descriptor, const std::string& path) {
   struct stat status;
@@ -84,9 +56,9 @@ Descriptor open_by_components(int directory, const std::string& relative) {
     const std::string component = relative.substr(begin, end - begin);
     const int from = folder ? folder.number() : directory;
     if (end == std::string::npos)
-      return Descriptor(retry_open(from, component.c_str(), O_RDONLY | O_NONBLOCK | O_NOFOLLOW));
+      return Descriptor::open(component.c_str(), O_RDONLY | O_NONBLOCK | O_NOFOLLOW, 0, from);
     if (!component.empty()) {
-      Descriptor next(retry_open(from, component.c_str(), O_RDONLY | O_DIRECTORY | O_NOFOLLOW));
+      Descriptor next = Descriptor::open(component.c_str(), O_RDONLY | O_DIRECTORY | O_NOFOLLOW, 0, from);
       if (!next) return next;
       folder = std::move(next);
     }
@@ -106,13 +78,14 @@ Descriptor open_linked(int directory, const std::string& relative, const std::st
   if (size <= 0) return Descriptor();
   const std::string target(text, static_cast<size_t>(size));
   const size_t last = target.rfind('/') + 1;  // 0 where there is none
-  const Descriptor there(retry_open(from, last ? target.substr(0, last).c_str() : ".", O_RDONLY | O_DIRECTORY));
-  const Descriptor own(retry_open(AT_FDCWD, linked.c_str(), O_RDONLY | O_DIRECTORY));
+  const Descriptor there =
+      Descriptor::open(last ? target.substr(0, last).c_str() : ".", O_RDONLY | O_DIRECTORY, 0, from);
+  const Descriptor own = Descriptor::open(linked.c_str(), O_RDONLY | O_DIRECTORY);
   if (!there || !own) return Descriptor();
   const struct stat a = status_of(there.number(), relative), b = status_of(own.number(), relative);
   errno = ELOOP;
   if (a.st_dev != b.st_dev || a.st_ino != b.st_ino) return Descriptor();
-  return Descriptor(retry_open(own.number(), target.c_str() + last, O_RDONLY | O_NONBLOCK | O_NOFOLLOW));
+  return Descriptor::open(target.c_str() + last, O_RDONLY | O_NONBLOCK | O_NOFOLLOW, 0, own.number());
 }
 
 void check_relative(Text relative) {
@@ -130,34 +103,42 @@ void check_relative(Text relative) {
   }
 }
 
+void read_all(int descriptor, std::byte* to, size_t size, const std::string& path) {
+  while (size) {
+    const ssize_t got = ::read(descriptor, to, std::min<size_t>(size, size_t{1} << 30));
+    if (got < 0 && errno == EINTR) continue;
+    if (got < 0) fail(Error::Kind::file, "cannot read ", path, ": ", std::strerror(errno));
+    if (got == 0) fail(Error::Kind::file, path, ": became shorter while it was read");
+    to += got;
+    size -= static_cast<size_t>(got);
+  }
+}
+
 }  // namespace
 
-std::shared_ptr<const MappedFile> MappedFile::map(int descriptor, const std::string& path) {
+std::shared_ptr<const MappedFile> MappedFile::take(int descriptor, const std::string& path, bool copy) {
   const struct stat status = status_of(descriptor, path);
   if (!S_ISREG(status.st_mode)) fail(Error::Kind::file, "cannot read ", path, ": not a regular file");
   const auto size = static_cast<size_t>(status.st_size);
-  const std::byte* data = nullptr;
-  if (size) {
-    // Vector code may read a little past the last element: a page of zeros lies behind the file.
-    void* room = ::mmap(nullptr, size + guard_bytes, PROT_READ, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
-    void* address = room == MAP_FAILED ? room : ::mmap(room, size, PROT_READ, MAP_PRIVATE | MAP_FIXED, descriptor, 0);
-    if (room != MAP_FAILED && address == MAP_FAILED) {
-      const int reason = errno;
-      ::munmap(room, size + guard_bytes);
-      errno = reason;
-    }
-    if (address == MAP_FAILED)
-      fail(Error::Kind::file, "cannot map ", path, " (", size, " bytes): ", std::strerror(errno));
-    data = static_cast<const std::byte*>(address);
+  if (!size) return std::shared_ptr<const MappedFile>(new MappedFile(nullptr, 0, copy));
+  // Vector code may read a little past the last element: a page of zeros lies behind the file.
+  void* room = ::mmap(nullptr, size + guard_bytes, copy ? PROT_READ | PROT_WRITE : PROT_READ,
+                      MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+  if (room != MAP_FAILED && (copy || ::mmap(room, size, PROT_READ, MAP_PRIVATE | MAP_FIXED, descriptor, 0) == room)) {
+    const std::shared_ptr<const MappedFile> file(new MappedFile(static_cast<const std::byte*>(room), size, copy));
+    if (copy) read_all(descriptor, static_cast<std::byte*>(room), size, path);
+    return file;
   }
-  return std::shared_ptr<const MappedFile>(new MappedFile(data, size));
+  const int reason = errno;
+  if (room != MAP_FAILED) ::munmap(room, size + guard_bytes);
+  fail(Error::Kind::file, "cannot map ", path, " (", size, " bytes): ", std::strerror(reason));
 }
 
-std::shared_ptr<const MappedFile> MappedFile::open(const std::string& path) {
+std::shared_ptr<const MappedFile> MappedFile::open(const std::string& path, bool copy) {
   if (path.find('\0') != std::string::npos) fail(Error::Kind::file, "cannot open a path that contains a NUL byte");
-  const Descriptor file(retry_open(AT_FDCWD, path.c_str(), O_RDONLY | O_NONBLOCK));
+  const Descriptor file = Descriptor::open(path.c_str(), O_RDONLY | O_NONBLOCK);
   if (!file) fail(Error::Kind::file, "cannot open ", path, ": ", std::strerror(errno));
-  return map(file.number(), path);
+  return take(file.number(), path, copy);
 }
 
 std::string MappedFile::linked_folder(const std::string& path) {
@@ -170,10 +151,10 @@ std::string MappedFile::linked_folder(const std::string& path) {
 }
 
 std::shared_ptr<const MappedFile> MappedFile::open_beneath(const std::string& directory, Text relative,
-                                                           const std::string& linked) {
+                                                           const std::string& linked, bool copy) {
   check_relative(relative);
   const std::string name(relative);
-  const Descriptor folder(retry_open(AT_FDCWD, directory.c_str(), O_RDONLY | O_DIRECTORY));
+  const Descriptor folder = Descriptor::open(directory.c_str(), O_RDONLY | O_DIRECTORY);
   if (!folder) fail(Error::Kind::file, "cannot open the model's folder: ", std::strerror(errno));
   Descriptor file;
   if (!open_with_kernel(folder.number(), name.c_str(), file)) file = open_by_components(folder.number(), name);
@@ -195,7 +176,7 @@ std::shared_ptr<const MappedFile> MappedFile::open_beneath(const std::string& di
   if (status.st_nlink != 1)
     fail(Error::Kind::model, "external data \"", relative, "\" has ", status.st_nlink,
          " hard links, which is refused: copy the file into the model's folder");
-  return map(file.number(), name);
+  return take(file.number(), name, copy);
 }
 
 namespace {
@@ -214,9 +195,10 @@ uintptr_t number_of(const void* address) { return reinterpret_cast<uintptr_t>(ad
 
 }  // namespace
 
-MappedFile::MappedFile(const std::byte* data, size_t size) : data_(data), size_(size) {
+MappedFile::MappedFile(const std::byte* data, size_t size, bool copied) : data_(data), size_(size), copied_(copied) {
+  if (!size_ || copied_) return;
   const std::lock_guard lock(mapped().mutex);
-  if (size_) mapped().ends[number_of(data_)] = number_of(data_) + size_;
+  mapped().ends[number_of(data_)] = number_of(data_) + size_;
 }
 
 void MappedFile::drop_pages(const void* begin, size_t size) {
@@ -234,8 +216,10 @@ void MappedFile::drop_pages(const void* begin, size_t size) {
 
 MappedFile::~MappedFile() {
   if (!size_) return;
-  const std::lock_guard lock(mapped().mutex);
-  mapped().ends.erase(number_of(data_));
+  {
+    const std::lock_guard lock(mapped().mutex);
+    if (!copied_) mapped().ends.erase(number_of(data_));
+  }
   ::munmap(const_cast<std::byte*>(data_), size_ + guard_bytes);
 }
 

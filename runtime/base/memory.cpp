@@ -3,6 +3,7 @@
 #include <sys/mman.h>
 
 #include <algorithm>
+#include <atomic>
 #include <cstring>
 #include <iterator>
 #include <mutex>
@@ -90,7 +91,9 @@ std::shared_ptr<std::byte> allocate_zeroed(size_t bytes) {
 
 std::shared_ptr<std::byte> allocate_shared(size_t bytes) {
   constexpr size_t least = own_pages, most = 4 * huge_page;
-  if (bytes >= 2 * huge_page || lender) return allocate_lasting(bytes);
+  if (too_large(bytes)) return nullptr;
+  Charge charge(static_cast<int64_t>(bytes + small_change));
+  if (bytes >= 2 * huge_page || lender) return allocate(bytes, std::move(charge));
   static Piece piece;
   const std::lock_guard lock(piece.mutex);
   auto memory = piece.memory.lock();
@@ -105,13 +108,14 @@ std::shared_ptr<std::byte> allocate_shared(size_t bytes) {
   }
   std::byte* begin = memory.get() + piece.used;
   piece.used += (bytes + alignment - 1) / alignment * alignment;
-  return {std::move(memory), begin};
+  return {begin, [memory = std::move(memory), charge = std::move(charge)](std::byte*) {}};
 }
 
 struct Recycler::Kept {
   using Buffer = std::pair<size_t, std::shared_ptr<std::byte>>;
   std::mutex mutex;
   std::vector<Buffer> buffers;  // as many as there is room for
+  std::atomic<int64_t> idle{0};
 
   std::shared_ptr<std::byte> take(size_t bytes) {
     const std::lock_guard lock(mutex);
@@ -121,32 +125,41 @@ struct Recycler::Kept {
     if (found == buffers.rend()) return nullptr;
     auto memory = std::move(found->second);
     buffers.erase(std::next(found).base());
+    idle -= static_cast<int64_t>(bytes);
     return memory;
   }
 
   void give(size_t bytes, std::shared_ptr<std::byte> memory) {
     const std::lock_guard lock(mutex);
-    if (buffers.size() == buffers.capacity()) buffers.erase(buffers.begin());  // the one that nobody took for longest
+    if (buffers.size() == buffers.capacity()) drop_oldest();
     buffers.emplace_back(bytes, std::move(memory));
+    idle += static_cast<int64_t>(bytes);
   }
 
   // Gives buffers back that have waited for longest, until those that wait take no more than this.
   void shrink(size_t most) {
     const std::lock_guard lock(mutex);
-    size_t all = 0;
-    for (const Buffer& buffer : buffers) all += buffer.first;
-    for (; all > most; buffers.erase(buffers.begin())) all -= buffers.front().first;
+    while (idle > static_cast<int64_t>(most)) drop_oldest();
+  }
+
+ private:
+  void drop_oldest() {
+    idle -= static_cast<int64_t>(buffers.front().first);
+    buffers.erase(buffers.begin());
   }
 };
 
 Recycler::Recycler(size_t most) : kept_(std::make_shared<Kept>()) { kept_->buffers.reserve(most); }
 
+int64_t Recycler::idle() const { return kept_->idle.load(std::memory_order_relaxed); }
+void Recycler::drop_idle() const { kept_->shrink(0); }
+
 std::shared_ptr<std::byte> Recycler::allocate(size_t bytes) const {
   // Smaller ones stay with the process anyway.
   constexpr size_t least = size_t{128} << 10, most_idle = size_t{32} << 20;
   if (bytes < least) return allocate_zeroed(bytes);
-  Charge charge(static_cast<int64_t>(bytes));
   auto memory = kept_->take(bytes);
+  Charge charge(static_cast<int64_t>(bytes));
   if (!memory) {
     // What waits for others of its size is not to be much beside what is in use.
     kept_->shrink(std::max(bytes, most_idle));

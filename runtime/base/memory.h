@@ -23,6 +23,9 @@ class Recycler {
   explicit Recycler(size_t most);
   /// As allocate_zeroed, but for what it holds. It may outlive the recycler.
   std::shared_ptr<std::byte> allocate(size_t bytes) const;
+  /// Bytes of the buffers that nobody uses.
+  int64_t idle() const;
+  void drop_idle() const;
 
  private:
   struct Kept;

@@ -1,8 +1,9 @@
-// Vectors whose memory counts in that of the run that makes them grow.
+// Vectors and strings whose memory counts in that of the run that makes them grow.
 #pragma once
 
 #include <cstddef>
 #include <new>
+#include <string>
 #include <vector>
 
 namespace tessera {
@@ -30,5 +31,7 @@ struct RunAllocator {
 /// For what grows with a run's data: the memory of references, which its limit holds.
 template <class T>
 using RunVector = std::vector<T, RunAllocator<T>>;
+/// An element of a tensor of strings.
+using String = std::basic_string<char, std::char_traits<char>, RunAllocator<char>>;
 
 }  // namespace tessera

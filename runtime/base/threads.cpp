@@ -59,7 +59,7 @@ void run_range(const void* object, Body body, int64_t begin, int64_t end, int64_
   constexpr int64_t first = 16;  // of a range: the part that is tried
   constexpr std::chrono::milliseconds often{20};
   int64_t piece = (end - begin) / (first * grain) * grain;
-  if (!piece || !RunScope::cancel_flag()) return body(object, begin, end, worker);
+  if (!piece || !RunScope::may_stop()) return body(object, begin, end, worker);
   const auto start = Clock::now();
   body(object, begin, begin + piece, worker);
   begin += piece;
@@ -117,8 +117,8 @@ struct Threads::Pool {
   const void* object = nullptr;
   Call call = nullptr;
   int64_t range = 1, grain = 1;
-  const std::atomic<bool>* cancel = nullptr;  // of the run that the loop belongs to
-  std::vector<Share> shares;                  // one per thread; more if not all threads could be started
+  const RunScope* scope = nullptr;  // of the run that the loop belongs to
+  std::vector<Share> shares;        // one per thread; more if not all threads could be started
   std::vector<std::thread> workers;
 
   void divide(int64_t items, int64_t grain) {
@@ -143,7 +143,7 @@ struct Threads::Pool {
       while (share.next.load(std::memory_order_relaxed) < share.end) {
         const int64_t begin = share.next.fetch_add(range, std::memory_order_relaxed);
         if (begin >= share.end) break;
-        if (cancel && cancel->load(std::memory_order_relaxed)) return;
+        if (stop_requested()) return;
         run_range(object, call, begin, std::min(share.end, begin + range), grain, worker);
         after();
       }
@@ -208,7 +208,7 @@ struct Threads::Pool {
 
   // A worker's part of one loop.
   void help(int worker) {
-    const RunScope scope(cancel, 0);
+    const RunScope helping(scope);
     work(worker, [] {});
   }
 
@@ -328,7 +328,7 @@ void Threads::run(int64_t items, int64_t grain, const void* object, Call call) {
   }
   pool.object = object;
   pool.call = call;
-  pool.cancel = RunScope::cancel_flag();
+  pool.scope = RunScope::current();
   pool.divide(items, grain);
   if (pool.foreign.run)
     pool.run_foreign();

@@ -172,11 +172,20 @@ int64_t Infer::integer_of(int i) const {
   return values[0];
 }
 
+// More axes than this have no use, and no message that could be read.
+static void check_rank(const Shape& shape) {
+  constexpr size_t most = 64;
+  if (shape.size() > most)
+    fail(Error::Kind::shape, "a result of rank ", shape.size(), ": at most ", most, " are known");
+}
+
 void Infer::set(int i, const Shape& shape) {
+  check_rank(shape);
   if (static_cast<size_t>(i) < out.size()) out[static_cast<size_t>(i)].type.shape = shape;
 }
 
 void Infer::set(int i, DType dtype, const Shape& shape) {
+  check_rank(shape);
   if (static_cast<size_t>(i) < out.size()) out[static_cast<size_t>(i)].type = {dtype, shape};
 }
 

@@ -81,10 +81,10 @@ Tensor make_in(const Type& type, const Allocate& allocate) {
   if (!tensor.bytes) fail(Error::Kind::memory, "no memory for a tensor ", type, " of ", bytes, " bytes");
   if (type.dtype != DType::string) return tensor;
   const int64_t count = type.stored_elements();
-  auto* strings = tensor.as<std::string>();
-  for (int64_t i = 0; i < count; ++i) new (strings + i) std::string;
+  auto* strings = tensor.as<String>();
+  for (int64_t i = 0; i < count; ++i) new (strings + i) String;
   const auto destroy = [count, memory = tensor.bytes](std::byte* p) {
-    std::destroy_n(reinterpret_cast<std::string*>(p), count);
+    std::destroy_n(reinterpret_cast<String*>(p), count);
   };
   tensor.bytes = {tensor.bytes.get(), destroy};
   return tensor;
@@ -127,7 +127,7 @@ bool Tensor::is_aligned() const {
 
 void copy_elements(const View& from, const View& to) {
   if (from.type.dtype == DType::string) {
-    std::copy_n(from.as<const std::string>(), from.elements(), to.as<std::string>());
+    std::copy_n(from.as<const String>(), from.elements(), to.as<String>());
     return;
   }
   const int64_t bytes = from.type.bytes();

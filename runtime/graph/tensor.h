@@ -8,6 +8,7 @@
 #include "runtime/base/dtype.h"
 #include "runtime/base/half.h"
 #include "runtime/base/memory.h"
+#include "runtime/base/run_vector.h"
 #include "runtime/base/shape.h"
 
 namespace tessera {
@@ -143,13 +144,13 @@ decltype(auto) visit(DType type, F&& f) {
 }
 
 /// As visit, but by size: for operators that only move bits. F sees an unsigned integer of the
-/// element's size, a 16-byte struct, or std::string.
+/// element's size, a 16-byte struct, or String.
 struct Bits128 {
   uint64_t low, high;
 };
 template <class F>
 decltype(auto) visit_bits(DType type, F&& f) {
-  if (type == DType::string) return f.template operator()<std::string>();
+  if (type == DType::string) return f.template operator()<String>();
   switch (bits_of(type)) {
     case 8: return f.template operator()<uint8_t>();
     case 16: return f.template operator()<uint16_t>();

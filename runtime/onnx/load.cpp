@@ -117,7 +117,7 @@ Datum datum_of(const proto::Map& map, Weights& weights) {
   datum.kind = Kind::map;
   if (!map.string_keys.empty()) {
     datum.keys = Tensor::make({DType::string, {static_cast<int64_t>(map.string_keys.size())}});
-    std::copy(map.string_keys.begin(), map.string_keys.end(), datum.keys.as<std::string>());
+    std::copy(map.string_keys.begin(), map.string_keys.end(), datum.keys.as<String>());
   } else {
     datum.keys = Tensor::of(map.keys.values());
   }
@@ -144,11 +144,11 @@ Datum datum_of(const proto::Optional& optional, Weights& weights) {
 
 }  // namespace
 
-Loaded load(const std::string& path, const Limits& limits, std::shared_ptr<const Operators> operators) {
-  const auto file = MappedFile::open(path);
+Loaded load(const std::string& path, const Limits& limits, std::shared_ptr<const Operators> operators, bool copy) {
+  const auto file = MappedFile::open(path, copy);
   const size_t slash = path.rfind('/');
   const std::string directory = slash == std::string::npos ? "." : path.substr(0, slash + 1);
-  return load_from({path, file, text_of(file->bytes()), file, directory, MappedFile::linked_folder(path)},
+  return load_from({path, file, text_of(file->bytes()), file, directory, MappedFile::linked_folder(path), copy},
                    file->bytes(), limits, std::move(operators));
 }
 

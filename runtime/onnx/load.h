@@ -40,9 +40,10 @@ struct Declared {
   std::vector<Declared> item;  ///< none or one: of a sequence's items, an optional's value, a map's values
 };
 
-/// Maps the file and builds the graph, of the library's operators and of those in `operators`. Weights alias the
-/// mapping. Standard operators that neither has but that have a function body in `functions` are inlined, as are the
-/// model's own functions. Nodes whose operator is unknown keep `op` null and are listed in `unsupported`.
+/// Maps the file, or with `copy` copies it, and builds the graph, of the library's operators and of those in
+/// `operators`. Weights alias the file's bytes. Standard operators that neither has but that have a function body in
+/// `functions` are inlined, as are the model's own functions. Nodes whose operator is unknown keep `op` null and are
+/// listed in `unsupported`.
 struct Loaded {
   Model model;
   About about;
@@ -50,7 +51,8 @@ struct Loaded {
   std::map<ValueId, Declared> containers;      ///< inputs and outputs that are no tensors
   std::vector<std::string> unsupported;        ///< each unknown operator once, its count and first node
 };
-Loaded load(const std::string& path, const Limits& limits = {}, std::shared_ptr<const Operators> operators = nullptr);
+Loaded load(const std::string& path, const Limits& limits = {}, std::shared_ptr<const Operators> operators = nullptr,
+            bool copy = false);
 /// From memory; `name` is for messages. External data is refused. `owner` keeps `bytes` alive.
 Loaded load(List<std::byte> bytes, std::shared_ptr<const void> owner, const std::string& name,
             const Limits& limits = {}, std::shared_ptr<const Operators> operators = nullptr);

@@ -160,7 +160,7 @@ Tensor Weights::from_lists(const proto::Tensor& proto, const Type& type) {
   if (field == Field::doubles) return fixed(proto.double_data);
   Tensor tensor = decoded(type);
   if (field == Field::strings) {
-    std::copy(proto.string_data.begin(), proto.string_data.end(), tensor.as<std::string>());
+    std::copy(proto.string_data.begin(), proto.string_data.end(), tensor.as<String>());
   } else if (field == Field::ints64) {
     store_all<int64_t>(proto.int64_data, tensor);
   } else if (field == Field::uints64) {
@@ -193,7 +193,9 @@ Text Weights::external(const proto::Tensor& proto, uint64_t bytes, std::shared_p
   if (length != bytes) fail(Error::Kind::model, "needs ", bytes, " bytes, but its external data has ", length);
   auto file = files_.find(location);
   if (file == files_.end())
-    file = files_.emplace(location, MappedFile::open_beneath(*source_.directory, location, source_.linked)).first;
+    file =
+        files_.emplace(location, MappedFile::open_beneath(*source_.directory, location, source_.linked, source_.copy))
+            .first;
   const List<std::byte> all = file->second->bytes();
   if (length > all.size() || offset > all.size() - length)
     fail(Error::Kind::model, "needs bytes ", offset, " to ", offset + length, " of \"", location, "\", which has ",
@@ -230,7 +232,7 @@ Tensor Weights::sparse(const proto::SparseTensor& proto) {
         position = position * extent + index;
       }
       if (type.dtype == DType::string)
-        tensor.as<std::string>()[position] = values.as<const std::string>()[i];
+        tensor.as<String>()[position] = values.as<const String>()[i];
       else
         std::memcpy(tensor.bytes.get() + static_cast<size_t>(position) * size,
                     values.bytes.get() + static_cast<size_t>(i) * size, size);

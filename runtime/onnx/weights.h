@@ -19,6 +19,7 @@ struct Source {
   std::shared_ptr<const MappedFile> file;  ///< the same, where it is a file
   std::optional<std::string> directory;    ///< where external data may lie; none for a model in memory
   std::string linked = {};                 ///< where links to it may lead: see MappedFile::open_beneath
+  bool copy = false;                       ///< files are copied, not mapped
 };
 
 /// The dtype with this ONNX number; throws Error::model for 0 and unknown ones.

@@ -138,7 +138,7 @@ void fold_constants(Graph& graph, bool (*stays)(const Node&)) {
       try {
         folded = infer_and_fold_node(graph, node);
       } catch (const Error& error) {
-        if (error.kind() == Error::Kind::cancelled) throw;
+        if (error.is_stop()) throw;
       } catch (const NeedsValue&) {
       }
     }

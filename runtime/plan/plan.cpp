@@ -112,15 +112,28 @@ std::shared_ptr<const Packed> PackCache::get(const HostBackend& backend, const O
 }
 
 std::shared_ptr<const Tensor> PackCache::aligned(const std::shared_ptr<const Tensor>& constant, bool make) {
-  const std::lock_guard lock(mutex_);
-  const auto found = aligned_.find(constant->bytes.get());
-  if (found != aligned_.end() && found->second.copy->type == constant->type) return found->second.copy;
-  if (!make) return nullptr;
-  sweep();
-  auto copy = std::make_shared<const Tensor>(constant->clone());
+  const auto find = [&]() -> std::shared_ptr<const Tensor> {
+    const auto found = aligned_.find(constant->bytes.get());
+    return found != aligned_.end() && found->second.copy->type == constant->type ? found->second.copy : nullptr;
+  };
+  {
+    const std::lock_guard lock(mutex_);
+    if (auto known = find(); known || !make) return known;
+  }
+  auto copy = std::make_shared<const Tensor>(constant->clone());  // which may want room, and have us shrink
   constant->drop_pages();
+  const std::lock_guard lock(mutex_);
+  if (auto known = find()) return known;  // another thread was first
+  sweep();
   aligned_.insert_or_assign(constant->bytes.get(), Aligned{constant, copy});
   return copy;
+}
+
+void PackCache::shrink() {
+  const std::unique_lock lock(mutex_, std::try_to_lock);
+  if (!lock) return;
+  sweep_at_ = 0;
+  sweep();
 }
 
 // Constants that a plan found on its way go with the last plan that knows them; those of the model stay.
@@ -161,8 +174,15 @@ Arenas::Loan::Arena Arenas::take(size_t bytes) {
   else if (!free_.empty())  // the largest is too small: the new one takes its place
     best = std::max_element(free_.begin(), free_.end(), smaller);
   if (best == free_.end()) return taken;
+  idle_ -= static_cast<int64_t>(taken.memory ? taken.bytes : best->bytes);
   free_.erase(best);
   return taken;
+}
+
+void Arenas::drop_idle() {
+  const std::lock_guard lock(mutex_);
+  free_.clear();
+  idle_ = 0;
 }
 
 Arenas::Loan::Loan(Arenas& arenas, size_t bytes) : arenas_(arenas), arena_(arenas.take(bytes)) {
@@ -181,8 +201,10 @@ Arenas::Loan::Loan(Arenas& arenas, size_t bytes) : arenas_(arenas), arena_(arena
 
 Arenas::Loan::~Loan() {
   const std::lock_guard lock(arenas_.mutex_);
+  const auto bytes = static_cast<int64_t>(arena_.bytes);
   try {
     arenas_.free_.push_back(std::move(arena_));
+    arenas_.idle_ += bytes;
   } catch (const std::bad_alloc&) {  // then it is not kept
   }
 }
@@ -535,7 +557,9 @@ void Plan::run_bound(List<View> in, List<View> out, Threads& threads, const RunC
       execute(instruction, *context, threads, control.profile);
     }
   }
-  check_cancelled();  // the last step may have been left unfinished
+  check_cancelled();                            // the last step may have been left unfinished
+  for (const Tensor& texts : context->strings)  // what they hold is the run's
+    for (int64_t i = 0; i < texts.type.shape.elements(); ++i) String().swap(texts.as<String>()[i]);
   const std::lock_guard lock(mutex_);
   free_.push_back(std::move(context));
 }

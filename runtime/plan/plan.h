@@ -19,6 +19,8 @@ class PackCache {
   std::shared_ptr<const Packed> get(const HostBackend& backend, const Offer& offer, const Problem& problem,
                                     const Graph& graph);
   int64_t bytes() const;
+  /// Forgets what only forgotten plans used; nothing where another thread is at it.
+  void shrink();
 
   /// An aligned copy of a constant that lies in a model file as it may; made once. Without `make`,
   /// null where none was made yet.
@@ -64,10 +66,15 @@ class Arenas {
     std::optional<HeldCharge> charge_;
   };
 
+  /// Bytes of those that no run uses.
+  int64_t idle() const { return idle_.load(std::memory_order_relaxed); }
+  void drop_idle();
+
  private:
   Loan::Arena take(size_t bytes);
   std::mutex mutex_;
   std::vector<Loan::Arena> free_;  // the last one used is the last
+  std::atomic<int64_t> idle_{0};
 };
 
 struct PlanOptions {

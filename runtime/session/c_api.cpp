@@ -77,12 +77,14 @@ tessera_status* get_port(List<Port> ports, size_t index, tessera_port* port) {
 }
 
 // A model with some of its inputs made numbers.
-/// `load` reads the model's file, given the operators that it may use.
+/// `load` reads the model's file.
 template <class Load>
 Session open(const tessera_options* options, const Load& load) {
   const SessionOptions how = read(options);
-  const Deadline deadline(how.cancel, how.milliseconds);
-  onnx::Loaded loaded = within(deadline, 0, [&] { return load(how.operators); });
+  onnx::Loaded loaded = [&] {
+    const RunScope scope({how.cancel, 0, how.milliseconds});
+    return load(how);
+  }();
   if (options && loaded.unsupported.empty()) {
     for (const auto& [name, value] : read_initializers(options)) replace_constant(loaded, name, value);
     for (const auto& [name, value] : read_fixed(options)) fix_input(loaded, name, value);
@@ -180,6 +182,7 @@ SessionOptions read(const tessera_options* options) {
   if (given.precision) result.precision = given.precision;
   result.optimize = given.optimize != 0;
   result.memory_limit = given.memory_limit;
+  result.copy_files = given.copy_files != 0;
   result.foreign_threads = {given.parallel_for, given.parallel_context};
   result.cpu_takes_over = given.fail_with_device == 0;
   result.operators = operators_of(given.operators);
@@ -319,7 +322,8 @@ tessera_status* tessera_session_load(const char* path, const tessera_options* op
     *session = nullptr;
     const FloatEnvironment environment;
     *session = new tessera_session(shared(options, path, {}, [&] {
-      return open(options, [&](const auto& operators) { return onnx::load(path, {}, operators); });
+      return open(options,
+                  [&](const SessionOptions& how) { return onnx::load(path, {}, how.operators, how.copy_files); });
     }));
   });
 }
@@ -335,8 +339,8 @@ tessera_status* tessera_session_load_memory(const void* data, size_t bytes, cons
       const char* name = options ? known(options).name : nullptr;
       std::shared_ptr<std::byte[]> copy(new std::byte[bytes + 1]);
       std::memcpy(copy.get(), data, bytes);
-      return open(options, [&](const auto& operators) {
-        return onnx::load({copy.get(), bytes}, copy, name ? name : "model in memory", {}, operators);
+      return open(options, [&](const SessionOptions& how) {
+        return onnx::load({copy.get(), bytes}, copy, name ? name : "model in memory", {}, how.operators);
       });
     }));
   });

@@ -8,7 +8,7 @@
 
 #include "runtime/base/c_interface.h"
 #include "runtime/base/float_environment.h"
-#include "runtime/session/deadline.h"
+#include "runtime/base/run_scope.h"
 #include "runtime/session/environment.h"
 #include "runtime/session/session.h"
 

@@ -78,10 +78,10 @@ namespace {
 std::string key_of(const tessera_options* options) {
   const tessera_options o = options ? known(options) : tessera_options{};
   const auto text = [](const char* t) { return cat(t ? t : "", '\0'); };
-  std::string key =
-      cat(text(o.device), text(o.precision), text(o.name), o.threads, ' ', o.optimize, ' ', o.memory_limit, ' ',
-          reinterpret_cast<uintptr_t>(o.parallel_for), ' ', o.parallel_context, ' ', o.fail_with_device, ' ',
-          o.most_plans, ' ', o.deadline_ms, ' ', o.most_rounds, ' ', operators_of(o.operators).get(), '\0');
+  std::string key = cat(text(o.device), text(o.precision), text(o.name), o.threads, ' ', o.optimize, ' ',
+                        o.memory_limit, ' ', reinterpret_cast<uintptr_t>(o.parallel_for), ' ', o.parallel_context, ' ',
+                        o.fail_with_device, ' ', o.most_plans, ' ', o.deadline_ms, ' ', o.most_rounds, ' ',
+                        o.copy_files, ' ', operators_of(o.operators).get(), '\0');
   if (options) {
     for (const auto& [name, value] : read_fixed(options)) key += cat(name, '\0', std::hexfloat, value, '\0');
     for (const auto& [name, value] : read_initializers(options))

@@ -66,8 +66,8 @@ Error::Kind kind_of(tessera_code code) {
     case TESSERA_TYPE: return Error::Kind::type;
     case TESSERA_MEMORY: return Error::Kind::memory;
     case TESSERA_DEVICE: return Error::Kind::device;
-    case TESSERA_CANCELLED:
-    case TESSERA_DEADLINE: return Error::Kind::cancelled;
+    case TESSERA_CANCELLED: return Error::Kind::cancelled;
+    case TESSERA_DEADLINE: return Error::Kind::deadline;
     default: return Error::Kind::model;
   }
 }

@@ -43,7 +43,7 @@ Datum element(const Tensor& vector, int64_t i) {
   const Type one{vector.type.dtype, {}};
   if (one.dtype == DType::string) {
     Tensor text = Tensor::make(one);
-    *text.as<std::string>() = vector.as<std::string>()[i];
+    *text.as<String>() = vector.as<String>()[i];
     return datum_of(std::move(text));
   }
   if (one.bytes() * vector.type.shape[0] != vector.type.bytes())
@@ -93,7 +93,7 @@ Datum row_of(const std::vector<Datum>& items) {
   const auto bytes = static_cast<size_t>(items[0].tensor.type.bytes());
   for (size_t i = 0; i < items.size(); ++i) {
     if (sequence.element == DType::string)
-      row.as<std::string>()[i] = *items[i].tensor.as<std::string>();
+      row.as<String>()[i] = *items[i].tensor.as<String>();
     else
       std::memcpy(row.bytes.get() + i * bytes, items[i].tensor.bytes.get(), bytes);
   }
@@ -173,7 +173,7 @@ tessera_status* tessera_value_create_strings(const char* const* texts, const siz
     if (count) require(texts);
     for (size_t i = 0; i < count; ++i) {
       require(texts[i]);
-      tensor.as<std::string>()[i].assign(texts[i], lengths ? lengths[i] : std::strlen(texts[i]));
+      tensor.as<String>()[i].assign(texts[i], lengths ? lengths[i] : std::strlen(texts[i]));
     }
     return datum_of(std::move(tensor));
   });
@@ -274,7 +274,7 @@ tessera_status* tessera_value_string(const tessera_value* value, size_t index, c
     if (tensor.type.dtype != DType::string)
       fail(Error::Kind::type, "the value is a tensor of ", tessera::name_of(tensor.type.dtype), ", not of strings");
     check_index(index, tessera_value_count(value), "element");
-    const std::string& element = tensor.as<std::string>()[index];
+    const String& element = tensor.as<String>()[index];
     *text = element.c_str();
     if (length) *length = element.size();
   });

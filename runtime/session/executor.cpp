@@ -5,7 +5,6 @@
 #include <set>
 
 #include "runtime/graph/refused_data.h"
-#include "runtime/session/deadline.h"
 
 namespace tessera {
 
@@ -76,21 +75,34 @@ struct Segment {
   mutable std::once_flag replan;
   mutable std::unique_ptr<Plan> cpu_plan;
   mutable std::atomic<const Plan*> current{nullptr};  // the plan to run: `plan`, then `cpu_plan`
+  std::optional<Charge> charge;                       // for all of it but tensors, which count themselves
 
-  int64_t bytes() const;
+  /// `constants` of its own, or all but them.
+  int64_t bytes(bool constants) const;
 };
+
+void Engine::drop_idle() const {
+  plan.arenas->drop_idle();
+  results.drop_idle();
+}
+
+void Engine::forget() const {
+  segments.forget("");
+  packs.shrink();
+}
 
 namespace {
 
 // About what values and nodes take, in a graph and in a plan of it. Constants that others have too are not its own.
-int64_t bytes_of(const Value& value) {
-  const bool own = value.constant && value.constant.use_count() <= 2;
-  return static_cast<int64_t>(sizeof value + value.name.size() + 64) + (own ? value.constant->type.bytes() : 0);
+int64_t bytes_of(const Value& value, bool constants) {
+  if (constants) return value.constant && value.constant.use_count() <= 2 ? value.constant->type.bytes() : 0;
+  return static_cast<int64_t>(sizeof value + value.name.size() + 64);
 }
-int64_t bytes_of(const Graph& graph) {
+int64_t bytes_of(const Graph& graph, bool constants) {
   constexpr int64_t step = 1024;
   int64_t bytes = 0;
-  for (const Value& value : graph.values) bytes += bytes_of(value);
+  for (const Value& value : graph.values) bytes += bytes_of(value, constants);
+  if (constants) return bytes;
   for (const Node& node : graph.nodes)
     bytes += step + static_cast<int64_t>(sizeof node + node.name.size() +
                                          (node.in.size() + node.out.size()) * (sizeof(ValueId) + sizeof(View)));
@@ -99,11 +111,11 @@ int64_t bytes_of(const Graph& graph) {
 
 }  // namespace
 
-int64_t Segment::bytes() const {
+int64_t Segment::bytes(bool constants) const {
   int64_t bytes = sizeof *this;
-  for (const auto& [id, value] : known) bytes += bytes_of(value);
-  if (plan) bytes += bytes_of(plan->graph());
-  if (head) bytes += bytes_of(*head);
+  for (const auto& [id, value] : known) bytes += bytes_of(value, constants);
+  if (plan) bytes += bytes_of(plan->graph(), constants);
+  if (head) bytes += bytes_of(*head, constants);
   return bytes;
 }
 
@@ -117,7 +129,7 @@ std::shared_ptr<Segment> SegmentCache::find(const std::string& key) {
 
 std::shared_ptr<Segment> SegmentCache::keep(const std::string& key, std::shared_ptr<Segment> segment, size_t most,
                                             int64_t most_bytes) {
-  const int64_t bytes = segment->bytes() + static_cast<int64_t>(2 * key.size());
+  const int64_t bytes = segment->bytes(true) + segment->bytes(false) + static_cast<int64_t>(2 * key.size());
   std::list<Kept> forgotten;  // are destroyed outside the lock
   const std::lock_guard lock(mutex_);
   if (const auto found = by_key_.find(key); found != by_key_.end()) return found->second->segment;
@@ -158,7 +170,7 @@ static std::vector<Datum> types_of(Graph body, const std::vector<Datum>& inputs)
   try {
     infer_types(body);
   } catch (const Error& error) {  // no round is run, so nothing is wrong with the model
-    if (error.kind() == Error::Kind::cancelled) throw;
+    if (error.is_stop()) throw;
   }
   std::vector<Datum> out(body.outputs.size());
   for (size_t i = 0; i < out.size(); ++i) out[i].tensor.type = body.values[body.outputs[i]].type;
@@ -189,8 +201,7 @@ class Executor::NodeFrame final : public Frame {
   void check_cancelled() const override {
     tessera::check_cancelled();
     if (!control_.rounds_left || control_.rounds_left->fetch_sub(1, std::memory_order_relaxed) > 0) return;
-    throw OverLimit(
-        cat(describe(executor_.graph_, node()), ": the run has made all the rounds of its loops that it may"));
+    fail(Error::Kind::deadline, "the run has made all the rounds of its loops that it may");
   }
 
  private:
@@ -275,6 +286,7 @@ Graph Executor::cut_out(size_t begin, size_t end, const Known& known, std::vecto
 
 // Infers as far as it goes, plans that stretch, and keeps what is known for the rest.
 std::shared_ptr<Segment> Executor::build(size_t begin, Known known) const {
+  const LastingScope lasting;
   const size_t all = graph_.nodes.size();
   size_t end = begin ? std::min(all, begin + first_look) : all;
   std::vector<ValueId> ids;
@@ -371,6 +383,8 @@ std::unique_ptr<Plan> Executor::plan(Graph head, bool cpu_only) const {
 }
 
 std::shared_ptr<Segment> Executor::keep_segment(const std::string& key, std::shared_ptr<Segment> segment) const {
+  const LastingScope lasting;
+  segment->charge.emplace(segment->bytes(false) + static_cast<int64_t>(2 * key.size()));
   segment->number = engine_.segments.next_number();
   return engine_.segments.keep(key, std::move(segment), engine_.most_plans, engine_.plan.memory_limit / 4);
 }
@@ -419,7 +433,10 @@ void Executor::run_plan(const Segment& segment, List<View> in, List<View> out, c
     if (!segment.head || plan != segment.plan.get() || !(refused || cpu_takes_over(error))) throw;
     lasts = !refused;
   }
-  std::call_once(segment.replan, [&] { segment.cpu_plan = this->plan(*segment.head, true); });
+  std::call_once(segment.replan, [&] {
+    const LastingScope lasting;
+    segment.cpu_plan = this->plan(*segment.head, true);
+  });
   if (lasts) segment.current.store(segment.cpu_plan.get(), std::memory_order_release);
   segment.cpu_plan->run(in, out, *engine_.threads, control);
 }

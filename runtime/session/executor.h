@@ -44,8 +44,8 @@ class SegmentCache {
   std::atomic<uint64_t> numbers_{0};
 };
 
-/// What all executors of a session share.
-struct Engine {
+/// What all executors of a session share, and keep.
+struct Engine final : Keeping {
   Backends backends;
   std::shared_ptr<Threads> threads;
   mutable PackCache packs;
@@ -59,6 +59,10 @@ struct Engine {
   mutable SegmentCache segments;
   Log log;
   bool whole_on_device = false;  ///< use a device only for graphs that it can run from end to end
+
+  int64_t idle() const override { return plan.arenas->idle() + results.idle(); }
+  void drop_idle() const override;
+  void forget() const override;
 };
 
 class Executor {

@@ -72,7 +72,7 @@ Graph inferred(const Graph& graph, List<Type> types) {
   try {
     infer_types(sized);
   } catch (const Error& error) {
-    if (error.kind() == Error::Kind::memory || error.kind() == Error::Kind::cancelled) throw;
+    if (error.kind() == Error::Kind::memory || error.is_stop()) throw;
   }
   return sized;
 }

@@ -10,7 +10,6 @@
 #include "runtime/base/machine_memory.h"
 #include "runtime/base/run_scope.h"
 #include "runtime/onnx/load.h"
-#include "runtime/session/deadline.h"
 #include "runtime/session/defaults.h"
 #include "runtime/session/devices.h"
 #include "runtime/session/executor.h"
@@ -31,8 +30,7 @@ struct Session::Impl {
   Graph as_loaded;                           // the graph before it was prepared
   mutable std::mutex mutex;
   mutable std::map<std::vector<bool>, std::shared_ptr<const Executor>> with_given;  // by the optional inputs given
-  int64_t folded_bytes = 0;     // of constants that loading has computed
-  bool has_containers = false;  // among its inputs
+  bool has_containers = false;                                                      // among its inputs
   const DeviceBackend* device = nullptr;
   std::string device_note;
 
@@ -44,14 +42,13 @@ struct Session::Impl {
   // What every door has: the library's floating-point environment, the caller's limits, and the model's path in
   // whatever goes wrong.
   template <class Body>
-  auto framed(const Body& body, const RunOptions& run = {}, int64_t more_memory = 0) const {
+  auto framed(const Body& body, const RunOptions& run = {}) const {
     const FloatEnvironment environment;
     const AllocatorScope allocator(around().allocator);
-    const Deadline deadline(run.cancel, run.milliseconds ? run.milliseconds : options.milliseconds);
+    const RunScope scope(
+        {run.cancel, engine.plan.memory_limit, run.milliseconds ? run.milliseconds : options.milliseconds}, &engine);
     try {
-      return within(deadline, engine.plan.memory_limit + more_memory, body);
-    } catch (const OverLimit& error) {
-      throw OverLimit(cat(model.path, ": ", error.what()));
+      return body();
     } catch (const Error& error) {
       if (error.kind() == Error::Kind::cancelled || error.kind() == Error::Kind::usage) throw;
       throw Error(error.kind(), cat(model.path, ": ", error.what()));
@@ -169,15 +166,6 @@ struct Rounds {
   RunControl control(Profile* profile) { return {profile, most ? &left : nullptr}; }
 };
 
-// Of all constants, each once.
-int64_t constant_bytes(const Graph& graph) {
-  std::set<const std::byte*> seen;
-  int64_t bytes = 0;
-  for (const Value& value : graph.values)
-    if (value.constant && seen.insert(value.constant->bytes.get()).second) bytes += value.constant->type.bytes();
-  return bytes;
-}
-
 }  // namespace
 
 void Session::Impl::choose_device() {
@@ -237,16 +225,17 @@ void Session::Impl::start(onnx::Loaded loaded, const SessionOptions& given) {
   engine.plan.threads = engine.threads->count();
   engine.plan.pool = engine.threads.get();
   engine.plan.memory_limit = options.memory_limit ? options.memory_limit : total_memory() / 4 * 3;
+  engine.free = 8 * model.weight_bytes;  // kernels make up to seven times as much of them
   as_loaded = with_inputs(model.graph, {});
   framed(
       [&] {
         check_cancelled();
+        const LastingScope lasting;
         prepare(model.graph);
         executor = std::make_shared<const Executor>(model.graph, engine);
         if (engine.backends.size() == 1) pack_weights();
       },
-      {.cancel = options.cancel}, 8 * model.weight_bytes);  // rewrites make other weights of them
-  folded_bytes = std::max<int64_t>(0, constant_bytes(model.graph) - 2 * model.weight_bytes);
+      {.cancel = options.cancel});
   options.cancel = nullptr;  // of loading alone
   if (!device_note.empty()) engine.log(Log::Level::warning, model.path, ": ", device_note);
   engine.log(Log::Level::information, model.path, ": ", as_loaded.nodes.size(), " nodes, ", model.weight_bytes >> 10,
@@ -265,7 +254,10 @@ void Session::Impl::start_around(const Impl& base, Graph graph) {
   for (const ValueId id : model.graph.outputs) outputs.push_back(port_of(model.graph.values[id]));
   has_containers = std::any_of(inputs.begin(), inputs.end(), [](const Port& p) { return p.kind != Kind::tensor; });
   as_loaded = with_inputs(model.graph, {});
-  framed([&] { prepare(model.graph); }, {}, 8 * model.weight_bytes);
+  framed([&] {
+    const LastingScope lasting;
+    prepare(model.graph);
+  });
   executor = std::make_shared<const Executor>(model.graph, engine);
 }
 
@@ -286,6 +278,7 @@ std::shared_ptr<const Executor> Session::Impl::executor_with(const std::vector<b
   std::vector<ValueId> ids;
   for (size_t i = 0; i < given.size(); ++i)
     if (given[i]) ids.push_back(default_ids[i]);
+  const LastingScope lasting;
   const auto graph = std::make_shared<Graph>(with_inputs(as_loaded, ids));
   prepare(*graph);
   check_cancelled();  // then not all is prepared
@@ -347,7 +340,7 @@ void Session::Impl::pack_weights() const {
     bool whole = false;
     executor->first_plan(types, &whole);
   } catch (const Error& error) {
-    if (error.kind() == Error::Kind::cancelled) throw;
+    if (error.is_stop()) throw;
   }
 }
 
@@ -398,21 +391,26 @@ std::string Session::Impl::why_not_on_device(const Problem& problem) const {
   return "its work is not worth the way to the device";
 }
 
+// What `load` gives, ended by the cancel and the deadline of the options.
+template <class Load>
+static onnx::Loaded limited(const SessionOptions& options, const Load& load) {
+  const RunScope scope({options.cancel, 0, options.milliseconds});
+  return load();
+}
+
 Session::Session(const std::string& path, const SessionOptions& options) : impl_(std::make_unique<Impl>()) {
   const FloatEnvironment environment;
-  const Deadline deadline(options.cancel, options.milliseconds);
-  impl_->start(within(deadline, 0, [&] { return onnx::load(path, {}, options.operators); }), options);
+  impl_->start(limited(options, [&] { return onnx::load(path, {}, options.operators, options.copy_files); }), options);
 }
 
 Session::Session(List<std::byte> model, const SessionOptions& options) : impl_(std::make_unique<Impl>()) {
   const FloatEnvironment environment;
-  const Deadline deadline(options.cancel, options.milliseconds);
   std::shared_ptr<std::byte[]> copy(new std::byte[model.size() + 1]);
   std::memcpy(copy.get(), model.data(), model.size());
-  impl_->start(within(deadline, 0,
-                      [&] {
-                        return onnx::load({copy.get(), model.size()}, copy, "model in memory", {}, options.operators);
-                      }),
+  impl_->start(limited(options,
+                       [&] {
+                         return onnx::load({copy.get(), model.size()}, copy, "model in memory", {}, options.operators);
+                       }),
                options);
 }
 
@@ -473,7 +471,7 @@ std::vector<Datum> Session::run(List<Datum> in, const RunOptions& options) const
         for (Datum& datum : out) own(datum);
         return out;
       },
-      options, -impl_->folded_bytes);
+      options);
 }
 
 std::vector<Tensor> Session::run(List<Tensor> in, const RunOptions& options) const {
@@ -503,7 +501,7 @@ void Session::run_into(List<View> in, List<View> out, const RunOptions& options)
           data[i].tensor = {in[i].type, std::shared_ptr<std::byte>(in[i].data, [](std::byte*) {})};
         impl_->copy_results(executor->run(std::move(data), control), out);
       },
-      options, -impl_->folded_bytes);
+      options);
 }
 
 void Session::run_into(List<End> in, List<End> out, const RunOptions& options) const {
@@ -542,7 +540,7 @@ void Session::run_into(List<End> in, List<End> out, const RunOptions& options) c
         for (size_t i = 0; i < out.size(); ++i)
           if (to_residents[i]) to_residents[i]->write(to[i].data);
       },
-      options, -impl_->folded_bytes);
+      options);
 }
 
 std::vector<Type> Session::output_types(List<Type> in) const {

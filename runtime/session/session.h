@@ -26,6 +26,7 @@ struct SessionOptions {
   bool optimize = true;
   int64_t memory_limit = 0;                    ///< bytes that one run may allocate; 0: three quarters of the machine's
   bool cpu_takes_over = true;                  ///< where a device fails; false: its error is thrown
+  bool copy_files = false;                     ///< reads a model's files instead of mapping them
   size_t most_plans = 0;                       ///< that are kept, the least recently used forgotten first; 0: 1024
   int64_t milliseconds = 0;                    ///< that loading, and each run, may take; 0: any
   int64_t most_rounds = 0;                     ///< of the bodies of loops in a run; 0: any

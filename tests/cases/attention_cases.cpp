@@ -15,20 +15,22 @@ void strided_attention(const Taker& check) {
   };
   for (const Sizes& s : {Sizes{1, 1, 4, 1}, Sizes{3, 2, 5, 3}, Sizes{4, 6, 64, 10}, Sizes{2, 3, 49, 30},
                          Sizes{1, 2, 131, 64}, Sizes{1, 1, 600, 17}})
-    for (const int biases : {0, 1, 2}) {
+    for (const int biases : {0, 1, 2, 3}) {
       const int64_t batch = s.batch, heads = s.heads, positions = s.positions, depth = s.depth;
       const int64_t row = 3 * heads * depth;
       const auto part = [&](int64_t i) {
         return std::vector<int64_t>{i * heads * depth, positions * row, depth, row, 1};
       };
       const Input qkv = random({batch, positions, row}, -2, 2);
-      // The first repeats over the batches; the second has one row of keys for each batch of a period.
+      // The first repeats over the batches, and is one row of keys for each head in the last turn; the second has
+      // one row of keys for each batch of a period.
       const int64_t square = positions * positions, period = batch % 2 ? 1 : 2;
-      std::vector<int64_t> lies{1, 0, square, positions, 1};
+      const bool rows = biases == 3;
+      std::vector<int64_t> lies{1, 0, rows ? positions : square, rows ? 0 : positions, 1};
       const std::vector<int64_t> second{period, positions, 0, 0, 1};
       Case c{.op = "StridedAttention", .opset = 1, .in = {qkv, qkv, qkv}, .domain = "tessera"};
       c.absolute = 1e-5;  // scores above eight are rounded by 5e-7, and their powers of values of two are summed
-      if (biases > 0) c.in.push_back(random({heads, positions, positions}, -2, 2));
+      if (biases > 0) c.in.push_back(random({heads, rows ? 1 : positions, positions}, -2, 2));
       if (biases > 1) c.in.push_back(random({period, 1, 1, positions}, -2, 2));
       if (biases > 1) lies.insert(lies.end(), second.begin(), second.end());
       if (biases == 0) lies.clear();

@@ -439,7 +439,7 @@ Input tensor_of(Text text, uint32_t seed) {
   } else if (type == DType::string) {
     in.tensor = Tensor::make({type, shape});
     for (int64_t i = 0; i < shape.elements(); ++i)
-      in.tensor.as<std::string>()[i] = std::string(static_cast<size_t>(i % 3 + 1), static_cast<char>('a' + i % 3));
+      in.tensor.as<String>()[i] = std::string(static_cast<size_t>(i % 3 + 1), static_cast<char>('a' + i % 3));
   } else {
     const bool is_unsigned = type == DType::uint8 || type == DType::boolean;
     in.tensor = random_tensor(type, shape, seed, is_unsigned ? 0 : -2, 2);

@@ -224,13 +224,12 @@ void AnyGraph::reduce(ValueId x) {
       Shape row;
       for (size_t i = static_cast<size_t>(axis); i < s.size(); ++i) row.push_back(s[i]);
       make("LayerNormalization", {x, numbers(type(x).dtype, row), below(2) ? numbers(type(x).dtype, row) : absent},
-           {{"axis", axis}, {"epsilon", 0.1f}});
+           {{"axis", axis}});
       return;
     }
     case 3:
       if (s.size() > 2)
-        make("InstanceNormalization", {x, numbers(type(x).dtype, {s[1]}), numbers(type(x).dtype, {s[1]})},
-             {{"epsilon", 0.1f}});
+        make("InstanceNormalization", {x, numbers(type(x).dtype, {s[1]}), numbers(type(x).dtype, {s[1]})});
       return;
     default: {
       constexpr Text ops[] = {"ReduceSum", "ReduceMean", "ReduceMax",      "ReduceMin",

@@ -51,7 +51,7 @@ void run(onnx::Loaded loaded) {
   options.memory_limit = memory_limit;
   const std::atomic<bool>* cancel = Patience::instance().begin();
   attempt([&] {
-    const RunScope scope(cancel, memory_limit);
+    const RunScope scope({cancel, memory_limit});
     const Session session(std::move(loaded), options);
     std::vector<Datum> in;
     for (const Port& port : session.inputs()) in.push_back(input_for(port));

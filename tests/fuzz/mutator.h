@@ -262,7 +262,7 @@ class Mutator {
     for (int64_t n = choices_.roll(1, 3); n > 0; --n) {
       const int64_t i = choices_.below(count);
       if (type == DType::string)
-        tensor.as<std::string>()[i] = word();
+        tensor.as<String>()[i] = word();
       else if (type == DType::int64)
         tensor.as<int64_t>()[i] = edge();
       else if (is_real_number(type))

@@ -31,7 +31,7 @@ Outcome outcome_of(const Run& run) {
     outcome.results = run();
   } catch (const Error& error) {
     outcome.error = error.what();
-    outcome.gave_up = error.kind() == Error::Kind::cancelled || error.kind() == Error::Kind::memory;
+    outcome.gave_up = error.is_stop() || error.kind() == Error::Kind::memory;
     if (outcome.error.empty()) finding("an error without a text");
     if (outcome.error.find("rewrite ") != std::string::npos) finding(outcome.error);
   } catch (const std::bad_alloc&) {  // those who call a session report it as an Error
@@ -52,7 +52,7 @@ Outcome in_time(const Subject& subject, const char* how, const Run& run) {
   const double begin = seconds();
   const std::atomic<bool>* cancel = Patience::instance().begin();
   Outcome outcome = outcome_of([&] {
-    const RunScope scope(cancel, memory_limit);
+    const RunScope scope({cancel, memory_limit});
     return run(cancel);
   });
   Patience::instance().end();
@@ -121,7 +121,7 @@ std::string difference(const Tensor& a, const Tensor& b, bool values) {
   const int64_t count = a.type.shape.elements();
   if (type == DType::string) {
     for (int64_t i = 0; i < count; ++i)
-      if (a.as<std::string>()[i] != b.as<std::string>()[i]) return "texts differ";
+      if (a.as<String>()[i] != b.as<String>()[i]) return "texts differ";
     return "";
   }
   if (!values || !is_real_number(type)) return "";

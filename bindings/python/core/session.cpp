@@ -24,9 +24,9 @@ PyObject* make_session(PyTypeObject* type, PyObject* arguments, PyObject*) {
     tessera_options_init(&options);
     long long memory_limit = 0, most_rounds = 0;
     double deadline = 0;
-    if (!PyArg_ParseTuple(arguments, "OzizpLzOpdLO", &source, &options.device, &options.threads, &options.precision,
+    if (!PyArg_ParseTuple(arguments, "OzizpLzOpdLOp", &source, &options.device, &options.threads, &options.precision,
                           &options.optimize, &memory_limit, &options.name, &fixed_pairs, &options.fail_with_device,
-                          &deadline, &most_rounds, &definitions))
+                          &deadline, &most_rounds, &definitions, &options.copy_files))
       throw Raised();
     options.memory_limit = memory_limit;
     options.deadline_ms = static_cast<int64_t>(std::ceil(std::clamp(deadline, -1.0, 1e12) * 1000));
@@ -40,7 +40,8 @@ PyObject* make_session(PyTypeObject* type, PyObject* arguments, PyObject*) {
     open_source(
         source, [&](const char* path) { return tessera_session_load(path, &options, &session); },
         [&](const void* data, size_t bytes) { return tessera_session_load_memory(data, bytes, &options, &session); });
-    return wrap(reinterpret_cast<PyObject*>(type), std::make_unique<Shared>(session, tessera_session_free));
+    Shared owner(session, tessera_session_free);  // before the next allocation, which may fail
+    return wrap(reinterpret_cast<PyObject*>(type), std::make_unique<Shared>(std::move(owner)));
   });
 }
 
@@ -152,7 +153,7 @@ PyObject* run(PyObject* self, PyObject* arguments) {
       options.cancel = wish;
       tessera_result* made = nullptr;
       tessera_status* status = in.run(session.get(), options, &made);
-      result.reset(made, tessera_result_free);
+      if (made) result.reset(made, tessera_result_free);  // which allocates: beside a status nothing may fail
       return status;
     });
     callbacks.step.raise_again();

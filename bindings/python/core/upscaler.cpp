@@ -34,7 +34,8 @@ PyObject* make_upscaler(PyTypeObject* type, PyObject* arguments, PyObject*) {
       open_source(source, open, [&](const void* data, size_t bytes) {
         return tessera_upscaler_open_memory(data, bytes, &options, &upscaler);
       });
-    return wrap(reinterpret_cast<PyObject*>(type), std::make_unique<Shared>(upscaler, tessera_upscaler_free));
+    Shared owner(upscaler, tessera_upscaler_free);  // before the next allocation, which may fail
+    return wrap(reinterpret_cast<PyObject*>(type), std::make_unique<Shared>(std::move(owner)));
   });
 }
 

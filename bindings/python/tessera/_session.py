@@ -150,7 +150,8 @@ class Session:
     ``fail_with_device=True``: where a device fails, that is an error, and the CPU does not take over. ``deadline``:
     seconds that loading, and each run, may take, and ``most_rounds``: those of a run's loops; 0: any. Beyond them it
     ends with :class:`DeadlineExceeded`. ``operators``: classes of your own that compute what the model has beside
-    tessera's operators (docs/python.md).
+    tessera's operators (docs/python.md). ``copy_files=True``: the model's files are read into memory, and may get
+    shorter afterwards; files that are mapped may not.
 
     One session serves many threads at once. It closes as a context manager, by :meth:`close`, or when it is
     forgotten::
@@ -162,10 +163,10 @@ class Session:
     def __init__(self, model: Any, *, device: str = "auto", threads: int = 0, precision: str = "fp32",
                  optimize: bool = True, memory_limit: int = 0, fixed: Mapping[str, float] | None = None,
                  name: str | None = None, fail_with_device: bool = False, deadline: float = 0, most_rounds: int = 0,
-                 operators: Sequence[type] = ()):
+                 operators: Sequence[type] = (), copy_files: bool = False):
         self._core = _core.Session(source_of(model), device, threads, precision, optimize, memory_limit, name,
                                    list((fixed or {}).items()), fail_with_device, deadline, most_rounds,
-                                   [definition(one) for one in operators])
+                                   [definition(one) for one in operators], copy_files)
         #: Those that have to be given, then those that have a default.
         self.inputs: list[Port] = [Port(name, _type(kind), *rest) for name, kind, *rest in self._core.inputs()]
         self.outputs: list[Port] = [Port(name, _type(kind)) for name, kind, *_ in self._core.outputs()]
