@@ -268,8 +268,36 @@ class Caller {
       tensors.push_back({dtype, out[i].dims.size(), out[i].dims.data(), out[i].bytes.data(), bytes});
       if (rarely() && bytes) --tensors.back().bytes;
     }
+    if (below(3) == 0) return run_buffers(session.get(), in.tensors, tensors);
     check(
         tessera_run_into(session.get(), in.tensors.data(), in.tensors.size(), tensors.data(), tensors.size(), nullptr));
+  }
+
+  // Around the same memory, or of the library's own.
+  void run_buffers(const tessera_session* session, List<tessera_tensor> in, List<tessera_tensor> out) {
+    std::vector<tessera_buffer*> all;
+    for (const auto& side : {in, out})
+      for (const tessera_tensor& tensor : side) {
+        tessera_buffer*& made = all.emplace_back(nullptr);
+        if (!below(3)) {
+          check(tessera_buffer_create("cpu", &tensor, below(2) != 0, &made));
+          if (made && tensor.data) check(tessera_buffer_write(made, tensor.data, tensor.bytes));
+        } else if (!rarely()) {
+          check(tessera_buffer_create_around(&tensor, &made));
+        }
+      }
+    if (rarely() && !all.empty()) std::swap(all.front(), all.back());
+    check(tessera_run_buffers(session, all.data(), in.size(), all.data() + in.size(), out.size(), nullptr));
+    tessera_buffer_facts facts;
+    TESSERA_INIT(&facts);
+    if (rarely()) facts.struct_size = static_cast<size_t>(below(100));
+    int descriptor = 0;
+    for (tessera_buffer* buffer : all) {
+      check(tessera_buffer_get(buffer, &facts));
+      check(tessera_buffer_descriptor(buffer, &descriptor));
+    }
+    for (size_t i = 0; i < out.size(); ++i) check(tessera_buffer_read(all[in.size() + i], out[i].data, out[i].bytes));
+    for (tessera_buffer* buffer : all) tessera_buffer_free(buffer);
   }
 
   void run_async() {
