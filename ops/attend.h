@@ -41,7 +41,8 @@ struct AttentionShape {
   int64_t queries = 0, keys = 0;       ///< sequence lengths; keys counts the past as well
   int64_t depth = 0, value_depth = 0;  ///< of one head
   double scale = 0;
-  double softcap = 0;  ///< 0: none
+  double softcap = 0;             ///< 0: none
+  const double* sinks = nullptr;  ///< a score for each head that takes a part of every sum, and has no value
 };
 
 /// Scores far below every other, but finite: a row in which all are masked stays a mean.
@@ -72,8 +73,10 @@ void attend(const AttentionShape& s, const Heads& q, const Heads& k, const Heads
         watch(2, b, h, i, row);
         double largest = -std::numeric_limits<double>::infinity(), sum = 0;
         for (const double score : row) largest = std::max(largest, score);
+        if (s.sinks) largest = std::max(largest, s.sinks[h]);
         if (largest == -std::numeric_limits<double>::infinity()) largest = 0;
         for (double& score : row) sum += score = std::exp(score - largest);
+        if (s.sinks) sum += std::exp(s.sinks[h] - largest);
         for (double& score : row) score = sum > 0 ? score / sum : 0;
         watch(3, b, h, i, row);
         std::fill(sums.begin(), sums.end(), 0);

@@ -6,7 +6,16 @@ namespace tessera::ops {
 extern const OpFile cast_like;
 namespace {
 
-void infer_cast_like(Infer& infer) { infer.set(0, infer.in(1).dtype, infer.shape(0)); }
+constexpr int64_t few = 64;  // numbers that are known as soon as their type is
+
+void infer_cast_like(Infer& infer) {
+  infer.set(0, infer.in(1).dtype, infer.shape(0));
+  const Tensor* known = infer.constant(0);
+  if (!known || infer.shape(0).elements() > few) return;
+  Tensor value = Tensor::make({infer.in(1).dtype, infer.shape(0)});
+  convert(known->view(), value.view(), rounding_of(infer));
+  infer.set_value(0, std::move(value));
+}
 
 void reference(const Args& args) { convert(args.in[0], args.out[0], rounding_of(args)); }
 

@@ -31,8 +31,10 @@ void execute_by_value(Frame& frame) {
 
 /// The definition of such an operator.
 template <Compute compute>
-constexpr OpDef by_value(Text name, int since, Arity in, Arity out, Text types, List<AttrDef> attrs = {}) {
-  return {name, "", since, in, out, types, attrs, infer_by_value<compute>, nullptr, nullptr, execute_by_value<compute>};
+constexpr OpDef by_value(Text name, int since, Arity in, Arity out, Text types, List<AttrDef> attrs = {},
+                         Text domain = "") {
+  return {
+      name, domain, since, in, out, types, attrs, infer_by_value<compute>, nullptr, nullptr, execute_by_value<compute>};
 }
 
 }  // namespace tessera::ops

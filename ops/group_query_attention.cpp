@@ -1,5 +1,5 @@
-// com.microsoft GroupQueryAttention: causal attention with fewer key heads than query heads, a cache,
-// and rotary embedding inside.
+// com.microsoft GroupQueryAttention: causal attention with fewer key heads than query heads, a cache, and rotary
+// embedding inside; and SparseAttention, which is that over some blocks of keys.
 #include <algorithm>
 
 #include "ops/attend.h"
@@ -22,6 +22,15 @@ enum In {
   positions_in,
   scores_in,
   sink_in
+};
+enum Out { y_out, k_out, v_out, scores_out };
+enum SparseIn {
+  sparse_rows_in = 5,
+  sparse_columns_in,
+  sparse_total_in,
+  sparse_lengths_in,
+  sparse_cos_in,
+  sparse_sin_in
 };
 
 struct Sizes {
@@ -58,18 +67,21 @@ struct Sizes {
 void infer_gqa(Infer& n) {
   const Sizes s(
       n, [&](int i) { return n.has_input(i) ? &n.shape(i) : nullptr; }, n.integer_of(total_in));
-  if (n.has_input(sink_in) || n.integer("smooth_softmax") > 0)
-    fail(Error::Kind::unsupported, "GroupQueryAttention with a smooth softmax");
   if (n.has("k_quant_type") && n.text("k_quant_type") != "NONE")
     fail(Error::Kind::unsupported, "GroupQueryAttention with a quantized cache");
+  if (n.integer("sliding_window_cache"))
+    fail(Error::Kind::unsupported, "GroupQueryAttention with a cache of a window's size");
+  if (n.has_input(sink_in) && !(n.shape(sink_in) == Shape{s.heads}))
+    fail(Error::Kind::shape, "sinks ", n.shape(sink_in), " for ", s.heads, " heads");
   if (n.shape(lengths_in).elements() != s.batch) fail(Error::Kind::shape, "lengths ", n.shape(lengths_in));
   if (n.integer("do_rotary") &&
       (n.rank(cos_in) != 2 || !(n.shape(cos_in) == n.shape(sin_in)) || n.shape(cos_in)[1] * 2 > s.depth))
     fail(Error::Kind::shape, "rotary tables ", n.shape(cos_in), " and ", n.shape(sin_in));
   if (n.has_input(scores_in)) check_broadcast(n.shape(scores_in), {s.batch, s.heads, s.sequence, s.present});
-  n.set(0, {s.batch, s.sequence, s.heads * s.depth});
-  n.set(1, s.cache());
-  n.set(2, s.cache());
+  n.set(y_out, {s.batch, s.sequence, s.heads * s.depth});
+  n.set(k_out, s.cache());
+  n.set(v_out, s.cache());
+  n.set(scores_out, {s.batch, s.heads, s.sequence, s.present});
 }
 
 // Turns one head's features in place.
@@ -139,7 +151,9 @@ void store(const Args& a, size_t out, const RunVector<double>& values) {
   std::copy(values.begin(), values.end(), to.data());
 }
 
-void gqa_reference(const Args& a) {
+// `hidden(h, query, key)`, of places in a sequence: what is out of sight beside the future.
+template <class Hidden>
+void run_queries(const Args& a, const Hidden& hidden) {
   const Sizes s(
       a, [&](size_t i) { return a.has_in(i) ? &a.in[i].shape() : nullptr; },
       static_cast<int64_t>(number_or(a, total_in, 0)));
@@ -148,49 +162,134 @@ void gqa_reference(const Args& a) {
   const auto q = gqa.read(q_in, s.heads, 0, rotary, 0);
   const auto k = gqa.read(k_in, s.kv_heads, s.packed ? s.heads : 0, rotary, past_k_in);
   const auto v = gqa.read(v_in, s.kv_heads, s.packed ? s.heads + s.kv_heads : 0, false, past_v_in);
-  store(a, 1, k);
-  store(a, 2, v);
-  AttentionShape shape{s.batch, s.heads, s.kv_heads, s.sequence, s.present, s.depth, s.depth, 0, 0};
+  store(a, k_out, k);
+  store(a, v_out, v);
+  AttentionShape shape{s.batch, s.heads, s.kv_heads, s.sequence, s.present, s.depth, s.depth, 0, 0, nullptr};
   const double named = a.has("scale") ? static_cast<double>(a.real("scale")) : 0;
   shape.scale = named != 0 ? named : 1 / std::sqrt(static_cast<double>(s.depth));
   shape.softcap = static_cast<double>(a.real("softcap"));
+  const auto given = [&](size_t i) { return a.has_in(i) ? a.in[i] : View{}; };
+  const Read<double> scores(given(scores_in)), sinks(given(sink_in));
+  const RunVector<double> smooth(static_cast<size_t>(s.heads));
+  shape.sinks = sinks ? sinks.data() : a.integer("smooth_softmax") > 0 ? smooth.data() : nullptr;
   const auto heads = [&](const RunVector<double>& x, int64_t count, int64_t rows) {
     return Heads{x.data(), count * rows * s.depth, rows * s.depth, s.depth};
   };
-  const int64_t window = a.integer("local_window_size");
-  const Read<double> scores(a.has_in(scores_in) ? a.in[scores_in] : View{});
   std::vector<int64_t> offsets;
   if (scores) offsets = broadcast_offsets(a.in[scores_in].shape(), {s.batch, s.heads, s.sequence, s.present});
-  Write<double> y(a.out[0]);
+  const int64_t stage = a.integer("qk_output") == 2 ? 3 : 2;
+  Write<double> y(a.out[y_out]), products(a.out.size() > scores_out ? a.out[scores_out] : View{});
+  const auto row_at = [&](int64_t b, int64_t h, int64_t i) { return ((b * s.heads + h) * s.sequence + i) * s.present; };
   attend(
       shape, heads(q, s.heads, s.sequence), heads(k, s.kv_heads, s.present), heads(v, s.kv_heads, s.present),
       [&](int64_t b, int64_t h, int64_t i, int64_t j) {
-        const int64_t here = gqa.past(b) + i;
-        if (j > here || (window > 0 && j <= here - window)) return -std::numeric_limits<double>::infinity();
-        const auto at = static_cast<size_t>(((b * s.heads + h) * s.sequence + i) * s.present + j);
-        return scores ? scores[offsets[at]] : 0;
+        if (hidden(b, h, gqa.past(b) + i, j)) return -std::numeric_limits<double>::infinity();
+        return scores ? scores[offsets[static_cast<size_t>(row_at(b, h, i) + j)]] : 0;
       },
       [&](int64_t b, int64_t h, int64_t i, const RunVector<double>& sums) {
         std::copy(sums.begin(), sums.end(), y.data() + ((b * s.sequence + i) * s.heads + h) * s.depth);
       },
-      unwatched);
+      [&](int at, int64_t b, int64_t h, int64_t i, const RunVector<double>& row) {
+        if (products && at == stage) std::copy(row.begin(), row.end(), products.data() + row_at(b, h, i));
+      });
 }
 
-constexpr AttrDef attrs[] = {{"num_heads", 0, {}, true}, {"kv_num_heads", 0, {}, true},
-                             {"local_window_size", -1},  {"do_rotary"},
-                             {"k_quant_type"},           {"v_quant_type"},
-                             {"rotary_interleaved"},     {"scale"},
-                             {"smooth_softmax"},         {"softcap"},
-                             {"kv_cache_bit_width"},     {"qk_output"}};
+void gqa_reference(const Args& a) {
+  const int64_t window = a.integer("local_window_size");
+  const bool causal = a.integer("causal") != 0;
+  const Read<int64_t> lengths(a.in[lengths_in]);
+  run_queries(a, [&](int64_t b, int64_t, int64_t here, int64_t j) {
+    return causal ? j > here || (window > 0 && j <= here - window) : j > lengths[b];
+  });
+}
+
+// --- SparseAttention: its inputs in the order above ------------------------------------------------
+
+int64_t block_of(const AttrReader& n) {
+  const int64_t block = n.integer("sparse_block_size");
+  if (block < 1) fail(Error::Kind::model, "attribute \"sparse_block_size\" is ", block);
+  return block;
+}
+
+constexpr int sparse_order[] = {
+    q_in, k_in, v_in, past_k_in, past_v_in, sparse_lengths_in, sparse_total_in, sparse_cos_in, sparse_sin_in};
+
+void infer_sparse(Infer& n) {
+  const Sizes s(
+      n, [&](int i) { return n.has_input(sparse_order[i]) ? &n.shape(sparse_order[i]) : nullptr; },
+      n.integer_of(sparse_total_in));
+  const Shape &rows = n.shape(sparse_rows_in), &columns = n.shape(sparse_columns_in);
+  if (rows.rank() != 2 || columns.rank() != 2 || rows[0] != columns[0] || rows[0] < 1 || s.heads % rows[0] ||
+      rows[1] - 1 < (s.present - 1) / block_of(n) + 1)
+    fail(Error::Kind::shape, "rows ", rows, " and columns ", columns, " of blocks for ", s.present, " keys");
+  if (n.shape(sparse_lengths_in).elements() != s.batch)
+    fail(Error::Kind::shape, "lengths ", n.shape(sparse_lengths_in));
+  if (n.integer("do_rotary") &&
+      (!n.has_input(sparse_cos_in) || !n.has_input(sparse_sin_in) || n.rank(sparse_cos_in) != 2 ||
+       !(n.shape(sparse_cos_in) == n.shape(sparse_sin_in)) || n.shape(sparse_cos_in)[1] * 2 > s.depth))
+    fail(Error::Kind::shape, "the rotary tables do not fit heads of ", s.depth);
+  n.set(y_out, {s.batch, s.sequence, s.heads * s.depth});
+  n.set(k_out, s.cache());
+  n.set(v_out, s.cache());
+}
+
+void sparse_reference(const Args& a) {
+  std::vector<View> in;
+  for (const int i : sparse_order)
+    in.push_back(a.has_in(static_cast<size_t>(i)) ? a.in[static_cast<size_t>(i)] : View{});
+  Tensor lengths = Tensor::make(in[lengths_in].type);
+  const Read<int64_t> given(in[lengths_in]);
+  for (int64_t b = 0; b < given.size(); ++b) set_element(lengths.view(), b, static_cast<double>(given[b] - 1));
+  in[lengths_in] = lengths.view();
+  const Read<int64_t> rows(a.in[sparse_rows_in]), columns(a.in[sparse_columns_in]);
+  const int64_t layouts = a.in[sparse_rows_in].shape()[0], row_count = a.in[sparse_rows_in].shape()[1],
+                column_count = a.in[sparse_columns_in].shape()[1], block = block_of(a);
+  run_queries(Args(a.node(), in, a.out), [&](int64_t, int64_t h, int64_t here, int64_t j) {
+    if (j > here) return true;
+    const int64_t layout = h % layouts, at = layout * row_count + here / block;
+    const int64_t begin = std::max<int64_t>(rows[at], 0), end = std::min(rows[at + 1], column_count);
+    for (int64_t i = begin; i < end; ++i)
+      if (columns[layout * column_count + i] == j / block) return false;
+    return true;
+  });
+}
+
+constexpr AttrDef attrs[] = {{"num_heads", 0, {}, true},
+                             {"kv_num_heads", 0, {}, true},
+                             {"local_window_size", -1},
+                             {"do_rotary"},
+                             {"k_quant_type"},
+                             {"v_quant_type"},
+                             {"rotary_interleaved"},
+                             {"scale"},
+                             {"smooth_softmax"},
+                             {"softcap"},
+                             {"kv_cache_bit_width"},
+                             {"qk_output"},
+                             {"causal", 1},
+                             {"sliding_window_cache"}};
+constexpr AttrDef sparse_attrs[] = {
+    {"num_heads", 0, {}, true},        {"kv_num_heads", 0, {}, true}, {"do_rotary"}, {"rotary_interleaved"}, {"scale"},
+    {"sparse_block_size", 0, {}, true}};
 const OpDef defs[] = {{.name = "GroupQueryAttention",
                        .domain = "com.microsoft",
                        .since = 1,
                        .in = {1, 12},
-                       .out = {1, 3},
-                       .types = "T=float : T, T, T, T, T, int32, int32, T, T, int64, T, T -> T, T, T",
+                       .out = {1, 4},
+                       .types = "T=float : T, T, T, T, T, int32, int32, T, T, int64, T, T -> T, T, T, T",
                        .attrs = attrs,
                        .infer = infer_gqa,
                        .reference = gqa_reference,
+                       .reach = reach::not_followed},
+                      {.name = "SparseAttention",
+                       .domain = "com.microsoft",
+                       .since = 1,
+                       .in = {1, 11},
+                       .out = {3, 3},
+                       .types = "T=float : T, T, T, T, T, int32, int32, int32, int32, T, T -> T, T, T",
+                       .attrs = sparse_attrs,
+                       .infer = infer_sparse,
+                       .reference = sparse_reference,
                        .reach = reach::not_followed}};
 
 }  // namespace

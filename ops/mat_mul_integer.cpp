@@ -1,4 +1,4 @@
-// MatMulInteger: int32 sums of products of 8-bit integers less their zero points.
+// MatMulInteger: int32 sums of products of 8-bit integers less their zero points; com.microsoft's MatMulInteger16.
 #include "ops/quantized_product.h"
 #include "ops/work.h"
 #include "runtime/graph/reach.h"
@@ -16,10 +16,16 @@ void integer_reference(const Args& a) {
   const Product p(a.in[0].shape(), a.in[1].shape());
   const auto left = centred<int32_t>(a.in[0], a.has_in(2) ? a.in[2] : View{}, true);
   const auto right = centred<int32_t>(a.in[1], a.has_in(3) ? a.in[3] : View{}, false);
-  int32_t* y = a.out[0].as<int32_t>();
+  auto* y = reinterpret_cast<int32_t*>(a.out[0].data);  // or uint32: the same bits
   multiply<uint32_t>(p, left.data(), right.data(), [&](int64_t, int64_t at, const uint32_t* sums) {
     for (int64_t j = 0; j < p.n; ++j) y[at + j] = static_cast<int32_t>(sums[j]);
   });
+}
+
+// Of unsigned numbers alone sums are unsigned too.
+void infer_wide(Infer& n) {
+  const bool natural = n.in(0).dtype == DType::uint16 && n.in(1).dtype == DType::uint16;
+  n.set(0, natural ? DType::uint32 : DType::int32, Product(n.shape(0), n.shape(1)).out);
 }
 
 const OpDef defs[] = {{.name = "MatMulInteger",
@@ -30,7 +36,15 @@ const OpDef defs[] = {{.name = "MatMulInteger",
                        .reference = integer_reference,
                        .reach = follow_product<0, 1>,
                        .work = line_work,
-                       .quantized = true}};
+                       .quantized = true},
+                      {.name = "MatMulInteger16",
+                       .domain = "com.microsoft",
+                       .in = {2, 2},
+                       .types = "A=int16|uint16; B=int16|uint16 : A, B",
+                       .infer = infer_wide,
+                       .reference = integer_reference,
+                       .reach = follow_product<0, 1>,
+                       .work = line_work}};
 
 }  // namespace
 

@@ -74,7 +74,7 @@ class KeyMask {
   bool visible(int64_t b, int64_t i, int64_t j) const {
     switch (values_ ? rank_ : 0) {
       case 0: return true;
-      case 1: return j < values_[b] && (values_.size() < 2 * s_.batch || j >= values_[s_.batch + b]);
+      case 1: return j < values_[b] && (values_.size() != 2 * s_.batch || j >= values_[s_.batch + b]);
       case 2: return values_[b * s_.total + j] > 0;
       case 3: return values_[(b * s_.sequence + i) * s_.total + j] > 0;
       default: return values_[(b * extent_ + s_.past + i) * extent_ + j] > 0;

@@ -1,5 +1,5 @@
 // com.microsoft MultiHeadAttention: attention over projected queries, keys and values, which may come
-// packed together, with a bias, masks and a cache.
+// packed together, with a bias, masks and a cache, which may have room for more and be of several beams.
 #include <algorithm>
 
 #include "ops/attend.h"
@@ -9,7 +9,8 @@
 namespace tessera::ops {
 namespace {
 
-enum In { q_in, k_in, v_in, bias_in, mask_in, scores_in, past_k_in, past_v_in };
+enum In { q_in, k_in, v_in, bias_in, mask_in, scores_in, past_k_in, past_v_in, past_length_in, beam_of_in };
+enum Out { y_out, k_out, v_out, scores_out };
 
 // Where one of q, k, v lies in its input, and its part of the bias.
 struct Part {
@@ -20,11 +21,12 @@ struct Part {
 
 struct Parts {
   int64_t batch, heads, queries, past = 0;
+  int64_t room = -1;  // positions of a cache that new ones are written into; -1: they are put behind it
   Part q, k, v;
 
-  // `shape(i)` is the shape of input i, or null.
+  // `shape(i)` is the shape of input i, or null; `used`, how much of the cache is, where that is an input.
   template <class F>
-  Parts(const AttrReader& n, F shape) : heads(n.integer("num_heads")) {
+  Parts(const AttrReader& n, F shape, int64_t used) : heads(n.integer("num_heads")) {
     const Shape* query = shape(q_in);
     const Shape* key = shape(k_in);
     const Shape* value = shape(v_in);
@@ -52,9 +54,15 @@ struct Parts {
       past = old->rank() == 4 ? (*old)[2] : -1;
       if (!other || !(*old == Shape{batch, heads, past, k.depth}) || !(*other == Shape{batch, heads, past, v.depth}))
         fail(Error::Kind::shape, "past keys ", *old, " do not fit");
+      if (shape(past_length_in)) {
+        room = past, past = used;
+        if (past < 0 || k.length > room - past)
+          fail(Error::Kind::shape, "a cache of ", room, " has no room for ", k.length, " behind ", past);
+      }
     }
   }
   int64_t keys() const { return past + k.length; }
+  int64_t kept() const { return room < 0 ? keys() : room; }  // positions of the cache that is given
 
  private:
   // [batch, length, heads, count, depth]
@@ -76,36 +84,50 @@ struct Parts {
   }
 };
 
+// Lengths of keys, perhaps with their first places or with where sequences begin in a whole batch; or what is seen.
+void check_mask(const Parts& p, const Shape& mask) {
+  if (!(mask == Shape{p.batch}) && !(mask == Shape{2 * p.batch}) && !(mask == Shape{3 * p.batch + 2}) &&
+      !(mask == Shape{p.batch, p.keys()}) && !(mask == Shape{p.batch, p.queries, p.keys()}))
+    fail(Error::Kind::shape, "key padding mask ", mask);
+}
+
 void infer_mha(Infer& n) {
-  const Parts p(n, [&](int i) { return n.has_input(i) ? &n.shape(i) : nullptr; });
+  // How much of a cache is used has a say in the shapes of masks and scores alone, which the run looks at then.
+  const bool grows = !n.has_input(past_length_in);
+  const Parts p(
+      n, [&](int i) { return n.has_input(i) ? &n.shape(i) : nullptr; }, 0);
   if (n.has_input(bias_in) && n.shape(bias_in).elements() != p.heads * (2 * p.q.depth + p.v.depth))
     fail(Error::Kind::shape, "bias ", n.shape(bias_in));
-  if (n.has_input(mask_in)) {
-    const Shape& mask = n.shape(mask_in);
-    if (!(mask == Shape{p.batch}) && !(mask == Shape{p.batch, p.keys()}) &&
-        !(mask == Shape{p.batch, p.queries, p.keys()}))
-      fail(Error::Kind::shape, "key padding mask ", mask);
+  if (n.has_input(beam_of_in)) {
+    const Shape& beams = n.shape(beam_of_in);
+    if (grows || beams.rank() != 3 || beams[2] < p.room || checked_product(beams[0], beams[1]) != p.batch)
+      fail(Error::Kind::shape, "cache indirection ", beams, " for ", p.batch, " sequences");
   }
-  if (n.has_input(scores_in)) check_broadcast(n.shape(scores_in), {p.batch, p.heads, p.queries, p.keys()});
-  n.set(0, {p.batch, p.queries, p.heads * p.v.depth});
-  n.set(1, {p.batch, p.heads, p.keys(), p.k.depth});
-  n.set(2, {p.batch, p.heads, p.keys(), p.v.depth});
+  if (grows && n.has_input(mask_in)) check_mask(p, n.shape(mask_in));
+  if (grows && n.has_input(scores_in)) check_broadcast(n.shape(scores_in), {p.batch, p.heads, p.queries, p.keys()});
+  n.set(y_out, {p.batch, p.queries, p.heads * p.v.depth});
+  n.set(k_out, {p.batch, p.heads, p.kept(), p.k.depth});
+  n.set(v_out, {p.batch, p.heads, p.kept(), p.v.depth});
+  const int64_t keys = grows || !n.wants(scores_out) ? p.keys() : checked_sum(n.integer_of(past_length_in), p.k.length);
+  n.set(scores_out, {p.batch, p.heads, p.queries, keys});
 }
 
 // [batch, heads, past + length, depth] with the bias added to what is new.
-RunVector<double> gathered(const Args& a, const Parts& p, const Part& part, int past_input) {
-  const Read<double> x(a.in[static_cast<size_t>(part.input)]);
-  const Read<double> bias(a.has_in(bias_in) ? a.in[bias_in] : View{});
-  const Read<double> old(past_input && a.has_in(static_cast<size_t>(past_input)) ? a.in[static_cast<size_t>(past_input)]
-                                                                                 : View{});
-  const int64_t before = old ? p.past : 0, total = before + part.length;
+RunVector<double> gathered(const Args& a, const Parts& p, const Part& part, size_t past_input) {
+  const auto given = [&](size_t i) { return a.has_in(i) ? a.in[i] : View{}; };
+  const Read<double> x(a.in[static_cast<size_t>(part.input)]), bias(given(bias_in));
+  const Read<double> old(past_input ? given(past_input) : View{});
+  const Read<int64_t> beam_of(given(beam_of_in));
+  const int64_t before = old ? p.past : 0, total = before + part.length, rows = p.room < 0 ? before : p.room;
+  const int64_t beams = beam_of ? a.in[beam_of_in].shape()[1] : 1, steps = beam_of ? a.in[beam_of_in].shape()[2] : 0;
   RunVector<double> all(static_cast<size_t>(p.batch * p.heads * total * part.depth));
   for (int64_t b = 0; b < p.batch; ++b)
     for (int64_t h = 0; h < p.heads; ++h) {
-      const int64_t plane = b * p.heads + h;
-      double* to = all.data() + plane * total * part.depth;
-      if (old) std::copy_n(old.data() + plane * before * part.depth, before * part.depth, to);
-      to += before * part.depth;
+      double* to = all.data() + (b * p.heads + h) * total * part.depth;
+      for (int64_t t = 0; t < before; ++t, to += part.depth) {
+        const int64_t from = beam_of ? b / beams * beams + checked_index(beam_of[b * steps + t], beams) : b;
+        std::copy_n(old.data() + ((from * p.heads + h) * rows + t) * part.depth, part.depth, to);
+      }
       for (int64_t t = 0; t < part.length; ++t)
         for (int64_t d = 0; d < part.depth; ++d)
           *to++ = x[part.offset + b * part.batch + h * part.head + t * part.position + d] +
@@ -117,23 +139,36 @@ RunVector<double> gathered(const Args& a, const Parts& p, const Part& part, int 
 bool key_visible(const Args& a, const Read<int64_t>& mask, const Parts& p, int64_t b, int64_t i, int64_t j) {
   if (!mask) return true;
   switch (a.in[mask_in].shape().rank()) {
-    case 1: return j < mask[b];
+    case 1: return j < mask[b] && (mask.size() != 2 * p.batch || j >= mask[p.batch + b]);
     case 2: return mask[b * p.keys() + j] != 0;
     default: return mask[(b * p.queries + i) * p.keys() + j] != 0;
   }
 }
 
-void store(const Args& a, size_t out, const RunVector<double>& values) {
+// The cache as it is afterwards: with the new positions in it, or behind it.
+void store(const Args& a, const Parts& p, size_t out, size_t past_input, const RunVector<double>& values) {
   if (out >= a.out.size() || !a.out[out]) return;
   Write<double> to(a.out[out]);
-  std::copy(values.begin(), values.end(), to.data());
+  if (p.room < 0) {
+    std::copy(values.begin(), values.end(), to.data());
+    return;
+  }
+  const Read<double> old(a.in[past_input]);
+  std::copy_n(old.data(), old.size(), to.data());
+  const int64_t depth = a.out[out].shape()[3], fresh = p.keys() - p.past;
+  for (int64_t plane = 0; plane < p.batch * p.heads; ++plane)
+    std::copy_n(values.data() + (plane * p.keys() + p.past) * depth, fresh * depth,
+                to.data() + (plane * p.room + p.past) * depth);
 }
 
 void mha_reference(const Args& a) {
-  const Parts p(a, [&](size_t i) { return a.has_in(i) ? &a.in[i].shape() : nullptr; });
+  const auto used = static_cast<int64_t>(number_or(a, past_length_in, 0));
+  const Parts p(
+      a, [&](size_t i) { return a.has_in(i) ? &a.in[i].shape() : nullptr; }, used);
+  if (a.has_in(mask_in)) check_mask(p, a.in[mask_in].shape());
   const auto q = gathered(a, p, p.q, 0), k = gathered(a, p, p.k, past_k_in), v = gathered(a, p, p.v, past_v_in);
-  store(a, 1, k);
-  store(a, 2, v);
+  store(a, p, k_out, past_k_in, k);
+  store(a, p, v_out, past_v_in, v);
   AttentionShape s{p.batch, p.heads, p.heads, p.queries, p.keys(), p.q.depth, p.v.depth, 0, 0};
   const double named = a.has("scale") ? static_cast<double>(a.real("scale")) : 0;
   s.scale = named != 0 ? named : 1 / std::sqrt(static_cast<double>(p.q.depth));
@@ -146,7 +181,7 @@ void mha_reference(const Args& a) {
   const Read<double> scores(a.has_in(scores_in) ? a.in[scores_in] : View{});
   std::vector<int64_t> offsets;
   if (scores) offsets = broadcast_offsets(a.in[scores_in].shape(), {p.batch, p.heads, p.queries, p.keys()});
-  Write<double> y(a.out[0]);
+  Write<double> y(a.out[y_out]), products(a.out.size() > scores_out ? a.out[scores_out] : View{});
   attend(
       s, heads(q, p.queries, p.q.depth), heads(k, p.keys(), p.k.depth), heads(v, p.keys(), p.v.depth),
       [&](int64_t b, int64_t h, int64_t i, int64_t j) {
@@ -157,7 +192,10 @@ void mha_reference(const Args& a) {
       [&](int64_t b, int64_t h, int64_t i, const RunVector<double>& sums) {
         std::copy(sums.begin(), sums.end(), y.data() + ((b * p.queries + i) * p.heads + h) * p.v.depth);
       },
-      unwatched);
+      [&](int stage, int64_t b, int64_t h, int64_t i, const RunVector<double>& row) {
+        if (products && stage == 0)
+          std::copy(row.begin(), row.end(), products.data() + ((b * p.heads + h) * p.queries + i) * p.keys());
+      });
 }
 
 constexpr AttrDef attrs[] = {
@@ -165,9 +203,9 @@ constexpr AttrDef attrs[] = {
 const OpDef defs[] = {{.name = "MultiHeadAttention",
                        .domain = "com.microsoft",
                        .since = 1,
-                       .in = {1, 8},
-                       .out = {1, 3},
-                       .types = "T=float : T, T, T, T, int32, T, T, T -> T, T, T",
+                       .in = {1, 10},
+                       .out = {1, 4},
+                       .types = "T=float : T, T, T, T, int32, T, T, T, int32, int32 -> T, T, T, T",
                        .attrs = attrs,
                        .infer = infer_mha,
                        .reference = mha_reference,

@@ -1,5 +1,4 @@
-// com.microsoft QGemm, MatMulIntegerToFloat and DynamicQuantizeMatMul: integer products whose
-// result is scaled to floats, or quantized again.
+// com.microsoft QGemm: integer products whose result is scaled to floats, or quantized again.
 #include <algorithm>
 
 #include "ops/matrix.h"
@@ -10,21 +9,15 @@
 namespace tessera::ops {
 namespace {
 
-// A matrix, or a stack of them, less its zero point, with its scale put in where there is one.
+// A matrix less its zero point.
 struct Side {
   Shape shape;
   RunVector<double> values;
 
-  // Scale and zero point: one number, or one per column.
-  Side(const View& x, const View& scale, const View& zero) : shape(x.shape()) {
-    const Read<double> from(x), scales(scale), zeros(zero);
-    const int64_t columns = std::max<int64_t>(shape.back(), 1);
+  Side(const View& x, double zero) : shape(x.shape()) {
+    const Read<double> from(x);
     values.resize(static_cast<size_t>(from.size()));
-    for (int64_t i = 0; i < from.size(); ++i) {
-      const double z = !zeros ? 0 : zeros[zeros.size() == 1 ? 0 : i % columns % zeros.size()];
-      const double s = !scales ? 1 : scales[scales.size() == 1 ? 0 : i % columns % scales.size()];
-      values[static_cast<size_t>(i)] = (from[i] - z) * s;
-    }
+    for (int64_t i = 0; i < from.size(); ++i) values[static_cast<size_t>(i)] = from[i] - zero;
   }
 
   void transpose() {
@@ -43,53 +36,6 @@ void check_columns(Infer& n, int i, int64_t columns) {
   const int64_t count = n.shape(i).elements();
   if (count != 1 && count != columns)
     fail(Error::Kind::shape, "input ", i, " is ", n.shape(i), " for ", columns, " columns");
-}
-
-// y[rows, n] = product + bias, as floats.
-void store_floats(const Args& a, const Product& p, const Side& x, const Side& w, const View& bias_view) {
-  const Read<double> bias(bias_view);
-  Write<float> y(a.out[0]);
-  multiply<double>(p, x.values.data(), w.values.data(), [&](int64_t, int64_t at, const double* sums) {
-    for (int64_t j = 0; j < p.n; ++j) y[at + j] = static_cast<float>(sums[j] + (bias ? bias[j % bias.size()] : 0));
-  });
-}
-
-enum ToFloat { tf_a, tf_b, tf_a_scale, tf_b_scale, tf_a_zero, tf_b_zero, tf_bias };
-
-void infer_to_float(Infer& n) {
-  const Product p(n.shape(tf_a), n.shape(tf_b));
-  check_columns(n, tf_a_scale, 1);
-  check_columns(n, tf_a_zero, 1);
-  for (const int i : {tf_b_scale, tf_b_zero, tf_bias}) check_columns(n, i, p.n);
-  n.set(0, n.in(tf_a_scale).dtype, p.out);
-}
-
-void to_float(const Args& a) {
-  const Side x(a.in[tf_a], a.in[tf_a_scale], optional(a, tf_a_zero)),
-      w(a.in[tf_b], a.in[tf_b_scale], optional(a, tf_b_zero));
-  store_floats(a, Product(x.shape, w.shape), x, w, optional(a, tf_bias));
-}
-
-enum Dynamic { dy_a, dy_b, dy_scale, dy_zero, dy_bias };
-
-void infer_dynamic(Infer& n) {
-  const Product p(n.shape(dy_a), n.shape(dy_b));
-  for (const int i : {dy_scale, dy_zero, dy_bias}) check_columns(n, i, p.n);
-  n.set(0, n.in(dy_a).dtype, p.out);
-}
-
-// A is quantized as DynamicQuantizeLinear would.
-void dynamic(const Args& a) {
-  const Read<float> from(a.in[dy_a]);
-  float low = 0, high = 0;
-  for (int64_t i = 0; i < from.size(); ++i) low = std::min(low, from[i]), high = std::max(high, from[i]);
-  const float scale = high == low ? 1.0f : (high - low) / 255;
-  const double zero = static_cast<double>(std::nearbyint(std::clamp(0 - low / scale, 0.0f, 255.0f)));
-  Side x(a.in[dy_a], {}, {});
-  for (int64_t i = 0; i < from.size(); ++i)
-    x.values[static_cast<size_t>(i)] = (quantized(from[i] / scale, zero, {0, 255}) - zero) * static_cast<double>(scale);
-  const Side w(a.in[dy_b], a.in[dy_scale], optional(a, dy_zero));
-  store_floats(a, Product(x.shape, w.shape), x, w, optional(a, dy_bias));
 }
 
 enum Gemm { g_a, g_a_scale, g_a_zero, g_b, g_b_scale, g_b_zero, g_c, g_y_scale, g_y_zero };
@@ -111,7 +57,7 @@ void infer_gemm(Infer& n) {
 
 // C counts in units of both scales. Per-column parameters of B come after it is turned.
 void gemm(const Args& a) {
-  Side x(a.in[g_a], {}, optional(a, g_a_zero)), w(a.in[g_b], {}, {});
+  Side x(a.in[g_a], number_or(a, g_a_zero, 0)), w(a.in[g_b], 0);
   if (a.integer("transA")) x.transpose();
   if (a.integer("transB")) w.transpose();
   const Product p(x.shape, w.shape);
@@ -139,30 +85,19 @@ double gemm_work(const AttrReader& n, List<Type> in, List<Type> out) {
   return sums(out[0], in[g_a].shape[n.integer("transA") ? 0 : 1]);
 }
 
-using Work = double(const AttrReader&, List<Type>, List<Type>);
 constexpr AttrDef attrs[] = {{"alpha", 1}, {"transA", 0}, {"transB", 0}};
-constexpr OpDef def(Text name, Arity in, Text types, void (*infer)(Infer&), void (*reference)(const Args&),
-                    Work* work) {
-  return {.name = name,
-          .domain = "com.microsoft",
-          .since = 1,
-          .in = in,
-          .types = types,
-          .attrs = attrs,
-          .infer = infer,
-          .reference = reference,
-          .reach = reach::not_followed,
-          .work = work,
-          .quantized = true};
-}
 const OpDef defs[] = {
-    def("MatMulIntegerToFloat", {4, 7}, "A=int8|uint8; B=int8|uint8; T=float16|float32 : A, B, T, T, A, B, T -> T",
-        infer_to_float, to_float, line_work),
-    def("DynamicQuantizeMatMul", {3, 5}, "T=float32; B=int8|uint8 : T, B, T, B, T -> T", infer_dynamic, dynamic,
-        line_work),
-    def("QGemm", {1, 9}, "A=int8|uint8; B=int8|uint8; Y=int8|uint8 : A, float32, A, B, float32, B, int32, float32, Y",
-        infer_gemm, gemm, gemm_work),
-};
+    {.name = "QGemm",
+     .domain = "com.microsoft",
+     .since = 1,
+     .in = {6, 9},
+     .types = "A=int8|uint8; B=int8|uint8; Y=int8|uint8 : A, float32, A, B, float32, B, int32, float32, Y",
+     .attrs = attrs,
+     .infer = infer_gemm,
+     .reference = gemm,
+     .reach = reach::not_followed,
+     .work = gemm_work,
+     .quantized = true}};
 
 }  // namespace
 

@@ -17,6 +17,8 @@ class Random {
     state_ = n.has("seed") ? std::bit_cast<uint32_t>(n.real("seed")) : (runs.fetch_add(1) + 1) * 0xd1342543de82ef95u;
   }
 
+  explicit Random(uint64_t seed) : state_(seed) {}
+
   uint64_t next() {
     uint64_t z = state_ += 0x9e3779b97f4a7c15u;
     z = (z ^ (z >> 30)) * 0xbf58476d1ce4e5b9u;

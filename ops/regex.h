@@ -11,9 +11,9 @@
 namespace tessera::ops {
 
 class Regex {
+ public:
   using RunText = std::basic_string<char32_t, std::char_traits<char32_t>, RunAllocator<char32_t>>;
 
- public:
   /// Throws Error::model for a pattern that is malformed or uses what is not known.
   explicit Regex(Text pattern) {
     Parser parser{pattern, *this};
@@ -22,21 +22,47 @@ class Regex {
 
   /// Whether the whole of `text`, taken as UTF-8, matches.
   bool matches(Text text) const {
+    const RunText points = decode(text);
+    return longest(points, 0) == points.size();
+  }
+
+  /// Where the longest match that begins at `begin` ends; npos if there is none.
+  size_t longest(const RunText& points, size_t begin) const {
     RunVector<size_t> now, next;
     RunVector<char> seen(code_.size());
-    const RunText points = decode(text);
-    add(0, points, 0, now, seen);
-    for (size_t i = 0; i < points.size() && !now.empty(); ++i) {
+    size_t end = Text::npos;
+    add(0, points, begin, now, seen);
+    for (size_t i = begin; !now.empty(); ++i) {
       check_cancelled();
+      if (std::any_of(now.begin(), now.end(), [&](size_t at) { return code_[at].op == Op::match; })) end = i;
+      if (i == points.size()) break;
       std::fill(seen.begin(), seen.end(), 0);
       next.clear();
       for (const size_t at : now)
         if (code_[at].op == Op::set && accepts(sets_[code_[at].x], points[i])) add(at + 1, points, i + 1, next, seen);
       now.swap(next);
     }
-    for (const size_t at : now)
-      if (code_[at].op == Op::match) return true;
-    return false;
+    return end;
+  }
+
+  static RunText decode(Text text) {
+    RunText points;
+    for (size_t i = 0; i < text.size();) {
+      const size_t next = behind_point(text, i);
+      const auto byte = static_cast<unsigned char>(text[i]);
+      char32_t point = byte >= 0xF0 ? byte & 0x07 : byte >= 0xE0 ? byte & 0x0F : byte >= 0xC0 ? byte & 0x1F : byte;
+      while (++i < next) point = point << 6 | (static_cast<unsigned char>(text[i]) & 0x3F);
+      points.push_back(point);
+    }
+    return points;
+  }
+
+  /// Where the point of UTF-8 that begins at `i` ends.
+  static size_t behind_point(Text text, size_t i) {
+    const auto byte = static_cast<unsigned char>(text[i]);
+    size_t more = byte >= 0xF0 ? 3 : byte >= 0xE0 ? 2 : byte >= 0xC0 ? 1 : 0;
+    for (++i; more > 0 && i < text.size() && (text[i] & 0xC0) == 0x80; --more) ++i;
+    return i;
   }
 
  private:
@@ -53,19 +79,6 @@ class Regex {
   static constexpr size_t code_limit = 100'000;
   static constexpr char32_t last_point = 0x10FFFF;
 
-  static RunText decode(Text text) {
-    RunText points;
-    for (size_t i = 0; i < text.size();) {
-      const auto byte = static_cast<unsigned char>(text[i]);
-      size_t more = byte >= 0xF0 ? 3 : byte >= 0xE0 ? 2 : byte >= 0xC0 ? 1 : 0;
-      char32_t point = more == 3 ? byte & 0x07 : more == 2 ? byte & 0x0F : more == 1 ? byte & 0x1F : byte;
-      for (++i; more > 0 && i < text.size() && (text[i] & 0xC0) == 0x80; --more, ++i)
-        point = point << 6 | (static_cast<unsigned char>(text[i]) & 0x3F);
-      points.push_back(point);
-    }
-    return points;
-  }
-
   static bool accepts(const Set& set, char32_t point) {
     for (const auto& [from, to] : set.ranges)
       if (point >= from && point <= to) return !set.negated;
@@ -77,7 +90,8 @@ class Regex {
   }
 
   // Follows jumps from `at` at position i of the text; a stack instead of recursion.
-  void add(size_t at, const RunText& text, size_t i, RunVector<size_t>& threads, RunVector<char>& seen) const {
+  void add(size_t at, const RunText& text, size_t i, RunVector<size_t>& threads,
+           RunVector<char>& seen) const {
     RunVector<size_t> open{at};
     while (!open.empty()) {
       at = open.back();
@@ -205,7 +219,7 @@ class Regex {
 
     // Repeats what was emitted from `begin` on.
     void expand(size_t begin, size_t least, size_t most) {
-      const std::vector<Instruction> body(regex.code_.begin() + static_cast<ptrdiff_t>(begin), regex.code_.end());
+      const RunVector<Instruction> body(regex.code_.begin() + static_cast<ptrdiff_t>(begin), regex.code_.end());
       regex.code_.resize(begin);
       const auto copy = [&] {
         const size_t offset = regex.code_.size() - begin;
@@ -416,8 +430,8 @@ class Regex {
     }
   };
 
-  std::vector<Instruction> code_;
-  std::vector<Set> sets_;
+  RunVector<Instruction> code_;
+  RunVector<Set> sets_;
 };
 
 }  // namespace tessera::ops

@@ -60,7 +60,7 @@ ValueId joined(Spelling& s, size_t past, ValueId now) {
   return s.has(past) ? s.op("Concat", 13, {s.in(past), now}, {{"axis", int64_t{2}}}) : now;
 }
 
-// A mask of integers with 1, 2 or 3 axes: lengths, one number for each key, or one for each query and key.
+// A mask of integers with 1, 2 or 3 axes: lengths (and first places), one number for each key, or for each query too.
 bool add_integer_mask(Spelling& s, size_t input, int64_t batch, int64_t queries, int64_t keys, float hidden,
                       Operands* o) {
   if (!s.has(input)) return true;
@@ -73,9 +73,14 @@ bool add_integer_mask(Spelling& s, size_t input, int64_t batch, int64_t queries,
     return s.constant(std::move(tensor));
   };
   const auto zero = [](int64_t) { return 0.0; };
-  if (shape == Shape{batch}) {
+  if (shape.size() == 1) {
     const ValueId places = whole({1, 1, 1, keys}, [](int64_t i) { return static_cast<double>(i); });
-    o->biases.push_back(bias_of(s, s.op("Less", 13, {places, s.reshape(mask, {batch, 1, 1, 1})}), hidden));
+    const auto part = [&](int64_t begin) {
+      return s.reshape(s.slice(mask, 0, begin, begin + batch), {batch, 1, 1, 1});
+    };
+    ValueId seen = s.op("Less", 13, {places, part(0)});
+    if (shape[0] == 2 * batch) seen = s.op("And", 7, {seen, s.op("Not", 1, {s.op("Less", 13, {places, part(batch)})})});
+    o->biases.push_back(bias_of(s, seen, hidden));
   } else if (shape == Shape{batch, keys} || shape == Shape{batch, queries, keys}) {
     const int64_t rows = shape.size() == 2 ? 1 : queries;
     o->biases.push_back(
@@ -137,8 +142,9 @@ bool spell_attention(Spelling& s) {
 }
 
 bool spell_multi_head_attention(Spelling& s) {
-  enum { q_in, k_in, v_in, bias_in, mask_in, scores_in, past_k_in, past_v_in };
+  enum { q_in, k_in, v_in, bias_in, mask_in, scores_in, past_k_in, past_v_in, past_length_in };
   const AttrReader attrs(s.node());
+  if (s.has(past_length_in) || s.wants(3)) return false;
   const int64_t heads = attrs.integer("num_heads");
   const Shape query = s.shape(s.in(q_in)), out = s.shape(s.node().out[0]);
   if (query.elements() == 0 || out.elements() == 0 || (s.has(past_k_in) != s.has(past_v_in))) return false;

@@ -83,13 +83,14 @@ struct Cut {
 
 bool accepts(const CpuKernel&, const Problem& problem) {
   const Node& node = problem.node;
+  const AttrReader attrs(node);
   for (const size_t i : {q_in, k_in, v_in, past_k_in, past_v_in, cos_in, sin_in})
     if (has_input(problem, i) && !is_float32(problem.in[i])) return false;
   for (size_t i = scores_in; i < node.op_inputs(); ++i)
     if (has_input(problem, i)) return false;
   const bool caches = node.out.size() == 3 && node.out[1] != absent && node.out[2] != absent;
-  return caches && has_input(problem, past_k_in) == has_input(problem, past_v_in) &&
-         AttrReader(node).real("softcap") == 0 && problem.out[0].shape.elements() > 0;
+  return caches && has_input(problem, past_k_in) == has_input(problem, past_v_in) && attrs.real("softcap") == 0 &&
+         attrs.integer("smooth_softmax") <= 0 && attrs.integer("causal") && problem.out[0].shape.elements() > 0;
 }
 
 int64_t scratch(const CpuKernel&, const Problem& problem, int threads) {

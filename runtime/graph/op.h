@@ -78,6 +78,9 @@ struct OpDef {
   /// How much work it does, a multiply-add counted as two; null: not worth counting, or not known.
   double (*work)(const AttrReader& attrs, List<Type> in, List<Type> out) = nullptr;
   bool quantized = false;  ///< makes quantized numbers, or computes with them as integers
+  /// Instead of all functions: what it is in terms of other operators (runtime/onnx/formula.h). The loader writes that
+  /// down, so that no graph has a node of it.
+  Text formula = {};
   // Of a definition that a program added (runtime/graph/operators.h).
   const void* user = nullptr;  ///< what its functions know beside their arguments
   bool any_attrs = false;      ///< a node keeps all its attributes, in `attrs` or not

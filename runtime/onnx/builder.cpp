@@ -7,7 +7,9 @@
 
 #include "runtime/graph/operators.h"
 #include "runtime/onnx/attributes.h"
+#include "runtime/onnx/check_node.h"
 #include "runtime/onnx/declared.h"
+#include "runtime/onnx/formula.h"
 #include "runtime/onnx/order.h"
 
 namespace tessera::onnx {
@@ -84,6 +86,7 @@ class Builder {
   void nodes(const std::vector<proto::Node>& nodes, Context& context);
   void node(const proto::Node& proto, Context& context);
   void constant_node(const proto::Node& proto, Context& context);
+  void write_formula(const proto::Node& proto, Node& called, Context& context);
   std::string call_prefix(const proto::Node& proto, const Context& context);
   void inline_call(const proto::Node& proto, const proto::Function& function, Context& context);
   void finish_results(const proto::Node& proto, const proto::Function& function, Scope& body, Context& context);
@@ -424,29 +427,6 @@ void Builder::nodes(const std::vector<proto::Node>& nodes, Context& context) {
   }
 }
 
-// Counts of a node's inputs or outputs that its operator allows.
-void check_count(size_t given, const Arity& arity, Text what) {
-  if (given < static_cast<size_t>(arity.min))
-    fail(Error::Kind::model, "has ", given, ' ', what, "s, but needs at least ", arity.min);
-  if (arity.max != many && given > static_cast<size_t>(arity.max))
-    fail(Error::Kind::model, "has ", given, ' ', what, "s, but takes at most ", arity.max);
-}
-
-void check_against(const OpDef& op, const Node& node) {
-  check_count(node.in.size(), op.in, "input");
-  check_count(node.out.size(), op.out, "output");
-  // Control flow and containers decide for themselves what may be left out.
-  for (size_t i = 0; op.infer && i < static_cast<size_t>(op.in.min); ++i)
-    if (node.in[i] == absent) fail(Error::Kind::model, "input ", i, " is required, but left out");
-  for (const AttrDef& def : op.attrs)
-    if (def.required && !find_attr(*node.attrs, def.name))
-      fail(Error::Kind::model, "attribute \"", def.name, "\" is required, but missing");
-}
-
-void trim(std::vector<ValueId>& ids, int min) {
-  while (ids.size() > static_cast<size_t>(min) && ids.back() == absent) ids.pop_back();
-}
-
 std::vector<const Tensor*> constants_of(const Graph& graph, const Node& node) {
   std::vector<const Tensor*> constants;
   for (const ValueId id : node.in) constants.push_back(id == absent ? nullptr : graph.values[id].constant.get());
@@ -474,6 +454,10 @@ void Builder::node(const proto::Node& proto, Context& context) {
   made.name = proto.name.empty() ? std::string() : context.prefix + std::string(proto.name);
   made.in = inputs(proto, context);
   made.attrs = attributes(proto, made.op, made.opset, context);
+  if (made.op && !made.op->formula.empty()) {
+    write_formula(proto, made, context);
+    return;
+  }
   for (const Text name : proto.output) made.out.push_back(declare(name, context.scope, context.prefix));
   if (made.op) {
     trim(made.in, made.op->in.min);
@@ -608,6 +592,16 @@ void Builder::inline_call(const proto::Node& proto, const proto::Function& funct
   Context inner{body, &call, context.graph_depth, call_prefix(proto, context)};
   nodes(function.node, inner);
   finish_results(proto, function, body, context);
+}
+
+// What the node's operator is in terms of others stands in its place.
+void Builder::write_formula(const proto::Node& proto, Node& called, Context& context) {
+  for (const Text name : proto.output) called.out.push_back(name.empty() ? absent : 0);
+  trim(called.in, called.op->in.min);
+  trim(called.out, called.op->out.min);
+  check_against(*called.op, called);
+  Strings strings;
+  inline_call(proto, function_of(called, strings), context);
 }
 
 // A prefix that no other call has, and that stays short however deep calls nest.

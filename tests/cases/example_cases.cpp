@@ -12,9 +12,9 @@ namespace {
 
 // "[domain:]Op opset[>outputs] | inputs | attributes". An input is a type letter and a shape, and its elements where
 // they matter ("i[2]=1,3"); without them it is random. "-" is left out. Letters: f float32, h float16, d float64,
-// i int64, j int32, u uint8, b int8, t boolean, s string. Extents differ by what they mean, so that a test can
-// change one meaning at a time. An attribute is a whole number, a number with a point, a word, a [list] of them, or
-// a tensor written as an input is.
+// i int64, j int32, w int16, u uint8, b int8, e float8e4m3fn, t boolean, s string. Extents differ by what they mean, so
+// that a test can change one meaning at a time. An attribute is a whole number, a number with a point, a word, a [list]
+// of them, or a tensor written as an input is.
 constexpr Text table[] = {
     // Elementwise.
     "Abs 13 | f[2,3]",
@@ -318,6 +318,120 @@ constexpr Text table[] = {
     "com.microsoft:QLinearGlobalAveragePool 1 | u[2,3,4,5] f[]=0.1 u[]=3 f[]=0.2 u[]=5",
     "com.microsoft:QLinearSoftmax 1 | u[2,3] f[]=0.1 u[]=3 f[]=0.2 u[]=5 | axis=1 opset=13",
     "com.microsoft:QLinearConcat 1 | f[]=0.1 u[]=3 u[2,3] f[]=0.1 u[]=3 u[2,4] f[]=0.2 u[]=4 | axis=1",
+    // com.microsoft's, put together of others.
+    "com.microsoft:BiasAdd 1 | f[2,3,4] f[4] f[2,3,4]",
+    "com.microsoft:BiasDropout 1>2 | f[2,3] f[3] f[2,3] f[]=0.5 t[]=0",
+    "com.microsoft:BitmaskDropout 1>2 | f[5,9]",
+    "com.microsoft:BitmaskBiasDropout 1>2 | f[2,3] f[3] f[2,3]",
+    "com.microsoft:BiasSoftmax 1 | f[2,3,4,5] f[2,1,1,5] | axis=3 is_inner_broadcast=1",
+    "com.microsoft:BiasSplitGelu 1 | f[2,3,8] f[8]",
+    "com.microsoft:GatedAdd 1 | f[2,3,4] f[2,3,4] f[2,3,1]",
+    "com.microsoft:GatedRMSNorm 1 | f[2,3,8] f[4] f[2,3,8]",
+    "com.microsoft:SkipGroupNorm 1>2 | f[2,4,5,6] f[6] f[6] f[2,6] f[6] | groups=3 activation=1",
+    "com.microsoft:SkipGroupNorm 1 | f[2,6,4,5] f[6] f[6] f[2,6,4,5] f[6] | groups=3 activation=0 channels_last=0",
+    "com.microsoft:GemmFastGelu 1 | f[2,3,4] f[4,5] f[5]",
+    "com.microsoft:FusedMatMulActivation 1 | f[2,4,3] f[2,5,4] | transA=1 transB=1 alpha=0.5 activation=LeakyRelu "
+    "activation_alpha=0.1",
+    "com.microsoft:SparseToDenseMatMul 1 | f[3,4] f[4,5]",
+    "com.microsoft:CDist 1 | f[3,4] f[5,4] | metric=euclidean",
+    "com.microsoft:CDist 1 | d[3,4] d[5,4]",
+    "com.microsoft:ComplexMul 1 | f[2,3,2] f[3,2]",
+    "com.microsoft:ComplexMulConj 1 | f[2,3,2] f[3,2]",
+    "com.microsoft:Rfft 1 | f[2,3,8] | signal_ndim=1",
+    "com.microsoft:Irfft 1 | f[2,3,5,2] | signal_ndim=1",
+    "com.microsoft:ConvTransposeWithDynamicPads 1 | f[2,4,5,6] f[4,3,3,3] i[4]=1,0,1,2 f[3] | strides=[2,2]",
+    "com.microsoft:NhwcConv 1 | f[2,6,7,4] f[6,2,3,3] f[6] | group=2 pads=[1,1,1,1] strides=[2,1]",
+    "com.microsoft:NhwcFusedConv 1 | f[2,6,7,4] f[6,4,3,3] f[6] f[2,4,5,6] | activation=Relu",
+    "com.microsoft:NhwcMaxPool 1 | u[2,6,7,3] | kernel_shape=[2,3] strides=[2,2]",
+    "com.microsoft:MaxpoolWithMask 1 | f[2,3,4,5] j[1,1,4,5]=1,1,1,0,0,1,1,1,1,1,1,1,0,0,0,1,1,1,1,0 | "
+    "kernel_shape=[2,2] "
+    "strides=[2,2]",
+    "com.microsoft:UnfoldTensor 1 | f[2,7,3] | dim=1 size=3 step=2",
+    "com.microsoft:UnfoldTensor 1 | f[2,7] | size=4",
+    "com.microsoft:WordConvEmbedding 1 | j[6,4]=1,2,3,4,5,6,0,0,7,0,0,0,8,1,2,0,6,0,0,0,3,3,3,3 f[6,1,2,5] f[6] f[9,5]",
+    "com.microsoft:ExpandDims 1 | f[2,3] j[]=-1",
+    "com.microsoft:GatherND 1 | f[2,3,4] j[2,2]=0,1,1,2",
+    "com.microsoft:Pad 1 | f[2,3] i[4]=1,0,0,2 f[1]=1",
+    "com.microsoft:Unique 1>3 | f[6]=2,1,1,3,4,3",
+    "com.microsoft:TorchEmbedding 1 | f[6,4] i[2,3]=0,1,2,3,4,5",
+    "com.microsoft:SampleOp 1 | f[2,3]",
+    "com.microsoft:QAttention 1>2 | u[2,3,8] b[8,24] f[24] f[]=0.1 f[]=0.05 j[2]=7,6 u[]=3 b[]=0 f[2,2,2,4,4] | "
+    "num_heads=2",
+    "com.microsoft:QAttention 1 | u[2,3,8] u[8,24] f[24] f[]=0.1 f[24] j[4]=3,2,0,1 u[]=3 u[24] | num_heads=2 "
+    "unidirectional=1",
+    "com.microsoft:DecoderMaskedMultiHeadAttention 1>3 | f[2,1,8] f[2,1,8] f[2,1,8] - - f[2,2,5,4] f[2,2,5,4] j[1]=3 - "
+    "- "
+    "f[24] | num_heads=2 past_present_share_buffer=1",
+    "com.microsoft:DecoderMaskedMultiHeadAttention 1>3 | f[4,1,8] f[4,1,8] f[4,1,8] - - f[4,2,5,4] f[4,2,5,4] j[1]=3 "
+    "j[1]=2 j[2,2,5]=0,1,0,0,0,1,1,0,0,0,0,0,1,0,0,1,0,1,0,0 f[24] | num_heads=2 past_present_share_buffer=1",
+    "com.microsoft:MultiHeadAttention 1>4 | f[2,3,12] f[2,5,12] f[2,5,12] f[36] j[4]=4,5,1,0 | num_heads=4",
+    "com.microsoft:MultiHeadAttention 1 | f[2,3,12] f[2,4,5,3] f[2,4,5,3] - j[8]=4,5,0,3,6,0,5,10 | num_heads=4",
+    "com.microsoft:PackedAttention 1 | f[5,8] f[8,24] f[24] j[2,3]=0,1,3,4,5,2 j[3]=0,2,5 | num_heads=2",
+    "com.microsoft:PackedMultiHeadAttention 1 | f[5,8] f[5,8] f[5,8] f[24] j[2,3]=0,1,3,4,5,2 j[3]=0,2,5 f[1,2,3,3] | "
+    "num_heads=2",
+    "com.microsoft:RestorePadding 1 | f[5,4] j[2,3]=0,1,3,4,5,2",
+    "com.microsoft:RemovePadding 1>4 | f[2,3,4] j[2]=2,3",
+    "com.microsoft:GatedRelativePositionBias 1 | f[2,3,8] f[8] f[1,2,3,3] f[4,6] f[6] f[1,2,1,1] | num_heads=2",
+    "com.microsoft:LongformerAttention 1 | f[2,8,6] f[6,18] f[18] "
+    "f[2,8]=0,0,0,0,0,0,0,-10000,0,0,0,0,0,0,-10000,-10000 "
+    "f[6,18] f[18] j[2,8]=1,0,0,0,0,0,0,0,1,1,0,0,0,0,0,0 | num_heads=2 window=2",
+    "com.microsoft:RelativePositionBias 1 | f[8,2] i[]=9 i[]=9 | max_distance=16 is_bidirectional=1",
+    "com.microsoft:RelativePositionBias 1 | f[8,2] i[1]=9 i[1]=9 | max_distance=16",
+    "com.microsoft:GemmaRotaryEmbedding 1>2 | f[2,3,4] h[2,2,3,4] h[2,2,3,4] h[2,2,3,4] h[2,2,3,4]",
+    "com.microsoft:MRotaryEmbedding 1 | f[2,2,3,8] i[3,2,3]=0,1,2,3,4,5,1,1,1,2,2,2,6,5,4,3,2,1 f[9,4] f[9,4] | "
+    "mrope_section=[2,1,1]",
+    "com.microsoft:MRotaryEmbedding 1 | f[2,2,3,8] i[3,2,3]=0,1,2,3,4,5,1,1,1,2,2,2,6,5,4,3,2,1 f[9,4] f[9,4] | "
+    "mrope_section=[2,1,1] mrope_layout=1",
+    "com.microsoft:LinearAttention 1>2 | f[2,3,8] f[2,3,4] f[2,3,6] f[2,2,2,3] f[2,3,2] f[2,3,2] | q_num_heads=4 "
+    "kv_num_heads=2",
+    "com.microsoft:LinearAttentionGate 1>2 | f[2,3,4] f[4] f[4] f[2,3,4]",
+    "com.microsoft:CausalConvWithState 1>2 | f[2,3,7] f[3,1,4] f[3] f[2,3,3] | activation=silu",
+    "com.microsoft:EngramGate 1>2 | f[2,3,2,4] f[2,3,2,4] f[2,3,4] f[2,4] f[2,4] f[2,4]",
+    "com.microsoft:DynamicQuantizeLSTM 1>3 | f[3,2,4] b[1,4,20] b[1,5,20] f[1,40] - - - - f[1]=0.05 b[1]=0 f[1]=0.05 "
+    "b[1]=0 | hidden_size=5",
+    "com.microsoft:QLinearConv 1 | u[2,6,7,4] f[]=0.1 u[]=3 b[6,4,3,3] f[]=0.1 b[]=0 f[]=0.2 u[]=4 j[6] | "
+    "pads=[1,1,1,1] channels_last=1",
+    "com.microsoft:QLinearReduceMean 1 | u[2,3,4] f[]=0.1 u[]=3 f[]=0.05 u[]=5 | axes=[1] keepdims=1",
+    "com.microsoft:QLinearWhere 1 | t[2,3] u[2,3] f[]=0.1 u[]=3 u[3] f[]=0.2 u[]=4 f[]=0.15 u[]=5",
+    "com.microsoft:MulInteger 1 | u[2,3] u[]=3 u[3] u[]=4",
+    "com.microsoft:QEmbedLayerNormalization 1>2 | j[2,3]=0,1,2,3,4,5 j[2,3]=0,1,0,1,0,1 u[6,4] u[5,4] u[2,4] u[4] u[4] "
+    "j[2,3]=1,1,0,1,1,1 f[]=0.1 f[]=0.2 f[]=0.3 f[]=0.4 f[]=0.5 u[]=1 u[]=2 u[]=3 u[]=4 u[]=5",
+    "com.microsoft:MatMulNBitsMlp 1>2 | f[3,32] f[3,32] f[32] u[5,2,8] f[10] f[5] u[5,2,8] f[10] f[5] | K=32 N=5 "
+    "bits=4 "
+    "block_size=16 activation=silu",
+    "com.microsoft:MatMulNBitsQkv 1>3 | f[3,32] - f[32] u[5,2,8] f[10] - u[3,2,8] f[6] - u[3,2,8] f[6] f[3] | K=32 "
+    "Nq=5 "
+    "Nkv=3 bits=4 block_size=16",
+    "com.microsoft:MatMulBlockQuantizedFp8Weight 1 | h[2,40] e[3,40] f[3,3] f[]=0.05 h[3] | block_size=16",
+    "com.microsoft:MatMulBlockQuantizedFp4Weight 1 | h[2,32] u[3,16] u[3,2]=56,60,52,48,64,56 f[]=0.5 - h[3]",
+    // com.microsoft's, with functions of their own.
+    "com.microsoft:SparseAttention 1>3 | f[1,20,16] f[1,20,8] f[1,20,8] f[1,2,32,4] f[1,2,32,4] j[2,3]=0,1,3,0,1,2 "
+    "j[2,3]=0,0,1,0,1,-1 j[]=20 j[1]=20 | num_heads=4 kv_num_heads=2 sparse_block_size=16",
+    "com.microsoft:GroupQueryAttention 1>3 | f[2,3,16] f[2,3,8] f[2,3,8] f[2,2,5,4] f[2,2,5,4] j[2]=4,4 j[]=5 - - - - "
+    "f[4] "
+    "| num_heads=4 kv_num_heads=2",
+    "com.microsoft:Inverse 1 | f[2,3,3]",
+    "com.microsoft:CropAndResize 1 | f[2,3,6,7] f[3,4]=0.1,0.2,0.8,0.9,0.5,-0.3,0.2,0.6,0.7,0.1,1.2,0.3 j[3]=0,1,0 "
+    "j[2]=4,5 | extrapolation_value=7.0",
+    "com.microsoft:CropAndResize 1 | f[2,3,6,7] f[1,4]=0.1,0.2,0.83,0.91 j[1]=1 j[2]=1,5 | mode=nearest",
+    "com.microsoft:MurmurHash3 1 | i[2,3] | seed=7",
+    "com.microsoft:MurmurHash3 1 | s[4] | positive=0",
+    "com.microsoft:NGramRepeatBlock 1 | i[2,6]=1,2,3,1,2,5,4,4,4,4,4,4 f[2,7] | ngram_size=2",
+    "com.microsoft:DynamicTimeWarping 1 | f[1,4,6]",
+    "com.microsoft:BifurcationDetector 1>2 | i[6]=3,4,5,6,3,7 i[2]=1,3 i[1]=1 i[6]=4,5,9,6,3,7",
+    "com.microsoft:Tokenizer 1 | s[2,3] | separators=[b] mark=1 mincharnum=1 pad_value=#",
+    "com.microsoft:Tokenizer 1 | s[5] | tokenexp=[a-c]+ mark=0 mincharnum=2 pad_value=#",
+    "com.microsoft:MatMulInteger16 1 | w[3,4] w[4,5]",
+    "com.microsoft:ReduceSumInteger 1 | u[2,3,4] | axes=[1] keepdims=0",
+    "com.microsoft:IsAllFinite 1 | f[2,3] f[4]",
+    "com.microsoft:MoE 1 | f[5,8] f[5,4] f[4,6,8] f[4,6] f[4,8,6] f[4,8] | k=2 activation_type=gelu "
+    "normalize_routing_weights=1",
+    "com.microsoft:MoE 1 | f[2,3,8] f[6,4] f[4,12,8] - f[4,8,6] | k=3 activation_type=swiglu swiglu_fusion=1 "
+    "activation_alpha=1.702 activation_beta=1.0 swiglu_limit=0.7",
+    "com.microsoft:QMoE 1 | f[5,32] f[5,4] u[4,32,16] f[4,32] f[4,32] u[4,32,16] f[4,32] f[4,32] | k=2 "
+    "activation_type=silu",
+    "com.microsoft:QMoE 1 | f[5,32] f[5,4] u[4,64,16] f[4,64,2] - u[4,32,16] f[4,32,2] | k=2 "
+    "block_size=16 activation_type=swiglu swiglu_fusion=1",
     // Signals, chance, training, classical models.
     "BlackmanWindow 17 | i[]=7 | periodic=0",
     "HammingWindow 17 | i[]=7",
@@ -375,7 +489,8 @@ constexpr Text table[] = {
     "class_weights=[1.0,2.0] post_transform=LOGISTIC",
 };
 
-constexpr Text beyond[] = {"CastMap",
+constexpr Text beyond[] = {"BeamSearch",
+                           "CastMap",
                            "ConcatFromSequence",
                            "DictVectorizer",
                            "FlexAttention",
@@ -385,6 +500,7 @@ constexpr Text beyond[] = {"CastMap",
                            "Optional",
                            "OptionalGetElement",
                            "OptionalHasElement",
+                           "Sampling",
                            "Scan",
                            "SequenceAt",
                            "SequenceConstruct",
@@ -421,6 +537,8 @@ DType type_of(char letter) {
     case 'b': return DType::int8;
     case 't': return DType::boolean;
     case 's': return DType::string;
+    case 'w': return DType::int16;
+    case 'e': return DType::float8e4m3fn;
     default: throw std::runtime_error(cat("no type ", letter));
   }
 }
