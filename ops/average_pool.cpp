@@ -30,7 +30,7 @@ void average_pool_reference(const Args& a) {
 }
 
 constexpr AttrDef attrs[] = {{"auto_pad"},
-                             {"kernel_shape"},
+                             {.name = "kernel_shape", .required = true},
                              {"pads"},
                              {"strides"},
                              {.name = "ceil_mode", .since = 10},

@@ -23,8 +23,16 @@ constexpr Text types =
     "T=numeric|boolean|string|float8e4m3fn|float8e4m3fnuz|float8e5m2|float8e5m2fnuz|float8e8m0|float4e2m1"
     "|uint4|int4|uint2|int2; U=numeric|boolean|string|float8e4m3fn|float8e4m3fnuz|float8e5m2|float8e5m2fnuz"
     "|float8e8m0|float4e2m1|uint4|int4|uint2|int2 : T, U";
-const OpDef defs[] = {
-    {"CastLike", "", 15, {2, 2}, {1, 1}, types, rounding_attrs, infer_cast_like, reference, reach::pointwise}};
+const OpDef defs[] = {{"CastLike",
+                       "",
+                       15,
+                       {2, 2},
+                       {1, 1},
+                       types,
+                       List<AttrDef>(rounding_attrs).subspan(1),
+                       infer_cast_like,
+                       reference,
+                       reach::pointwise}};
 
 }  // namespace
 const OpFile cast_like{defs};

@@ -229,6 +229,6 @@ inline Rounding rounding_of(const AttrReader& attrs) {
 }
 
 inline constexpr AttrDef rounding_attrs[] = {
-    {"to"}, {"saturate", 1, {}, false, 19}, {"round_mode", 0, "up", false, 24}};
+    {"to", 0, {}, true}, {"saturate", 1, {}, false, 19}, {"round_mode", 0, "up", false, 24}};
 
 }  // namespace tessera::ops

@@ -93,7 +93,7 @@ void encoder_1(const Args& a) {
 
 constexpr AttrDef attrs[] = {{"default_int64", -1},
                              {"default_string", 0, "_Unused"},
-                             {"default_float", -0.0},
+                             {.name = "default_float", .number = -0.0, .since = 2},
                              {.name = "classes_strings", .last = 1},
                              {.name = "keys_strings", .since = 2},
                              {.name = "keys_int64s", .since = 2},

@@ -27,13 +27,9 @@ void pool_norm(const Args& a, double p) {
 void lp_pool_1(const Args& a) { pool_norm(a, a.real("p")); }
 void lp_pool_2(const Args& a) { pool_norm(a, static_cast<double>(a.integer("p"))); }
 
-constexpr AttrDef attrs[] = {{"p", 2},
-                             {"auto_pad"},
-                             {"kernel_shape"},
-                             {"pads"},
-                             {"strides"},
-                             {.name = "ceil_mode", .since = 18},
-                             {.name = "dilations", .since = 18}};
+constexpr AttrDef attrs[] = {
+    {"p", 2}, {"auto_pad"}, {.name = "kernel_shape", .last = 1}, {.name = "kernel_shape", .required = true, .since = 2},
+    {"pads"}, {"strides"},  {.name = "ceil_mode", .since = 18},  {.name = "dilations", .since = 18}};
 const OpDef defs[] = {{.name = "LpPool",
                        .since = 1,
                        .in = {1, 1},

@@ -49,7 +49,7 @@ void max_pool_reference(const Args& a) {
 }
 
 constexpr AttrDef attrs[] = {{"auto_pad"},
-                             {"kernel_shape"},
+                             {.name = "kernel_shape", .required = true},
                              {"pads"},
                              {"strides"},
                              {.name = "ceil_mode", .since = 10},

@@ -69,8 +69,9 @@ void classifier(const Args& a) {
   }
 }
 
-constexpr AttrDef attrs[] = {{"targets", 1},          {"post_transform", 0, "NONE"}, {"coefficients"}, {"intercepts"},
-                             {"classlabels_strings"}, {"classlabels_ints"},          {"multi_class"}};
+constexpr AttrDef attrs[] = {{"targets", 1}, {"post_transform", 0, "NONE"}, {"intercepts"}, {"coefficients"}};
+constexpr AttrDef classifier_attrs[] = {{"post_transform", 0, "NONE"}, {"coefficients", 0, {}, true}, {"intercepts"},
+                                        {"classlabels_strings"},       {"classlabels_ints"},          {"multi_class"}};
 constexpr Text domain = "ai.onnx.ml", types = "T=float32|float64|int32|int64 : T";
 const OpDef defs[] = {{.name = "LinearRegressor",
                        .domain = domain,
@@ -87,7 +88,7 @@ const OpDef defs[] = {{.name = "LinearRegressor",
                        .in = {1, 1},
                        .out = {1, 2},
                        .types = types,
-                       .attrs = attrs,
+                       .attrs = classifier_attrs,
                        .infer = infer_classifier,
                        .reference = classifier,
                        .reach = reach::not_followed}};

@@ -35,7 +35,7 @@ void multinomial_reference(const Args& a) {
   }
 }
 
-constexpr AttrDef attrs[] = {{"sample_size", 1}, {"dtype"}, {"seed"}};
+constexpr AttrDef attrs[] = {{"sample_size", 1}, {"dtype", 6}, {"seed"}};
 const OpDef defs[] = {{.name = "Multinomial",
                        .since = 7,
                        .in = {1, 1},

@@ -122,8 +122,8 @@ bool follow_pad(reach::Step& s) {
 }
 
 constexpr AttrDef attrs[] = {{"mode", 0, "constant"},
-                             {.name = "paddings", .last = 1},
-                             {.name = "pads", .since = 2, .last = 10},
+                             {.name = "paddings", .required = true, .last = 1},
+                             {.name = "pads", .required = true, .since = 2, .last = 10},
                              {.name = "value", .last = 10}};
 constexpr Text types = "T=all; I=int32|int64 : T, int64, T, I -> T";
 const OpDef defs[] = {

@@ -72,7 +72,11 @@ inline void fill_uniform(const Args& a) {
   for (const int64_t i : Steps(a.out[0].elements())) y[i] = low + (high - low) * random.uniform();
 }
 
-inline constexpr AttrDef normal_attrs[] = {{"mean", 0}, {"scale", 1}, {"dtype"}, {"seed"}, {"shape"}};
-inline constexpr AttrDef uniform_attrs[] = {{"low", 0}, {"high", 1}, {"dtype"}, {"seed"}, {"shape"}};
+inline constexpr AttrDef normal_attrs[] = {
+    {"mean", 0}, {"scale", 1}, {"seed"}, {"dtype", 1}, {.name = "shape", .required = true}};
+inline constexpr AttrDef normal_like_attrs[] = {{"mean", 0}, {"scale", 1}, {"seed"}, {"dtype"}};
+inline constexpr AttrDef uniform_attrs[] = {
+    {"low", 0}, {"high", 1}, {"seed"}, {"dtype", 1}, {.name = "shape", .required = true}};
+inline constexpr AttrDef uniform_like_attrs[] = {{"low", 0}, {"high", 1}, {"seed"}, {"dtype"}};
 
 }  // namespace tessera::ops

@@ -221,15 +221,16 @@ class Recurrence {
   double clip_;
 };
 
-inline constexpr AttrDef recurrent_attrs[] = {{"direction", 0, "forward"},
+inline constexpr AttrDef recurrent_attrs[] = {{"input_forget"},
+                                              {"direction", 0, "forward"},
                                               {.name = "layout", .since = 14},
-                                              {"input_forget"},
-                                              {.name = "linear_before_reset", .since = 3},
                                               {"activation_alpha"},
                                               {"activation_beta"},
                                               {"activations"},
                                               {"clip"},
-                                              {"hidden_size"}};
+                                              {"hidden_size"},
+                                              {.name = "linear_before_reset", .since = 3}};
+inline constexpr size_t recurrent_attr_count = std::size(recurrent_attrs);
 
 inline double recurrent_work(const AttrReader&, List<Type> in, List<Type>) {
   const Shape& x = in[rnn_x].shape;

@@ -147,9 +147,13 @@ void run_scan_8(Frame& f) {
   for (size_t i = 0; i < all.size(); ++i) f.out[i] = datum_of(join(all[i], 0, true));
 }
 
-constexpr AttrDef attrs[] = {
-    {"body", 0, {}, true}, {"num_scan_inputs", 0, {}, true}, {"scan_input_axes"}, {"scan_input_directions"},
-    {"scan_output_axes"},  {"scan_output_directions"},       {"directions"}};
+constexpr AttrDef attrs[] = {{"body", 0, {}, true},
+                             {"num_scan_inputs", 0, {}, true},
+                             {.name = "directions", .last = 8},
+                             {.name = "scan_input_axes", .since = 9},
+                             {.name = "scan_input_directions", .since = 9},
+                             {.name = "scan_output_axes", .since = 9},
+                             {.name = "scan_output_directions", .since = 9}};
 const OpDef defs[] = {
     {.name = "Scan", .since = 8, .in = {0, many}, .out = {1, many}, .types = {}, .attrs = attrs, .execute = run_scan_8},
     {.name = "Scan", .since = 9, .in = {1, many}, .out = {1, many}, .types = {}, .attrs = attrs, .execute = run_scan}};

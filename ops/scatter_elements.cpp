@@ -37,7 +37,7 @@ void reference(const Args& args) {
 }
 
 constexpr Text types = "T=all; I=int32|int64 : T, I, T -> T";
-constexpr AttrDef old_attrs[] = {{"axis"}}, attrs[] = {{"axis"}, {.name = "reduction", .since = 16}};
+constexpr AttrDef old_attrs[] = {{"axis"}}, attrs[] = {{"axis"}, {.name = "reduction", .text = "none", .since = 16}};
 const OpDef defs[] = {
     {"Scatter", "", 9, {3, 3}, {1, 1}, types, old_attrs, infer_scatter, reference, reach::not_followed},
     {"ScatterElements", "", 11, {3, 3}, {1, 1}, types, attrs, infer_scatter, reference, reach::not_followed},

@@ -39,7 +39,7 @@ void reference(const Args& args) {
   });
 }
 
-constexpr AttrDef attrs[] = {{.name = "reduction", .since = 16}};
+constexpr AttrDef attrs[] = {{.name = "reduction", .text = "none", .since = 16}};
 const OpDef defs[] = {{"ScatterND",
                        "",
                        11,

@@ -59,7 +59,7 @@ bool follow_slice(reach::Step& s) {
 }
 
 constexpr Text bounds = "T=all; I=int32|int64 : T, I, I, I, I -> T";
-constexpr AttrDef attrs[] = {{"axes"}, {"ends"}, {"starts"}};
+constexpr AttrDef attrs[] = {{"axes"}, {"ends", 0, {}, true}, {"starts", 0, {}, true}};
 const OpDef defs[] = {
     {.name = "Slice",
      .in = {1, 1},

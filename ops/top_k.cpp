@@ -75,8 +75,10 @@ bool follow_top_k(reach::Step& s) {
   return true;
 }
 
-constexpr AttrDef attrs[] = {
-    {"axis", -1}, {.name = "k", .last = 9}, {"largest", 1, {}, false, 11}, {"sorted", 1, {}, false, 11}};
+constexpr AttrDef attrs[] = {{"axis", -1},
+                             {.name = "k", .required = true, .last = 9},
+                             {"largest", 1, {}, false, 11},
+                             {"sorted", 1, {}, false, 11}};
 constexpr Text types = "T=numeric : T, int64 -> T, int64";
 const OpDef defs[] = {
     {"TopK", "", 1, {1, 1}, {2, 2}, "T=numeric : T -> T, int64", attrs, infer_attribute, reference, follow_top_k},

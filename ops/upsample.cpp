@@ -5,9 +5,9 @@ namespace tessera::ops {
 namespace {
 
 constexpr AttrDef attrs[] = {{"mode", 0, "nearest"},
-                             {.name = "height_scale", .last = 6},
-                             {.name = "width_scale", .last = 6},
-                             {.name = "scales", .last = 8}};
+                             {.name = "height_scale", .required = true, .last = 6},
+                             {.name = "width_scale", .required = true, .last = 6},
+                             {.name = "scales", .required = true, .since = 7, .last = 8}};
 const OpDef defs[] = {{.name = "Upsample",
                        .since = 1,
                        .in = {1, 1},

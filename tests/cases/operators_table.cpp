@@ -91,6 +91,7 @@ void print(const Table& table) {
 
 // domain, name, since, inputs, outputs, types; then attributes: name, number, text, required, since, last.
 int print_rows() {
+  std::cout.precision(17);
   for (const OpDef* op : all_ops()) {
     if (op->domain == internal_domain) continue;
     std::cout << op->domain << '\t' << op->name << '\t' << op->since << '\t' << op->in.min << '\t' << op->in.max << '\t'
