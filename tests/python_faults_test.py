@@ -1,8 +1,8 @@
 #!/usr/bin/env python3
 """The Python module when memory is short: MemoryError, nothing left behind, and all goes on afterwards.
 
-TESSERA_ALL_FAULTS: every allocation fails once; else a sample. Allocations are the libraries' (operator new), and then
-Python's own, where its test module is there."""
+TESSERA_ALL_FAULTS: every allocation fails once; else a sample. Allocations are the libraries' (operator
+new); Python's own are left alone."""
 import ctypes
 import gc
 import os

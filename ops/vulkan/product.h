@@ -23,7 +23,8 @@ struct Products {
   int64_t results() const { return count() * m * n; }
 };
 
-/// What MatMul makes of operands of these shapes, each matrix turned or not; nothing if their batches have too many axes.
+/// What MatMul makes of operands of these shapes, each matrix turned or not; nothing if their batches have too many
+/// axes.
 std::optional<Products> products_of(const Shape& a, bool turn_a, const Shape& b, bool turn_b);
 
 /// Results go through `functions` to output 0.
