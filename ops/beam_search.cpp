@@ -38,7 +38,7 @@ class Beams {
     done |= early_ || finished.back().score >= by_length(best, length);
   }
 
-  std::vector<double> scores;      ///< of those that go on
+  RunVector<double> scores;        ///< of those that go on
   std::vector<Finished> finished;  ///< the best first
   bool done = false;
 
@@ -57,11 +57,11 @@ struct Choice {
 };
 
 // The likeliest continuations of a prompt's beams, twice as many as there are.
-std::vector<Choice> choices(const Generation& g, const Tensor& logits, int64_t first, const Beams& beams) {
-  std::vector<Choice> all;
+RunVector<Choice> choices(const Generation& g, const Tensor& logits, int64_t first, const Beams& beams) {
+  RunVector<Choice> all;
   for (size_t i = 0; i < beams.scores.size(); ++i) {
     const int64_t row = first + static_cast<int64_t>(i);
-    std::vector<double> scores = g.logits_of(logits, row);
+    RunVector<double> scores = g.logits_of(logits, row);
     const double largest = *std::max_element(scores.begin(), scores.end());
     double sum = 0;
     for (const double score : scores) sum += std::exp(score - largest);
@@ -83,9 +83,9 @@ void go_on(const Generation& g, const Tensor& logits, int64_t first, Beams& beam
            std::vector<int64_t>& tokens) {
   const size_t count = beams.scores.size(), begin = tokens.size();
   if (!beams.done) {
-    const std::vector<Choice> best = choices(g, logits, first, beams);
+    const RunVector<Choice> best = choices(g, logits, first, beams);
     const auto length = static_cast<size_t>(g.spoken());
-    std::vector<double> scores;
+    RunVector<double> scores;
     for (size_t i = 0; i < best.size() && scores.size() < count; ++i) {
       const Choice& choice = best[i];
       if (choice.token == g.end) {

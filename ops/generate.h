@@ -66,17 +66,17 @@ class Generation {
   }
 
   /// Row b of what `step` gave.
-  std::vector<double> logits_of(const Tensor& logits, int64_t b) const {
+  RunVector<double> logits_of(const Tensor& logits, int64_t b) const {
     const Shape& shape = logits.type.shape;
     const int64_t named = f_.integer("vocab_size"), count = named > 0 && named <= shape[2] ? named : shape[2];
-    std::vector<double> scores(static_cast<size_t>(count));
+    RunVector<double> scores(static_cast<size_t>(count));
     for (int64_t i = 0; i < count; ++i)
       scores[static_cast<size_t>(i)] = element_as_double(logits.view(), ((b + 1) * shape[1] - 1) * shape[2] + i);
     return scores;
   }
 
   /// What the node's inputs and attributes say about tokens.
-  void judge(int64_t b, std::vector<double>& scores) const {
+  void judge(int64_t b, RunVector<double>& scores) const {
     const std::vector<int64_t>& words = said[static_cast<size_t>(b)];
     const auto count = static_cast<int64_t>(scores.size());
     std::vector<int64_t> known = words;
@@ -165,7 +165,7 @@ class Generation {
     return past;
   }
 
-  void mask(size_t input, int64_t offset, std::vector<double>& scores) const {
+  void mask(size_t input, int64_t offset, RunVector<double>& scores) const {
     if (!f_.has_in(input)) return;
     const View view = tensor_in(f_, input).view();
     const auto count = static_cast<int64_t>(scores.size());
@@ -192,7 +192,7 @@ void generate_each(Frame& f, Generation& g, const Choose& choose) {
     const Tensor logits = g.step(f);
     std::vector<int64_t> tokens;
     for (int64_t b = 0; b < g.batch; ++b) {
-      std::vector<double> scores = g.logits_of(logits, b);
+      RunVector<double> scores = g.logits_of(logits, b);
       g.judge(b, scores);
       const int64_t token = choose(b, scores);
       const auto row = static_cast<size_t>(b);

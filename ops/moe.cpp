@@ -107,14 +107,14 @@ struct Visit {
 };
 
 // For each expert those who visit it: the likeliest of a softmax, of QMoE over the chosen alone.
-std::vector<std::vector<Visit>> visits_of(const Args& a, const Order& order, const Sizes& s) {
+RunVector<RunVector<Visit>> visits_of(const Args& a, const Order& order, const Sizes& s) {
   const Read<float> router(a.in[router_in]);
   const Read<float> chosen(order.choice >= 0 && a.has_in(static_cast<size_t>(order.choice))
                                ? a.in[static_cast<size_t>(order.choice)]
                                : View{});
   const bool whole = a.integer("normalize_routing_weights") != 0 || (order.choice >= 0 && !chosen);
-  std::vector<std::vector<Visit>> visits(static_cast<size_t>(s.experts));
-  std::vector<std::pair<float, int64_t>> ranks(static_cast<size_t>(s.experts));
+  RunVector<RunVector<Visit>> visits(static_cast<size_t>(s.experts));
+  RunVector<std::pair<float, int64_t>> ranks(static_cast<size_t>(s.experts));
   for (const int64_t t : Steps(s.tokens)) {
     const float* row = router.data() + t * s.experts;
     const float largest = *std::max_element(row, row + s.experts);

@@ -36,7 +36,7 @@ void hash_reference(const Args& a) {
   const auto size = static_cast<size_t>(bits_of(x.type.dtype) / 8);
   for (const int64_t i : Elements(x.elements())) {
     const Text bytes = x.type.dtype == DType::string
-                           ? Text(x.as<const std::string>()[i])
+                           ? Text(x.as<const String>()[i])
                            : Text(reinterpret_cast<const char*>(x.data) + static_cast<size_t>(i) * size, size);
     a.out[0].as<uint32_t>()[i] = hash_of(bytes, seed);
   }

@@ -90,8 +90,7 @@ class Regex {
   }
 
   // Follows jumps from `at` at position i of the text; a stack instead of recursion.
-  void add(size_t at, const RunText& text, size_t i, RunVector<size_t>& threads,
-           RunVector<char>& seen) const {
+  void add(size_t at, const RunText& text, size_t i, RunVector<size_t>& threads, RunVector<char>& seen) const {
     RunVector<size_t> open{at};
     while (!open.empty()) {
       at = open.back();

@@ -12,7 +12,7 @@ namespace {
 /// A text with where its letters begin, and where the last one ends.
 struct Letters {
   Text text;
-  std::u32string points;
+  Regex::RunText points;
   RunVector<size_t> at;
 
   explicit Letters(Text given) : text(given), points(Regex::decode(given)) {
@@ -89,19 +89,19 @@ std::vector<Tensor> tokenize(const AttrReader& n, List<View> in) {
   RunVector<RunVector<Text>> rows;
   size_t longest = 0;
   for (const int64_t i : Steps(shape.elements())) {
-    rows.push_back(cutter.cut(in[0].as<std::string>()[i]));
+    rows.push_back(cutter.cut(in[0].as<String>()[i]));
     longest = std::max(longest, rows.back().size());
   }
   const size_t width = longest + (marks ? 2 : 0);
   shape.push_back(static_cast<int64_t>(width));
   Tensor out = Tensor::make({DType::string, shape});
-  std::string* to = out.as<std::string>();
+  String* to = out.as<String>();
   for (const auto& row : rows) {
-    std::string* at = to;
-    if (marks) *at++ = std::string(1, 2);
+    String* at = to;
+    if (marks) *at++ = String(1, '\2');
     for (const Text token : row) *at++ = token;
-    if (marks) *at++ = std::string(1, 3);
-    std::fill(at, to += width, std::string(n.text("pad_value")));
+    if (marks) *at++ = String(1, '\3');
+    std::fill(at, to += width, String(n.text("pad_value")));
   }
   return {out};
 }

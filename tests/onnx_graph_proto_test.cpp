@@ -550,8 +550,8 @@ TEST(OnnxGraph, FunctionAttributesAreSubstituted) {
   Pen pen;
   FunctionProto* inner = pen.function("Inner", {"a"}, {"b"});
   inner->add_attribute("kind");
-  NodeProto* cast = add_node(inner->mutable_node(), "Cast", {"a"}, {"b"});
-  add_attr(cast, "to", AttributeProto::INT)->set_ref_attr_name("kind");
+  NodeProto* cast = add_node(inner->mutable_node(), "Flatten", {"a"}, {"b"});
+  add_attr(cast, "axis", AttributeProto::INT)->set_ref_attr_name("kind");
   FunctionProto* outer = pen.function("Outer", {"a"}, {"b"});
   AttributeProto* fallback = outer->add_attribute_proto();
   fallback->set_name("target");
@@ -565,13 +565,13 @@ TEST(OnnxGraph, FunctionAttributesAreSubstituted) {
   add_attr(pen.call("Outer", {"m"}, {"y"}), "target", AttributeProto::INT)->set_i(7);
   const Graph graph = pen.load().model.graph;
   ASSERT_EQ(graph.nodes.size(), 2u);
-  EXPECT_EQ(std::get<int64_t>(*find_attr(*graph.nodes[0].attrs, "to")), 6);
-  EXPECT_EQ(std::get<int64_t>(*find_attr(*graph.nodes[1].attrs, "to")), 7);
+  EXPECT_EQ(std::get<int64_t>(*find_attr(*graph.nodes[0].attrs, "axis")), 6);
+  EXPECT_EQ(std::get<int64_t>(*find_attr(*graph.nodes[1].attrs, "axis")), 7);
   // Without a value or a default the attribute is left out.
   outer->clear_attribute_proto();
   const Graph bare = pen.load().model.graph;
-  EXPECT_EQ(find_attr(*bare.nodes[0].attrs, "to"), nullptr);
-  EXPECT_NE(find_attr(*bare.nodes[1].attrs, "to"), nullptr);
+  EXPECT_EQ(find_attr(*bare.nodes[0].attrs, "axis"), nullptr);
+  EXPECT_NE(find_attr(*bare.nodes[1].attrs, "axis"), nullptr);
 }
 
 TEST(OnnxGraph, AFunctionMayTakeAGraphThatUsesItsCallersValues) {

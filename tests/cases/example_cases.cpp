@@ -399,7 +399,7 @@ constexpr Text table[] = {
     "com.microsoft:MatMulNBitsMlp 1>2 | f[3,32] f[3,32] f[32] u[5,2,8] f[10] f[5] u[5,2,8] f[10] f[5] | K=32 N=5 "
     "bits=4 "
     "block_size=16 activation=silu",
-    "com.microsoft:MatMulNBitsQkv 1>3 | f[3,32] - f[32] u[5,2,8] f[10] - u[3,2,8] f[6] - u[3,2,8] f[6] f[3] | K=32 "
+    "com.microsoft:MatMulNBitsQkv 1>3 | f[4,32] - f[32] u[5,2,8] f[10] - u[3,2,8] f[6] - u[3,2,8] f[6] f[3] | K=32 "
     "Nq=5 "
     "Nkv=3 bits=4 block_size=16",
     "com.microsoft:MatMulBlockQuantizedFp8Weight 1 | h[2,40] e[3,40] f[3,3] f[]=0.05 h[3] | block_size=16",

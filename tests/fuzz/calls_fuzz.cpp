@@ -165,7 +165,7 @@ class Caller {
       tessera_port port;
       tessera_port_init(&port);
       const auto index = static_cast<size_t>(&given - in.given.data());
-      if (below(4) && session && passed(tessera_session_input(session, index, &port))) as_declared(port, given);
+      if (below(4) && session && check(tessera_session_input(session, index, &port))) as_declared(port, given);
       in.tensors.push_back(given.tensor);
     }
     return in;
