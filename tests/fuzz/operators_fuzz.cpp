@@ -96,14 +96,16 @@ bool is_tame(const Tensor& tensor) {
   return true;
 }
 
-// Results of what is discontinuous behind what rounds may differ by more than any tolerance; chance differs at all
-// times.
+bool is_chance(const NodeProto& node) {
+  for (const Text random :
+       {"Bernoulli", "Multinomial", "RandomNormal", "RandomNormalLike", "RandomUniform", "RandomUniformLike"})
+    if (node.op_type() == random) return true;
+  return node.op_type().ends_with("Dropout");
+}
+
+// Results of what is discontinuous behind what rounds may differ by more than any tolerance.
 bool is_comparable(const Subject& subject) {
   for (const NodeProto& node : subject.model.graph().node()) {
-    for (const Text random :
-         {"Bernoulli", "Multinomial", "RandomNormal", "RandomNormalLike", "RandomUniform", "RandomUniformLike"})
-      if (node.op_type() == random) return false;
-    if (node.op_type().ends_with("Dropout")) return false;
     for (const Text jump : {"BitCast", "Resize", "Upsample"})
       if (node.op_type() == jump && subject.model.graph().node_size() > 1) return false;
     for (const AttributeProto& attribute : node.attribute()) {
@@ -166,11 +168,13 @@ void compare(const Subject& subject, const char* how, const Outcome& a, const Ou
   };
   // What nobody reads is dropped where the graph is optimized, and its errors with it.
   const auto& nodes = subject.model.graph().node();
+  const bool is_random = std::any_of(nodes.begin(), nodes.end(), is_chance);
+  if (is_random && nodes.size() > 1) return;  // not even shapes are the same
   const bool may_drop = nodes.size() > 1 || std::any_of(nodes.begin(), nodes.end(), is_formula);
   if (a.error.empty() && !b.error.empty() && may_drop) return;
   if (a.error.empty() != b.error.empty()) tell(cat('"', a.error, "\" and \"", b.error, "\" (empty: it gave results)"));
   if (!a.error.empty()) return;
-  const bool values = is_comparable(subject);
+  const bool values = !is_random && is_comparable(subject);
   for (size_t i = 0; i < a.results.size(); ++i)
     if (const std::string text = difference(a.results[i], b.results[i], values); !text.empty())
       tell(cat("result ", i, ": ", text));
