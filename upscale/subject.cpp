@@ -54,19 +54,12 @@ Cell cell_of(const Picture& band, int64_t x, int64_t width) {
   return cell;
 }
 
-// A picture in memory, row by row.
-class PictureRows : public PictureSource {
- public:
-  using PictureSource::PictureSource;
-  const Picture* whole() const override { return nullptr; }
-};
-
 // The cells with the most detail.
 std::vector<Cell> cells_of(RowSource& source) {
-  if (const Picture* picture = source.whole()) {
-    PictureRows rows(*picture);
-    return cells_of(rows);
-  }
+  // A source whose picture is in memory gives it so, and no rows.
+  std::optional<PictureSource> whole;
+  if (const Picture* picture = source.whole()) whole.emplace(*picture);
+  RowSource& from = whole ? *whole : source;
   const Head& head = source.head();
   const int64_t width = std::min(side, head.width / 2 * 2), height = std::min(side, head.height / 2 * 2);
   std::vector<Cell> cells;
@@ -76,7 +69,7 @@ std::vector<Cell> cells_of(RowSource& source) {
   Bytes memory(static_cast<size_t>(frame.row_bytes() * height));
   const Rows rows(frame, memory.data(), height);
   for (int64_t y = 0; y + height <= head.height; y += height) {
-    source.read(height, memory.data());
+    from.read(height, memory.data());
     const Picture band = opaque(rows);
     for (int64_t x = 0; x + width <= head.width; x += width) {
       Cell cell = cell_of(band, x, width);
@@ -86,7 +79,7 @@ std::vector<Cell> cells_of(RowSource& source) {
       if (cells.size() > most_cells) cells.pop_back();
     }
   }
-  source.restart();
+  from.restart();
   return cells;
 }
 
