@@ -3,6 +3,7 @@
 
 #include <array>
 
+#include "runtime/base/run_scope.h"
 #include "runtime/graph/op.h"
 
 namespace tessera::ops {
@@ -27,7 +28,8 @@ inline Shape broadcast_strides(const Shape& operand, const Shape& shape) {
 
 /// Visits every index of `shape` in row-major order, one innermost row at a time:
 /// row(offsets, steps, count) with the offset of the row's first element and the step along the
-/// row for each of the N operands. Axes that can be joined are joined first.
+/// row for each of the N operands. Axes that can be joined are joined first. Ends by Error::cancelled
+/// where the run is to stop.
 template <size_t N, class Row>
 void walk(const Shape& shape, const std::array<Shape, N>& strides, Row&& row) {
   Shape dims;
@@ -49,8 +51,13 @@ void walk(const Shape& shape, const std::array<Shape, N>& strides, Row&& row) {
   const size_t last = dims.size() - 1;
   for (size_t k = 0; k < N; ++k) inner[k] = steps[k][last];
   Shape index(last, 0);
+  int64_t unasked = 0;
   while (true) {
     row(offsets, inner, dims[last]);
+    if ((unasked += dims[last]) >= 1 << 16) {
+      check_cancelled();
+      unasked = 0;
+    }
     size_t axis = last;
     while (axis > 0) {
       --axis;
