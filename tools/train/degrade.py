@@ -3,7 +3,6 @@ import io
 
 import numpy
 import PIL.Image
-import PIL.ImageFilter
 
 FILTERS = {"bicubic": PIL.Image.BICUBIC, "box": PIL.Image.BOX, "lanczos": PIL.Image.LANCZOS,
            "bilinear": PIL.Image.BILINEAR}
@@ -21,19 +20,10 @@ def noisy(picture, sigma, rng, gray=False):
     return (picture + noise).round().clip(0, 255).astype(numpy.uint8)
 
 
-def reduced(high, scale, kind="bicubic", blur=0.0):
-    """1/scale of the picture, after a blur of so many pixels of the small one."""
+def reduced(high, scale, kind="bicubic"):
+    """1/scale of the picture."""
     picture = PIL.Image.fromarray(high)
-    if blur:
-        picture = picture.filter(PIL.ImageFilter.GaussianBlur(blur * scale))
     return numpy.asarray(picture.resize((high.shape[1] // scale, high.shape[0] // scale), FILTERS[kind]))
-
-
-def reduced_somehow(high, scale, recipe, rng):
-    kind = str(rng.choice(recipe.filters))
-    if kind == "blur":
-        return reduced(high, scale, "bicubic", rng.uniform(0.15, 0.5))
-    return reduced(high, scale, kind)
 
 
 def degraded(low, recipe, rng):

@@ -1,5 +1,4 @@
-"""The models: what each is for, and what it learns from. photo-x2-clean is not bundled: it wants more steps than a CPU has
-made so far (after 1,200 of 8 patches it was no better on JPEGs than photo-x2)."""
+"""The models: what each is for, and what it learns from."""
 import dataclasses
 
 
@@ -8,7 +7,7 @@ class Recipe:
     scale: int
     purpose: str
     pages: float = 0.0                  # share of what is learnt from that is drawn
-    filters: tuple = ("bicubic",)       # by which pictures are made small; "blur": before bicubic
+    filters: tuple = ("bicubic",)       # by which pictures are made small
     clean: float = 0.6                  # share of pictures without JPEG and noise
     noise: tuple = (3.0, 8.0)           # sigma, of 255
     quality: tuple = (20, 96)           # of the JPEGs
@@ -24,7 +23,6 @@ RECIPES = {
     "photo-x4": Recipe(4, "photos", pages=0.15, filters=PHOTO_FILTERS),
     "art-x2": Recipe(2, "line art, text and screens", pages=0.8, clean=0.7, quality=(40, 96),
                      filters=("bicubic", "bicubic", "box", "box", "lanczos", "bilinear")),
-    "photo-x2-clean": Recipe(2, "photos with traces of JPEG, noise and blur, which it removes", pages=0.1, clean=0.05,
-                             noise=(2.0, 20.0), quality=(10, 92),
-                             filters=("bicubic", "bicubic", "box", "lanczos", "blur")),
+    "photo-x2-clean": Recipe(2, "photos with traces of JPEG and noise, which it removes", pages=0.1, clean=0.05,
+                             noise=(2.0, 20.0), quality=(10, 80), filters=PHOTO_FILTERS),
 }

@@ -68,7 +68,7 @@ class Batches(torch.utils.data.Dataset):
         for _ in range(self.options.batch):
             source = self.pages if rng.random() < recipe.pages else self.photos
             high = self.window(source[int(rng.integers(len(source)))], patch + 16 + 2 * EDGE, rng)
-            low = degrade.reduced_somehow(high, scale, recipe, rng)[EDGE:-EDGE, EDGE:-EDGE]
+            low = degrade.reduced(high, scale, str(rng.choice(recipe.filters)))[EDGE:-EDGE, EDGE:-EDGE]
             low = degrade.degraded(numpy.ascontiguousarray(low), recipe, rng)
             y, x = (int(v) for v in rng.integers(0, 17, size=2))
             lows.append(low[y:y + patch, x:x + patch])
