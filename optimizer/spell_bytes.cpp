@@ -290,7 +290,7 @@ ValueId spread(Spelling& s, ValueId id, const Shape& shape) {
   const Shape given = s.shape(id);
   if (attrs.has("block_size") && attrs.integer("block_size") != 0) return absent;
   if (given.elements() == 1) return s.reshape(id, {});
-  if (shape.empty()) return absent;
+  if (shape.empty() || given.size() != 1) return absent;
   Shape to;
   const auto axis = static_cast<size_t>(normalize_axis(attrs.integer("axis"), shape.rank()));
   for (size_t i = 0; i < shape.size(); ++i) to.push_back(i == axis ? given.elements() : 1);

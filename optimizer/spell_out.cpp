@@ -265,20 +265,32 @@ const Row* row_of(List<Row> among, const Graph& graph, const Node& node) {
   return typed ? &*found : nullptr;
 }
 
+// The node in other words; empty: it has none, or those that there are do not take its shapes. The node itself does, or
+// inference would have refused it: no model is refused for the sake of a rewrite.
+std::vector<Node> spelled(const Row& row, Graph& graph, const Node& node, const Fits& fits) {
+  const size_t values = graph.values.size();
+  try {
+    Spelling spelling(graph, node, fits);
+    if (row.spell(spelling)) return spelling.take();
+  } catch (const Error& error) {
+    if (error.is_stop() || error.kind() == Error::Kind::memory) throw;
+  }
+  graph.values.resize(values);
+  return {};
+}
+
 bool spell(List<Row> among, Graph& graph, const Fits& fits) {
   bool changed = false;
   std::vector<Node> nodes;
-  for (size_t i = 0; i < graph.nodes.size(); ++i) {
-    const Row* row = row_of(among, graph, graph.nodes[i]);
-    if (row && !fits(graph, graph.nodes[i])) {
-      Spelling spelling(graph, graph.nodes[i], fits);
-      if (row->spell(spelling)) {
-        for (Node& node : spelling.take()) nodes.push_back(std::move(node));
-        changed = true;
-        continue;
-      }
-    }
-    nodes.push_back(std::move(graph.nodes[i]));
+  for (Node& node : graph.nodes) {
+    const Row* row = row_of(among, graph, node);
+    std::vector<Node> made;
+    if (row && !fits(graph, node)) made = spelled(*row, graph, node, fits);
+    if (made.empty())
+      made.push_back(std::move(node));
+    else
+      changed = true;
+    std::move(made.begin(), made.end(), std::back_inserter(nodes));
   }
   graph.nodes = std::move(nodes);
   return changed;
