@@ -18,6 +18,11 @@ Tensor modified(Frame& f, Text name, Tensor scores) {
   return std::move(out[0].tensor);
 }
 
+DType type_of_input(const Graph& body) {
+  if (body.inputs.empty()) fail(Error::Kind::model, "subgraph \"score_mod\" has no input");
+  return body.values[body.inputs[0]].type.dtype;
+}
+
 void run_flex(Frame& f) {
   const Tensor &q = tensor_in(f, 0), &k = tensor_in(f, 1), &v = tensor_in(f, 2);
   const Shape &qs = q.type.shape, &ks = k.type.shape, &vs = v.type.shape;
@@ -30,9 +35,8 @@ void run_flex(Frame& f) {
   const Read<double> qv(q), kv(k), vv(v);
   // Scores in float at least, so that the subgraphs do not lose more than the operands did.
   const DType inner = q.type.dtype == DType::float64 ? DType::float64 : DType::float32;
-  const bool declared = f.has("score_mod") &&
-                        f.graph("score_mod").values[f.graph("score_mod").inputs.at(0)].type.dtype != DType::undefined;
-  const DType wanted = declared ? f.graph("score_mod").values[f.graph("score_mod").inputs[0]].type.dtype : inner;
+  const DType declared = f.has("score_mod") ? type_of_input(f.graph("score_mod")) : DType::undefined;
+  const DType wanted = declared == DType::undefined ? inner : declared;
   Tensor scores = Tensor::make({wanted, {qs[0], heads, queries, keys}});
   const int64_t rows = qs[0] * heads * queries;
   const auto plane_of = [&](int64_t row) { return row / queries / heads * ks[1] + row / queries % heads / group; };

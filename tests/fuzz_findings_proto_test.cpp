@@ -156,5 +156,37 @@ TEST(FuzzFindings, NoModelIsRefusedForARewrite) {
   }
 }
 
+// An attribute that is an empty text where a formula wants a number; a subgraph without the input that is asked for its
+// type: std::out_of_range came of both.
+TEST(FuzzFindings, WhatIsMissingInsideANodeIsAnErrorOfTheModel) {
+  int formulas = 0;
+  for (const Case& each : file_examples()) {
+    const OpDef* op = find_op(each.domain, each.op, each.opset);
+    if (!op || op->formula.empty()) continue;
+    for (const AttrDef& attr : op->attrs) {
+      Subject subject = subject_of(each);
+      node_of(subject)->clear_attribute();
+      add_attr(node_of(subject), std::string(attr.name), AttributeProto::STRING)->set_s("");
+      error_of(subject, true);  // an error or none, but nothing else
+      ++formulas;
+    }
+  }
+  EXPECT_GT(formulas, 50);
+  Subject flex;
+  flex.model.set_ir_version(10);
+  import(flex.model, "", 21);
+  import(flex.model, "ai.onnx.preview", 1);
+  for (const char* name : {"q", "k", "v"})
+    flex.operands.push_back({name, random_tensor(DType::float32, {1, 1, 2, 4}, 1), false});
+  flex.model.mutable_graph()->add_output()->set_name("y");
+  add_node(flex.model.mutable_graph()->mutable_node(), "FlexAttention", {"q", "k", "v"}, {"y"})
+      ->set_domain("ai.onnx.preview");
+  auto* body = add_attr(node_of(flex), "score_mod", AttributeProto::GRAPH)->mutable_g();
+  body->add_output()->set_name("score");
+  add_node(body->mutable_node(), "Constant", {}, {"score"});
+  add_attr(body->mutable_node(0), "value_float", AttributeProto::FLOAT)->set_f(1);
+  EXPECT_THAT(error_of(flex, true), testing::HasSubstr("has no input"));
+}
+
 }  // namespace
 }  // namespace tessera::test

@@ -19,7 +19,7 @@ struct Literal {
   std::vector<int64_t> integers;
   std::vector<float> reals;
   Text text;
-  bool list = false, real = false, given = true;
+  bool list = false, real = false, is_text = false, given = true;
 };
 
 class Reader {
@@ -87,7 +87,7 @@ class Reader {
     if (take("=")) {
       const Text wanted = word();
       const Literal value = own(name);
-      return value.text.empty() && !value.integers.empty() ? cat(value.integers[0]) == wanted : value.text == wanted;
+      return !value.is_text && !value.integers.empty() ? cat(value.integers[0]) == wanted : value.text == wanted;
     }
     const Attr* given = find_attr(*attrs_.node().attrs, name);
     if (given && !std::holds_alternative<int64_t>(*given)) return true;
@@ -194,6 +194,7 @@ class Reader {
       number(made);
     } else {
       made.text = word();
+      made.is_text = true;
     }
     return made;
   }
@@ -211,7 +212,8 @@ class Reader {
           std::find_if(op.attrs.begin(), op.attrs.end(), [&](const AttrDef& def) { return def.name == name; });
       if (row == op.attrs.end()) fail(Error::Kind::usage, "formula of ", op.name, ": no attribute \"", name, '"');
       made.text = row->text;
-      made.given = !made.text.empty() || row->number != 0;
+      made.is_text = !made.text.empty();
+      made.given = made.is_text || row->number != 0;
       made.integers.push_back(static_cast<int64_t>(row->number));
       made.reals.push_back(static_cast<float>(row->number));
       return made;
@@ -225,6 +227,7 @@ class Reader {
       made.integers.push_back(0);
     } else if (const auto* text = std::get_if<std::string>(attr)) {
       made.text = *text;
+      made.is_text = true;
     } else if (const auto* list = std::get_if<std::vector<int64_t>>(attr)) {
       made.list = true;
       made.integers = *list;
@@ -242,7 +245,8 @@ class Reader {
   static proto::Attribute attribute(Text name, const Literal& value) {
     proto::Attribute made;
     made.name = name;
-    if (!value.text.empty()) {
+    if (value.is_text) {
+      made.type = 3;  // AttributeProto.STRING
       made.s = value.text;
     } else if (!value.list) {
       if (value.real) made.f = value.reals.at(0);
