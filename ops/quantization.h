@@ -81,9 +81,10 @@ inline IntegerRange range_of(DType type) {
   }
 }
 
-/// `value` (already divided by its scale) rounded to even, moved by the zero point and clamped.
+/// `value` (already divided by its scale) rounded to even, moved by the zero point and clamped. A NaN becomes the least
+/// number, as in ONNX Runtime.
 inline double quantized(float value, double zero, IntegerRange range) {
-  if (std::isnan(value)) return std::clamp(zero, range.low, range.high);
+  if (std::isnan(value)) return range.low;
   return std::clamp(static_cast<double>(std::nearbyint(value)) + zero, range.low, range.high);
 }
 

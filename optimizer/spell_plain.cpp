@@ -125,7 +125,9 @@ bool spell_neighbour_norm(Spelling& s) {
 bool spell_mean_variance(Spelling& s) {
   const Shape x = s.shape(s.in(0));
   if (x.elements() == 0) return false;
-  const List<int64_t> given = AttrReader(s.node()).integers("axes");
+  const AttrReader attrs(s.node());
+  const List<int64_t> given = attrs.integers("axes");
+  if (attrs.has("axes") && given.empty()) return false;  // of ReduceMean, no axes are all
   const std::vector<int64_t> axes =
       given.empty() ? std::vector<int64_t>{0, 2, 3} : std::vector<int64_t>(given.begin(), given.end());
   const ValueId centred = s.op("Sub", 14, {s.in(0), mean_of(s, s.in(0), axes)});

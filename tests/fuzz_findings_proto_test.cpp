@@ -156,6 +156,34 @@ TEST(FuzzFindings, NoModelIsRefusedForARewrite) {
   }
 }
 
+// What a NaN becomes in bytes, and whether it counts in their range, depended on the kernel.
+TEST(FuzzFindings, NaNsAmongNumbersThatAreQuantized) {
+  for (const char* op : {"QuantizeLinear", "DynamicQuantizeLinear"}) {
+    Subject subject = example(op);
+    node_of(subject)->clear_attribute();
+    std::vector<double> values(150);
+    for (size_t i = 0; i < values.size(); ++i) values[i] = static_cast<double>(i % 19) - 5;
+    for (const size_t place : {0, 70, 149}) values[place] = NAN;
+    subject.operands[0] = {"x0", floats({150}, values), false};
+    if (subject.operands.size() > 1) {
+      subject.operands[1].tensor = floats({}, {0.5});
+      subject.operands[2].tensor = tensor(DType::uint8, {}, {7});
+    }
+    const auto as_written = run_subject(subject, false), fast = run_subject(subject, true);
+    ASSERT_EQ(as_written.size(), fast.size());
+    for (size_t i = 0; i < fast.size(); ++i) EXPECT_TRUE(close(fast[i].tensor, as_written[i].tensor)) << op << i;
+    for (const size_t place : {0, 70, 149}) EXPECT_EQ(fast[0].tensor.as<uint8_t>()[place], 0) << op << place;
+  }
+}
+
+// Of the sums that it is rewritten as, no axes are all.
+TEST(FuzzFindings, ANormOverNoAxes) {
+  Subject subject = example("MeanVarianceNormalization");
+  node_of(subject)->mutable_attribute(0)->clear_ints();
+  const Tensor y = run_subject(subject)[0].tensor;
+  for (int64_t i = 0; i < y.type.shape.elements(); ++i) EXPECT_EQ(y.as<float>()[i], 0);
+}
+
 // An attribute that is an empty text where a formula wants a number; a subgraph without the input that is asked for its
 // type: std::out_of_range came of both.
 TEST(FuzzFindings, WhatIsMissingInsideANodeIsAnErrorOfTheModel) {

@@ -129,7 +129,7 @@ void run_dequantize(const CpuKernel&, const Args& args, Threads& threads) noexce
   });
 }
 
-// Scale and zero point from the least and the greatest element, and zero.
+// Scale and zero point from the least and the greatest element, and zero. NaNs do not count.
 void run_dynamic(const CpuKernel&, const Args& args, Threads& threads) noexcept {
   constexpr int64_t most = 64;
   const int64_t count = args.in[0].elements();
@@ -142,6 +142,10 @@ void run_dynamic(const CpuKernel&, const Args& args, Threads& threads) noexcept 
       const int64_t n = std::min(piece, count - i * piece);
       lows[i] = reduce.row[static_cast<int>(Reduction::min)](x + i * piece, n);
       highs[i] = reduce.row[static_cast<int>(Reduction::max)](x + i * piece, n);
+      if (!std::isnan(lows[i])) continue;
+      lows[i] = highs[i] = 0;
+      for (int64_t k = i * piece; k < i * piece + n; ++k)
+        lows[i] = std::min(lows[i], x[k]), highs[i] = std::max(highs[i], x[k]);
     }
   });
   for (int64_t i = 0; i < pieces; ++i) low = std::min(low, lows[i]), high = std::max(high, highs[i]);
