@@ -47,28 +47,22 @@ std::vector<Part> parts(const Infer& infer) {
   const int axis = infer.axis("axis", infer.rank(0));
   int64_t begin = 0;
   for (size_t i = 0; i < infer.out.size(); ++i) {
-    if (!infer.wants(static_cast<int>(i))) return {};
     parts.push_back({0, i, axis, begin});
     begin += infer.out[i].type.shape[static_cast<size_t>(axis)];
   }
   return parts;
 }
 
-int64_t length_of(const Args& args, size_t part, int64_t extent) {
-  if (args.has_in(1)) return static_cast<int64_t>(element_as_double(args.in[1], static_cast<int64_t>(part)));
-  if (const auto given = args.integers("split"); !given.empty()) return given[part];
-  return equal_parts(extent, static_cast<int64_t>(args.out.size()))[part];
-}
-
 void reference(const Args& args) {
   const View& in = args.in[0];
-  const Around whole(in.shape(), normalize_axis(args.integer("axis"), in.shape().rank()));
+  const int axis = normalize_axis(args.integer("axis"), in.shape().rank());
+  const Around whole(in.shape(), axis);
   visit_bits(in.type.dtype, [&]<class T>() {
     const T* from = in.as<T>();
-    for (size_t part = 0; part < args.out.size(); ++part) {
-      const int64_t row = length_of(args, part, whole.extent) * whole.inner;
-      for (int64_t i = 0; args.out[part] && row && i < whole.outer; ++i)
-        std::copy_n(from + i * whole.extent * whole.inner, row, args.out[part].as<T>() + i * row);
+    for (const View& part : args.out) {
+      const int64_t row = part.shape()[static_cast<size_t>(axis)] * whole.inner;
+      for (int64_t i = 0; row && i < whole.outer; ++i)
+        std::copy_n(from + i * whole.extent * whole.inner, row, part.as<T>() + i * row);
       from += row;
     }
   });
@@ -78,7 +72,7 @@ bool follow_split(reach::Step& s) {
   const size_t axis = s.axis();
   for (const Type& type : s.out_types) {
     reach::Field field = s.in[0];
-    if (!make_plain(s, field, axis, type.dtype == DType::undefined ? 1 : type.shape[axis])) return false;
+    if (!make_plain(s, field, axis, type.shape[axis])) return false;
     s.out.push_back(field);
   }
   return true;

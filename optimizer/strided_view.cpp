@@ -81,7 +81,6 @@ bool split(Edit& edit, StridedView& view, const Node& node, ValueId id) {
       view.shape = edit.value(id).type.shape;
       return true;
     }
-    if (out == absent) return false;
     view.offset += edit.value(out).type.shape[axis] * view.strides[axis];
   }
   return false;

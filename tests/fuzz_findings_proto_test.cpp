@@ -156,6 +156,29 @@ TEST(FuzzFindings, NoModelIsRefusedForARewrite) {
   }
 }
 
+// The parts behind one that nobody wants began too early; without the last one, there were fewer and longer parts.
+TEST(FuzzFindings, PartsThatNobodyWants) {
+  for (const int opset : {13, 18}) {
+    Subject subject = example("Split");
+    subject.model.mutable_opset_import(0)->set_version(opset);
+    subject.operands = {{"x0", tensor(DType::uint64, {2, 6}, {0, 1, 2, 3, 4, 5, 10, 11, 12, 13, 14, 15}), false}};
+    NodeProto* node = node_of(subject);
+    node->clear_attribute();
+    node->clear_input();
+    node->add_input("x0");
+    add_attr(node, "axis", AttributeProto::INT)->set_i(1);
+    if (opset == 18) add_attr(node, "num_outputs", AttributeProto::INT)->set_i(3);
+    node->clear_output();
+    subject.model.mutable_graph()->clear_output();
+    for (const char* name : {"", "y", ""}) node->add_output(name);
+    subject.model.mutable_graph()->add_output()->set_name("y");
+    for (const bool optimize : {true, false}) {
+      const auto out = run_subject(subject, optimize);
+      EXPECT_TRUE(close(out[0].tensor, tensor(DType::uint64, {2, 2}, {2, 3, 12, 13}))) << opset << optimize;
+    }
+  }
+}
+
 // What a NaN becomes in bytes, and whether it counts in their range, depended on the kernel.
 TEST(FuzzFindings, NaNsAmongNumbersThatAreQuantized) {
   for (const char* op : {"QuantizeLinear", "DynamicQuantizeLinear"}) {

@@ -180,12 +180,10 @@ void split(const CpuKernel& kernel, const Args& args, Threads& threads) noexcept
   int64_t at = 0;
   for (const View& out : args.out) {
     const int64_t extent = Parts::stored(out.shape(), axis, blocked), run = extent * parts.inner;
-    if (out.data) {
-      StridedCopy copy(bytes_of(args.in[0]));
-      copy.axis(parts.outer, parts.whole * parts.inner, run);
-      copy.axis(run, 1, 1);
-      copy.run(args.in[0].data + at * bytes_of(args.in[0]), out.data, threads);
-    }
+    StridedCopy copy(bytes_of(args.in[0]));
+    copy.axis(parts.outer, parts.whole * parts.inner, run);
+    copy.axis(run, 1, 1);
+    copy.run(args.in[0].data + at * bytes_of(args.in[0]), out.data, threads);
     at += run;
   }
 }

@@ -461,10 +461,12 @@ void Builder::node(const proto::Node& proto, Context& context) {
   for (const Text name : proto.output) made.out.push_back(declare(name, context.scope, context.prefix));
   if (made.op) {
     trim(made.in, made.op->in.min);
-    trim(made.out, made.op->out.min);
+    if (made.op->out.max != many) trim(made.out, made.op->out.min);
     check_against(*made.op, made);
-    // Operators may rely on the outputs that they must have, wanted or not.
-    for (size_t i = 0; i < static_cast<size_t>(made.op->out.min); ++i)
+    // Operators may rely on the outputs that they must have, wanted or not; and the number of parts tells their
+    // lengths.
+    const size_t relied = made.op->out.max == many ? made.out.size() : static_cast<size_t>(made.op->out.min);
+    for (size_t i = 0; i < relied; ++i)
       if (made.out[i] == absent) made.out[i] = add_value(*context.scope.level->graph, {});
     if (made.op->create) made.state = made.op->create(made, constants_of(*context.scope.level->graph, made));
   } else {
