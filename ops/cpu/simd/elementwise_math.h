@@ -25,6 +25,12 @@ inline V sign(const V& x) {
   return xsimd::select(x > zero, one, xsimd::select(x < zero, -one, x));
 }
 
+/// The same bits as numbers of another type; versions of xsimd do not agree on how theirs is called.
+template <class To, class From>
+inline To same_bits(const From& x) {
+  return __builtin_bit_cast(To, x);
+}
+
 /// e^x as (1 + part) * 2^power, |x| < 1e5; `part` is exact to the last bits where it is small.
 struct Exponential {
   V part, power;
@@ -58,14 +64,13 @@ inline V tanh(const V& x) {
 #else
 /// The exponents of whole numbers, as bits of a float.
 inline auto exponent(const V& whole) { return xsimd::batch_cast<int32_t>(whole) << 23; }
-inline V power_of_two(const V& whole) { return xsimd::bitwise_cast<V>(exponent(whole + V(127.0f))); }
+inline V power_of_two(const V& whole) { return same_bits<V>(exponent(whole + V(127.0f))); }
 inline V exp(const V& x) {
   const Exponential e(x);
   const auto exponents = exponent(e.power);
   // Within these bounds every result is a normal number, so that its exponent is a sum. What is no number is in
   // neither.
-  const V y =
-      xsimd::bitwise_cast<V>(xsimd::bitwise_cast<std::decay_t<decltype(exponents)> >(e.part + V(1.0f)) + exponents);
+  const V y = same_bits<V>(same_bits<std::decay_t<decltype(exponents)> >(e.part + V(1.0f)) + exponents);
   return select(x > V(88.7228317f), V(__builtin_inff()), select(x < V(-87.33f), V(0.0f), y));
 }
 inline V tanh(const V& x) { return xsimd::tanh(x); }
@@ -184,12 +189,11 @@ using Longs = xsimd::batch<uint64_t, Arch>;
 /// The logarithm to base two, within 2e-13 of itself, of a positive number.
 inline Doubles log2_of(const Doubles& x) {
   // x = m * 2^k, m between sqrt(1/2) and sqrt(2); of an infinite x another number.
-  const Longs bits = xsimd::bitwise_cast<Longs>(x);
+  const Longs bits = same_bits<Longs>(x);
   const Longs biased = (bits + Longs(uint64_t{0x00095f619980c433})) >> 52;
-  const Doubles m = xsimd::bitwise_cast<Doubles>(bits - (biased << 52) + Longs(uint64_t{1023} << 52));
+  const Doubles m = same_bits<Doubles>(bits - (biased << 52) + Longs(uint64_t{1023} << 52));
   // Bits of a whole number behind those of 2^52.
-  const Doubles k =
-      xsimd::bitwise_cast<Doubles>(biased | Longs(uint64_t{0x433} << 52)) - Doubles(4503599627370496.0 + 1023);
+  const Doubles k = same_bits<Doubles>(biased | Longs(uint64_t{0x433} << 52)) - Doubles(4503599627370496.0 + 1023);
   // log(m) = 2 artanh((m - 1) / (m + 1)).
   const Doubles s = (m - Doubles(1.0)) / (m + Doubles(1.0)), z = s * s;
   Doubles p(1.0 / 17);
@@ -204,7 +208,7 @@ inline Doubles power_of_two(const Doubles& t) {
   const Doubles r = (t - (shifted - Doubles(magic))) * Doubles(0.69314718055994531);
   Doubles p(1.0 / 40320);
   for (const double c : {1.0 / 5040, 1.0 / 720, 1.0 / 120, 1.0 / 24, 1.0 / 6, 0.5, 1.0, 1.0}) p = p * r + Doubles(c);
-  return xsimd::bitwise_cast<Doubles>(xsimd::bitwise_cast<Longs>(p) + (xsimd::bitwise_cast<Longs>(shifted) << 52));
+  return same_bits<Doubles>(same_bits<Longs>(p) + (same_bits<Longs>(shifted) << 52));
 }
 
 /// x^y as 2^(y log2 |x|) in float64, so that one rounding is left.
