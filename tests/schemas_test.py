@@ -58,7 +58,6 @@ KNOWN = {
     "ThresholdedRelu: no version of the schema": "it was experimental before opset 10",
     "ThresholdedRelu: no versions of the schema: [1]": "it was experimental before opset 10",
     "ImageDecoder: is missing": "the library links no decoder of pictures; the upscaler's library has one",
-    "ai.onnx.preview.training.Gradient: is missing": "derives a graph: training is out of scope",
     "com.microsoft.AttnLSTM: is missing": "no exporter is known to write it",
     "com.microsoft.DecoderAttention: is missing": "its inputs of one boolean each are a program's, not a model's",
     "com.microsoft.DecoderMaskedSelfAttention: is missing": DEVICE,
@@ -80,7 +79,6 @@ KNOWN = {
     "com.microsoft.NGramHashMapping: is missing": "newer than any model",
     "com.microsoft.VarlenCausalConvWithState: is missing": "newer than any model",
     "com.microsoft.VarlenNGramHashMapping: is missing": "newer than any model",
-    "com.microsoft.WhisperBeamSearch: is missing": "beams over an encoder and a decoder are not written",
     **{f"com.ms.internal.nhwc.{op}: is missing": "made while a program places nodes, never written to a file"
        for op in ("AveragePool Conv ConvTranspose DepthToSpace GlobalAveragePool GlobalMaxPool GridSample LRN MaxPool "
                   "Resize SpaceToDepth").split()},

@@ -1,15 +1,10 @@
-#include "runtime/onnx/builder.h"
-#include "runtime/base/run_scope.h"
-
 #include <algorithm>
-#include <unordered_map>
-#include <unordered_set>
 
-#include "runtime/graph/operators.h"
+#include "runtime/base/run_scope.h"
 #include "runtime/onnx/attributes.h"
+#include "runtime/onnx/building.h"
 #include "runtime/onnx/check_node.h"
 #include "runtime/onnx/declared.h"
-#include "runtime/onnx/formula.h"
 #include "runtime/onnx/order.h"
 
 namespace tessera::onnx {
@@ -24,112 +19,31 @@ struct PlacedError : Error {
   using Error::Error;
 };
 
-Text canonical(Text domain) { return domain == "ai.onnx" ? Text{} : domain; }
-Text shortened(Text name) { return name.substr(0, 200); }
-
-/// A graph under construction. Subgraphs form a chain.
-struct Level {
-  Graph* graph;
-  Level* outer;
-  std::unordered_map<ValueId, ValueId> captured;  // id in the outer graph -> id here
-};
-
-/// The names that are visible in a graph or in one call of a function.
-struct Scope {
-  Level* level;
-  const Scope* outer;  // null for the main graph and for functions, which see nothing around them
-  std::unordered_map<Text, ValueId> names;
-  std::unordered_map<Text, ValueId> results;  // of a function: outputs that have their value already
-};
-
-struct Context;
-
-/// An attribute with the place where it was written, which a graph in it sees.
-struct Bound {
-  Text name;
-  const proto::Attribute* attribute;
-  const Context* context;
-};
-
-/// One call of a function that is being inlined.
-struct Call {
-  const proto::Function* function;
-  std::vector<Bound> attributes;
-  const Call* caller;
-  int depth;
-};
-
-/// Where nodes are being built.
-struct Context {
-  Scope& scope;
-  const Call* call = nullptr;
-  int graph_depth = 0;
-  std::string prefix = {};  // of the names that inlining makes
-};
-
-class Builder {
- public:
-  Builder(const proto::Model& model, Weights& weights, const Limits& limits, std::shared_ptr<const Operators> operators)
-      : model_(model), weights_(weights), limits_(limits), operators_(std::move(operators)) {}
-
-  Loaded build();
-
- private:
-  void check_versions();
-  void index_functions();
-  int64_t expanded(const std::vector<proto::Node>& nodes, int depth);
-  void check_expansion();
-  void graph(const proto::Graph& proto, Context& context);
-  void graph_inputs(const proto::Graph& proto, Context& context);
-  void constant(Text name, Tensor tensor, Scope& scope);
-  void set_type(Value& value, ValueId id, const proto::Type* type, bool outermost);
-  void nodes(const std::vector<proto::Node>& nodes, Context& context);
-  void node(const proto::Node& proto, Context& context);
-  void constant_node(const proto::Node& proto, Context& context);
-  void write_formula(const proto::Node& proto, Node& called, Context& context);
-  std::string call_prefix(const proto::Node& proto, const Context& context);
-  void inline_call(const proto::Node& proto, const proto::Function& function, Context& context);
-  void finish_results(const proto::Node& proto, const proto::Function& function, Scope& body, Context& context);
-  std::shared_ptr<Graph> subgraph(const proto::Graph& proto, const Context& written, const Context& used);
-
-  std::vector<Bound> bind(const proto::Node& proto, const Context& context) const;
-  std::shared_ptr<const Attrs> attributes(const proto::Node& proto, const OpDef* op, int opset, const Context& context);
-  std::vector<ValueId> inputs(const proto::Node& proto, const Context& context);
-  const OpDef* find_definition(Text domain, Text name, int opset) const;
-  void note_unsupported(const proto::Node& proto, const Context& context);
-
-  ValueId add_value(Graph& graph, Value value);
-  ValueId declare(Text name, Scope& scope, const std::string& prefix);
-  ValueId find(Text name, const Context& context);
-  ValueId bring(Level* from, ValueId id, Level* to);
-
-  const proto::Function* find_function(Text domain, Text name, Text overload) const;
-  int opset_of(Text domain, const Call* call) const;
-  std::string place(const proto::Node& proto, size_t index, const Context& context) const;
-
-  struct Missing {
-    std::string op, first;
-    int64_t count = 0;
-  };
-
-  const proto::Model& model_;
-  Weights& weights_;
-  const Limits& limits_;
-  const std::shared_ptr<const Operators> operators_;  // null: the library's own
-  std::map<std::string, const proto::Function*, std::less<>> functions_;
-  std::unordered_map<const proto::Function*, int64_t> expansions_;  // nodes that a call becomes
-  std::unordered_set<std::string> names_;           // all value names, kept only where functions are inlined
-  std::unordered_map<std::string, int64_t> calls_;  // of each prefix
-  std::vector<Missing> missing_;
-  std::map<std::string, size_t> missing_index_;
-  std::vector<OptionalInput> optional_;
-  std::map<ValueId, Declared> containers_;
-  int64_t nodes_ = 0, values_ = 0, weight_bytes_ = 0;
-};
-
 std::string function_key(Text domain, Text name, Text overload) {
   return cat(canonical(domain), '\0', name, '\0', overload);
 }
+
+// Operators of that domain rely on what the optimizer found out about their operands.
+void check_domain(Text domain) {
+  if (domain == internal_domain)
+    fail(Error::Kind::model, "uses domain \"", internal_domain,
+         "\", which is tessera's own and has no operators for files: the domain needs another name");
+}
+
+std::vector<const Tensor*> constants_of(const Graph& graph, const Node& node) {
+  std::vector<const Tensor*> constants;
+  for (const ValueId id : node.in) constants.push_back(id == absent ? nullptr : graph.values[id].constant.get());
+  return constants;
+}
+
+// Whether `op` has that attribute in `opset`. Of operators that tessera does not have, all are kept.
+bool has_attr(const OpDef* op, Text name, int opset) {
+  return !op || op->any_attrs || std::any_of(op->attrs.begin(), op->attrs.end(), [&](const AttrDef& def) {
+    return def.name == name && def.since <= opset && opset <= def.last;
+  });
+}
+
+}  // namespace
 
 // --- The model --------------------------------------------------------------------------------
 
@@ -163,13 +77,6 @@ Loaded Builder::build() {
     loaded.unsupported.push_back(
         cat(missing.op, ", ", missing.count, missing.count == 1 ? " node" : " nodes", ", first ", missing.first));
   return loaded;
-}
-
-// Operators of that domain rely on what the optimizer found out about their operands.
-void check_domain(Text domain) {
-  if (domain == internal_domain)
-    fail(Error::Kind::model, "uses domain \"", internal_domain,
-         "\", which is tessera's own and has no operators for files: the domain needs another name");
 }
 
 void Builder::check_versions() {
@@ -427,12 +334,6 @@ void Builder::nodes(const std::vector<proto::Node>& nodes, Context& context) {
   }
 }
 
-std::vector<const Tensor*> constants_of(const Graph& graph, const Node& node) {
-  std::vector<const Tensor*> constants;
-  for (const ValueId id : node.in) constants.push_back(id == absent ? nullptr : graph.values[id].constant.get());
-  return constants;
-}
-
 const OpDef* Builder::find_definition(Text domain, Text name, int opset) const {
   return operators_ ? operators_->find(domain, name, opset) : find_op(domain, name, opset);
 }
@@ -537,13 +438,6 @@ std::vector<Bound> Builder::bind(const proto::Node& proto, const Context& contex
   return bound;
 }
 
-// Whether `op` has that attribute in `opset`. Of operators that tessera does not have, all are kept.
-bool has_attr(const OpDef* op, Text name, int opset) {
-  return !op || op->any_attrs || std::any_of(op->attrs.begin(), op->attrs.end(), [&](const AttrDef& def) {
-    return def.name == name && def.since <= opset && opset <= def.last;
-  });
-}
-
 std::shared_ptr<const Attrs> Builder::attributes(const proto::Node& proto, const OpDef* op, int opset,
                                                  const Context& context) {
   static const auto none = std::make_shared<const Attrs>();
@@ -567,76 +461,6 @@ std::shared_ptr<const Attrs> Builder::attributes(const proto::Node& proto, const
   }
   return made;
 }
-
-// --- Functions --------------------------------------------------------------------------------
-
-void Builder::inline_call(const proto::Node& proto, const proto::Function& function, Context& context) {
-  const int depth = context.call ? context.call->depth + 1 : 1;
-  if (depth > limits_.function_depth)
-    fail(Error::Kind::model, "function calls nest deeper than the limit of ", limits_.function_depth);
-  for (const Call* call = context.call; call; call = call->caller)
-    if (call->function == &function)
-      fail(Error::Kind::model, "function \"", shortened(function.name), "\" calls itself");
-  std::vector<ValueId> given = inputs(proto, context);
-  trim(given, 0);
-  check_count(given.size(), {0, static_cast<int>(function.input.size())}, "input");
-  check_count(proto.output.size(), {0, static_cast<int>(function.output.size())}, "output");
-
-  Scope body{context.scope.level, nullptr, {}, {}};
-  for (size_t i = 0; i < function.input.size(); ++i)
-    if (!body.names.emplace(function.input[i], i < given.size() ? given[i] : absent).second)
-      fail(Error::Kind::model, "function \"", shortened(function.name), "\" has two inputs of one name");
-  const Call call{&function, bind(proto, context), context.call, depth};
-  for (size_t i = 0; i < proto.output.size(); ++i)
-    if (const ValueId id = declare(proto.output[i], context.scope, context.prefix); id != absent)
-      body.results.emplace(function.output[i], id);
-
-  Context inner{body, &call, context.graph_depth, call_prefix(proto, context)};
-  nodes(function.node, inner);
-  finish_results(proto, function, body, context);
-}
-
-// What the node's operator is in terms of others stands in its place.
-void Builder::write_formula(const proto::Node& proto, Node& called, Context& context) {
-  for (const Text name : proto.output) called.out.push_back(name.empty() ? absent : 0);
-  trim(called.in, called.op->in.min);
-  trim(called.out, called.op->out.min);
-  check_against(*called.op, called);
-  Strings strings;
-  inline_call(proto, function_of(called, strings), context);
-}
-
-// A prefix that no other call has, and that stays short however deep calls nest.
-std::string Builder::call_prefix(const proto::Node& proto, const Context& context) {
-  const Text label = proto.name.empty() ? proto.op_type : proto.name;
-  std::string prefix = cat(context.prefix.size() < 200 ? context.prefix : "...", label.substr(0, 60));
-  const int64_t count = ++calls_[prefix];
-  if (count > 1) prefix += cat('#', count);
-  return prefix + '/';
-}
-
-// Outputs that no node of the body makes are one of its inputs, or the same as another output.
-void Builder::finish_results(const proto::Node& proto, const proto::Function& function, Scope& body, Context& context) {
-  for (size_t i = 0; i < proto.output.size(); ++i) {
-    if (proto.output[i].empty()) continue;
-    const ValueId result = context.scope.names.at(proto.output[i]);
-    const auto made = body.names.find(function.output[i]);
-    if (made == body.names.end() || made->second == absent)
-      fail(Error::Kind::model, "function \"", shortened(function.name), "\" never makes its output \"",
-           shortened(function.output[i]), '"');
-    if (made->second == result) continue;
-    Node copy;
-    copy.opset = 1;
-    copy.op = find_op("", "Identity", copy.opset);
-    copy.in = {made->second};
-    copy.out = {result};
-    copy.attrs = std::make_shared<const Attrs>();
-    if (!copy.op) note_unsupported(proto, context);
-    context.scope.level->graph->nodes.push_back(std::move(copy));
-  }
-}
-
-}  // namespace
 
 Loaded build(const proto::Model& model, Weights& weights, const Limits& limits,
              std::shared_ptr<const Operators> operators) {

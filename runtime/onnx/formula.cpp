@@ -24,7 +24,7 @@ struct Literal {
 
 class Reader {
  public:
-  Reader(const Node& node, Strings& strings) : attrs_(node), strings_(strings), rest_(node.op->formula) {}
+  Reader(const Node& node, Text formula, Strings& strings) : attrs_(node), strings_(strings), rest_(formula) {}
 
   proto::Function read() {
     made_.name = attrs_.node().op->name;
@@ -177,7 +177,11 @@ class Reader {
   Literal literal() {
     Literal made;
     const char c = next();
-    if (take("$")) return own(word());
+    if (take("$")) {
+      made = own(word());
+      if (take("'")) invert(made);
+      return made;
+    }
     if (take("[")) {
       made.list = true;
       while (!take("]")) {
@@ -197,6 +201,15 @@ class Reader {
       made.is_text = true;
     }
     return made;
+  }
+
+  static void invert(Literal& order) {
+    const std::vector<int64_t> from = order.integers;
+    for (size_t i = 0; i < from.size(); ++i) {
+      if (from[i] < 0 || from[i] >= static_cast<int64_t>(from.size()))
+        fail(Error::Kind::model, "a permutation has ", from[i]);
+      order.integers[static_cast<size_t>(from[i])] = static_cast<int64_t>(i);
+    }
   }
 
   // The value of the node's own attribute.
@@ -284,6 +297,8 @@ class Reader {
 
 }  // namespace
 
-proto::Function function_of(const Node& node, Strings& strings) { return Reader(node, strings).read(); }
+proto::Function function_of(const Node& node, Text formula, Strings& strings) {
+  return Reader(node, formula, strings).read();
+}
 
 }  // namespace tessera::onnx

@@ -33,6 +33,9 @@ void add_uses(const proto::Node& node, std::vector<Text>& names) {
   for (const proto::Attribute& attribute : node.attribute) {
     if (attribute.g) add_free_names(*attribute.g, names);
     for (const proto::Graph& graph : attribute.graphs) add_free_names(graph, names);
+    // A Gradient node names what it differentiates.
+    if (node.op_type == "Gradient" && attribute.s) names.push_back(*attribute.s);
+    if (node.op_type == "Gradient") names.insert(names.end(), attribute.strings.begin(), attribute.strings.end());
   }
 }
 

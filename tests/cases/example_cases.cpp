@@ -446,6 +446,7 @@ constexpr Text table[] = {
     "RandomUniformLike 1 | f[2,3] | seed=1.0",
     "ai.onnx.preview.training:Adagrad 1>2 | f[]=0.1 i[]=2 f[2,3] f[2,3] f[2,3] | decay_factor=0.1",
     "ai.onnx.preview.training:Adam 1>3 | f[]=0.1 i[]=2 f[2,3] f[2,3] f[2,3] f[2,3] | alpha=0.9",
+    "ai.onnx.preview.training:Gradient 1 | f[2,3] | xs=[x0] y=x0",
     "ai.onnx.preview.training:Momentum 1>2 | f[]=0.1 i[]=2 f[2,3] f[2,3] f[2,3] | alpha=0.9 beta=0.1 "
     "norm_coefficient=0.1 mode=nesterov",
     "TfIdfVectorizer 9 | i[2,6]=1,2,3,1,2,3,4,5,6,4,5,6 | max_gram_length=2 min_gram_length=1 max_skip_count=1 mode=TF "
@@ -510,6 +511,7 @@ constexpr Text beyond[] = {"BeamSearch",
                            "SequenceLength",
                            "SequenceMap",
                            "SplitToSequence",
+                           "WhisperBeamSearch",
                            "ZipMap"};
 
 Text take(Text& text, char mark) {

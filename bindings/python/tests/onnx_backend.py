@@ -26,7 +26,6 @@ LACKING = {
     "test_bernoulli": "the numbers are random: these are what one seed of NumPy's gave",
     "test_adam_multiple": "the case expects an epsilon of 0.01, and its node does not say so",
     "test_castlike_(BFLOAT16_to_FLOAT|FLOAT_to_BFLOAT16)": "the case declares [3,4] for an input that it gives as [1]",
-    "test_gradient_of": "ai.onnx.preview.training.Gradient is not there",
     "test_loop16_seq_none": "the runner asks an array without extents for its length",
 }
 
