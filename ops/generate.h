@@ -3,66 +3,73 @@
 
 #include <algorithm>
 
-#include "ops/containers.h"
+#include "ops/decoders.h"
 #include "ops/n_grams.h"
 
 namespace tessera::ops {
 
-/// Which inputs are what; they have ids and the greatest length at first, all of them.
+/// Which inputs are what; they have ids and the greatest length at first, all of them. Zero: none.
 struct GenerationOrder {
-  size_t shortest, penalty, vocabulary, prefix, attention;
+  size_t shortest, penalty, vocabulary, prefix, attention, start = 0, processor = 0, temperature = 0;
 };
+
+/// What the operators of this kind are told: those of each are a piece of the table.
+constexpr AttrDef generation_attrs[] = {{"decoder_output_cross_qk"},
+                                        {"no_speech_token_id", -1},
+                                        {"translate_token_id", -1},
+                                        {"transcribe_token_id", -1},
+                                        {"start_of_lm_token_id", -1},
+                                        {"no_timestamps_token_id", -1},
+                                        {"beginning_timestamp_token_id", -1},
+                                        {"early_stopping"},
+                                        {"decoder", 0, {}, true},
+                                        {"model_type", 0},
+                                        {"no_repeat_ngram_size", 0},
+                                        {"eos_token_id", 0, {}, true},
+                                        {"pad_token_id", 0, {}, true},
+                                        {"vocab_size", -1},
+                                        {"encoder"},
+                                        {"decoder_start_token_id", -1},
+                                        {"init_decoder"},
+                                        {"temperature", 1},
+                                        {"top_p"},
+                                        {"min_tokens_to_keep"},
+                                        {"filter_value", -1e20},
+                                        {"presence_penalty"},
+                                        {"custom"}};
+
+enum class Source { prompt, text, sound };  ///< attribute model_type
 
 inline constexpr double never = -std::numeric_limits<double>::infinity();
 
-/// What the decoder is fed, and what has been said so far, in `rows` for each prompt.
+/// What has been said so far, in `rows` for each prompt, and what may follow.
 class Generation {
  public:
-  Generation(const Frame& f, const GenerationOrder& order, int64_t rows) : f_(f), order_(order), rows_(rows) {
-    const Tensor& ids = tensor_in(f, 0);
-    if (ids.type.shape.rank() != 2) fail(Error::Kind::shape, "input ids are ", ids.type);
-    if (f.integer("model_type") != 0)
-      fail(Error::Kind::unsupported, f.node().op->name, " over a model with an encoder");
-    const int64_t prompts = ids.type.shape[0];
-    batch = checked_product(prompts, rows), length_ = ids.type.shape[1];
+  Generation(const Frame& f, const GenerationOrder& order, int64_t rows, Source source)
+      : f_(f), order_(order), rows_(rows), source_(source) {
+    const Tensor& given = tensor_in(f, 0);
+    if (given.type.shape.rank() != (source == Source::sound ? 3 : 2))
+      fail(Error::Kind::shape, source == Source::sound ? "input features are " : "input ids are ", given.type);
+    const int64_t prompts = given.type.shape[0];
+    batch = checked_product(prompts, rows);
     longest = only_integer(f.in[1], "max_length");
     shortest_ = f.has_in(order.shortest) ? only_integer(f.in[order.shortest], "min_length") : 0;
-    if (longest <= length_ || longest > 1 << 20)
-      fail(Error::Kind::model, "max_length ", longest, " for a prompt of ", length_);
     penalty_ = number(order.penalty, 1);
     if (!(penalty_ > 0)) fail(Error::Kind::model, "repetition_penalty is ", penalty_);
+    if (order.temperature) temperature_ = number(order.temperature, 1);
+    if (!(temperature_ > 0)) fail(Error::Kind::model, "temperature is ", temperature_);
     end = f.integer("eos_token_id"), pad = f.integer("pad_token_id");
-    const std::vector<int64_t> tokens = as_integers(ids.view());
-    std::vector<int64_t> given;
-    if (f.has_in(order.attention)) given = as_integers(tensor_in(f, order.attention).view());
-    if (!given.empty() && given.size() != tokens.size())
-      fail(Error::Kind::shape, "the attention mask does not fit the ids");
-    for (int64_t b = 0; b < batch; ++b) {
-      const int64_t from = b / rows * length_;
-      said.emplace_back(tokens.begin() + from, tokens.begin() + from + length_);
-      std::vector<int32_t> mask;
-      for (int64_t t = 0; t < length_; ++t) {
-        const auto at = static_cast<size_t>(from + t);
-        mask.push_back(given.empty() ? tokens[at] != pad : static_cast<int32_t>(given[at]));
-      }
-      attention_.push_back(std::move(mask));
-    }
-    next_position_.assign(static_cast<size_t>(batch), 0);
-    past_ = empty_past(f.graph("decoder"));
+    begin(prompts);
+    length = said.empty() ? 0 : static_cast<int64_t>(said[0].size());
+    if (longest <= length || longest > 1 << 20)
+      fail(Error::Kind::model, "max_length ", longest, " for a prompt of ", length);
+    make_decoder(given);
   }
 
-  /// The decoder's logits for the last tokens, and its memory of all so far.
+  /// The decoder's logits for the last tokens.
   Tensor step(Frame& f) {
     f.check_cancelled();
-    std::vector<Datum> in = decoder_inputs();
-    for (Datum& datum : past_) in.push_back(std::move(datum));
-    std::vector<Datum> out = f.run(first_ && f.has("init_decoder") ? "init_decoder" : "decoder", std::move(in));
-    if (out.size() < 1 + past_.size()) expect_outputs(out, 1 + past_.size());
-    for (size_t i = 0; i < past_.size(); ++i) past_[i] = std::move(out[1 + i]);
-    const Shape& shape = out[0].tensor.type.shape;
-    if (out[0].kind != Kind::tensor || shape.rank() != 3 || shape[0] != batch || shape[1] < 1)
-      fail(Error::Kind::shape, "the decoder's logits are ", out[0].tensor.type);
-    return std::move(out[0].tensor);
+    return decoder_->step(f, said);
   }
 
   /// Row b of what `step` gave.
@@ -94,32 +101,21 @@ class Generation {
     if (first_) mask(order_.prefix, b / rows_ * count, scores);
     if (static_cast<int64_t>(words.size()) < shortest_ && end >= 0 && end < count)
       scores[static_cast<size_t>(end)] = never;
+    if (temperature_ != 1)
+      for (double& score : scores) score /= temperature_;
   }
 
   /// Every row says another token.
   void say(const std::vector<int64_t>& tokens) {
-    for (size_t b = 0; b < said.size(); ++b) said[b].push_back(tokens[b]), attention_[b].push_back(1);
+    for (size_t b = 0; b < said.size(); ++b) said[b].push_back(tokens[b]);
     first_ = false;
   }
 
   /// Row b goes on from what row from[b] was.
   void reorder(const std::vector<int64_t>& from) {
-    const auto pick = [&](auto& rows) {
-      auto old = rows;
-      for (size_t b = 0; b < from.size(); ++b) rows[b] = old[static_cast<size_t>(from[b])];
-    };
-    pick(said), pick(attention_), pick(next_position_);
-    for (Datum& datum : past_) {
-      const Shape& shape = datum.tensor.type.shape;
-      if (shape.rank() != 5 || shape[1] != batch) fail(Error::Kind::shape, "the decoder's past is ", datum.tensor.type);
-      Tensor turned = Tensor::make(datum.tensor.type);
-      const int64_t row = shape.elements() ? datum.tensor.type.bytes() / (2 * batch) : 0;
-      for (int64_t half = 0; half < 2; ++half)
-        for (int64_t b = 0; b < batch; ++b)
-          std::copy_n(datum.tensor.bytes.get() + (half * batch + from[static_cast<size_t>(b)]) * row, row,
-                      turned.bytes.get() + (half * batch + b) * row);
-      datum.tensor = std::move(turned);
-    }
+    const Said old = said;
+    for (size_t b = 0; b < from.size(); ++b) said[b] = old[static_cast<size_t>(from[b])];
+    decoder_->reorder(from);
   }
 
   int64_t spoken() const { return said.empty() ? longest : static_cast<int64_t>(said[0].size()); }
@@ -127,42 +123,55 @@ class Generation {
     return f_.has_in(input) ? element_as_double(tensor_in(f_, input).view(), 0) : otherwise;
   }
 
-  int64_t batch = 0, longest = 0, end = 0, pad = 0;
-  std::vector<std::vector<int64_t>> said;
+  int64_t batch = 0, longest = 0, length = 0, end = 0, pad = 0;
+  Said said;
 
  private:
-  // The first round feeds the whole prompt, later ones the last token of each row.
-  std::vector<Datum> decoder_inputs() {
-    const int64_t columns = first_ ? length_ : 1;
-    const auto matrix = [&](int64_t width) { return Tensor::make({DType::int32, {batch, width}}); };
-    Tensor ids = matrix(columns), positions = matrix(columns);
-    Tensor mask = matrix(static_cast<int64_t>(attention_.empty() ? 0 : attention_[0].size()));
-    for (size_t b = 0; b < said.size(); ++b) {
-      const auto& row = said[b];
-      const auto& seen = attention_[b];
-      for (int64_t c = 0; c < columns; ++c) {
-        const auto at = static_cast<int64_t>(b) * columns + c;
-        ids.as<int32_t>()[at] = static_cast<int32_t>(row[row.size() - static_cast<size_t>(columns - c)]);
-        const bool counts = !first_ || seen[static_cast<size_t>(c)] != 0;
-        positions.as<int32_t>()[at] = counts ? next_position_[b]++ : 0;
-      }
-      std::copy(seen.begin(), seen.end(), mask.as<int32_t>() + static_cast<int64_t>(b * seen.size()));
+  // What each row begins with: the prompt, what is given to say first, or the token that texts begin with.
+  void begin(int64_t prompts) {
+    if (source_ != Source::prompt && !(order_.start && f_.has_in(order_.start))) {
+      said.assign(static_cast<size_t>(batch), {f_.integer("decoder_start_token_id")});
+      if (f_.integer("decoder_start_token_id") < 0) fail(Error::Kind::model, "has no decoder_start_token_id");
+      return;
     }
-    return {datum_of(ids), datum_of(positions), datum_of(mask)};
+    const Tensor& ids = tensor_in(f_, source_ == Source::prompt ? 0 : order_.start);
+    if (ids.type.shape.rank() != 2 || ids.type.shape[0] != prompts)
+      fail(Error::Kind::shape, "the decoder's input ids are ", ids.type);
+    const std::vector<int64_t> tokens = as_integers(ids.view());
+    const int64_t columns = ids.type.shape[1];
+    for (int64_t b = 0; b < batch; ++b)
+      said.emplace_back(tokens.begin() + b / rows_ * columns, tokens.begin() + (b / rows_ + 1) * columns);
   }
 
-  // Empty keys and values of the first round: the decoder's own declaration, with no past.
-  std::vector<Datum> empty_past(const Graph& decoder) const {
-    std::vector<Datum> past;
-    for (size_t i = 3; i < decoder.inputs.size(); ++i) {
-      const Value& value = decoder.values[decoder.inputs[i]];
-      const Shape& declared = value.type.shape;
-      if (declared.rank() != 5 || declared[2] < 0 || declared[4] < 0)
-        fail(Error::Kind::unsupported, "decoder input \"", value.name, "\" is ", value.type,
-             ", not past keys and values");
-      past.push_back(datum_of(Tensor::make({value.type.dtype, {2, batch, declared[2], 0, declared[4]}})));
+  // The mask that is given, or what is no padding of the ids.
+  void make_decoder(const Tensor& given) {
+    std::vector<int64_t> seen;
+    if (f_.has_in(order_.attention)) seen = as_integers(tensor_in(f_, order_.attention).view());
+    const auto count = static_cast<size_t>(given.type.shape.elements());
+    if (!seen.empty() && seen.size() != count && source_ != Source::sound)
+      fail(Error::Kind::shape, "the attention mask does not fit the ids");
+    if (source_ == Source::sound) {
+      Tensor mask = f_.has_in(order_.attention) ? tensor_in(f_, order_.attention) : Tensor{};
+      decoder_ = std::make_unique<SourceDecoder>(f_, given, std::move(mask), rows_);
+      return;
     }
-    return past;
+    // Of a source only the padding before its first word is hidden.
+    if (seen.empty()) {
+      seen = as_integers(given.view());
+      const auto columns = static_cast<size_t>(given.type.shape[1]);
+      for (size_t i = 0; i < seen.size(); ++i)
+        seen[i] = seen[i] != pad || (source_ == Source::text && i % columns != 0 && seen[i - 1] != 0);
+    }
+    if (source_ == Source::text) {
+      Tensor mask = Tensor::make({DType::int32, given.type.shape});
+      std::copy(seen.begin(), seen.end(), mask.as<int32_t>());
+      decoder_ = std::make_unique<SourceDecoder>(f_, given, std::move(mask), rows_);
+      return;
+    }
+    std::vector<std::vector<int32_t>> masks;
+    for (int64_t b = 0; b < batch; ++b)
+      masks.emplace_back(seen.begin() + b / rows_ * length, seen.begin() + (b / rows_ + 1) * length);
+    decoder_ = std::make_unique<PromptDecoder>(f_, std::move(masks));
   }
 
   void mask(size_t input, int64_t offset, RunVector<double>& scores) const {
@@ -176,13 +185,19 @@ class Generation {
 
   const Frame& f_;
   const GenerationOrder order_;
-  int64_t rows_, length_ = 0, shortest_ = 0;
-  double penalty_ = 1;
+  int64_t rows_, shortest_ = 0;
+  const Source source_;
+  double penalty_ = 1, temperature_ = 1;
   bool first_ = true;
-  std::vector<std::vector<int32_t>> attention_;
-  std::vector<int32_t> next_position_;
-  std::vector<Datum> past_;
+  std::unique_ptr<Decoder> decoder_;
 };
+
+/// What the node's attribute says that it goes on from.
+inline Source source_of(const Frame& f) {
+  const int64_t type = f.integer("model_type");
+  if (type < 0 || type > 2) fail(Error::Kind::model, "attribute \"model_type\" is ", type);
+  return static_cast<Source>(type);
+}
 
 /// Each row goes its own way until it ends: choose(row, scores) is its next token.
 template <class Choose>

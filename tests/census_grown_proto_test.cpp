@@ -19,6 +19,7 @@ constexpr Reason reasons[] = {
     {"GreedySearch", "its results are tensors, and its decoder runs as any body does"},
     {"Sampling", "as GreedySearch"},
     {"BeamSearch", "as GreedySearch"},
+    {"WhisperBeamSearch", "as GreedySearch"},
     {"CastMap", "a row as long as the map or `max_map`, which Tensor::make counts"},
     {"DictVectorizer", "a row as long as the vocabulary, which is in the file"},
     {"Optional", "its result is what it is given"},
