@@ -28,7 +28,7 @@ struct Int {
   // Without a branch, whose way random signs would not let a processor guess.
   friend constexpr Int abs(Int x) {
     if constexpr (std::is_signed_v<I>) {
-      const uint64_t sign = x.v < 0 ? ~uint64_t{0} : 0;
+      const uint64_t sign = uint64_t{0} - (bits(x) >> 63);
       return wrap((bits(x) ^ sign) - sign);
     } else {
       return x;

@@ -60,17 +60,18 @@ inline SampleTaps sample_taps(const SampleRule& rule, double normalized, int64_t
   const double size = static_cast<double>(extent);
   const double low = rule.align ? 0 : -0.5, high = rule.align ? size - 1 : size - 0.5;
   double x = rule.align ? (normalized + 1) / 2 * (size - 1) : ((normalized + 1) * size - 1) / 2;
-  if (!std::isfinite(x)) x = -1e9;
-  x = std::clamp(x, -1e9, 1e9);
+  constexpr double most = 1e9;
+  if (!(x > -most && x < most)) x = std::isfinite(x) && x > 0 ? most : -most;
   if (rule.mode == SampleMode::nearest) x = std::nearbyint(x);
   if (x < low || x > high) {
     if (rule.padding == SamplePadding::border) x = std::clamp(x, 0.0, size - 1);
     if (rule.padding == SamplePadding::reflection) x = reflect(x, low, high);
   }
   SampleTaps taps;
-  const double left = rule.mode == SampleMode::nearest ? std::trunc(x) : std::floor(x);
-  const double t = x - left;
-  int64_t first = static_cast<int64_t>(left);
+  // Without calls that round: each point asks twice.
+  auto first = static_cast<int64_t>(x);
+  if (rule.mode != SampleMode::nearest && static_cast<double>(first) > x) --first;
+  const double t = x - static_cast<double>(first);
   if (rule.mode == SampleMode::nearest) {
     taps.weight[0] = 1;
   } else if (rule.mode == SampleMode::linear) {

@@ -97,26 +97,38 @@ void StridedCopy::run_rows(const std::byte* from, std::byte* to, Threads& thread
   for (int d = 0; d + 1 < rank_; ++d) rows *= axes_[d].extent;
   const int64_t piece = std::min(inner.extent, std::max<int64_t>(1, bytes_per_task / bytes_));
   const int64_t pieces = (inner.extent + piece - 1) / piece;
-  const auto body = [&](int64_t begin, int64_t end, int) {
-    for (int64_t item = begin; item < end; ++item) {
-      int64_t rest = item / pieces, source = item % pieces * piece * inner.from,
-              target = item % pieces * piece * inner.to;
-      const int64_t n = std::min(piece, inner.extent - item % pieces * piece);
-      for (int d = rank_ - 2; d >= 0; --d) {
-        const int64_t index = rest % axes_[d].extent;
-        rest /= axes_[d].extent;
-        source += index * axes_[d].from;
-        target += index * axes_[d].to;
-      }
-      by_size(bytes_,
-              [&]<class T>() { copy_row<T>(from + source * bytes_, to + target * bytes_, n, inner.from, inner.to); });
+  const auto copy = [&]<class T>(int64_t begin, int64_t end) {
+    // Where the item lies in each axis, the pieces of a row last.
+    int64_t index[max_rank], source = 0, target = 0, rest = begin / pieces, place = begin % pieces;
+    for (int d = rank_ - 2; d >= 0; --d) {
+      index[d] = rest % axes_[d].extent;
+      rest /= axes_[d].extent;
+      source += index[d] * axes_[d].from;
+      target += index[d] * axes_[d].to;
     }
+    for (int64_t item = begin; item < end; ++item) {
+      const int64_t at = place * piece, n = std::min(piece, inner.extent - at);
+      copy_row<T>(from + (source + at * inner.from) * bytes_, to + (target + at * inner.to) * bytes_, n, inner.from,
+                  inner.to);
+      if (++place < pieces) continue;
+      place = 0;
+      for (int d = rank_ - 2; d >= 0; --d) {
+        source += axes_[d].from, target += axes_[d].to;
+        if (++index[d] < axes_[d].extent) break;
+        source -= index[d] * axes_[d].from, target -= index[d] * axes_[d].to;
+        index[d] = 0;
+      }
+    }
+  };
+  const auto body = [&](int64_t begin, int64_t end, int) {
+    by_size(bytes_, [&]<class T>() { copy.template operator()<T>(begin, end); });
   };
   threads.parallel(rows * pieces, std::max<int64_t>(1, bytes_per_task / (piece * bytes_)), body);
 }
 
 void StridedCopy::run_transposed(const std::byte* from, std::byte* to, int other, Threads& threads) const {
-  constexpr int64_t depth_block = 16, inner_block = 512;
+  // Whole cache lines of the source.
+  const int64_t depth_block = std::max<int64_t>(16, 64 / bytes_), inner_block = 512;
   const ReorderSimd::Transpose turn = reorder_simd(level()).transpose[std::countr_zero(static_cast<unsigned>(bytes_))];
   const Axis inner = axes_[rank_ - 1], depth = axes_[other];
   const int64_t inner_blocks = (inner.extent + inner_block - 1) / inner_block;

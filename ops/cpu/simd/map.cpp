@@ -12,6 +12,7 @@ namespace function {
 using T = V;
 #define TESSERA_UNARY(id, Op, CLASS, expression)                                                                    \
   struct Op {                                                                                                       \
+    static constexpr int place = id;                                                                                \
     static inline V of(const V& x, [[maybe_unused]] const V& a, [[maybe_unused]] const V& b) { return expression; } \
   };
 #define TESSERA_BINARY(id, Op, CLASS, expression)                             \
@@ -22,6 +23,9 @@ using T = V;
 #include "ops/elementwise.def"
 #undef TESSERA_UNARY
 #undef TESSERA_BINARY
+struct NearErf {
+  static inline V of(const V& x, const V&, const V&) { return near_erf(x); }
+};
 }  // namespace function
 
 template <class Function>
@@ -103,6 +107,7 @@ constexpr MapSimd table() {
 #include "ops/elementwise.def"
 #undef TESSERA_UNARY
 #undef TESSERA_BINARY
+  t.unary[function::Erf::place] = unary<function::NearErf>;
   t.add_scaled = add_scaled;
   t.select = select_span;
   return t;

@@ -52,6 +52,16 @@ struct Min {
   static float single(float acc, float x) { return join(acc, x); }
 };
 
+// Of what is no number, either.
+struct Largest {
+  static constexpr bool skips_zeros = false;
+  static float neutral() { return -__builtin_inff(); }
+  static V join(const V& a, const V& b) { return max(a, b); }
+  static V take(const V& acc, const V& x) { return max(acc, x); }
+  static float join(float a, float b) { return a > b ? a : b; }
+  static float single(float acc, float x) { return acc > x ? acc : x; }
+};
+
 template <class Op>
 float across(const V& v) {
   if constexpr (Op::skips_zeros) return across_lanes(v);
@@ -218,25 +228,31 @@ void softmax(const float* x, float* out, int64_t n, bool logarithm) {
   if (n <= 0) return;
   const int rest = static_cast<int>(n % lanes);
   const int64_t whole = n - rest;
-  const V center(row<Max>(x, n));
+  // A power of what is no number makes the sum none, and so all results.
+  const V center(row<Largest>(x, n));
   V total(0.0f);
   for (int64_t i = 0; i < whole; i += lanes) {
-    const V away = load(x + i) - center, power = exp(away);
-    store(out + i, logarithm ? away : power);
+    const V power = exp_below(load(x + i) - center);
+    if (!logarithm) store(out + i, power);
     total = total + power;
   }
   if (rest) {
-    const V away = load_part(x + whole, rest) - center;
     float powers[lanes];
-    store(powers, exp(away));
+    store(powers, exp_below(load_part(x + whole, rest) - center));
     const V power = load_part(powers, rest);
     total = total + power;
-    store_part(out + whole, logarithm ? away : power, rest);
+    if (!logarithm) store_part(out + whole, power, rest);
   }
   const float sum = across_lanes(total);
-  const V shift(logarithm ? -__builtin_logf(sum) : 0.0f), factor(logarithm ? 1.0f : 1 / sum);
-  for (int64_t i = 0; i < whole; i += lanes) store(out + i, fmadd(load(out + i), factor, shift));
-  if (rest) store_part(out + whole, fmadd(load_part(out + whole, rest), factor, shift), rest);
+  if (logarithm) {
+    const V shift(__builtin_logf(sum));
+    for (int64_t i = 0; i < whole; i += lanes) store(out + i, (load(x + i) - center) - shift);
+    if (rest) store_part(out + whole, (load_part(x + whole, rest) - center) - shift, rest);
+    return;
+  }
+  const V factor(1 / sum);
+  for (int64_t i = 0; i < whole; i += lanes) store(out + i, load(out + i) * factor);
+  if (rest) store_part(out + whole, load_part(out + whole, rest) * factor, rest);
 }
 
 void softmax_columns(const float* x, float* out, int64_t stride, int64_t rows, int64_t n, bool logarithm) {
@@ -248,10 +264,10 @@ void softmax_columns(const float* x, float* out, int64_t stride, int64_t rows, i
       if (whole) return store(p, v);
       store_part(p, v, count);
     };
-    V top(Max::neutral()), sum(0.0f);
-    for (int64_t r = 0; r < rows; ++r) top = Max::join(top, take(x + r * stride + j));
+    V top(Largest::neutral()), sum(0.0f);
+    for (int64_t r = 0; r < rows; ++r) top = Largest::join(top, take(x + r * stride + j));
     for (int64_t r = 0; r < rows; ++r) {
-      const V away = take(x + r * stride + j) - top, power = exp(away);
+      const V away = take(x + r * stride + j) - top, power = exp_below(away);
       sum = sum + power;
       put(out + r * stride + j, logarithm ? away : power);
     }
