@@ -40,7 +40,7 @@ void reference(const Args& args) {
   }
 }
 
-constexpr Text with_ratio = "T=all; R=float : T, R, boolean -> T";
+constexpr Text with_ratio = "T=all; R=float|float8e4m3fn|float8e4m3fnuz|float8e5m2|float8e5m2fnuz : T, R, boolean -> T";
 constexpr AttrDef attrs[] = {{"seed"}};
 const OpDef defs[] = {
     {"Dropout", "", 1, {1, 1}, {1, 2}, "T=all : T -> T", {}, infer_old, pass, reach::along},

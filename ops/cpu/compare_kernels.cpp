@@ -1,8 +1,7 @@
 // Equal, Greater, GreaterOrEqual, Less and LessOrEqual of float32, int32 and int64.
-#include <algorithm>
-
 #include "ops/cpu/chain.h"
 #include "ops/cpu/kernel.h"
+#include "ops/cpu/pieces.h"
 #include "ops/cpu/simd/compare.h"
 
 namespace tessera::cpu {
@@ -51,18 +50,13 @@ void run(const CpuKernel& kernel, const Args& args, Threads& threads) noexcept {
   const auto compare =
       compare_simd(level())
           .compare[type_of(args.in[0].type.dtype)][static_cast<int>(turns ? turned(relation) : relation)];
-  const int64_t piece = std::min(length, elements_per_task), pieces = (length + piece - 1) / piece;
-  threads.parallel(
-      space.rows() * pieces, std::max<int64_t>(1, elements_per_task / piece), [&](int64_t begin, int64_t end, int) {
-        for (int64_t item = begin; item < end; ++item) {
-          const int64_t row = item / pieces, at = item % pieces * piece, n = std::min(piece, length - at);
-          const std::byte* in[2];
-          for (int k = 0; k < 2; ++k)
-            in[k] = args.in[static_cast<size_t>(k)].data + (space.offset(k, row) + (one[k] ? 0 : at)) * bytes;
-          std::byte* to = out.data + row * length + at;
-          compare(in[turns ? 1 : 0], in[turns ? 0 : 1], one[0] || one[1], to, n);
-        }
-      });
+  for_pieces(space.rows(), length, elements_per_task, elements_per_task, threads,
+             [&](int64_t row, int64_t at, int64_t n) {
+               const std::byte* in[2];
+               for (int k = 0; k < 2; ++k)
+                 in[k] = args.in[static_cast<size_t>(k)].data + (space.offset(k, row) + (one[k] ? 0 : at)) * bytes;
+               compare(in[turns ? 1 : 0], in[turns ? 0 : 1], one[0] || one[1], out.data + row * length + at, n);
+             });
 }
 
 constexpr CpuKernel kernel(Text op, Relation relation) {

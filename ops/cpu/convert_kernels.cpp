@@ -5,6 +5,7 @@
 
 #include "ops/cpu/attrs.h"
 #include "ops/cpu/kernel.h"
+#include "ops/cpu/pieces.h"
 #include "ops/cpu/simd/convert.h"
 #include "ops/cpu/simd/reduce.h"
 #include "runtime/base/rounding.h"
@@ -97,14 +98,8 @@ int32_t zero_of(const Args& args, int64_t i) {
 template <class Span>
 void for_spans(const Scales& s, Threads& threads, const Span& span) {
   if (s.count == 0) return;
-  const int64_t piece = std::min(s.inner, elements_per_task), pieces = (s.inner + piece - 1) / piece;
-  threads.parallel(s.count * pieces, std::max<int64_t>(1, elements_per_task / piece),
-                   [&](int64_t begin, int64_t end, int) {
-                     for (int64_t i = begin; i < end; ++i) {
-                       const int64_t at = i % pieces * piece, row = i / pieces;
-                       span(row % s.axis, row * s.inner + at, std::min(piece, s.inner - at));
-                     }
-                   });
+  for_pieces(s.count, s.inner, elements_per_task, elements_per_task, threads,
+             [&](int64_t row, int64_t at, int64_t n) { span(row % s.axis, row * s.inner + at, n); });
 }
 
 void run_quantize(const CpuKernel&, const Args& args, Threads& threads) noexcept {

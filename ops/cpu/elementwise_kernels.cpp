@@ -5,6 +5,7 @@
 #include "ops/cpu/attrs.h"
 #include "ops/cpu/chain.h"
 #include "ops/cpu/kernel.h"
+#include "ops/cpu/pieces.h"
 #include "ops/cpu/simd/convert.h"
 #include "ops/elementwise.h"
 
@@ -290,20 +291,15 @@ void run_where(const CpuKernel&, const Args& args, Threads& threads) noexcept {
   for (const View& in : args.in) space.add(in.shape());
   space.collapse(false);
   const MapSimd& simd = map_simd(level());
-  const int64_t length = space.row_length(), piece = std::min(length, chunk);
-  const int64_t pieces = (length + piece - 1) / piece;
+  const int64_t length = space.row_length();
   int steps[3];
   for (int i = 0; i < 3; ++i) steps[i] = space.scalar_along_row(i) ? 0 : 1;
-  const auto body = [&](int64_t begin, int64_t end, int) {
-    for (int64_t item = begin; item < end; ++item) {
-      const int64_t row = item / pieces, at = item % pieces * piece, n = std::min(piece, length - at);
-      int64_t from[3];
-      for (int i = 0; i < 3; ++i) from[i] = space.offset(i, row) + at * steps[i];
-      simd.select(args.in[0].as<const uint8_t>() + from[0], args.in[1].as<const float>() + from[1],
-                  args.in[2].as<const float>() + from[2], steps, out.as<float>() + row * length + at, n);
-    }
-  };
-  threads.parallel(space.rows() * pieces, std::max<int64_t>(1, floats_per_task / piece), body);
+  for_pieces(space.rows(), length, chunk, floats_per_task, threads, [&](int64_t row, int64_t at, int64_t n) {
+    int64_t from[3];
+    for (int i = 0; i < 3; ++i) from[i] = space.offset(i, row) + at * steps[i];
+    simd.select(args.in[0].as<const uint8_t>() + from[0], args.in[1].as<const float>() + from[1],
+                args.in[2].as<const float>() + from[2], steps, out.as<float>() + row * length + at, n);
+  });
 }
 
 constexpr CpuKernel map(Text op, Text domain, Form form, int function) {

@@ -4,13 +4,14 @@
 #include "ops/cpu/attrs.h"
 #include "ops/cpu/chain.h"
 #include "ops/cpu/kernel.h"
+#include "ops/cpu/pieces.h"
 #include "ops/cpu/simd/convert.h"
 #include "ops/elementwise.h"
 
 namespace tessera::cpu {
 namespace {
 
-constexpr int64_t chunk = 1024, bytes_per_task = 1 << 14;
+constexpr int64_t chunk = 1024, bytes_per_task = 1 << 14, least_careful = 64;
 constexpr size_t operands[] = {0, 3}, result = 6;  // a scale and a zero point lie behind each
 
 bool is_byte(const Type& type) { return type.dtype == DType::uint8 || type.dtype == DType::int8; }
@@ -106,23 +107,24 @@ void run(const CpuKernel& kernel, const Args& args, Threads& threads) noexcept {
     apply(simd, pair.step, values[0], values[1], Along::both, values[0], n);
     convert.quantize(values[0], pair.scale, static_cast<float>(pair.zero), pair.is_signed, to, n);
   };
-  const int64_t length = space.row_length(), piece = std::min(length, chunk), pieces = (length + piece - 1) / piece;
-  threads.parallel(space.rows() * pieces, std::max<int64_t>(1, bytes_per_task / piece),
-                   [&](int64_t begin, int64_t end, int) {
-                     for (int64_t item = begin; item < end; ++item) {
-                       const int64_t row = item / pieces, first = item % pieces * piece;
-                       const int64_t last = std::min(first + piece, length);
-                       for (int64_t at = first, n; at < last; at += n) {
-                         const std::byte* from[2];
-                         for (int k = 0; k < 2; ++k)
-                           from[k] = args.in[operands[k]].data + space.offset(k, row) + (pair.one[k] ? 0 : at);
-                         std::byte* to = out.data + row * length + at;
-                         if (at_once.possible() && (n = at_once(from, to, last - at)) > 0) continue;
-                         n = at_once.possible() ? std::min<int64_t>(64, last - at) : last - at;
-                         as_floats(from, to, n);
-                       }
-                     }
-                   });
+  const int64_t length = space.row_length();
+  for_pieces(space.rows(), length, chunk, bytes_per_task, threads, [&](int64_t row, int64_t first, int64_t count) {
+    // Where one doubt follows another, as where scales are powers of two apart, more are taken as floats.
+    int64_t careful = least_careful;
+    for (int64_t at = first, last = first + count, n; at < last; at += n) {
+      const std::byte* from[2];
+      for (int k = 0; k < 2; ++k) from[k] = args.in[operands[k]].data + space.offset(k, row) + (pair.one[k] ? 0 : at);
+      std::byte* to = out.data + row * length + at;
+      n = at_once.possible() ? at_once(from, to, last - at) : 0;
+      if (n > 0) {
+        careful = least_careful;
+        continue;
+      }
+      n = at_once.possible() ? std::min(careful, last - at) : last - at;
+      careful *= 4;
+      as_floats(from, to, n);
+    }
+  });
 }
 
 constexpr CpuKernel kernel(Text op, int function) {

@@ -32,7 +32,8 @@ LACKING = {
 
 def make_vectors(folder):
     """Those of the package's cases; models that would be fetched from the network are left out."""
-    cmd_tools.generate_data(argparse.Namespace(op_type=None, output=str(folder)))
+    (folder / "node").mkdir()  # which later versions look into, and ask for more options
+    cmd_tools.generate_data(argparse.Namespace(op_type=None, output=str(folder), clean=False, diff=None))
     for kind in ("node", "simple", "real", "pytorch-converted", "pytorch-operator"):
         (folder / kind).mkdir(exist_ok=True)
     for case in (folder / "real").iterdir():
