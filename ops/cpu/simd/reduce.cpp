@@ -52,7 +52,7 @@ struct Min {
   static float single(float acc, float x) { return join(acc, x); }
 };
 
-// Of what is no number, either.
+// The same of numbers alone: a NaN gives any of them.
 struct Largest {
   static constexpr bool skips_zeros = false;
   static float neutral() { return -__builtin_inff(); }
@@ -60,6 +60,14 @@ struct Largest {
   static V take(const V& acc, const V& x) { return max(acc, x); }
   static float join(float a, float b) { return a > b ? a : b; }
   static float single(float acc, float x) { return acc > x ? acc : x; }
+};
+struct Smallest {
+  static constexpr bool skips_zeros = false;
+  static float neutral() { return __builtin_inff(); }
+  static V join(const V& a, const V& b) { return min(a, b); }
+  static V take(const V& acc, const V& x) { return min(acc, x); }
+  static float join(float a, float b) { return a < b ? a : b; }
+  static float single(float acc, float x) { return acc < x ? acc : x; }
 };
 
 template <class Op>
@@ -86,6 +94,23 @@ float row(const float* x, int64_t n) {
   float result = across<Op>(Op::join(Op::join(acc[0], acc[1]), Op::join(acc[2], acc[3])));
   for (; i < n; ++i) result = Op::single(result, x[i]);
   return result;
+}
+
+// An extreme of numbers alone, and whether there were others.
+template <class Op, class Numbers>
+float extreme(const float* x, int64_t n) {
+  V acc[4] = {V(Op::neutral()), V(Op::neutral()), V(Op::neutral()), V(Op::neutral())};
+  Mask none(false);
+  int64_t i = 0;
+  for (; i + 4 * lanes <= n; i += 4 * lanes)
+    for (int u = 0; u < 4; ++u) {
+      const V value = load(x + i + u * lanes);
+      acc[u] = Numbers::take(acc[u], value);
+      none = none | isnan(value);
+    }
+  if (xsimd::any(none)) return __builtin_nanf("");
+  const V all = Numbers::join(Numbers::join(acc[0], acc[1]), Numbers::join(acc[2], acc[3]));
+  return Op::join(across<Numbers>(all), row<Op>(x + i, n - i));
 }
 
 template <class Op>
@@ -279,7 +304,7 @@ void softmax_columns(const float* x, float* out, int64_t stride, int64_t rows, i
 }  // namespace
 
 const ReduceSimd reduce{
-    {row<Sum>, row<SumSquares>, row<SumAbs>, row<Product>, row<Max>, row<Min>},
+    {row<Sum>, row<SumSquares>, row<SumAbs>, row<Product>, extreme<Max, Largest>, extreme<Min, Smallest>},
     {columns<Sum>, columns<SumSquares>, columns<SumAbs>, columns<Product>, columns<Max>, columns<Min>},
     row_spread,
     columns_spread,
