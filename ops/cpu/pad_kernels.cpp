@@ -42,12 +42,19 @@ struct Padding {
   alignas(16) std::byte unit[64] = {};
 };
 
-void copy_units(std::byte* to, const std::byte* from, int64_t count, int64_t bytes) {
-  std::memcpy(to, from, static_cast<size_t>(count * bytes));
+// Borders are short: a call for each unit would take longer than what lies between them.
+void copy_unit(std::byte* to, const std::byte* from, int64_t bytes) {
+  switch (bytes) {
+    case 1: *to = *from; return;
+    case 2: std::memcpy(to, from, 2); return;
+    case 4: std::memcpy(to, from, 4); return;
+    case 8: std::memcpy(to, from, 8); return;
+    default: std::memcpy(to, from, static_cast<size_t>(bytes)); return;
+  }
 }
 
 void fill_units(const Padding& p, std::byte* to, int64_t count) {
-  for (int64_t i = 0; i < count; ++i) copy_units(to + i * p.bytes, p.unit, 1, p.bytes);
+  for (int64_t i = 0; i < count; ++i) copy_unit(to + i * p.bytes, p.unit, p.bytes);
 }
 
 void pad_row(const Padding& p, const std::byte* from, std::byte* to) {
@@ -56,10 +63,11 @@ void pad_row(const Padding& p, const std::byte* from, std::byte* to) {
   const int64_t end = std::clamp<int64_t>(before + extent, begin, length);
   const auto border = [&](int64_t i) {
     const int64_t source = source_of(i - before, extent, p.mode);
-    copy_units(to + i * p.bytes, source < 0 ? p.unit : from + source * p.bytes, 1, p.bytes);
+    copy_unit(to + i * p.bytes, source < 0 ? p.unit : from + source * p.bytes, p.bytes);
   };
   for (int64_t i = 0; i < begin; ++i) border(i);
-  if (end > begin) copy_units(to + begin * p.bytes, from + (begin - before) * p.bytes, end - begin, p.bytes);
+  if (end > begin)
+    std::memcpy(to + begin * p.bytes, from + (begin - before) * p.bytes, static_cast<size_t>((end - begin) * p.bytes));
   for (int64_t i = end; i < length; ++i) border(i);
 }
 
