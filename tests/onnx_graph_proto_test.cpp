@@ -411,6 +411,15 @@ TEST(OnnxGraph, UnsupportedOperatorsAreCounted) {
   EXPECT_THAT(listing(loaded.model.graph), ElementsAre("?(x)->a", "?(a)->b", "?(b,-)->c", "Relu(c)->y"));
 }
 
+TEST(OnnxGraph, SaysWhatOthersOperatorsAre) {
+  Pen pen;
+  pen.node("QOrderedMatMul", {"x", "x"}, {"y"})->set_domain("com.microsoft");
+  EXPECT_THAT(
+      pen.load().unsupported,
+      ElementsAre("com.microsoft.QOrderedMatMul (opset 1; numbers in the order of a device's units), 1 node, first "
+                  "\"y\""));
+}
+
 TEST(OnnxGraph, Budgets) {
   Pen pen;
   pen.node("Relu", {"x"}, {"a"});

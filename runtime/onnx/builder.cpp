@@ -43,6 +43,22 @@ bool has_attr(const OpDef* op, Text name, int opset) {
   });
 }
 
+// Operators of com.microsoft that mean nothing without what they were made for, by how their names begin.
+constexpr struct {
+  Text begins, why;
+} made_for_others[] = {{"EPContext", "another engine's compiled program"},
+                       {"Snpe", "another engine's compiled program"},
+                       {"QOrdered", "numbers in the order of a device's units"},
+                       {"QuantizeWithOrder", "numbers in the order of a device's units"},
+                       {"DequantizeWithOrder", "numbers in the order of a device's units"},
+                       {"DecoderMaskedSelfAttention", "keys in the order of a device's units"}};
+
+Text reason_of(Text domain, Text name) {
+  const auto* found = std::find_if(std::begin(made_for_others), std::end(made_for_others),
+                                   [&](const auto& row) { return name.starts_with(row.begins); });
+  return domain == "com.microsoft" && found != std::end(made_for_others) ? found->why : Text{};
+}
+
 }  // namespace
 
 // --- The model --------------------------------------------------------------------------------
@@ -386,8 +402,9 @@ std::vector<ValueId> Builder::inputs(const proto::Node& proto, const Context& co
 void Builder::note_unsupported(const proto::Node& proto, const Context& context) {
   const Text domain = canonical(proto.domain);
   const int opset = opset_of(domain, context.call);
-  const std::string op =
-      cat(domain.empty() ? "ai.onnx" : shortened(domain), '.', shortened(proto.op_type), " (opset ", opset, ')');
+  const Text reason = reason_of(domain, proto.op_type);
+  const std::string op = cat(domain.empty() ? "ai.onnx" : shortened(domain), '.', shortened(proto.op_type), " (opset ",
+                             opset, reason.empty() ? "" : "; ", reason, ')');
   const auto [at, fresh] = missing_index_.emplace(op, missing_.size());
   if (fresh) {
     const Text first = proto.output.empty() ? Text{} : proto.output[0];
