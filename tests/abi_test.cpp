@@ -9,6 +9,7 @@
 #include <set>
 #include <sstream>
 
+#include "include/tessera/pictures.h"
 #include "include/tessera/tessera.h"
 #include "include/tessera/upscale.h"
 #include "tests/places.h"
@@ -36,6 +37,7 @@ const auto [structs, members] = [] {
   found.push_back({of, #name, offsetof(Struct, name), sizeof(Struct::name), alignof(decltype(Struct::name))});
 #define END }
 #include "runtime/base/public_members.def"
+#include "upscale/codecs/public_members.def"
 #include "upscale/public_members.def"
   return std::pair(layouts, found);
 }();
@@ -75,7 +77,8 @@ TEST(Abi, EveryMemberIsListed) {
 
 TEST(Abi, EveryStructIsListed) {
   std::set<std::string> declared, listed;
-  for (const char* header : {"/include/tessera/tessera.h", "/include/tessera/upscale.h"}) {
+  for (const char* header :
+       {"/include/tessera/tessera.h", "/include/tessera/upscale.h", "/include/tessera/pictures.h"}) {
     const std::string text = read(header);
     const std::regex end("\\} (tessera_\\w+);");
     for (std::sregex_iterator at(text.begin(), text.end(), end), none; at != none; ++at) declared.insert((*at)[1]);

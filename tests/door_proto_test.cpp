@@ -102,6 +102,7 @@ enum Place {
   GetBoundOutputValues = 140,
   AddInitializer = 150,
   AddExternalInitializers = 210,
+  RegisterCustomOpsLibrary_V2 = 228,
   SessionOptionsAppendExecutionProvider = 216,
   GetSessionConfigEntry = 238,
   KernelInfoGetConstantInput_tensor = 249,
@@ -681,6 +682,49 @@ TEST_F(Door, RunsOperatorsOfALibrary) {
   call<void>(ReleaseSession, session);
   session = nullptr;
   dlclose(opened);
+}
+
+// ImageDecoder is ONNX's own, and comes with the library of picture files.
+TEST_F(Door, DecodesPicturesByTheirLibrary) {
+  const std::string path = binary_dir() + "/lib/libtessera_pictures.so";
+  if (!std::filesystem::exists(path)) GTEST_SKIP() << "skipped: this build has no library of picture files";
+  Pen pen;
+  pen.model.mutable_opset_import(0)->set_version(20);
+  pen.graph->mutable_input(0)->mutable_type()->mutable_tensor_type()->set_elem_type(2);
+  auto* dim = pen.graph->mutable_input(0)->mutable_type()->mutable_tensor_type()->mutable_shape()->mutable_dim(0);
+  dim->set_dim_param("bytes");
+  pen.graph->mutable_output(0)->mutable_type()->mutable_tensor_type()->set_elem_type(2);
+  auto* format = pen.node("ImageDecoder", {"x"}, {"y"})->add_attribute();
+  format->set_name("pixel_format");
+  format->set_type(test::AttributeProto::STRING);
+  format->set_s("BGR");
+  EXPECT_THAT(open(pen), testing::HasSubstr("ImageDecoder"));
+  OK(RegisterCustomOpsLibrary_V2, options, path.c_str());
+  ASSERT_EQ(open(pen), "");
+  std::string made;
+  const auto decode = [&](std::string file) {
+    const int64_t dims[] = {static_cast<int64_t>(file.size())};
+    Handle value = nullptr, info = nullptr;
+    OK(CreateTensorWithDataAsOrtValue, memory, file.data(), file.size(), &dims[0], size_t{1}, 2, &value);
+    std::vector<Handle> out;
+    EXPECT_EQ(run({"x"}, {value}, {"y"}, out), "");
+    int64_t extents[3] = {};
+    OK(GetTensorTypeAndShape, out[0], &info);
+    OK(GetDimensions, info, &extents[0], size_t{3});
+    void* data = nullptr;
+    OK(GetTensorMutableData, out[0], &data);
+    made.assign(static_cast<char*>(data), static_cast<size_t>(extents[0] * extents[1] * extents[2]));
+    call<void>(ReleaseTensorTypeAndShapeInfo, info);
+    for (const Handle each : {value, out[0]}) call<void>(ReleaseValue, each);
+  };
+  decode("P6 2 1 255\nabcdef");
+  EXPECT_EQ(made, "cbafed");
+  decode("no picture");
+  EXPECT_EQ(made, "");
+  call<void>(ReleaseSession, session);
+  session = nullptr;
+  format->set_s("YUV");
+  EXPECT_THAT(open(pen), testing::HasSubstr("pixel_format \"YUV\""));
 }
 
 TEST_F(Door, TakesInitializersOfTheProgram) {

@@ -6,7 +6,7 @@ command -v readelf >/dev/null || { echo "skipped: no readelf"; exit 77; }
 failures=0
 complain() { echo "$*" >&2; failures=$((failures + 1)); }
 
-for file in "$1" "$TESSERA_BINARY_DIR"/lib/libtessera{,_upscale,_ort}.so; do
+for file in "$1" "$TESSERA_BINARY_DIR"/lib/libtessera{,_upscale,_pictures,_ort}.so; do
   [[ -e $file ]] || continue
   segments=$(readelf -lW "$file") dynamic=$(readelf -dW "$file") symbols=$(readelf -sW "$file")
   grep -q 'GNU_RELRO' <<<"$segments" || complain "$file: no relocations that are read-only once loaded"

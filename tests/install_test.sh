@@ -18,12 +18,13 @@ library=$(find "$work/prefix" -name 'libtessera.so' | head -1)
 lib_dir=$(dirname "$library")
 
 # 1. What the libraries need, and what they show.
-for name in libtessera.so libtessera_upscale.so; do
+libraries="libtessera.so libtessera_upscale.so libtessera_pictures.so"
+for name in $libraries; do
   needed=$(readelf -d "$lib_dir/$name" | sed -n 's/.*Shared library: \[\(.*\)\]/\1/p')
   for other in $needed; do
     case $name:$other in
       *:libc.so.* | *:libm.so.* | *:libstdc++.so.* | *:libgcc_s.so.* | *:ld-linux*.so.*) ;;
-      libtessera_upscale.so:libtessera.so.*) ;;
+      libtessera_upscale.so:libtessera.so.* | libtessera_pictures.so:*) ;;
       *) fail "$name needs $other" ;;
     esac
   done
@@ -113,6 +114,7 @@ for example in "$work/build/upscale_raw" "$work/build/upscale_raw_static" "$work
   [[ ! -e $work/first.rgb ]] || cmp -s "$work/out.rgb" "$work/first.rgb" || fail "$example: other pixels"
   cp "$work/out.rgb" "$work/first.rgb"
 done
+"$work/upscale_pc" 50 40 "$model" <"$work/in.rgb" >"$work/out.rgb" 2>/dev/null
 "$work/upscale_pc" 50 40 "$model" 20 30 7 9 <"$work/in.rgb" >"$work/part.rgb" 2>/dev/null
 python3 - "$work/out.rgb" "$work/part.rgb" <<'END' || fail "a part has other pixels than the whole"
 import sys
@@ -122,6 +124,20 @@ sys.exit(part != b"".join(rows))
 END
 "$work/upscale_pc" 50 40 /nonexistent.onnx <"$work/in.rgb" >/dev/null 2>"$work/error.txt" && fail "a missing model is no error"
 grep -q '/nonexistent.onnx' "$work/error.txt" || fail "the error does not name the file"
+# Files of pictures, if they are part of it: read, upscaled and written again, with what they say beside their pixels.
+flags=$(PKG_CONFIG_PATH=$lib_dir/pkgconfig pkg-config --cflags --libs tessera-upscale tessera-pictures)
+# shellcheck disable=SC2086
+cc -std=c99 -Wall -Wextra -Wpedantic -Werror "$source_dir/examples/pictures.c" $flags -o "$work/upscale_file_pc"
+for example in "$work/build/upscale_file" "$work/upscale_file_pc"; do
+  "$example" "$source_dir/examples/demo.png" "$work/new/demo.tif" 2>"$work/told.txt" || { cat "$work/told.txt"; fail "$example"; }
+  "$example" "$work/new/demo.tif" "$work/new/again.png" "$model" 2>"$work/told.txt" || fail "$example: $(cat "$work/told.txt")"
+  grep -q '^tif, ' "$work/told.txt" || fail "$example does not tell the format"
+  [[ $(ls "$work/new") == $'again.png\ndemo.tif' ]] || fail "$example: $(ls "$work/new")"
+  "$example" "$work/in.rgb" "$work/new/none.png" 2>"$work/told.txt" && fail "raw pixels are no picture"
+  grep -q 'in.rgb: not a PNG' "$work/told.txt" || fail "$example: $(cat "$work/told.txt")"
+  rm -r "$work/new"
+done
+flags=$(PKG_CONFIG_PATH=$lib_dir/pkgconfig pkg-config --cflags --libs tessera-upscale)
 {
   echo '#include <tessera/upscale.h>'
   echo 'int main(void) { static unsigned char pixels[640 * 480 * 3], larger[1280 * 960 * 3];'

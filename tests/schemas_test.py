@@ -59,7 +59,7 @@ KNOWN = {
     "LayerNormalization: no versions of the schema: [1]": "models of ONNX Runtime have it before opset 17",
     "ThresholdedRelu: no version of the schema": "it was experimental before opset 10",
     "ThresholdedRelu: no versions of the schema: [1]": "it was experimental before opset 10",
-    "ImageDecoder: is missing": "the library links no decoder of pictures; the upscaler's library has one",
+    "ImageDecoder: is missing": "the library links no decoder of pictures; the library of picture files adds it",
     "com.microsoft.AttnLSTM: is missing": "no exporter is known to write it",
     "com.microsoft.DecoderAttention: is missing": "its inputs of one boolean each are a program's, not a model's",
     "com.microsoft.DecoderMaskedSelfAttention: is missing": DEVICE,

@@ -7,6 +7,7 @@
 #include <string>
 #include <vector>
 
+#include "include/tessera/pictures.h"
 #include "include/tessera/upscale.h"
 
 namespace tessera::test {
@@ -28,6 +29,7 @@ std::vector<MemberPlace> places_of();
   ;         \
   }
 #include "runtime/base/public_members.def"
+#include "upscale/codecs/public_members.def"
 #include "upscale/public_members.def"
 #undef STRUCT
 #undef MEMBER

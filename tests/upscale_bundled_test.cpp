@@ -6,7 +6,7 @@
 
 #include "tests/support.h"
 #include "tests/upscale_pictures.h"
-#include "tools/upscale/files.h"
+#include "upscale/codecs/files.h"
 #include "upscale/knowledge.h"
 #include "upscale/tiler.h"
 

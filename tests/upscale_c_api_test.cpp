@@ -1,6 +1,7 @@
 // The upscaler's C interface, as a caller uses and misuses it.
 #include <gmock/gmock.h>
 
+#include <cmath>
 #include <thread>
 
 #include "include/tessera/upscale.h"
@@ -32,7 +33,7 @@ struct Upscaler {
   tessera_upscaler* it = nullptr;
   explicit Upscaler(int64_t tile = 0) {
     const tessera_upscaler_options options = on_cpu(tile);
-    expect_success(tessera_upscaler_open(nullptr, &options, &it));
+    expect_success(tessera_upscaler_open("photo-x2", &options, &it));
   }
   Upscaler(const Upscaler&) = delete;
   Upscaler& operator=(const Upscaler&) = delete;
@@ -278,6 +279,51 @@ TEST(UpscaleCApi, serves_many_threads) {
   for (std::thread& caller : callers) caller.join();
 }
 
+// Where no model is named, each picture gets the one for what it shows and for the size of its result.
+TEST(UpscaleCApi, chooses_a_model_as_the_command_does) {
+  const auto picture_of = [](const auto& gray) {
+    Picture picture = blank(96, 96, 3);
+    for (int64_t y = 0; y < 96; ++y)
+      for (int64_t x = 0; x < 96; ++x)
+        for (int64_t c = 0; c < 3; ++c) picture.row(y)[3 * x + c] = static_cast<std::byte>(gray(x, y));
+    return picture;
+  };
+  const Picture bars = picture_of([](int64_t x, int64_t y) {
+    const int64_t place = (x + y / 12 * 3) % 7;
+    return y % 12 > 8 || place > 1 ? 255 : place == 0 ? 20 : 130;
+  });
+  const Picture waves = picture_of([](int64_t x, int64_t y) {
+    const auto wave = [](int64_t at, double length) { return static_cast<double>(at) / length; };
+    return static_cast<int>(128 + 60 * std::sin(wave(x, 2.3) + wave(y, 5)) * std::cos(wave(y, 2.9))) +
+           static_cast<int>((x * 37 + y * 91) % 17);
+  });
+  const tessera_upscaler_options options = on_cpu();
+  tessera_upscaler* upscaler = nullptr;
+  expect_success(tessera_upscaler_open(nullptr, &options, &upscaler));
+  const auto model_for = [&](const Picture& picture, int64_t scale, Picture& result) {
+    result = blank(picture.width * scale, picture.height * scale, 3);
+    const tessera_picture from = plain(picture), to = plain(result);
+    tessera_upscale_options how;
+    TESSERA_INIT(&how);
+    how.width = result.width, how.height = result.height;
+    tessera_upscale_report* report = nullptr;
+    expect_success(tessera_upscale(upscaler, &from, &to, &how, &report));
+    tessera_upscale_summary summary;
+    TESSERA_INIT(&summary);
+    expect_success(tessera_upscale_report_get(report, &summary));
+    const std::string model = summary.model;
+    tessera_upscale_report_free(report);
+    return model;
+  };
+  Picture result;
+  EXPECT_EQ(model_for(bars, 2, result), "art-x2");
+  EXPECT_EQ(model_for(bars, 4, result), "art-x2");
+  EXPECT_EQ(model_for(waves, 4, result), "photo-x4");
+  EXPECT_EQ(model_for(waves, 2, result), "photo-x2");
+  EXPECT_TRUE(result.samples == expected_of(waves).samples);
+  tessera_upscaler_free(upscaler);
+}
+
 #ifdef TESSERA_VULKAN
 class UpscaleCApiOnDevice : public test::VulkanDevice {};
 
@@ -286,7 +332,7 @@ TEST_F(UpscaleCApiOnDevice, shares_windows_among_devices) {
   tessera_upscaler_options options = on_cpu(32);
   options.devices = "vulkan:0,cpu";
   tessera_upscaler* upscaler = nullptr;
-  expect_success(tessera_upscaler_open(nullptr, &options, &upscaler));
+  expect_success(tessera_upscaler_open("photo-x2", &options, &upscaler));
   EXPECT_STREQ(tessera_upscaler_device(upscaler, 0), "vulkan:0");
   EXPECT_STREQ(tessera_upscaler_device(upscaler, 1), "cpu");
   const Picture picture = noise(100, 60, 3);

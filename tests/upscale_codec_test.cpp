@@ -9,7 +9,7 @@
 
 #include "tests/support.h"
 #include "tests/upscale_pictures.h"
-#include "tools/upscale/files.h"
+#include "upscale/codecs/files.h"
 #include "upscale/resample.h"
 
 namespace tessera::upscale {

@@ -207,6 +207,20 @@ class Upscale(unittest.TestCase):
             self.assertIn(b"--raw", self.run_it("-", "-o", "-", "--raw", wrong, code=2, input=raw).stderr)
         self.run_it("-", "-o", "-", "--y4m", "--resume", code=2, input=video)
 
+    def test_the_first_frames_choose_for_all(self):
+        # Frames of bars, as a page has them; then of waves.
+        bars = bytes(255 if y % 12 > 8 else {0: 20, 1: 130}.get((x + y // 12 * 3) % 7, 255) for y in range(96) for x in range(96))
+        waves = bytes(int(128 + 60 * math.sin(x / 2.3 + y / 5) * math.cos(y / 2.9) + (x * 37 + y * 91) % 17)
+                      for y in range(96) for x in range(96))
+        for first, model in ((bars, "art-x2"), (waves, "photo-x2")):
+            frames = first * 9 + bars
+            self.make("clip.raw", frames)
+            line = json.loads(self.run_it("clip.raw", "-o", "chosen.raw", "--raw", "96x96:gray", "--json").stdout)
+            self.assertEqual((line["model"], line["frames"]), (model, 10))
+            named = json.loads(self.run_it("clip.raw", "-o", "named.raw", "--raw", "96x96:gray", "-m", model, "--json").stdout)
+            self.assertEqual((self.path / "chosen.raw").read_bytes(), (self.path / "named.raw").read_bytes())
+            self.assertNotIn("model", named)
+
     def test_frames_leave_a_pipe_before_the_next_ones_come(self):
         words = [TESSERA, "upscale", "-", "-o", "-", "-q"]
         with subprocess.Popen(words, cwd=self.path, stdin=subprocess.PIPE, stdout=subprocess.PIPE) as process:
@@ -344,6 +358,20 @@ class Upscale(unittest.TestCase):
         self.run_it("-", "-o", "o.png", input=strokes)
         self.assertEqual((self.path / "o.png").read_bytes(), (self.path / "out/strokes.png").read_bytes())
 
+    def test_what_is_typed_wrong_is_answered(self):
+        for words, code, wanted in (
+                (["in/a.png", "-o", "o.gif"], 2, "o.gif: GIF files are read, not written; write png or webp"),
+                (["in/a.png", "-o", "o.jp2"], 2, "o.jp2: JPEG 2000 files are read, not written; write png"),
+                (["in/a.png", "-o", "o.png", "-f", "gif"], 2, "-f gif: GIF files are read, not written"),
+                (["in/a.png", "-o", "folder"], 2, "a folder ends in /"),
+                (["in/a.png", "-o", "o.jpg", "-f", "png"], 0, "o.jpg: is written as png, whatever its ending says")):
+            self.assertIn(wanted, self.run_it(*words, code=code).stderr.decode())
+        told = self.run_it("in/a.png", "-o", "o.png", "-g", "vulkan:99").stderr.decode()
+        self.assertEqual(told.count("running on the CPU"), 1, told)
+        for word in ("in/a.png", "upscaler"):
+            self.assertIn(f"{word}: is no command; `tessera upscale IN -o OUT`",
+                          self.run_it("-o", "x.png", command=word, code=2).stderr.decode())
+
     def test_inputs_without_an_option(self):
         self.make("b.png")
         self.run_it("in", "b.png", "-o", "out/")
@@ -414,6 +442,39 @@ class Upscale(unittest.TestCase):
         self.make("m/a.json", b"{")
         self.assertIn(b"a.json: is no manifest", self.run_it("in/a.png", "-o", "o.png", "-m", "m/a.json", code=2).stderr)
         self.assertIn("photo-x2", self.run_it(command="models").stdout.decode())
+
+    def test_inputs_beside_the_picture_are_numbers_or_rows_of_them(self):
+        # y = Resize(x * strength + offset), strength float32[3,1,1], offset a scalar.
+        try:
+            import onnx
+            from onnx import TensorProto, helper
+        except ImportError:
+            self.skipTest("skipped: no package onnx")
+        port = helper.make_tensor_value_info
+        graph = helper.make_graph(
+            [helper.make_node("Mul", ["x", "strength"], ["a"]), helper.make_node("Add", ["a", "offset"], ["b"]),
+             helper.make_node("Resize", ["b", "", "scales"], ["y"], mode="nearest",
+                              coordinate_transformation_mode="asymmetric", nearest_mode="floor")], "g",
+            [port("x", TensorProto.FLOAT, [1, 3, "h", "w"]), port("strength", TensorProto.FLOAT, ["c", 1, 1]),
+             port("offset", TensorProto.FLOAT, [])],
+            [port("y", TensorProto.FLOAT, [1, 3, "2h", "2w"])],
+            [helper.make_tensor("scales", TensorProto.FLOAT, [4], [1, 1, 2, 2])])
+        model = helper.make_model(graph, opset_imports=[helper.make_opsetid("", 17)], ir_version=8)
+        self.make("m.onnx", model.SerializeToString())
+        run = ["in/a.png", "-m", "m.onnx", "-g", "cpu", "--copy-files"]
+        told = self.run_it(*run, "-o", "o.png", code=3).stderr.decode()
+        self.assertIn("give all but the picture a number, or several, with --set NAME=NUMBER,NUMBER", told)
+        self.run_it(*run, "-o", "one.ppm", "--set", "strength=1", "--set", "offset=0")
+        self.run_it(*run, "-o", "three.ppm", "--set", "strength=1,1,0.5", "--set", "offset=0")
+        one, three = ((self.path / f"{name}.ppm").read_bytes()[-48 * 40 * 3:] for name in ("one", "three"))
+        self.assertEqual((one[0::3], one[1::3]), (three[0::3], three[1::3]))
+        self.assertEqual([(b + 1) // 2 for b in one[2::3]], list(three[2::3]))
+        for words, wanted in ((["--set", "strength=1,x"], "give NAME=NUMBER, or several"),
+                              (["--set", "strength=1,1,", "--set", "offset=0"], "give NAME=NUMBER, or several"),
+                              (["--set", "strength=1", "--set", "offset=0,1"], "is given 2 numbers"),
+                              (["--set", "nothing=1"], 'no input "nothing"')):
+            self.assertIn(wanted, self.run_it(*run, "-o", "o.png", *words, code=2).stderr.decode())
+        self.assertFalse((self.path / "o.png").exists())
 
     def test_explain_tells_what_a_model_is_without_a_picture(self):
         text = self.run_it("--explain", "photo-x2").stdout.decode()

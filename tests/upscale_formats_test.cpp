@@ -4,8 +4,8 @@
 
 #include "tests/support.h"
 #include "tests/upscale_pictures.h"
-#include "tools/upscale/files.h"
 #include "upscale/codecs/animation.h"
+#include "upscale/codecs/files.h"
 #include "upscale/light.h"
 #include "upscale/resample.h"
 
@@ -302,6 +302,20 @@ TEST(UpscaleFormats, floats_keep_what_is_brighter_than_white) {
     notes.clear();
   }
   EXPECT_EQ(decode(encode(smooth(5, 5, 3, 8), Format::pfm, {}, notes)).bits, 32);
+  // Middle gray by light is middle gray by samples; transparency has no curve.
+  Picture gray = blank(1, 1, 2, 32);
+  const float light[] = {0.18f, 0.18f};
+  std::memcpy(gray.samples.data(), light, sizeof light);
+  for (const bool dither : {false, true}) {
+    const Picture png = decode(encode(gray, Format::png, {.dither = dither}, notes));
+    EXPECT_NEAR(reinterpret_cast<const uint16_t*>(png.samples.data())[0], 0.4613f * 65535, 40);
+    EXPECT_NEAR(reinterpret_cast<const uint16_t*>(png.samples.data())[1], 0.18f * 65535, 2);
+  }
+  notes.clear();
+  Picture coded = blank(1, 1, 1, 8);
+  coded.samples[0] = std::byte{118};
+  const Picture pfm = decode(encode(coded, Format::pfm, {}, notes));
+  EXPECT_NEAR(*reinterpret_cast<const float*>(pfm.samples.data()), 0.1812f, 0.001f);
   EXPECT_TRUE(notes.empty());
 }
 
@@ -565,7 +579,8 @@ TEST(UpscaleFormats, pictures_of_others) {
                                     Format::pam, Format::pfm}) {
           std::vector<std::string> notes;
           if (std::max(picture.width, picture.height) > largest_extent(format)) continue;
-          const Picture back = decode(encode(picture, format, {.quality = format == Format::jpeg ? 100 : -1}, notes));
+          const Picture back = decode(
+              encode(picture, format, {.quality = format == Format::jpeg ? 100 : -1, .tone = Tone::keep}, notes));
           EXPECT_EQ(back.width, picture.width) << entry.path();
           EXPECT_EQ(back.height, picture.height) << entry.path();
           if (format == Format::tiff || (format == Format::png && picture.bits < 32)) {

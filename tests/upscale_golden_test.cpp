@@ -3,7 +3,7 @@
 #include <cmath>
 
 #include "tests/support.h"
-#include "tools/upscale/files.h"
+#include "upscale/codecs/files.h"
 #include "upscale/tiler.h"
 
 namespace tessera::upscale {

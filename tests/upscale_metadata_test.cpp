@@ -3,7 +3,7 @@
 
 #include "tests/support.h"
 #include "tests/upscale_pictures.h"
-#include "tools/upscale/files.h"
+#include "upscale/codecs/files.h"
 
 namespace tessera::upscale {
 namespace {
@@ -105,8 +105,9 @@ TEST(UpscaleMetadata, colors_that_no_profile_can_say_are_told) {
   for (const Format format : {Format::jpeg, Format::webp}) {
     Picture picture = plain();
     picture.color = cicp(9, 16);
-    EXPECT_TRUE(through(picture, format, notes).icc.empty());
+    EXPECT_TRUE(decode(encode(picture, format, {.tone = Tone::keep}, notes)).icc.empty());
     EXPECT_TRUE(has(notes, "cICP"));
+    notes.clear();
     // What is sRGB anyway needs no words.
     picture.color = cicp(1, 13);
     picture.color = {};

@@ -14,8 +14,8 @@
 #include "tests/graph_builder.h"
 #include "tests/support.h"
 #include "tests/upscale_sessions.h"
-#include "tools/upscale/files.h"
 #include "upscale/codecs/codec.h"
+#include "upscale/codecs/files.h"
 #include "upscale/tiler.h"
 
 namespace tessera::upscale {

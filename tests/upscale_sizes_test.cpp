@@ -69,5 +69,57 @@ TEST(UpscaleStructSizes, OfEveryStruct) {
   tessera_upscaler_free(upscaler);
 }
 
+TEST(UpscaleStructSizes, OfFilesOfPictures) {
+  const auto create = [](const tessera_picture_writer_options* given) {
+    tessera_picture_writer* writer = nullptr;
+    tessera_status* status = tessera_picture_writer_create_memory(given, &writer);
+    tessera_picture_writer_free(writer);
+    return status;
+  };
+  tessera_picture_writer_options writing;
+  TESSERA_INIT(&writing);
+  writing.width = writing.height = 1;
+  writing.channels = 1;
+  writing.dtype = TESSERA_UINT8;
+  writing.format = "png";
+  writing.threads = writing.dither = 1;
+  const tessera_picture_text text{"Title", "one pixel"};
+  writing.texts = &text;
+  writing.text_count = 1;
+  writing.density_x = writing.density_y = 1000;
+  check_read(writing, create);
+
+  tessera_picture_writer* writer = nullptr;
+  ASSERT_EQ(test::told(tessera_picture_writer_create_memory(&writing, &writer)), "0 ");
+  uint8_t sample = 7;
+  tessera_picture rows;
+  TESSERA_INIT(&rows);
+  rows.width = rows.height = rows.channels = 1;
+  rows.dtype = TESSERA_UINT8;
+  rows.data = &sample;
+  ASSERT_EQ(test::told(tessera_picture_writer_write(writer, &rows)), "0 ");
+  ASSERT_EQ(test::told(tessera_picture_writer_finish(writer)), "0 ");
+  const void* data = nullptr;
+  size_t bytes = 0;
+  ASSERT_EQ(test::told(tessera_picture_writer_bytes(writer, &data, &bytes)), "0 ");
+  tessera_picture_reader* reader = nullptr;
+  const auto open = [&](const tessera_picture_reader_options* given) {
+    tessera_picture_reader* opened = nullptr;
+    tessera_status* status = tessera_picture_reader_open_memory(data, bytes, given, &opened);
+    tessera_picture_reader_free(opened);
+    return status;
+  };
+  tessera_picture_reader_options reading;
+  TESSERA_INIT(&reading);
+  reading.most_pixels = 10;
+  reading.name = "sized";
+  check_read(reading, open);
+  ASSERT_EQ(test::told(tessera_picture_reader_open_memory(data, bytes, &reading, &reader)), "0 ");
+  check_written<tessera_picture_facts>(
+      [&](tessera_picture_facts* to) { return tessera_picture_reader_ask(reader, to); });
+  tessera_picture_reader_free(reader);
+  tessera_picture_writer_free(writer);
+}
+
 }  // namespace
 }  // namespace tessera::upscale

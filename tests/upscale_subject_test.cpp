@@ -5,7 +5,7 @@
 
 #include "tests/support.h"
 #include "tests/upscale_pictures.h"
-#include "tools/upscale/files.h"
+#include "upscale/codecs/files.h"
 
 namespace tessera::upscale {
 namespace {
@@ -80,7 +80,12 @@ struct SubjectOf : testing::Test {
 
   Subject of(const Picture& picture) {
     PictureSource source(picture);
-    return subject_of(source, photo, drawing);
+    return judged(source);
+  }
+  Subject judged(RowSource& source) const {
+    RowSource* sources[] = {&source};
+    const Tiler* both[] = {&photo, &drawing};
+    return subject_of(sources, both);
   }
 };
 
@@ -95,7 +100,7 @@ TEST_F(SubjectOf, strokes_are_drawings_and_clouds_are_photos) {
 TEST_F(SubjectOf, rows_tell_as_much_as_the_whole) {
   for (const auto& [picture, subject] : {std::pair{page(200), Subject::drawing}, {clouds(200), Subject::photo}}) {
     Counted source(picture);
-    EXPECT_EQ(subject_of(source, photo, drawing), subject);
+    EXPECT_EQ(judged(source), subject);
     EXPECT_EQ(source.restarts, 1);
     Bytes row(static_cast<size_t>(picture.row_bytes()));
     source.read(1, row.data());
@@ -118,6 +123,16 @@ TEST_F(SubjectOf, where_there_is_the_most_decides) {
     hidden.samples[static_cast<size_t>(i) * 4 + 3] = std::byte{0};
   }
   EXPECT_EQ(of(hidden), Subject::photo);
+}
+
+// Frames that belong together are judged together: a title on an even ground does not make a film a drawing.
+TEST_F(SubjectOf, what_belongs_together_is_judged_together) {
+  const Picture first = page(48), rest = clouds(200);
+  PictureSource a(first), b(rest), c(rest);
+  const Tiler* both[] = {&photo, &drawing};
+  RowSource *one[] = {&a}, *all[] = {&a, &b, &c};
+  EXPECT_EQ(subject_of(one, both), Subject::drawing);
+  EXPECT_EQ(subject_of(all, both), Subject::photo);
 }
 
 TEST_F(SubjectOf, too_little_to_tell_by_is_a_photo) {

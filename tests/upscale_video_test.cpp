@@ -141,7 +141,7 @@ struct UpscaleScene : testing::Test {
   }
   std::string failure(const Video& video) {
     try {
-      upscale_video(video, chain, console, cancel);
+      upscale_video(video, chain, {}, console, cancel);
     } catch (const Error& error) {
       EXPECT_FALSE(std::filesystem::exists(out));
       return error.what();
@@ -165,7 +165,7 @@ TEST_F(UpscaleScene, a_hundred_frames_are_their_pictures_bit_for_bit) {
       return cat("YUV4MPEG2 W", width, " H", height, " F30000:1001 Ip A1:1 C", kind, more, "\n");
     };
     write(header(19, 11), format, 100);
-    const VideoReport report = upscale_video({in, out, std::nullopt}, chain, console, cancel);
+    const VideoReport report = upscale_video({in, out, std::nullopt}, chain, {}, console, cancel);
     EXPECT_EQ(report.frames, 100);
     EXPECT_TRUE(result() == expected(header(38, 22), format, 100)) << kind;
   }
@@ -174,7 +174,7 @@ TEST_F(UpscaleScene, a_hundred_frames_are_their_pictures_bit_for_bit) {
 TEST_F(UpscaleScene, bare_frames_come_as_bare_frames) {
   const FrameFormat format = format_of("yuv420p10le", 20, 12);
   write("", format, 5);
-  EXPECT_EQ(upscale_video({in, out, format}, chain, console, cancel).frames, 5);
+  EXPECT_EQ(upscale_video({in, out, format}, chain, {}, console, cancel).frames, 5);
   EXPECT_TRUE(result() == expected("", format, 5));
 }
 

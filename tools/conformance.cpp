@@ -15,7 +15,7 @@
 #include "runtime/onnx/load.h"
 #include "tools/inputs.h"
 #include "tools/options.h"
-#include "tools/upscale/files.h"
+#include "upscale/codecs/files.h"
 
 namespace tessera::tools {
 

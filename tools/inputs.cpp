@@ -4,6 +4,9 @@
 #include <algorithm>
 #include <charconv>
 
+#include "include/tessera/pictures.h"
+#include "include/tessera/tessera.hpp"
+#include "runtime/session/c_api.h"
 #include "tools/npy.h"
 
 namespace tessera::tools {
@@ -87,6 +90,17 @@ std::vector<Type> types_with_files(List<Port> inputs, const InputOptions& option
 }
 
 }  // namespace
+
+std::shared_ptr<const Operators> added_operators() {
+  static const std::shared_ptr<const Operators> added = [] {
+    tessera_operators* operators = nullptr;
+    api::check(tessera_operators_create(&operators));
+    const std::unique_ptr<tessera_operators, void (*)(tessera_operators*)> owner(operators, tessera_operators_free);
+    api::check(tessera_pictures_add_operators(operators));
+    return c_api::operators_of(operators);
+  }();
+  return added;
+}
 
 Shape parse_shape(Text text) {
   Shape shape;

@@ -13,6 +13,9 @@ struct InputOptions {
   int64_t default_dim = 64;
 };
 
+/// What models may use beside the library's own operators: ImageDecoder.
+std::shared_ptr<const Operators> added_operators();
+
 /// "1x3x64x64" or "1,3,64,64"; the empty text is a scalar's shape. Throws Error::usage.
 Shape parse_shape(Text text);
 

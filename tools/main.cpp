@@ -53,6 +53,11 @@ int run_command(int count, char** words) {
   add_devices(app, exit_code);
   add_models(app, exit_code);
   add_shell(app, exit_code);
+  const auto has_name = [&](const CLI::App* sub) { return sub->check_name(words[1]); };
+  if (count > 1 && *words[1] != '-' && app.get_subcommands(has_name).empty())
+    fail(Error::Kind::usage, words[1],
+         ": is no command; `tessera upscale IN -o OUT` makes pictures larger, and "
+         "`tessera --help` lists all commands");
   try {
     if (count == 1) throw CLI::CallForHelp();
     app.parse(count, words);

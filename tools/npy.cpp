@@ -6,7 +6,7 @@
 #include <bit>
 #include <iterator>
 
-#include "tools/upscale/files.h"
+#include "upscale/codecs/files.h"
 
 namespace tessera::tools {
 

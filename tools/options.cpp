@@ -11,6 +11,7 @@ namespace tessera::tools {
 
 SessionOptions ModelOptions::session_options() const {
   SessionOptions made = session;
+  made.operators = added_operators();
   made.optimize = !no_optimize;
   made.cancel = &interrupted();
   made.milliseconds = static_cast<int64_t>(std::ceil(1000 * seconds));

@@ -11,7 +11,7 @@ import pathlib
 import subprocess
 import sys
 
-PROGRAMS = ["bin/tessera", "lib/libtessera.so", "lib/libtessera_upscale.so"]
+PROGRAMS = ["bin/tessera", "lib/libtessera.so", "lib/libtessera_upscale.so", "lib/libtessera_pictures.so"]
 HEADERS = {"libxsimd-dev": "BSD-3-Clause", "libvulkan-dev": "Apache-2.0", "libcli11-dev": "BSD-3-Clause",
            "nlohmann-json3-dev": "MIT"}  # their headers are all that is taken of them
 

@@ -37,7 +37,7 @@ struct UpscaleCommand : ModelsOptions {
   const CLI::Option* precision_option = nullptr;
   const CLI::App* app = nullptr;  ///< with what was said
   bool verbose = false, quiet = false, json = false, progress = false, compare = false, explain = false;
-  std::string priority = "normal";
+  std::string priority = "normal", tone = "fit";
   bool y4m = false;
   std::string preview;
   std::string raw, matrix;  ///< of a video
@@ -136,8 +136,9 @@ void check(UpscaleCommand& command) {
   check_shard(command);
   if (!command.format.empty() && command.format != "ext") {
     command.job.format = format_of(command.format);
-    if (!command.job.format || !is_written(*command.job.format))
-      fail(Error::Kind::usage, "-f ", command.format, ": give ", extensions_of_formats());
+    if (!command.job.format) fail(Error::Kind::usage, "-f ", command.format, ": give ", extensions_of_formats());
+    if (!is_written(*command.job.format))
+      fail(Error::Kind::usage, "-f ", command.format, ": ", why_not_written(*command.job.format));
   }
   if (command.tiler.tile != 0 && command.tiler.tile < 32)
     fail(Error::Kind::usage, "-t ", command.tiler.tile, ": give 0 for automatic, or at least 32");
@@ -150,11 +151,13 @@ void check(UpscaleCommand& command) {
   if (!command.range_out.empty()) convention.out = parse_levels(command.range_out);
   convention.order_known = command.channel_order != "found";
   convention.bgr = command.channel_order == "bgr";
+  command.pipeline.encode.tone = command.tone == "map" ? Tone::map : command.tone == "keep" ? Tone::keep : Tone::fit;
   command.tiler.alpha_by_model = command.alpha == "model";
   command.tiler.linear = command.pipeline.encode.linear;
   command.tiler.memory = static_cast<int64_t>(command.memory * 1024 * 1024);
   if (!command.jobs.empty()) parse_jobs(command.jobs, command.pipeline.at_once, command.tiler.at_once);
   command.pipeline.encode.threads = command.threads;
+  command.pipeline.limits.raised_by = "--max-pixels";
   command.pipeline.verbose = command.job.all_notes = command.verbose;
   command.job.compare = command.compare;
 }
@@ -222,15 +225,15 @@ void report(const UpscaleCommand& command, Console& console, const Failure& fail
 /// Of the models, and of every option that is not known to leave pixels as they are.
 uint64_t recipe_of(const CLI::App& sub, const ModelsOptions& options) {
   static const std::set<std::string> no_matter = {
-      "input", "output",      "model",    "name",    "tile",       "device",    "jobs",        "verbose",
-      "quiet", "recursive",   "resume",   "memory",  "json",       "threads",   "help",        "progress",
-      "shard", "short-names", "priority", "compare", "max-pixels", "overwrite", "verify-tiles"};
+      "input", "output",     "model",       "name",     "tile",    "device",     "jobs",      "verbose",
+      "quiet", "recursive",  "resume",      "memory",   "json",    "threads",    "help",      "progress",
+      "shard", "copy-files", "short-names", "priority", "compare", "max-pixels", "overwrite", "verify-tiles"};
   Digest recipe;
   std::vector<std::string> models = find_models(options);
-  const std::vector<std::string> judging = judging_models(options);
-  models.insert(models.end(), judging.begin(), judging.end());
+  const std::vector<std::string> choice = bundled_choice(options);
+  models.insert(models.end(), choice.begin(), choice.end());
   for (const std::string& model : models) {
-    const uint64_t digest = digest_of_model(model);
+    const uint64_t digest = digest_of_model(model, options.copy_files);
     recipe.add(std::as_bytes(List<uint64_t>(&digest, 1)));
     if (const auto manifest = model.empty() ? std::nullopt : manifest_beside(model))
       recipe.add(cat(manifest->range, ' ', manifest->range_out, ' ', manifest->channels, ' ', manifest->output));
@@ -276,26 +279,31 @@ int run_video(const UpscaleCommand& command, const Video& video) {
                                     {command.compare, "--compare"}})
     if (given) fail(Error::Kind::usage, flag, " is for pictures, and ", video.in.string(), " is a video");
   Console console(1, command.quiet, command.progress ? print_progress : Console::Watcher());
-  const Models models(command, console);
+  const Models models(command, console, true);
   if (command.verbose) models.describe(console);
-  const VideoReport report = upscale_video(video, models.chain(), console, interrupted());
+  ChainFor chain_for;
+  if (models.judge()) chain_for = [&](List<RowSource*> frames) { return models.chain_for(frames); };
+  const VideoReport report = upscale_video(video, models.chain(), chain_for, console, interrupted());
   const FrameFormat &in = report.in_format, &out = report.out_format;
-  if (command.json)
-    print_line({{"event", "result"},
-                {"in", command.in[0]},
-                {"out", command.out},
-                {"done", true},
-                {"frames", report.frames},
-                {"in_size", {in.width, in.height}},
-                {"out_size", {out.width, out.height}},
-                {"model_ms", report.report.model_seconds * 1000},
-                {"process_ms", report.seconds * 1000},
-                {"notes", report.report.notes}});
+  if (command.json) {
+    nlohmann::json line{{"event", "result"},
+                        {"in", command.in[0]},
+                        {"out", command.out},
+                        {"done", true},
+                        {"frames", report.frames},
+                        {"in_size", {in.width, in.height}},
+                        {"out_size", {out.width, out.height}},
+                        {"model_ms", report.report.model_seconds * 1000},
+                        {"process_ms", report.seconds * 1000},
+                        {"notes", report.report.notes}};
+    if (!report.model.empty()) line["model"] = report.model;
+    print_line(line);
+  }
   for (const std::string& note : report.report.notes) console.message(cat(command.in[0], ": ", note));
   if (!command.quiet)
     console.message(cat(command.in[0], " -> ", command.out, "  ", report.frames, " frames  ", in.width, "x", in.height,
-                        " -> ", out.width, "x", out.height, "  ",
-                        fixed(static_cast<double>(report.frames) / report.seconds, 1), " a second"));
+                        " -> ", out.width, "x", out.height, report.model.empty() ? "" : cat("  by ", report.model),
+                        "  ", fixed(static_cast<double>(report.frames) / report.seconds, 1), " a second"));
   return exit_done;
 }
 
@@ -346,7 +354,8 @@ int run(UpscaleCommand command) {
   if (!list.jobs.empty()) {
     const Models models(command, console, true);
     if (command.verbose) models.describe(console);
-    if (models.judge()) command.pipeline.chain_for = [&](RowSource& source) { return models.chain_for(source); };
+    if (models.judge())
+      command.pipeline.chain_for = [&](List<RowSource*> sources) { return models.chain_for(sources); };
     Pipeline pipeline(models.chain(), command.pipeline, console, interrupted());
     const auto finished = [&](const Job& job, const Result& result) {
       if (result.done) ledger.add(job.in, job.source, job.out);
@@ -367,9 +376,10 @@ void add_results(CLI::App& sub, UpscaleCommand& c) {
       ->type_name("IN");
   sub.add_option("-o,--output", c.out, "The result: a file whose ending names the format, a folder, or -")
       ->type_name("OUT");
-  sub.add_option("-m,--model", c.model,
-                 "An ONNX upscaler, or with -n the folder it is in; A,B: through A, then B. Bundled: " +
-                     bundled_names() + " (art-x2 for what is drawn, else photo-x2; where -s is above 2, photo-x4)")
+  sub.add_option(
+         "-m,--model", c.model,
+         "An ONNX upscaler, or with -n the folder it is in; A,B: through A, then B. Bundled: " + bundled_names() +
+             " (art-x2 for what is drawn, else photo-x2, or photo-x4 for what becomes more than twice as large)")
       ->type_name("MODEL");
   sub.add_option("-n,--name", c.name, "Name of a model in the folder of -m (models)")->type_name("NAME");
   sub.add_option("-f,--format", c.format,
@@ -379,6 +389,12 @@ void add_results(CLI::App& sub, UpscaleCommand& c) {
       ->type_name("Q")
       ->check(CLI::Range(0, 100));
   sub.add_flag("--dither", c.pipeline.encode.dither, "Noise instead of bands where 16 bits or floats become 8 bits");
+  sub.add_option(
+         "--tone", c.tone,
+         "Colors brighter than white (PQ, HLG): fit, mapped to sRGB where a format cannot say what they are; map, "
+         "always; keep, never (fit)")
+      ->type_name("HOW")
+      ->check(CLI::IsMember({"fit", "map", "keep"}));
   sub.add_flag("--linear", c.pipeline.encode.linear,
                "Mix light, not samples, where a filter resizes or alpha meets white");
 }
@@ -428,7 +444,8 @@ void add_model_facts(CLI::App& sub, UpscaleCommand& c) {
   sub.add_option("--model-output", c.tiler.convention.output,
                  "Name of the output that is the picture, where a model has several (the largest that resembles it)")
       ->type_name("NAME");
-  sub.add_option("--set", c.inputs, "NAME=NUMBER for a model's input beside the picture; may be repeated")
+  sub.add_option("--set", c.inputs,
+                 "NAME=NUMBER or NAME=NUMBER,NUMBER... for a model's input beside the picture; may be repeated")
       ->type_name("VALUE");
 }
 
@@ -456,6 +473,8 @@ void add_machine(CLI::App& sub, UpscaleCommand& c) {
   sub.add_option("--threads", c.threads, "Threads that compute (one per core)")
       ->type_name("N")
       ->check(CLI::Range(0, 1024));
+  sub.add_flag("--copy-files", c.copy_files,
+               "Read the model's files into memory, not map them: then they may get shorter meanwhile");
   c.precision_option = add_precision(sub, c.precision);
   sub.add_option("--priority", c.priority, "low: other programs come first (normal)")
       ->type_name("P")

@@ -9,7 +9,6 @@
 #include "tools/upscale/ledger.h"
 #include "upscale/choice.h"
 #include "upscale/explain.h"
-#include "upscale/subject.h"
 #ifdef TESSERA_VULKAN
 #include "ops/vulkan/backend.h"
 #endif
@@ -142,7 +141,8 @@ void choose_place(PlaceOptions& place, const std::string& file, const ModelsOpti
 #endif
   const Candidate candidate{file, place, options.precision_given};
   const Machine machine = machine_for(candidate);
-  const std::optional<Choice> choice = choose(candidate, machine, digest_of_model(file), &interrupted());
+  const std::optional<Choice> choice =
+      choose(candidate, machine, digest_of_model(file, options.copy_files), &interrupted());
   if (!choice) return;
   place.devices = {choice->place.device};
   place.model.precision = choice->place.precision;
@@ -184,56 +184,77 @@ std::vector<std::string> find_models(const ModelsOptions& options) {
   return files;
 }
 
-std::vector<std::string> judging_models(const ModelsOptions& options) {
-  if (!options.model.empty() || !options.name.empty()) return {};
-  return {"photo-x2", "art-x2"};
+std::vector<std::string> bundled_choice(const ModelsOptions& options) {
+  std::vector<std::string> names;
+  if (options.model.empty() && options.name.empty())
+    for (const BundledModel& model : bundled_models()) names.emplace_back(model.name);
+  return names;
 }
 
 Models::Models(const ModelsOptions& options, Console& console, bool judge)
-    : chain_(options.size), drawings_(options.size) {
+    : options_(options), console_(console), chain_(options.size) {
   const std::vector<std::string> files = find_models(options);
   std::vector<std::string> notes;
-  const std::vector<std::string> devices = parse_devices(options.devices, notes);
+  devices_ = parse_devices(options.devices, notes);
   for (const std::string& note : notes) console.message("tessera: " + note);
-  for (const std::string& file : files) chain_.add(open(file, devices, options, console));
-  if (!judge) return;
-  for (const std::string& file : judging_models(options))
-    judges_.push_back(file == files[0] ? models_[0]->tiler() : open(file, devices, options, console));
-  if (!judges_.empty()) drawings_.add(judges_.back());
+  if (judge && !bundled_choice(options).empty()) {
+    family_.emplace([this](const std::string& name) { return open(name); });
+    for (const Judge& one : judges) family_->model(one.model);
+    chain_.add(family_->model(files[0]).tiler());
+    return;
+  }
+  for (const std::string& file : files) {
+    models_.push_back(open(file));
+    chain_.add(models_.back()->tiler());
+  }
 }
 
-std::shared_ptr<Tiler> Models::open(const std::string& file, const std::vector<std::string>& devices,
-                                    const ModelsOptions& options, Console& console) {
+std::vector<std::shared_ptr<const PlacedModel>> Models::opened() const { return family_ ? family_->opened() : models_; }
+
+std::shared_ptr<const PlacedModel> Models::open(const std::string& file) const {
   PlaceOptions place;
-  place.devices = devices;
-  place.model.precision = options.precision;
-  place.model.threads = options.threads;
-  place.model.inputs = options.inputs;
-  place.tiler = options.tiler;
+  place.devices = devices_;
+  place.model.precision = options_.precision;
+  place.model.threads = options_.threads;
+  place.model.inputs = options_.inputs;
+  place.model.copy_files = options_.copy_files;
+  place.tiler = options_.tiler;
   if (!bundled_model(file))
     if (const auto manifest = manifest_beside(file)) apply(*manifest, place.tiler.convention);
-  if (devices == std::vector<std::string>{"auto"}) choose_place(place, file, options, console);
+  if (devices_ == std::vector<std::string>{"auto"}) choose_place(place, file, options_, console_);
   std::vector<std::string> told;
-  models_.push_back(std::make_unique<PlacedModel>(file, std::move(place), &interrupted(), told));
-  for (const std::string& note : told) console.message("tessera: " + note);
-  return models_.back()->tiler();
+  auto model = std::make_shared<PlacedModel>(file, std::move(place), &interrupted(), told);
+  // What is said of a device is said once, not of each model.
+  const std::lock_guard lock(mutex_);
+  for (const std::string& note : told)
+    if (told_.insert(note).second) console_.message("tessera: " + note);
+  return model;
 }
 
-Assigned Models::chain_for(RowSource& source) const {
-  const bool drawing = subject_of(source, *judges_[0], *judges_[1]) == Subject::drawing;
-  return {drawing ? &drawings_ : &chain_, drawing ? models_.back()->name() : models_.front()->name()};
+Assigned Models::chain_for(List<RowSource*> sources) const {
+  const Head& head = sources[0]->head();
+  const Wanted wanted = chain_.result_of(head.width, head.height, head.bits);
+  const auto times = [](int64_t large, int64_t small) {
+    return static_cast<double>(large) / static_cast<double>(small);
+  };
+  const PlacedModel& model =
+      family_->for_pictures(sources, std::max(times(wanted.width, head.width), times(wanted.height, head.height)));
+  const std::lock_guard lock(mutex_);
+  const auto [chain, added] = chains_.try_emplace(model.name(), options_.size);
+  if (added) chain->second.add(model.tiler());
+  return {&chain->second, model.name()};
 }
 
 void Models::describe(Console& console) const {
-  for (const auto& model : models_) tell_of(*model, console);
+  for (const auto& model : opened()) tell_of(*model, console);
 }
 
 void Models::explain(bool json) const {
-  for (const auto& model : models_) explain_one(*model, json);
+  for (const auto& model : opened()) explain_one(*model, json);
 }
 
 void Models::tell_traffic(Console& console) const {
-  for (const auto& model : models_) tell_traffic_of(*model, console);
+  for (const auto& model : opened()) tell_traffic_of(*model, console);
 }
 
 }  // namespace tessera::tools

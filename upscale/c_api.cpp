@@ -10,8 +10,8 @@
 #include "runtime/base/c_interface.h"
 #include "upscale/caller_rows.h"
 #include "upscale/explain.h"
+#include "upscale/family.h"
 #include "upscale/light.h"
-#include "upscale/placed_model.h"
 
 namespace tessera::c_api {
 #include "upscale/public_members.def"
@@ -24,7 +24,8 @@ using namespace tessera::upscale;
 struct tessera_upscaler {
   Bytes bytes;  // of a model from memory
   std::vector<std::string> notes;
-  std::unique_ptr<PlacedModel> model;
+  std::optional<Family> family;  // where no model was named
+  std::shared_ptr<const PlacedModel> model;
   std::vector<std::string> devices;
   std::mutex mutex;
   double pixel_seconds = 0;  // of an input pixel that goes into the model; 0: not measured
@@ -36,6 +37,7 @@ struct tessera_findings {
 
 struct tessera_upscale_report {
   Report report;
+  std::string model;
 };
 
 namespace {
@@ -53,12 +55,20 @@ PlaceOptions read(const tessera_upscaler_options& given) {
   options.devices = words_of(given.devices);
   if (given.precision) options.model.precision = given.precision;
   options.model.threads = given.threads;
+  options.model.copy_files = given.copy_files != 0;
   if (given.fixed_count) require(given.fixed);
   for (size_t i = 0; i < given.fixed_count; ++i) {
     require(given.fixed[i].name);
     char number[40];
-    const auto end = std::to_chars(number, number + sizeof number, given.fixed[i].value).ptr;
-    options.model.inputs.push_back(cat(given.fixed[i].name, '=', Text(number, end)));
+    const Text text(number, std::to_chars(number, number + sizeof number, given.fixed[i].value).ptr);
+    std::vector<std::string>& inputs = options.model.inputs;
+    const std::string name = cat(given.fixed[i].name, '=');
+    const auto known =
+        std::find_if(inputs.begin(), inputs.end(), [&](const std::string& w) { return w.starts_with(name); });
+    if (known == inputs.end())
+      inputs.push_back(name + std::string(text));
+    else
+      *known += cat(',', text);
   }
   if (given.tile != 0 && given.tile < 32)
     fail(Error::Kind::usage, "a tile of ", given.tile, " pixels a side is too small: use 0, or at least 32");
@@ -117,13 +127,32 @@ double measured(tessera_upscaler& upscaler, const Frame& like) {
   return upscaler.pixel_seconds;
 }
 
+const PlacedModel& model_for(const tessera_upscaler& upscaler, RowSource& source, const Wanted& wanted) {
+  if (!upscaler.family) return *upscaler.model;
+  const auto times = [](int64_t large, int64_t small) {
+    return static_cast<double>(large) / static_cast<double>(small);
+  };
+  RowSource* sources[] = {&source};
+  return upscaler.family->for_pictures(
+      sources, std::max(times(wanted.width, source.head().width), times(wanted.height, source.head().height)));
+}
+
 }  // namespace
 
 tessera_status* tessera_upscaler_open(const char* path, const tessera_upscaler_options* options,
                                       tessera_upscaler** upscaler) {
   return open(upscaler, [&](tessera_upscaler& opened) {
     const tessera_upscaler_options given = read_struct(options, "tessera_upscaler_options");
-    opened.model = std::make_unique<PlacedModel>(path ? path : "", read(given), nullptr, opened.notes);
+    const auto open_one = [place = read(given)](const std::string& name, std::vector<std::string>& notes) {
+      return std::make_shared<PlacedModel>(name, place, nullptr, notes);
+    };
+    opened.model = open_one(path ? path : "", opened.notes);
+    // The others say again what the first one said of the devices.
+    if (!path)
+      opened.family.emplace([open_one, first = opened.model](const std::string& name) {
+        std::vector<std::string> told_before;
+        return name == first->name() ? first : open_one(name, told_before);
+      });
   });
 }
 
@@ -135,7 +164,7 @@ tessera_status* tessera_upscaler_open_memory(const void* data, size_t bytes, con
     const tessera_upscaler_options given = read_struct(options, "tessera_upscaler_options");
     const auto* first = static_cast<const std::byte*>(data);
     opened.bytes.assign(first, first + bytes);
-    opened.model = std::make_unique<PlacedModel>(opened.bytes, given.name ? given.name : "model in memory", read(given),
+    opened.model = std::make_shared<PlacedModel>(opened.bytes, given.name ? given.name : "model in memory", read(given),
                                                  nullptr, opened.notes);
   });
 }
@@ -212,8 +241,7 @@ tessera_status* tessera_upscale(const tessera_upscaler* upscaler, const tessera_
     if (report) *report = nullptr;
     require(upscaler, source, result);
     const tessera_upscale_options given = read_struct(options, "tessera_upscale_options");
-    const Tiler& tiler = *upscaler->model->tiler();
-    const int64_t scale = tiler.convention().scale;
+    const int64_t scale = upscaler->model->tiler()->convention().scale;
     CallerSource from(read_struct(source, "tessera_picture"));
     CallerSink to(read_struct(result, "tessera_picture"));
     const Frame& in = from.head();
@@ -228,9 +256,12 @@ tessera_status* tessera_upscale(const tessera_upscaler* upscaler, const tessera_
       if (stop || tessera_cancel_requested(given.cancel)) fail(Error::Kind::cancelled, "cancelled");
     };
     if (tessera_cancel_requested(given.cancel)) fail(Error::Kind::cancelled, "cancelled");
-    auto made = std::make_unique<tessera_upscale_report>();
     if ((in.bits == 32) != (to.frame().bits == 32))
       fail(Error::Kind::usage, "of the source and the result, one is light and one is not");
+    const PlacedModel& model = model_for(*upscaler, from, wanted);
+    const Tiler& tiler = *model.tiler();
+    auto made = std::make_unique<tessera_upscale_report>();
+    made->model = model.name();
     if (in.bits == 32) {
       const Recycler memory(1);
       LightSource light(from, memory);
@@ -248,9 +279,9 @@ tessera_status* tessera_upscale_report_get(const tessera_upscale_report* report,
   return guard([&] {
     require(report);
     const Report& r = report->report;
-    write_struct(
-        {0, r.windows, r.window_width, r.window_height, r.model_seconds, static_cast<double>(r.seam), r.notes.size()},
-        summary, "tessera_upscale_summary");
+    write_struct({0, r.windows, r.window_width, r.window_height, r.model_seconds, static_cast<double>(r.seam),
+                  r.notes.size(), report->model.c_str()},
+                 summary, "tessera_upscale_summary");
   });
 }
 const char* tessera_upscale_report_note(const tessera_upscale_report* report, size_t index) {

@@ -16,6 +16,15 @@ struct SizeRule {
   friend bool operator==(const SizeRule&, const SizeRule&) = default;
 };
 
+class Chain;
+/// What a picture goes through, and the name of its model.
+struct Assigned {
+  const Chain* chain = nullptr;
+  std::string model;
+};
+/// By what pictures that belong together show; null: all have the same.
+using ChainFor = std::function<Assigned(List<RowSource*>)>;
+
 class Chain {
  public:
   explicit Chain(const SizeRule& size = {}) : size_(size) {}

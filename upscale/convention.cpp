@@ -177,16 +177,20 @@ bool fits(Inquiry& inquiry, Convention& reading, int64_t unit) {
   return true;
 }
 
-/// The least multiple that the model takes, where it takes the larger ones: halvings must leave something.
+/// The least multiple that the model takes, where it takes the larger ones: halvings must leave something. A window may
+/// have it on one side alone, too: pictures are narrow.
 void find_smallest(Inquiry& inquiry, Convention& reading) {
-  const auto takes = [&](int64_t count) {
+  const int64_t usual = (72 / reading.multiple) | 1;
+  const auto takes_both = [&](int64_t across, int64_t down) {
     Convention trial = reading;
-    const int64_t size = count * reading.multiple;
-    return probe(inquiry, trial, reading.fixed_width ? reading.fixed_width : size,
-                 reading.fixed_height ? reading.fixed_height : size) &&
+    return probe(inquiry, trial, reading.fixed_width ? reading.fixed_width : across * reading.multiple,
+                 reading.fixed_height ? reading.fixed_height : down * reading.multiple) &&
            trial.scale == reading.scale && trial.lost_before == reading.lost_before && trial.output == reading.output;
   };
-  int64_t bad = 0, good = (72 / reading.multiple) | 1;
+  const auto takes = [&](int64_t count) {
+    return takes_both(count, count) && takes_both(count, usual) && takes_both(usual, count);
+  };
+  int64_t bad = 0, good = usual;
   if (takes(1)) good = 1;
   while (good - bad > 1) (takes((bad + good) / 2) ? good : bad) = (bad + good) / 2;
   reading.smallest = good * reading.multiple;
@@ -244,7 +248,8 @@ Type Convention::input(int64_t width, int64_t height) const {
 
 namespace {
 
-void tell_form(const Convention& c, const Port& in, const Port& out, const std::string& declared, Findings& findings) {
+void tell_form(const Convention& c, const Port& in, const Port& out, const Upsampler& model, Findings& findings) {
+  const std::string declared = model.declared();
   const char* colors = c.channels == 1 ? "luma" : c.channels == 3 ? "RGB" : "RGBA";
   const auto text = [](const Port& port) {
     return port.ranked ? cat(port.type) : cat(name_of(port.type.dtype), " of any shape");
@@ -254,6 +259,9 @@ void tell_form(const Convention& c, const Port& in, const Port& out, const std::
   findings.push_back({"scale", cat("x", c.scale),
                       cat("how the extents of output \"", out.name, "\" follow from those of the input",
                           c.out_channels != c.channels ? cat("; it has ", c.out_channels, " channels") : "")});
+  if (model.frames() > 0)
+    findings.push_back(
+        {"frames", cat(model.frames()), "its input has an axis of them: each picture is shown so often"});
   if (c.fixed_width || c.fixed_height)
     findings.push_back({"sizes", cat(c.fixed_width, "x", c.fixed_height), "the file declares no other"});
   else
@@ -303,7 +311,7 @@ Knowledge examine(const Upsampler& model, const ConventionOptions& options) {
     const auto output = static_cast<size_t>(form->output);
     inquiry.taken[output] = false;
     Knowledge knowledge{*form, 0, 0, {}};
-    tell_form(*form, port, outputs[output], model.declared(), knowledge.findings);
+    tell_form(*form, port, outputs[output], model, knowledge.findings);
     if (outputs.size() > 1)
       knowledge.findings.push_back({"output", outputs[output].name,
                                     options.output.empty() ? "of those that resemble the picture, the largest"

@@ -48,6 +48,24 @@ class PictureSource : public RowSource {
   int64_t next_ = 0;
 };
 
+/// The first pictures of some that belong together, to choose a model by.
+class FirstFrames {
+ public:
+  static constexpr size_t most = 8;
+  /// Pictures stay where they are. No more than are looked at.
+  void add(const Picture& picture) {
+    if (frames_.size() < most) frames_.push_back(std::make_unique<PictureSource>(picture));
+  }
+  std::vector<RowSource*> sources() const {
+    std::vector<RowSource*> all;
+    for (const auto& frame : frames_) all.push_back(frame.get());
+    return all;
+  }
+
+ private:
+  std::vector<std::unique_ptr<PictureSource>> frames_;
+};
+
 class PictureSink : public RowSink {
  public:
   explicit PictureSink(Picture& picture) : picture_(picture) {}

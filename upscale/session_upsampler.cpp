@@ -8,34 +8,10 @@
 #include "upscale/identity.h"
 #include "upscale/pixel_ends.h"
 #include "upscale/reach.h"
+#include "upscale/status.h"
 
 namespace tessera::upscale {
 namespace {
-
-Error::Kind kind_of(tessera_code code) {
-  switch (code) {
-    case TESSERA_USAGE: return Error::Kind::usage;
-    case TESSERA_FILE: return Error::Kind::file;
-    case TESSERA_MODEL: return Error::Kind::model;
-    case TESSERA_SHAPE: return Error::Kind::shape;
-    case TESSERA_TYPE: return Error::Kind::type;
-    case TESSERA_MEMORY: return Error::Kind::memory;
-    case TESSERA_DEVICE: return Error::Kind::device;
-    case TESSERA_CANCELLED: return Error::Kind::cancelled;
-    case TESSERA_DEADLINE: return Error::Kind::deadline;
-    default: return Error::Kind::unsupported;
-  }
-}
-
-/// Throws what a call of the library failed with.
-void check(tessera_status* status) {
-  if (!status) return;
-  const tessera_code code = tessera_status_code(status);
-  const std::string text = tessera_status_text(status);
-  tessera_status_free(status);
-  if (code == TESSERA_INTERNAL) throw std::runtime_error(text);
-  throw Error(kind_of(code), text);
-}
 
 tessera_tensor type_as_tensor(const Type& type) {
   return {static_cast<tessera_dtype>(type.dtype), type.shape.size(), type.shape.data(), nullptr, 0};
@@ -160,21 +136,31 @@ struct PlainOptions {
     options.precision = from.precision.c_str();
     options.memory_limit = from.memory_limit;
     options.fail_with_device = !from.cpu_takes_over;
-    for (const std::string& word : from.inputs) {
-      const size_t equals = word.rfind('=');
-      double number = 0;
-      const char *begin = word.data() + equals + 1, *end = word.data() + word.size();
-      if (equals == std::string::npos || equals == 0 || begin == end || std::from_chars(begin, end, number).ptr != end)
-        fail(Error::Kind::usage, "--set ", word, ": give NAME=NUMBER");
-      names.push_back(word.substr(0, equals));
-      fixed.push_back({nullptr, number});
-    }
+    options.copy_files = from.copy_files;
+    for (const std::string& word : from.inputs) add_input(word);
     for (size_t i = 0; i < fixed.size(); ++i) fixed[i].name = names[i].c_str();
     options.fixed = fixed.data();
     options.fixed_count = fixed.size();
   }
   PlainOptions(const PlainOptions&) = delete;
   PlainOptions& operator=(const PlainOptions&) = delete;
+
+ private:
+  /// "NAME=NUMBER", or several numbers joined by commas, each under the name.
+  void add_input(const std::string& word) {
+    const size_t equals = word.rfind('=');
+    bool good = equals != std::string::npos && equals > 0;
+    for (const char *at = word.data() + equals + 1, *end = word.data() + word.size(); good;) {
+      double number = 0;
+      const auto [stop, error] = std::from_chars(at, end, number);
+      good = error == std::errc() && (stop == end || *stop == ',');
+      names.push_back(word.substr(0, equals));
+      fixed.push_back({nullptr, number});
+      if (stop == end) break;
+      at = stop + 1;
+    }
+    if (!good) fail(Error::Kind::usage, "--set ", word, ": give NAME=NUMBER, or several numbers joined by commas");
+  }
 };
 
 class SessionUpsampler : public Upsampler {
@@ -407,11 +393,11 @@ std::unique_ptr<Upsampler> with_one_input(tessera_session* session, const ModelO
   note = tessera_session_device_note(session);
   device = tessera_session_device(session);
   const List<Port> inputs = upsampler->inputs();
-  if (inputs.size() < 2) return with_open_sizes(std::move(upsampler));
+  if (inputs.size() < 2) return with_open_sizes(with_still_frames(std::move(upsampler)));
   std::string names;
   for (const Port& port : inputs) names += cat(names.empty() ? "" : ", ", port.name, " ", port.type);
   fail(Error::Kind::unsupported, "the model has ", inputs.size(), " inputs (", names,
-       "): give all but the picture a number with --set NAME=NUMBER");
+       "): give all but the picture a number, or several, with --set NAME=NUMBER,NUMBER");
 }
 
 }  // namespace
@@ -439,7 +425,7 @@ std::unique_ptr<Upsampler> open_upsampler(const std::string& path, const ModelOp
   const PlainOptions plain(options);
   tessera_session* session = nullptr;
   check(tessera_session_load(path.c_str(), &plain.options, &session));
-  const std::shared_ptr<const MappedFile> file = MappedFile::open(path);
+  const std::shared_ptr<const MappedFile> file = MappedFile::open(path, options.copy_files);
   std::unique_ptr<Upsampler> upsampler = with_one_input(session, options, cancel, note, device, file->bytes());
   file->drop_pages();
   return upsampler;

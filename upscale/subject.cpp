@@ -3,6 +3,8 @@
 #include <algorithm>
 #include <cmath>
 
+#include "upscale/luma.h"
+
 namespace tessera::upscale {
 namespace {
 
@@ -10,11 +12,6 @@ constexpr int64_t side = 64, least = 16;  // of a cell
 constexpr size_t most_cells = 12;
 // What filters make of edges is no model's doing.
 constexpr int64_t border = 2;
-
-double luma_of(const std::byte* pixel) {
-  const auto value = [&](int c) { return static_cast<double>(pixel[c]); };
-  return 0.299 * value(0) + 0.587 * value(1) + 0.114 * value(2);
-}
 
 struct Cell {
   double detail = 0;
@@ -98,13 +95,17 @@ double error_of(const Tiler& model, const Picture& cell) {
 
 }  // namespace
 
-Subject subject_of(RowSource& source, const Tiler& photo, const Tiler& drawing) {
-  double as_photo = 0, as_drawing = 0;
-  for (const Cell& cell : cells_of(source)) {
-    as_photo += error_of(photo, cell.picture);
-    as_drawing += error_of(drawing, cell.picture);
-  }
-  return as_drawing < as_photo ? Subject::drawing : Subject::photo;
+Text model_for(Subject subject, double scale) {
+  if (subject == Subject::drawing) return "art-x2";
+  return scale > 2 ? "photo-x4" : "photo-x2";
+}
+
+Subject subject_of(List<RowSource*> sources, List<const Tiler*> models) {
+  double errors[std::size(judges)] = {};
+  for (RowSource* source : sources)
+    for (const Cell& cell : cells_of(*source))
+      for (size_t i = 0; i < models.size(); ++i) errors[i] += error_of(*models[i], cell.picture);
+  return judges[std::min_element(std::begin(errors), std::end(errors)) - errors].subject;
 }
 
 }  // namespace tessera::upscale

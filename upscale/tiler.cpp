@@ -8,13 +8,14 @@
 
 #include "runtime/base/machine_memory.h"
 #include "runtime/base/rounding.h"
+#include "upscale/luma.h"
 #include "upscale/seams.h"
 
 namespace tessera::upscale {
 namespace {
 
-// BT.601 over the full range, as JPEG and the luma models have it.
-constexpr float luma_red = 0.299f, luma_green = 0.587f, luma_blue = 0.114f;
+// Over the full range, as JPEG and the luma models have it.
+constexpr float luma_red = luma_weights[0], luma_green = luma_weights[1], luma_blue = luma_weights[2];
 constexpr float blue_span = 1.772f, red_span = 1.402f;
 
 /// Where a lattice and the kernels' blocks have a larger common multiple, the lattice alone counts.

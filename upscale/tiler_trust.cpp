@@ -3,6 +3,7 @@
 #include <cmath>
 
 #include "runtime/base/rounding.h"
+#include "upscale/luma.h"
 #include "upscale/tiler.h"
 
 namespace tessera::upscale {
@@ -47,9 +48,6 @@ Variety variety(const Rows& picture, int first, int channels, const Region& regi
   return found;
 }
 
-/// A mean is what all channels have in common, as far as brightness goes.
-constexpr float luma[] = {0.299f, 0.587f, 0.114f};
-
 }  // namespace
 
 // How far the means of squares are from those of the picture, and where most. Borders may differ by what models make of
@@ -81,7 +79,7 @@ Drift Tiler::drift_of(const Rows& picture, Group group, const Region& window, co
           for (double& sum : before) {
             float of_square = 0;
             for (int64_t dx = 0; dx < side; ++dx) of_square += *in++;
-            sum += static_cast<double>(brightness ? luma[k] * of_square : of_square);
+            sum += static_cast<double>(brightness ? luma_weights[k] * of_square : of_square);
           }
         }
       const int64_t from = (left - window.x) * scale - convention_.lost_before;

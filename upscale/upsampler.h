@@ -58,6 +58,8 @@ struct Upsampler {
     static_cast<void>(type);
     return nullptr;
   }
+  /// How many frames of a video it is shown, all alike; 0: it takes pictures.
+  virtual int64_t frames() const { return 0; }
   /// What its file declares its input to be, where with_input() made it another.
   virtual std::string declared() const { return {}; }
   /// The same model with pixels at both ends; null where there is no graph to put them around.
@@ -109,7 +111,8 @@ struct ModelOptions {
   std::string precision = "fp32";
   int64_t memory_limit = 0;         ///< bytes that one run may take; 0: three quarters of the machine's
   bool cpu_takes_over = true;       ///< where a device fails; false: its error is thrown
-  std::vector<std::string> inputs;  ///< values for inputs beside the picture, as NAME=NUMBER
+  bool copy_files = false;          ///< the model's files are read into memory, not mapped: they may get shorter
+  std::vector<std::string> inputs;  ///< values for inputs beside the picture, as NAME=NUMBER or NAME=NUMBER,NUMBER...
 };
 
 /// A model file on a device, or a bundled model by its name; an empty path is the first of these. Runs stop at
@@ -123,6 +126,10 @@ std::unique_ptr<Upsampler> open_upsampler(List<std::byte> model, const std::stri
 /// The model with open extents, where its file declares one size, but its graph looks no further than around each
 /// pixel, and does so alike for every size.
 std::unique_ptr<Upsampler> with_open_sizes(std::unique_ptr<Upsampler> model);
+
+/// A model whose input is [N,T,C,H,W] or [N,C,T,H,W], frames of a video, as one that takes pictures: each is shown to
+/// it T times. Others stay as they are.
+std::unique_ptr<Upsampler> with_still_frames(std::unique_ptr<Upsampler> model);
 
 /// A session with one input, which is freed in the end. Runs stop at `cancel`.
 std::unique_ptr<Upsampler> make_upsampler(tessera_session* session, const ModelOptions& options,

@@ -110,8 +110,8 @@ typedef struct tessera_tensor {
 typedef void (*tessera_task)(void* argument, size_t index);
 typedef void (*tessera_parallel_for)(void* context, size_t count, tessera_task task, void* argument);
 
-/* An input of numbers that is made a constant, each of its elements `value`. Extents that the model leaves open are 1.
- */
+/* An input of numbers that is made a constant, each of its elements `value`; extents that the model leaves open are 1.
+ * Where several have one name, they are its elements in their order, and one open extent follows from their number. */
 typedef struct tessera_fixed_input {
   const char* name;
   double value;
@@ -543,7 +543,7 @@ TESSERA_API int tessera_call_threads(const tessera_call* call); /* that tasks ma
  * once, for one node too: what they write must be guarded or be the call's own. */
 typedef struct tessera_operator {
   size_t struct_size;
-  const char* domain; /* not "", and with `name` none of tessera's own */
+  const char* domain; /* with `name` none of tessera's own; "" is ONNX's */
   const char* name;
   int version;       /* of the domain: the largest that is not above the model's is taken */
   const char* types; /* "T=float; I=int32|int64 : T, I, T... -> T": see docs/custom-operators.md. NULL: any */

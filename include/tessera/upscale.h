@@ -24,7 +24,7 @@ typedef struct tessera_upscaler_options {
   const char* precision; /* as tessera_options has it. Results of "fp16" are compared with single precision in places */
   int threads;           /* of the CPU; 0: one per core that the process may use */
   const char* name;      /* what messages call a model from memory */
-  const tessera_fixed_input* fixed; /* inputs beside the picture; those with a default need no number */
+  const tessera_fixed_input* fixed; /* inputs beside the picture; those with a default need none */
   size_t fixed_count;
   int64_t tile;     /* input pixels a side that a window adds, at least 32; 0: as memory allows */
   int64_t overlap;  /* input pixels that windows overlap by; 0: as far as the model looks; negative: none */
@@ -35,13 +35,15 @@ typedef struct tessera_upscaler_options {
                                     joined by commas; NULL: found by asking the model. range_out NULL: as range */
   const char* order;             /* "rgb" or "bgr": which channel is first; NULL: found */
   const char* output; /* name of the output that is the picture; NULL: of those that resemble it, the largest */
+  int copy_files;     /* as tessera_options has it */
 } tessera_upscaler_options;
 
 typedef struct tessera_upscaler tessera_upscaler;
 /* Opens a model file (UTF-8 path), or a model that is part of the library, by its name, as `tessera models` lists them
- * (NULL: the first, photo-x2), and asks it how it wants its pictures: its declarations and metadata, then its answers
- * to small test pictures. TESSERA_UNSUPPORTED if it is no upscaler. Answers are kept in the cache folder
- * (TESSERA_CACHE, or the user's), for the next time. */
+ * and asks it how it wants its pictures: its declarations and metadata, then its answers to small test pictures. NULL:
+ * all models of the library; each picture gets the one for what it shows (a photo, a drawing) and for the size of its
+ * result, and facts are those of the first, photo-x2. TESSERA_UNSUPPORTED if it is no upscaler. Answers are kept in the
+ * cache folder (TESSERA_CACHE, or the user's), for the next time. */
 TESSERA_API tessera_status* tessera_upscaler_open(const char* path, const tessera_upscaler_options* options,
                                                   tessera_upscaler** upscaler);
 /* From memory, which is copied. */
@@ -136,6 +138,7 @@ typedef struct tessera_upscale_summary {
   double model_seconds;                /* spent in the model, by all threads and devices together */
   double seam;                         /* the largest difference, in 0..1, of two windows where they meet */
   size_t note_count;
+  const char* model; /* that was taken; valid as long as the report */
 } tessera_upscale_summary;
 TESSERA_API tessera_status* tessera_upscale_report_get(const tessera_upscale_report* report,
                                                        tessera_upscale_summary* summary);

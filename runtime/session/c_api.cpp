@@ -198,13 +198,16 @@ SessionOptions read(const tessera_options* options) {
   return result;
 }
 
-std::vector<std::pair<std::string, double>> read_fixed(const tessera_options* options) {
+std::vector<std::pair<std::string, std::vector<double>>> read_fixed(const tessera_options* options) {
   const tessera_options given = known(options);
   if (given.fixed_count) require(given.fixed);
-  std::vector<std::pair<std::string, double>> fixed;
+  std::vector<std::pair<std::string, std::vector<double>>> fixed;
   for (size_t i = 0; i < given.fixed_count; ++i) {
     require(given.fixed[i].name);
-    fixed.emplace_back(given.fixed[i].name, given.fixed[i].value);
+    const std::string name = given.fixed[i].name;
+    const auto known = std::find_if(fixed.begin(), fixed.end(), [&](const auto& each) { return each.first == name; });
+    (known == fixed.end() ? fixed.emplace_back(name, std::vector<double>()) : *known)
+        .second.push_back(given.fixed[i].value);
   }
   return fixed;
 }

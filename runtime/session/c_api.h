@@ -71,7 +71,7 @@ tessera_options known(const tessera_options* options);
 std::shared_ptr<const Session> shared(const tessera_options* options, const std::string& source, List<std::byte> bytes,
                                       const std::function<Session()>& open);
 /// The inputs that are numbers.
-std::vector<std::pair<std::string, double>> read_fixed(const tessera_options* options);
+std::vector<std::pair<std::string, std::vector<double>>> read_fixed(const tessera_options* options);
 
 /// Constants in place of the model's.
 std::vector<std::pair<std::string, Datum>> read_initializers(const tessera_options* options);

@@ -83,7 +83,10 @@ std::string key_of(const tessera_options* options) {
                         o.fail_with_device, ' ', o.most_plans, ' ', o.deadline_ms, ' ', o.most_rounds, ' ',
                         o.copy_files, ' ', operators_of(o.operators).get(), '\0');
   if (options) {
-    for (const auto& [name, value] : read_fixed(options)) key += cat(name, '\0', std::hexfloat, value, '\0');
+    for (const auto& [name, values] : read_fixed(options)) {
+      key += cat(name, '\0');
+      for (const double value : values) key += cat(std::hexfloat, value, ' ');
+    }
     for (const auto& [name, value] : read_initializers(options))
       key += cat(name, '\0', static_cast<const void*>(value.tensor.bytes.get()), '\0');
   }

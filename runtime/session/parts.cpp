@@ -138,7 +138,26 @@ Graph part_of(const Graph& graph, List<ValueId> given, List<Type> types, List<Va
   return part;
 }
 
-void fix_input(onnx::Loaded& loaded, const std::string& name, double number) {
+namespace {
+
+/// The extents of an input that is given so many numbers: one that is open follows from them, the others are 1.
+Shape closed(Shape shape, bool ranked, int64_t numbers) {
+  if (!ranked) return numbers > 1 ? Shape{numbers} : Shape{};
+  int64_t others = 1;
+  int64_t* open = nullptr;
+  for (int64_t& extent : shape) {
+    if (extent < 0 && !open)
+      open = &extent;
+    else
+      others *= extent = std::max<int64_t>(extent, 1);
+  }
+  if (open) *open = others > 0 && numbers % others == 0 ? numbers / others : 1;
+  return shape;
+}
+
+}  // namespace
+
+void fix_input(onnx::Loaded& loaded, const std::string& name, List<double> numbers) {
   Graph& graph = loaded.model.graph;
   const auto named = [&](ValueId id) { return graph.values[id].name == name; };
   auto input = std::find_if(graph.inputs.begin(), graph.inputs.end(), named);
@@ -155,11 +174,16 @@ void fix_input(onnx::Loaded& loaded, const std::string& name, double number) {
   if (input == graph.inputs.end())
     fail(Error::Kind::usage, loaded.model.path, ": the model has no input \"", name, "\"");
   Value& value = graph.values[*input];
-  for (int64_t& extent : type.shape) extent = std::max<int64_t>(extent, 1);
   if (value.kind != Kind::tensor || type.dtype == DType::string || type.dtype == DType::undefined)
     fail(Error::Kind::usage, loaded.model.path, ": input \"", name, "\" is no tensor of numbers");
+  type.shape = closed(type.shape, value.ranked, static_cast<int64_t>(numbers.size()));
+  const int64_t count = type.shape.elements();
+  if (numbers.size() > 1 && static_cast<int64_t>(numbers.size()) != count)
+    fail(Error::Kind::usage, loaded.model.path, ": input \"", name, "\" is ", type, ", and is given ", numbers.size(),
+         " numbers");
   auto tensor = std::make_shared<Tensor>(Tensor::make(type));
-  for (int64_t i = 0, count = type.shape.elements(); i < count; ++i) set_element(tensor->view(), i, number);
+  for (int64_t i = 0; i < count; ++i)
+    set_element(tensor->view(), i, numbers[numbers.size() > 1 ? static_cast<size_t>(i) : 0]);
   value.type = type;
   value.ranked = true;
   value.constant = std::move(tensor);

@@ -15,8 +15,9 @@ std::string name_of(const Graph& graph, ValueId id);
 Graph part_of(const Graph& graph, List<ValueId> given, List<Type> types, List<ValueId> wanted,
               List<ValueId> stretched = {});
 
-/// Makes a constant of an input of numbers, with or without a default. Throws Error::usage where there is no such.
-void fix_input(onnx::Loaded& loaded, const std::string& name, double number);
+/// Makes a constant of an input of numbers, with or without a default: each element is the one number that there is, or
+/// they are the elements. Throws Error::usage where there is no such input, or it has another number of elements.
+void fix_input(onnx::Loaded& loaded, const std::string& name, List<double> numbers);
 
 /// Gives a constant of the model another value, of the same type. Throws Error::usage where there is no such constant,
 /// Error::type where its type is another.

@@ -322,13 +322,19 @@ JobList list_jobs(const std::vector<fs::path>& in, const fs::path& out, const Jo
   Job job{in[0], out, options.format.value_or(Format::png), {}, {}};
   if (!options.format && out != standard_stream) {
     const std::optional<Format> named = format_of(out.extension().string());
-    if (!named || !out.has_extension() || !is_written(*named))
+    if (!named || !out.has_extension())
       fail(Error::Kind::usage, out.string(), ": its ending does not name a format: ", extensions_of_formats(),
-           " (or use -f)");
+           " (or use -f; a folder ends in /)");
+    if (!is_written(*named)) fail(Error::Kind::usage, out.string(), ": ", why_not_written(*named));
     job.format = *named;
   }
+  const std::optional<Format> named = format_of(out.extension().string());
+  const bool misnamed = out.has_extension() && named && *named != job.format;
+  const Text written = extension_of(job.format);
   lister.add(std::move(job));
-  return lister.decide();
+  JobList list = lister.decide();
+  if (misnamed) list.notes.push_back(cat(out.string(), ": is written as ", written, ", whatever its ending says"));
+  return list;
 }
 
 }  // namespace tessera::upscale

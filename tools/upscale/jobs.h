@@ -1,8 +1,8 @@
 // Which pictures to make of which, decided and checked before anything is computed.
 #pragma once
 
-#include "tools/upscale/files.h"
 #include "tools/upscale/ledger.h"
+#include "upscale/codecs/files.h"
 
 namespace tessera::upscale {
 

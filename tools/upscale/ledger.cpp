@@ -13,7 +13,7 @@
 
 #include "runtime/base/disk_cache.h"
 #include "runtime/base/mapped_file.h"
-#include "tools/upscale/files.h"
+#include "upscale/codecs/files.h"
 #include "upscale/upsampler.h"
 
 namespace tessera::upscale {
@@ -90,13 +90,13 @@ std::optional<uint64_t> digest_of(const fs::path& path) {
   }
 }
 
-uint64_t digest_of_model(const fs::path& path) {
+uint64_t digest_of_model(const fs::path& path, bool copy) {
   Digest digest;
   if (const BundledModel* bundled = bundled_model(path.native())) {
     digest.add(bundled->bytes);
     return digest.value();
   }
-  const std::shared_ptr<const MappedFile> file = MappedFile::open(path.string());
+  const std::shared_ptr<const MappedFile> file = MappedFile::open(path.string(), copy);
   const List<std::byte> bytes = file->bytes();
   digest.add(bytes);
   const auto names = [&](Text word) {

@@ -13,7 +13,8 @@ namespace tessera::upscale {
 /// Of a file's bytes; none where it cannot be read.
 std::optional<uint64_t> digest_of(const std::filesystem::path& path);
 /// Of a model's file, and of the files beside it that its weights lie in; of the bundled model for an empty path.
-uint64_t digest_of_model(const std::filesystem::path& path);
+/// `copy`: as ModelOptions::copy_files.
+uint64_t digest_of_model(const std::filesystem::path& path, bool copy = false);
 
 /// What is known of a file in a moment: its bytes, and what changes with them.
 struct Seen {

@@ -122,7 +122,8 @@ void Pipeline::make(Item& item) const {
   const Progress progress = [&](double part) { console_.progress(item.index, name, part); };
   progress(0);
   source.load();
-  chain_for(source, result).upscale(source, sink, result.report, progress);
+  RowSource* sources[] = {&source};
+  chain_for(sources, result).upscale(source, sink, result.report, progress);
   if (cancel_) fail(Error::Kind::cancelled, "interrupted");
   item.file = sink.finish();
   // What was said of the source stands before what was said of its result.
@@ -133,9 +134,9 @@ void Pipeline::make(Item& item) const {
   result.save_seconds = sink.seconds();
 }
 
-const Chain& Pipeline::chain_for(RowSource& source, Result& result) const {
+const Chain& Pipeline::chain_for(List<RowSource*> sources, Result& result) const {
   if (!options_.chain_for) return chain_;
-  const Assigned assigned = options_.chain_for(source);
+  const Assigned assigned = options_.chain_for(sources);
   result.model = assigned.model;
   return *assigned.chain;
 }
@@ -148,8 +149,9 @@ void Pipeline::make_animation(Item& item, const Animation& animation) const {
   const auto frames = static_cast<double>(animation.frames.size());
   Animation larger{{}, animation.milliseconds, animation.loops};
   std::vector<std::string> notes = animation.frames[0].notes;
-  PictureSource first(animation.frames[0]);
-  const Chain& chain = chain_for(first, result);
+  FirstFrames first;
+  for (const Picture& frame : animation.frames) first.add(frame);
+  const Chain& chain = chain_for(first.sources(), result);
   const auto add = [&](const std::vector<std::string>& more) {
     for (const std::string& note : more)
       if (std::find(notes.begin(), notes.end(), note) == notes.end()) notes.push_back(note);

@@ -8,18 +8,12 @@
 
 namespace tessera::upscale {
 
-/// What a picture goes through, and the name of its model.
-struct Assigned {
-  const Chain* chain = nullptr;
-  std::string model;
-};
-
 struct PipelineOptions {
   int at_once = 0;  ///< pictures; 0: as many as keep the devices and the cores busy, and have room in memory
   DecodeLimits limits;
   EncodeOptions encode;
   bool verbose = false;
-  std::function<Assigned(RowSource&)> chain_for;  ///< by what a picture shows; null: all have the same
+  ChainFor chain_for;
 };
 
 /// What became of one job.
@@ -47,7 +41,7 @@ class Pipeline {
   struct Item;
   void make(Item& item) const;
   void make_animation(Item& item, const Animation& animation) const;
-  const Chain& chain_for(RowSource& source, Result& result) const;
+  const Chain& chain_for(List<RowSource*> sources, Result& result) const;
   int pictures_at_once() const;
   static void publish(std::vector<Item>& items);
 

@@ -3,8 +3,8 @@
 
 #include <chrono>
 
-#include "tools/upscale/files.h"
 #include "upscale/codecs/animation.h"
+#include "upscale/codecs/files.h"
 #include "upscale/rows.h"
 
 namespace tessera::upscale {

@@ -8,6 +8,8 @@
 #include <charconv>
 #include <condition_variable>
 #include <cstring>
+#include <deque>
+#include <exception>
 #include <map>
 
 #include "upscale/crew.h"
@@ -85,8 +87,29 @@ class Source {
     return y4m_ ? cat(magic, "W", width, " H", height, rest_of_header_, "\n") : "";
   }
 
+  /// The first frames, which come again; of a pipe the very first, for nobody knows when the next one comes. One that
+  /// is damaged is told of when its turn comes.
+  const std::deque<Taken>& look_ahead(size_t frames) {
+    if (!size_) frames = 1;
+    try {
+      for (Taken frame; ahead_.size() < frames && read_next(frame);) ahead_.push_back(std::move(frame));
+    } catch (const Error& error) {
+      if (error.kind() == Error::Kind::cancelled) throw;
+      damaged_ = std::current_exception();
+    }
+    return ahead_;
+  }
   /// False at the end.
   bool next(Taken& frame) {
+    if (ahead_.empty() && damaged_) std::rethrow_exception(damaged_);
+    if (ahead_.empty()) return read_next(frame);
+    frame = std::move(ahead_.front());
+    ahead_.pop_front();
+    return true;
+  }
+
+ private:
+  bool read_next(Taken& frame) {
     ++count_;
     if (y4m_) {
       std::optional<std::string> line = read_line();
@@ -101,7 +124,6 @@ class Source {
     return true;
   }
 
- private:
   std::optional<std::string> read_line() {
     std::string line;
     for (std::byte byte; line.size() < longest_line;) {
@@ -146,7 +168,21 @@ class Source {
   FrameFormat format_;
   bool y4m_ = true;
   int64_t size_ = 0, count_ = 0;
+  std::deque<Taken> ahead_;
+  std::exception_ptr damaged_;
 };
+
+/// By the first frames; a video that has none is told of when they are read.
+Assigned assign(Source& source, const ChainFor& chain_for) {
+  std::vector<Picture> pictures;
+  for (const Taken& frame : source.look_ahead(FirstFrames::most))
+    pictures.push_back(picture_of(source.format(), frame.bytes));
+  if (pictures.empty())
+    pictures.push_back(picture_of(source.format(), Bytes(static_cast<size_t>(source.format().bytes()))));
+  FirstFrames first;
+  for (const Picture& picture : pictures) first.add(picture);
+  return chain_for(first.sources());
+}
 
 /// Frames on their way: taken in order, given back in any, written in order.
 class Line {
@@ -227,12 +263,16 @@ bool is_y4m(List<std::byte> begin) {
   return begin.size() >= magic.size() && std::memcmp(begin.data(), magic.data(), magic.size()) == 0;
 }
 
-VideoReport upscale_video(const Video& video, const Chain& chain, Console& console, const std::atomic<bool>& cancel) {
+VideoReport upscale_video(const Video& video, const Chain& given, const ChainFor& chain_for, Console& console,
+                          const std::atomic<bool>& cancel) {
   const auto start = std::chrono::steady_clock::now();
   Source source(video, cancel);
   VideoReport result;
   result.in_format = source.format();
   const FrameFormat& format = result.in_format;
+  const Assigned assigned = chain_for ? assign(source, chain_for) : Assigned{&given, {}};
+  const Chain& chain = *assigned.chain;
+  result.model = assigned.model;
   const Wanted wanted = chain.result_of(format.width, format.height, 16);
   result.out_format = format.sized(wanted.width, wanted.height);
   NewFile file(video.out);

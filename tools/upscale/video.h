@@ -2,9 +2,9 @@
 #pragma once
 
 #include "tools/upscale/console.h"
-#include "tools/upscale/files.h"
 #include "tools/upscale/frames.h"
 #include "upscale/chain.h"
+#include "upscale/codecs/files.h"
 
 namespace tessera::upscale {
 
@@ -23,11 +23,13 @@ struct VideoReport {
   int64_t frames = 0;
   FrameFormat in_format, out_format;
   double seconds = 0;
-  Report report;  ///< of the last frame; all notes
+  std::string model;  ///< that was taken because of what the first frames show, or empty
+  Report report;      ///< of the last frame; all notes
 };
 
-/// Throws Error; what was written until then is whole frames where the result is a stream, and nothing where it is a
-/// file.
-VideoReport upscale_video(const Video& video, const Chain& chain, Console& console, const std::atomic<bool>& cancel);
+/// All frames go through the same: `chain`, or what `chain_for` has for the first of them. Throws Error; what was
+/// written until then is whole frames where the result is a stream, and nothing where it is a file.
+VideoReport upscale_video(const Video& video, const Chain& chain, const ChainFor& chain_for, Console& console,
+                          const std::atomic<bool>& cancel);
 
 }  // namespace tessera::upscale

@@ -55,7 +55,7 @@ void Canvas::clear(int64_t x, int64_t y, int64_t width, int64_t height) {
 void check_frames(size_t frames, const Frame& each, const DecodeLimits& limits) {
   if (static_cast<int64_t>(frames) > limits.pixels / std::max<int64_t>(1, each.width * each.height))
     fail(Error::Kind::file, "an animation of ", frames, " frames or more of ", each.width, "x", each.height,
-         ", over the limit of ", limits.pixels, " pixels in all (--max-pixels raises it)");
+         ", over the limit of ", limits.pixels, " pixels in all", limits.advice());
 }
 
 std::optional<Animation> decode_animation(List<std::byte> bytes, const DecodeLimits& limits) {

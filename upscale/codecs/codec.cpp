@@ -4,6 +4,7 @@
 #include <cstring>
 
 #include "upscale/codecs/formats.h"
+#include "upscale/codecs/tone.h"
 
 namespace tessera::upscale {
 namespace {
@@ -34,7 +35,8 @@ enum Ability : unsigned {
   profile = 128,
   packets = 256,  ///< EXIF and XMP
   floats = 512,
-  only_floats = 1024
+  only_floats = 1024,
+  lossy = 2048
 };
 
 #ifdef TESSERA_AVIF
@@ -43,6 +45,11 @@ constexpr Write* avif_writer = write_avif;
 #else
 constexpr Open* avif_reader = nullptr;
 constexpr Write* avif_writer = nullptr;
+#endif
+#ifdef TESSERA_JP2
+constexpr Open* jp2_reader = open_jp2;
+#else
+constexpr Open* jp2_reader = nullptr;
 #endif
 #ifdef TESSERA_JXL
 constexpr Open* jxl_reader = open_jxl;
@@ -55,14 +62,15 @@ constexpr Write* jxl_writer = nullptr;
 constexpr Row formats[] = {
     {Format::png, "PNG", "png", 0x7fffffff,
      alpha | deep | gray | color_chunks | density | texts | iptc | profile | packets, open_png, write_png},
-    {Format::jpeg, "JPEG", "jpg jpeg jpe jfif", 65500, gray | density | texts | iptc | profile | packets, open_jpeg,
-     write_jpeg},
+    {Format::jpeg, "JPEG", "jpg jpeg jpe jfif", 65500, gray | density | texts | iptc | profile | packets | lossy,
+     open_jpeg, write_jpeg},
     {Format::webp, "WebP", "webp", 16383, alpha | profile | packets, open_webp, write_webp, 7},
     {Format::gif, "GIF", "gif", 65535, 0, open_gif, nullptr},
-    {Format::avif, "AVIF", "avif", 65535, alpha | deep | color_chunks | profile | packets, avif_reader, avif_writer,
-     10},
+    {Format::avif, "AVIF", "avif", 65535, alpha | deep | color_chunks | profile | packets | lossy, avif_reader,
+     avif_writer, 10},
     {Format::jxl, "JPEG XL", "jxl", 0x3fffffff, alpha | deep | gray | profile | packets | floats, jxl_reader,
      jxl_writer, 23},
+    {Format::jp2, "JPEG 2000", "jp2 j2k j2c jpf jpx", 0x7fffffff, 0, jp2_reader, nullptr},
     {Format::tiff, "TIFF", "tif tiff", 0x7fffffff,
      alpha | deep | gray | density | texts | iptc | profile | packets | floats, open_tiff, write_tiff},
     {Format::bmp, "BMP", "bmp dib", 0x7fffffff, alpha | gray | density | profile, open_bmp, write_bmp},
@@ -145,15 +153,24 @@ Head fit(const Head& given, const Row& row, std::vector<std::string>& notes) {
   return head;
 }
 
-/// Rows that go through a converter first.
+/// Rows whose colors are mapped, or whose samples are converted, first.
 class ConvertingWriter : public Writer {
  public:
-  ConvertingWriter(const Head& from, const Head& to, const EncodeOptions& options, std::unique_ptr<Writer> writer)
-      : to_(to), converter_(from, to, options), writer_(std::move(writer)) {}
+  ConvertingWriter(const Head& from, const Head& to, std::optional<ToneMapper> mapper, const EncodeOptions& options,
+                   std::unique_ptr<Writer> writer)
+      : to_(to),
+        mapper_(std::move(mapper)),
+        converter_(from, to, options, to.icc.empty()),
+        writer_(std::move(writer)) {}
   int64_t held_bytes() const override { return writer_->held_bytes(); }
   void finish() override { writer_->finish(); }
   void rows(const std::byte* from, int64_t count) override {
     converted_.resize(static_cast<size_t>(count * to_.row_bytes()));
+    if (mapper_) {
+      mapped_.resize(static_cast<size_t>(count * mapper_->mapped().row_bytes()));
+      mapper_->run(from, count, mapped_.data());
+      from = mapped_.data();
+    }
     converter_.run(from, next_, count, converted_.data());
     next_ += count;
     writer_->rows(converted_.data(), count);
@@ -162,13 +179,16 @@ class ConvertingWriter : public Writer {
  private:
   Frame to_;
   int64_t next_ = 0;
+  std::optional<ToneMapper> mapper_;
   RowConverter converter_;
   std::unique_ptr<Writer> writer_;
-  Bytes converted_;
+  Bytes mapped_, converted_;
 };
 
 std::string lacks(const Row& row) {
-  if (row.open) return cat(row.name, " files are read, not written; write png or webp, which hold animations too");
+  if (row.open)
+    return cat(row.name, " files are read, not written; write png",
+               row.format == Format::gif ? " or webp, which hold animations too" : "");
   return cat("this tessera was built without the library for ", row.name, " files; convert them, or build it with it");
 }
 
@@ -205,6 +225,8 @@ Text extension_of(Format format) {
 
 bool is_built(Format format) { return row_of(format).open; }
 bool is_written(Format format) { return row_of(format).write; }
+std::string why_not_written(Format format) { return lacks(row_of(format)); }
+bool loses(Format format) { return row_of(format).holds & lossy; }
 
 std::optional<Format> recognize(List<std::byte> bytes) {
   if (starts_with(bytes, 0, "\x89PNG\r\n\x1a\n")) return Format::png;
@@ -213,6 +235,8 @@ std::optional<Format> recognize(List<std::byte> bytes) {
   if (starts_with(bytes, 0, "GIF8")) return Format::gif;
   if (starts_with(bytes, 4, "ftyp") && (starts_with(bytes, 8, "avi") || names_avif(bytes))) return Format::avif;
   if (starts_with(bytes, 0, "\xff\x0a") || starts_with(bytes, 0, {"\0\0\0\x0cJXL \r\n\x87\n", 12})) return Format::jxl;
+  if (starts_with(bytes, 0, "\xff\x4f\xff\x51") || starts_with(bytes, 0, {"\0\0\0\x0cjP  \r\n\x87\n", 12}))
+    return Format::jp2;
   if (starts_with(bytes, 0, "P") && bytes.size() > 2) {
     const auto kind = std::to_integer<char>(bytes[1]), space = std::to_integer<char>(bytes[2]);
     if (kind == '7' && space == '\n') return Format::pam;
@@ -238,7 +262,7 @@ void check_extents(int64_t width, int64_t height, const DecodeLimits& limits) {
   if (width <= 0 || height <= 0) fail(Error::Kind::file, "the picture is empty (", width, "x", height, ")");
   if (width > limits.pixels / height)
     fail(Error::Kind::file, "it declares ", width, "x", height, " pixels, over the limit of ", limits.pixels,
-         " (--max-pixels raises it)");
+         limits.advice());
 }
 
 std::unique_ptr<Reader> open_reader(List<std::byte> bytes, const DecodeLimits& limits) {
@@ -247,7 +271,9 @@ std::unique_ptr<Reader> open_reader(List<std::byte> bytes, const DecodeLimits& l
   if (!format) fail(Error::Kind::file, "not a ", names_of_formats(), " picture");
   const Row& row = row_of(*format);
   if (!row.open) fail(Error::Kind::file, lacks(row));
-  std::unique_ptr<Reader> reader = turn_upright(row.open(bytes, limits));
+  std::unique_ptr<Reader> reader = row.open(bytes, limits);
+  if (!limits.upright) return reader;
+  reader = turn_upright(std::move(reader));
   renew_metadata(reader->head_);
   return reader;
 }
@@ -266,17 +292,25 @@ int64_t writing_bytes(const Frame& picture, Format format) {
   return picture.width * picture.height * channels * row.writing;
 }
 
-std::unique_ptr<Writer> open_writer(const Head& head, Format format, const EncodeOptions& options, Sink sink,
+std::unique_ptr<Writer> open_writer(const Head& given, Format format, const EncodeOptions& options, Sink sink,
                                     std::vector<std::string>& notes) {
   const Row& row = row_of(format);
   if (!row.write) fail(Error::Kind::file, lacks(row));
-  if (std::max(head.width, head.height) > row.largest)
+  if (std::max(given.width, given.height) > row.largest)
     fail(Error::Kind::file, "a ", extension_of(format), " file holds at most ", row.largest, " pixels a side, not ",
-         head.width, "x", head.height, "; write a PNG");
+         given.width, "x", given.height, "; write a PNG");
+  Head head = given;
+  const bool maps = options.tone == Tone::map || (options.tone == Tone::fit && !(row.holds & color_chunks));
+  std::optional<ToneMapper> mapper = maps ? ToneMapper::of(given) : std::nullopt;
+  if (mapper) {
+    static_cast<Frame&>(head) = mapper->mapped();
+    head.color = {};
+    notes.push_back(cat("its colors (", mapper->curve(), "), brighter than white, were mapped to sRGB"));
+  }
   const Head fitted = fit(head, row, notes);
   std::unique_ptr<Writer> writer = row.write(fitted, options, std::move(sink), notes);
-  if (fitted.channels == head.channels && fitted.bits == head.bits) return writer;
-  return std::make_unique<ConvertingWriter>(head, fitted, options, std::move(writer));
+  if (!mapper && fitted.channels == head.channels && fitted.bits == head.bits) return writer;
+  return std::make_unique<ConvertingWriter>(head, fitted, std::move(mapper), options, std::move(writer));
 }
 
 Bytes encode(Picture picture, Format format, const EncodeOptions& options, std::vector<std::string>& notes) {

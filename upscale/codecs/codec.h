@@ -8,14 +8,18 @@
 
 namespace tessera::upscale {
 
-enum class Format { png, jpeg, webp, gif, avif, jxl, tiff, bmp, pnm, pam, pfm };
+enum class Format { png, jpeg, webp, gif, avif, jxl, jp2, tiff, bmp, pnm, pam, pfm };
 
 /// The format that a file name's ending or an extension ("png", "jpg", "jpeg", "webp") asks for.
 std::optional<Format> format_of(Text extension);
 Text extension_of(Format format);
-/// False where this build was made without the library that it needs (AVIF, JPEG XL).
+/// False where this build was made without the library that it needs (AVIF, JPEG XL, JPEG 2000).
 bool is_built(Format format);
 bool is_written(Format format);
+/// Why not, and what to do.
+std::string why_not_written(Format format);
+/// Whether it loses something whatever it is asked for.
+bool loses(Format format);
 /// The format that the bytes themselves show.
 std::optional<Format> recognize(List<std::byte> bytes);
 /// All of them, as words of a message: "PNG, JPEG or WebP", "png, jpg or webp".
@@ -24,6 +28,11 @@ std::string extensions_of_formats();
 
 struct DecodeLimits {
   int64_t pixels = int64_t{1} << 28;  ///< width times height, checked before anything is allocated
+  Text raised_by = {};                ///< what messages call the setting above
+  bool upright = true;                ///< false: rows as they are stored, not turned as EXIF asks for
+
+  /// " (... raises it)"
+  std::string advice() const { return raised_by.empty() ? std::string() : cat(" (", raised_by, " raises it)"); }
 };
 
 /// The rows of a picture in a file, in order from the top, turned upright. A file that is truncated, corrupt, over
@@ -41,7 +50,7 @@ class Reader {
   /// orientation does not give rows in order, coefficients of a progressive JPEG; 0 where it streams.
   virtual int64_t held_bytes() const { return 0; }
   bool streams() const { return held_bytes() == 0; }
-  /// As EXIF counts them, how the rows have to be turned: 1 for what open_reader gives.
+  /// As EXIF counts them, how the rows have to be turned: 1 for what was turned.
   virtual int orientation() const { return exif_orientation(head_.exif); }
   /// The next `count` rows, one behind the other.
   virtual void rows(int64_t count, std::byte* to) = 0;
@@ -59,11 +68,19 @@ std::unique_ptr<Reader> open_reader(List<std::byte> bytes, const DecodeLimits& l
 /// All of it at once.
 Picture decode(List<std::byte> bytes, const DecodeLimits& limits = {});
 
+/// What becomes of colors that are brighter than white by their curve (PQ, HLG).
+enum class Tone {
+  fit,  ///< they are mapped to sRGB where the format cannot say what they are
+  map,  ///< always
+  keep  ///< never: a format that cannot say what they are shows them flat and dull
+};
+
 struct EncodeOptions {
   int quality = -1;     ///< 0..100 for JPEG and WebP; -1: JPEG 95, WebP lossless
   int threads = 0;      ///< that compress one picture; 0: one per core
   bool dither = false;  ///< samples that lose bits get noise of one level, so that no bands show
   bool linear = false;  ///< colors are put on white as light
+  Tone tone = Tone::fit;
 };
 
 /// Where the bytes of a file go, in order.

@@ -18,6 +18,7 @@ std::unique_ptr<Reader> open_bmp(List<std::byte> bytes, const DecodeLimits& limi
 std::unique_ptr<Reader> open_gif(List<std::byte> bytes, const DecodeLimits& limits);
 std::unique_ptr<Reader> open_avif(List<std::byte> bytes, const DecodeLimits& limits);
 std::unique_ptr<Reader> open_jxl(List<std::byte> bytes, const DecodeLimits& limits);
+std::unique_ptr<Reader> open_jp2(List<std::byte> bytes, const DecodeLimits& limits);
 
 /// The head is one that the format can hold.
 using Write = std::unique_ptr<Writer>(const Head& head, const EncodeOptions& options, Sink sink,
@@ -114,16 +115,18 @@ class WaitingRows {
   int64_t row_bytes_ = 0, room_ = 0, count_ = 0, left_ = 0;
 };
 
-/// Turns pixels into those of another form: colors without transparency lie on white, grays become colors.
+/// Turns pixels into those of another form: colors without transparency lie on white, grays become colors. Floats are
+/// light, and become samples of sRGB's curve, and the reverse, unless a profile says what they are (`light` is false).
 class RowConverter {
  public:
-  RowConverter(const Frame& from, const Frame& to, const EncodeOptions& options = {});
+  RowConverter(const Frame& from, const Frame& to, const EncodeOptions& options = {}, bool light = true);
   /// Rows of a picture from `y` on.
   void run(const std::byte* in, int64_t y, int64_t rows, std::byte* out) const;
 
  private:
   Frame from_, to_;
   EncodeOptions options_;
+  bool light_;
 };
 
 /// Colors that were multiplied by their alpha, to colors of their own.

@@ -81,6 +81,19 @@ Out to(In value) {
     return static_cast<Out>((uint32_t{value} * most<Out> + most<In> / 2) / most<In>);
 }
 
+/// Floats are light, and other samples are of sRGB's curve.
+template <class Out, class In>
+Out to_color(In value, bool light) {
+  if constexpr (std::is_same_v<In, Out>)
+    return value;
+  else if constexpr (std::is_same_v<Out, float>)
+    return light ? decode_light(to<float>(value)) : to<float>(value);
+  else if constexpr (std::is_same_v<In, float>)
+    return to<Out>(light && value > 0 ? code_light(value) : value);
+  else
+    return to<Out>(value);
+}
+
 /// Noise from 0 to below 1 of which neighbours have all sizes (interleaved gradient noise), in place of rounding: what
 /// is exact stays as it is.
 template <class Out, class In>
@@ -111,21 +124,26 @@ constexpr bool loses = sizeof(Out) < sizeof(In);
 
 template <class In, class Out>
 void convert_row(const In* in, int in_channels, int64_t width, int64_t y, Out* out, int out_channels,
-                 const EncodeOptions& options) {
+                 const EncodeOptions& options, bool light) {
   const int in_colors = in_channels < 3 ? 1 : 3, out_colors = out_channels < 3 ? 1 : 3;
   const bool flatten = in_channels > in_colors && out_channels == out_colors;
   for (int64_t x = 0; x < width; ++x, in += in_channels, out += out_channels) {
-    const auto convert = [&](In value, int c) {
+    const auto convert = [&](In value, int c, bool color) {
       if constexpr (loses<In, Out>)
-        if (options.dither) return dithered<Out>(value, x, y, c);
-      return to<Out>(value);
+        if (options.dither) {
+          if constexpr (std::is_same_v<In, float>)
+            return dithered<Out>(color && light && value > 0 ? code_light(value) : value, x, y, c);
+          else
+            return dithered<Out>(value, x, y, c);
+        }
+      return color ? to_color<Out>(value, light) : to<Out>(value);
     };
     for (int c = 0; c < out_colors; ++c) {
       const In color = in[std::min(c, in_colors - 1)];
-      out[c] = convert(flatten ? on_white(color, in[in_colors], options.linear) : color, c);
+      out[c] = convert(flatten ? on_white(color, in[in_colors], options.linear) : color, c, true);
     }
     if (out_channels > out_colors)
-      out[out_colors] = in_channels > in_colors ? convert(in[in_colors], out_colors) : most<Out>;
+      out[out_colors] = in_channels > in_colors ? convert(in[in_colors], out_colors, false) : most<Out>;
   }
 }
 
@@ -194,15 +212,15 @@ std::unique_ptr<Reader> turn_upright(std::unique_ptr<Reader> reader) {
   return reader;
 }
 
-RowConverter::RowConverter(const Frame& from, const Frame& to, const EncodeOptions& options)
-    : from_(from), to_(to), options_(options) {}
+RowConverter::RowConverter(const Frame& from, const Frame& to, const EncodeOptions& options, bool light)
+    : from_(from), to_(to), options_(options), light_(light) {}
 
 void RowConverter::run(const std::byte* in, int64_t y, int64_t rows, std::byte* out) const {
   by_bits(from_.bits, [&]<class In>(In) {
     by_bits(to_.bits, [&]<class Out>(Out) {
       for (int64_t row = 0; row < rows; ++row)
         convert_row(reinterpret_cast<const In*>(in + row * from_.row_bytes()), from_.channels, from_.width, y + row,
-                    reinterpret_cast<Out*>(out + row * to_.row_bytes()), to_.channels, options_);
+                    reinterpret_cast<Out*>(out + row * to_.row_bytes()), to_.channels, options_, light_);
     });
   });
 }

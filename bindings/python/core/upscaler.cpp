@@ -16,9 +16,10 @@ PyObject* make_upscaler(PyTypeObject* type, PyObject* arguments, PyObject*) {
     tessera_upscaler_options options;
     TESSERA_INIT(&options);
     long long tile = 0, overlap = 0, memory = 0;
-    if (!PyArg_ParseTuple(arguments, "OzziOLLLppzzzzz", &source, &options.devices, &options.precision, &options.threads,
-                          &pairs, &tile, &overlap, &memory, &options.mean_of_8, &options.smooth_alpha, &options.range,
-                          &options.range_out, &options.order, &options.output, &options.name))
+    if (!PyArg_ParseTuple(arguments, "OzziOLLLppzzzzzp", &source, &options.devices, &options.precision,
+                          &options.threads, &pairs, &tile, &overlap, &memory, &options.mean_of_8, &options.smooth_alpha,
+                          &options.range, &options.range_out, &options.order, &options.output, &options.name,
+                          &options.copy_files))
       throw Raised();
     options.tile = tile;
     options.overlap = overlap;
@@ -166,9 +167,9 @@ PyObject* upscale(PyObject* self, PyObject* arguments) {
     check(tessera_upscale_report_get(report.get(), &summary));
     Ref notes =
         list_of(summary.note_count, [&](size_t i) { return text(tessera_upscale_report_note(report.get(), i)); });
-    return Ref(Py_BuildValue("{sLsLsLsdsdsN}", "windows", summary.windows, "window_width", summary.window_width,
+    return Ref(Py_BuildValue("{sLsLsLsdsdsNsN}", "windows", summary.windows, "window_width", summary.window_width,
                              "window_height", summary.window_height, "model_seconds", summary.model_seconds, "seam",
-                             summary.seam, "notes", notes.release()));
+                             summary.seam, "notes", notes.release(), "model", text(summary.model).release()));
   });
 }
 

@@ -5,6 +5,7 @@
 
     large = tessera.upscale(small)
 
+``tessera.pictures`` reads and writes files of pictures, where libtessera_pictures is installed.
 ``tessera.onnxruntime`` has the names of ONNX Runtime's own module; ``tessera.backend`` is a backend for ONNX's tests.
 """
 

@@ -129,6 +129,11 @@ def devices() -> list[Device]:
     return [Device(**device) for device in _core.devices()[0]]
 
 
+def fixed_pairs(fixed: Mapping[str, float | Sequence[float]] | None) -> list[tuple[str, float]]:
+    """One for each number, under the input's name."""
+    return [(name, number) for name, values in (fixed or {}).items() for number in np.ravel(values).tolist()]
+
+
 def source_of(model: Any) -> Any:
     """A path as text, or bytes, of all that a model may be given as."""
     if isinstance(model, (str, os.PathLike)):
@@ -161,11 +166,11 @@ class Session:
     """
 
     def __init__(self, model: Any, *, device: str = "auto", threads: int = 0, precision: str = "fp32",
-                 optimize: bool = True, memory_limit: int = 0, fixed: Mapping[str, float] | None = None,
+                 optimize: bool = True, memory_limit: int = 0, fixed: Mapping[str, float | Sequence[float]] | None = None,
                  name: str | None = None, fail_with_device: bool = False, deadline: float = 0, most_rounds: int = 0,
                  operators: Sequence[type] = (), copy_files: bool = False):
         self._core = _core.Session(source_of(model), device, threads, precision, optimize, memory_limit, name,
-                                   list((fixed or {}).items()), fail_with_device, deadline, most_rounds,
+                                   fixed_pairs(fixed), fail_with_device, deadline, most_rounds,
                                    [definition(one) for one in operators], copy_files)
         #: Those that have to be given, then those that have a default.
         self.inputs: list[Port] = [Port(name, _type(kind), *rest) for name, kind, *rest in self._core.inputs()]

@@ -12,7 +12,7 @@ import numpy as np
 from . import _core
 from ._dtypes import NAMES
 from ._errors import ShapeError
-from ._session import source_of
+from ._session import fixed_pairs, source_of
 
 
 class Finding(NamedTuple):
@@ -43,29 +43,31 @@ class Report(NamedTuple):
     model_seconds: float
     seam: float
     notes: list[str]
+    model: str
 
 
 class Upscaler:
     """An ONNX upscaler, for pictures of any size.
 
-    ``model``: a path, bytes, an ``onnx.ModelProto``; None: the model that is part of tessera. How the model wants its
+    ``model``: a path, bytes, an ``onnx.ModelProto``; None: those that are part of tessera, of which each picture gets the
+    one for what it shows and for how much larger its result is (``report.model``). How the model wants its
     pictures is found out. ``device``: as a Session's, or a list of several that share the work. ``tile``, ``overlap``
     and ``memory``: windows; 0: found. ``tta=True``: the mean over 8 turned and mirrored versions. ``smooth_alpha``:
     transparency by a filter. ``range``, ``range_out``, ``order``: the model's numbers for black and white ("0:255") and
     the order of its channels ("rgb", "bgr"), where they are not to be found out. ``output``: which output is the picture,
-    where the model has several.
+    where the model has several. ``copy_files``: as a Session's.
 
     It may be used by many threads at once.
     """
 
     def __init__(self, model: Any = None, *, device: str | Sequence[str] = "auto", precision: str = "fp32",
-                 threads: int = 0, fixed: Mapping[str, float] | None = None, tile: int = 0, overlap: int = 0,
+                 threads: int = 0, fixed: Mapping[str, float | Sequence[float]] | None = None, tile: int = 0, overlap: int = 0,
                  memory: int = 0, tta: bool = False, smooth_alpha: bool = False, range: str | None = None,
                  range_out: str | None = None, order: str | None = None, output: str | None = None,
-                 name: str | None = None):
+                 name: str | None = None, copy_files: bool = False):
         joined = device if isinstance(device, str) else ",".join(device)
-        self._core = _core.Upscaler(source_of(model), joined, precision, threads, list((fixed or {}).items()), tile,
-                                    overlap, memory, tta, smooth_alpha, range, range_out, order, output, name)
+        self._core = _core.Upscaler(source_of(model), joined, precision, threads, fixed_pairs(fixed), tile,
+                                    overlap, memory, tta, smooth_alpha, range, range_out, order, output, name, copy_files)
         #: How the last picture was made.
         self.report: Report | None = None
 

@@ -28,6 +28,7 @@ from ._core import Cancel
 from ._dtypes import BITS, NAMES, NUMBERS, numpy_dtype, number_of
 from ._session import ModelInfo, Port, Session, Type, devices
 from ._values import Tensor, from_dlpack, told
+from .pictures import ImageDecoder
 
 #: The version of ONNX Runtime whose interface this follows.
 __version__ = "1.30.0"
@@ -160,6 +161,7 @@ class SessionOptions:
         self.use_deterministic_compute = False
         self._config: dict[str, str] = {}
         self._extents: dict[str, int] = {}
+        self._operators: tuple[type, ...] = ()
 
     def add_session_config_entry(self, key: str, value: str) -> None:
         self._config[key] = value
@@ -182,7 +184,10 @@ class SessionOptions:
         _lacks("SessionOptions.add_external_initializers")
 
     def register_custom_ops_library(self, path: str) -> None:
-        _lacks("SessionOptions.register_custom_ops_library")
+        """The library of picture files brings ImageDecoder; others are in no language that Python speaks."""
+        if not os.path.basename(path).startswith("libtessera_pictures."):
+            _lacks("SessionOptions.register_custom_ops_library")
+        self._operators = (ImageDecoder, )
 
 
 class RunOptions:
@@ -487,7 +492,8 @@ class InferenceSession:
         with _Translated():
             self._session = Session(
                 self._source, device=device, threads=max(self._options.intra_op_num_threads, 0),
-                optimize=self._options.graph_optimization_level != GraphOptimizationLevel.ORT_DISABLE_ALL)
+                optimize=self._options.graph_optimization_level != GraphOptimizationLevel.ORT_DISABLE_ALL,
+                operators=self._options._operators)
         self._providers = [_CPU] if self._session.device == "cpu" else [_VULKAN, _CPU]
 
     # --- Runs

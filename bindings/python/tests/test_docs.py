@@ -10,11 +10,18 @@ import sys
 import pytest
 
 import conftest
+import tessera
+from tessera import pictures
 
 
 def test_the_page_runs(tmp_path, bundled):
     page = (conftest.ROOT / "docs/python.md").read_text()
     blocks = re.findall(r"```python\n(.*?)```", page, re.S)
+    try:
+        pictures._library()
+        blocks += re.findall(r"```python files\n(.*?)```", page, re.S)
+    except tessera.UnsupportedError as error:
+        print(f"skipped: {error}")
     assert len(blocks) >= 8
     shutil.copy(bundled, tmp_path / "model.onnx")
     script = tmp_path / "page.py"

@@ -1,5 +1,5 @@
 // Files that appear whole, or not at all.
-#include "tools/upscale/files.h"
+#include "upscale/codecs/files.h"
 
 #include <dirent.h>
 #include <fcntl.h>
