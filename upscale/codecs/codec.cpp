@@ -156,7 +156,7 @@ Head fit(const Head& given, const Row& row, std::vector<std::string>& notes) {
 /// Rows whose colors are mapped, or whose samples are converted, first.
 class ConvertingWriter : public Writer {
  public:
-  ConvertingWriter(const Head& from, const Head& to, std::optional<ToneMapper> mapper, const EncodeOptions& options,
+  ConvertingWriter(const Frame& from, const Head& to, std::optional<ToneMapper> mapper, const EncodeOptions& options,
                    std::unique_ptr<Writer> writer)
       : to_(to),
         mapper_(std::move(mapper)),
@@ -303,14 +303,14 @@ std::unique_ptr<Writer> open_writer(const Head& given, Format format, const Enco
   const bool maps = options.tone == Tone::map || (options.tone == Tone::fit && !(row.holds & color_chunks));
   std::optional<ToneMapper> mapper = maps ? ToneMapper::of(given) : std::nullopt;
   if (mapper) {
-    static_cast<Frame&>(head) = mapper->mapped();
     head.color = {};
     notes.push_back(cat("its colors (", mapper->curve(), "), brighter than white, were mapped to sRGB"));
   }
   const Head fitted = fit(head, row, notes);
   std::unique_ptr<Writer> writer = row.write(fitted, options, std::move(sink), notes);
   if (!mapper && fitted.channels == head.channels && fitted.bits == head.bits) return writer;
-  return std::make_unique<ConvertingWriter>(head, fitted, std::move(mapper), options, std::move(writer));
+  const Frame from = mapper ? mapper->mapped() : head;
+  return std::make_unique<ConvertingWriter>(from, fitted, std::move(mapper), options, std::move(writer));
 }
 
 Bytes encode(Picture picture, Format format, const EncodeOptions& options, std::vector<std::string>& notes) {
