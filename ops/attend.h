@@ -41,25 +41,30 @@ struct AttentionShape {
   int64_t queries = 0, keys = 0;       ///< sequence lengths; keys counts the past as well
   int64_t depth = 0, value_depth = 0;  ///< of one head
   double scale = 0;
-  double softcap = 0;             ///< 0: none
-  const double* sinks = nullptr;  ///< a score for each head that takes a part of every sum, and has no value
+  double softcap = 0;                ///< 0: none
+  const double* sinks = nullptr;     ///< a score for each head that takes a part of every sum, and has no value
+  const int64_t* lengths = nullptr;  ///< of the keys of each batch: nothing behind them is read; null: all are there
 };
 
 /// Scores far below every other, but finite: a row in which all are masked stays a mean.
 inline constexpr double masked_score = -3.4028234663852886e38;
 
-/// bias(b, h, query, key) is added to each score, or gives -inf. out(b, h, query, row) takes a row
-/// of the result. `watch(stage, b, h, query, row)` sees each row of scores: 0 as multiplied,
-/// 1 with the bias, 2 capped, 3 after the softmax.
+/// bias(b, h, query, key) is added to each score, or gives -inf, as it must behind a length. What is hidden so is still
+/// multiplied, by zero: NaN spreads, as in every implementation. out(b, h, query, row) takes a row of the result.
+/// `watch(stage, b, h, query, row)` sees each row of scores: 0 as multiplied, 1 capped, 2 with the bias, 3 after the
+/// softmax.
 template <class Bias, class Out, class Watch>
-void attend(const AttentionShape& s, const Heads& q, const Heads& k, const Heads& v, Bias bias, Out out, Watch watch) {
+void attend(const AttentionShape& s, const Heads& q, const Heads& k, const Heads& v, const Bias& bias, Out out,
+            Watch watch) {
   RunVector<double> row(static_cast<size_t>(s.keys)), sums(static_cast<size_t>(s.value_depth));
   for (int64_t b = 0; b < s.batch; ++b)
     for (int64_t h = 0; h < s.heads; ++h) {
       const int64_t kv = h * s.kv_heads / s.heads;
+      const int64_t length = s.lengths ? std::clamp<int64_t>(s.lengths[b], 0, s.keys) : s.keys;
       for (const int64_t i : Steps(s.queries)) {
         const double* query = q.at(b, h, i);
-        for (int64_t j = 0; j < s.keys; ++j) {
+        std::fill(row.begin(), row.end(), 0);
+        for (int64_t j = 0; j < length; ++j) {
           const double* key = k.at(b, kv, j);
           double dot = 0;
           for (int64_t d = 0; d < s.depth; ++d) dot += query[d] * key[d];
@@ -77,14 +82,13 @@ void attend(const AttentionShape& s, const Heads& q, const Heads& k, const Heads
         if (largest == -std::numeric_limits<double>::infinity()) largest = 0;
         for (double& score : row) sum += score = std::exp(score - largest);
         if (s.sinks) sum += std::exp(s.sinks[h] - largest);
-        for (double& score : row) score = sum > 0 ? score / sum : 0;
+        for (double& score : row) score = sum == 0 ? 0 : score / sum;
         watch(3, b, h, i, row);
         std::fill(sums.begin(), sums.end(), 0);
-        for (int64_t j = 0; j < s.keys; ++j) {
-          const double weight = row[static_cast<size_t>(j)];
-          if (weight == 0) continue;
+        for (int64_t j = 0; j < length; ++j) {
           const double* value = v.at(b, kv, j);
-          for (int64_t d = 0; d < s.value_depth; ++d) sums[static_cast<size_t>(d)] += weight * value[d];
+          for (int64_t d = 0; d < s.value_depth; ++d)
+            sums[static_cast<size_t>(d)] += row[static_cast<size_t>(j)] * value[d];
         }
         out(b, h, i, sums);
       }

@@ -102,6 +102,8 @@ class Bias {
     }
   }
 
+  const int64_t* lengths() const { return lengths_.data(); }
+
   double operator()(int64_t b, int64_t h, int64_t i, int64_t j) const {
     constexpr double never = -std::numeric_limits<double>::infinity();
     const auto batch = static_cast<size_t>(b);
@@ -132,6 +134,8 @@ void attention_reference(const Args& a) {
   AttentionShape s{o.q.batch, o.q.heads, o.k.heads, o.q.sequence, o.keys(), o.q.depth, o.v.depth, 0, 0};
   s.scale = a.has("scale") ? static_cast<double>(a.real("scale")) : 1 / std::sqrt(static_cast<double>(o.q.depth));
   s.softcap = static_cast<double>(a.real("softcap"));
+  const Bias bias(a, o);
+  s.lengths = bias.lengths();
   Write<double> y(a.out[0]);
   RunVector<double> watched(a.out.size() > 3 && a.out[3] ? static_cast<size_t>(a.out[3].elements()) : 0);
   const int mode = static_cast<int>(a.integer("qk_matmul_output_mode"));
@@ -142,7 +146,7 @@ void attention_reference(const Args& a) {
   ks.data = keys.data();
   vs.data = values.data();
   attend(
-      s, o.q.heads_of(q.data()), ks, vs, Bias(a, o),
+      s, o.q.heads_of(q.data()), ks, vs, bias,
       [&](int64_t b, int64_t h, int64_t i, const RunVector<double>& sums) {
         const int64_t at = o.q.flat ? (b * s.queries + i) * s.heads + h : (b * s.heads + h) * s.queries + i;
         std::copy(sums.begin(), sums.end(), y.data() + at * s.value_depth);

@@ -170,6 +170,9 @@ void run_queries(const Args& a, const Hidden& hidden) {
   shape.softcap = static_cast<double>(a.real("softcap"));
   const auto given = [&](size_t i) { return a.has_in(i) ? a.in[i] : View{}; };
   const Read<double> scores(given(scores_in)), sinks(given(sink_in));
+  RunVector<int64_t> ends;
+  for (int64_t b = 0; b < s.batch; ++b) ends.push_back(gqa.past(b) + s.sequence);
+  shape.lengths = ends.data();
   const RunVector<double> smooth(static_cast<size_t>(s.heads));
   shape.sinks = sinks ? sinks.data() : a.integer("smooth_softmax") > 0 ? smooth.data() : nullptr;
   const auto heads = [&](const RunVector<double>& x, int64_t count, int64_t rows) {
@@ -183,7 +186,8 @@ void run_queries(const Args& a, const Hidden& hidden) {
   attend(
       shape, heads(q, s.heads, s.sequence), heads(k, s.kv_heads, s.present), heads(v, s.kv_heads, s.present),
       [&](int64_t b, int64_t h, int64_t i, int64_t j) {
-        if (hidden(b, h, gqa.past(b) + i, j)) return -std::numeric_limits<double>::infinity();
+        if (j >= ends[static_cast<size_t>(b)] || hidden(b, h, gqa.past(b) + i, j))
+          return -std::numeric_limits<double>::infinity();
         return scores ? scores[offsets[static_cast<size_t>(row_at(b, h, i) + j)]] : 0;
       },
       [&](int64_t b, int64_t h, int64_t i, const RunVector<double>& sums) {

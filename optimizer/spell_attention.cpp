@@ -189,7 +189,8 @@ bool spell_multi_head_attention(Spelling& s) {
   o.scale = scale_of(attrs, s.shape(o.q)[3]);
   if (s.has(scores_in)) o.biases.push_back(s.in(scores_in));
   if (!add_integer_mask(s, mask_in, batch, queries, keys, attrs.real("mask_filter_value"), &o)) return false;
-  if (causal && queries > 1) o.biases.push_back(triangle(s, queries, keys, keys - s.shape(o.q)[2], lowest));
+  const int64_t past = s.has(past_k_in) ? s.shape(s.in(past_k_in))[2] : 0;
+  if (causal && queries > 1) o.biases.push_back(triangle(s, queries, keys, past, lowest));
   s.becomes(0, flat(s, attend(s, o)));
   if (s.wants(1)) s.becomes(1, o.k);
   if (s.wants(2)) s.becomes(2, o.v);

@@ -142,6 +142,79 @@ bool spell_quantized_product(Spelling& s) {
   return true;
 }
 
+// C counts in units of both scales.
+bool spell_quantized_gemm(Spelling& s) {
+  enum { a, a_scale, a_zero, b, b_scale, b_zero, c, y_scale, y_zero };
+  const AttrReader attrs(s.node());
+  const Shape out = s.shape(s.node().out[0]);
+  if (out.elements() == 0 || s.shape(s.in(a)).elements() == 0 || takes_bytes(s)) return false;
+  const bool turned = attrs.integer("transB") != 0;
+  const auto by_column = [&](size_t i) { return is_one(s, i) || s.shape(s.in(i)) == Shape{out[1]}; };
+  if (!is_one(s, a_scale) || !is_one(s, a_zero) || !by_column(b_scale) || !by_column(b_zero)) return false;
+  const ValueId x = input_as_floats(s, a, a_scale, a_zero);
+  const ValueId w = floats_of(s, s.in(b), s.in(b_scale), given(s, b_zero), turned ? 0 : -1);
+  Attrs own{{"alpha", attrs.real("alpha")}};
+  for (const Text name : {"transA", "transB"}) own.emplace_back(name, attrs.integer(name));
+  ValueId y = s.op("Gemm", 13, {x, w}, std::move(own));
+  if (s.has(c)) {
+    const ValueId unit = s.op("Mul", 14, {s.reshape(s.in(a_scale), {1}), s.in(b_scale)});
+    y = s.op("Add", 14,
+             {y, s.op("Mul", 14,
+                      {cast(s, s.in(c), DType::float32), s.op("Mul", 14, {unit, s.number(attrs.real("alpha"))})})});
+  }
+  if (s.has(y_scale))
+    quantize(s, y, y_scale, y_zero);
+  else
+    s.becomes(0, y);
+  return true;
+}
+
+// --- Rows of a table ---------------------------------------------------------------------------------
+
+namespace {
+
+// Numbers of bytes, or of their low and high four bits, as floats.
+ValueId unpacked(Spelling& s, ValueId bytes, int64_t bits) {
+  const ValueId numbers = cast(s, bytes, DType::float32);
+  if (bits == 8) return numbers;
+  Shape shape = s.shape(bytes), single = shape;
+  single.push_back(1);
+  const ValueId high = s.op("Floor", 13, {s.op("Mul", 14, {numbers, s.number(1.0f / 16)})});
+  const ValueId low = s.op("Sub", 14, {numbers, s.op("Mul", 14, {high, s.number(16)})});
+  shape[shape.size() - 1] *= 2;
+  return s.reshape(s.op("Concat", 13, {s.reshape(low, single), s.reshape(high, single)}, {{"axis", int64_t{-1}}}),
+                   shape);
+}
+
+}  // namespace
+
+bool spell_quantized_rows(Spelling& s) {
+  enum { data, indices, scales, zeros };
+  const AttrReader attrs(s.node());
+  const Type table = s.type(s.in(data));
+  const Shape out = s.shape(s.node().out[0]);
+  const int64_t bits = attrs.integer("bits"), block = attrs.integer("block_size"), width = out.empty() ? 0 : out.back();
+  const int last = table.shape.rank() - 1, gather = normalize_axis(attrs.integer("gather_axis"), last + 1);
+  if (table.dtype != DType::uint8 || s.type(s.in(scales)).dtype != DType::float32 || out.elements() == 0) return false;
+  if (gather == last || normalize_axis(attrs.integer("quantize_axis"), last + 1) != last) return false;
+  if (width > block && width % block != 0) return false;
+  const int64_t each = std::min(width, block), blocks = width / each, rows = out.elements() / width;
+  const auto gathered = [&](size_t i) {
+    return s.op("Gather", 13, {s.in(i), s.in(indices)}, {{"axis", int64_t{gather}}});
+  };
+  const ValueId numbers = s.reshape(unpacked(s, gathered(data), bits), {rows, blocks, each});
+  ValueId zero = s.number(static_cast<float>(1 << (bits - 1)));
+  if (s.has(zeros)) {
+    zero = unpacked(s, gathered(zeros), bits);
+    zero = s.reshape(zero, {rows, s.shape(zero).back()});
+    if (s.shape(zero)[1] != blocks) zero = s.slice(zero, 1, 0, blocks);
+    zero = s.reshape(zero, {rows, blocks, 1});
+  }
+  const ValueId scale = s.reshape(gathered(scales), {rows, blocks, 1});
+  s.becomes(0, s.reshape(s.op("Mul", 14, {s.op("Sub", 14, {numbers, zero}), scale}), out));
+  return true;
+}
+
 // --- Integers that are scaled at once ---------------------------------------------------------------
 
 namespace {

@@ -211,6 +211,7 @@ constexpr Row rows[] = {
     {"", "Attention", spell_attention},
     {"com.microsoft", "MultiHeadAttention", spell_multi_head_attention},
     {"com.microsoft", "Attention", spell_projected_attention},
+    {"com.microsoft", "GroupQueryAttention", spell_group_query_attention},
     {"", "Einsum", spell_einsum},
     {"", "MatMulInteger", spell_integer_product, DType::int32},
     {"", "ConvInteger", spell_integer_convolution, DType::int32},
@@ -245,6 +246,10 @@ constexpr Row rows[] = {
     {"com.microsoft", "QLinearGlobalAveragePool", spell_quantized_pool, DType::undefined},
     {"com.microsoft", "QLinearSoftmax", spell_quantized_softmax, DType::undefined},
     {"com.microsoft", "QLinearConcat", spell_quantized_concat, DType::undefined},
+    {"com.microsoft", "QGemm", spell_quantized_gemm, DType::undefined},
+    {"com.microsoft", "GatherBlockQuantized", spell_quantized_rows},
+    {"", "DFT", spell_fourier_transform},
+    {"", "STFT", spell_short_transforms},
 };
 
 // After all that looks for these.

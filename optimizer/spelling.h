@@ -52,12 +52,15 @@ class Spelling {
 };
 
 /// Each says whether it spelled the node out; the node is of the operators that it is for.
-bool spell_attention(Spelling& s);             // spell_attention.cpp
-bool spell_multi_head_attention(Spelling& s);  // spell_attention.cpp: com.microsoft
-bool spell_projected_attention(Spelling& s);   // spell_attention.cpp: com.microsoft's Attention
-bool spell_einsum(Spelling& s);                // spell_einsum.cpp
-bool spell_integer_product(Spelling& s);       // spell_quantized.cpp: MatMulInteger
-bool spell_integer_convolution(Spelling& s);   // spell_quantized.cpp: ConvInteger
+bool spell_attention(Spelling& s);              // spell_attention.cpp
+bool spell_multi_head_attention(Spelling& s);   // spell_attention.cpp: com.microsoft
+bool spell_projected_attention(Spelling& s);    // spell_attention.cpp: com.microsoft's Attention
+bool spell_group_query_attention(Spelling& s);  // spell_group_query.cpp: com.microsoft
+bool spell_einsum(Spelling& s);                 // spell_einsum.cpp
+bool spell_fourier_transform(Spelling& s);      // spell_fourier.cpp: DFT
+bool spell_short_transforms(Spelling& s);       // spell_fourier.cpp: STFT
+bool spell_integer_product(Spelling& s);        // spell_quantized.cpp: MatMulInteger
+bool spell_integer_convolution(Spelling& s);    // spell_quantized.cpp: ConvInteger
 
 // spell_plain.cpp
 bool spell_clip(Spelling& s);
@@ -88,8 +91,10 @@ bool spell_dynamic_quantization(Spelling& s);
 bool spell_product_to_floats(Spelling& s);
 bool spell_quantize(Spelling& s);
 bool spell_quantized_concat(Spelling& s);
+bool spell_quantized_gemm(Spelling& s);
 bool spell_quantized_pool(Spelling& s);
 bool spell_quantized_product(Spelling& s);
+bool spell_quantized_rows(Spelling& s);
 bool spell_quantized_softmax(Spelling& s);
 
 }  // namespace tessera::optimizer

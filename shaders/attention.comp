@@ -80,6 +80,6 @@ void main() {
     uint channel = lane + i * attention_lanes;
     if (channel < params.value_depth)
       y[begin_of(params.y, batch, head) + at * params.y.position + channel * params.y.channel] =
-          Storage(total > 0.0 ? sums[i] / total : params.unseen);
+          Storage(total == 0.0 ? params.unseen : sums[i] / total);
   }
 }

@@ -226,7 +226,7 @@ void main() {
   }
 
   subgroup_barrier();
-  put_divisors(strip, row, share, total > 0.0 ? total : params.unseen == 0.0 ? 1.0 : params.unseen);
+  put_divisors(strip, row, share, total != 0.0 ? total : params.unseen == 0.0 ? 1.0 : params.unseen);
   subgroup_barrier();
   MatrixSum divisors;
   coopMatLoadNV(divisors, stage, strip + divisors_at, divisor_stride, false);

@@ -154,7 +154,7 @@ void main() {
       uint channel = lane_v + j * lanes_v;
       if (query < params.queries && channel < params.value_depth)
         y[begin_of(params.y, batch, head) + query * params.y.position + channel * params.y.channel] =
-            Storage(all > 0.0 ? sums[j][i] / all : params.unseen);
+            Storage(all == 0.0 ? params.unseen : sums[j][i] / all);
     }
   }
 }

@@ -109,7 +109,92 @@ TEST(SpellOut, MultiHeadAttention) {
   Tensor lengths = Tensor::make({DType::int32, {2}});
   lengths.as<int32_t>()[0] = 5, lengths.as<int32_t>()[1] = 13;
   spelled("MultiHeadAttention", ms, 1, {x, y, z, {}, {lengths}}, heads);
-  spelled("MultiHeadAttention", ms, 1, {x, x, x}, {{"num_heads", int64_t{3}}, {"unidirectional", int64_t{1}}});
+  for (const Given& keys : {x, y})  // of which more are hidden where there are more than queries
+    spelled("MultiHeadAttention", ms, 1, {x, keys, keys}, {{"num_heads", int64_t{3}}, {"unidirectional", int64_t{1}}});
+}
+
+// Where the CPU has no kernel: a cap, a bias, no caches among the results.
+TEST(SpellOut, GroupQueryAttention) {
+  const auto whole = [](DType type, const Shape& shape, const std::vector<double>& values) {
+    return Given{tensor(type, shape, values)};
+  };
+  Attrs attrs{{"num_heads", int64_t{4}}, {"kv_num_heads", int64_t{2}}, {"softcap", 3.0f}};
+  const Given total{tensor(DType::int32, {}, {9}), true};
+  const Given cache = varies({2, 2, 9, 8}, 4), more = varies({2, 2, 9, 8}, 5);
+  for (const int64_t queries : {1, 3}) {
+    const Given lengths =
+        whole(DType::int32, {2}, queries == 1 ? std::vector<double>{8, 4} : std::vector<double>{7, 3});
+    const std::vector<Given> in{varies({2, queries, 32}),
+                                varies({2, queries, 16}, 2),
+                                varies({2, queries, 16}, 3),
+                                cache,
+                                more,
+                                lengths,
+                                total};
+    spelled("GroupQueryAttention", ms, 1, in, attrs, 3);
+    std::vector<Given> turned = in;
+    turned.insert(turned.end(), {varies({9, 3}, 6), varies({9, 3}, 7), {}, varies({1, 4, queries, 9}, 8)});
+    Attrs with = attrs;
+    with.emplace_back("do_rotary", int64_t{1}), with.emplace_back("local_window_size", int64_t{4});
+    spelled("GroupQueryAttention", ms, 1, turned, with, 3);
+  }
+  const Given first = whole(DType::int32, {2}, {8, 5});
+  spelled("GroupQueryAttention", ms, 1, {varies({2, 9, 64}), {}, {}, {}, {}, first, total}, attrs, 3);
+}
+
+// Of a row of which one number is none, what is multiplied by it is none: hidden keys are no exception.
+TEST(SpellOut, AttentionSpreadsWhatIsNoNumber) {
+  const auto spoilt = [](Given given, int64_t at) {
+    given.tensor.as<float>()[at] = std::numeric_limits<float>::quiet_NaN();
+    return given;
+  };
+  Tensor mask = tensor(DType::int32, {1, 6}, {1, 1, 1, 1, 1, 0});
+  for (const int64_t queries : {1, 6})
+    for (const size_t operand : {1, 2}) {
+      std::vector<Given> in{varies({1, queries, 8}), varies({1, 6, 8}, 2), varies({1, 6, 8}, 3), {}, {mask}};
+      in[operand] = spoilt(in[operand], 5 * 8 + 1);
+      GraphBuilder b;
+      std::vector<ValueId> ids;
+      std::vector<Tensor> inputs;
+      for (const Given& given : in) {
+        ids.push_back(given.tensor.bytes ? b.input(cat("x", ids.size()), given.tensor.type) : absent);
+        if (given.tensor.bytes) inputs.push_back(given.tensor);
+      }
+      b.output(b.node("MultiHeadAttention", ids, {{"num_heads", int64_t{2}}}, 1, ms));
+      for (const bool optimize : {false, true}) {
+        const Tensor y = run_graph(b.graph, inputs, optimize)[0];
+        for (int64_t i = 0; i < y.type.shape.elements(); ++i) {
+          const bool spreads = operand == 1 ? i % 8 < 4 : i % 8 == 1;  // a head's scores, or a column of values
+          EXPECT_EQ(std::isnan(y.as<float>()[i]), spreads) << queries << ' ' << operand << ' ' << optimize << ' ' << i;
+        }
+      }
+    }
+}
+
+TEST(SpellOut, FourierTransforms) {
+  const auto number = [](int64_t value) { return Given{tensor(DType::int64, {}, {static_cast<double>(value)}), true}; };
+  const auto flags = [](int64_t inverse, int64_t onesided) {
+    return Attrs{{"inverse", inverse}, {"onesided", onesided}};
+  };
+  EXPECT_TRUE(has(spelled("DFT", "", 20, {varies({2, 20, 1})}, flags(0, 1)), "MatMul"));
+  spelled("DFT", "", 20, {varies({2, 21, 2})}, flags(1, 0));
+  spelled("DFT", "", 20, {varies({3, 12, 5, 2}), {}, number(1)}, flags(0, 0));
+  spelled("DFT", "", 20, {varies({2, 12, 1}), number(20)}, flags(0, 1));
+  spelled("DFT", "", 20, {varies({2, 12, 2}), number(7)}, flags(0, 0));
+  spelled("DFT", "", 20, {varies({2, 11, 2})}, flags(1, 1));
+  spelled("DFT", "", 17, {varies({2, 16, 3, 1})}, {{"axis", int64_t{1}}});
+  const Given every{tensor(DType::int64, {}, {5}), true};
+  EXPECT_TRUE(has(spelled("STFT", "", 17, {varies({2, 100, 1}), every, varies({16}, 2)}, {}), "MatMul"));
+  spelled("STFT", "", 17, {varies({2, 100, 2}), every, {}, {tensor(DType::int64, {}, {16}), true}},
+          {{"onesided", int64_t{0}}});
+}
+
+TEST(SpellOut, RowsOfQuantizedTables) {
+  const Attrs attrs{{"bits", int64_t{4}}, {"block_size", int64_t{16}}, {"gather_axis", int64_t{0}}};
+  const Given rows{tensor(DType::int64, {2, 2}, {0, 5, 2, -1})};
+  const Given table = bytes(DType::uint8, {9, 24}, true, 0, 255, 2), scales = fixed({9, 3}, 3);
+  spelled("GatherBlockQuantized", ms, 1, {table, rows, scales}, attrs);
+  spelled("GatherBlockQuantized", ms, 1, {table, rows, scales, bytes(DType::uint8, {9, 2}, true, 0, 255, 4)}, attrs);
 }
 
 TEST(SpellOut, AttentionWithItsProjection) {
