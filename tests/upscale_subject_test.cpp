@@ -6,6 +6,7 @@
 #include "tests/support.h"
 #include "tests/upscale_pictures.h"
 #include "upscale/codecs/files.h"
+#include "upscale/damage.h"
 
 namespace tessera::upscale {
 namespace {
@@ -43,7 +44,7 @@ Picture page(int64_t side, int channels = 3, int bits = 8) {
 }
 
 /// Clouds, and the grain of a film.
-Picture clouds(int64_t side, int channels = 3, int bits = 8) {
+Picture clouds(int64_t side, int channels = 3, int bits = 8, float grain = 0.095f) {
   std::vector<float> values(static_cast<size_t>(side * side), 0.5f);
   const auto add = [&](const Picture& noise, float strength) {
     for (size_t i = 0; i < values.size(); ++i)
@@ -52,7 +53,7 @@ Picture clouds(int64_t side, int channels = 3, int bits = 8) {
   float strength = 0.25f;
   for (int64_t size = 4; size <= 32; size *= 2, strength /= 2)
     add(resize(noise(size, size, 1), side, side, Filter::bicubic), strength);
-  add(noise(side, side, 1), 0.1f);
+  add(noise(side, side, 1), grain);
   return of_gray(side, values, channels, bits);
 }
 
@@ -146,6 +147,53 @@ TEST_F(SubjectOf, photographs_are_photos) {
   TESSERA_REQUIRE_SHARED(data);
   for (const char* name : {"1.png", "13.png", "19.png"})
     EXPECT_EQ(of(decode(read_file(data / "images" / "kodak" / name))), Subject::photo) << name;
+}
+
+// --- Damage -----------------------------------------------------------------------------------
+
+Damage damage_of(const Picture& picture) {
+  Damage damage;
+  for (int64_t y = 0; y < picture.height; y += 64) {
+    Picture band = blank(picture.width, std::min<int64_t>(64, picture.height - y), 3);
+    std::copy_n(picture.row(y), static_cast<size_t>(band.height * band.row_bytes()), band.row(0));
+    damage.add(band);
+  }
+  return damage;
+}
+
+Picture as_jpeg(const Picture& picture, int quality) {
+  std::vector<std::string> notes;
+  return decode(encode(picture, Format::jpeg, {.quality = quality}, notes));
+}
+
+TEST(Damage, noise_is_measured_where_it_is_calm) {
+  EXPECT_EQ(damage_of(blank(200, 200, 3)).noise(), 0);
+  for (const float grain : {0.02f, 0.05f, 0.1f, 0.2f}) {
+    // Evenly spread over so many levels.
+    const double deviation = static_cast<double>(grain) * 255 / std::sqrt(12);
+    EXPECT_NEAR(damage_of(clouds(256, 3, 8, grain)).noise(), deviation, 0.15 * deviation) << grain;
+  }
+  EXPECT_EQ(damage_of(clouds(40)).noise(), 0);  // too small to tell
+}
+
+TEST(Damage, blocks_stand_out_where_a_jpeg_made_them) {
+  const Picture clean = clouds(256, 3, 8, 0.02f);
+  EXPECT_EQ(damage_of(clean).blocks(), 0);
+  EXPECT_LT(damage_of(as_jpeg(clean, 90)).blocks(), 0.5);
+  EXPECT_GT(damage_of(as_jpeg(clean, 10)).blocks(), 1.5);
+  EXPECT_TRUE(damage_of(as_jpeg(clean, 10)).is_strong());
+  EXPECT_FALSE(damage_of(clean).is_strong());
+  // Not on the grid of its blocks, and drawn rather than photographed.
+  EXPECT_LT(damage_of(page(256)).blocks(), 1.5);
+}
+
+TEST_F(SubjectOf, what_noise_has_spoilt_is_cleaned) {
+  EXPECT_EQ(of(clouds(160, 3, 8, 0.2f)), Subject::spoilt_photo);
+  EXPECT_EQ(of(as_jpeg(clouds(160), 90)), Subject::photo);
+  EXPECT_EQ(model_for(Subject::spoilt_photo, 2), "photo-x2-clean");
+  EXPECT_EQ(model_for(Subject::spoilt_photo, 1.5), "photo-x2-clean");
+  EXPECT_EQ(model_for(Subject::spoilt_photo, 4), "photo-x4");
+  EXPECT_EQ(model_for(Subject::photo, 2), "photo-x2");
 }
 
 }  // namespace

@@ -379,7 +379,8 @@ void add_results(CLI::App& sub, UpscaleCommand& c) {
   sub.add_option(
          "-m,--model", c.model,
          "An ONNX upscaler, or with -n the folder it is in; A,B: through A, then B. Bundled: " + bundled_names() +
-             " (art-x2 for what is drawn, else photo-x2, or photo-x4 for what becomes more than twice as large)")
+             " (art-x2 for what is drawn, else photo-x2, photo-x2-clean under strong noise or JPEG, or photo-x4 for "
+             "what becomes more than twice as large)")
       ->type_name("MODEL");
   sub.add_option("-n,--name", c.name, "Name of a model in the folder of -m (models)")->type_name("NAME");
   sub.add_option("-f,--format", c.format,

@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <cmath>
 
+#include "upscale/damage.h"
 #include "upscale/luma.h"
 
 namespace tessera::upscale {
@@ -51,8 +52,8 @@ Cell cell_of(const Picture& band, int64_t x, int64_t width) {
   return cell;
 }
 
-// The cells with the most detail.
-std::vector<Cell> cells_of(RowSource& source) {
+// The cells with the most detail; all goes through `damage`.
+std::vector<Cell> cells_of(RowSource& source, Damage& damage) {
   // A source whose picture is in memory gives it so, and no rows.
   std::optional<PictureSource> whole;
   if (const Picture* picture = source.whole()) whole.emplace(*picture);
@@ -68,6 +69,7 @@ std::vector<Cell> cells_of(RowSource& source) {
   for (int64_t y = 0; y + height <= head.height; y += height) {
     from.read(height, memory.data());
     const Picture band = opaque(rows);
+    damage.add(band);
     for (int64_t x = 0; x + width <= head.width; x += width) {
       Cell cell = cell_of(band, x, width);
       const auto place =
@@ -97,15 +99,21 @@ double error_of(const Tiler& model, const Picture& cell) {
 
 Text model_for(Subject subject, double scale) {
   if (subject == Subject::drawing) return "art-x2";
+  if (subject == Subject::spoilt_photo && scale <= 2) return "photo-x2-clean";
   return scale > 2 ? "photo-x4" : "photo-x2";
 }
 
 Subject subject_of(List<RowSource*> sources, List<const Tiler*> models) {
   double errors[std::size(judges)] = {};
-  for (RowSource* source : sources)
-    for (const Cell& cell : cells_of(*source))
+  bool is_spoilt = !sources.empty();  // all of them, or what some have clean would be lost
+  for (RowSource* source : sources) {
+    Damage damage;
+    for (const Cell& cell : cells_of(*source, damage))
       for (size_t i = 0; i < models.size(); ++i) errors[i] += error_of(*models[i], cell.picture);
-  return judges[std::min_element(std::begin(errors), std::end(errors)) - errors].subject;
+    is_spoilt &= damage.is_strong();
+  }
+  const Subject nearest = judges[std::min_element(std::begin(errors), std::end(errors)) - errors].subject;
+  return nearest == Subject::photo && is_spoilt ? Subject::spoilt_photo : nearest;
 }
 
 }  // namespace tessera::upscale

@@ -1,12 +1,13 @@
 // Subject: what a picture shows, found by trying: parts of it are made half as large and enlarged again, by a model
-// for photos and by one for drawings. What comes nearer to the picture will do so beyond it.
+// for photos and by one for drawings. What comes nearer to the picture will do so beyond it. Whether noise or JPEG has
+// spoilt a photo is measured on all of it.
 #pragma once
 
 #include "upscale/tiler.h"
 
 namespace tessera::upscale {
 
-enum class Subject { photo, drawing };
+enum class Subject { photo, spoilt_photo, drawing };
 
 /// Bundled models that try, each for a subject; they enlarge twice.
 struct Judge {
