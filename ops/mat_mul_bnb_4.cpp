@@ -1,5 +1,6 @@
 // com.microsoft MatMulBnb4: floats times weights of 4 bits, which stand for 16 numbers between -1 and 1 times the
 // largest magnitude of their block.
+#include "ops/bnb4.h"
 #include "ops/numbers.h"
 #include "ops/steps.h"
 #include "ops/work.h"
@@ -7,15 +8,6 @@
 
 namespace tessera::ops {
 namespace {
-
-// Of a 4-bit float (a sign, two bits of exponent and one of mantissa), in units of its largest; and the quantiles of
-// the normal distribution.
-constexpr double numbers[2][16] = {
-    {0, 0.0052083333, 0.66666667, 1, 0.33333333, 0.5, 0.16666667, 0.25, 0, -0.0052083333, -0.66666667, -1, -0.33333333,
-     -0.5, -0.16666667, -0.25},
-    {-1, -0.6961928009986877, -0.5250730514526367, -0.39491748809814453, -0.28444138169288635, -0.18477343022823334,
-     -0.09105003625154495, 0, 0.07958029955625534, 0.16093020141124725, 0.24611230194568634, 0.33791524171829224,
-     0.44070982933044434, 0.5626170039176941, 0.7229568362236023, 1}};
 
 struct Packing {
   int64_t k, n, block, kind;
@@ -52,7 +44,7 @@ void bnb_reference(const Args& a) {
     for (int64_t i = 0; i < p.k; ++i) {
       const int64_t at = c * p.k + i;
       const int code = at % 2 ? weights[at / 2] & 15 : weights[at / 2] >> 4;
-      column[static_cast<size_t>(i)] = numbers[p.kind][code] * largest[at / p.block];
+      column[static_cast<size_t>(i)] = bnb4_numbers[p.kind][code] * largest[at / p.block];
     }
     for (int64_t r = 0; r < rows; ++r) {
       double sum = 0;

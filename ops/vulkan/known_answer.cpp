@@ -26,6 +26,7 @@ struct Question {
   Attrs attrs;
   std::vector<int64_t> indices = {};  ///< one input more, if there are any
   DType dtype = DType::float32;       ///< of the first input, and of the weights
+  DType packed = DType::undefined;    ///< of the first weights, where it is another
 };
 
 const std::vector<float> zeros(3), ones(3, 1.0f);
@@ -35,6 +36,7 @@ const std::vector<Question>& questions() {
       {"reorder", "Reorder", 1, {2, 19, 5, 7}, {}, {}},
       {"map", "PRelu", 16, {2, 3, 5, 7}, {{3, 1, 1}}, {}},
       {"arg", "ArgMax", 13, {2, 37, 5}, {}, {{"axis", int64_t{1}}}},
+      {"top_k", "TopK", 9, {2, 11, 3}, {}, {{"axis", int64_t{1}}, {"k", int64_t{4}}}},
       {"gather", "Gather", 13, {2, 7, 5}, {}, {{"axis", int64_t{1}}}, {3, -1, 0, 6, 3}},
       {"broadcast", "Sub", 13, {2, 3, 2, 4, 3, 5}, {{3, 1, 4, 1, 5}}, {}},
       {"mixed", "Greater", 13, {2, 3, 5, 7}, {{3, 1, 7}}, {}},
@@ -65,6 +67,15 @@ const std::vector<Question>& questions() {
       {"grid_sample", "GridSample", 16, {2, 3, 5, 7}, {{2, 4, 9, 2}}, {}},
       {"product", "MatMul", 13, {3, 17, 300}, {{300, 45}}, {}},
       {"join", "MatMul", 13, {3, 300}, {{300, 45}}, {}},
+      {"product_bits",
+       "MatMulNBits",
+       1,
+       {3, 300},
+       {{45, 10, 16}, {450}},
+       {{"K", int64_t{300}}, {"N", int64_t{45}}, {"bits", int64_t{4}}, {"block_size", int64_t{32}}},
+       {},
+       DType::float32,
+       DType::uint8},
       {"product_matrix", "MatMul", 13, {3, 17, 70}, {{70, 45}}, {}},
       {"join_matrix", "MatMul", 13, {3, 8200}, {{8200, 13}}, {}},
       {"join_matrix", "Conv", 11, {2, 130, 5, 5}, {{21, 130, 4, 4}, {21}}, {}},
@@ -175,7 +186,9 @@ std::optional<Answers> answer(const std::shared_ptr<Device>& device, const Quest
   node.attrs = std::make_shared<const Attrs>(question.attrs);
   std::vector<Tensor> inputs{filled(question.in, 1, question.dtype)};
   for (const Shape& shape : question.weights)
-    inputs.push_back(filled(shape, static_cast<uint32_t>(inputs.size() + 1), question.dtype));
+    inputs.push_back(
+        filled(shape, static_cast<uint32_t>(inputs.size() + 1),
+               inputs.size() == 1 && question.packed != DType::undefined ? question.packed : question.dtype));
   if (!question.indices.empty()) inputs.push_back(Tensor::of(question.indices));
   for (const Tensor& input : inputs) node.in.push_back(graph.add_value(value_of(input, !node.in.empty())));
   std::vector<Type> types;
@@ -225,7 +238,7 @@ std::optional<Answers> answer(const std::shared_ptr<Device>& device, const Quest
   Threads alone(1);
   ConstantStore store;
   const View in = source.view();
-  compile(device, store, region, &ignored)->run(List<View>(&in, 1), views_of(results), alone, nullptr, {});
+  compile(device, store, region, &ignored, Ways())->run(List<View>(&in, 1), views_of(results), alone, nullptr, {});
   for (const Tensor& result : results) answers.given.push_back(reordered(result, Layout::row_major));
   return answers;
 }
