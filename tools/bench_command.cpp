@@ -216,6 +216,7 @@ void add_bench(CLI::App& app, int& exit_code) {
   add_model(*sub, command->options)->required(false);
   add_shapes(*sub, command->options);
   add_session(*sub, command->options);
+  add_tune(*sub, command->options.session.tune);
   sub->add_option("--runs", command->runs, "Timed runs after the first (10)")
       ->type_name("N")
       ->check(CLI::Range(1, 1000000).description(""));
@@ -236,6 +237,7 @@ Examples:
   tessera bench model.onnx --shape x=1x3x256x256 --threads 2
   tessera bench model.onnx --runs 50 --json
   tessera bench model.onnx --device vulkan:0 --per-node
+  tessera bench model.onnx --device vulkan:0 --tune
   tessera bench --diff before.json after.json)");
   sub->callback([command, &exit_code] {
     if (command->diff.empty())

@@ -57,6 +57,7 @@ void print_details(const nlohmann::json& device) {
               << (text(details, "matrix_used").empty() ? "none" : text(details, "matrix_used")) << '\n';
   std::cout << "  variants of kernels: " << details["variants_right"] << " gave the right answer, "
             << details["variants_unasked"] << " are asked before their first use\n";
+  if (details["tuned_classes"] > 0) std::cout << "  tuned for " << details["tuned_classes"] << " classes of shapes\n";
   for (const nlohmann::json& wrong : details["variants_wrong"]) std::cout << "  " << wrong.get<std::string>() << '\n';
 }
 

@@ -82,7 +82,8 @@ nlohmann::json json_of(const vulkan::DeviceDetails& details) {
           {"copy_queues", details.copy_queues},
           {"variants_right", details.right},
           {"variants_unasked", details.unasked},
-          {"variants_wrong", details.wrong}};
+          {"variants_wrong", details.wrong},
+          {"tuned_classes", details.tuned}};
 }
 
 nlohmann::json json_of(const vulkan::Peaks& peaks) {

@@ -72,10 +72,16 @@ CLI::Option* add_precision(CLI::App& app, std::string& precision) {
       ->type_name("P");
 }
 
+void add_tune(CLI::App& app, bool& tune) {
+  app.add_flag("--tune", tune,
+               "On a device, try which ways of dividing its work are the fastest, and keep them for all later runs");
+}
+
 void add_json(CLI::App& app, ModelOptions& options) { app.add_flag("--json", options.json, "Print one JSON object"); }
 
 void print_device_note(const Session& session, List<Type> in) {
   if (!session.device_note().empty()) std::cerr << "tessera: " << session.device_note() << '\n';
+  if (session.options().tune && !session.device_backend()) std::cerr << "tessera: " << nothing_to_tune << '\n';
   if (!session.device_backend() || !session.options().device.starts_with("vulkan") || in.empty()) return;
   std::string why;
   for (const StepInfo& step : session.steps(in)) {

@@ -28,6 +28,8 @@ void add_json(CLI::App& app, ModelOptions& options);
 /// Accepts numbers from `low` to `high`; `whole` ones alone.
 CLI::Validator number(double low, double high, bool whole = false);
 CLI::Option* add_precision(CLI::App& app, std::string& precision);
+void add_tune(CLI::App& app, bool& tune);
+inline constexpr Text nothing_to_tune = "--tune is for devices: the CPU has nothing to tune";
 
 /// Prints why a session does not run where it was asked to, if so, on stderr; with types of its inputs, also if a
 /// device was named and nothing runs on it.

@@ -136,6 +136,7 @@ void add_run(CLI::App& app, int&) {
   sub->add_option("-o,--output", command->folder, "Write the outputs as DIR/NAME.npy")->type_name("DIR");
   sub->add_option("--seed", command->options.input.seed, "Seed of the inputs that are not given (0)")->type_name("N");
   add_session(*sub, command->options);
+  add_tune(*sub, command->options.session.tune);
   add_json(*sub, command->options);
   sub->footer(R"(
 Inputs that are not given are random: floats from 0 to 1, integers 0 or 1, booleans alternate. Optional inputs

@@ -477,6 +477,7 @@ void add_machine(CLI::App& sub, UpscaleCommand& c) {
   sub.add_flag("--copy-files", c.copy_files,
                "Read the model's files into memory, not map them: then they may get shorter meanwhile");
   c.precision_option = add_precision(sub, c.precision);
+  add_tune(sub, c.tune);
   sub.add_option("--priority", c.priority, "low: other programs come first (normal)")
       ->type_name("P")
       ->check(CLI::IsMember({"normal", "low"}));

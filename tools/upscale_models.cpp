@@ -1,5 +1,6 @@
 #include "tools/upscale_models.h"
 
+#include <algorithm>
 #include <filesystem>
 #include <iostream>
 
@@ -218,12 +219,16 @@ std::shared_ptr<const PlacedModel> Models::open(const std::string& file) const {
   place.model.threads = options_.threads;
   place.model.inputs = options_.inputs;
   place.model.copy_files = options_.copy_files;
+  place.model.tune = options_.tune;
   place.tiler = options_.tiler;
   if (!bundled_model(file))
     if (const auto manifest = manifest_beside(file)) apply(*manifest, place.tiler.convention);
   if (devices_ == std::vector<std::string>{"auto"}) choose_place(place, file, options_, console_);
   std::vector<std::string> told;
   auto model = std::make_shared<PlacedModel>(file, std::move(place), &interrupted(), told);
+  const auto hands = model->hands();
+  if (options_.tune && std::all_of(hands.begin(), hands.end(), [](const auto& hand) { return hand->name() == "cpu"; }))
+    told.emplace_back(nothing_to_tune);
   // What is said of a device is said once, not of each model.
   const std::lock_guard lock(mutex_);
   for (const std::string& note : told)

@@ -14,6 +14,7 @@ struct ModelsOptions {
   std::vector<std::string> inputs;  ///< NAME=NUMBER,... for a model's input beside the picture
   bool precision_given = false;     ///< else a GPU that is chosen may have half precision
   bool copy_files = false;
+  bool tune = false;  ///< as tessera_options has it
   int threads = 0;
   upscale::TilerOptions tiler;
   upscale::SizeRule size;

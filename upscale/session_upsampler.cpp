@@ -137,6 +137,7 @@ struct PlainOptions {
     options.memory_limit = from.memory_limit;
     options.fail_with_device = !from.cpu_takes_over;
     options.copy_files = from.copy_files;
+    options.tune = from.tune;
     for (const std::string& word : from.inputs) add_input(word);
     for (size_t i = 0; i < fixed.size(); ++i) fixed[i].name = names[i].c_str();
     options.fixed = fixed.data();

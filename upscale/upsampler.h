@@ -110,6 +110,7 @@ struct ModelOptions {
   std::string device = "auto";  ///< as tessera_options has it
   std::string precision = "fp32";
   int64_t memory_limit = 0;         ///< bytes that one run may take; 0: three quarters of the machine's
+  bool tune = false;                ///< as tessera_options has it
   bool cpu_takes_over = true;       ///< where a device fails; false: its error is thrown
   bool copy_files = false;          ///< the model's files are read into memory, not mapped: they may get shorter
   std::vector<std::string> inputs;  ///< values for inputs beside the picture, as NAME=NUMBER or NAME=NUMBER,NUMBER...

@@ -208,6 +208,9 @@ typedef struct tessera_options {
   size_t initializer_count;
   int copy_files; /* 0: a model's files are mapped, and must not get shorter while the session lives: that would end the
                      process with SIGBUS. 1: they are read into memory when they are loaded */
+  int tune; /* 1: whenever a plan is made for a device, the ways in which its kernels may divide their work are tried,
+               and the fastest are kept in the cache folder, for every later session on that device with that driver:
+               sums may be added in another order then. 0: nothing is tried, what was kept is used */
 } tessera_options;
 TESSERA_API void tessera_options_init_sized(tessera_options* options, size_t size);
 #define tessera_options_init(options) tessera_options_init_sized((options), sizeof *(options))

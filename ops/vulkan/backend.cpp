@@ -17,10 +17,11 @@ namespace {
 
 class Vulkan final : public DeviceBackend {
  public:
-  Vulkan(std::shared_ptr<Device> device, Precision precision)
+  Vulkan(std::shared_ptr<Device> device, Precision precision, bool tunes)
       : device_(std::move(device)),
         name_(cat("vulkan:", device_->info().index)),
         halves_(precision == Precision::fp16 && device_->info().fp16),
+        tunes_(tunes),
         counters_(&traffic) {
     for (const KernelVariant& variant : all_kernels())
       if (variant.halves <= halves_ && std::all_of(variant.shaders.begin(), variant.shaders.end(),
@@ -69,7 +70,8 @@ class Vulkan final : public DeviceBackend {
       const std::string failure = known_answer_failure(device_, *shaders[i]);
       if (!failure.empty()) fail(Error::Kind::device, failure);
     });
-    return vulkan::compile(device_, constants_, region, counters_);
+    if (tunes_) tune(device_, constants_, region, halves_);
+    return vulkan::compile(device_, constants_, region, counters_, Ways(&device_->tuning()));
   }
 
   std::unique_ptr<Resident> make_resident(int64_t bytes, const Sharing& sharing) const override {
@@ -175,17 +177,17 @@ class Vulkan final : public DeviceBackend {
   std::shared_ptr<Device> device_;
   std::string name_;
   mutable ConstantStore constants_;
-  bool halves_;
+  bool halves_, tunes_;
   Traffic* counters_;  // compile() is const, what it counts is not
   std::unordered_map<Text, std::vector<const KernelVariant*>> by_op_;
 };
 
 }  // namespace
 
-std::unique_ptr<DeviceBackend> make_backend(int index, std::string* why_not, Precision precision) {
+std::unique_ptr<DeviceBackend> make_backend(int index, std::string* why_not, Precision precision, bool tunes) {
   std::string ignored;
   auto device = open_device(index, why_not ? why_not : &ignored);
-  return device ? std::make_unique<Vulkan>(std::move(device), precision) : nullptr;
+  return device ? std::make_unique<Vulkan>(std::move(device), precision, tunes) : nullptr;
 }
 
 std::vector<std::string> ask_every_variant(const DeviceBackend& backend) {
@@ -195,6 +197,7 @@ std::vector<std::string> ask_every_variant(const DeviceBackend& backend) {
 DeviceDetails details_of(const DeviceBackend& backend) {
   const Device& device = *static_cast<const Vulkan&>(backend).device();
   DeviceDetails details = device.details();
+  details.tuned = static_cast<int>(device.tuning().size());
   for (const Shader& shader : all_shaders()) {
     if (!device.runs(shader) || !Vulkan::is_dispatched(shader)) continue;
     const auto failure = remembered_failure(device, shader);

@@ -31,7 +31,9 @@ bool gpu_may_be_there();
 /// The backend on device `index`; -1: the first that is not of CPU type, discrete ones before
 /// others. Null, and one line in `why_not`, if there is none.
 /// `precision` fp16: values are stored as float16 where the device can and kernels do; other ones are fp32.
-std::unique_ptr<DeviceBackend> make_backend(int index, std::string* why_not, Precision precision = Precision::fp32);
+/// With `tunes`, what it compiles is tried in the ways that its kernels have, and the fastest are kept: see tuning.h.
+std::unique_ptr<DeviceBackend> make_backend(int index, std::string* why_not, Precision precision = Precision::fp32,
+                                            bool tunes = false);
 
 /// What a device has, beside what DeviceInfo says.
 struct DeviceDetails {
@@ -49,6 +51,7 @@ struct DeviceDetails {
   // Variants of shaders that the device can run, by their known answers.
   int right = 0, unasked = 0;
   std::vector<std::string> wrong;
+  int tuned = 0;  ///< classes of shapes for which ways were tried
 };
 /// Without asking for any answer: what earlier runs have found, on disk too.
 DeviceDetails details_of(const DeviceBackend& backend);

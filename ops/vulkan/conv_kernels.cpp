@@ -215,7 +215,8 @@ void record_conv(const VkKernel&, const Problem& problem, Recorder& recorder) {
     pixels = std::max(pixels, table.back().pixels);
   }
   const auto parts = static_cast<int64_t>(phases.size()) * conv.groups;
-  const Tiles tiles = choose_tiles(conv.out_channels / conv.groups, pixels, parts);
+  const Tiles tiles = choose_tiles(conv.out_channels / conv.groups, pixels, parts,
+                                   conv.in_channels / conv.groups * kernel[0] * kernel[1] * kernel[2], recorder);
   const List<Fused> functions = problem.node.epilogue;
   const Shape before = shape_before_epilogue(problem);
   const auto elements = word(before.elements());

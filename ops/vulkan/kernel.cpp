@@ -1,6 +1,7 @@
 #include "ops/vulkan/kernel.h"
 
 #include <algorithm>
+#include <bit>
 #include <cmath>
 #include <cstring>
 
@@ -76,6 +77,25 @@ void Dispatch::set(Text constant, uint32_t value) {
 }
 
 void Dispatch::bind(Text buffer, const Slot& slot) { slots[find(*shader, shader->buffers, buffer, "buffer")] = slot; }
+
+std::string Recorder::words_of(const void* way, size_t bytes) {
+  std::string text;
+  for (size_t at = 0; at < bytes; at += sizeof(uint32_t)) {
+    uint32_t number;
+    std::memcpy(&number, static_cast<const std::byte*>(way) + at, sizeof number);
+    text += cat(at ? " " : "", number);
+  }
+  return text;
+}
+
+// "conv float32 3 9 65536": a class of shapes. Sizes beyond 64 count as the next power of two.
+std::string Recorder::question_of(std::initializer_list<int64_t> sizes) const {
+  constexpr int64_t exact = 64;
+  std::string question = cat(kernel_->kernel->name, kernel_->halves ? " float16" : " float32");
+  for (const int64_t size : sizes)
+    question += cat(' ', size <= exact ? size : static_cast<int64_t>(std::bit_ceil(static_cast<uint64_t>(size))));
+  return question;
+}
 
 Slot Recorder::scratch(int64_t bytes) {
   scratch_.push_back(bytes);

@@ -10,6 +10,7 @@
 #include "ops/vulkan/facts.h"
 #include "ops/vulkan/layouts.h"
 #include "ops/vulkan/shader.h"
+#include "ops/vulkan/tuning.h"
 #include "runtime/graph/backend.h"
 
 namespace tessera::vulkan {
@@ -41,9 +42,20 @@ struct KernelVariant;
 /// other writes; which buffers are read and which are written is known from the shaders.
 class Recorder {
  public:
-  Recorder(const KernelVariant& kernel, const Facts& facts) : kernel_(&kernel), facts_(&facts) {}
+  Recorder(const KernelVariant& kernel, const Facts& facts, const Ways& ways = Ways())
+      : kernel_(&kernel), facts_(&facts), ways_(ways) {}
 
   const Facts& facts() const { return *facts_; }
+
+  /// Of several ways to divide the work, made of words, the one that was found to be the fastest for shapes of these
+  /// sizes; null: shapes decide.
+  template <class Way>
+  const Way* tuned(List<Way> ways, std::initializer_list<int64_t> sizes) const {
+    if (!ways_.any()) return nullptr;
+    const auto in_words = [&](size_t i) { return words_of(&ways[i], sizeof(Way)); };
+    const auto found = ways_.find(question_of(sizes), ways.size(), in_words);
+    return found ? &ways[*found] : nullptr;
+  }
 
   /// Input or output i of the node. A constant is given as the buffer stores its elements: float32, or float16.
   Slot in(size_t i) const { return {Slot::Kind::in, i}; }
@@ -78,11 +90,14 @@ class Recorder {
   List<std::vector<std::byte>> tables() const { return tables_; }
 
  private:
+  static std::string words_of(const void* way, size_t bytes);
+  std::string question_of(std::initializer_list<int64_t> sizes) const;
   Dispatch& dispatch(Text shader);
   Slot table(List<std::byte> bytes);
 
   const KernelVariant* kernel_;
   const Facts* facts_;
+  Ways ways_;
   std::deque<Dispatch> dispatches_;
   std::vector<int64_t> scratch_;
   bool may_refuse_ = false;

@@ -78,31 +78,42 @@ std::optional<Rolling> choose_rolling(const BlockedConv& conv, const Facts& fact
   return rolling;
 }
 
+namespace {
+
+// In units of blocks; each makes 64, 48, 32 or 16 channels.
+constexpr Staged staged_shapes[] = {
+    {4, 1, 2, 4, 2, 2}, {4, 2, 1, 4, 3, 2}, {4, 2, 1, 4, 2, 2}, {4, 1, 1, 4, 2, 2},
+    {4, 2, 1, 4, 1, 2}, {4, 1, 1, 4, 1, 2}, {2, 2, 1, 1, 1, 1}, {1, 1, 1, 1, 1, 1},
+};
+
+}  // namespace
+
+List<Staged> staged_ways() { return staged_shapes; }
+
+std::optional<Staged> staged_by(const Staged& way, const BlockedConv& conv, const Facts& facts, uint32_t channel_rows) {
+  Staged staged = way;
+  staged.each_n *= block / facts.matrix.n;
+  const uint32_t bytes = shared_bytes(staged, facts.matrix, channel_rows);
+  if (!fits(staged.warps(), bytes, facts)) return std::nullopt;
+  const uint32_t across = ceil(conv.out_blocks * block, staged.warps_n * staged.each_n * facts.matrix.n);
+  const uint32_t tiles = conv.images * ceil(conv.out_w, staged.warps_x * facts.matrix.m) *
+                         ceil(conv.out_h, staged.warps_y * staged.each_rows);
+  staged.groups = std::min(tiles, std::max(1u, resident(bytes, staged.warps(), facts) / across));
+  return staged;
+}
+
 Staged choose_staged(const BlockedConv& conv, const Facts& facts, uint32_t channel_rows) {
-  // In units of blocks; each makes 64, 48, 32 or 16 channels.
-  static constexpr Staged shapes[] = {
-      {4, 1, 2, 4, 2, 2}, {4, 2, 1, 4, 3, 2}, {4, 2, 1, 4, 2, 2}, {4, 1, 1, 4, 2, 2},
-      {4, 2, 1, 4, 1, 2}, {4, 1, 1, 4, 1, 2}, {2, 2, 1, 1, 1, 1}, {1, 1, 1, 1, 1, 1},
-  };
-  constexpr size_t count = std::size(shapes);
-  Staged best = shapes[count - 1];
+  constexpr size_t count = std::size(staged_shapes);
+  std::optional<Staged> best;
   uint32_t least = std::numeric_limits<uint32_t>::max();
   for (size_t i = is_emulated(facts.matrix) ? count - 2 : 0; i < count; ++i) {
-    const Staged& shape = shapes[i];
-    Staged staged = shape;
-    staged.each_n *= block / facts.matrix.n;
+    const Staged& shape = staged_shapes[i];
     const uint32_t made = round_up(conv.out_blocks, shape.warps_n * shape.each_n);
     // Smaller shapes load more for each product: they have to save channels that are computed in vain.
-    if (made >= least || !fits(staged.warps(), shared_bytes(staged, facts.matrix, channel_rows), facts)) continue;
-    least = made;
-    best = staged;
+    if (made >= least) continue;
+    if (const auto staged = staged_by(shape, conv, facts, channel_rows)) best = staged, least = made;
   }
-  const uint32_t bytes = shared_bytes(best, facts.matrix, channel_rows);
-  const uint32_t across = ceil(conv.out_blocks * block, best.warps_n * best.each_n * facts.matrix.n);
-  const uint32_t tiles =
-      conv.images * ceil(conv.out_w, best.warps_x * facts.matrix.m) * ceil(conv.out_h, best.warps_y * best.each_rows);
-  best.groups = std::min(tiles, std::max(1u, resident(bytes, best.warps(), facts) / across));
-  return best;
+  return *best;
 }
 
 }  // namespace tessera::vulkan

@@ -5,6 +5,7 @@
 #include <optional>
 
 #include "ops/vulkan/facts.h"
+#include "runtime/base/base.h"
 
 namespace tessera::vulkan {
 
@@ -34,5 +35,8 @@ struct Staged {
 std::optional<Rolling> choose_rolling(const BlockedConv& conv, const Facts& facts, uint32_t channel_rows);
 /// How to stage: every convolution by 3x3 cells can be done so on every device with matrices.
 Staged choose_staged(const BlockedConv& conv, const Facts& facts, uint32_t channel_rows);
+/// The ways that it may be done, and that one of them; nothing where the device has no room for it.
+List<Staged> staged_ways();
+std::optional<Staged> staged_by(const Staged& way, const BlockedConv& conv, const Facts& facts, uint32_t channel_rows);
 
 }  // namespace tessera::vulkan

@@ -164,10 +164,15 @@ constexpr size_t bias_in = 2;
 void record_3x3(const VkKernel&, const Problem& problem, Recorder& recorder) {
   const Finish finish = Finish::of_pictures(problem, bias_in);
   const MatrixConvParams params = params_of(geometry_of(problem), finish);
-  if (const auto rolling = choose_rolling(blocked_conv(params), recorder.facts(), finish.channel_rows))
+  const BlockedConv conv = blocked_conv(params);
+  if (const Staged* tuned = recorder.tuned(
+          staged_ways(), {conv.in_blocks, conv.out_blocks, int64_t{conv.images} * conv.out_h * conv.out_w}))
+    if (const auto staged = staged_by(*tuned, conv, recorder.facts(), finish.channel_rows))
+      return record_staged(*staged, params, finish, recorder);
+  if (const auto rolling = choose_rolling(conv, recorder.facts(), finish.channel_rows))
     record_rolling(*rolling, params, finish, recorder);
   else
-    record_staged(choose_staged(blocked_conv(params), recorder.facts(), finish.channel_rows), params, finish, recorder);
+    record_staged(choose_staged(conv, recorder.facts(), finish.channel_rows), params, finish, recorder);
 }
 
 void record_any(const VkKernel&, const Problem& problem, Recorder& recorder) {
@@ -178,7 +183,7 @@ void record_any(const VkKernel&, const Problem& problem, Recorder& recorder) {
   product.columns = finish.params.out_c;
   product.cells = int64_t{params.kernel_h} * params.kernel_w;
   product.terms = int64_t{params.in_blocks} * block;
-  const Tiling tiling = choose_tiling(product, recorder.facts(), finish.channel_rows);
+  const Tiling tiling = choose_tiling(product, recorder, finish.channel_rows);
   finish.order.padded = padded_columns(product, tiling, recorder.facts());
   params.part = tiling.part_steps;
   Dispatch& dispatch = recorder.dispatch("conv_gathered", params);

@@ -69,7 +69,7 @@ void record_matrix_products(const Products& p, const Problem& problem, List<Fuse
   tiles.rows_turned = p.a.column != 1;
   tiles.columns_turned = turned && !packed;
   Finish finish = Finish::of_rows(problem, functions, loop, p.count() * p.m, p.n);
-  const Tiling tiling = choose_tiling(tiles, recorder.facts(), finish.channel_rows);
+  const Tiling tiling = choose_tiling(tiles, recorder, finish.channel_rows);
   finish.order.padded = padded_columns(tiles, tiling, recorder.facts());
 
   MatrixProductParams params;

@@ -103,7 +103,8 @@ void set_matrices(uint32_t warps, const Facts& facts, Dispatch& dispatch) {
   dispatch.set("matrix_k", facts.matrix.k);
 }
 
-Tiling choose_tiling(const TileProblem& problem, const Facts& facts, uint32_t channel_rows) {
+Tiling choose_tiling(const TileProblem& problem, const Recorder& recorder, uint32_t channel_rows) {
+  const Facts& facts = recorder.facts();
   constexpr int64_t least_part_steps = 4;
   constexpr size_t count = std::size(shapes);
   Tiling best = scaled(shapes[count - 1], facts);
@@ -114,14 +115,18 @@ Tiling choose_tiling(const TileProblem& problem, const Facts& facts, uint32_t ch
     divide(best, problem, only_tiling.parts);
     return best;
   }
-  if (is_emulated(facts.matrix)) {
+  List<Tiling> among = shapes;
+  if (const Tiling* tuned =
+          recorder.tuned(among, {problem.rows, problem.columns, problem.terms, problem.cells, problem.count})) {
+    among = {tuned, 1};
+  } else if (is_emulated(facts.matrix)) {
     const int64_t tiles = problem.count * ceil_div(problem.rows, best.rows(facts.matrix)) *
                           ceil_div(problem.columns, best.columns(facts.matrix));
     divide(best, problem, std::min(emulated_groups / tiles, steps_of(problem, best) / least_part_steps));
     return best;
   }
   double least = std::numeric_limits<double>::max();
-  for (const Tiling& shape : shapes) {
+  for (const Tiling& shape : among) {
     Tiling tiling = scaled(shape, facts);
     const uint32_t bytes = shared_bytes(tiling, problem, facts.matrix, channel_rows);
     if (!fits(tiling.warps(), bytes, facts)) continue;

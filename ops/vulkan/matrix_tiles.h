@@ -43,8 +43,9 @@ struct Tiling {
   int64_t step_terms() const { return int64_t{step_blocks} * block_size; }
 };
 
-/// The tiling that takes the least time by a model of a device's processors. `channel_rows` as in finish8.glsl.
-Tiling choose_tiling(const TileProblem& problem, const Facts& facts, uint32_t channel_rows);
+/// The tiling that was found to be the fastest, or takes the least time by a model of a device's processors.
+/// `channel_rows` as in finish8.glsl.
+Tiling choose_tiling(const TileProblem& problem, const Recorder& recorder, uint32_t channel_rows);
 
 /// For measurements and tests: the tiling of that number is taken wherever it fits, with sums in so many parts; -1, 0:
 /// the best is.

@@ -49,14 +49,14 @@ Dispatch& record(const ProductParams& params, const Products& p, const Tiles& ti
 }  // namespace
 
 void record_products(const Products& p, const Slot& a, const Slot& b, const Slot& sums, Recorder& recorder) {
-  Dispatch& dispatch = record(params_of(p), p, choose_tiles(p.m, p.n, p.count()), a, b, recorder);
+  Dispatch& dispatch = record(params_of(p), p, choose_tiles(p.m, p.n, p.count(), p.k, recorder), a, b, recorder);
   dispatch.set("to_sums", 1);
   dispatch.bind("all_sums", sums);
 }
 
 void record_products(const Products& p, const Slot& a, const Slot& b, const Problem& problem, List<Fused> functions,
                      const Loop& loop, Recorder& recorder) {
-  const Tiles tiles = choose_tiles(p.m, p.n, p.count());
+  const Tiles tiles = choose_tiles(p.m, p.n, p.count(), p.k, recorder);
   const EpilogueParams epilogue = epilogue_params(problem, functions, loop);
   ProductParams params = params_of(p);
   assign(params.extents, loop.extent);

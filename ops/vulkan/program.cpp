@@ -112,7 +112,8 @@ std::atomic<uint64_t> programs{0};
 
 class Compiled final : public Program {
  public:
-  Compiled(std::shared_ptr<Device> device, ConstantStore& store, const Region& region, Traffic* traffic);
+  Compiled(std::shared_ptr<Device> device, ConstantStore& store, const Region& region, Traffic* traffic,
+           const Ways& ways);
   ~Compiled() override { device_->queue().settle(last_); }
   void run(List<View> in, List<View> out, Threads& threads, Profile* profile, List<Held> held) override;
   int64_t device_bytes() const override;
@@ -126,7 +127,7 @@ class Compiled final : public Program {
     std::vector<Place> scratch, tables;
   };
   class LaneLoan;
-  void emit(const Region& region);
+  void emit(const Region& region, const Ways& ways);
   void place_scratch();
   void make_pipelines(Threads* pool);
   void lay_tables();
@@ -171,10 +172,11 @@ class Compiled final : public Program {
   size_t lane_count_ = 0;
 };
 
-Compiled::Compiled(std::shared_ptr<Device> device, ConstantStore& store, const Region& region, Traffic* traffic)
+Compiled::Compiled(std::shared_ptr<Device> device, ConstantStore& store, const Region& region, Traffic* traffic,
+                   const Ways& ways)
     : device_(std::move(device)), traffic_(traffic), block_bytes_(region.storage.block_bytes), number_(++programs) {
   free_lanes_.reserve(most_lanes);
-  emit(region);
+  emit(region, ways);
   place_scratch();
   make_pipelines(region.pool);
   lay_tables();
@@ -186,16 +188,17 @@ Compiled::Compiled(std::shared_ptr<Device> device, ConstantStore& store, const R
   uploader.finish();
 }
 
-void Compiled::emit(const Region& region) {
+void Compiled::emit(const Region& region, const Ways& ways) {
   auto copy = region.storage.copies.begin();
   for (size_t i = 0; i < region.steps.size(); ++i) {
     for (; copy != region.storage.copies.end() && copy->step == i; ++copy)
       items_.push_back({nullptr, i, {place_of(copy->from), place_of(copy->to)}});
     const Step& step = region.steps[i];
     const auto& variant = *static_cast<const KernelVariant*>(step.offer.kernel);
-    RecordedStep& recorded =
-        steps_.emplace_back(RecordedStep{step.node, step.offer.name, Recorder(variant, device_->facts()), {}, {}});
+    RecordedStep& recorded = steps_.emplace_back(
+        RecordedStep{step.node, step.offer.name, Recorder(variant, device_->facts(), ways), {}, {}});
     if (step.done) continue;
+    ways.begin(*step.node);
     const Gathered types(*region.graph, *step.node);
     variant.kernel->record(*variant.kernel, types.problem(*step.node), recorded.recorder);
     for (const Dispatch& dispatch : recorded.recorder.dispatches()) items_.push_back({&dispatch, i, {}});
@@ -566,8 +569,8 @@ int64_t Compiled::device_bytes() const {
 }  // namespace
 
 std::unique_ptr<Program> compile(const std::shared_ptr<Device>& device, ConstantStore& constants, const Region& region,
-                                 Traffic* traffic) {
-  return std::make_unique<Compiled>(device, constants, region, traffic);
+                                 Traffic* traffic, const Ways& ways) {
+  return std::make_unique<Compiled>(device, constants, region, traffic, ways);
 }
 
 }  // namespace tessera::vulkan

@@ -19,6 +19,6 @@ struct Gathered {
 constexpr int most_runs_at_once = 3;
 
 std::unique_ptr<Program> compile(const std::shared_ptr<Device>& device, ConstantStore& constants, const Region& region,
-                                 Traffic* traffic);
+                                 Traffic* traffic, const Ways& ways);
 
 }  // namespace tessera::vulkan

@@ -18,25 +18,20 @@ struct Tiles {
   uint32_t invocations() const { return m / each_m * (n / each_n); }
 };
 
-/// For `count` products that give m rows and n columns each: tall tiles, unless they would compute many rows in vain,
-/// and small ones where there are few.
-inline Tiles choose_tiles(int64_t m, int64_t n, int64_t count) {
-  struct Choice {
-    Tiles tiles;
-    double pace;  // rows in the time of one: every element that is read serves as many
-  };
-  constexpr Choice choices[] = {{{64, 128, 8, 8}, 1},   {{32, 128, 4, 8}, 0.85}, {{24, 128, 3, 8}, 0.75},
-                                {{16, 128, 4, 4}, 0.6}, {{12, 128, 3, 4}, 0.5},  {{8, 128, 2, 4}, 0.4},
-                                {{4, 128, 1, 4}, 0.25}};
-  constexpr Tiles small{32, 32, 4, 4};
-  const auto cost = [&](const Choice& choice) {
-    return static_cast<double>(round_up(m, choice.tiles.m)) / choice.pace;
-  };
-  const Tiles best = std::min_element(std::begin(choices), std::end(choices), [&](const Choice& a, const Choice& b) {
-                       return cost(a) < cost(b);
-                     })->tiles;
-  const int64_t workgroups = ceil_div(m, best.m) * ceil_div(n, best.n) * count;
-  return m > 16 && workgroups < enough_workgroups ? small : best;
+/// For `count` products that give m rows and n columns each, sums of so many terms: tall tiles, unless they would
+/// compute many rows in vain, and small ones where there are few.
+inline Tiles choose_tiles(int64_t m, int64_t n, int64_t count, int64_t terms, const Recorder& recorder) {
+  static constexpr Tiles all[] = {{64, 128, 8, 8}, {32, 128, 4, 8}, {24, 128, 3, 8}, {16, 128, 4, 4},
+                                  {12, 128, 3, 4}, {8, 128, 2, 4},  {4, 128, 1, 4},  {32, 32, 4, 4}};
+  // Rows in the time of one: every element that is read serves as many. The last is for few workgroups.
+  constexpr double pace[] = {1, 0.85, 0.75, 0.6, 0.5, 0.4, 0.25};
+  if (const Tiles* tuned = recorder.tuned(List<Tiles>(all), {m, n, count, terms})) return *tuned;
+  size_t best = 0;
+  const auto cost = [&](size_t i) { return static_cast<double>(round_up(m, all[i].m)) / pace[i]; };
+  for (size_t i = 1; i < std::size(pace); ++i)
+    if (cost(i) < cost(best)) best = i;
+  const int64_t workgroups = ceil_div(m, all[best].m) * ceil_div(n, all[best].n) * count;
+  return m > 16 && workgroups < enough_workgroups ? all[std::size(pace)] : all[best];
 }
 
 inline void set_tiles(const Tiles& tiles, Dispatch& dispatch) {

@@ -99,9 +99,14 @@ std::optional<std::string> Remembered::find(const std::string& key) const {
   return found == answers_.end() ? std::nullopt : std::optional(found->second);
 }
 
-void Remembered::set(const std::string& key, const std::string& value) {
+size_t Remembered::size() const {
   const std::lock_guard lock(mutex_);
-  answers_[key] = value;
+  return answers_.size();
+}
+
+void Remembered::set(const Answers& answers) {
+  const std::lock_guard lock(mutex_);
+  for (const auto& [key, value] : answers) answers_[key] = value;
   for (const auto& [theirs, answer] : read()) answers_.try_emplace(theirs, answer);
   std::string text;
   for (const auto& [own, answer] : answers_) text += own + '\t' + answer + '\n';

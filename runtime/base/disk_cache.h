@@ -28,11 +28,13 @@ class Remembered {
   explicit Remembered(std::string name);
 
   std::optional<std::string> find(const std::string& key) const;
+  size_t size() const;
   /// Remembers, and writes the file.
-  void set(const std::string& key, const std::string& value);
+  void set(const std::string& key, const std::string& value) { set({{key, value}}); }
+  using Answers = std::map<std::string, std::string>;
+  void set(const Answers& answers);
 
  private:
-  using Answers = std::map<std::string, std::string>;
   Answers read() const;
 
   const std::string name_;

@@ -183,6 +183,7 @@ SessionOptions read(const tessera_options* options) {
   result.optimize = given.optimize != 0;
   result.memory_limit = given.memory_limit;
   result.copy_files = given.copy_files != 0;
+  result.tune = given.tune != 0;
   result.foreign_threads = {given.parallel_for, given.parallel_context};
   result.cpu_takes_over = given.fail_with_device == 0;
   result.operators = operators_of(given.operators);

@@ -81,7 +81,7 @@ std::string key_of(const tessera_options* options) {
   std::string key = cat(text(o.device), text(o.precision), text(o.name), o.threads, ' ', o.optimize, ' ',
                         o.memory_limit, ' ', reinterpret_cast<uintptr_t>(o.parallel_for), ' ', o.parallel_context, ' ',
                         o.fail_with_device, ' ', o.most_plans, ' ', o.deadline_ms, ' ', o.most_rounds, ' ',
-                        o.copy_files, ' ', operators_of(o.operators).get(), '\0');
+                        o.copy_files, ' ', o.tune, ' ', operators_of(o.operators).get(), '\0');
   if (options) {
     for (const auto& [name, values] : read_fixed(options)) {
       key += cat(name, '\0');

@@ -24,19 +24,19 @@ int index_of(const std::string& name) {
 
 bool names_one_device(const std::string& name) { return name.starts_with("vulkan:"); }
 
-std::unique_ptr<DeviceBackend> open_device(const std::string& name, Precision precision, std::string* why) {
+std::unique_ptr<DeviceBackend> open_device(const std::string& name, Precision precision, std::string* why, bool tunes) {
   const bool automatic = name == "auto", vulkan = name.starts_with("vulkan");
   if (!automatic && !vulkan && name != "cpu")
     fail(Error::Kind::usage, "device \"", name, "\" is not known: use auto, cpu, vulkan or vulkan:N");
 #ifdef TESSERA_VULKAN
   if (!vulkan && !(automatic && vulkan::gpu_may_be_there())) return nullptr;
-  auto device = vulkan::make_backend(vulkan ? index_of(name) : -1, why, precision);
+  auto device = vulkan::make_backend(vulkan ? index_of(name) : -1, why, precision, tunes);
   if (!device && vulkan) *why = "no Vulkan device: " + *why;
   if (!device && automatic) why->clear();
   return device;
 #else
   if (vulkan && index_of(name) + 1 >= 0) *why = "this build has no Vulkan";
-  (void)precision;
+  (void)precision, (void)tunes;
   return nullptr;
 #endif
 }

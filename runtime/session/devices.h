@@ -10,7 +10,8 @@ namespace tessera {
 
 /// The device called `name` ("vulkan", "vulkan:N"); null where it is the CPU ("cpu", or "auto" without a GPU), and
 /// where there is no such device: then `why` gets one line. Throws Error::usage for other names.
-std::unique_ptr<DeviceBackend> open_device(const std::string& name, Precision precision, std::string* why);
+std::unique_ptr<DeviceBackend> open_device(const std::string& name, Precision precision, std::string* why,
+                                           bool tunes = false);
 /// Whether it names one device ("vulkan:N").
 bool names_one_device(const std::string& name);
 

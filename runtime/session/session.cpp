@@ -171,7 +171,7 @@ struct Rounds {
 void Session::Impl::choose_device() {
   const Precision precision = precision_of(options.precision);
   engine.backends.clear();
-  if (std::unique_ptr<DeviceBackend> backend = open_device(options.device, precision, &device_note)) {
+  if (std::unique_ptr<DeviceBackend> backend = open_device(options.device, precision, &device_note, options.tune)) {
     device = backend.get();
     engine.backends.push_back(std::move(backend));
     engine.whole_on_device = options.device == "auto";

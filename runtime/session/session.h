@@ -23,6 +23,7 @@ struct SessionOptions {
   std::string device =
       "auto";  ///< "auto", "cpu"; "vulkan": what is worth the way to the device; "vulkan:N": all that it can
   std::string precision = "fp32";  ///< "fp32", "exact", "bf16x3", "bf16", "fp16", "int8" (of quantized models)
+  bool tune = false;               ///< a device tries which ways of dividing its work are the fastest, and keeps them
   bool optimize = true;
   int64_t memory_limit = 0;                    ///< bytes that one run may allocate; 0: three quarters of the machine's
   bool cpu_takes_over = true;                  ///< where a device fails; false: its error is thrown

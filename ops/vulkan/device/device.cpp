@@ -76,6 +76,7 @@ void Device::create(VkPhysicalDevice physical) {
   downloads_ = std::make_unique<Pool>(*this, Where::download);
   arena_ = std::make_unique<Arena>(*this);
   remembered_ = std::make_unique<Remembered>("device-" + identity);
+  tuning_ = std::make_unique<Tuning>("tuning-" + identity);
 }
 
 // With a timeline, copies have queues of their own: downloads first, which are larger. TESSERA_VULKAN_QUEUES=1 leaves

@@ -11,6 +11,7 @@
 #include "ops/vulkan/device/pipelines.h"
 #include "ops/vulkan/device/queue.h"
 #include "ops/vulkan/facts.h"
+#include "ops/vulkan/tuning.h"
 #include "runtime/base/disk_cache.h"
 #include "runtime/base/rounding.h"
 
@@ -68,6 +69,7 @@ class Device {
   Arena& arena() { return *arena_; }
   /// What was found out of this device with this driver, on disk. Values and keys are without tabs and line ends.
   Remembered& remembered() const { return *remembered_; }
+  Tuning& tuning() const { return *tuning_; }
 
   /// Copies host memory into a buffer of the device, now.
   void upload(const Buffer& to, int64_t offset, const void* from, int64_t bytes);
@@ -112,6 +114,7 @@ class Device {
   std::unique_ptr<Pool> ports_, uploads_, downloads_;
   std::unique_ptr<Arena> arena_;
   std::unique_ptr<Remembered> remembered_;
+  std::unique_ptr<Tuning> tuning_;
 };
 
 /// Device `index`; -1: as make_backend chooses. All who have it open share it. Null, and one line in `why_not`, if

@@ -1,0 +1,167 @@
+// The region runs once for each way, on numbers that are made up; all classes are tried together, each step by its own
+// time stamps.
+#include "ops/vulkan/tuning.h"
+
+#include <algorithm>
+#include <bit>
+#include <chrono>
+#include <cmath>
+#include <cstring>
+#include <limits>
+#include <random>
+
+#include "ops/vulkan/program.h"
+#include "runtime/base/run_scope.h"
+#include "runtime/base/threads.h"
+#include "runtime/graph/refused_data.h"
+
+namespace tessera::vulkan {
+
+std::optional<size_t> Ways::find(const std::string& question, size_t count,
+                                 const std::function<std::string(size_t)>& in_words) const {
+  if (trial_) {
+    Trial::Asked& asked = trial_->asked.emplace_back(Trial::Asked{trial_->node, question, {}});
+    for (size_t i = 0; i < count; ++i) asked.ways.push_back(in_words(i));
+    return trial_->way < count ? std::optional(trial_->way) : std::nullopt;
+  }
+  const auto kept = tuning_->find(question);
+  for (size_t i = 0; kept && i < count; ++i)
+    if (in_words(i) == *kept) return i;
+  return std::nullopt;
+}
+
+namespace {
+
+constexpr int timed_runs = 3;
+constexpr double much_faster = 0.97;  // of the usual way's time: less is chance
+constexpr double warm_seconds = 0.4;  // an idle card has a low clock
+
+struct StepTimes final : Profile {
+  std::map<const Node*, double> ms;
+  void step(const Node& node, Text, double milliseconds) override {
+    const auto [at, first] = ms.try_emplace(&node, milliseconds);
+    if (!first) at->second = std::min(at->second, milliseconds);
+  }
+};
+
+class Tuner {
+ public:
+  Tuner(const std::shared_ptr<Device>& device, ConstantStore& constants, const Region& region, bool halves)
+      : device_(device), constants_(constants), region_(region), wrong_from_(halves ? 2e-2 : 1e-3) {
+    for (const ValueId id : region.inputs) in_.push_back(made_up(region.graph->values[id].type));
+    for (const ValueId id : region.outputs) out_.push_back(Tensor::make(region.graph->values[id].type));
+  }
+
+  void run(Tuning& tuning) {
+    Trial usual;
+    const StepTimes times = time(usual);
+    std::map<std::string, Found> found;
+    size_t most = 0;
+    for (const Trial::Asked& asked : usual.asked) {
+      if (!found.count(asked.question) && !tuning.is_new(asked.question)) continue;
+      Found& own = found[asked.question];
+      own.ways = asked.ways;
+      own.nodes.push_back(asked.node);
+      most = std::max(most, asked.ways.size());
+    }
+    if (found.empty()) return;
+    for (auto& [question, own] : found) own.least = much_faster * own.sum(times);
+    const std::vector<Tensor> right = std::move(out_);
+    out_.clear();
+    for (const Tensor& tensor : right) out_.push_back(Tensor::make(tensor.type));
+    for (size_t way = 0; way < most; ++way) {
+      check_cancelled();
+      Trial trial{way};
+      const StepTimes tried = time(trial);
+      if (!agrees(right)) continue;
+      for (auto& [question, own] : found)
+        if (const double ms = own.sum(tried); way < own.ways.size() && ms < own.least) own.least = ms, own.best = way;
+    }
+    std::map<std::string, std::string> kept;
+    for (const auto& [question, own] : found) kept[question] = own.best < own.ways.size() ? own.ways[own.best] : "";
+    tuning.keep(kept);
+  }
+
+ private:
+  struct Found {
+    std::vector<std::string> ways;
+    std::vector<const Node*> nodes;
+    double least = 0;
+    size_t best = Trial::usual;
+    double sum(const StepTimes& times) const {
+      double ms = 0;
+      for (const Node* node : nodes)
+        if (const auto at = times.ms.find(node); at != times.ms.end()) ms += at->second;
+      return ms;
+    }
+  };
+
+  // Indices are 0, which every axis has.
+  static Tensor made_up(const Type& type) {
+    Tensor tensor = Tensor::make(type);
+    std::memset(tensor.bytes.get(), 0, static_cast<size_t>(type.bytes()));
+    std::minstd_rand random(1);
+    if (type.layout.stored(type.dtype) == DType::float32)
+      std::generate_n(tensor.as<float>(), type.bytes() / 4,
+                      [&] { return static_cast<float>(random() % 2001) / 1000 - 1; });
+    return tensor;
+  }
+
+  StepTimes time(Trial& trial) {
+    Traffic ignored;
+    const auto program = compile(device_, constants_, region_, &ignored, Ways(nullptr, &trial));
+    const auto views = [](const std::vector<Tensor>& tensors) {
+      std::vector<View> all;
+      for (const Tensor& tensor : tensors) all.push_back(tensor.view());
+      return all;
+    };
+    Threads alone(1);
+    const auto run = [&](Profile* profile) { program->run(views(in_), views(out_), alone, profile, {}); };
+    using Clock = std::chrono::steady_clock;
+    const auto begin = Clock::now();
+    do {
+      run(nullptr);
+    } while (trial.way == Trial::usual && !device_->info().cpu_type &&
+             std::chrono::duration<double>(Clock::now() - begin).count() < warm_seconds);
+    StepTimes times;
+    for (int i = 0; i < timed_runs; ++i) run(&times);
+    return times;
+  }
+
+  // Another order of sums, no other result.
+  bool agrees(const std::vector<Tensor>& right) const {
+    for (size_t i = 0; i < right.size(); ++i) {
+      if (right[i].type.dtype != DType::float32 || right[i].type.layout != Layout::row_major) continue;
+      double off = 0, range = 1;
+      for (int64_t j = 0; j < right[i].type.shape.elements(); ++j) {
+        const double a = element_as_double(out_[i].view(), j), b = element_as_double(right[i].view(), j);
+        if (std::isnan(a) && std::isnan(b)) continue;
+        const double apart = std::abs(a - b);
+        off = std::max(off, a == b ? 0 : std::isnan(apart) ? std::numeric_limits<double>::infinity() : apart);
+        if (std::isfinite(b)) range = std::max(range, std::abs(b));
+      }
+      if (off > wrong_from_ * range) return false;
+    }
+    return true;
+  }
+
+  const std::shared_ptr<Device>& device_;
+  ConstantStore& constants_;
+  const Region& region_;
+  const double wrong_from_;  // of the range of a result
+  std::vector<Tensor> in_, out_;
+};
+
+}  // namespace
+
+void tune(const std::shared_ptr<Device>& device, ConstantStore& constants, const Region& region, bool halves) {
+  if (device->limits().tick_ms == 0) return;
+  Tuning& tuning = device->tuning();
+  const std::lock_guard lock(tuning.mutex());
+  try {
+    Tuner(device, constants, region, halves).run(tuning);
+  } catch (const RefusedData&) {  // the made-up numbers: shapes decide
+  }
+}
+
+}  // namespace tessera::vulkan
