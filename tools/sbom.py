@@ -35,8 +35,9 @@ def package_of(path):
     """The Debian package that a file came with."""
     for candidate in (path, path.resolve(), pathlib.Path("/usr") / path.relative_to("/")):
         found = subprocess.run(["dpkg-query", "-S", str(candidate)], capture_output=True, text=True)
-        if found.returncode == 0:
-            return found.stdout.split(":")[0]
+        for line in found.stdout.splitlines():
+            if not line.startswith("diversion by "):
+                return line.split(":")[0]
     raise SystemExit(f"sbom: {path}: no package has this file")
 
 
