@@ -39,7 +39,7 @@ def ways(tessera):
     yield " not optimized", ["--no-optimize"]
     devices = subprocess.run([tessera, "devices"], capture_output=True, text=True).stdout
     if "vulkan:0" in devices:
-        yield " on vulkan:0", ["--device", "vulkan:0"]
+        yield " on vulkan:0", ["--device", "vulkan:0", "--timeout", "900"]  # a software renderer takes minutes for the largest
     else:
         print("skipped: there is no Vulkan device to run the suites on")
 
