@@ -1,5 +1,6 @@
 // Gradient: the derivatives of a value of the same graph. What it becomes depends on that graph
 // (runtime/onnx/gradient.h).
+#include "runtime/graph/formula.h"
 #include "runtime/graph/op.h"
 
 namespace tessera::ops {
@@ -13,7 +14,7 @@ const OpDef defs[] = {{.name = "Gradient",
                        .out = {1, many},
                        .types = "T=all : T... -> T...",
                        .attrs = attrs,
-                       .formula = "of the graph"}};
+                       .formula = of_the_graph}};
 
 }  // namespace
 

@@ -3,27 +3,15 @@
 #include <algorithm>
 
 #include "ops/attend.h"
+#include "ops/group_query.h"
 #include "ops/indices.h"
 #include "runtime/graph/reach.h"
 
 namespace tessera::ops {
 namespace {
 
-enum In {
-  q_in,
-  k_in,
-  v_in,
-  past_k_in,
-  past_v_in,
-  lengths_in,
-  total_in,
-  cos_in,
-  sin_in,
-  positions_in,
-  scores_in,
-  sink_in
-};
-enum Out { y_out, k_out, v_out, scores_out };
+using namespace group_query;
+
 enum SparseIn {
   sparse_rows_in = 5,
   sparse_columns_in,

@@ -99,16 +99,14 @@ ValueId quanta_of(Spelling& s, ValueId x, const Measured& m) {
   return s.op("Clip", 13, {s.op("Add", 14, {steps, m.zero}), s.number(0), s.number(255)});
 }
 
-ValueId cast(Spelling& s, ValueId id, DType to) { return s.op("Cast", 13, {id}, {{"to", static_cast<int64_t>(to)}}); }
-
 }  // namespace
 
 bool spell_dynamic_quantization(Spelling& s) {
   if (s.shape(s.in(0)).elements() == 0 || takes_bytes(s)) return false;
   const Measured m = measure(s, s.in(0));
-  s.becomes(0, cast(s, quanta_of(s, s.in(0), m), DType::uint8));
+  s.becomes(0, s.cast(quanta_of(s, s.in(0), m), DType::uint8));
   if (s.wants(1)) s.becomes(1, m.scale);
-  if (s.wants(2)) s.becomes(2, cast(s, m.zero, DType::uint8));
+  if (s.wants(2)) s.becomes(2, s.cast(m.zero, DType::uint8));
   return true;
 }
 
@@ -160,7 +158,7 @@ bool spell_quantized_gemm(Spelling& s) {
     const ValueId unit = s.op("Mul", 14, {s.reshape(s.in(a_scale), {1}), s.in(b_scale)});
     y = s.op("Add", 14,
              {y, s.op("Mul", 14,
-                      {cast(s, s.in(c), DType::float32), s.op("Mul", 14, {unit, s.number(attrs.real("alpha"))})})});
+                      {s.cast(s.in(c), DType::float32), s.op("Mul", 14, {unit, s.number(attrs.real("alpha"))})})});
   }
   if (s.has(y_scale))
     quantize(s, y, y_scale, y_zero);
@@ -175,7 +173,7 @@ namespace {
 
 // Numbers of bytes, or of their low and high four bits, as floats.
 ValueId unpacked(Spelling& s, ValueId bytes, int64_t bits) {
-  const ValueId numbers = cast(s, bytes, DType::float32);
+  const ValueId numbers = s.cast(bytes, DType::float32);
   if (bits == 8) return numbers;
   Shape shape = s.shape(bytes), single = shape;
   single.push_back(1);
@@ -381,8 +379,8 @@ bool spell_dequantize(Spelling& s) {
   if ((!is_whole(x.dtype) && x.dtype != DType::int32) || s.type(s.in(1)).dtype != DType::float32) return false;
   const ValueId scale = spread(s, s.in(1), x.shape);
   if (scale == absent) return false;
-  ValueId y = cast(s, s.in(0), DType::float32);
-  if (s.has(2)) y = s.op("Sub", 14, {y, cast(s, spread(s, s.in(2), x.shape), DType::float32)});
+  ValueId y = s.cast(s.in(0), DType::float32);
+  if (s.has(2)) y = s.op("Sub", 14, {y, s.cast(spread(s, s.in(2), x.shape), DType::float32)});
   s.becomes(0, s.op("Mul", 14, {y, scale}));
   return true;
 }
@@ -394,11 +392,11 @@ bool spell_quantize(Spelling& s) {
   const ValueId scale = spread(s, s.in(1), x.shape);
   if (scale == absent) return false;
   ValueId y = s.op("Round", 11, {s.op("Div", 14, {s.in(0), scale})});
-  if (s.has(2)) y = s.op("Add", 14, {y, cast(s, spread(s, s.in(2), x.shape), DType::float32)});
+  if (s.has(2)) y = s.op("Add", 14, {y, s.cast(spread(s, s.in(2), x.shape), DType::float32)});
   const bool is_signed = to == DType::int8 || to == DType::int16;
   const float range = bits_of(to) == 8 ? 256 : 65536, low = is_signed ? -range / 2 : 0;
   y = s.op("Clip", 13, {y, s.number(low), s.number(low + range - 1)});
-  s.becomes(0, cast(s, y, to));
+  s.becomes(0, s.cast(y, to));
   return true;
 }
 

@@ -1,30 +1,16 @@
 // com.microsoft GroupQueryAttention: the new keys and values go into the cache where its lengths say, then every query
 // attends to what lies before it.
 #include <cmath>
-#include <numeric>
 
+#include "ops/group_query.h"
 #include "optimizer/spelling.h"
 
 namespace tessera::optimizer {
 namespace {
 
-constexpr int64_t most_scores = int64_t{1} << 24;  // of a triangle that is a constant
+using namespace ops::group_query;
 
-enum In {
-  q_in,
-  k_in,
-  v_in,
-  past_k_in,
-  past_v_in,
-  lengths_in,
-  total_in,
-  cos_in,
-  sin_in,
-  positions_in,
-  scores_in,
-  sink_in
-};
-enum Out { y_out, k_out, v_out, scores_out };
+constexpr int64_t most_scores = int64_t{1} << 24;  // of a triangle that is a constant
 
 class GroupQuery {
  public:
@@ -64,11 +50,6 @@ class GroupQuery {
   }
 
  private:
-  ValueId counted(const Shape& shape) {
-    Tensor tensor = Tensor::make({DType::int64, shape});
-    std::iota(tensor.as<int64_t>(), tensor.as<int64_t>() + shape.elements(), int64_t{0});
-    return s_.constant(std::move(tensor));
-  }
   ValueId whole(int64_t number) { return s_.reshape(s_.integers({number}), {}); }
   ValueId plus(ValueId a, ValueId b) { return s_.op("Add", 14, {a, b}); }
 
@@ -76,17 +57,16 @@ class GroupQuery {
   // length that does not fit is an index outside of its axis.
   void find_places() {
     if (past_ == 0) return;
-    before_ =
-        s_.op("Cast", 13, {s_.reshape(s_.in(lengths_in), {batch_})}, {{"to", static_cast<int64_t>(DType::int64)}});
+    before_ = s_.cast(s_.reshape(s_.in(lengths_in), {batch_}), DType::int64);
     before_ = plus(before_, whole(1 - queries_));
     const int64_t room = keys_ - queries_ + 1;
     before_ = queries_ > 1 ? s_.op("Max", 13, {before_, whole(0)})
                            : s_.op("Where", 16, {s_.op("Less", 13, {before_, whole(0)}), whole(room), before_});
-    before_ = s_.op("Gather", 13, {counted({room}), before_});
+    before_ = s_.op("Gather", 13, {s_.counted({room}), before_});
   }
 
   // [batch, 1, queries, 1], where there is a past.
-  ValueId places() { return plus(s_.reshape(before_, {batch_, 1, 1, 1}), counted({1, 1, queries_, 1})); }
+  ValueId places() { return plus(s_.reshape(before_, {batch_, 1, 1, 1}), s_.counted({1, 1, queries_, 1})); }
 
   // [batch, queries, heads * depth]
   ValueId part(size_t input, int64_t first, int64_t count) {
@@ -103,7 +83,7 @@ class GroupQuery {
     else if (past_ > 0)
       positions = s_.reshape(places(), {batch_, queries_});
     else
-      positions = s_.op("Expand", 13, {counted({1, queries_}), s_.integers({batch_, queries_})});
+      positions = s_.op("Expand", 13, {s_.counted({1, queries_}), s_.integers({batch_, queries_})});
     return s_.op("RotaryEmbedding", 23, {x, s_.in(cos_in), s_.in(sin_in), positions},
                  {{"interleaved", int64_t{attrs_.integer("rotary_interleaved") != 0}},
                   {"num_heads", heads},
@@ -138,7 +118,7 @@ class GroupQuery {
   ValueId read(ValueId cache) {
     if (past_ == 0) return cache;
     const ValueId end = plus(s_.reshape(before_, {batch_, 1, 1, 1}), whole(queries_));
-    return s_.op("Where", 16, {s_.op("Less", 13, {counted({1, 1, keys_, 1}), end}), cache, s_.number(0)});
+    return s_.op("Where", 16, {s_.op("Less", 13, {s_.counted({1, 1, keys_, 1}), end}), cache, s_.number(0)});
   }
 
   bool hides(int64_t place, int64_t key) const { return key > place || (window_ > 0 && key <= place - window_); }
@@ -152,7 +132,7 @@ class GroupQuery {
         for (int64_t j = 0; j < keys_; ++j) bias.as<float>()[i * keys_ + j] = hides(i, j) ? never : 0;
       return s_.constant(std::move(bias));
     }
-    const ValueId keys = counted({1, 1, 1, keys_});
+    const ValueId keys = s_.counted({1, 1, 1, keys_});
     ValueId seen = s_.op("LessOrEqual", 16, {keys, places()});
     if (window_ > 0) seen = s_.op("And", 7, {seen, s_.op("Greater", 13, {keys, plus(places(), whole(-window_))})});
     return s_.op("Where", 16, {seen, s_.number(0), s_.number(never)});

@@ -1,6 +1,7 @@
 // Operators that no kernel takes, in terms of those that kernels take: curves with a bias, sums that are normalized,
 // convolutions and pools of three axes; attention and Einsum in files of their own.
 #include <algorithm>
+#include <numeric>
 
 #include "optimizer/rewrites.h"
 #include "optimizer/spelling.h"
@@ -47,6 +48,14 @@ ValueId Spelling::constant(Tensor tensor) {
   made.constant = std::make_shared<const Tensor>(std::move(tensor));
   return graph_.add_value(std::move(made));
 }
+
+ValueId Spelling::counted(const Shape& shape) {
+  Tensor tensor = Tensor::make({DType::int64, shape});
+  std::iota(tensor.as<int64_t>(), tensor.as<int64_t>() + shape.elements(), int64_t{0});
+  return constant(std::move(tensor));
+}
+
+ValueId Spelling::cast(ValueId id, DType to) { return op("Cast", 13, {id}, {{"to", static_cast<int64_t>(to)}}); }
 
 ValueId Spelling::reshape(ValueId id, const Shape& to) {
   if (shape(id) == to) return id;

@@ -17,14 +17,6 @@ Tensor filled(const Type& type, double number) {
   return tensor;
 }
 
-ValueId counted(Spelling& s, const Shape& shape) {
-  Tensor tensor = Tensor::make({DType::int64, shape});
-  std::iota(tensor.as<int64_t>(), tensor.as<int64_t>() + shape.elements(), int64_t{0});
-  return s.constant(std::move(tensor));
-}
-
-ValueId cast(Spelling& s, ValueId id, DType to) { return s.op("Cast", 13, {id}, {{"to", static_cast<int64_t>(to)}}); }
-
 ValueId times(Spelling& s, ValueId id, float factor) {
   return factor == 1 ? id : s.op("Mul", 14, {id, s.number(factor)});
 }
@@ -193,8 +185,8 @@ bool spell_hardmax(Spelling& s) {
   const Shape seen{x.elements(0, axis), extent, is_flat ? 1 : x.elements(axis + 1, x.size())};
   const ValueId first =
       s.op("ArgMax", 13, {s.reshape(s.in(0), seen)}, {{"axis", int64_t{1}}, {"keepdims", int64_t{1}}});
-  const ValueId y = s.op("Equal", 13, {first, counted(s, {extent, 1})});
-  s.becomes(0, s.reshape(cast(s, y, DType::float32), x));
+  const ValueId y = s.op("Equal", 13, {first, s.counted({extent, 1})});
+  s.becomes(0, s.reshape(s.cast(y, DType::float32), x));
   return true;
 }
 
@@ -276,8 +268,8 @@ bool spell_embeddings(Spelling& s) {
   if (s.wants(1) && s.has(mask)) {
     const ValueId seen = s.op("Equal", 13, {s.in(mask), s.constant(filled({DType::int32, {}}, 1))});
     const ValueId count =
-        s.op("ReduceSum", 13, {cast(s, seen, DType::float32), s.integers({1})}, {{"keepdims", int64_t{0}}});
-    s.becomes(1, cast(s, count, DType::int32));
+        s.op("ReduceSum", 13, {s.cast(seen, DType::float32), s.integers({1})}, {{"keepdims", int64_t{0}}});
+    s.becomes(1, s.cast(count, DType::int32));
   } else if (s.wants(1)) {
     s.becomes(1, s.constant(filled({DType::int32, {in[0]}}, 0)));
   }
@@ -294,7 +286,7 @@ ValueId rotation(Spelling& s, const ops::Rotary& r, size_t table, size_t positio
   const int64_t given = s.shape(s.in(positions)).elements();
   const bool counts = given == 1 && r.batch * r.sequence != 1;
   ValueId places = s.reshape(s.in(positions), counts ? Shape{1, 1} : Shape{r.batch, r.sequence});
-  if (counts) places = s.op("Add", 14, {places, counted(s, {1, r.sequence})});
+  if (counts) places = s.op("Add", 14, {places, s.counted({1, r.sequence})});
   return s.reshape(s.op("Gather", 13, {s.in(table), places}), {counts ? 1 : r.batch, r.sequence, half});
 }
 

@@ -20,7 +20,7 @@ ValueId zero_of(Spelling& s, DType type) {
 
 // y less the zero point, known when the model runs, times what the weights of each column or channel sum up to.
 ValueId less_zero_times(Spelling& s, ValueId y, ValueId x_zero, Tensor sums) {
-  const ValueId zero = s.op("Cast", 13, {x_zero}, {{"to", static_cast<int64_t>(DType::int32)}});
+  const ValueId zero = s.cast(x_zero, DType::int32);
   return s.op("Sub", 14, {y, s.op("Mul", 14, {s.constant(std::move(sums)), s.reshape(zero, {1})})});
 }
 

@@ -30,6 +30,9 @@ class Spelling {
     return constant(std::move(tensor));
   }
   ValueId integers(const std::vector<int64_t>& values) { return constant(Tensor::of(List<int64_t>(values))); }
+  /// 0, 1, 2 ..., in that shape.
+  ValueId counted(const Shape& shape);
+  ValueId cast(ValueId id, DType to);
   ValueId reshape(ValueId id, const Shape& shape);
   ValueId transpose(ValueId id, std::vector<int64_t> perm);
   ValueId slice(ValueId id, int64_t axis, int64_t begin, int64_t end, int64_t step = 1);

@@ -238,12 +238,7 @@ std::shared_ptr<const PlacedModel> Models::open(const std::string& file) const {
 
 Assigned Models::chain_for(List<RowSource*> sources) const {
   const Head& head = sources[0]->head();
-  const Wanted wanted = chain_.result_of(head.width, head.height, head.bits);
-  const auto times = [](int64_t large, int64_t small) {
-    return static_cast<double>(large) / static_cast<double>(small);
-  };
-  const PlacedModel& model =
-      family_->for_pictures(sources, std::max(times(wanted.width, head.width), times(wanted.height, head.height)));
+  const PlacedModel& model = family_->for_pictures(sources, chain_.result_of(head.width, head.height, head.bits));
   const std::lock_guard lock(mutex_);
   const auto [chain, added] = chains_.try_emplace(model.name(), options_.size);
   if (added) chain->second.add(model.tiler());

@@ -129,12 +129,8 @@ double measured(tessera_upscaler& upscaler, const Frame& like) {
 
 const PlacedModel& model_for(const tessera_upscaler& upscaler, RowSource& source, const Wanted& wanted) {
   if (!upscaler.family) return *upscaler.model;
-  const auto times = [](int64_t large, int64_t small) {
-    return static_cast<double>(large) / static_cast<double>(small);
-  };
   RowSource* sources[] = {&source};
-  return upscaler.family->for_pictures(
-      sources, std::max(times(wanted.width, source.head().width), times(wanted.height, source.head().height)));
+  return upscaler.family->for_pictures(sources, wanted);
 }
 
 }  // namespace

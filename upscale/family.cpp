@@ -1,5 +1,7 @@
 #include "upscale/family.h"
 
+#include <algorithm>
+
 namespace tessera::upscale {
 
 const PlacedModel& Family::model(Text name) const {
@@ -9,7 +11,12 @@ const PlacedModel& Family::model(Text name) const {
   return *models_.emplace(name, open_(std::string(name))).first->second;
 }
 
-const PlacedModel& Family::for_pictures(List<RowSource*> sources, double scale) const {
+const PlacedModel& Family::for_pictures(List<RowSource*> sources, const Wanted& wanted) const {
+  const auto times = [](int64_t large, int64_t small) {
+    return static_cast<double>(large) / static_cast<double>(small);
+  };
+  const Head& head = sources[0]->head();
+  const double scale = std::max(times(wanted.width, head.width), times(wanted.height, head.height));
   std::vector<const Tiler*> models;
   for (const Judge& judge : judges) models.push_back(model(judge.model).tiler().get());
   return model(model_for(subject_of(sources, models), scale));

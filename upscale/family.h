@@ -16,8 +16,8 @@ class Family {
 
   /// Opened when it is first asked for; by many threads.
   const PlacedModel& model(Text name) const;
-  /// For pictures that belong together, as the frames of a video; `scale`: how often larger the results are.
-  const PlacedModel& for_pictures(List<RowSource*> sources, double scale) const;
+  /// For pictures of one size that belong together, as the frames of a video.
+  const PlacedModel& for_pictures(List<RowSource*> sources, const Wanted& wanted) const;
   /// Those that were opened so far.
   std::vector<std::shared_ptr<const PlacedModel>> opened() const;
 

@@ -28,6 +28,13 @@ inline tessera_code code_of(Error::Kind kind) {
   return TESSERA_INTERNAL;
 }
 
+/// The other way round; `otherwise`: of a code that is none of an error.
+inline Error::Kind kind_of(tessera_code code, Error::Kind otherwise) {
+  for (int kind = 0; kind <= static_cast<int>(Error::Kind::deadline); ++kind)
+    if (code_of(static_cast<Error::Kind>(kind)) == code) return static_cast<Error::Kind>(kind);
+  return otherwise;
+}
+
 /// Ends the exception at hand.
 inline tessera_status* caught() noexcept {
   try {

@@ -1,5 +1,6 @@
 #include <algorithm>
 
+#include "runtime/graph/formula.h"
 #include "runtime/onnx/building.h"
 #include "runtime/onnx/check_node.h"
 #include "runtime/onnx/formula.h"

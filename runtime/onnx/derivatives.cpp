@@ -27,6 +27,21 @@ namespace {
   { #Op, since, false, "x" names ", y, dy -> dx" lost ": " NUMBERS "moved = " call ";" GO_BACK }
 #define RESHAPED(Op, since, names, lost) \
   { #Op, since, false, "x" names ", y, dy -> dx" lost ": dx = Reshape<allowzero=1>(dy, Shape(x))" }
+#define EXTREME(Op)                                                                  \
+  {                                                                                  \
+#Op, 8, true,                                                                    \
+        "a, b, c, d, y, dy -> da, db, dc, dd: zero = CastLike(0, dy);"               \
+        "da = Where(Equal(a, y), dy, zero); ?b db = Where(Equal(b, y), dy, zero);"   \
+        "?c dc = Where(Equal(c, y), dy, zero); ?d dd = Where(Equal(d, y), dy, zero)" \
+  }
+#define JOINED(since, names, lost)                                                            \
+  {                                                                                           \
+    "Split", since, false,                                                                    \
+        "x" names ", p, q, r, s, dp, dq, dr, ds -> dx" lost                                   \
+        ": !q dx = dp;"                                                                       \
+        "?q!r dx = Concat<axis=$axis|0>(dp, dq); ?r!s dx = Concat<axis=$axis|0>(dp, dq, dr);" \
+        "?s dx = Concat<axis=$axis|0>(dp, dq, dr, ds)"                                        \
+  }
 #define STEP(Op) OF_ONE(Op, 1, "dx = Expand(zero, Shape(x))")
 
 constexpr Derivative table[] = {
@@ -110,14 +125,8 @@ constexpr Derivative table[] = {
     {"Mean", 8, true,
      "a, b, c, d, y, dy -> da, db, dc, dd: !b n = 1; ?b!c n = 2; ?c!d n = 3; ?d n = 4;"
      "da = Div(dy, CastLike(n, dy)); ?b db = da; ?c dc = da; ?d dd = da"},
-    {"Max", 8, true,
-     "a, b, c, d, y, dy -> da, db, dc, dd: zero = CastLike(0, dy); da = Where(Equal(a, y), dy, zero);"
-     "?b db = Where(Equal(b, y), dy, zero); ?c dc = Where(Equal(c, y), dy, zero); ?d dd = Where(Equal(d, y), dy, "
-     "zero)"},
-    {"Min", 8, true,
-     "a, b, c, d, y, dy -> da, db, dc, dd: zero = CastLike(0, dy); da = Where(Equal(a, y), dy, zero);"
-     "?b db = Where(Equal(b, y), dy, zero); ?c dc = Where(Equal(c, y), dy, zero); ?d dd = Where(Equal(d, y), dy, "
-     "zero)"},
+    EXTREME(Max),
+    EXTREME(Min),
 
     // Products. A vector on the left is a row, one on the right a column.
     OF_TWO(MatMul, 1,
@@ -218,12 +227,8 @@ constexpr Derivative table[] = {
      "?b end_b = Add(end_a, Gather(Shape(b), [$axis])); ?b db = Slice(dy, end_a, end_b, [$axis]);"
      "?c end_c = Add(end_b, Gather(Shape(c), [$axis])); ?c dc = Slice(dy, end_b, end_c, [$axis]);"
      "?d end_d = Add(end_c, Gather(Shape(d), [$axis])); ?d dd = Slice(dy, end_c, end_d, [$axis])"},
-    {"Split", 2, false,
-     "x, p, q, r, s, dp, dq, dr, ds -> dx: !q dx = dp; ?q!r dx = Concat<axis=$axis|0>(dp, dq);"
-     "?r!s dx = Concat<axis=$axis|0>(dp, dq, dr); ?s dx = Concat<axis=$axis|0>(dp, dq, dr, ds)"},
-    {"Split", 13, false,
-     "x, parts, p, q, r, s, dp, dq, dr, ds -> dx, _: !q dx = dp; ?q!r dx = Concat<axis=$axis|0>(dp, dq);"
-     "?r!s dx = Concat<axis=$axis|0>(dp, dq, dr); ?s dx = Concat<axis=$axis|0>(dp, dq, dr, ds)"},
+    JOINED(2, "", ""),
+    JOINED(13, ", parts", ", _"),
     {"Slice", 1, false,
      "x, y, dy -> dx: " NUMBERS "?$axes moved = Slice(places, $starts, $ends, $axes);"
      "!$axes moved = Slice(places, $starts, $ends);" GO_BACK},
@@ -254,6 +259,8 @@ constexpr Derivative table[] = {
 #undef GO_BACK
 #undef MOVED
 #undef RESHAPED
+#undef EXTREME
+#undef JOINED
 #undef STEP
 
 }  // namespace

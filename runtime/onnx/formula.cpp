@@ -26,11 +26,17 @@ class Reader {
  public:
   Reader(const Node& node, Text formula, Strings& strings) : attrs_(node), strings_(strings), rest_(formula) {}
 
-  proto::Function read() {
+  Signature signature() {
     made_.name = attrs_.node().op->name;
+    std::vector<Text> in = names("->");
+    return {std::move(in), names(":")};
+  }
+
+  proto::Function read() {
+    Signature own = signature();
+    made_.input = std::move(own.in);
+    made_.output = std::move(own.out);
     made_.opset_import = {{"", newest_standard}, {"com.microsoft", 1}};
-    made_.input = names("->");
-    made_.output = names(":");
     while (!rest_.empty()) statement();
     for (size_t i = 0; i < attrs_.node().out.size(); ++i)
       if (attrs_.node().out[i] != absent && !defined_.contains(made_.output[i]))
@@ -296,6 +302,11 @@ class Reader {
 };
 
 }  // namespace
+
+Signature signature_of(const Node& node, Text formula) {
+  Strings unused;
+  return Reader(node, formula, unused).signature();
+}
 
 proto::Function function_of(const Node& node, Text formula, Strings& strings) {
   return Reader(node, formula, strings).read();

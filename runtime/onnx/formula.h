@@ -16,6 +16,12 @@
 
 namespace tessera::onnx {
 
+/// What a formula calls its inputs and outputs; `_`: nothing.
+struct Signature {
+  std::vector<Text> in, out;
+};
+Signature signature_of(const Node& node, Text formula);
+
 /// A formula as a function that the node calls. Its texts last as long as the node, the formula and `strings`. Throws
 /// Error::unsupported where no line makes an output that the node wants.
 proto::Function function_of(const Node& node, Text formula, Strings& strings);

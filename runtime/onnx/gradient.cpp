@@ -5,6 +5,7 @@
 #include <unordered_set>
 
 #include "runtime/onnx/derivatives.h"
+#include "runtime/onnx/formula.h"
 
 namespace tessera::onnx {
 namespace {
@@ -19,20 +20,6 @@ constexpr Text sum_to =
     "full = Concat<axis=0>(Expand([1], Reshape(more, [1])), Shape(x));"
     "axes = Compress(Range(0, Size(Shape(d)), 1), Not(Equal(full, Shape(d))));"
     "y = Reshape<allowzero=1>(ReduceSum<noop_with_empty_axes=1>(d, axes), Shape(x))";
-
-std::vector<Text> names_until(Text& rest, Text end) {
-  std::vector<Text> names;
-  const size_t at = rest.find(end);
-  for (Text list = rest.substr(0, at); !list.empty();) {
-    const size_t begin = list.find_first_not_of(" ,");
-    if (begin == Text::npos) break;
-    list.remove_prefix(begin);
-    names.push_back(list.substr(0, list.find_first_of(" ,")));
-    list.remove_prefix(names.back().size());
-  }
-  rest.remove_prefix(at + end.size());
-  return names;
-}
 
 const Derivative* derivative_of(const Node& node) {
   static const auto by_name = [] {
@@ -140,15 +127,13 @@ class Gradient {
     const auto returns = [&](ValueId id) { return id != absent && back_.contains(id) && !cuts_.contains(id); };
     const auto varies = [&](ValueId id) { return id != absent && depends_.contains(id); };
     if (std::none_of(node.out.begin(), node.out.end(), returns)) return;
-    if (std::none_of(node.in.begin(), node.in.end(), varies)) {
-      const std::vector<ValueId> ids = read_by(node);
-      if (std::none_of(ids.begin(), ids.end(), varies)) return;
-    }
+    const std::vector<ValueId> ids = read_by(node);
+    if (std::none_of(ids.begin(), ids.end(), varies)) return;
     const Derivative* derivative = derivative_of(node);
     if (!derivative)
       fail(Error::Kind::unsupported, "has to go through ", title(p_.graph, node), ", of which no derivative is known");
-    Text rest = derivative->formula;
-    const std::vector<Text> given = names_until(rest, "->"), results = names_until(rest, ":");
+    const Signature signature = signature_of(node, derivative->formula);
+    const std::vector<Text>&given = signature.in, &results = signature.out;
     const size_t ins = results.size(), outs = (given.size() - ins) / 2;
     if (node.in.size() > ins || node.out.size() > outs)
       fail(Error::Kind::unsupported, "has to go through ", title(p_.graph, node), ", whose derivative is known for ",

@@ -7,9 +7,6 @@
 
 namespace tessera::onnx {
 
-/// The formula of Gradient.
-inline constexpr Text of_the_graph = "of the graph";
-
 /// What a Gradient node asks for.
 struct GradientProblem {
   Graph& graph;                    ///< of which all nodes before it are there

@@ -86,6 +86,7 @@ std::string key_of(const tessera_options* options) {
     for (const auto& [name, values] : read_fixed(options)) {
       key += cat(name, '\0');
       for (const double value : values) key += cat(std::hexfloat, value, ' ');
+      key += '\0';
     }
     for (const auto& [name, value] : read_initializers(options))
       key += cat(name, '\0', static_cast<const void*>(value.tensor.bytes.get()), '\0');

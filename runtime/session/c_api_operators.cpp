@@ -57,25 +57,10 @@ struct State {
 
 void* state_of(const Node& node) { return node.state ? static_cast<State*>(node.state.get())->state : nullptr; }
 
-Error::Kind kind_of(tessera_code code) {
-  switch (code) {
-    case TESSERA_USAGE: return Error::Kind::usage;
-    case TESSERA_FILE: return Error::Kind::file;
-    case TESSERA_UNSUPPORTED: return Error::Kind::unsupported;
-    case TESSERA_SHAPE: return Error::Kind::shape;
-    case TESSERA_TYPE: return Error::Kind::type;
-    case TESSERA_MEMORY: return Error::Kind::memory;
-    case TESSERA_DEVICE: return Error::Kind::device;
-    case TESSERA_CANCELLED: return Error::Kind::cancelled;
-    case TESSERA_DEADLINE: return Error::Kind::deadline;
-    default: return Error::Kind::model;
-  }
-}
-
 // A failure of the program's function, as an error of the node.
 void check(tessera_status* status) {
   if (!status) return;
-  const Error error(kind_of(tessera_status_code(status)), tessera_status_text(status));
+  const Error error(kind_of(tessera_status_code(status), Error::Kind::model), tessera_status_text(status));
   tessera_status_free(status);
   throw error;
 }

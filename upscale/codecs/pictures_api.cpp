@@ -42,12 +42,12 @@ namespace {
 /// Bytes of rows that are converted at a time.
 constexpr int64_t band_bytes = int64_t{1} << 20;
 
-/// Calls f(first, count) for bands of `count` rows, and gives `band` room for each.
+/// Calls f(count) for bands of `count` rows, and gives `band` room for each.
 template <class F>
 void by_bands(const Frame& frame, int64_t count, Bytes& band, const F& f) {
   const int64_t rows = std::clamp<int64_t>(band_bytes / std::max<int64_t>(1, frame.row_bytes()), 1, count);
   band.resize(static_cast<size_t>(rows * frame.row_bytes()));
-  for (int64_t y = 0; y < count; y += rows) f(y, std::min(rows, count - y));
+  for (int64_t y = 0; y < count; y += rows) f(std::min(rows, count - y));
 }
 
 /// An error that names the file.
@@ -248,7 +248,7 @@ tessera_status* tessera_picture_reader_read(tessera_picture_reader* reader, cons
       const RowConverter converter(head, wanted);
       const bool same = head.bits == wanted.bits && head.channels == wanted.channels;
       Bytes converted;
-      by_bands(head, wanted.height, reader->band, [&](int64_t, int64_t count) {
+      by_bands(head, wanted.height, reader->band, [&](int64_t count) {
         reader->reader->rows(count, reader->band.data());
         if (!same) {
           converted.resize(static_cast<size_t>(count * wanted.row_bytes()));
@@ -304,7 +304,7 @@ tessera_status* tessera_picture_writer_write(tessera_picture_writer* writer, con
       if (given.channels != writer->head.channels || given.bits != writer->head.bits)
         fail(Error::Kind::usage, "it was to have rows of ", writer->head.channels, " channels with ", writer->head.bits,
              " bits, not of ", given.channels, " with ", given.bits);
-      by_bands(given, given.height, writer->band, [&](int64_t, int64_t count) {
+      by_bands(given, given.height, writer->band, [&](int64_t count) {
         from.read(count, writer->band.data());
         writer->writer->rows(writer->band.data(), count);
         writer->next += count;

@@ -81,19 +81,6 @@ Out to(In value) {
     return static_cast<Out>((uint32_t{value} * most<Out> + most<In> / 2) / most<In>);
 }
 
-/// Floats are light, and other samples are of sRGB's curve.
-template <class Out, class In>
-Out to_color(In value, bool light) {
-  if constexpr (std::is_same_v<In, Out>)
-    return value;
-  else if constexpr (std::is_same_v<Out, float>)
-    return light ? decode_light(to<float>(value)) : to<float>(value);
-  else if constexpr (std::is_same_v<In, float>)
-    return to<Out>(light && value > 0 ? code_light(value) : value);
-  else
-    return to<Out>(value);
-}
-
 /// Noise from 0 to below 1 of which neighbours have all sizes (interleaved gradient noise), in place of rounding: what
 /// is exact stays as it is.
 template <class Out, class In>
@@ -128,15 +115,15 @@ void convert_row(const In* in, int in_channels, int64_t width, int64_t y, Out* o
   const int in_colors = in_channels < 3 ? 1 : 3, out_colors = out_channels < 3 ? 1 : 3;
   const bool flatten = in_channels > in_colors && out_channels == out_colors;
   for (int64_t x = 0; x < width; ++x, in += in_channels, out += out_channels) {
-    const auto convert = [&](In value, int c, bool color) {
+    // Floats are light, and other samples are of sRGB's curve.
+    const auto convert = [&](In value, int c, bool color) -> Out {
+      if constexpr (std::is_same_v<In, float> && !std::is_same_v<Out, float>)
+        if (color && light && value > 0) value = code_light(value);
       if constexpr (loses<In, Out>)
-        if (options.dither) {
-          if constexpr (std::is_same_v<In, float>)
-            return dithered<Out>(color && light && value > 0 ? code_light(value) : value, x, y, c);
-          else
-            return dithered<Out>(value, x, y, c);
-        }
-      return color ? to_color<Out>(value, light) : to<Out>(value);
+        if (options.dither) return dithered<Out>(value, x, y, c);
+      if constexpr (std::is_same_v<Out, float> && !std::is_same_v<In, float>)
+        if (color && light) return decode_light(to<float>(value));
+      return to<Out>(value);
     };
     for (int c = 0; c < out_colors; ++c) {
       const In color = in[std::min(c, in_colors - 1)];
