@@ -5,9 +5,11 @@
 namespace tessera::ops {
 namespace {
 
-constexpr AttrDef quantized_attrs[] = {
-    {.name = "num_heads", .required = true}, {"unidirectional"}, {"scale"},
-    {"mask_filter_value", -10000},           {"do_rotary"},      {"past_present_share_buffer"}};
+// Of Attention; of those of other names, some.
+constexpr AttrDef projecting_attrs[] = {
+    {.name = "num_heads", .required = true}, {"unidirectional"},  {"scale"},
+    {"mask_filter_value", -10000},           {"do_rotary"},       {"rotary_embedding_dim"},
+    {"past_present_share_buffer"},           {"qkv_hidden_sizes"}};
 constexpr AttrDef packed_attrs[] = {{.name = "num_heads", .required = true}, {"scale"}, {"mask_filter_value", -10000}};
 constexpr AttrDef projected_attrs[] = {{.name = "num_heads", .required = true}, {"scale"}, {"qkv_hidden_sizes"}};
 constexpr AttrDef decoder_attrs[] = {{.name = "num_heads", .required = true},
@@ -35,18 +37,58 @@ constexpr AttrDef linear_attrs[] = {{.name = "q_num_heads", .required = true},
 constexpr AttrDef causal_attrs[] = {
     {"activation", 0, "none"}, {"ndim", 1}, {"dilation", 1}, {"channels_last"}, {"state_window"}};
 
+// What Attention and its kin share: queries, keys and values by one product ...
+#define PROJECTED                                                          \
+  "?bias all = Add(MatMul(x, w), bias); !bias all = MatMul(x, w);"         \
+  "?$qkv_hidden_sizes qs, ks, v = Split<axis=-1>(all, $qkv_hidden_sizes);" \
+  "!$qkv_hidden_sizes qs, ks, v = Split<axis=-1, num_outputs=3>(all);"
+// ... the cache as two ...
+#define CACHED                                         \
+  "?past pk, pv = Split<axis=0, num_outputs=2>(past);" \
+  "?past old_k = Squeeze(pk, [0]); ?past old_v = Squeeze(pv, [0]); !past old_k = _; !past old_v = _;"
+// ... and attention of queries and keys that may be turned, by angles of their places. A cache with room for more wants
+// to be told how much of it is used.
+#define ATTENDED                                                                                                      \
+  "?$do_rotary!past first = 0; ?$do_rotary?past!past_length first = Squeeze(Shape<start=3, end=4>(past));"            \
+  "?$do_rotary?past?past_length first = Cast<to=7>(Squeeze(past_length));"                                            \
+  "?$do_rotary?$rotary_embedding_dim turned = $rotary_embedding_dim;"                                                 \
+  "?$do_rotary!$rotary_embedding_dim turned = Div(Squeeze(Shape<start=2>(qs)), $num_heads);"                          \
+  "?$do_rotary places = Cast<to=1>(Range(first, Add(first, Squeeze(Shape<start=1, end=2>(qs))), 1));"                 \
+  "?$do_rotary slowness = Pow(10000.0, Div(Cast<to=1>(Range(0, turned, 2)), Cast<to=1>(turned)));"                    \
+  "?$do_rotary angles = Div(Unsqueeze(places, [1]), slowness);"                                                       \
+  "?$do_rotary c = CastLike(Cos(angles), qs); ?$do_rotary s = CastLike(Sin(angles), qs);"                             \
+  "?$do_rotary q = ms.RotaryEmbedding<num_heads=$num_heads, rotary_embedding_dim=$rotary_embedding_dim>(qs, [0], c, " \
+  "s);"                                                                                                               \
+  "?$do_rotary k = ms.RotaryEmbedding<num_heads=$num_heads, rotary_embedding_dim=$rotary_embedding_dim>(ks, [0], c, " \
+  "s);"                                                                                                               \
+  "!$do_rotary q = qs; !$do_rotary k = ks;"                                                                           \
+  "attended, new_k, new_v = ms.MultiHeadAttention<num_heads=$num_heads, scale=$scale, "                               \
+  "unidirectional=$unidirectional, mask_filter_value=$mask_filter_value|-10000.0>("                                   \
+  "q, k, v, _, mask, scores, old_k, old_v, past_length, beam_of);"                                                    \
+  "!past y = attended; ?past?past_length y = attended; ?past!past_length!$past_present_share_buffer y = attended;"
+
 const OpDef defs[] = {
+    formula("Attention", {{2, 7}, {1, 2}}, "T=float : T, T, T, int32, T, T, int32 -> T, T", projecting_attrs,
+            "x, w, bias, mask, past, scores, past_length, beams, beam_of -> y, present:" PROJECTED CACHED ATTENDED
+            "?present present = Concat<axis=0>(Unsqueeze(new_k, [0]), Unsqueeze(new_v, [0]))"),
+    // Of keys in the cache, so many numbers as a device reads at once lie together.
+    formula("DecoderMaskedSelfAttention", {{5, 9}, {1, 2}},
+            "T=float16|float32 : T, T, T, int32, T, T, int32, int32, int32 -> T, T", projecting_attrs,
+            "x, w, bias, mask, past, scores, past_length, beams, beam_of -> y, present:" PROJECTED
+            "pk, pv = Split<axis=0, num_outputs=2>(past); rows = Squeeze(pk, [0]); old_v = Squeeze(pv, [0]);"
+            "unit = Unsqueeze(Where(Equal(CastLike(1.0002, x), CastLike(1, x)), 8, 4), [0]);"
+            "units = Div(Shape<start=3>(rows), unit); length = Shape<start=2, end=3>(rows);"
+            "old_k = Reshape(Transpose<perm=[0, 1, 3, 2, 4]>(Reshape(rows, Concat<axis=0>(Shape<end=2>(rows), units, "
+            "length, unit))), Shape(rows));" ATTENDED
+            "?present new_rows = Reshape(Transpose<perm=[0, 1, 3, 2, 4]>(Reshape(new_k, Concat<axis=0>("
+            "Shape<end=3>(new_k), units, unit))), Shape(new_k));"
+            "?present present = Concat<axis=0>(Unsqueeze(new_rows, [0]), Unsqueeze(new_v, [0]))"),
     formula("QAttention", {{5, 9}, {1, 2}},
-            "X=int8|uint8; W=int8|uint8; T=float16|float32 : X, W, T, T, T, int32, X, W, T -> T, T", quantized_attrs,
-            "x, w, bias, x_scale, w_scale, mask, x_zero, w_zero, past -> y, present:"
-            "all = ms.MatMulIntegerToFloat(x, w, x_scale, w_scale, x_zero, w_zero, bias);"
-            "q, k, v = Split<axis=-1, num_outputs=3>(all);"
-            "?past pk, pv = Split<axis=0, num_outputs=2>(past);"
-            "?past old_k = Squeeze(pk, [0]); ?past old_v = Squeeze(pv, [0]); !past old_k = _; !past old_v = _;"
-            "!$do_rotary y, new_k, new_v = ms.MultiHeadAttention<num_heads=$num_heads, scale=$scale, "
-            "unidirectional=$unidirectional, mask_filter_value=$mask_filter_value|-10000.0>("
-            "q, k, v, _, mask, _, old_k, old_v);"
-            "!$do_rotary present = Concat<axis=0>(Unsqueeze(new_k, [0]), Unsqueeze(new_v, [0]))",
+            "X=int8|uint8; W=int8|uint8; T=float16|float32 : X, W, T, T, T, int32, X, W, T -> T, T", projecting_attrs,
+            "x, w, bias, x_scale, w_scale, mask, x_zero, w_zero, past, past_length, beams, beam_of -> y, present:"
+            "all = ms.MatMulIntegerToFloat(x, w, x_scale, w_scale, x_zero, w_zero, bias); scores = _;"
+            "qs, ks, v = Split<axis=-1, num_outputs=3>(all);" CACHED ATTENDED
+            "?present present = Concat<axis=0>(Unsqueeze(new_k, [0]), Unsqueeze(new_v, [0]))",
             true),
     formula("DecoderMaskedMultiHeadAttention", {{1, 11}, {1, 4}},
             "T=float16|float32 : T, T, T, int32, T, T, T, int32, int32, int32, T -> T, T, T, T", decoder_attrs,

@@ -15,7 +15,11 @@ enum In {
   sin_in,
   positions_in,
   scores_in,
-  sink_in
+  sink_in,
+  k_scale_in,
+  v_scale_in,
+  q_norm_in,
+  k_norm_in
 };
 enum Out { y_out, k_out, v_out, scores_out };
 

@@ -1,6 +1,8 @@
-// com.microsoft GroupQueryAttention: causal attention with fewer key heads than query heads, a cache, and rotary
-// embedding inside; and SparseAttention, which is that over some blocks of keys.
+// com.microsoft GroupQueryAttention: causal attention with fewer key heads than query heads, norms and rotary embedding
+// inside, and a cache, which may be quantized and may be no longer than what a window needs; and SparseAttention, which
+// is that over some blocks of keys.
 #include <algorithm>
+#include <cstring>
 
 #include "ops/attend.h"
 #include "ops/group_query.h"
@@ -21,13 +23,32 @@ enum SparseIn {
   sparse_sin_in
 };
 
+// Numbers of a cache: as they are, as signed integers or small floats of a byte, or two in a byte, 8 more than they
+// are.
+enum class Quanta { none, bytes, halves };
+
+Quanta quanta_of(const AttrReader& n) {
+  if (!n.has("k_quant_type") && !n.has("v_quant_type")) return Quanta::none;
+  const Text keys = n.text("k_quant_type"), values = n.text("v_quant_type");
+  if (keys != values) fail(Error::Kind::unsupported, "keys quantized \"", keys, "\" and values \"", values, '"');
+  if (keys.empty() || keys == "NONE") return Quanta::none;
+  const int64_t bits = n.integer("kv_cache_bit_width");
+  if ((keys != "PER_TENSOR" && keys != "PER_CHANNEL") || (bits != 4 && bits != 8))
+    fail(Error::Kind::model, "a cache quantized \"", keys, "\" in ", bits, " bits");
+  return bits == 4 ? Quanta::halves : Quanta::bytes;
+}
+
 struct Sizes {
   int64_t batch, sequence, heads, kv_heads, depth, past = 0, present;
-  bool packed;
+  Quanta quanta;
+  bool packed, windowed;
 
   template <class F>
   Sizes(const AttrReader& n, F shape, int64_t total)
-      : heads(n.integer("num_heads")), kv_heads(n.integer("kv_num_heads")) {
+      : heads(n.integer("num_heads")),
+        kv_heads(n.integer("kv_num_heads")),
+        quanta(quanta_of(n)),
+        windowed(n.integer("sliding_window_cache") != 0) {
     const Shape* q = shape(q_in);
     const Shape* k = shape(k_in);
     const Shape* v = shape(v_in);
@@ -43,22 +64,45 @@ struct Sizes {
     if (const Shape* old = shape(past_k_in)) {
       past = old->rank() == 4 ? (*old)[2] : -1;
       const Shape* other = shape(past_v_in);
-      if (!(*old == Shape{batch, kv_heads, past, depth}) || !other || !(*old == *other))
+      present = past;
+      if (!(*old == cache()) || !other || !(*old == *other))
         fail(Error::Kind::shape, "past keys ", *old, " do not fit");
     }
     if (total < sequence) fail(Error::Kind::shape, "a total length of ", total, " for ", sequence, " queries");
-    present = std::max(past, total);
+    if (windowed && past < std::max<int64_t>(n.integer("local_window_size"), 1))
+      fail(Error::Kind::shape, "a cache of ", past, " for a window of ", n.integer("local_window_size"));
+    present = windowed ? past : std::max(past, total);
   }
-  Shape cache() const { return {batch, kv_heads, present, depth}; }
+  Shape cache() const { return {batch, kv_heads, present, quanta == Quanta::halves ? (depth + 1) / 2 : depth}; }
 };
+
+void check_quanta(const Infer& n, const Sizes& s) {
+  const bool quantized = s.quanta != Quanta::none;
+  if (quantized && (!n.has_input(past_k_in) || !n.has_input(k_scale_in) || !n.has_input(v_scale_in)))
+    fail(Error::Kind::model, "a quantized cache without a past or scales");
+  for (const int i : {past_k_in, past_v_in}) {
+    if (!n.has_input(i)) continue;
+    const DType type = n.in(i).dtype;
+    const bool fits = s.quanta == Quanta::none     ? type == n.in(q_in).dtype
+                      : s.quanta == Quanta::halves ? type == DType::uint8
+                                                   : bits_of(type) == 8;
+    if (!fits) fail(Error::Kind::type, "a cache of ", name_of(type));
+  }
+  const int64_t scales = n.has("k_quant_type") && n.text("k_quant_type") == "PER_CHANNEL" ? s.kv_heads * s.depth : 1;
+  for (const int i : {k_scale_in, v_scale_in})
+    if (n.has_input(i) && (!quantized || n.shape(i).elements() != scales))
+      fail(Error::Kind::shape, "scales ", n.shape(i), " of a cache that wants ", quantized ? scales : 0);
+  for (const int i : {q_norm_in, k_norm_in})
+    if (n.has_input(q_norm_in) != n.has_input(k_norm_in) || (n.has_input(i) && !(n.shape(i) == Shape{s.depth})))
+      fail(Error::Kind::shape, "norms of queries and keys do not fit heads of ", s.depth);
+  if (s.windowed && (n.has_input(scores_in) || n.wants(scores_out) || n.integer("causal") == 0))
+    fail(Error::Kind::unsupported, "scores, or keys of the future, beside a cache of a window's size");
+}
 
 void infer_gqa(Infer& n) {
   const Sizes s(
       n, [&](int i) { return n.has_input(i) ? &n.shape(i) : nullptr; }, n.integer_of(total_in));
-  if (n.has("k_quant_type") && n.text("k_quant_type") != "NONE")
-    fail(Error::Kind::unsupported, "GroupQueryAttention with a quantized cache");
-  if (n.integer("sliding_window_cache"))
-    fail(Error::Kind::unsupported, "GroupQueryAttention with a cache of a window's size");
+  check_quanta(n, s);
   if (n.has_input(sink_in) && !(n.shape(sink_in) == Shape{s.heads}))
     fail(Error::Kind::shape, "sinks ", n.shape(sink_in), " for ", s.heads, " heads");
   if (n.shape(lengths_in).elements() != s.batch) fail(Error::Kind::shape, "lengths ", n.shape(lengths_in));
@@ -67,8 +111,9 @@ void infer_gqa(Infer& n) {
     fail(Error::Kind::shape, "rotary tables ", n.shape(cos_in), " and ", n.shape(sin_in));
   if (n.has_input(scores_in)) check_broadcast(n.shape(scores_in), {s.batch, s.heads, s.sequence, s.present});
   n.set(y_out, {s.batch, s.sequence, s.heads * s.depth});
-  n.set(k_out, s.cache());
-  n.set(v_out, s.cache());
+  const DType stored = n.in(n.has_input(past_k_in) ? past_k_in : q_in).dtype;
+  n.set(k_out, stored, s.cache());
+  n.set(v_out, stored, s.cache());
   n.set(scores_out, {s.batch, s.heads, s.sequence, s.present});
 }
 
@@ -82,30 +127,103 @@ void turn(double* x, int64_t half, const double* cos, const double* sin, bool in
   }
 }
 
+void normalize(double* x, int64_t depth, const double* scale, double epsilon) {
+  double sum = 0;
+  for (int64_t d = 0; d < depth; ++d) sum += x[d] * x[d];
+  const double inverse = 1 / std::sqrt(sum / static_cast<double>(depth) + epsilon);
+  for (int64_t d = 0; d < depth; ++d) x[d] *= inverse * scale[d];
+}
+
+// A cache of keys or values, read and written by its rows of one head.
+class Cache {
+ public:
+  Cache(const Args& a, const Sizes& s, size_t scale_input) : s_(s) {
+    if (s.quanta == Quanta::none) return;
+    scales_ = Read<float>(a.in[scale_input]);
+    small_floats_ = a.in[past_k_in].type.dtype == DType::float8e4m3fn;
+  }
+
+  void read(const View& from, int64_t row, int64_t head, double* to) const {
+    for (int64_t d = 0; d < s_.depth; ++d)
+      to[d] = quantum(from, row, d) * (scales_ ? static_cast<double>(scale(head, d)) : 1);
+  }
+  // What becomes of new numbers when they are stored.
+  void round(int64_t head, double* x) const {
+    for (int64_t d = 0; scales_ && d < s_.depth; ++d) {
+      double q = static_cast<double>(static_cast<float>(x[d]) * (1 / scale(head, d)));
+      if (small_floats_) {
+        uint8_t byte;
+        const View one{{DType::float8e4m3fn, {}}, reinterpret_cast<std::byte*>(&byte)};
+        set_element(one, 0, std::clamp(q, -448.0, 448.0));
+        q = element_as_double(one, 0);
+      } else {
+        q = std::clamp<double>(std::nearbyint(q), s_.quanta == Quanta::halves ? -8 : -128,
+                               s_.quanta == Quanta::halves ? 7 : 127);
+      }
+      x[d] = q * static_cast<double>(scale(head, d));
+    }
+  }
+  void write(const double* x, int64_t row, int64_t head, const View& to) const {
+    for (int64_t d = 0; d < s_.depth; ++d) {
+      double q = scales_ ? x[d] / static_cast<double>(scale(head, d)) : x[d];
+      if (scales_ && !small_floats_) q = std::nearbyint(q);
+      if (s_.quanta != Quanta::halves) {
+        set_element(signed_view(to), row * s_.depth + d, q);
+        continue;
+      }
+      const int half = static_cast<int>(q) + 8;
+      uint8_t& byte = to.as<uint8_t>()[row * ((s_.depth + 1) / 2) + d / 2];
+      byte = static_cast<uint8_t>(d % 2 ? (byte & 15) | half << 4 : 0x80 | half);
+    }
+  }
+
+ private:
+  float scale(int64_t head, int64_t d) const {
+    const float found = scales_[scales_.size() == 1 ? 0 : head * s_.depth + d];
+    return found != 0 ? found : 1;
+  }
+  View signed_view(View view) const {
+    if (s_.quanta == Quanta::bytes && view.type.dtype == DType::uint8) view.type.dtype = DType::int8;
+    return view;
+  }
+  double quantum(const View& from, int64_t row, int64_t d) const {
+    if (s_.quanta != Quanta::halves) return element_as_double(signed_view(from), row * s_.depth + d);
+    return (from.as<const uint8_t>()[row * ((s_.depth + 1) / 2) + d / 2] >> (4 * (d % 2)) & 15) - 8;
+  }
+
+  const Sizes& s_;
+  Read<float> scales_;
+  bool small_floats_ = false;
+};
+
 class GroupQuery {
  public:
-  GroupQuery(const Args& a, const Sizes& s) : a_(a), s_(s) {
+  GroupQuery(const Args& a, const Sizes& s)
+      : a_(a), s_(s), gap_(s.past - a.integer("local_window_size") + 1), rows_(s.windowed ? 0 : s.present) {
     const Read<int64_t> lengths(a.in[lengths_in]);
     for (int64_t b = 0; b < s.batch; ++b) {
       // The first call may be padded behind each prompt; later ones append to what is cached.
       const int64_t before = lengths[b] + 1 - s.sequence;
-      const bool prompt = s.past == 0 || (s.sequence > 1 && before < 0);
-      past_.push_back(prompt ? 0 : before);
-      if (past_.back() < 0 || past_.back() + s.sequence > s.present)
+      const bool prompt = !s.windowed && (s.past == 0 || (s.sequence > 1 && before < 0));
+      first_.push_back(prompt ? 0 : before);
+      if (first_.back() < 0 || (!s.windowed && first_.back() + s.sequence > s.present))
         fail(Error::Kind::shape, "a sequence that ends at ", lengths[b], " of ", s.present);
+      if (s.windowed) rows_ = std::max(rows_, past(b) + s.sequence);
     }
   }
 
-  int64_t past(int64_t b) const { return past_[static_cast<size_t>(b)]; }
+  /// How many of the rows that lie in the cache come before the first query; of keys as read() has them.
+  int64_t past(int64_t b) const { return resident(first_[static_cast<size_t>(b)]); }
+  int64_t rows() const { return rows_; }
 
-  // [batch, heads, sequence, depth] of q, or of k and v in the places where the cache wants them.
-  RunVector<double> read(int input, int64_t heads, int64_t first_head, bool rotary, int past_input) const {
-    const bool cached = past_input > 0;
-    const int64_t rows = cached ? s_.present : s_.sequence;
+  // [batch, heads, sequence, depth] of q, or [batch, heads, rows, depth] of k and v: a cache and what is new in it.
+  RunVector<double> read(int input, int64_t heads, int64_t first_head, bool rotary, size_t norm_input, int past_input,
+                         const Cache* cache) const {
+    const int64_t rows = cache ? rows_ : s_.sequence;
     const View& view = a_.in[static_cast<size_t>(s_.packed ? q_in : input)];
-    const Read<double> x(view);
-    const Read<double> old(cached && a_.has_in(static_cast<size_t>(past_input)) ? a_.in[static_cast<size_t>(past_input)]
-                                                                                : View{});
+    const auto given = [&](size_t i) { return i && a_.has_in(i) ? a_.in[i] : View{}; };
+    const View old = given(static_cast<size_t>(past_input));
+    const Read<double> x(view), norm(given(norm_input));
     const Read<double> cos(rotary ? a_.in[cos_in] : View{}), sin(rotary ? a_.in[sin_in] : View{});
     const int64_t half = rotary ? a_.in[cos_in].shape()[1] : 0, width = view.shape()[2];
     const bool interleaved = a_.integer("rotary_interleaved") != 0;
@@ -113,31 +231,53 @@ class GroupQuery {
     for (int64_t b = 0; b < s_.batch; ++b)
       for (int64_t h = 0; h < heads; ++h) {
         double* plane = all.data() + (b * heads + h) * rows * s_.depth;
-        if (old) std::copy_n(old.data() + (b * heads + h) * s_.past * s_.depth, s_.past * s_.depth, plane);
+        for (int64_t t = 0; old && t < (s_.windowed ? past(b) : s_.past); ++t)
+          cache->read(old, (b * heads + h) * s_.past + t, h, plane + t * s_.depth);
         for (int64_t t = 0; t < s_.sequence; ++t) {
-          double* to = plane + (cached ? past(b) + t : t) * s_.depth;
+          double* to = plane + (cache ? past(b) + t : t) * s_.depth;
           std::copy_n(x.data() + (b * s_.sequence + t) * width + (first_head + h) * s_.depth, s_.depth, to);
-          if (!rotary) continue;
-          const auto place =
-              static_cast<int64_t>(number_or(a_, positions_in, static_cast<double>(past(b) + t), b * s_.sequence + t));
-          const int64_t row = checked_index(place, a_.in[cos_in].shape()[0]) * half;
-          turn(to, half, cos.data() + row, sin.data() + row, interleaved);
+          if (norm) normalize(to, s_.depth, norm.data(), static_cast<double>(a_.real("qk_norm_epsilon")));
+          if (rotary) {
+            const auto place = static_cast<int64_t>(number_or(
+                a_, positions_in, static_cast<double>(first_[static_cast<size_t>(b)] + t), b * s_.sequence + t));
+            const int64_t row = checked_index(place, a_.in[cos_in].shape()[0]) * half;
+            turn(to, half, cos.data() + row, sin.data() + row, interleaved);
+          }
+          if (cache) cache->round(h, to);
         }
       }
     return all;
   }
 
+  /// A cache of a window's size gives up its first rows.
+  void store(size_t out, const RunVector<double>& values, const Cache& cache) const {
+    if (out >= a_.out.size() || !a_.out[out]) return;
+    const View& to = a_.out[out];
+    std::memset(to.data, 0, static_cast<size_t>(to.type.bytes()));
+    for (int64_t b = 0; b < s_.batch; ++b) {
+      const int64_t end = past(b) + s_.sequence,
+                    kept = s_.windowed ? resident(first_[static_cast<size_t>(b)] + s_.sequence) : s_.present;
+      const int64_t dropped = s_.windowed ? end - kept : 0;
+      for (int64_t h = 0; h < s_.kv_heads; ++h)
+        for (int64_t t = 0; t < kept; ++t)
+          cache.write(values.data() + ((b * s_.kv_heads + h) * rows_ + dropped + t) * s_.depth,
+                      (b * s_.kv_heads + h) * s_.present + t, h, to);
+    }
+  }
+
  private:
+  // Rows in a cache after so many positions: as it is full, it gives up as many at once as the window does not need.
+  int64_t resident(int64_t positions) const {
+    if (!s_.windowed || positions <= s_.past) return positions;
+    return positions - (positions - s_.past + gap_ - 1) / gap_ * gap_;
+  }
+
   const Args& a_;
   const Sizes& s_;
-  std::vector<int64_t> past_;
+  const int64_t gap_;
+  int64_t rows_;
+  std::vector<int64_t> first_;
 };
-
-void store(const Args& a, size_t out, const RunVector<double>& values) {
-  if (out >= a.out.size() || !a.out[out]) return;
-  Write<double> to(a.out[out]);
-  std::copy(values.begin(), values.end(), to.data());
-}
 
 // `hidden(h, query, key)`, of places in a sequence: what is out of sight beside the future.
 template <class Hidden>
@@ -147,12 +287,13 @@ void run_queries(const Args& a, const Hidden& hidden) {
       static_cast<int64_t>(number_or(a, total_in, 0)));
   const GroupQuery gqa(a, s);
   const bool rotary = a.integer("do_rotary") != 0;
-  const auto q = gqa.read(q_in, s.heads, 0, rotary, 0);
-  const auto k = gqa.read(k_in, s.kv_heads, s.packed ? s.heads : 0, rotary, past_k_in);
-  const auto v = gqa.read(v_in, s.kv_heads, s.packed ? s.heads + s.kv_heads : 0, false, past_v_in);
-  store(a, k_out, k);
-  store(a, v_out, v);
-  AttentionShape shape{s.batch, s.heads, s.kv_heads, s.sequence, s.present, s.depth, s.depth, 0, 0, nullptr};
+  const Cache keys(a, s, k_scale_in), values(a, s, v_scale_in);
+  const auto q = gqa.read(q_in, s.heads, 0, rotary, q_norm_in, 0, nullptr);
+  const auto k = gqa.read(k_in, s.kv_heads, s.packed ? s.heads : 0, rotary, k_norm_in, past_k_in, &keys);
+  const auto v = gqa.read(v_in, s.kv_heads, s.packed ? s.heads + s.kv_heads : 0, false, 0, past_v_in, &values);
+  gqa.store(k_out, k, keys);
+  gqa.store(v_out, v, values);
+  AttentionShape shape{s.batch, s.heads, s.kv_heads, s.sequence, gqa.rows(), s.depth, s.depth, 0, 0, nullptr};
   const double named = a.has("scale") ? static_cast<double>(a.real("scale")) : 0;
   shape.scale = named != 0 ? named : 1 / std::sqrt(static_cast<double>(s.depth));
   shape.softcap = static_cast<double>(a.real("softcap"));
@@ -172,7 +313,7 @@ void run_queries(const Args& a, const Hidden& hidden) {
   Write<double> y(a.out[y_out]), products(a.out.size() > scores_out ? a.out[scores_out] : View{});
   const auto row_at = [&](int64_t b, int64_t h, int64_t i) { return ((b * s.heads + h) * s.sequence + i) * s.present; };
   attend(
-      shape, heads(q, s.heads, s.sequence), heads(k, s.kv_heads, s.present), heads(v, s.kv_heads, s.present),
+      shape, heads(q, s.heads, s.sequence), heads(k, s.kv_heads, gqa.rows()), heads(v, s.kv_heads, gqa.rows()),
       [&](int64_t b, int64_t h, int64_t i, int64_t j) {
         if (j >= ends[static_cast<size_t>(b)] || hidden(b, h, gqa.past(b) + i, j))
           return -std::numeric_limits<double>::infinity();
@@ -259,16 +400,18 @@ constexpr AttrDef attrs[] = {{"num_heads", 0, {}, true},
                              {"kv_cache_bit_width"},
                              {"qk_output"},
                              {"causal", 1},
-                             {"sliding_window_cache"}};
+                             {"sliding_window_cache"},
+                             {"qk_norm_epsilon", 1e-6}};
 constexpr AttrDef sparse_attrs[] = {
     {"num_heads", 0, {}, true},        {"kv_num_heads", 0, {}, true}, {"do_rotary"}, {"rotary_interleaved"}, {"scale"},
     {"sparse_block_size", 0, {}, true}};
 const OpDef defs[] = {{.name = "GroupQueryAttention",
                        .domain = "com.microsoft",
                        .since = 1,
-                       .in = {1, 12},
+                       .in = {1, 16},
                        .out = {1, 4},
-                       .types = "T=float : T, T, T, T, T, int32, int32, T, T, int64, T, T -> T, T, T, T",
+                       .types = "T=float; C=float|int8|uint8|float8e4m3fn : T, T, T, C, C, int32, int32, T, T, int64, "
+                                "T, T, float32, float32, T, T -> T, C, C, T",
                        .attrs = attrs,
                        .infer = infer_gqa,
                        .reference = gqa_reference,

@@ -11,24 +11,29 @@ namespace {
 
 struct Packing {
   int64_t k, n, block, kind;
+  bool turned;  // weights are [n, k] and x has n columns
   explicit Packing(const AttrReader& r)
-      : k(r.integer("K")), n(r.integer("N")), block(r.integer("block_size")), kind(r.integer("quant_type")) {
+      : k(r.integer("K")),
+        n(r.integer("N")),
+        block(r.integer("block_size")),
+        kind(r.integer("quant_type")),
+        turned(r.integer("transB") == 0) {
     if (k < 1 || n < 1 || block < 1 || kind < 0 || kind > 1)
       fail(Error::Kind::model, "weights of ", k, " x ", n, " in blocks of ", block, ", type ", kind);
     checked_product(k, n);
   }
+  int64_t rows() const { return turned ? n : k; }
+  int64_t columns() const { return turned ? k : n; }
 };
 
 void infer_bnb(Infer& n) {
   const Packing p(n);
   Shape y = n.shape(0);
-  const bool turned = n.has("transB") && n.integer("transB") == 0;
-  if (turned) fail(Error::Kind::unsupported, "MatMulBnb4 whose transB is 0");
-  if (y.empty() || y.back() != p.k) fail(Error::Kind::shape, "input ", y, " for weights of ", p.k, " rows");
+  if (y.empty() || y.back() != p.rows()) fail(Error::Kind::shape, "input ", y, " for weights of ", p.rows(), " rows");
   const int64_t count = p.k * p.n;
   if (n.shape(1).elements() != (count - 1) / 2 + 1 || n.shape(2).elements() != (count - 1) / p.block + 1)
     fail(Error::Kind::shape, "weights ", n.shape(1), " and magnitudes ", n.shape(2), " for ", count, " numbers");
-  y[y.size() - 1] = p.n;
+  y[y.size() - 1] = p.columns();
   n.set(0, y);
 }
 
@@ -37,19 +42,19 @@ void bnb_reference(const Args& a) {
   const Packing p(a);
   const Read<double> x(a.in[0]), largest(a.in[2]);
   const uint8_t* weights = a.in[1].as<const uint8_t>();
-  const int64_t rows = a.in[0].elements() / p.k;
+  const int64_t rows = a.in[0].elements() / p.rows();
   Write<float> y(a.out[0]);
-  RunVector<double> column(static_cast<size_t>(p.k));
-  for (const int64_t c : Steps(p.n)) {
-    for (int64_t i = 0; i < p.k; ++i) {
-      const int64_t at = c * p.k + i;
+  RunVector<double> column(static_cast<size_t>(p.rows()));
+  for (const int64_t c : Steps(p.columns())) {
+    for (int64_t i = 0; i < p.rows(); ++i) {
+      const int64_t at = p.turned ? i * p.k + c : c * p.k + i;
       const int code = at % 2 ? weights[at / 2] & 15 : weights[at / 2] >> 4;
       column[static_cast<size_t>(i)] = bnb4_numbers[p.kind][code] * largest[at / p.block];
     }
     for (int64_t r = 0; r < rows; ++r) {
       double sum = 0;
-      for (int64_t i = 0; i < p.k; ++i) sum += x[r * p.k + i] * column[static_cast<size_t>(i)];
-      y[r * p.n + c] = static_cast<float>(sum);
+      for (int64_t i = 0; i < p.rows(); ++i) sum += x[r * p.rows() + i] * column[static_cast<size_t>(i)];
+      y[r * p.columns() + c] = static_cast<float>(sum);
     }
   }
 }

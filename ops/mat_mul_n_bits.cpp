@@ -1,4 +1,6 @@
-// com.microsoft MatMulNBits: floats times weights of 2, 4 or 8 bits with a scale per block of a row.
+// com.microsoft MatMulNBits: floats times weights of 2, 4 or 8 bits with a scale per block of a row, or of the rows
+// that a group index names.
+#include "ops/indices.h"
 #include "ops/numbers.h"
 #include "ops/steps.h"
 #include "ops/work.h"
@@ -30,7 +32,9 @@ void infer_bits(Infer& n) {
   const Packing p(n);
   Shape y = n.shape(a_in);
   if (y.empty() || y.back() != p.k) fail(Error::Kind::shape, "input ", y, " for weights of ", p.k, " rows");
-  if (n.has_input(order_in)) fail(Error::Kind::unsupported, "MatMulNBits with a group index");
+  if (n.has_input(order_in) && n.shape(order_in).elements() != p.k &&
+      n.shape(order_in).elements() != checked_product(p.blocks, p.block))
+    fail(Error::Kind::shape, "group index ", n.shape(order_in), " for ", p.k, " rows");
   const int64_t scales = checked_product(p.n, p.blocks);
   if (n.shape(b_in).elements() != checked_product(scales, p.bytes) || n.shape(scales_in).elements() != scales)
     fail(Error::Kind::shape, "weights ", n.shape(b_in), " and scales ", n.shape(scales_in), " for ", p.n,
@@ -50,17 +54,18 @@ void bits_reference(const Args& a) {
   const bool packed_zeros = a.has_in(zeros_in) && a.in[zeros_in].type.dtype == DType::uint8;
   const Read<double> zeros(a.has_in(zeros_in) && !packed_zeros ? a.in[zeros_in] : View{});
   const Read<double> bias(a.has_in(bias_in) ? a.in[bias_in] : View{});
+  const Read<int64_t> order(a.has_in(order_in) ? a.in[order_in] : View{});
   const uint8_t* weights = a.in[b_in].as<const uint8_t>();
   const int64_t zero_row = (p.blocks * p.bits + 7) / 8, rows = a.in[a_in].elements() / p.k;
   Write<float> y(a.out[0]);
   RunVector<double> column(static_cast<size_t>(p.k));
   for (const int64_t c : Steps(p.n)) {
     for (int64_t i = 0; i < p.k; ++i) {
-      const int64_t block = i / p.block, at = c * p.blocks + block;
+      const int64_t block = order ? checked_index(order[i], p.blocks) : i / p.block, at = c * p.blocks + block;
       double zero = static_cast<double>(int64_t{1} << (p.bits - 1));
       if (packed_zeros) zero = static_cast<double>(p.field(a.in[zeros_in].as<const uint8_t>() + c * zero_row, block));
       if (zeros) zero = zeros[at];
-      const double value = static_cast<double>(p.field(weights + at * p.bytes, i % p.block));
+      const double value = static_cast<double>(p.field(weights + (c * p.blocks + i / p.block) * p.bytes, i % p.block));
       column[static_cast<size_t>(i)] = (value - zero) * static_cast<double>(scales[at]);
     }
     for (int64_t r = 0; r < rows; ++r) {

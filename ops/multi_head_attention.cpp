@@ -84,8 +84,11 @@ struct Parts {
   }
 };
 
-// Lengths of keys, perhaps with their first places or with where sequences begin in a whole batch; or what is seen.
+// Lengths of keys, perhaps with their first places or with where sequences begin in a whole batch; or what is seen, by
+// keys, by queries too, or of a whole triangle by places.
 void check_mask(const Parts& p, const Shape& mask) {
+  const int64_t places = mask.rank() == 4 ? mask[3] : 0;
+  if (places >= p.keys() && p.k.length == p.queries && mask == Shape{p.batch, 1, places, places}) return;
   if (!(mask == Shape{p.batch}) && !(mask == Shape{2 * p.batch}) && !(mask == Shape{3 * p.batch + 2}) &&
       !(mask == Shape{p.batch, p.keys()}) && !(mask == Shape{p.batch, p.queries, p.keys()}))
     fail(Error::Kind::shape, "key padding mask ", mask);
@@ -138,10 +141,12 @@ RunVector<double> gathered(const Args& a, const Parts& p, const Part& part, size
 
 bool key_visible(const Args& a, const Read<int64_t>& mask, const Parts& p, int64_t b, int64_t i, int64_t j) {
   if (!mask) return true;
-  switch (a.in[mask_in].shape().rank()) {
+  const Shape& shape = a.in[mask_in].shape();
+  switch (shape.rank()) {
     case 1: return j < mask[b] && (mask.size() != 2 * p.batch || j >= mask[p.batch + b]);
     case 2: return mask[b * p.keys() + j] != 0;
-    default: return mask[(b * p.queries + i) * p.keys() + j] != 0;
+    case 3: return mask[(b * p.queries + i) * p.keys() + j] != 0;
+    default: return mask[(b * shape[3] + p.past + i) * shape[3] + j] != 0;
   }
 }
 
@@ -193,7 +198,7 @@ void mha_reference(const Args& a) {
         std::copy(sums.begin(), sums.end(), y.data() + ((b * p.queries + i) * p.heads + h) * p.v.depth);
       },
       [&](int stage, int64_t b, int64_t h, int64_t i, const RunVector<double>& row) {
-        if (products && stage == 0)
+        if (products && stage == 2)
           std::copy(row.begin(), row.end(), products.data() + ((b * p.heads + h) * p.queries + i) * p.keys());
       });
 }

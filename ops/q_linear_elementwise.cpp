@@ -135,6 +135,7 @@ void average_windows(const Args& a) {
   const Shape shape = channels_second(a, a.in[0].shape());
   const Window w = pool_window(a, shape);
   const int64_t channels = shape[1], step = last ? channels : 1;
+  const int64_t taps = w.axis[0].kernel * w.axis[1].kernel * w.axis[2].kernel;
   const auto x = reals(a, 0);
   const Store store(a, 3);
   const auto first = [&](int64_t plane, int64_t elements) {
@@ -145,11 +146,12 @@ void average_windows(const Args& a) {
     for_windows(w, [&](int64_t at, int64_t od, int64_t oh, int64_t ow) {
       double sum = 0;
       int64_t inside = 0;
-      const int64_t all = for_taps(w, od, oh, ow, [&](int64_t offset) {
+      for_taps(w, od, oh, ow, [&](int64_t offset) {
         sum += static_cast<double>(x[static_cast<size_t>(from + offset * step)]);
         ++inside;
       });
-      const int64_t count = with_pads ? all : inside;
+      // Who counts pads counts what ceil_mode adds behind them, too: unlike AveragePool.
+      const int64_t count = with_pads ? taps : inside;
       store(to + at * step, static_cast<float>(count ? sum / static_cast<double>(count) : 0));
     });
   }

@@ -321,17 +321,15 @@ void infer_classifier(Infer& n) {
   n.set(1, DType::float32, {rows, classes});
 }
 
-// One score for two classes: it is the second one's; the first has what is left.
-size_t split_binary(bool positive, ScoreTransform transform, RunVector<double>& scores, size_t only) {
-  const double s = scores[only];
-  const bool second = s > (positive ? 0.5 : 0);
+// The first class's scores alone are the second one's; the first has what is left.
+void split_binary(bool positive, ScoreTransform transform, RunVector<double>& scores) {
+  const double s = scores[0];
   if (transform == ScoreTransform::probit)
     scores = {s, s};
   else if (positive && transform != ScoreTransform::logistic)
     scores = {1 - s, s};
   else
     scores = {-s, s};
-  return second ? 1 : 0;
 }
 
 void classifier_reference(const Args& a) {
@@ -343,6 +341,7 @@ void classifier_reference(const Args& a) {
   const auto ids = a.integers("class_ids");
   const bool binary =
       classes == 2 && !ids.empty() && std::all_of(ids.begin(), ids.end(), [&](int64_t id) { return id == ids[0]; });
+  const bool split = binary && ids[0] == 0;
   const auto weights = numbers(a, "class_weights");
   const bool positive = std::all_of(weights.begin(), weights.end(), [](double w) { return w >= 0; });
   const Rows rows(a.in[0].shape());
@@ -351,15 +350,18 @@ void classifier_reference(const Args& a) {
     RunVector<double> scores = f.scores(x.data() + r * rows.width);
     size_t best;
     if (binary) {
-      if (f.base.size() == 1 && ids[0] == 1) scores[1] += f.base[0];
-      best = split_binary(positive, transform, scores, static_cast<size_t>(ids[0]));
+      best = scores[static_cast<size_t>(ids[0])] > (positive ? 0.5 : 0) ? 1 : 0;
+      if (split)
+        split_binary(positive, transform, scores);
+      else if (f.base.size() < 2)
+        scores[0] = 0;
     } else {
       best = static_cast<size_t>(std::max_element(scores.begin(), scores.end()) - scores.begin());
     }
     labels.store(a.out[0], r, best);
     // A single score and its complement are no distribution to be made again.
     const bool whole = transform == ScoreTransform::softmax || transform == ScoreTransform::softmax_zero;
-    if (!binary || !whole) transform_scores(transform, scores);
+    if (!split || !whole) transform_scores(transform, scores);
     if (a.out.size() > 1) store_scores(a.out[1], r, scores);
   }
 }

@@ -60,11 +60,16 @@ ValueId joined(Spelling& s, size_t past, ValueId now) {
   return s.has(past) ? s.op("Concat", 13, {s.in(past), now}, {{"axis", int64_t{2}}}) : now;
 }
 
-// A mask of integers with 1, 2 or 3 axes: lengths (and first places), one number for each key, or for each query too.
+// A mask of integers with 1 to 4 axes: lengths (and first places), one number for each key, for each query too, or for
+// each place of queries.
 bool add_integer_mask(Spelling& s, size_t input, int64_t batch, int64_t queries, int64_t keys, float hidden,
                       Operands* o) {
   if (!s.has(input)) return true;
-  const ValueId mask = s.in(input);
+  ValueId mask = s.in(input);
+  if (s.shape(mask).size() == 4) {
+    mask = s.slice(s.slice(mask, 2, keys - queries, keys), 3, 0, keys);
+    mask = s.reshape(mask, {batch, queries, keys});
+  }
   const Shape shape = s.shape(mask);
   const DType type = s.type(mask).dtype;
   const auto whole = [&](const Shape& to, const auto& number) {
@@ -194,30 +199,6 @@ bool spell_multi_head_attention(Spelling& s) {
   s.becomes(0, flat(s, attend(s, o)));
   if (s.wants(1)) s.becomes(1, o.k);
   if (s.wants(2)) s.becomes(2, o.v);
-  return true;
-}
-
-bool spell_projected_attention(Spelling& s) {
-  enum { x_in, weights_in, bias_in, mask_in, past_in, scores_in, past_length_in };
-  const AttrReader attrs(s.node());
-  const Shape x = s.shape(s.in(x_in)), out = s.shape(s.node().out[0]);
-  if (s.has(past_in) || s.wants(1) || x.elements() == 0 || out.elements() == 0) return false;
-  const int64_t heads = attrs.integer("num_heads"), batch = x[0], positions = x[1];
-  const List<int64_t> sizes = attrs.integers("qkv_hidden_sizes");
-  const int64_t columns = s.shape(s.in(weights_in))[1], width = sizes.empty() ? columns / 3 : sizes[0];
-  const bool causal = attrs.integer("unidirectional") != 0;
-  if (causal && positions * positions > most_scores) return false;
-  ValueId all = s.op("MatMul", 13, {s.in(x_in), s.in(weights_in)});
-  if (s.has(bias_in)) all = s.op("Add", 14, {all, s.in(bias_in)});
-  Operands o{by_heads(s, s.slice(all, 2, 0, width), heads),
-             by_heads(s, s.slice(all, 2, width, 2 * width), heads),
-             by_heads(s, s.slice(all, 2, 2 * width, columns), heads),
-             scale_of(attrs, width / heads),
-             {}};
-  if (s.has(scores_in)) o.biases.push_back(s.in(scores_in));
-  if (!add_integer_mask(s, mask_in, batch, positions, positions, attrs.real("mask_filter_value"), &o)) return false;
-  if (causal && positions > 1) o.biases.push_back(triangle(s, positions, positions, 0, lowest));
-  s.becomes(0, flat(s, attend(s, o)));
   return true;
 }
 

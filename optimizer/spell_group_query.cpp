@@ -31,7 +31,8 @@ class GroupQuery {
   }
 
   bool spell() {
-    const bool plain = !s_.has(sink_in) && !s_.wants(scores_out) && attrs_.integer("smooth_softmax") <= 0;
+    const bool plain = s_.node().op_inputs() <= sink_in && !s_.wants(scores_out) &&
+                       attrs_.integer("smooth_softmax") <= 0 && attrs_.integer("sliding_window_cache") == 0;
     const Shape out = s_.shape(s_.node().out[y_out]);
     if (!plain || attrs_.integer("causal") == 0 || keys_ == 0 || out.elements() == 0) return false;
     if (past_ == 0 && queries_ * keys_ > most_scores) return false;

@@ -219,7 +219,6 @@ constexpr Row rows[] = {
     {"", "MaxPool", spell_deep_pool},
     {"", "Attention", spell_attention},
     {"com.microsoft", "MultiHeadAttention", spell_multi_head_attention},
-    {"com.microsoft", "Attention", spell_projected_attention},
     {"com.microsoft", "GroupQueryAttention", spell_group_query_attention},
     {"", "Einsum", spell_einsum},
     {"", "MatMulInteger", spell_integer_product, DType::int32},

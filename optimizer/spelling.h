@@ -57,7 +57,6 @@ class Spelling {
 /// Each says whether it spelled the node out; the node is of the operators that it is for.
 bool spell_attention(Spelling& s);              // spell_attention.cpp
 bool spell_multi_head_attention(Spelling& s);   // spell_attention.cpp: com.microsoft
-bool spell_projected_attention(Spelling& s);    // spell_attention.cpp: com.microsoft's Attention
 bool spell_group_query_attention(Spelling& s);  // spell_group_query.cpp: com.microsoft
 bool spell_einsum(Spelling& s);                 // spell_einsum.cpp
 bool spell_fourier_transform(Spelling& s);      // spell_fourier.cpp: DFT

@@ -174,6 +174,14 @@ TEST(OpsNn, Pools) {
   EXPECT_TRUE(
       close(run("AveragePool", 11, {counting({1, 1, 1, 1}, 8)}, {kernel, pads, {"count_include_pad", int64_t{1}}})[0],
             floats({1, 1, 1, 1}, {2})));
+  // What ceil_mode adds behind the pads counts for nothing.
+  EXPECT_TRUE(close(run("AveragePool", 19, {counting({1, 1, 4}, 6)},
+                        {{"kernel_shape", ints({3})},
+                         {"strides", ints({2})},
+                         {"pads", ints({1, 1})},
+                         {"ceil_mode", int64_t{1}},
+                         {"count_include_pad", int64_t{1}}})[0],
+                    floats({1, 1, 3}, {13 / 3.0, 8, 4.5})));
   EXPECT_EQ(run("MaxPool", 12, {counting({1, 1, 5})},
                 {{"kernel_shape", ints({2})}, {"strides", ints({2})}, {"ceil_mode", int64_t{1}}})[0]
                 .type.shape,
@@ -236,6 +244,12 @@ TEST(OpsNn, QuantizationRoundsToEvenAndSaturates) {
   EXPECT_TRUE(close(run("DequantizeLinear", 21, {tensor(DType::int8, {1, 4}, {1}), floats({1, 2}, {2, 3})},
                         {{"block_size", int64_t{2}}})[0],
                     floats({1, 4}, {2, 2, 3, 3})));
+  const Tensor half = floats({}, {0.5}), zero = tensor(DType::int8, {}, {0});
+  EXPECT_TRUE(
+      close(run("QLinearMatMul", 21,
+                {tensor(DType::int8, {1, 2}, {-100, 20}), half, zero, tensor(DType::int8, {2, 3}, {9, -9, 1, 0, 0, 1}),
+                 half, zero, one, tensor(DType::int8, {}, {2})})[0],
+            tensor(DType::int8, {1, 3}, {-128, 127, -18})));
   const auto dynamic = run("DynamicQuantizeLinear", 11, {floats({3}, {0, 1, 255})}, {}, 3);
   EXPECT_TRUE(close(dynamic[0], tensor(DType::uint8, {3}, {0, 1, 255})));
 }

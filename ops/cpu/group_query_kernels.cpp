@@ -90,7 +90,8 @@ bool accepts(const CpuKernel&, const Problem& problem) {
     if (has_input(problem, i)) return false;
   const bool caches = node.out.size() == 3 && node.out[1] != absent && node.out[2] != absent;
   return caches && has_input(problem, past_k_in) == has_input(problem, past_v_in) && attrs.real("softcap") == 0 &&
-         attrs.integer("smooth_softmax") <= 0 && attrs.integer("causal") && problem.out[0].shape.elements() > 0;
+         attrs.integer("smooth_softmax") <= 0 && attrs.integer("causal") && !attrs.integer("sliding_window_cache") &&
+         problem.out[0].shape.elements() > 0;
 }
 
 int64_t scratch(const CpuKernel&, const Problem& problem, int threads) {

@@ -33,6 +33,7 @@ struct Packing {
 
 bool accepts(const CpuKernel&, const Problem& problem) {
   const Packing p{AttrReader(problem.node)};
+  if (has_input(problem, order_in)) return false;
   if ((p.bits != 4 && p.bits != 8) || !is_float32(problem.in[a_in]) || !is_float32(problem.in[scales_in])) return false;
   if (has_input(problem, zeros_in) && !is_float32(problem.in[zeros_in]) && problem.in[zeros_in].dtype != DType::uint8)
     return false;

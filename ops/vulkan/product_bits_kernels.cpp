@@ -43,6 +43,8 @@ std::vector<Fused> functions_of(const Problem& problem) {
 }
 
 bool accepts(const VkKernel& kernel, const Problem& problem) {
+  const bool names = kernel.functions[0] == names_numbers;
+  if (is_given(problem, order_in) || (names && !AttrReader(problem.node).integer("transB"))) return false;
   if (!is_float_input(problem, a_in) || !is_float_input(problem, scales_in)) return false;
   if (is_given(problem, bias_in) && !is_float_input(problem, bias_in)) return false;
   const Bits b(kernel, problem);

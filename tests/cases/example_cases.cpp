@@ -359,6 +359,11 @@ constexpr Text table[] = {
     "num_heads=2",
     "com.microsoft:QAttention 1 | u[2,3,8] u[8,24] f[24] f[]=0.1 f[24] j[4]=3,2,0,1 u[]=3 u[24] | num_heads=2 "
     "unidirectional=1",
+    "com.microsoft:Attention 1>2 | f[2,3,6] f[6,24] f[24] - f[2,2,2,9,4] - j[1]=5 | num_heads=2 do_rotary=1 "
+    "past_present_share_buffer=1 unidirectional=1",
+    "com.microsoft:DecoderMaskedSelfAttention 1>2 | f[2,1,6] f[6,48] f[48] j[2,4]=1,1,0,1,1,1,1,1 f[2,2,2,5,8] - "
+    "j[1]=3 | "
+    "num_heads=2 past_present_share_buffer=1",
     "com.microsoft:DecoderMaskedMultiHeadAttention 1>3 | f[2,1,8] f[2,1,8] f[2,1,8] - - f[2,2,5,4] f[2,2,5,4] j[1]=3 - "
     "- "
     "f[24] | num_heads=2 past_present_share_buffer=1",
@@ -410,6 +415,13 @@ constexpr Text table[] = {
     "com.microsoft:GroupQueryAttention 1>3 | f[2,3,16] f[2,3,8] f[2,3,8] f[2,2,5,4] f[2,2,5,4] j[2]=4,4 j[]=5 - - - - "
     "f[4] "
     "| num_heads=4 kv_num_heads=2",
+    "com.microsoft:GroupQueryAttention 1>3 | f[2,1,64] f[2,1,32] f[2,1,32] u[2,2,6,8] u[2,2,6,8] j[2]=5,5 j[]=6 - - - "
+    "- "
+    "- f[1]=0.2 f[1]=0.3 | num_heads=4 kv_num_heads=2 k_quant_type=PER_TENSOR v_quant_type=PER_TENSOR "
+    "kv_cache_bit_width=4",
+    "com.microsoft:GroupQueryAttention 1>3 | f[2,1,64] f[2,1,32] f[2,1,32] b[2,2,5,16] b[2,2,5,16] j[2]=17,9 j[]=18 "
+    "f[30,8] f[30,8] - - - f[2,1,16] f[2,1,16] | num_heads=4 kv_num_heads=2 k_quant_type=PER_CHANNEL "
+    "v_quant_type=PER_CHANNEL kv_cache_bit_width=8 sliding_window_cache=1 local_window_size=5 do_rotary=1",
     "com.microsoft:Inverse 1 | f[2,3,3]",
     "com.microsoft:CropAndResize 1 | f[2,3,6,7] f[3,4]=0.1,0.2,0.8,0.9,0.5,-0.3,0.2,0.6,0.7,0.1,1.2,0.3 j[3]=0,1,0 "
     "j[2]=4,5 | extrapolation_value=7.0",
