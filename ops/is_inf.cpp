@@ -1,6 +1,5 @@
 // IsInf: which elements are infinite, of either sign or of one.
 #include <cmath>
-#include <limits>
 
 #include "runtime/graph/op.h"
 #include "runtime/graph/reach.h"
@@ -13,15 +12,6 @@ void infer_is_inf(Infer& infer) { infer.set(0, infer.shape(0)); }
 
 void reference(const Args& args) {
   const bool positive = args.integer("detect_positive") != 0, negative = args.integer("detect_negative") != 0;
-  if (args.in[0].type.dtype == DType::float32) {
-    constexpr float infinity = std::numeric_limits<float>::infinity();
-    // A number that is asked for by neither name is never met.
-    const float above = positive ? infinity : std::nanf(""), below = negative ? -infinity : std::nanf("");
-    const float* x = args.in[0].as<const float>();
-    bool* y = args.out[0].as<bool>();
-    for (int64_t i = 0, n = args.out[0].elements(); i < n; ++i) y[i] = ((x[i] == above) | (x[i] == below)) != 0;
-    return;
-  }
   for (int64_t i = 0, n = args.out[0].elements(); i < n; ++i) {
     const double x = element_as_double(args.in[0], i);
     args.out[0].as<bool>()[i] = std::isinf(x) && (x > 0 ? positive : negative);

@@ -28,6 +28,12 @@ struct Vote {
   double weight;
 };
 
+// A branch by `at_most` in few bytes; a leaf leads to itself.
+struct Step {
+  double split;
+  uint32_t feature, missing_is_true, next[2];
+};
+
 struct Forest {
   std::vector<Branch> branches;
   RunVector<double> members;
@@ -37,13 +43,68 @@ struct Forest {
   Aggregate aggregate = Aggregate::sum;
   RunVector<double> base;
 
-  const std::vector<Vote>& walk(std::pair<size_t, bool> at, const double* x) const {
+  RunVector<Step> steps;  ///< the branches, then the leaves; none where some test is of another kind
+
+  static constexpr int most_rows = 8;  ///< that walk through a tree side by side, so that none waits for memory alone
+
+  /// The leaf of each row in each tree, `most_rows` of them a tree.
+  RunVector<uint32_t> walk(const double* x, int64_t width, int64_t rows) const {
+    RunVector<uint32_t> at(roots.size() * most_rows);
+    for (size_t t = 0; t < roots.size(); ++t) {
+      uint32_t* places = at.data() + t * most_rows;
+      if (!steps.empty())
+        walk_steps(roots[t], x, width, rows, places);
+      else
+        for (int64_t r = 0; r < rows; ++r) places[r] = static_cast<uint32_t>(walk_branches(roots[t], x + r * width));
+    }
+    return at;
+  }
+
+  void walk_steps(std::pair<size_t, bool> root, const double* x, int64_t width, int64_t rows, uint32_t* at) const {
+    const auto leaf = static_cast<uint32_t>(branches.size());
+    std::fill_n(at, rows, static_cast<uint32_t>(root.first) + (root.second ? leaf : 0));
+    for (bool walks = !root.second; walks;) {
+      walks = false;
+      for (int64_t r = 0; r < rows; ++r) {
+        const Step& step = steps[at[r]];
+        const double value = x[r * width + step.feature];
+        const bool yes = (value <= step.split) | ((value != value) & (step.missing_is_true != 0));
+        at[r] = step.next[yes];
+        walks |= at[r] < leaf;
+      }
+    }
+    for (int64_t r = 0; r < rows; ++r) at[r] -= leaf;
+  }
+
+  size_t walk_branches(std::pair<size_t, bool> at, const double* x) const {
     while (!at.second) {
       const Branch& b = branches[at.first];
       const bool yes = holds(b, x[b.feature]);
       at = {b.next[yes], b.leaf[yes]};
     }
-    return leaves[at.first];
+    return at.first;
+  }
+
+  void make_steps() {
+    constexpr size_t most = size_t{1} << 31;
+    constexpr double infinity = std::numeric_limits<double>::infinity();
+    const bool fits =
+        branches.size() + leaves.size() < most && std::all_of(branches.begin(), branches.end(), [](const Branch& b) {
+          return b.test == Test::at_most || (b.test == Test::less && b.split != -infinity);
+        });
+    if (!fits) return;
+    for (const Branch& b : branches) {
+      const auto place = [&](int side) {
+        return static_cast<uint32_t>(b.next[side] + (b.leaf[side] ? branches.size() : 0));
+      };
+      // What is less than a number is at most the one before it.
+      const double split = b.test == Test::less ? std::nextafter(b.split, -infinity) : b.split;
+      steps.push_back({split, static_cast<uint32_t>(b.feature), b.missing_is_true, {place(0), place(1)}});
+    }
+    for (size_t i = 0; i < leaves.size(); ++i) {
+      const auto self = static_cast<uint32_t>(steps.size());
+      steps.push_back({0, 0, 0, {self, self}});
+    }
   }
 
   bool holds(const Branch& b, double x) const {
@@ -61,11 +122,12 @@ struct Forest {
     return std::find(members.begin() + static_cast<ptrdiff_t>(b.members_begin), end, x) != end;
   }
 
-  RunVector<double> scores(const double* x) const {
+  /// Of one row, whose leaves `walk` has found.
+  RunVector<double> scores(const uint32_t* at) const {
     RunVector<double> sums(static_cast<size_t>(targets), 0);
     std::vector<bool> seen(sums.size(), false);
-    for (const auto& root : roots)
-      for (const Vote& vote : walk(root, x)) {
+    for (size_t i = 0; i < roots.size(); ++i)
+      for (const Vote& vote : leaves[at[i * most_rows]]) {
         const auto t = static_cast<size_t>(vote.target);
         if (aggregate == Aggregate::least)
           sums[t] = seen[t] ? std::min(sums[t], vote.weight) : vote.weight;
@@ -167,6 +229,7 @@ Forest read_forest_5(const AttrReader& n) {
   if (aggregate < 0 || aggregate > 3) fail(Error::Kind::model, "aggregate_function is ", aggregate);
   f.aggregate = static_cast<Aggregate>(aggregate);
   f.check();
+  f.make_steps();
   return f;
 }
 
@@ -240,6 +303,7 @@ Forest read_forest_1(const AttrReader& n, const std::string& votes, int64_t targ
     if (place.second) f.leaves[place.first].push_back({vote_ids[i], weights[i]});
   }
   f.check();
+  f.make_steps();
   return f;
 }
 
@@ -281,14 +345,24 @@ std::shared_ptr<const Forest> forest_of(const Args& a) {
   return std::static_pointer_cast<const Forest>(made);
 }
 
+// Calls body(row, its scores) for each row of a matrix.
+template <class Body>
+void for_rows(const View& in, const Forest& f, const Body& body) {
+  const Rows rows(in.shape());
+  const Read<double> x(in);
+  for (int64_t first = 0; first < rows.count; first += Forest::most_rows) {
+    check_cancelled();
+    const int64_t count = std::min<int64_t>(Forest::most_rows, rows.count - first);
+    const RunVector<uint32_t> leaves = f.walk(x.data() + first * rows.width, rows.width, count);
+    for (int64_t r = 0; r < count; ++r) body(first + r, f.scores(leaves.data() + r));
+  }
+}
+
 void regress(const Args& a, const Forest& f, ScoreTransform transform) {
-  const Rows rows(a.in[0].shape());
-  const Read<double> x(a.in[0]);
-  for (const int64_t r : Steps(rows.count)) {
-    RunVector<double> scores = f.scores(x.data() + r * rows.width);
+  for_rows(a.in[0], f, [&](int64_t r, RunVector<double> scores) {
     transform_scores(transform, scores);
     store_scores(a.out[0], r, scores);
-  }
+  });
 }
 
 void ensemble_reference(const Args& a) {
@@ -344,10 +418,7 @@ void classifier_reference(const Args& a) {
   const bool split = binary && ids[0] == 0;
   const auto weights = numbers(a, "class_weights");
   const bool positive = std::all_of(weights.begin(), weights.end(), [](double w) { return w >= 0; });
-  const Rows rows(a.in[0].shape());
-  const Read<double> x(a.in[0]);
-  for (const int64_t r : Steps(rows.count)) {
-    RunVector<double> scores = f.scores(x.data() + r * rows.width);
+  for_rows(a.in[0], f, [&](int64_t r, RunVector<double> scores) {
     size_t best;
     if (binary) {
       best = scores[static_cast<size_t>(ids[0])] > (positive ? 0.5 : 0) ? 1 : 0;
@@ -363,7 +434,7 @@ void classifier_reference(const Args& a) {
     const bool whole = transform == ScoreTransform::softmax || transform == ScoreTransform::softmax_zero;
     if (!split || !whole) transform_scores(transform, scores);
     if (a.out.size() > 1) store_scores(a.out[1], r, scores);
-  }
+  });
 }
 
 constexpr AttrDef attrs_5[] = {{"aggregate_function", 1},

@@ -221,6 +221,17 @@ void check(const Case& c) {
 
 class CpuCases : public testing::TestWithParam<const CaseList*> {};
 
+// Devices lose it.
+TEST(CpuPools, KeepWhatIsNoNumber) {
+  Input some = random({1, 2, 6, 40});  // with numbers that are none
+  for (const int64_t i : {0, 17, 100, 479}) some.tensor.as<float>()[i] = std::numeric_limits<float>::quiet_NaN();
+  for (const int64_t extent : {2, 3})
+    for (const int64_t stride : {1, 2})
+      check({.op = "MaxPool",
+             .in = {some},
+             .attrs = {attr("kernel_shape", list({extent, extent})), attr("strides", list({stride, stride}))}});
+}
+
 TEST_P(CpuCases, Agree) { GetParam()->give(Taker{check, false}); }
 
 INSTANTIATE_TEST_SUITE_P(All, CpuCases, testing::ValuesIn(all_case_lists()),

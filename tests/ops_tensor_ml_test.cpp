@@ -60,5 +60,25 @@ TEST(OpsMl, TreesVote) {
   EXPECT_THROW(run_op({"TreeEnsemble", 5, {floats({1, 1}, {2})}, one_tree(0), 1, ml}), Error);
 }
 
+// x0 < 2 or missing: leaf 0, else node 1; x1 <= 3: leaf 1, else leaf 0. More rows than walk side by side.
+TEST(OpsMl, TreesOfFewKindsOfTests) {
+  Attrs attrs = {{"n_targets", int64_t{2}},
+                 {"nodes_featureids", Integers{0, 1}},
+                 {"nodes_splits", floats({2}, {2, 3})},
+                 {"nodes_modes", tensor(DType::uint8, {2}, {1, 0})},
+                 {"nodes_missing_value_tracks_true", Integers{1, 0}},
+                 {"nodes_truenodeids", Integers{0, 1}},
+                 {"nodes_trueleafs", Integers{1, 1}},
+                 {"nodes_falsenodeids", Integers{1, 0}},
+                 {"nodes_falseleafs", Integers{0, 1}},
+                 {"tree_roots", Integers{0}},
+                 {"leaf_targetids", Integers{0, 1}},
+                 {"leaf_weights", floats({2}, {5, 7})}};
+  const double nan = std::nan("");
+  const Tensor x = floats({10, 2}, {2, 3, 1.5, 3, nan, 0, 2, nan, 3, 3.5, 2, 3, 2, 3, 2, 3, 1, 1, 5, -1});
+  const Tensor votes = floats({10, 2}, {0, 7, 5, 0, 5, 0, 5, 0, 5, 0, 0, 7, 0, 7, 0, 7, 5, 0, 0, 7});
+  expect_op({"TreeEnsemble", 5, {x}, attrs, 1, ml}, votes);
+}
+
 }  // namespace
 }  // namespace tessera::test

@@ -1,4 +1,6 @@
-// Equal, Greater, GreaterOrEqual, Less and LessOrEqual of float32, int32 and int64.
+// Equal, Greater, GreaterOrEqual, Less and LessOrEqual of float32, int32 and int64; IsInf and IsNaN of float32 and
+// float16.
+#include "ops/cpu/attrs.h"
 #include "ops/cpu/chain.h"
 #include "ops/cpu/kernel.h"
 #include "ops/cpu/pieces.h"
@@ -59,12 +61,54 @@ void run(const CpuKernel& kernel, const Args& args, Threads& threads) noexcept {
              });
 }
 
+bool accepts_floats(const CpuKernel&, const Problem& problem) {
+  return is_float32(problem.in[0]) || problem.in[0].dtype == DType::float16;
+}
+
+enum Special { nan, infinite };
+
+// The special floats of a node are those whose bits, without some, lie in a range.
+template <class Bits, class Within>
+void run_special(bool finds_nan, const AttrReader& attrs, const View& in, const View& out, Within within,
+                 Threads& threads) {
+  constexpr auto all = static_cast<Bits>(~Bits{0}), magnitude = static_cast<Bits>(all >> 1);
+  constexpr auto infinity = static_cast<Bits>(sizeof(Bits) == 4 ? 0x7f800000 : 0x7c00);
+  Bits mask = magnitude, first = infinity, rest = 0;
+  if (finds_nan) {
+    first = infinity + 1, rest = magnitude - first;
+  } else {
+    const bool positive = attrs.integer("detect_positive") != 0, negative = attrs.integer("detect_negative") != 0;
+    if (!positive || !negative) mask = all;
+    if (!positive) first = negative ? static_cast<Bits>(infinity | ~magnitude) : Bits{1};
+    if (!positive && !negative) mask = 0;  // what is never met
+  }
+  threads.parallel(out.elements(), elements_per_task, [&](int64_t begin, int64_t end, int) {
+    within(in.as<const Bits>() + begin, mask, first, rest, out.as<uint8_t>() + begin, end - begin);
+  });
+}
+
+void run_floats(const CpuKernel& kernel, const Args& args, Threads& threads) noexcept {
+  const View &in = args.in[0], &out = args.out[0];
+  const CompareSimd& simd = compare_simd(level());
+  if (is_float32(in.type))
+    run_special<uint32_t>(kernel.member == nan, args, in, out, simd.within32, threads);
+  else
+    run_special<uint16_t>(kernel.member == nan, args, in, out, simd.within16, threads);
+}
+
+constexpr CpuKernel special(Text op, Special member) {
+  return {.op = op, .name = "compare", .member = member, .accepts = accepts_floats, .run = run_floats};
+}
 constexpr CpuKernel kernel(Text op, Relation relation) {
   return {.op = op, .name = "compare", .member = static_cast<int>(relation), .accepts = accepts, .run = run};
 }
-constexpr CpuKernel kernels[] = {kernel("Equal", Relation::equal), kernel("Less", Relation::less),
-                                 kernel("LessOrEqual", Relation::less_or_equal), kernel("Greater", Relation::greater),
-                                 kernel("GreaterOrEqual", Relation::greater_or_equal)};
+constexpr CpuKernel kernels[] = {kernel("Equal", Relation::equal),
+                                 kernel("Less", Relation::less),
+                                 kernel("LessOrEqual", Relation::less_or_equal),
+                                 kernel("Greater", Relation::greater),
+                                 kernel("GreaterOrEqual", Relation::greater_or_equal),
+                                 special("IsNaN", nan),
+                                 special("IsInf", infinite)};
 
 }  // namespace
 

@@ -135,8 +135,7 @@ void run_dynamic(const CpuKernel&, const Args& args, Threads& threads) noexcept 
   threads.parallel(pieces, 1, [&](int64_t begin, int64_t end, int) {
     for (int64_t i = begin; i < end; ++i) {
       const int64_t n = std::min(piece, count - i * piece);
-      lows[i] = reduce.row[static_cast<int>(Reduction::min)](x + i * piece, n);
-      highs[i] = reduce.row[static_cast<int>(Reduction::max)](x + i * piece, n);
+      reduce.extremes(x + i * piece, n, &lows[i], &highs[i]);
       if (!std::isnan(lows[i])) continue;
       lows[i] = highs[i] = 0;
       for (int64_t k = i * piece; k < i * piece + n; ++k)

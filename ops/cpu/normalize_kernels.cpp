@@ -1,4 +1,5 @@
-// LayerNormalization, RMSNormalization, InstanceNormalization, BatchNormalization and ImageScaler of float32.
+// LayerNormalization, RMSNormalization, InstanceNormalization, GroupNormalization, BatchNormalization and ImageScaler
+// of float32.
 #include <algorithm>
 #include <cmath>
 
@@ -163,6 +164,8 @@ class Finish {
   float* out_;
 };
 
+enum Member { instance_norm, group_norm, batch_norm, image_scaler };
+
 bool accepts_instance(const CpuKernel&, const Problem& problem) {
   return all_float(problem) && problem.in[0].shape.size() >= 3;
 }
@@ -170,22 +173,30 @@ bool accepts_blocked_instance(const CpuKernel& kernel, const Problem& problem) {
   return accepts_instance(kernel, problem) && problem.in[0].shape.size() == 4 && !problem.constants[0];
 }
 
-void run_instance(const CpuKernel&, const Args& args, Threads& threads) noexcept {
+// Groups of channels share their moments; an instance's are of one channel each.
+void run_instance(const CpuKernel& kernel, const Args& args, Threads& threads) noexcept {
   const Shape& shape = args.in[0].shape();
   if (args.out[0].elements() == 0) return;
   const Finish finish(args);
   const int64_t plane = shape.elements(2, shape.size());
+  const int64_t groups = kernel.member == group_norm ? args.integer("num_groups") : shape[1],
+                channels = shape[1] / groups;
+  const bool per_channel = args.in[1].elements() == shape[1];
+  const auto *scale = args.in[1].as<const float>(), *bias = args.in[2].as<const float>();
   const float epsilon = args.real("epsilon");
   const ReduceSimd& simd = reduce_simd(level());
-  threads.parallel(shape[0] * shape[1], std::max<int64_t>(1, floats_per_task / plane),
+  threads.parallel(shape[0] * groups, std::max<int64_t>(1, floats_per_task / (plane * channels)),
                    [&](int64_t begin, int64_t end, int) {
                      for (int64_t i = begin; i < end; ++i) {
-                       const float* x = args.in[0].as<const float>() + i * plane;
-                       const Moments moments = row_moments(simd, x, plane);
+                       const int64_t first = i * channels * plane;
+                       const float* x = args.in[0].as<const float>() + first;
+                       const Moments moments = row_moments(simd, x, channels * plane);
                        const float inverse = 1 / std::sqrt(moments.spread + epsilon);
-                       const float a = args.in[1].as<const float>()[i % shape[1]] * inverse;
-                       const float b = args.in[2].as<const float>()[i % shape[1]] - moments.rest * a;
-                       finish.plane(x, i * plane, plane, moments.mean, a, b);
+                       for (int64_t c = 0; c < channels; ++c) {
+                         const int64_t at = per_channel ? i % groups * channels + c : i % groups;
+                         const float a = scale[at] * inverse, b = bias[at] - moments.rest * a;
+                         finish.plane(x + c * plane, first + c * plane, plane, moments.mean, a, b);
+                       }
                      }
                    });
 }
@@ -229,8 +240,6 @@ bool accepts_blocked_scaler(const CpuKernel& kernel, const Problem& problem) {
 bool accepts_blocked_batch(const CpuKernel& kernel, const Problem& problem) {
   return accepts_batch(kernel, problem) && problem.in[0].shape.size() == 4 && !problem.constants[0];
 }
-
-enum Member { batch_norm, image_scaler };
 
 // The affine map of one channel; ImageScaler is such a map, too.
 void batch_factors(const CpuKernel& kernel, const Args& args, int64_t channel, float& a, float& b) {
@@ -287,6 +296,14 @@ constexpr CpuKernel instance{.op = "InstanceNormalization",
                              .accepts_epilogue = chain_fits_as_stored,
                              .run = run_instance};
 
+constexpr CpuKernel group_of_instance() {
+  CpuKernel kernel = instance;
+  kernel.op = "GroupNormalization";
+  kernel.name = "group_norm";
+  kernel.member = group_norm;
+  return kernel;
+}
+
 constexpr CpuKernel by_channel(Text op, Member member, Text name, bool (*accepts)(const CpuKernel&, const Problem&)) {
   CpuKernel kernel = instance;
   kernel.op = op;
@@ -304,6 +321,7 @@ constexpr CpuKernel kernels[] = {
     rms("RMSNormalization"),
     rms("SimplifiedLayerNormalization"),
     instance,
+    group_of_instance(),
     in_blocks(instance, "instance_norm.nchw16c", accepts_blocked_instance, run_blocked_instance),
     batch,
     in_blocks(batch, "batch_norm.nchw16c", accepts_blocked_batch, run_blocked_batch),

@@ -5,11 +5,12 @@
 #include <cstring>
 
 #include "ops/cpu/simd/reorder.h"
+#include "runtime/base/rounding.h"
 
 namespace tessera::cpu {
 namespace {
 
-constexpr int64_t bytes_per_task = 1 << 15;
+constexpr int64_t bytes_per_task = 1 << 15, block_bytes = 1 << 13;
 
 // Memory that need not be aligned to its type.
 template <class T>
@@ -127,8 +128,10 @@ void StridedCopy::run_rows(const std::byte* from, std::byte* to, Threads& thread
 }
 
 void StridedCopy::run_transposed(const std::byte* from, std::byte* to, int other, Threads& threads) const {
-  // Whole cache lines of the source.
-  const int64_t depth_block = std::max<int64_t>(16, 64 / bytes_), inner_block = 512;
+  // Whole cache lines of the source, many of them where there are few columns.
+  const int64_t line = std::max<int64_t>(16, 64 / bytes_),
+                inner_block = std::min<int64_t>(512, axes_[rank_ - 1].extent);
+  const int64_t depth_block = round_up(ceil_div(block_bytes, inner_block * bytes_), line);
   const ReorderSimd::Transpose turn = reorder_simd(level()).transpose[std::countr_zero(static_cast<unsigned>(bytes_))];
   const Axis inner = axes_[rank_ - 1], depth = axes_[other];
   const int64_t inner_blocks = (inner.extent + inner_block - 1) / inner_block;
@@ -154,8 +157,8 @@ void StridedCopy::run_transposed(const std::byte* from, std::byte* to, int other
       turn(from + source * bytes_, inner.from, to + target * bytes_, depth.to, rows, n);
     }
   };
-  const int64_t block_bytes = std::min(inner_block, inner.extent) * std::min(depth_block, depth.extent) * bytes_;
-  threads.parallel(items, std::max<int64_t>(1, bytes_per_task / block_bytes), body);
+  const int64_t item_bytes = inner_block * std::min(depth_block, depth.extent) * bytes_;
+  threads.parallel(items, std::max<int64_t>(1, bytes_per_task / item_bytes), body);
 }
 
 }  // namespace tessera::cpu

@@ -68,6 +68,18 @@ void trigonometry(const Taker& check) {
   for (const char* op : {"Sinh", "Cosh"}) at(op, {0, 1e-20, 0.5, -0.999, 1.001, -20, 80});
 }
 
+// Exponentials of float64 have kernels of their own.
+void doubles(const Taker& check) {
+  constexpr double infinity = std::numeric_limits<double>::infinity(), nan = std::numeric_limits<double>::quiet_NaN();
+  check({.op = "Exp", .in = {random({3, 171}, -700, 700, DType::float64)}, .relative = 1e-15, .absolute = 0});
+  check({.op = "Exp",
+         .in = {{tensor(DType::float64, {15},
+                        {infinity, -infinity, nan, 0, -0.0, 1e-300, -1e-17, 0.35, -0.34, 709.7, 709.8, -708.5, -744,
+                         -746, -1e300})}},
+         .relative = 1e-15,
+         .absolute = 5e-324});
+}
+
 void clip_bounds(const Taker& check) {
   for (const Shape& shape : pictures) {
     check({.op = "Clip", .in = {random(shape), number(-0.5f), number(0.75f)}, .least = 2});
@@ -182,6 +194,7 @@ constexpr CaseList lists[] = {
     {"UnaryFunctions", unary_functions},
     {"UnaryFunctionsAtTheirEnds", unary_functions_at_their_ends},
     {"Trigonometry", trigonometry},
+    {"Doubles", doubles},
     {"Clip", clip_bounds},
     {"BinaryFunctions", binary_functions},
     {"ManyAxes", many_axes},

@@ -38,32 +38,52 @@ void logic(const Taker& check) {
   check({.op = "Not", .in = {mask({101})}, .least = 0});
   for (const std::string op : {"BitwiseAnd", "BitwiseOr", "BitwiseXor"})
     check({.op = op, .in = {random({9, 11}, -99, 99, DType::int32), random({11}, -99, 99, DType::int32)}, .least = 0});
-  for (const std::string op : {"IsNaN", "IsInf"})
-    check({.op = op,
-           .opset = 10,
-           .in = {{floats({2, 5}, {1, infinity, -infinity, nan, 0, -0.0, 3e38, 1e-40, -1, 5})}},
-           .least = 0});
-  check({.op = "IsInf",
-         .opset = 10,
-         .in = {{floats({3}, {infinity, -infinity, nan})}},
-         .attrs = {attr("detect_negative", int64_t{0})},
-         .least = 0});
+  for (const DType dtype : {DType::float32, DType::float16}) {
+    const auto made = [&] {
+      return Input{tensor(dtype, {2, 5}, {1, infinity, -infinity, nan, 0, -0.0, 6e4, 6e-8, -1, 5})};
+    };
+    for (const std::string op : {"IsNaN", "IsInf"}) check({.op = op, .opset = 10, .in = {made()}});
+    for (const int64_t positive : {0, 1})
+      for (const int64_t negative : {0, 1})
+        check({.op = "IsInf",
+               .opset = 10,
+               .in = {made()},
+               .attrs = {attr("detect_positive", positive), attr("detect_negative", negative)}});
+  }
 }
 
 void integers_alone(const Taker& check) {
   for (const DType dtype : {DType::int32, DType::int64, DType::int8, DType::uint16}) {
     const double low = dtype == DType::uint16 ? 0 : -99;
     const auto made = [&](const Shape& shape) { return random(shape, low, 99, dtype); };
-    for (const std::string op : {"Add", "Sub", "Mul", "Min", "Max"})
-      check({.op = op, .in = {made({3, 37}), made({3, 1})}, .least = 0});
+    const int wide = dtype == DType::int32 || dtype == DType::int64, some = wide || dtype == DType::int8;
+    for (const std::string op : {"Add", "Sub", "Mul", "Min", "Max"}) {
+      const int least = op == "Min" || op == "Max" ? some : wide;
+      check({.op = op, .in = {made({3, 37}), made({3, 1})}, .least = least});
+      check({.op = op, .in = {made({}), made({2, 3, 130})}, .least = least});
+      check({.op = op, .in = {made({5, 1}), made({4, 1, 3})}, .least = least});
+    }
+    check({.op = "Max", .in = {made({77}), made({1}), made({3, 77})}, .least = some});
     if (low < 0)
-      for (const std::string op : {"Neg", "Abs"}) check({.op = op, .in = {made({91})}, .least = 0});
+      for (const std::string op : {"Neg", "Abs", "Relu", "Sign"})
+        for (const Shape& shape : {Shape{91}, Shape{}, Shape{64}, Shape{2, 0}})
+          check({.op = op, .in = {made(shape)}, .least = some});
   }
+  for (const DType dtype : {DType::int32, DType::int64, DType::int8, DType::uint8}) {
+    const auto bound = [&](double value) { return Input{tensor(dtype, {}, {value})}; };
+    const Input x = random({3, 70}, dtype == DType::uint8 ? 0 : -99, 99, dtype);
+    check({.op = "Clip", .opset = 12, .in = {x, bound(5), bound(60)}});
+    check({.op = "Clip", .opset = 12, .in = {x, bound(60), bound(5)}});
+    check({.op = "Clip", .opset = 12, .in = {x, {}, bound(60)}});
+    check({.op = "Clip", .opset = 12, .in = {x}});
+  }
+  check({.op = "Neg", .in = {{tensor(DType::int8, {3}, {-128, 127, 0})}}});
+  check({.op = "Abs", .in = {{tensor(DType::int32, {2}, {-2147483648.0, 2147483647})}}});
   constexpr double most = 9007199254740992;
   for (const std::string op : {"Add", "Sub", "Mul", "Max"})
     check({.op = op,
            .in = {random({99}, -most, most, DType::int64), random({99}, -most, most, DType::int64)},
-           .least = 0});
+           .least = 1});
   // What lies outside the type, and NaN, may become anything.
   for (const DType to : {DType::int64, DType::int32, DType::uint8, DType::int8})
     check({.op = "Cast",

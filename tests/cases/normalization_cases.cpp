@@ -25,6 +25,13 @@ void normalizations(const Taker& check) {
          .attrs = {attr("axis", int64_t{1})},
          .relative = 1e-4,
          .absolute = 1e-5});
+  check({.op = "GroupNormalization",
+         .opset = 21,
+         .in = {random({3, 6, 50}), random({6}), random({6})},
+         .attrs = {attr("num_groups", int64_t{3})},
+         .epilogue = {{elementwise::Sigmoid}},
+         .relative = 1e-3,
+         .absolute = 1e-4});
   for (const Shape& shape : pictures) {
     const Shape c{shape[1]};
     check({.op = "InstanceNormalization",
@@ -32,6 +39,16 @@ void normalizations(const Taker& check) {
            .relative = 1e-3,
            .absolute = 1e-4,
            .least = 2});
+    for (const int64_t groups : {int64_t{1}, shape[1]})
+      for (const int opset : {18, 21}) {
+        const Shape scales{opset == 18 ? groups : shape[1]};
+        check({.op = "GroupNormalization",
+               .opset = opset,
+               .in = {random(shape), random(scales), random(scales)},
+               .attrs = {attr("num_groups", groups)},
+               .relative = 1e-3,
+               .absolute = 1e-4});
+      }
     check({.op = "InstanceNormalization",
            .in = {random(shape), random(c), random(c)},
            .epilogue = {{elementwise::Exp}, {elementwise::Add, 0}},

@@ -29,6 +29,11 @@ void compare_span(const void* px, const void* py, bool one, void* out, int64_t n
   }
 }
 
+template <class Bits>
+void within(const Bits* __restrict x, Bits mask, Bits first, Bits rest, uint8_t* __restrict out, int64_t n) {
+  for (int64_t i = 0; i < n; ++i) out[i] = static_cast<Bits>((x[i] & mask) - first) <= rest;
+}
+
 template <class T>
 constexpr void fill(CompareSimd::Compare (&row)[relations]) {
   row[int(Relation::equal)] = compare_span<T, Relation::equal>;
@@ -43,6 +48,8 @@ constexpr CompareSimd table() {
   fill<float>(t.compare[int(Compared::float32)]);
   fill<int32_t>(t.compare[int(Compared::int32)]);
   fill<int64_t>(t.compare[int(Compared::int64)]);
+  t.within16 = within<uint16_t>;
+  t.within32 = within<uint32_t>;
   return t;
 }
 

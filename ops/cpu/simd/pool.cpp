@@ -28,6 +28,16 @@ float divisor(const PoolShape& s, const Taps& y, const Taps& x) {
   return count ? static_cast<float>(count) : 1.0f;
 }
 
+template <int... i>
+struct Places {};
+#if defined(__AVX512F__)
+constexpr Places<0, 1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11, 12, 13, 14, 15> lane_places;
+#elif defined(__AVX2__)
+constexpr Places<0, 1, 2, 3, 4, 5, 6, 7> lane_places;
+#else
+constexpr Places<0, 1, 2, 3> lane_places;
+#endif
+
 // A NaN is the largest. In two selections, which the compiler turns into vectors.
 template <bool average>
 float take(float acc, float x) {
@@ -40,7 +50,7 @@ V take(const V& acc, const V& x) {
   if constexpr (average)
     return acc + x;
   else
-    return xsimd::select(x != x, x, V(xsimd::max(x, acc)));
+    return xsimd::select(xsimd::isnan(x), x, V(xsimd::max(x, acc)));
 }
 
 // out[o] takes in[(o * stride) - pad + k * dilation] for every o where that lies inside.
@@ -56,32 +66,24 @@ void take_row(const PoolAxis& axis, const float* in, int64_t k, float* out) {
   for (; o < end; ++o) out[o] = take<average>(out[o], in[o * axis.stride + shift]);
 }
 
-// Outputs [0, n) of a row that each take `kernel` columns, `stride` apart; `factor` is exact.
-template <bool average, int kernel, int stride>
-void take_columns(const float* __restrict column, int64_t n, float factor, float* __restrict out) {
-  for (int64_t o = 0; o < n; ++o) {
-    float acc = column[o * stride];
-    for (int kx = 1; kx < kernel; ++kx) acc = take<average>(acc, column[o * stride + kx]);
-    out[o] = acc * factor;
-  }
-}
-
+// Outputs of a row that each take some columns; `factor` is exact.
 template <bool average>
 void take_columns(const PoolAxis& axis, const float* column, int64_t n, float factor, float* out) {
-  const bool near = axis.dilation == 1;
-  if (axis.kernel == 1 && axis.stride == 1) return take_columns<average, 1, 1>(column, n, factor, out);
-  if (near && axis.kernel == 2 && axis.stride == 2) return take_columns<average, 2, 2>(column, n, factor, out);
-  if (near && axis.kernel == 3 && axis.stride == 2) return take_columns<average, 3, 2>(column, n, factor, out);
-  if (near && axis.kernel == 3 && axis.stride == 1) return take_columns<average, 3, 1>(column, n, factor, out);
-  for (int64_t o = 0; o < n; ++o, column += axis.stride) {
-    float acc = column[0];
-    for (int64_t kx = 1; kx < axis.kernel; ++kx) acc = take<average>(acc, column[kx * axis.dilation]);
+  int64_t o = 0;
+  for (; axis.stride == 1 && o + lanes <= n; o += lanes) {
+    V acc = load(column + o);
+    for (int64_t kx = 1; kx < axis.kernel; ++kx) acc = take<average>(acc, load(column + o + kx * axis.dilation));
+    store(out + o, average ? acc * V(factor) : acc);
+  }
+  for (; o < n; ++o) {
+    const float* first = column + o * axis.stride;
+    float acc = *first;
+    for (int64_t kx = 1; kx < axis.kernel; ++kx) acc = take<average>(acc, first[kx * axis.dilation]);
     out[o] = acc * factor;
   }
 }
 
-// Outputs [begin, end) of a row: rows of taps become one, in vectors, of which each output takes its columns. Where
-// each takes one, they are the outputs.
+// Outputs [begin, end) of a row: rows of taps become one, in vectors, of which each output takes its columns.
 template <bool average>
 void row_of_columns(const PoolShape& s, const float* plane, int64_t oy, const Taps& rows, int64_t begin, int64_t end,
                     float factor, float* column, float* out) {
@@ -106,10 +108,7 @@ void row_of_columns(const PoolShape& s, const float* plane, int64_t oy, const Ta
     for (int64_t ky = 1; ky < count; ++ky) acc = take<average>(acc, in[ky * line + x]);
     column[x - first] = acc;
   }
-  if (column != out)
-    take_columns<average>(s.x, column, end - begin, factor, out + begin);
-  else if (factor != 1)
-    for (x = 0; x < last; ++x) out[x] *= factor;
+  take_columns<average>(s.x, column, end - begin, factor, out + begin);
 }
 
 // A row of sums becomes one of averages: outputs whose taps all lie inside divide by the same number.
@@ -135,17 +134,91 @@ float exact_factor(const PoolShape& s, const Taps& rows) {
   return (whole & (whole - 1)) == 0 ? 1 / count : 0;
 }
 
+// Every other number of two vectors, from the first one or the second one on.
+template <int first, int... i>
+inline V every_other(const V& a, const V& b, Places<i...>) {
+  const V::register_type low = a, high = b;
+  return V(__builtin_shufflevector(low, high, (first + 2 * i)...));
+}
+
+// Outputs [0, n) of a row whose windows of `kernel` columns lie side by side and inside; of each column the rows come
+// first. `in`: the first tap of the first one.
+template <bool average, int kernel, int stride>
+void small_windows(const float* in, int64_t line, int64_t rows, int64_t n, float factor, float count, float* out) {
+  constexpr int loads = stride == 1 ? kernel : 2 * (kernel - 1);
+  const auto at = [&](int64_t o) {
+    const float* from = in + o * stride;
+    V c[loads];
+    for (int64_t ky = 0; ky < rows; ++ky, from += line)
+#pragma GCC unroll 4
+      for (int j = 0; j < loads; ++j) {
+        const V x = load(from + (stride == 1 ? j : j / 2 + j % 2 * lanes));
+        c[j] = ky == 0 ? x : take<average>(c[j], x);
+      }
+    V acc = c[0];
+    if constexpr (stride == 1) {
+      for (int j = 1; j < loads; ++j) acc = take<average>(acc, c[j]);
+    } else {
+      acc = take<average>(every_other<0>(c[0], c[1], lane_places), every_other<1>(c[0], c[1], lane_places));
+      if constexpr (kernel == 3) acc = take<average>(acc, every_other<1>(c[2], c[3], lane_places));
+    }
+    if (average) acc = factor != 0 ? acc * V(factor) : acc / V(count);
+    store(out + o, acc);
+  };
+  int64_t o = 0;
+  for (; o + lanes <= n; o += lanes) at(o);
+  if (o < n) at(n - lanes);
+}
+
+template <bool average>
+using SmallWindows = decltype(&small_windows<average, 1, 1>);
+
+template <bool average>
+SmallWindows<average> small_windows_of(const PoolAxis& x) {
+  if (x.end - x.begin < lanes || x.dilation > 1) return nullptr;
+  if (x.kernel == 1 && x.stride == 1) return small_windows<average, 1, 1>;
+  if (x.kernel == 2 && x.stride == 2) return small_windows<average, 2, 2>;
+  if (x.kernel == 3 && x.stride == 2) return small_windows<average, 3, 2>;
+  if (x.kernel == 3 && x.stride == 1) return small_windows<average, 3, 1>;
+  return nullptr;
+}
+
+// Row `oy`, of which [x.begin, x.end) are small windows inside.
+template <bool average>
+void small_row(const PoolShape& s, const float* plane, int64_t oy, const Taps& rows, SmallWindows<average> inside,
+               float* out) {
+  const int64_t line = s.y.dilation * s.x.in, count = rows.last - rows.first, begin = s.x.begin, end = s.x.end;
+  const float* in = plane + (oy * s.y.stride - s.y.pad + rows.first * s.y.dilation) * s.x.in;
+  const auto one = [&](int64_t o) {
+    const Taps columns = taps(s.x, o);
+    float all = average ? 0.0f : -__builtin_inff();
+    for (int64_t kx = columns.first; kx < columns.last && count; ++kx) {
+      const float* from = in + o * s.x.stride - s.x.pad + kx;
+      float acc = *from;
+      for (int64_t ky = 1; ky < count; ++ky) acc = take<average>(acc, from[ky * line]);
+      all = take<average>(all, acc);
+    }
+    out[o] = average ? all / divisor(s, rows, columns) : all;
+  };
+  for (int64_t o = 0; o < (count ? begin : s.x.out); ++o) one(o);
+  if (!count) return;
+  const float number = average ? divisor(s, rows, taps(s.x, begin)) : 1.0f;
+  const auto whole = static_cast<int64_t>(number);
+  inside(in + begin * s.x.stride - s.x.pad, line, count, end - begin, (whole & (whole - 1)) == 0 ? 1 / number : 0,
+         number, out + begin);
+  for (int64_t o = end; o < s.x.out; ++o) one(o);
+}
+
 template <bool average>
 void plane_row(const PoolShape& s, const float* plane, int64_t oy, float* out) {
   constexpr int64_t room = 1024;
   const Taps rows = taps(s.y, oy);
+  if (const auto inside = small_windows_of<average>(s.x)) return small_row<average>(s, plane, oy, rows, inside, out);
   float factor = 0;
   if (s.x.reach() <= room) {
     if (average) factor = exact_factor(s, rows);
-    float columns[room];
-    const bool same = s.x.kernel == 1 && s.x.stride == 1 && s.x.out == s.x.in;
-    const bool whole = same || (s.x.out - 1) * s.x.stride + s.x.reach() <= room;
-    float* column = same ? out : columns;
+    float column[room];
+    const bool whole = (s.x.out - 1) * s.x.stride + s.x.reach() <= room;
     const int64_t most = whole ? s.x.out : (room - s.x.reach()) / s.x.stride + 1;
     for (int64_t x = 0; x < s.x.out; x += most)
       row_of_columns<average>(s, plane, oy, rows, x, x + most < s.x.out ? x + most : s.x.out, factor != 0 ? factor : 1,

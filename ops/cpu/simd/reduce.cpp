@@ -113,6 +113,24 @@ float extreme(const float* x, int64_t n) {
   return Op::join(across<Numbers>(all), row<Op>(x + i, n - i));
 }
 
+void extremes(const float* x, int64_t n, float* least, float* greatest) {
+  constexpr int streams = 2;
+  V low[streams], high[streams];
+  for (int u = 0; u < streams; ++u) low[u] = V(Smallest::neutral()), high[u] = V(Largest::neutral());
+  Mask none(false);
+  int64_t i = 0;
+  for (; i + streams * lanes <= n; i += streams * lanes)
+    for (int u = 0; u < streams; ++u) {
+      const V value = load(x + i + u * lanes);
+      low[u] = Smallest::take(low[u], value);
+      high[u] = Largest::take(high[u], value);
+      none = none | isnan(value);
+    }
+  const bool met = xsimd::any(none);
+  *least = met ? __builtin_nanf("") : Min::join(across<Smallest>(min(low[0], low[1])), row<Min>(x + i, n - i));
+  *greatest = met ? __builtin_nanf("") : Max::join(across<Largest>(max(high[0], high[1])), row<Max>(x + i, n - i));
+}
+
 template <class Op>
 void columns(const float* x, int64_t stride, int64_t rows, float* out, int64_t n) {
   int64_t j = 0;
@@ -305,6 +323,7 @@ void softmax_columns(const float* x, float* out, int64_t stride, int64_t rows, i
 
 const ReduceSimd reduce{
     {row<Sum>, row<SumSquares>, row<SumAbs>, row<Product>, extreme<Max, Largest>, extreme<Min, Smallest>},
+    extremes,
     {columns<Sum>, columns<SumSquares>, columns<SumAbs>, columns<Product>, columns<Max>, columns<Min>},
     row_spread,
     columns_spread,

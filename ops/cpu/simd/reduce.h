@@ -11,6 +11,8 @@ inline constexpr int reductions = 6;
 struct ReduceSimd {
   /// Of n contiguous numbers; the neutral element for n = 0.
   float (*row[reductions])(const float* x, int64_t n);
+  /// The least and the greatest of n contiguous numbers at once; NaN where one of them is.
+  void (*extremes)(const float* x, int64_t n, float* least, float* greatest);
   /// out[j] = the reduction over r of x[r * stride + j], for j < n.
   void (*columns[reductions])(const float* x, int64_t stride, int64_t rows, float* out, int64_t n);
   /// Sum of (x - mean)^2.

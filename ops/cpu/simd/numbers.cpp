@@ -1,0 +1,149 @@
+// The compiler's own vectors: expressions of ops/elementwise.def mean the same for them as for single integers, which
+// wrap (ops/elementwise_math.h).
+#include "ops/cpu/simd/numbers.h"
+
+#include <cstring>
+#include <type_traits>
+
+namespace tessera::cpu::TESSERA_LEVEL {
+namespace {
+
+#if defined(__AVX512F__)
+constexpr int vector_bytes = 64;
+#elif defined(__AVX2__)
+constexpr int vector_bytes = 32;
+#else
+constexpr int vector_bytes = 16;
+#endif
+
+template <class E>
+struct Numbers {
+  typedef E Vector __attribute__((vector_size(vector_bytes)));
+  typedef std::make_unsigned_t<E> Bits __attribute__((vector_size(vector_bytes)));
+  Vector v;
+
+  Numbers(Vector vector) : v(vector) {}
+  explicit Numbers(int number) : v(Vector{} + static_cast<E>(number)) {}
+
+  friend Numbers operator+(Numbers x, Numbers y) { return Vector(Bits(x.v) + Bits(y.v)); }
+  friend Numbers operator-(Numbers x, Numbers y) { return Vector(Bits(x.v) - Bits(y.v)); }
+  friend Numbers operator*(Numbers x, Numbers y) { return Vector(Bits(x.v) * Bits(y.v)); }
+  friend Numbers operator-(Numbers x) { return Numbers(0) - x; }
+  friend auto operator<(Numbers x, Numbers y) { return x.v < y.v; }
+  friend auto operator>(Numbers x, Numbers y) { return x.v > y.v; }
+  friend auto operator==(Numbers x, Numbers y) { return x.v == y.v; }
+  template <class Mask>
+  friend Numbers select(Mask mask, Numbers yes, Numbers no) {
+    return mask ? yes.v : no.v;
+  }
+  friend Numbers abs(Numbers x) { return select(x < Numbers(0), -x, x); }
+  friend Numbers sign(Numbers x) {
+    return select(x > Numbers(0), Numbers(1), select(x < Numbers(0), Numbers(-1), Numbers(0)));
+  }
+};
+
+// Expressions of the table for a type of numbers T.
+namespace function {
+#define TESSERA_UNARY(id, Op, CLASS, expression) \
+  struct Op {                                    \
+    template <class T>                           \
+    static T of(T x, [[maybe_unused]] T y) {     \
+      [[maybe_unused]] const T a(0), b(0);       \
+      return expression;                         \
+    }                                            \
+  };
+#define TESSERA_BINARY(id, Op, CLASS, expression) \
+  struct Op {                                     \
+    template <class T>                            \
+    static T of(T x, T y) {                       \
+      return expression;                          \
+    }                                             \
+  };
+#include "ops/elementwise.def"
+#undef TESSERA_UNARY
+#undef TESSERA_BINARY
+}  // namespace function
+
+// Elements need not be aligned to their vectors.
+template <class V>
+V load(const std::byte* p) {
+  V v;
+  memcpy(&v, p, sizeof v);
+  return v;
+}
+
+template <class Function, class E>
+void groups(const std::byte* x, int64_t x_step, const std::byte* y, int64_t y_step, std::byte* out, int64_t count) {
+  using T = Numbers<E>;
+  using V = typename T::Vector;
+  for (int64_t i = 0; i < count; ++i, x += x_step, y += y_step, out += NumbersSimd::group)
+    for (int at = 0; at < NumbersSimd::group; at += vector_bytes) {
+      const V result = Function::template of<T>(T(load<V>(x + at)), T(load<V>(y + at))).v;
+      memcpy(out + at, &result, sizeof result);
+    }
+}
+
+// exp(x) = 2^k exp(r): a power of two by its bits, in two factors that are both normal, and a series for |r| < 0.35.
+typedef double Doubles __attribute__((vector_size(vector_bytes)));
+typedef int64_t Longs __attribute__((vector_size(vector_bytes)));
+
+inline Doubles power_of_two(Longs k) { return Doubles((k + 1023) << 52); }
+
+inline Doubles exponential(Doubles x) {
+  // Beyond these the result is 0 or infinite; a NaN stays.
+  const Doubles bounded = x < -760.0 ? Doubles{} - 760.0 : x > 760.0 ? Doubles{} + 760.0 : x;
+  constexpr double magic = 6755399441055744.0;  // adding 1.5 * 2^52 leaves a whole number in the last bits
+  const Doubles sum = bounded * 1.4426950408889634 + magic;
+  const Longs k = Longs(sum) - Longs(Doubles{} + magic);
+  const Doubles whole = sum - magic;
+  const Doubles r = (bounded - whole * 0.693147180369123816490) - whole * 1.90821492927058770002e-10;
+  constexpr double inverse_factorials[] = {1.0 / 6227020800, 1.0 / 479001600, 1.0 / 39916800, 1.0 / 3628800,
+                                           1.0 / 362880,     1.0 / 40320,     1.0 / 5040,     1.0 / 720,
+                                           1.0 / 120,        1.0 / 24,        1.0 / 6,        0.5};
+  Doubles series = Doubles{} + inverse_factorials[0];
+  for (int i = 1; i < 12; ++i) series = series * r + inverse_factorials[i];
+  series = (series * r) * r + r + 1.0;
+  const Longs half = k >> 1;
+  return series * power_of_two(half) * power_of_two(k - half);
+}
+
+void exponentials(const std::byte* x, int64_t x_step, const std::byte*, int64_t, std::byte* out, int64_t count) {
+  for (int64_t i = 0; i < count; ++i, x += x_step, out += NumbersSimd::group)
+    for (int at = 0; at < NumbersSimd::group; at += vector_bytes) {
+      const Doubles result = exponential(load<Doubles>(x + at));
+      memcpy(out + at, &result, sizeof result);
+    }
+}
+
+template <class E>
+constexpr void fill(NumbersSimd::Groups (&row)[number_functions]) {
+  row[int(NumberFunction::min)] = groups<function::Min, E>;
+  row[int(NumberFunction::max)] = groups<function::Max, E>;
+  if constexpr (std::is_signed_v<E>) {
+    row[int(NumberFunction::relu)] = groups<function::Relu, E>;
+    row[int(NumberFunction::abs)] = groups<function::Abs, E>;
+    row[int(NumberFunction::neg)] = groups<function::Neg, E>;
+    row[int(NumberFunction::sign)] = groups<function::Sign, E>;
+  }
+  if constexpr (sizeof(E) >= 4) {
+    row[int(NumberFunction::add)] = groups<function::Add, E>;
+    row[int(NumberFunction::sub)] = groups<function::Sub, E>;
+    row[int(NumberFunction::mul)] = groups<function::Mul, E>;
+  }
+}
+
+constexpr NumbersSimd table() {
+  NumbersSimd t{};
+  fill<int32_t>(t.groups[int(Element::int32)]);
+  fill<int64_t>(t.groups[int(Element::int64)]);
+  fill<int8_t>(t.groups[int(Element::int8)]);
+  fill<uint8_t>(t.groups[int(Element::uint8)]);
+  t.groups[int(Element::float64)][int(NumberFunction::exp)] = exponentials;
+  return t;
+}
+
+}  // namespace
+
+const NumbersSimd numbers = table();
+
+}  // namespace tessera::cpu::TESSERA_LEVEL
