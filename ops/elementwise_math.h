@@ -2,6 +2,7 @@
 // and Int, an integer that wraps and never traps.
 #pragma once
 
+#include <algorithm>
 #include <cmath>
 #include <concepts>
 #include <cstdint>
@@ -85,13 +86,25 @@ T truncated(double value) {
   return value >= high ? std::numeric_limits<T>::max() : static_cast<T>(value);
 }
 
+/// 1 + e^x, rounded once.
+template <std::floating_point T>
+T one_plus_exp(T x) {
+  return static_cast<T>(1 + std::exp(static_cast<double>(x)));
+}
+/// x tanh(log(1 + e^x)), rounded once.
+template <std::floating_point T>
+T mish(T x) {
+  const auto wide = static_cast<double>(x);
+  return static_cast<T>(wide * std::tanh(std::max(wide, 0.0) + std::log1p(std::exp(-std::abs(wide)))));
+}
+
 // clang-format off
 template <std::floating_point T> T exp(T x) { return std::exp(x); }
 template <std::floating_point T> T expm1(T x) { return std::expm1(x); }
 template <std::floating_point T> T log(T x) { return std::log(x); }
 template <std::floating_point T> T log1p(T x) { return std::log1p(x); }
 template <std::floating_point T> T sqrt(T x) { return std::sqrt(x); }
-template <std::floating_point T> T tanh(T x) { return std::tanh(x); }
+template <std::floating_point T> T tanh(T x) { return static_cast<T>(std::tanh(static_cast<double>(x))); }  // that of float is two units off
 template <std::floating_point T> T erf(T x) { return std::erf(x); }
 template <std::floating_point T> T floor(T x) { return std::floor(x); }
 template <std::floating_point T> T ceil(T x) { return std::ceil(x); }

@@ -42,6 +42,8 @@ float expm1(float x) {
   return x * (1.0 + x * (1.0 / 2.0 + x * (1.0 / 6.0 + x * sum)));
 }
 
+float one_plus_exp(float x) { return 1.0 + exp(x); }
+
 // Small arguments by the series of 2/sqrt(pi) * integral of exp(-t^2); larger ones by the
 // approximation 7.1.26 of Abramowitz and Stegun, whose error is below 1.5e-7.
 float erf(float x) {
@@ -71,6 +73,8 @@ float log1p(float x) {
   precise float kept = sum - 1.0;
   return kept == 0.0 ? x : log(sum) * (x / kept);
 }
+
+float mish(float x) { return x * tanh(max(x, 0.0) + log1p(exp(-abs(x)))); }
 
 // --- Trigonometric functions: Vulkan promises too little of its own ---------------------------------
 

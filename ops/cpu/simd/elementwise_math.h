@@ -49,6 +49,7 @@ struct Exponential {
 
 #if defined(__AVX512F__)
 inline V power_of_two(const V& whole) { return V(_mm512_scalef_ps(V(1.0f), whole)); }
+inline V half_power_of_two(const V& whole) { return V(_mm512_scalef_ps(V(0.5f), whole)); }
 inline V exp(const V& x) {
   // Numbers are the second operands, which come through where one is not a number.
   const Exponential e(xsimd::min(V(104.0f), xsimd::max(V(-105.0f), x)));
@@ -59,17 +60,11 @@ inline V exp_below(const V& x) {
   const Exponential e(xsimd::max(V(-105.0f), x));
   return V(_mm512_scalef_ps(e.part + V(1.0f), e.power));
 }
-inline V tanh(const V& x) {
-  const Exponential e(xsimd::min(V(20.0f), xsimd::max(V(-20.0f), x + x)));
-  // (e^2x - 1) / (e^2x + 1), of which e^2x - 1 keeps its digits near zero.
-  const V scale = power_of_two(e.power);
-  const V above = fmadd(scale, e.part, scale - V(1.0f));
-  return above / (above + V(2.0f));
-}
 #else
 /// The exponents of whole numbers, as bits of a float.
 inline auto exponent(const V& whole) { return xsimd::batch_cast<int32_t>(whole) << 23; }
 inline V power_of_two(const V& whole) { return same_bits<V>(exponent(whole + V(127.0f))); }
+inline V half_power_of_two(const V& whole) { return same_bits<V>(exponent(whole + V(126.0f))); }
 /// e^x of what is not above zero.
 inline V exp_below(const V& x) {
   const Exponential e(x);
@@ -79,8 +74,49 @@ inline V exp_below(const V& x) {
   return select(x < V(-87.33f), V(0.0f), y);
 }
 inline V exp(const V& x) { return select(x > V(88.7228317f), V(__builtin_inff()), exp_below(x)); }
+#endif
+/// 1 + e^x, in which e^x is not rounded first: halves of both, so that none is infinite before their sum is, and of the
+/// power of two as much at first as a sum with one takes exactly.
+inline V one_plus_exp(const V& x) {
+  // Numbers are the second operands, which come through where one is not a number.
+  const Exponential e(xsimd::min(V(89.0f), xsimd::max(V(-85.0f), x)));
+  const V scale = half_power_of_two(e.power), first = xsimd::min(scale, V(4194304.0f));
+  const V sum = fmadd(scale, e.part, V(0.5f) + first) + (scale - first);
+  return sum + sum;
+}
+#if defined(__AVX512F__)
+/// With h = (e^2x - 1) / 2, h / (1 + h): a small h less h^2 / (1 + h), and 1 less 1 / (1 + h).
+inline V tanh(const V& x) {
+  const V size = abs(x), half(0.5f), one(1.0f);
+  const Exponential e(xsimd::min(V(20.0f), size + size));
+  const V scale = half_power_of_two(e.power), h = fmadd(scale, e.part, scale - half);
+  const V most = select(size > half, one, h), value = fmadd(-most, most / (one + h), most);
+  return xsimd::bitwise_or(value, xsimd::bitwise_and(x, V(-0.0f)));
+}
+#else
 inline V tanh(const V& x) { return xsimd::tanh(x); }
 #endif
+/// x tanh(log(1 + e^x)), whose tanh is a number and a far smaller rest. With e = e^x and h = e + e^2 / 2 it is
+/// h / (1 + h) = e + e^2 / 2 - h^2 / (1 + h) for small e; for positive x, with e = e^-x, 1 - 2 e^2 / (1 + 2 e + 2 e^2);
+/// between -0.7 and 0 a polynomial, fitted within 2e-8.
+inline V mish(const V& x) {
+  // Numbers are the second operands, which come through where one is not a number.
+  const Exponential exponential(xsimd::max(V(-87.0f), -abs(x)));
+  const V scale = power_of_two(exponential.power), e = fmadd(scale, exponential.part, scale);
+  const V lost = fmadd(scale, exponential.part, scale - e);
+  const V squared = e * e, h = fmadd(V(0.5f), squared, e), one(1.0f);
+  const Mask small = x < V(-0.7f), near = x < V(0.0f) && x >= V(-0.7f);
+  const V sum = one + select(small, h, fmadd(V(2.0f), squared, e + e));
+  V rest = select(small, fmadd(V(0.5f), squared, lost), V(0.0f)) - select(small, h * h, squared + squared) / sum;
+  const V y = x + V(0.35f);
+  V p(2.39311254e-3f);
+  for (const float c : {3.69957616e-3f, -1.09590205e-2f, -3.70590713e-2f, 2.88469646e-2f, 3.14953139e-1f})
+    p = fmadd(p, y, V(c));
+  p = fmadd(p, y, V(0.487962186f));
+  rest = select(near, V(0.0f), rest);
+  const V value = fmadd(x, select(near, p, select(small, e, one)), xsimd::min(V(3e38f), x) * rest);
+  return select(x < V(-87.0f), x * exp_below(x), value);
+}
 /// e^x - 1, which keeps its digits near zero. Of x up to 88: elementwise.def asks for that of negative numbers.
 inline V expm1(const V& x) {
   const Exponential e(xsimd::max(V(-20.0f), x));
@@ -177,7 +213,8 @@ inline V arc(const V& x, Mask* beyond) {
 inline V asin(const V& x) {
   Mask beyond;
   const V part = arc(x, &beyond);
-  return with_sign_of(x, select(beyond, fmadd(part, V(-2.0f), V(1.57079632679f)), part));
+  // A quarter of a turn in two parts.
+  return with_sign_of(x, select(beyond, fmadd(part, V(-2.0f), V(1.57079637f)) - V(4.37113883e-8f), part));
 }
 inline V acos(const V& x) {
   Mask beyond;
@@ -187,14 +224,15 @@ inline V acos(const V& x) {
 }
 inline V atan(const V& x) {
   const V a = abs(x);
-  const Mask large = a > V(2.414213562f), middle = a > V(0.414213562f);
+  const Mask large = a > V(2.414213562f), middle = a > V(0.45f);
   const V r = select(large, V(-1.0f) / a, select(middle, (a - V(1.0f)) / (a + V(1.0f)), a));
   const V start = select(large, V(1.57079632679f), select(middle, V(0.785398163397f), V(0.0f)));
   const V z = r * r;
-  V p = fmadd(V(8.05374449538e-2f), z, V(-1.38776856032e-1f));
-  p = fmadd(p, z, V(1.99777106478e-1f));
-  p = fmadd(p, z, V(-3.33329491539e-1f));
-  return with_sign_of(x, start + fmadd(p * z, r, r));
+  // Fitted to (atan(r) - r) / r^3 in r^2, up to 0.45.
+  V p = fmadd(V(-5.68038605e-2f), z, V(1.04309475e-1f));
+  for (const float c : {-1.42207873e-1f, 1.99972368e-1f, -3.33332947e-1f}) p = fmadd(p, z, V(c));
+  const V rest = select(large, V(-4.37113883e-8f), select(middle, V(-2.18556941e-8f), V(0.0f)));  // of the start
+  return with_sign_of(x, start + (r + fmadd(p * z, r, rest)));
 }
 inline V sinh(const V& x) { return each(x, ::sinhf); }
 inline V cosh(const V& x) { return each(x, ::coshf); }
