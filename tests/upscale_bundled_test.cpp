@@ -178,6 +178,13 @@ TEST_P(Bundled, is_better_than_bicubic_on_photos_and_on_their_jpegs) {
   }
 }
 
+// Of larger windows, less stays in near caches than is saved where they overlap.
+TEST_P(Bundled, windows_are_as_large_as_their_overlap_asks) {
+  const Tiler::Forecast found = Tiler(*model, {}).forecast(1920, 1080);
+  EXPECT_GE(found.window_width * found.window_height, 256 * 256);
+  EXPECT_LE(found.window_width * found.window_height, 768 * 768);
+}
+
 // Where nothing is, nothing is added.
 TEST_P(Bundled, keeps_what_is_flat) {
   for (const int level : {0, 1, 128, 254, 255}) {

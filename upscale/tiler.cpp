@@ -23,6 +23,8 @@ constexpr int64_t most_aligned = 96;
 
 /// Windows larger than this gain little over their overlap and cost memory; half of it does where the overlap is small.
 constexpr int64_t comfortable_bytes = int64_t{1} << 30;
+/// Pixels a side of windows that bring enough to do, whatever they overlap by.
+constexpr int64_t comfortable_side = 512;
 /// Rows that come and rows that go take about this much.
 constexpr int64_t comfortable_row_bytes = int64_t{256} << 20;
 /// A device with that much to do at once is busy.
@@ -177,12 +179,14 @@ int64_t Tiler::largest_area(int64_t width, int64_t height, int64_t budget, bool 
   return area;
 }
 
-// Windows whose overlap is less than a thirtieth of their sides are large enough; a device wants more to do at once.
+// Windows whose overlap is a thirtieth of their sides are large enough: of larger ones, less stays in near caches. A
+// device wants more to do at once.
 int64_t Tiler::comfortable_area(int64_t width, int64_t height) const {
-  const int64_t area = largest_area(width, height, 0, true), side = 64 * overlap_of(reach_);
+  const int64_t area = largest_area(width, height, 0, true);
+  const int64_t side = std::max<int64_t>(comfortable_side, 64 * overlap_of(reach_));
   for (const auto& hand : hands_.all())
     if (hand->is_device()) return area;
-  return std::max(area / 2, std::min(area, side * side));
+  return std::min(area, side * side);
 }
 
 Tiler::Windows Tiler::plan(int64_t width, int64_t height, int64_t area) const {

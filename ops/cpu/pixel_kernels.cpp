@@ -1,5 +1,6 @@
 // Pixels to planes and back: the ends of an upscaler (see ops/pixels.h).
 #include <algorithm>
+#include <cstring>
 
 #include "ops/cpu/kernel.h"
 #include "ops/pixels.h"
@@ -42,36 +43,37 @@ void run_to_planes(const CpuKernel&, const Args& args, Threads& threads) noexcep
   args.in[0].type.dtype == DType::uint8 ? to_planes<uint8_t>(args, threads) : to_planes<uint16_t>(args, threads);
 }
 
-// What is known of one sample of the pixels that one thread saw. Lanes side by side, so that loops become vectors.
+// What is known of one sample of the pixels that one thread saw, in lanes side by side.
 struct Facts {
   static constexpr int lanes = 8;
+  using Lanes [[gnu::vector_size(lanes * sizeof(float)), gnu::aligned(alignof(float))]] = float;
   int64_t not_finite = 0;
-  float least[lanes], most[lanes];
-  Facts() {
-    std::fill_n(least, lanes, std::numeric_limits<float>::infinity());
-    std::fill_n(most, lanes, -std::numeric_limits<float>::infinity());
-  }
+  Lanes least = Lanes{} + std::numeric_limits<float>::infinity();
+  Lanes most = Lanes{} - std::numeric_limits<float>::infinity();
+
   void add(const float* values, int64_t count) {
     int32_t finite = 0;
     for (int64_t i = 0; i < count; ++i) finite += std::abs(values[i]) <= std::numeric_limits<float>::max();
     not_finite += count - finite;
     const int64_t whole = count / lanes * lanes;
-    for (int64_t i = 0; i < whole; i += lanes)
-      for (int lane = 0; lane < lanes; ++lane) add(lane, values[i + lane]);
-    for (int64_t i = whole; i < count; ++i) add(0, values[i]);
+    Lanes several;
+    for (int64_t i = 0; i < whole; i += lanes) {
+      std::memcpy(&several, values + i, sizeof several);
+      least = several < least ? several : least;
+      most = several > most ? several : most;
+    }
+    for (int64_t i = whole; i < count; ++i) {
+      least[0] = values[i] < least[0] ? values[i] : least[0];
+      most[0] = values[i] > most[0] ? values[i] : most[0];
+    }
   }
   void join(const Facts& other) {
     not_finite += other.not_finite;
     for (int lane = 0; lane < lanes; ++lane) {
-      least[0] = std::min(least[0], other.least[lane]);
-      most[0] = std::max(most[0], other.most[lane]);
+      const float low = other.least[lane], high = other.most[lane];
+      least[0] = std::min<float>(least[0], low);
+      most[0] = std::max<float>(most[0], high);
     }
-  }
-
- private:
-  void add(int lane, float value) {
-    least[lane] = value < least[lane] ? value : least[lane];
-    most[lane] = value > most[lane] ? value : most[lane];
   }
 };
 
