@@ -1,8 +1,9 @@
-// How exact float32 is: every shared upscaler against itself in float64, run by the references; and how
+// How exact float32 is: every shared model of float32 against itself in float64, run by the references; and how
 // exact ONNX Runtime is, where it is there (TESSERA_ORT).
 #include <algorithm>
 #include <cmath>
 #include <cstdio>
+#include <cstring>
 #include <set>
 
 #include "bench/peers/ort.h"
@@ -45,6 +46,7 @@ Graph widened(Graph graph) {
         *number = static_cast<int64_t>(DType::float64);
       const bool keep = std::any_of(node.out.begin(), node.out.end(), [&](ValueId id) { return kept.contains(id); });
       if (auto* tensor = std::get_if<Tensor>(&attr); tensor && !keep) *tensor = widened(*tensor);
+      if (auto* body = std::get_if<std::shared_ptr<Graph>>(&attr)) *body = std::make_shared<Graph>(widened(**body));
     }
     node.attrs = std::make_shared<const Attrs>(std::move(attrs));
   }
@@ -74,12 +76,12 @@ bool has_float32_weights_only(const Model& model) {
 }
 
 struct Exactness {
-  double worst = 0;              // of the output's range
+  double worst = 0;              // of an output's range
   int64_t count = 0, equal = 0;  // values, and those that are the same as 8-bit pixels
   double percent() const { return 100 * static_cast<double>(equal) / static_cast<double>(count); }
 };
 
-Exactness compare(const Tensor& actual, const Tensor& expected) {
+void compare(const Tensor& actual, const Tensor& expected, Exactness* exactness) {
   const int64_t count = expected.type.shape.elements();
   double low = INFINITY, high = -INFINITY, worst = 0;
   for (int64_t i = 0; i < count; ++i) {
@@ -89,9 +91,27 @@ Exactness compare(const Tensor& actual, const Tensor& expected) {
   }
   const double white = high > 2 ? 1 : 255;
   const auto pixel = [&](double value) { return std::lround(std::clamp(value * white, 0.0, 255.0)); };
-  int64_t equal = 0;
-  for (int64_t i = 0; i < count; ++i) equal += pixel(actual.as<float>()[i]) == pixel(expected.as<double>()[i]);
-  return {worst / (high - low), count, equal};
+  for (int64_t i = 0; i < count; ++i)
+    exactness->equal += pixel(actual.as<float>()[i]) == pixel(expected.as<double>()[i]);
+  exactness->count += count;
+  exactness->worst = std::max(exactness->worst, worst / (high > low ? high - low : std::max(1.0, std::abs(high))));
+}
+
+// All outputs that are numbers; others are the same.
+Exactness compare(const std::vector<Tensor>& actual, const std::vector<Tensor>& expected) {
+  Exactness exactness;
+  EXPECT_EQ(actual.size(), expected.size());
+  for (size_t i = 0; i < expected.size(); ++i) {
+    EXPECT_EQ(actual[i].type.shape, expected[i].type.shape);
+    if (actual[i].type.shape != expected[i].type.shape) return exactness;
+    if (expected[i].type.dtype == DType::float64)
+      compare(actual[i], expected[i], &exactness);
+    else
+      EXPECT_EQ(
+          std::memcmp(actual[i].bytes.get(), expected[i].bytes.get(), static_cast<size_t>(expected[i].type.bytes())),
+          0);
+  }
+  return exactness;
 }
 
 // What is promised, of the range: by fp32, and by exact.
@@ -100,10 +120,13 @@ struct Bounds {
   double fp32, exact;
 };
 constexpr Bounds usual{"", 5e-6, 3e-6};
-// Of the first every layer makes its part; the second is where ONNX Runtime has 6.9e-6.
+// Of the first every layer makes its part; of the others ONNX Runtime has 6.9e-6, 8.7e-4 and 1.0e-4, the last a
+// logarithm of what is nearly nothing.
 constexpr Bounds excesses[] = {
     {"2xNomosUni_compact_otf_medium.onnx", 8e-6, 3e-6},
     {"4x-ClearRealityV1_SPAN.onnx", 7e-6, 6e-6},
+    {"yunet_n_dynamic.onnx", 8e-6, 6e-6},
+    {"basic_pitch_nmp.onnx", 1.1e-4, 1.1e-4},
 };
 
 // Models whose input of 0 to 1 would be all but black.
@@ -114,13 +137,12 @@ void print(const char* name, const Exactness& exactness) {
               exactness.percent());
 }
 
-Exactness check(const std::string& path, const std::string& precision, const Tensor& in, const Tensor& expected) {
+Exactness check(const std::string& path, const std::string& precision, const std::vector<Tensor>& in,
+                const std::vector<Tensor>& expected) {
   SessionOptions options;
   options.device = "cpu";
   options.precision = precision;
-  const Tensor actual = Session(path, options).run(List<Tensor>(&in, 1)).at(0);
-  EXPECT_EQ(actual.type.shape, expected.type.shape);
-  const Exactness exactness = compare(actual, expected);
+  const Exactness exactness = compare(Session(path, options).run(in), expected);
   print(precision.c_str(), exactness);
   Bounds bounds = usual;
   for (const Bounds& row : excesses)
@@ -128,51 +150,77 @@ Exactness check(const std::string& path, const std::string& precision, const Ten
   // Without fused multiply-add every product is rounded too.
   const double roundings = cpu::level() == cpu::Level::baseline ? 2 : 1;
   EXPECT_LE(exactness.worst, (precision == "exact" ? bounds.exact : bounds.fp32) * roundings) << precision;
-  // One in ten thousand, and one more where there are not many more than that.
+  // One in ten thousand, and one more where there are not many more than that; as many more as the bounds are wider.
   EXPECT_LE(static_cast<double>(exactness.count - exactness.equal),
-            static_cast<double>(exactness.count) * 1e-4 * roundings + 1)
+            static_cast<double>(exactness.count) * 1e-4 * roundings * std::max(1.0, bounds.fp32 / 1e-5) + 1)
       << precision;
   return exactness;
+}
+
+// What goes in: pictures, noise, small whole numbers; of the sizes that a model says, else of such that each takes.
+Tensor input_of(const Value& value, const std::string& model) {
+  Shape shape = value.type.shape;
+  const bool image = shape.size() == 4 && (shape[1] < 0 || shape[1] == 1 || shape[1] == 3);
+  for (size_t i = 0; i < shape.size(); ++i)
+    if (shape[i] < 0) shape[i] = i == 0 ? 1 : image ? (i == 1 ? 3 : 64) : shape.size() == 2 && i == 1 ? 1536 : 128;
+  if (model == "ort_bert_toy_optimized.onnx") shape = {1, 12};
+  if (model == "silero_vad_16k_op15.onnx" && value.name == "input") shape = {1, 576};
+  if (model == "silero_vad_16k_op15.onnx" && value.name == "state") shape = {2, 1, 128};
+  const bool bytes = std::find(std::begin(of_255), std::end(of_255), model) != std::end(of_255);
+  if (value.type.dtype == DType::float32)
+    return image ? picture(shape, bytes ? 255.0f : 1.0f) : random_tensor(shape, 3);
+  Tensor made = Tensor::make({value.type.dtype, shape});
+  for (int64_t i = 0; i < shape.elements(); ++i) {
+    const int64_t number = value.name == "sr" ? 16000 : value.name.find("mask") != Text::npos ? 1 : (i * 7) % 2;
+    if (value.type.dtype == DType::int64)
+      made.as<int64_t>()[i] = number;
+    else if (value.type.dtype == DType::int32)
+      made.as<int32_t>()[i] = static_cast<int32_t>(number);
+  }
+  return made;
 }
 
 class Accuracy : public testing::TestWithParam<std::string> {};
 
 TEST_P(Accuracy, Float32IsNearFloat64) {
   TESSERA_REQUIRE_SHARED(shared);
-  const fs::path path = shared / "models" / "upscale" / GetParam();
+  const fs::path path = shared / "models" / GetParam();
+  const std::string name = path.filename().string();
   const Model model = onnx::load(path.string()).model;
   if (!has_float32_weights_only(model)) GTEST_SKIP() << "skipped: not a float32 model";
-  if (model.graph.inputs.size() != 1) GTEST_SKIP() << "skipped: more than a picture goes in";
-  Type type = model.graph.values[model.graph.inputs[0]].type;
-  if (type.dtype != DType::float32 || type.shape.size() != 4) GTEST_SKIP() << "skipped: no picture goes in";
+  for (const ValueId id : model.graph.outputs)
+    if (model.graph.values[id].type.dtype != DType::float32) GTEST_SKIP() << "skipped: not only numbers come out";
+  std::vector<Tensor> in, wide;
   double work = static_cast<double>(model.weight_bytes);
-  for (size_t i = 0; i < 4; ++i) {
-    if (type.shape[i] < 0) type.shape[i] = i == 0 ? 1 : i == 1 ? 3 : 64;
-    if (i > 1) work *= static_cast<double>(type.shape[i]);
+  for (const ValueId id : model.graph.inputs) {
+    in.push_back(input_of(model.graph.values[id], name));
+    wide.push_back(widened(in.back()));
+    if (in.back().type.shape.size() == 4 && in.size() == 1)
+      work *= static_cast<double>(in[0].type.shape[2] * in[0].type.shape[3]);
+    std::printf("%s %s\n", GetParam().c_str(), cat(in.back().type.shape).c_str());
   }
-  if (work > 3e10) GTEST_SKIP() << "skipped: the references would take too long";
-  const bool bytes = std::find(std::begin(of_255), std::end(of_255), GetParam()) != std::end(of_255);
-  const Tensor in = picture(type.shape, bytes ? 255.0f : 1.0f);
-  std::printf("%s %s\n", GetParam().c_str(), cat(type.shape).c_str());
+  // Where all of a large sample is asked for, minutes do not count.
+  if (work > 2e11 && !std::getenv("TESSERA_ACCURACY_SAMPLES"))
+    GTEST_SKIP() << "skipped: the references would take minutes (set TESSERA_ACCURACY_SAMPLES)";
 
-  const Tensor expected = run_graph(widened(model.graph), {widened(in)}, false).at(0);
-  ASSERT_EQ(expected.type.dtype, DType::float64);
+  const std::vector<Tensor> expected = run_graph(widened(model.graph), wide, false);
   check(path.string(), "fp32", in, expected);
   const Exactness exact = check(path.string(), "exact", in, expected);
   if (const std::string library = peers::Ort::find(binary_dir() + "/ort"); !library.empty()) {
     static const peers::Ort ort(library);
-    const Exactness theirs =
-        compare(peers::OrtSession(ort, path.string(), 1).run(List<Tensor>(&in, 1)).at(0), expected);
+    const Exactness theirs = compare(peers::OrtSession(ort, path.string(), 1).run(in), expected);
     print("ONNX Runtime", theirs);
-    EXPECT_LE(exact.worst, 1.5 * theirs.worst);
+    // Of some numbers of a classifier the worst is by chance; of a picture's many it is not.
+    const double times = GetParam().starts_with("upscale") ? 1.5 : 3;
+    EXPECT_LE(exact.worst, std::max(2e-7, times * theirs.worst));
   }
 }
 
-std::vector<std::string> upscalers() {
+std::vector<std::string> models() {
   std::vector<std::string> names;
   if (const auto shared = shared_data())
-    for (const auto& entry : fs::directory_iterator(*shared / "models" / "upscale")) {
-      const std::string name = entry.path().filename().string();
+    for (const auto& entry : fs::recursive_directory_iterator(*shared / "models")) {
+      const std::string name = fs::relative(entry.path(), *shared / "models").string();
       if (name.ends_with(".onnx") && name.find("_util_") == std::string::npos) names.push_back(name);
     }
   std::sort(names.begin(), names.end());
@@ -187,11 +235,11 @@ std::string test_name(const testing::TestParamInfo<std::string>& info) {
 }
 
 GTEST_ALLOW_UNINSTANTIATED_PARAMETERIZED_TEST(Accuracy);
-INSTANTIATE_TEST_SUITE_P(SharedUpscalers, Accuracy, testing::ValuesIn(upscalers()), test_name);
+INSTANTIATE_TEST_SUITE_P(SharedModels, Accuracy, testing::ValuesIn(models()), test_name);
 
 TEST(AccuracyData, IsThere) {
   TESSERA_REQUIRE_SHARED(shared);
-  EXPECT_FALSE(upscalers().empty());
+  EXPECT_FALSE(models().empty());
 }
 
 }  // namespace
