@@ -1,5 +1,4 @@
-// Attention between other things: of quantized inputs, of sequences without padding, with gates and rotations; and
-// linear attention under its older name.
+// Attention between other things: of quantized inputs, of sequences without padding, with gates and rotations.
 #include "ops/formula.h"
 
 namespace tessera::ops {
@@ -17,6 +16,7 @@ constexpr AttrDef decoder_attrs[] = {{.name = "num_heads", .required = true},
                                      {"mask_filter_value", -10000},
                                      {"past_present_share_buffer"},
                                      {"output_qk"}};
+constexpr AttrDef decoder_attention_attrs[] = {{.name = "num_heads", .required = true}, {"mask_filter_value", -10000}};
 constexpr AttrDef gate_attrs[] = {{.name = "num_heads", .required = true}};
 constexpr AttrDef window_attrs[] = {{.name = "num_heads", .required = true}, {.name = "window", .required = true}};
 constexpr AttrDef bias_attrs[] = {{"is_bidirectional"}, {.name = "max_distance", .required = true}};
@@ -28,12 +28,6 @@ constexpr AttrDef multimodal_attrs[] = {{"interleaved"},
                                         {.name = "mrope_section", .required = true},
                                         {"scale"},
                                         {"is_packed_batching"}};
-constexpr AttrDef linear_attrs[] = {{.name = "q_num_heads", .required = true},
-                                    {.name = "kv_num_heads", .required = true},
-                                    {"update_rule", 0, "gated_delta"},
-                                    {"scale"},
-                                    {"chunk_size"},
-                                    {"state_window"}};
 constexpr AttrDef causal_attrs[] = {
     {"activation", 0, "none"}, {"ndim", 1}, {"dilation", 1}, {"channels_last"}, {"state_window"}};
 
@@ -98,6 +92,33 @@ const OpDef defs[] = {
             "y, k, v, qk = ms.MultiHeadAttention<num_heads=$num_heads, scale=$scale, "
             "mask_filter_value=$mask_filter_value|-10000.0>(q, new_k, new_v, bias, mask, scores, past_k, past_v, "
             "past_length, beam_of)"),
+    // What is attended to is a cache, what the key gives and what the query gives, each of its length or of none.
+    formula("DecoderAttention", {{12, 12}, {1, 3}},
+            "T=float16|float32 : T, T, T, T, T, boolean, T, T, boolean, boolean, boolean, boolean -> T, T, T",
+            decoder_attention_attrs,
+            "query, key, q_w, kv_w, bias, mask, k_cache, v_cache, fixed, use_past, state, masked -> y, new_k, new_v:"
+            "bq, bk, bv = Split<axis=0, num_outputs=3>(bias); kw, vw = Split<axis=1, num_outputs=2>(kv_w);"
+            "q = Transpose<perm=[1, 0, 2]>(Add(MatMul(query, q_w), bq)); by_heads = [0, 0, $num_heads, -1];"
+            "own_k = Transpose<perm=[1, 2, 0, 3]>(Reshape(Add(MatMul(query, kw), bk), by_heads));"
+            "own_v = Transpose<perm=[1, 2, 0, 3]>(Reshape(Add(MatMul(query, vw), bv), by_heads));"
+            "key_k = Transpose<perm=[1, 2, 0, 3]>(Reshape(Add(MatMul(key, kw), bk), by_heads));"
+            "key_v = Transpose<perm=[1, 2, 0, 3]>(Reshape(Add(MatMul(key, vw), bv), by_heads));"
+            "cross = Reshape(fixed, [1]); cached = And(Reshape(use_past, [1]), Reshape(state, [1]));"
+            "owns = Mul(Shape<end=1>(query), Cast<to=7>(Not(cross)));"
+            "keys = Mul(Shape<end=1>(key), Cast<to=7>(And(cross, Not(cached))));"
+            "?k_cache olds = Mul(Shape<start=2, end=3>(k_cache), Cast<to=7>(cached));"
+            "?k_cache k = Concat<axis=2>(Slice(k_cache, [0], olds, [2]), Slice(key_k, [0], keys, [2]), "
+            "Slice(own_k, [0], owns, [2]));"
+            "?v_cache v = Concat<axis=2>(Slice(v_cache, [0], olds, [2]), Slice(key_v, [0], keys, [2]), "
+            "Slice(own_v, [0], owns, [2]));"
+            "!k_cache k = Concat<axis=2>(Slice(key_k, [0], keys, [2]), Slice(own_k, [0], owns, [2]));"
+            "!v_cache v = Concat<axis=2>(Slice(key_v, [0], keys, [2]), Slice(own_v, [0], owns, [2]));"
+            "?mask length = Shape<start=2, end=3>(k); ?mask told = Mul(length, Cast<to=7>(Reshape(masked, [1])));"
+            "?mask open = Expand(Cast<to=9>(0), Concat<axis=0>(Shape<end=1>(mask), Sub(length, told)));"
+            "?mask hidden = Unsqueeze(Concat<axis=1>(Slice(mask, [0], told, [1]), open), [1, 2]);"
+            "?mask scores = Where(hidden, CastLike(-3e38, query), CastLike(0, query)); !mask scores = _;"
+            "seen = ms.MultiHeadAttention<num_heads=$num_heads>(q, k, v, _, _, scores);"
+            "y = Transpose<perm=[1, 0, 2]>(seen); ?new_k new_k = k; ?new_v new_v = v"),
     formula(
         "PackedAttention", {{5, 6}}, "T=float16|float32 : T, T, T, int32, int32, T -> T", projected_attrs,
         "x, w, bias, offsets, lengths, scores -> y:"
@@ -188,17 +209,37 @@ const OpDef defs[] = {
             "?$mrope_layout=1 new_s = Where(row, Gather(s, 1), Where(column, Gather(s, 2), Gather(s, 0)));"
             "y = RotaryEmbedding<interleaved=$interleaved, num_heads=$num_heads, "
             "rotary_embedding_dim=$rotary_embedding_dim>(x, new_c, new_s)"),
-    formula("LinearAttention", {{3, 6}, {1, 2}}, "T=float; S=float : T, T, T, S, T, T -> T, S", linear_attrs,
-            "q, k, v, past, decay, beta -> y, present:"
-            "!$state_window y, present = LinearAttention<q_num_heads=$q_num_heads, kv_num_heads=$kv_num_heads, "
-            "update_rule=$update_rule, scale=$scale>(q, k, v, past, decay, beta)"),
     formula("LinearAttentionGate", {{3, 4}, {1, 2}}, "T=float : T, float32, float32, T -> T, T", {},
             "a, bias, scale, b -> decay, beta:"
             "decay = CastLike(Mul(Softplus(Add(Cast<to=1>(a), bias)), scale), a); ?b beta = Sigmoid(b)"),
+    // Dilated, between zeros in its weights. The states after the last few positions are windows of what is convolved;
+    // those from before the first are zeros.
     formula("CausalConvWithState", {{2, 4}, {1, 2}}, "T=float : T, T, T, T -> T, T", causal_attrs,
             "x, w, bias, past -> y, present:"
-            "?$ndim=1?$dilation=1!$channels_last!$state_window "
-            "y, present = CausalConvWithState<activation=$activation>(x, w, bias, past)"),
+            "?$channels_last line = Transpose<perm=[0, 2, 1]>(Reshape(x, [0, 0, -1])); !$channels_last line = x;"
+            "?past?$state_window slot = Gather<axis=0>(past, -1); ?past!$state_window slot = past;"
+            "?past?$channels_last old = Transpose<perm=[0, 2, 1]>(Reshape(slot, [0, 0, -1]));"
+            "?past!$channels_last old = slot; !past old = _; ?$dilation=1 taps = w;"
+            "!$dilation=1 gaps = Concat<axis=0>([0, 0, 0, 0, 0, 0, 0], Sub([$dilation], [1]));"
+            "!$dilation=1 spread = Reshape(Pad(Unsqueeze(w, [3]), gaps), [0, 0, -1]);"
+            "!$dilation=1 taps = Slice(spread, [0], Sub([1], [$dilation]), [2]);"
+            "conv, state = CausalConvWithState<activation=$activation>(line, taps, bias, old);"
+            "?$ndim=1!$channels_last y = conv; ?$ndim=1?$channels_last y = Reshape(Transpose<perm=[0, 2, 1]>(conv), "
+            "Shape(x));"
+            "length = Shape<start=2, end=3>(state); ?$channels_last features = Shape<start=2>(x);"
+            "?$state_window before = Sub(Shape<start=2, end=3>(line), [$state_window]);"
+            "?$state_window last = Unsqueeze(Add(Range(0, $state_window, 1), before), [1]);"
+            "?$state_window places = Max(Add(last, Range(1, Add(Squeeze(length), 1), 1)), 0);"
+            "?$state_window?past all = Concat<axis=2>(old, line);"
+            "?$state_window!past all = Concat<axis=2>(Expand(CastLike(0, x), Shape(state)), line);"
+            "?$state_window ends = Transpose<perm=[2, 0, 1, 3]>(Gather<axis=2>(all, places));"
+            "?$state_window live = Unsqueeze(GreaterOrEqual(last, 0), [1, 2]);"
+            "?$state_window window = Where(live, ends, CastLike(0, x));"
+            "?$state_window!$channels_last present = window; !$state_window!$channels_last present = state;"
+            "?$state_window?$channels_last present = Reshape(Transpose<perm=[0, 1, 3, 2]>(window), "
+            "Concat<axis=0>([$state_window], Shape<end=1>(x), length, features));"
+            "!$state_window?$channels_last present = Reshape(Transpose<perm=[0, 2, 1]>(state), "
+            "Concat<axis=0>(Shape<end=1>(x), length, features))"),
     formula("EngramGate", {{5, 6}, {1, 2}}, "T=float : T, T, T, T, T, T -> T, T", epsilon,
             "key, query, value, key_scale, query_scale, scale -> y, normed:"
             "e = CastLike($epsilon|1e-5, key);"

@@ -7,6 +7,7 @@
 #include "ops/attend.h"
 #include "ops/group_query.h"
 #include "ops/indices.h"
+#include "ops/key_cache.h"
 #include "runtime/graph/reach.h"
 
 namespace tessera::ops {
@@ -23,21 +24,6 @@ enum SparseIn {
   sparse_sin_in
 };
 
-// Numbers of a cache: as they are, as signed integers or small floats of a byte, or two in a byte, 8 more than they
-// are.
-enum class Quanta { none, bytes, halves };
-
-Quanta quanta_of(const AttrReader& n) {
-  if (!n.has("k_quant_type") && !n.has("v_quant_type")) return Quanta::none;
-  const Text keys = n.text("k_quant_type"), values = n.text("v_quant_type");
-  if (keys != values) fail(Error::Kind::unsupported, "keys quantized \"", keys, "\" and values \"", values, '"');
-  if (keys.empty() || keys == "NONE") return Quanta::none;
-  const int64_t bits = n.integer("kv_cache_bit_width");
-  if ((keys != "PER_TENSOR" && keys != "PER_CHANNEL") || (bits != 4 && bits != 8))
-    fail(Error::Kind::model, "a cache quantized \"", keys, "\" in ", bits, " bits");
-  return bits == 4 ? Quanta::halves : Quanta::bytes;
-}
-
 struct Sizes {
   int64_t batch, sequence, heads, kv_heads, depth, past = 0, present;
   Quanta quanta;
@@ -47,7 +33,7 @@ struct Sizes {
   Sizes(const AttrReader& n, F shape, int64_t total)
       : heads(n.integer("num_heads")),
         kv_heads(n.integer("kv_num_heads")),
-        quanta(quanta_of(n)),
+        quanta(quanta_of(n, n.integer("kv_cache_bit_width"))),
         windowed(n.integer("sliding_window_cache") != 0) {
     const Shape* q = shape(q_in);
     const Shape* k = shape(k_in);
@@ -88,7 +74,7 @@ void check_quanta(const Infer& n, const Sizes& s) {
                                                    : bits_of(type) == 8;
     if (!fits) fail(Error::Kind::type, "a cache of ", name_of(type));
   }
-  const int64_t scales = n.has("k_quant_type") && n.text("k_quant_type") == "PER_CHANNEL" ? s.kv_heads * s.depth : 1;
+  const int64_t scales = scales_of(n, s.kv_heads, s.depth);
   for (const int i : {k_scale_in, v_scale_in})
     if (n.has_input(i) && (!quantized || n.shape(i).elements() != scales))
       fail(Error::Kind::shape, "scales ", n.shape(i), " of a cache that wants ", quantized ? scales : 0);
@@ -116,85 +102,6 @@ void infer_gqa(Infer& n) {
   n.set(v_out, stored, s.cache());
   n.set(scores_out, {s.batch, s.heads, s.sequence, s.present});
 }
-
-// Turns one head's features in place.
-void turn(double* x, int64_t half, const double* cos, const double* sin, bool interleaved) {
-  for (int64_t i = 0; i < half; ++i) {
-    double &u = x[interleaved ? 2 * i : i], &v = x[interleaved ? 2 * i + 1 : i + half];
-    const double turned = u * cos[i] - v * sin[i];
-    v = v * cos[i] + u * sin[i];
-    u = turned;
-  }
-}
-
-void normalize(double* x, int64_t depth, const double* scale, double epsilon) {
-  double sum = 0;
-  for (int64_t d = 0; d < depth; ++d) sum += x[d] * x[d];
-  const double inverse = 1 / std::sqrt(sum / static_cast<double>(depth) + epsilon);
-  for (int64_t d = 0; d < depth; ++d) x[d] *= inverse * scale[d];
-}
-
-// A cache of keys or values, read and written by its rows of one head.
-class Cache {
- public:
-  Cache(const Args& a, const Sizes& s, size_t scale_input) : s_(s) {
-    if (s.quanta == Quanta::none) return;
-    scales_ = Read<float>(a.in[scale_input]);
-    small_floats_ = a.in[past_k_in].type.dtype == DType::float8e4m3fn;
-  }
-
-  void read(const View& from, int64_t row, int64_t head, double* to) const {
-    for (int64_t d = 0; d < s_.depth; ++d)
-      to[d] = quantum(from, row, d) * (scales_ ? static_cast<double>(scale(head, d)) : 1);
-  }
-  // What becomes of new numbers when they are stored.
-  void round(int64_t head, double* x) const {
-    for (int64_t d = 0; scales_ && d < s_.depth; ++d) {
-      double q = static_cast<double>(static_cast<float>(x[d]) * (1 / scale(head, d)));
-      if (small_floats_) {
-        uint8_t byte;
-        const View one{{DType::float8e4m3fn, {}}, reinterpret_cast<std::byte*>(&byte)};
-        set_element(one, 0, std::clamp(q, -448.0, 448.0));
-        q = element_as_double(one, 0);
-      } else {
-        q = std::clamp<double>(std::nearbyint(q), s_.quanta == Quanta::halves ? -8 : -128,
-                               s_.quanta == Quanta::halves ? 7 : 127);
-      }
-      x[d] = q * static_cast<double>(scale(head, d));
-    }
-  }
-  void write(const double* x, int64_t row, int64_t head, const View& to) const {
-    for (int64_t d = 0; d < s_.depth; ++d) {
-      double q = scales_ ? x[d] / static_cast<double>(scale(head, d)) : x[d];
-      if (scales_ && !small_floats_) q = std::nearbyint(q);
-      if (s_.quanta != Quanta::halves) {
-        set_element(signed_view(to), row * s_.depth + d, q);
-        continue;
-      }
-      const int half = static_cast<int>(q) + 8;
-      uint8_t& byte = to.as<uint8_t>()[row * ((s_.depth + 1) / 2) + d / 2];
-      byte = static_cast<uint8_t>(d % 2 ? (byte & 15) | half << 4 : 0x80 | half);
-    }
-  }
-
- private:
-  float scale(int64_t head, int64_t d) const {
-    const float found = scales_[scales_.size() == 1 ? 0 : head * s_.depth + d];
-    return found != 0 ? found : 1;
-  }
-  View signed_view(View view) const {
-    if (s_.quanta == Quanta::bytes && view.type.dtype == DType::uint8) view.type.dtype = DType::int8;
-    return view;
-  }
-  double quantum(const View& from, int64_t row, int64_t d) const {
-    if (s_.quanta != Quanta::halves) return element_as_double(signed_view(from), row * s_.depth + d);
-    return (from.as<const uint8_t>()[row * ((s_.depth + 1) / 2) + d / 2] >> (4 * (d % 2)) & 15) - 8;
-  }
-
-  const Sizes& s_;
-  Read<float> scales_;
-  bool small_floats_ = false;
-};
 
 class GroupQuery {
  public:
@@ -287,7 +194,12 @@ void run_queries(const Args& a, const Hidden& hidden) {
       static_cast<int64_t>(number_or(a, total_in, 0)));
   const GroupQuery gqa(a, s);
   const bool rotary = a.integer("do_rotary") != 0;
-  const Cache keys(a, s, k_scale_in), values(a, s, v_scale_in);
+  const auto cache_of = [&](size_t cache, size_t scales) {
+    const bool quantized = s.quanta != Quanta::none;
+    return Cache(s.depth, s.quanta, quantized ? a.in[cache].type.dtype : DType::undefined,
+                 quantized ? a.in[scales] : View{});
+  };
+  const Cache keys = cache_of(past_k_in, k_scale_in), values = cache_of(past_v_in, v_scale_in);
   const auto q = gqa.read(q_in, s.heads, 0, rotary, q_norm_in, 0, nullptr);
   const auto k = gqa.read(k_in, s.kv_heads, s.packed ? s.heads : 0, rotary, k_norm_in, past_k_in, &keys);
   const auto v = gqa.read(v_in, s.kv_heads, s.packed ? s.heads + s.kv_heads : 0, false, 0, past_v_in, &values);

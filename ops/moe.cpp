@@ -87,7 +87,8 @@ void check_product(Infer& n, const Inputs& in, int64_t experts, int64_t rows, in
 template <const Order& order>
 void infer_experts(Infer& n) {
   const Sizes s(n, order, [&](int i) { return &n.shape(i); });
-  if (n.integer("use_sparse_mixer")) fail(Error::Kind::unsupported, "experts behind a sparse mixer");
+  if (n.integer("use_sparse_mixer") && s.chosen != 2)
+    fail(Error::Kind::model, s.chosen, " experts behind a sparse mixer, which takes two");
   if (const Text type = n.text("quant_type"); !type.empty() && type != "int")
     fail(Error::Kind::unsupported, "experts with weights of type \"", type, '"');
   check_product(n, order.first, s.experts, checked_product(s.inner, s.fused), s.width);
@@ -106,6 +107,23 @@ struct Visit {
   float weight;
 };
 
+// A sparse mixer takes the likeliest and the next: each weighs as in a softmax over those that are hardly less likely,
+// of which none is counted again.
+void mix_sparsely(const float* row, const Sizes& s, RunVector<std::pair<float, int64_t>>& ranks) {
+  constexpr float near = 0.02f;
+  for (int64_t i = 0; i < s.chosen; ++i) {
+    const auto taken = [&](int64_t e) { return i > 0 && e == ranks[0].second; };
+    int64_t best = -1;
+    for (int64_t e = 0; e < s.experts; ++e)
+      if (!taken(e) && (best < 0 || row[e] > row[best])) best = e;
+    float sum = 0;
+    for (int64_t e = 0; e < s.experts; ++e)
+      if (!taken(e) && row[best] - row[e] <= near * std::max(std::abs(row[e]), row[best]))
+        sum += std::exp(row[e] - row[best]);
+    ranks[static_cast<size_t>(i)] = {1 / std::max(sum, 1.0f), best};
+  }
+}
+
 // For each expert those who visit it: the likeliest of a softmax, of QMoE over the chosen alone.
 RunVector<RunVector<Visit>> visits_of(const Args& a, const Order& order, const Sizes& s) {
   const Read<float> router(a.in[router_in]);
@@ -117,6 +135,14 @@ RunVector<RunVector<Visit>> visits_of(const Args& a, const Order& order, const S
   RunVector<std::pair<float, int64_t>> ranks(static_cast<size_t>(s.experts));
   for (const int64_t t : Steps(s.tokens)) {
     const float* row = router.data() + t * s.experts;
+    if (a.integer("use_sparse_mixer")) {
+      mix_sparsely(row, s, ranks);
+      for (int64_t i = 0; i < s.chosen; ++i) {
+        const auto [weight, e] = ranks[static_cast<size_t>(i)];
+        visits[static_cast<size_t>(e)].push_back({t, weight});
+      }
+      continue;
+    }
     const float largest = *std::max_element(row, row + s.experts);
     float sum = 0;
     for (int64_t e = 0; e < s.experts; ++e) {

@@ -500,6 +500,17 @@ constexpr Text table[] = {
     "nodes_nodeids=[0,1,2] nodes_featureids=[1,0,0] nodes_modes=[BRANCH_LEQ,LEAF,LEAF] nodes_values=[0.5,0.0,0.0] "
     "nodes_truenodeids=[1,0,0] nodes_falsenodeids=[2,0,0] class_treeids=[0,0] class_nodeids=[1,2] class_ids=[0,1] "
     "class_weights=[1.0,2.0] post_transform=LOGISTIC",
+    // More of com.microsoft's: what comes before has its random elements by its place.
+    "com.microsoft:PagedAttention 1>3 | f[5,16] f[5,8] f[5,8] f[7,3,2,4] f[7,3,2,4] j[3]=0,1,5 j[2]=2,1 j[2,2]=2,0,1,3 "
+    "f[6,2] f[6,2] | num_heads=4 kv_num_heads=2 do_rotary=1",
+    "com.microsoft:LinearAttention 1>2 | f[2,3,4] f[2,3,8] f[2,3,12] f[5,2,4,2,3] f[2,3,4] f[2,3,4] | q_num_heads=2 "
+    "kv_num_heads=4 state_window=5",
+    "com.microsoft:NGramHashMapping 1>2 | i[2,5]=5,6,7,8,2,3,9,2,1,4 i[3]=12345678901,98765432123,31415926535 "
+    "i[4]=101,103,107,109 i[2,2]=4,5,6,7 | max_ngram_size=3 n_head_per_ngram=2 pad_id=0",
+    "com.microsoft:CausalConvWithState 1>2 | f[2,7,3] f[3,1,4] f[3] f[5,2,6,3] | channels_last=1 dilation=2 "
+    "state_window=5",
+    "com.microsoft:DecoderAttention 1>3 | f[3,2,8] f[5,2,8] f[8,8] f[8,16] f[24] t[2,7]=0,1,0,0,1,0,0,0,0,0,1,0,0,0 "
+    "f[2,2,4,4] f[2,2,4,4] t[1]=0 t[1]=1 t[1]=1 t[1]=1 | num_heads=2",
 };
 
 constexpr Text beyond[] = {"BeamSearch",
