@@ -4,17 +4,15 @@
 
 #include <algorithm>
 
-#include "upscale/codecs/huffman.h"
-
 namespace tessera::upscale {
 namespace {
 
 // Beyond this level the time grows much faster than the files shrink.
 constexpr int thorough_level = 4;
 
-Bytes deflate_searching(const uint8_t* from, size_t before, size_t count, bool last) {
+Bytes deflate_with(const uint8_t* from, size_t before, size_t count, bool last, int level, int strategy) {
   z_stream z{};
-  if (deflateInit2(&z, thorough_level, Z_DEFLATED, -MAX_WBITS, 8, Z_FILTERED) != Z_OK)
+  if (deflateInit2(&z, level, Z_DEFLATED, -MAX_WBITS, 8, strategy) != Z_OK)
     fail(Error::Kind::memory, "no memory for zlib");
   const size_t known = std::min(before, window_bytes);
   deflateSetDictionary(&z, from - known, static_cast<uInt>(known));
@@ -32,12 +30,12 @@ Bytes deflate_searching(const uint8_t* from, size_t before, size_t count, bool l
 
 }  // namespace
 
-// Filtered photos repeat nothing but single bytes: looking for more takes ten times the time and finds a hundredth.
-// What becomes much smaller without may be a drawing, which repeats a lot.
+// Filtered photos repeat nothing but single bytes: looking for more takes thrice the time and finds a hundredth. What
+// becomes much smaller without may be a drawing, which repeats a lot.
 Bytes deflate_part(const uint8_t* from, size_t before, size_t count, bool last) {
-  Bytes quick = deflate_runs(from, count, last);
+  Bytes quick = deflate_with(from, before, count, last, 1, Z_RLE);
   if (quick.size() > count / 10 * 3) return quick;
-  Bytes thorough = deflate_searching(from, before, count, last);
+  Bytes thorough = deflate_with(from, before, count, last, thorough_level, Z_FILTERED);
   return thorough.size() < quick.size() ? thorough : quick;
 }
 
