@@ -9,7 +9,7 @@ namespace {
 
 enum In { data_in, indices_in, scales_in, zeros_in };
 
-// Bytes hold two numbers of 4 bits each where `bits` is 4: then the last axis is twice as long as it says.
+// Bytes hold several numbers where `bits` says so: then the last axis is as many times as long as it says.
 struct Blocks {
   Shape shape;  ///< of the numbers
   int gather, quantized;
@@ -18,14 +18,15 @@ struct Blocks {
   Blocks(const AttrReader& n, const Type& data)
       : shape(data.shape), block(n.integer("block_size")), bits(bits_of(data.dtype)) {
     if (data.dtype == DType::uint8) bits = n.integer("bits");
-    if (bits != 4 && bits != 8) fail(Error::Kind::model, "numbers of ", bits, " bits");
+    if (bits != 4 && bits != 8 && !(bits == 2 && data.dtype == DType::uint8))
+      fail(Error::Kind::model, "numbers of ", bits, " bits");
     if (block < 16 || (block & (block - 1))) fail(Error::Kind::model, "attribute \"block_size\" is ", block);
     gather = normalize_axis(n.integer("gather_axis"), shape.rank());
     quantized = normalize_axis(n.integer("quantize_axis"), shape.rank());
     if (data.dtype != DType::uint8 || bits == 8) return;
     if (quantized != shape.rank() - 1 || gather == quantized)
-      fail(Error::Kind::unsupported, "bytes of two numbers that are not quantized along the last axis");
-    shape[shape.size() - 1] = checked_product(shape.back(), 2);
+      fail(Error::Kind::unsupported, "bytes of several numbers that are not quantized along the last axis");
+    shape[shape.size() - 1] = checked_product(shape.back(), 8 / bits);
   }
   Shape scales() const {
     Shape s = shape;
@@ -42,8 +43,7 @@ void infer_gather(Infer& n) {
     fail(Error::Kind::shape, "scales ", n.shape(scales_in), ", not ", wanted, ", for ", b.shape);
   if (n.has_input(zeros_in)) {
     Shape zeros = wanted;
-    const bool packed = n.in(data_in).dtype == DType::uint8 && b.bits == 4;
-    if (packed) zeros[zeros.size() - 1] = zeros.back() / 2 + zeros.back() % 2;
+    if (n.in(data_in).dtype == DType::uint8) zeros[zeros.size() - 1] = (zeros.back() * b.bits + 7) / 8;
     if (!(n.shape(zeros_in) == zeros)) fail(Error::Kind::shape, "zero points ", n.shape(zeros_in), ", not ", zeros);
   }
   Shape y;
@@ -60,13 +60,13 @@ void infer_gather(Infer& n) {
 void gather_reference(const Args& a) {
   const Type& type = a.in[data_in].type;
   const Blocks b(a, type);
-  const bool packed = type.dtype == DType::uint8 && b.bits == 4;
   const Read<double> scales(a.in[scales_in]);
   // Number i of rows of `width`, which begin at whole bytes.
   const auto number = [&](const View& from, int64_t i, int64_t width) {
-    if (!packed) return element_as_double(from, i);
-    const uint8_t byte = from.as<const uint8_t>()[i / width * ((width + 1) / 2) + i % width / 2];
-    return static_cast<double>(i % width % 2 ? byte >> 4 : byte & 15);
+    if (type.dtype != DType::uint8) return element_as_double(from, i);
+    const int64_t at = i % width, each = 8 / b.bits;
+    const uint8_t byte = from.as<const uint8_t>()[i / width * ((width + each - 1) / each) + at / each];
+    return static_cast<double>(byte >> (at % each * b.bits) & ((1 << b.bits) - 1));
   };
   const Around at(b.shape, b.gather), along(b.shape, b.quantized);
   const int64_t blocks = along.extent / b.block + (along.extent % b.block != 0), width = b.shape.back();

@@ -25,9 +25,9 @@ enum SparseIn {
 };
 
 struct Sizes {
-  int64_t batch, sequence, heads, kv_heads, depth, past = 0, present;
+  int64_t batch, sequence, fresh, heads, kv_heads, depth, past = 0, present;  // fresh: keys beside those of the past
   Quanta quanta;
-  bool packed, windowed;
+  bool packed, windowed, prompt;
 
   template <class F>
   Sizes(const AttrReader& n, F shape, int64_t total)
@@ -44,7 +44,8 @@ struct Sizes {
     batch = (*q)[0], sequence = (*q)[1];
     const int64_t units = packed ? checked_sum(heads, kv_heads, kv_heads) : heads;
     depth = (*q)[2] / units;
-    const Shape kv{batch, sequence, checked_product(kv_heads, depth)};
+    fresh = packed || k->rank() != 3 || (*k)[1] != 0 ? sequence : 0;
+    const Shape kv{batch, fresh, checked_product(kv_heads, depth)};
     if ((*q)[2] % units || (!packed && (!v || !(*k == kv) || !(*v == kv))))
       fail(Error::Kind::shape, "query ", *q, " does not split into ", heads, " heads, or its keys do not fit");
     if (const Shape* old = shape(past_k_in)) {
@@ -54,7 +55,9 @@ struct Sizes {
       if (!(*old == cache()) || !other || !(*old == *other))
         fail(Error::Kind::shape, "past keys ", *old, " do not fit");
     }
-    if (total < sequence) fail(Error::Kind::shape, "a total length of ", total, " for ", sequence, " queries");
+    if (total < sequence || (fresh == 0 && total > past))
+      fail(Error::Kind::shape, "a total length of ", total, " for ", sequence, " queries and ", past + fresh, " keys");
+    prompt = total == sequence;
     if (windowed && past < std::max<int64_t>(n.integer("local_window_size"), 1))
       fail(Error::Kind::shape, "a cache of ", past, " for a window of ", n.integer("local_window_size"));
     present = windowed ? past : std::max(past, total);
@@ -81,8 +84,8 @@ void check_quanta(const Infer& n, const Sizes& s) {
   for (const int i : {q_norm_in, k_norm_in})
     if (n.has_input(q_norm_in) != n.has_input(k_norm_in) || (n.has_input(i) && !(n.shape(i) == Shape{s.depth})))
       fail(Error::Kind::shape, "norms of queries and keys do not fit heads of ", s.depth);
-  if (s.windowed && (n.has_input(scores_in) || n.wants(scores_out) || n.integer("causal") == 0))
-    fail(Error::Kind::unsupported, "scores, or keys of the future, beside a cache of a window's size");
+  if (s.windowed && (n.has_input(scores_in) || n.wants(scores_out) || n.integer("causal") == 0 || s.fresh == 0))
+    fail(Error::Kind::unsupported, "scores, keys of the future or no new keys beside a cache of a window's size");
 }
 
 void infer_gqa(Infer& n) {
@@ -140,13 +143,12 @@ class GroupQuery {
         double* plane = all.data() + (b * heads + h) * rows * s_.depth;
         for (int64_t t = 0; old && t < (s_.windowed ? past(b) : s_.past); ++t)
           cache->read(old, (b * heads + h) * s_.past + t, h, plane + t * s_.depth);
-        for (int64_t t = 0; t < s_.sequence; ++t) {
+        for (int64_t t = 0; t < (cache ? s_.fresh : s_.sequence); ++t) {
           double* to = plane + (cache ? past(b) + t : t) * s_.depth;
           std::copy_n(x.data() + (b * s_.sequence + t) * width + (first_head + h) * s_.depth, s_.depth, to);
           if (norm) normalize(to, s_.depth, norm.data(), static_cast<double>(a_.real("qk_norm_epsilon")));
           if (rotary) {
-            const auto place = static_cast<int64_t>(number_or(
-                a_, positions_in, static_cast<double>(first_[static_cast<size_t>(b)] + t), b * s_.sequence + t));
+            const int64_t place = position(b, t);
             const int64_t row = checked_index(place, a_.in[cos_in].shape()[0]) * half;
             turn(to, half, cos.data() + row, sin.data() + row, interleaved);
           }
@@ -173,6 +175,12 @@ class GroupQuery {
   }
 
  private:
+  // Of a first prompt, the first is told for all.
+  int64_t position(int64_t b, int64_t t) const {
+    const int64_t place = first_[static_cast<size_t>(b)] + t, i = s_.prompt ? 0 : b * s_.sequence + t;
+    const auto told = static_cast<int64_t>(number_or(a_, positions_in, static_cast<double>(place), i));
+    return s_.prompt && a_.has_in(positions_in) ? told + t : told;
+  }
   // Rows in a cache after so many positions: as it is full, it gives up as many at once as the window does not need.
   int64_t resident(int64_t positions) const {
     if (!s_.windowed || positions <= s_.past) return positions;
@@ -235,7 +243,10 @@ void run_queries(const Args& a, const Hidden& hidden) {
         std::copy(sums.begin(), sums.end(), y.data() + ((b * s.sequence + i) * s.heads + h) * s.depth);
       },
       [&](int at, int64_t b, int64_t h, int64_t i, const RunVector<double>& row) {
-        if (products && at == stage) std::copy(row.begin(), row.end(), products.data() + row_at(b, h, i));
+        if (!products || at != stage) return;
+        // What is out of sight has no score.
+        std::transform(row.begin(), row.end(), products.data() + row_at(b, h, i),
+                       [](double score) { return std::isinf(score) ? 0 : score; });
       });
 }
 

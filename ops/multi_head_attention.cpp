@@ -12,7 +12,8 @@ namespace {
 enum In { q_in, k_in, v_in, bias_in, mask_in, scores_in, past_k_in, past_v_in, past_length_in, beam_of_in };
 enum Out { y_out, k_out, v_out, scores_out };
 
-// Where one of q, k, v lies in its input, and its part of the bias.
+// Where one of q, k, v lies in its input, and its part of the bias; -1: it has none. Keys and values that come by heads
+// have had theirs.
 struct Part {
   int input = 0;
   int64_t offset = 0, length = 0, depth = 0, bias = 0;
@@ -48,7 +49,8 @@ struct Parts {
     if (k.length != v.length || q.depth != k.depth)
       fail(Error::Kind::shape, "keys of ", k.length, " x ", k.depth, " and values of ", v.length, " for queries of ",
            q.depth);
-    k.bias = heads * q.depth, v.bias = 2 * k.bias;
+    if (k.bias == 0) k.bias = heads * q.depth;
+    if (v.bias == 0) v.bias = 2 * heads * q.depth;
     if (const Shape* old = shape(past_k_in)) {
       const Shape* other = shape(past_v_in);
       past = old->rank() == 4 ? (*old)[2] : -1;
@@ -80,7 +82,7 @@ struct Parts {
   // [batch, heads, length, depth]
   Part split(const Shape& s, int input) const {
     if (s[0] != batch || s[1] != heads) fail(Error::Kind::shape, "input ", s, " for ", heads, " heads");
-    return {input, 0, s[2], s[3], 0, heads * s[2] * s[3], s[2] * s[3], s[3]};
+    return {input, 0, s[2], s[3], -1, heads * s[2] * s[3], s[2] * s[3], s[3]};
   }
 };
 
@@ -118,7 +120,7 @@ void infer_mha(Infer& n) {
 // [batch, heads, past + length, depth] with the bias added to what is new.
 RunVector<double> gathered(const Args& a, const Parts& p, const Part& part, size_t past_input) {
   const auto given = [&](size_t i) { return a.has_in(i) ? a.in[i] : View{}; };
-  const Read<double> x(a.in[static_cast<size_t>(part.input)]), bias(given(bias_in));
+  const Read<double> x(a.in[static_cast<size_t>(part.input)]), bias(part.bias < 0 ? View{} : given(bias_in));
   const Read<double> old(past_input ? given(past_input) : View{});
   const Read<int64_t> beam_of(given(beam_of_in));
   const int64_t before = old ? p.past : 0, total = before + part.length, rows = p.room < 0 ? before : p.room;

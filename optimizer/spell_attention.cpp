@@ -174,7 +174,7 @@ bool spell_multi_head_attention(Spelling& s) {
   };
   const auto read = [&](size_t input) {
     const bool separate = s.shape(s.in(input)).size() == 4;
-    return by_heads(s, with_bias(s.in(input), separate), heads);
+    return separate ? s.in(input) : by_heads(s, with_bias(s.in(input), false), heads);  // it has had its bias
   };
   Operands o{absent, absent, absent, 1, {}};
   if (query.size() == 5) {

@@ -27,7 +27,9 @@ class GroupQuery {
         past_(s.has(past_k_in) ? s.shape(s.in(past_k_in))[2] : 0),
         window_(attrs_.integer("local_window_size")) {
     const Tensor* total = s.value(s.in(total_in));
-    keys_ = total ? std::max(past_, static_cast<int64_t>(element_as_double(total->view(), 0))) : 0;
+    const int64_t length = total ? static_cast<int64_t>(element_as_double(total->view(), 0)) : 0;
+    keys_ = total ? std::max(past_, length) : 0;
+    prompt_ = length == queries_;  // of which the first position is told for all
   }
 
   bool spell() {
@@ -36,6 +38,7 @@ class GroupQuery {
     const Shape out = s_.shape(s_.node().out[y_out]);
     if (!plain || attrs_.integer("causal") == 0 || keys_ == 0 || out.elements() == 0) return false;
     if (past_ == 0 && queries_ * keys_ > most_scores) return false;
+    if (!packed_ && s_.shape(s_.in(k_in))[1] != queries_) return false;
     if (s_.has(positions_in) && s_.shape(s_.in(positions_in)).elements() != batch_ * queries_) return false;
     find_places();
     const ValueId q = by_heads(turned(part(q_in, 0, heads_), heads_), heads_);
@@ -79,7 +82,13 @@ class GroupQuery {
     if (attrs_.integer("do_rotary") == 0) return x;
     const int64_t width = 2 * s_.shape(s_.in(cos_in))[1];
     ValueId positions = absent;
-    if (s_.has(positions_in))
+    if (s_.has(positions_in) && prompt_)
+      positions =
+          s_.op("Expand", 13,
+                {plus(s_.reshape(s_.slice(s_.reshape(s_.in(positions_in), {batch_ * queries_}), 0, 0, 1), {1, 1}),
+                      s_.counted({1, queries_})),
+                 s_.integers({batch_, queries_})});
+    else if (s_.has(positions_in))
       positions = s_.reshape(s_.in(positions_in), {batch_, queries_});
     else if (past_ > 0)
       positions = s_.reshape(places(), {batch_, queries_});
@@ -162,6 +171,7 @@ class GroupQuery {
   const bool packed_;
   const int64_t batch_, queries_, depth_, past_, window_;
   int64_t keys_;
+  bool prompt_;
   ValueId before_ = absent;  // [batch], where there is a past
 };
 

@@ -102,6 +102,51 @@ TEST(OrtOperators, GiveWhatOnnxRuntimeGives) {
   EXPECT_GT(compared, 250);
 }
 
+// Attributes and inputs that the examples leave out. Of caches all rows are used: what the others hold is nobody's.
+TEST(OrtOperators, GiveWhatOnnxRuntimeGivesInOtherForms) {
+  const std::string library = peers::Ort::find(binary_dir() + "/ort");
+  if (library.empty()) GTEST_SKIP() << "skipped: no ONNX Runtime (set TESSERA_ORT)";
+  const peers::Ort ort(library);
+  const TemporaryFolder folder;
+  constexpr Text queries = "com.microsoft:GroupQueryAttention 1>", heads = "num_heads=4 kv_num_heads=2 ";
+  const std::string fresh = "f[1,3,64] f[1,3,32] f[1,3,32] ", floats = "f[1,2,6,16] f[1,2,6,16] j[1]=5 j[]=6 ",
+                    tables = "f[30,8] f[30,8] ",
+                    sliding = cat(heads, "sliding_window_cache=1 local_window_size=4 do_rotary=1");
+  const std::string rows[] = {
+      cat(queries, "4 | ", fresh, floats, tables, "- - - | ", heads, "do_rotary=1 qk_output=1"),
+      cat(queries, "4 | ", fresh, floats, tables, "- - - | ", heads, "do_rotary=1 qk_output=2"),
+      cat(queries, "4 | ", fresh, "- - j[1]=2 j[]=3 ", tables, "i[1,3]=4,2,7 f[1,4,3,3] f[4] | ", heads,
+          "do_rotary=1 qk_output=2 local_window_size=2 softcap=1.5"),
+      cat(queries, "3 | ", fresh, "- - j[1]=2 j[]=3 ", tables, "i[1,3]=4,2,7 | ", heads, "do_rotary=1"),
+      cat(queries, "3 | ", fresh, "- - j[1]=2 j[]=3 ", tables, "i[1,3]=4,2,7 | ", heads, "do_rotary=1 softcap=1.5"),
+      cat(queries, "3 | f[1,3,64] f[1,0,32] f[1,0,32] ", floats, "| ", heads),
+      cat(queries, "3 | ", fresh, "b[1,2,6,16] b[1,2,6,16] j[1]=5 j[]=6 - - - - - f[2,1,16] f[2,1,16] | ", heads,
+          "k_quant_type=PER_CHANNEL v_quant_type=PER_CHANNEL kv_cache_bit_width=8"),
+      cat(queries, "3 | ", fresh, "u[1,2,6,8] u[1,2,6,8] j[1]=5 j[]=6 ", tables, "- - - f[1]=0.3 f[1]=0.2 | ", heads,
+          "k_quant_type=PER_TENSOR v_quant_type=PER_TENSOR kv_cache_bit_width=4 do_rotary=1"),
+      cat(queries, "3 | f[2,1,64] f[2,1,32] f[2,1,32] f[2,2,4,16] f[2,2,4,16] j[2]=17,9 j[]=18 ", tables, "| ",
+          sliding),
+      cat(queries, "3 | f[1,1,64] f[1,1,32] f[1,1,32] f[1,2,6,16] f[1,2,6,16] j[1]=17 j[]=18 ", tables, "| ", sliding),
+      cat(queries, "3 | f[1,9,64] f[1,9,32] f[1,9,32] ", "f[1,2,6,16] f[1,2,6,16] j[1]=8 j[]=9 ", tables, "| ",
+          sliding),
+      "com.microsoft:MultiHeadAttention 1>4 | f[2,3,12] f[2,5,12] f[2,5,12] f[36] j[2,5]=1,1,0,1,1,1,1,1,1,0 "
+      "f[1,1,3,5] | "
+      "num_heads=4",
+      "com.microsoft:MultiHeadAttention 1>3 | f[2,3,12] f[2,4,5,3] f[2,4,5,3] f[36] | num_heads=4",
+      "com.microsoft:DecoderMaskedMultiHeadAttention 1>4 | f[4,1,8] f[4,1,8] f[4,1,8] "
+      "j[4,4]=1,0,1,1,1,1,0,1,1,1,1,1,1,1,1,1 f[1,1,1,4] f[4,2,5,4] f[4,2,5,4] j[1]=3 j[1]=2 "
+      "j[2,2,5]=0,1,0,0,0,1,1,0,0,0,0,0,1,0,0,0,1,1,0,0 f[24] | num_heads=2 past_present_share_buffer=1 output_qk=1",
+      "com.microsoft:CausalConvWithState 1>2 | f[2,7,3,2] f[6,1,4] f[6] f[2,6,3,2] | channels_last=1 dilation=2",
+      "com.microsoft:LinearAttention 1>2 | f[2,3,4] f[2,3,4] f[2,3,12] f[2,4,2,3] f[2,3,4] f[2,3,4] | q_num_heads=2 "
+      "kv_num_heads=4",
+      "com.microsoft:GatherBlockQuantized 1 | u[6,8] i[3]=1,4,-6 f[6,2] u[6,1] | block_size=16 bits=2",
+      "com.microsoft:QLinearAveragePool 1 | u[1,1,4,4] f[]=0.02 u[]=3 f[]=0.01 u[]=5 | kernel_shape=[3,3] "
+      "strides=[2,2] "
+      "ceil_mode=1 count_include_pad=1 pads=[1,1,1,1]"};
+  for (const std::string& row : rows)
+    EXPECT_TRUE(compare(ort, example_of(row), (folder.path() / "model.onnx").string())) << row;
+}
+
 // One class has weights, as converters write it; of any signs, with what is added to them. Where that is the first,
 // theirs writes one of two scores after PROBIT.
 TEST(OrtOperators, TreesOfTwoClasses) {

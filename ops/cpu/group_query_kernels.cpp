@@ -88,6 +88,7 @@ bool accepts(const CpuKernel&, const Problem& problem) {
     if (has_input(problem, i) && !is_float32(problem.in[i])) return false;
   for (size_t i = scores_in; i < node.op_inputs(); ++i)
     if (has_input(problem, i)) return false;
+  if (has_input(problem, k_in) && problem.in[k_in].shape[1] != problem.in[q_in].shape[1]) return false;
   const bool caches = node.out.size() == 3 && node.out[1] != absent && node.out[2] != absent;
   return caches && has_input(problem, past_k_in) == has_input(problem, past_v_in) && attrs.real("softcap") == 0 &&
          attrs.integer("smooth_softmax") <= 0 && attrs.integer("causal") && !attrs.integer("sliding_window_cache") &&
@@ -105,7 +106,10 @@ int64_t before(const GroupQuery& g, const Args& args, int64_t b) {
   return g.past == 0 || (g.sequence > 1 && place < 0) ? 0 : place;
 }
 
+// Of a first prompt, the first is told for all.
 int64_t position(const GroupQuery& g, const Args& args, int64_t b, int64_t t) {
+  if (args.has_in(positions_in) && *args.in[total_in].as<const int32_t>() == g.sequence)
+    return args.in[positions_in].as<const int64_t>()[0] + t;
   const int64_t i = b * g.sequence + t;
   if (!args.has_in(positions_in) || i >= args.in[positions_in].elements()) return before(g, args, b) + t;
   return args.in[positions_in].as<const int64_t>()[i];
