@@ -1,64 +1,18 @@
-#include "bench/ops/questions.h"
-
-#include <cmath>
-
-#include "tests/tensors.h"
+#include "bench/ops/maker.h"
 
 namespace tessera::peers {
 namespace {
 
-using test::attr;
-using test::Case;
-using test::fixed;
-using test::Input;
-using test::integers;
-using test::list;
-
-constexpr DType f32 = DType::float32, f16 = DType::float16, f64 = DType::float64, i64 = DType::int64,
-                i32 = DType::int32, u8 = DType::uint8, s8 = DType::int8, boolean = DType::boolean;
-
-class Questions {
+class Questions : public Maker {
  public:
-  explicit Questions(int64_t bytes) : bytes_(bytes) {}
+  using Maker::Maker;
 
   void all() {
     unary(), binary(), logic(), ms_activations(), reductions(), normalizations(), moves();
     products(), quantized(), convolutions(), pools(), attention(), recurrent(), pictures(), others();
   }
-  std::vector<Timed> take() { return std::move(timed_); }
 
  private:
-  void add(std::string name, Case question, double tolerance = 1e-4) {
-    timed_.push_back({std::move(name), std::move(question), tolerance, blanks_});
-  }
-  // Numbers that are drawn when their case's turn comes.
-  Input random(const Shape& shape, double low, double high, DType type = f32) {
-    Tensor tensor = Tensor::make({type, shape});
-    (*blanks_)[tensor.bytes.get()] = {low, high};
-    return {std::move(tensor)};
-  }
-  // Places on an axis of so many.
-  Input places(const Shape& shape, int64_t extent) { return random(shape, 0, static_cast<double>(extent), i64); }
-  int64_t count(DType type) const { return std::max<int64_t>(64, bytes_ * 8 / bits_of(type) / 64 * 64); }
-  // [1, rows, width] and the like: a matrix of about the size
-  int64_t rows(DType type, int64_t width) const { return std::max<int64_t>(1, count(type) / width); }
-  // The side of a square picture, or of a square matrix, of so many channels.
-  int64_t side(int64_t channels, DType type = f32) const {
-    const auto pixels = static_cast<double>(count(type)) / static_cast<double>(channels);
-    return std::max<int64_t>(8, static_cast<int64_t>(std::sqrt(pixels)) / 8 * 8);
-  }
-  Input numbers(const Shape& shape, DType type = f32, double low = -2, double high = 2) {
-    return random(shape, low, high, type);
-  }
-  Input rows_of(int64_t width, DType type = f32, double low = -2, double high = 2) {
-    return random({rows(type, width), width}, low, high, type);
-  }
-  Input picture(int64_t channels, DType type = f32) {
-    const double low = type == u8 ? 0 : -2, high = type == u8 ? 255 : 2;
-    return random({1, channels, side(channels, type), side(channels, type)}, low, high, type);
-  }
-  static Input whole(DType type, double value) { return fixed({test::tensor(type, {}, {value})}); }
-
   void unary() {
     struct Function {
       const char* op;
@@ -294,18 +248,18 @@ class Questions {
                         .in = {numbers({n, n}), numbers({n, n})},
                         .attrs = {attr("transB", int64_t{1}), attr("alpha", 0.125f)},
                         .domain = "com.microsoft"});
-    const int64_t blocks = n / 32;
+    const int64_t blocks = n / 32, depth = blocks * 32;
     add("MatMulNBits",
         {.op = "MatMulNBits",
          .opset = 1,
-         .in = {numbers({64, n}), fixed(random({n, blocks, 16}, 0, 255, u8)),
+         .in = {numbers({64, depth}), fixed(random({n, blocks, 16}, 0, 255, u8)),
                 fixed(numbers({n * blocks}, f32, 0.01, 0.1))},
-         .attrs = {attr("bits", int64_t{4}), attr("block_size", int64_t{32}), attr("K", n), attr("N", n)},
+         .attrs = {attr("bits", int64_t{4}), attr("block_size", int64_t{32}), attr("K", depth), attr("N", n)},
          .domain = "com.microsoft"},
         1e-2);
     timed_.push_back(timed_.back());
     timed_.back().name += " of one row";
-    timed_.back().question.in[0] = numbers({1, n});
+    timed_.back().question.in[0] = numbers({1, depth});
   }
 
   void quantized() {
@@ -529,10 +483,6 @@ class Questions {
          .domain = "ai.onnx.ml"},
         1e-3);
   }
-
-  int64_t bytes_;
-  std::vector<Timed> timed_;
-  std::shared_ptr<Blanks> blanks_ = std::make_shared<Blanks>();
 };
 
 }  // namespace
@@ -551,7 +501,9 @@ void Timed::draw() const {
 std::vector<Timed> timed_questions(int64_t bytes) {
   Questions questions(bytes);
   questions.all();
-  return questions.take();
+  std::vector<Timed> timed = questions.take();
+  add_more(bytes, timed);
+  return timed;
 }
 
 }  // namespace tessera::peers

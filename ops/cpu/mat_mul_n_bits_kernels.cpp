@@ -65,14 +65,22 @@ class Columns {
 
   /// A row as products of columns read it.
   void split(const float* x, float* out) const {
-    std::fill_n(out, p_.column(), 0.0f);
-    if (p_.bits == 8) std::copy_n(x, p_.k, out);
-    for (int64_t i = 0; p_.bits == 4 && i < p_.k; ++i) out[i / 32 * 32 + i % 2 * 16 + i % 32 / 2] = x[i];
+    std::fill(std::copy_n(x, p_.k, out), out + p_.column(), 0.0f);
+    for (float* group = out; p_.bits == 4 && group < out + p_.k; group += 32) {
+      float own[32];
+      std::copy_n(group, 32, own);
+      for (int i = 0; i < 16; ++i) group[i] = own[2 * i], group[16 + i] = own[2 * i + 1];
+    }
   }
 
   /// y[r * n + c] of `count` columns from `first` on, one of them or as many as are multiplied at a time.
   void multiply(int64_t first, int count, const float* x, int64_t rows, float* zeros, float* y) const {
-    for (int64_t i = 0; i < count * p_.blocks; ++i) zeros[i] = zero(first + i / p_.blocks, i % p_.blocks);
+    if (packed_zeros_ || real_zeros_) {
+      for (int c = 0; c < count; ++c)
+        for (int64_t b = 0; b < p_.blocks; ++b) zeros[c * p_.blocks + b] = zero(first + c, b);
+    } else {
+      std::fill_n(zeros, count * p_.blocks, zero(0, 0));
+    }
     BitsDots dots{
         p_.blocks, p_.block, x, weights_ + first * p_.blocks * p_.block * p_.bits / 8, scales_ + first * p_.blocks,
         zeros};

@@ -71,24 +71,36 @@ void pad_row(const Padding& p, const std::byte* from, std::byte* to) {
   for (int64_t i = end; i < length; ++i) border(i);
 }
 
+// The row of the source that row `row` of the result comes from, whose axes are the first `axes`; or -1.
+int64_t source_row(const Padding& p, int64_t row, int axes) {
+  int64_t source = 0, stride = 1;
+  for (int d = axes - 1; d >= 0; --d) {
+    const int64_t at = source_of(row % p.out[d] - p.before[d], p.in[d], p.mode);
+    row /= p.out[d];
+    source = at < 0 || source < 0 ? -1 : source + at * stride;
+    stride *= p.in[d];
+  }
+  return source;
+}
+
+// Divisions are for planes, not for rows.
 void pad(const Padding& p, const std::byte* from, std::byte* to, Threads& threads) {
   int64_t rows = 1;
   for (int d = 0; d + 1 < p.rank; ++d) rows *= p.out[d];
-  const int64_t row_bytes = p.out[p.rank - 1] * p.bytes;
+  const int64_t row_bytes = p.out[p.rank - 1] * p.bytes, source_bytes = p.in[p.rank - 1] * p.bytes;
   if (rows * row_bytes == 0) return;
+  const int last = std::max(p.rank - 2, 0);
+  const int64_t height = p.rank > 1 ? p.out[last] : 1, from_height = p.rank > 1 ? p.in[last] : 1;
+  const bool nothing = p.in[p.rank - 1] == 0 && p.mode == Mode::constant;
   threads.parallel(rows, std::max<int64_t>(1, bytes_per_task / row_bytes), [&](int64_t begin, int64_t end, int) {
-    for (int64_t row = begin; row < end; ++row) {
-      int64_t rest = row, source = 0, stride = 1;
-      for (int d = p.rank - 2; d >= 0; --d) {
-        const int64_t at = source_of(rest % p.out[d] - p.before[d], p.in[d], p.mode);
-        rest /= p.out[d];
-        source = at < 0 || source < 0 ? -1 : source + at * stride;
-        stride *= p.in[d];
-      }
-      if (source < 0 || (p.in[p.rank - 1] == 0 && p.mode == Mode::constant))
+    int64_t y = begin % height, plane = source_row(p, begin / height, last);
+    for (int64_t row = begin; row < end; ++row, ++y) {
+      if (y == height) y = 0, plane = source_row(p, row / height, last);
+      const int64_t at = p.rank > 1 ? source_of(y - p.before[last], from_height, p.mode) : 0;
+      if (plane < 0 || at < 0 || nothing)
         fill_units(p, to + row * row_bytes, p.out[p.rank - 1]);
       else
-        pad_row(p, from + source * p.in[p.rank - 1] * p.bytes, to + row * row_bytes);
+        pad_row(p, from + (plane * from_height + at) * source_bytes, to + row * row_bytes);
     }
   });
 }

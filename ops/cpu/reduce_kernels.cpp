@@ -5,6 +5,7 @@
 #include "ops/cpu/attrs.h"
 #include "ops/cpu/kernel.h"
 #include "ops/cpu/simd/reduce.h"
+#include "runtime/base/rounding.h"
 
 namespace tessera::cpu {
 namespace {
@@ -112,7 +113,9 @@ void run(const CpuKernel& kernel, const Args& args, Threads& threads) noexcept {
                      });
     return;
   }
-  constexpr int64_t strip = 256;  // columns at a time
+  // Columns at a time: whole rows if other threads have work without them.
+  const int64_t sharing = ceil_div(threads.count(), f.outer);
+  const int64_t strip = std::min<int64_t>(4096, round_up(ceil_div(f.inner, sharing), 256));
   const int64_t strips = (f.inner + strip - 1) / strip;
   const int64_t work = std::max<int64_t>(1, std::min(strip, f.inner) * f.reduced);
   threads.parallel(f.outer * strips, std::max<int64_t>(1, floats_per_task / work),

@@ -25,6 +25,7 @@ class StridedCopy {
     int64_t extent, from, to;
   };
   void simplify();
+  void read_in_order();
   void run_rows(const std::byte* from, std::byte* to, Threads& threads) const;
   void run_transposed(const std::byte* from, std::byte* to, int other, Threads& threads) const;
 

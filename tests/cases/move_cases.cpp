@@ -48,6 +48,7 @@ void moves(const Taker& check) {
     const auto transpose = [&](const Shape& shape, std::initializer_list<int64_t> perm) {
       check({.op = "Transpose", .in = {made(shape)}, .attrs = {attr("perm", list(perm))}});
     };
+    transpose({149, 21}, {1, 0});
     transpose({7, 9}, {1, 0});
     transpose({130, 67}, {1, 0});
     transpose({2, 3, 40, 50}, {0, 2, 3, 1});

@@ -133,13 +133,22 @@ void extremes(const float* x, int64_t n, float* least, float* greatest) {
 
 template <class Op>
 void columns(const float* x, int64_t stride, int64_t rows, float* out, int64_t n) {
-  int64_t j = 0;
-  for (; j + 4 * lanes <= n; j += 4 * lanes) {
-    V acc[4] = {V(Op::neutral()), V(Op::neutral()), V(Op::neutral()), V(Op::neutral())};
-    for (int64_t r = 0; r < rows; ++r)
-      for (int u = 0; u < 4; ++u) acc[u] = Op::take(acc[u], load(x + r * stride + j + u * lanes));
-    for (int u = 0; u < 4; ++u) store(out + j + u * lanes, acc[u]);
-  }
+  // A few rows at a time, so that memory is read along rows.
+  constexpr int64_t few = 16;
+  const int64_t whole = n / (4 * lanes) * (4 * lanes);
+  int64_t first = 0;
+  do {
+    const int64_t last = first + few < rows ? first + few : rows;
+    for (int64_t j = 0; j < whole; j += 4 * lanes) {
+      V acc[4];
+      for (int u = 0; u < 4; ++u) acc[u] = first ? load(out + j + u * lanes) : V(Op::neutral());
+      for (int64_t r = first; r < last; ++r)
+        for (int u = 0; u < 4; ++u) acc[u] = Op::take(acc[u], load(x + r * stride + j + u * lanes));
+      for (int u = 0; u < 4; ++u) store(out + j + u * lanes, acc[u]);
+    }
+    first = last;
+  } while (first < rows);
+  int64_t j = whole;
   for (; j + lanes <= n; j += lanes) {
     V acc[4] = {V(Op::neutral()), V(Op::neutral()), V(Op::neutral()), V(Op::neutral())};
     int64_t r = 0;

@@ -2,6 +2,7 @@
 #include "ops/cpu/simd/reorder.h"
 
 #include <cstring>
+#include <utility>
 
 namespace tessera::cpu::TESSERA_LEVEL {
 namespace {
@@ -113,44 +114,59 @@ void unblock_bytes(const std::byte* in, int channels, int64_t pixels, std::byte*
 
 // --- Elements of any size ---------------------------------------------------------------------------
 
-// Vectors of sixteen bytes: as many rows of as many elements are transposed in registers.
-template <class T>
+#if defined(__AVX512F__)
+constexpr int most_lanes = 4;
+#else
+constexpr int most_lanes = 1;  // for AVX2 compilers find slower ways
+#endif
+
+// Lanes of sixteen bytes, which hold `side` elements: in each of them as many rows are transposed, those of the next
+// lane lie behind them.
+template <class T, int lanes>
 struct Tile {
-  typedef T Vector __attribute__((vector_size(16)));
-  static constexpr int side = 16 / sizeof(T);
+  static constexpr int side = 16 / sizeof(T), rows = side * lanes;
+  typedef T Lane __attribute__((vector_size(16)));
+  typedef T Vector __attribute__((vector_size(16 * lanes)));
+  template <int... i>
+  using Places = std::integer_sequence<int, i...>;
+  template <int count>
+  using FirstPlaces = std::make_integer_sequence<int, count>;
 
-  static inline __attribute__((always_inline)) Vector low(Vector a, Vector b) {
-    if constexpr (side == 16)
-      return __builtin_shufflevector(a, b, 0, 16, 1, 17, 2, 18, 3, 19, 4, 20, 5, 21, 6, 22, 7, 23);
-    else if constexpr (side == 8)
-      return __builtin_shufflevector(a, b, 0, 8, 1, 9, 2, 10, 3, 11);
-    else if constexpr (side == 4)
-      return __builtin_shufflevector(a, b, 0, 4, 1, 5);
-    else
-      return __builtin_shufflevector(a, b, 0, 2);
+  // The elements of two vectors in turn, of the first half of each lane or of the second one.
+  template <int half, int... i>
+  static inline __attribute__((always_inline)) Vector mixed(Vector a, Vector b, Places<i...>) {
+    return __builtin_shufflevector(a, b, (i / side * side + half * side / 2 + i % side / 2 + i % 2 * rows)...);
   }
-  static inline __attribute__((always_inline)) Vector high(Vector a, Vector b) {
-    if constexpr (side == 16)
-      return __builtin_shufflevector(a, b, 8, 24, 9, 25, 10, 26, 11, 27, 12, 28, 13, 29, 14, 30, 15, 31);
-    else if constexpr (side == 8)
-      return __builtin_shufflevector(a, b, 4, 12, 5, 13, 6, 14, 7, 15);
-    else if constexpr (side == 4)
-      return __builtin_shufflevector(a, b, 2, 6, 3, 7);
-    else
-      return __builtin_shufflevector(a, b, 1, 3);
+  template <class Half, int... i>
+  static inline __attribute__((always_inline)) auto joined(Half a, Half b, Places<i...>) {
+    return __builtin_shufflevector(a, b, i...);
+  }
+  template <int count>
+  static inline __attribute__((always_inline)) auto take(const T* source, int64_t stride) {
+    if constexpr (count == 1) {
+      Lane lane;
+      std::memcpy(&lane, source, 16);
+      return lane;
+    } else {
+      return joined(take<count / 2>(source, stride), take<count / 2>(source + count / 2 * side * stride, stride),
+                    FirstPlaces<side * count>());
+    }
   }
 
+  // `rows` rows of `side` elements.
   static inline __attribute__((always_inline)) void turn(const T* source, int64_t source_stride, T* target,
                                                          int64_t target_stride) {
     Vector a[side], b[side];
-    for (int i = 0; i < side; ++i) std::memcpy(&a[i], source + i * source_stride, 16);
+    for (int i = 0; i < side; ++i) a[i] = take<lanes>(source + i * source_stride, source_stride);
 #pragma GCC unroll 4
     for (int stage = 1; stage < side; stage *= 2) {
-      for (int i = 0; i < side / 2; ++i)
-        b[2 * i] = low(a[i], a[i + side / 2]), b[2 * i + 1] = high(a[i], a[i + side / 2]);
+      for (int i = 0; i < side / 2; ++i) {
+        b[2 * i] = mixed<0>(a[i], a[i + side / 2], FirstPlaces<rows>());
+        b[2 * i + 1] = mixed<1>(a[i], a[i + side / 2], FirstPlaces<rows>());
+      }
       for (int i = 0; i < side; ++i) a[i] = b[i];
     }
-    for (int i = 0; i < side; ++i) std::memcpy(target + i * target_stride, &a[i], 16);
+    for (int i = 0; i < side; ++i) std::memcpy(target + i * target_stride, &a[i], sizeof a[i]);
   }
 };
 
@@ -175,15 +191,19 @@ void transpose(const std::byte* from, int64_t source_stride, std::byte* to, int6
   if (depth == source_stride && depth == 2) return split<T, 2>(source, target, target_stride, n);
   if (depth == source_stride && depth == 3) return split<T, 3>(source, target, target_stride, n);
   if (depth == source_stride && depth == 4) return split<T, 4>(source, target, target_stride, n);
-  constexpr int side = Tile<T>::side;
   int64_t i = 0;
-  for (; i + side <= n; i += side) {
-    int64_t d = 0;
-    for (; d + side <= depth; d += side)
-      Tile<T>::turn(source + i * source_stride + d, source_stride, target + d * target_stride + i, target_stride);
-    for (; d < depth; ++d)
-      for (int64_t j = i; j < i + side; ++j) move_one(source + j * source_stride + d, target + d * target_stride + j);
-  }
+  const auto tiles = [&]<class Tile>(Tile) {
+    for (; i + Tile::rows <= n; i += Tile::rows) {
+      int64_t d = 0;
+      for (; d + Tile::side <= depth; d += Tile::side)
+        Tile::turn(source + i * source_stride + d, source_stride, target + d * target_stride + i, target_stride);
+      for (; d < depth; ++d)
+        for (int64_t j = i; j < i + Tile::rows; ++j)
+          move_one(source + j * source_stride + d, target + d * target_stride + j);
+    }
+  };
+  if constexpr (most_lanes > 1) tiles(Tile<T, most_lanes>());
+  tiles(Tile<T, 1>());
   for (; i < n; ++i)
     for (int64_t d = 0; d < depth; ++d) move_one(source + i * source_stride + d, target + d * target_stride + i);
 }
