@@ -2,7 +2,7 @@
 # run.sh FOLDER NAME SECONDS: the fuzzer FOLDER/NAME_fuzz for so long, again and again where it ends with a finding.
 # Prints one line with what it did; status 1 if there were findings.
 set -euo pipefail
-folder=$1 name=$2 end=$((SECONDS + $3))
+folder=$(realpath "$1") name=$2 end=$((SECONDS + $3))  # fuzzers have folders of their own to work in
 home=$(dirname "$folder") found=0 executions=0
 corpus=$home/corpus/$name findings=$home/findings log=$home/$name.log
 mkdir -p "$corpus" "$findings"
