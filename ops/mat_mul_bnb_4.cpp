@@ -42,19 +42,19 @@ void bnb_reference(const Args& a) {
   const Packing p(a);
   const Read<double> x(a.in[0]), largest(a.in[2]);
   const uint8_t* weights = a.in[1].as<const uint8_t>();
-  const int64_t rows = a.in[0].elements() / p.rows();
+  const int64_t length = p.rows(), columns = p.columns(), rows = a.in[0].elements() / length;
   Write<float> y(a.out[0]);
-  RunVector<double> column(static_cast<size_t>(p.rows()));
-  for (const int64_t c : Steps(p.columns())) {
-    for (int64_t i = 0; i < p.rows(); ++i) {
+  RunVector<double> column(static_cast<size_t>(length));
+  for (const int64_t c : Steps(columns)) {
+    for (int64_t i = 0; i < length; ++i) {
       const int64_t at = p.turned ? i * p.k + c : c * p.k + i;
       const int code = at % 2 ? weights[at / 2] & 15 : weights[at / 2] >> 4;
       column[static_cast<size_t>(i)] = bnb4_numbers[p.kind][code] * largest[at / p.block];
     }
     for (int64_t r = 0; r < rows; ++r) {
       double sum = 0;
-      for (int64_t i = 0; i < p.rows(); ++i) sum += x[r * p.rows() + i] * column[static_cast<size_t>(i)];
-      y[r * p.columns() + c] = static_cast<float>(sum);
+      for (int64_t i = 0; i < length; ++i) sum += x[r * length + i] * column[static_cast<size_t>(i)];
+      y[r * columns + c] = static_cast<float>(sum);
     }
   }
 }

@@ -619,5 +619,22 @@ TEST(OpsMicrosoft, GiveWhatTheirFormulasGive) {
   }
 }
 
+TEST(OpsMicrosoft, SaysWhatItWouldWant) {
+  const auto refusal = [](Text row) -> std::string {
+    try {
+      run_subject(subject_of(example_of(row)));
+    } catch (const Error& error) {
+      return error.what();
+    }
+    return "none";
+  };
+  EXPECT_THAT(refusal("com.microsoft:CausalConvWithState 1 | f[2,3,7,5] f[3,1,4,1] | ndim=2"),
+              testing::HasSubstr("makes no \"y\" with these attributes and inputs, but with ndim=1 and without "
+                                 "channels_last, or with ndim=1 and with channels_last"));
+  EXPECT_THAT(refusal("com.microsoft:Attention 1 | f[2,1,4] f[4,24] f[24] - f[2,2,2,5,4] | num_heads=2 "
+                      "past_present_share_buffer=1"),
+              testing::HasSubstr("or with past and with past_length"));
+}
+
 }  // namespace
 }  // namespace tessera::test

@@ -38,9 +38,13 @@ class Reader {
     made_.output = std::move(own.out);
     made_.opset_import = {{"", newest_standard}, {"com.microsoft", 1}};
     while (!rest_.empty()) statement();
-    for (size_t i = 0; i < attrs_.node().out.size(); ++i)
-      if (attrs_.node().out[i] != absent && !defined_.contains(made_.output[i]))
-        fail(Error::Kind::unsupported, "makes no \"", made_.output[i], "\" with these attributes and inputs");
+    for (size_t i = 0; i < attrs_.node().out.size(); ++i) {
+      const Text name = made_.output[i];
+      if (attrs_.node().out[i] == absent || defined_.contains(name)) continue;
+      const std::string& wanted = unmet_[name];
+      fail(Error::Kind::unsupported, "makes no \"", name, "\" with these attributes and inputs",
+           wanted.empty() ? "" : ", but ", wanted);
+    }
     return std::move(made_);
   }
 
@@ -100,14 +104,25 @@ class Reader {
     return attrs_.integer(name) != 0;
   }
 
+  // Without `$`, and without the space that it ends in.
+  static Text trimmed(Text name) {
+    if (name.starts_with('$')) name.remove_prefix(1);
+    return name.substr(0, name.find(' '));
+  }
+
   void statement() {
     bool counts = true;
+    std::string wanted;  // in words
     for (;;) {
       const bool yes = take("?");
       if (!yes && !take("!")) break;
+      Text before = rest_;
       counts &= condition() == yes;
+      before.remove_suffix(rest_.size());
+      wanted += cat(wanted.empty() ? "" : " and ", yes ? "with " : "without ", trimmed(before));
     }
     if (!counts) {
+      for (const Text name : names("=")) unmet_[name] += (unmet_[name].empty() ? "" : ", or ") + wanted;
       rest_.remove_prefix(std::min(rest_.find(';'), rest_.size()));
       take(";");
       return;
@@ -298,6 +313,7 @@ class Reader {
   proto::Function made_;
   std::unordered_map<Text, Text> aliases_;  // names of what has another name already
   std::unordered_set<Text> defined_;
+  std::unordered_map<Text, std::string> unmet_;  // what lines that do not count want, by what they would make
   int fresh_ = 0;
 };
 
