@@ -59,6 +59,12 @@ TEST(CApiBuffers, HoldWhatOneSessionLeavesForTheNext) {
   EXPECT_EQ(from.facts().tensor.data, values.data());
 }
 
+TEST(CApiBuffers, AnEmptyOneTakesNoData) {
+  Buffer none("cpu", TESSERA_FLOAT32, {1, 0, 8, 8});
+  expect_success(tessera_buffer_write(none.c(), nullptr, 0));
+  expect_success(tessera_buffer_read(none.c(), nullptr, 0));
+}
+
 TEST(CApiBuffers, SayWhatIsWrong) {
   const Session session(model, on_cpu());
   std::vector<float> values = ramp(3 * 8 * 8);

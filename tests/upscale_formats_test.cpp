@@ -150,7 +150,7 @@ Bytes tiff_of(std::vector<Entry> entries, const std::vector<Bytes>& strips) {
   entries.push_back({tiled ? 325 : 279, 4, sizes});
   std::sort(entries.begin(), entries.end(), [](const Entry& a, const Entry& b) { return a.tag < b.tag; });
   std::vector<int64_t> places;
-  const auto size = [](int type) { return type == 3 ? 2 : 4; };
+  const auto size = [](int type) { return type == 2 ? 1 : type == 3 ? 2 : 4; };
   for (const Entry& entry : entries) {
     places.push_back(static_cast<int64_t>(pen.bytes.size()));
     for (const int64_t value : entry.values) pen.put(size(entry.type), {value});
@@ -221,6 +221,11 @@ TEST(UpscaleFormats, tiff_in_its_forms) {
   EXPECT_NE(refusal(tiff_of(of(1, 1, 1, {{258, 3, {8}}, {259, 3, {34712}}}), {raw({1})})), "");
   // What only pretends to be large takes no memory.
   EXPECT_NE(refusal(tiff_of(of(1, 1, 1, {{258, 3, {8}}, {277, 3, {60000}}}), {raw({1})})), "");
+  // What libtiff says of the number of inks has two lines; a picture without rows is not read.
+  const std::string inks =
+      refusal(tiff_of(of(1, 0, 5, {{258, 3, {8, 8, 8, 8}}, {277, 3, {4}}, {333, 2, {65, 0}}}), {raw({1})}));
+  EXPECT_NE(inks.find("NumberOfInks"), Text::npos) << inks;
+  EXPECT_EQ(inks.find('\n'), Text::npos) << inks;
   EXPECT_NE(refusal(tiff_of(of(1, 1, 1, {{258, 3, {0}}}), {raw({1})})), "");
   EXPECT_NE(refusal(tiff_of(of(1, 1, 1, {{258, 3, {8}}, {322, 4, {65536}}, {323, 4, {65536}}}), {raw({1})})), "");
   EXPECT_NE(refusal(tiff_of(of(100000, 100000, 1, {{258, 3, {8}}}), {raw({1})})).find("100000x100000"),

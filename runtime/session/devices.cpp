@@ -1,7 +1,7 @@
 #include "runtime/session/devices.h"
 
+#include <algorithm>
 #include <charconv>
-#include <cstring>
 
 #ifdef TESSERA_VULKAN
 #include "ops/vulkan/backend.h"
@@ -58,12 +58,12 @@ Buffer::Buffer(const View& around)
 
 void Buffer::write(const std::byte* from) {
   if (resident) return resident->write(from);
-  std::memcpy(host.bytes.get(), from, static_cast<size_t>(type.bytes()));
+  std::copy_n(from, type.bytes(), host.bytes.get());  // none of an empty one, whose data may be NULL
 }
 
 void Buffer::read(std::byte* to) const {
   if (resident) return resident->read(to);
-  std::memcpy(to, host.bytes.get(), static_cast<size_t>(type.bytes()));
+  std::copy_n(host.bytes.get(), type.bytes(), to);
 }
 
 }  // namespace tessera

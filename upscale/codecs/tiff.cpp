@@ -44,9 +44,17 @@ int on_map(thandle_t handle, void** base, toff_t* size) {
 }
 void on_unmap(thandle_t, void*, toff_t) {}
 
-int on_error(TIFF*, void* user, const char* module, const char* format, va_list arguments) {
+/// What libtiff says, in one line.
+std::string words(const char* format, va_list arguments) {
   char text[300];
   std::vsnprintf(text, sizeof text, format, arguments);
+  std::string line = text;
+  std::replace(line.begin(), line.end(), '\n', ' ');
+  return line;
+}
+
+int on_error(TIFF*, void* user, const char* module, const char* format, va_list arguments) {
+  const std::string text = words(format, arguments);
   std::string& error = state_of(user).error;
   if (error.empty()) error = module && *module && !std::strchr(module, '<') ? cat(module, ": ", text) : text;
   return 1;
@@ -54,9 +62,8 @@ int on_error(TIFF*, void* user, const char* module, const char* format, va_list 
 /// Of all that libtiff finds odd, what is lost counts.
 int on_warning(TIFF*, void* user, const char*, const char* format, va_list arguments) {
   if (std::strstr(format, "IO error") || std::strstr(format, "tag ignored")) {
-    char text[300];
-    std::vsnprintf(text, sizeof text, format, arguments);
-    if (std::strstr(text, "IO error")) state_of(user).damage = text;
+    const std::string text = words(format, arguments);
+    if (text.find("IO error") != Text::npos) state_of(user).damage = text;
   }
   return 1;
 }
