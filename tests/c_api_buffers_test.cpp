@@ -16,6 +16,7 @@ using tessera::api::Options;
 using tessera::api::Session;
 using tessera::api::Tensor;
 using tessera::test::expect_failure;
+using tessera::test::expect_success;
 
 const std::string model = tessera::test::source_dir() + "/models/photo-x2.onnx";
 
