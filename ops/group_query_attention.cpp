@@ -58,8 +58,9 @@ struct Sizes {
     if (total < sequence || (fresh == 0 && total > past))
       fail(Error::Kind::shape, "a total length of ", total, " for ", sequence, " queries and ", past + fresh, " keys");
     prompt = total == sequence;
-    if (windowed && past < std::max<int64_t>(n.integer("local_window_size"), 1))
-      fail(Error::Kind::shape, "a cache of ", past, " for a window of ", n.integer("local_window_size"));
+    const int64_t window = windowed ? n.integer("local_window_size") : 0;
+    if (windowed && (window < 1 || past < window))
+      fail(Error::Kind::shape, "a cache of ", past, " for a window of ", window);
     present = windowed ? past : std::max(past, total);
   }
   Shape cache() const { return {batch, kv_heads, present, quanta == Quanta::halves ? (depth + 1) / 2 : depth}; }

@@ -67,7 +67,7 @@ class Cache {
         q = element_as_double(one, 0);
       } else {
         const double most = quanta_ == Quanta::halves ? 7 : 127;
-        q = std::clamp(std::nearbyint(q), -most - 1, most);
+        q = std::max(-most - 1, std::min(most, std::nearbyint(q)));
       }
       x[d] = q * static_cast<double>(scale(head, d));
     }
@@ -75,7 +75,7 @@ class Cache {
   void write(const double* x, int64_t row, int64_t head, const View& to) const {
     for (int64_t d = 0; d < depth_; ++d) {
       double q = scales_ ? x[d] / static_cast<double>(scale(head, d)) : x[d];
-      if (scales_ && !small_floats_) q = std::nearbyint(q);
+      if (scales_ && !small_floats_) q = std::isnan(q) ? 0 : std::nearbyint(q);
       if (quanta_ != Quanta::halves) {
         set_element(signed_view(to), row * depth_ + d, q);
         continue;

@@ -146,9 +146,9 @@ bool key_visible(const Args& a, const Read<int64_t>& mask, const Parts& p, int64
   const Shape& shape = a.in[mask_in].shape();
   switch (shape.rank()) {
     case 1: return j < mask[b] && (mask.size() != 2 * p.batch || j >= mask[p.batch + b]);
-    case 2: return mask[b * p.keys() + j] != 0;
-    case 3: return mask[(b * p.queries + i) * p.keys() + j] != 0;
-    default: return mask[(b * shape[3] + p.past + i) * shape[3] + j] != 0;
+    case 2: return mask[b * p.keys() + j] > 0;
+    case 3: return mask[(b * p.queries + i) * p.keys() + j] > 0;
+    default: return mask[(b * shape[3] + p.past + i) * shape[3] + j] > 0;
   }
 }
 

@@ -132,6 +132,7 @@ TEST(OrtOperators, GiveWhatOnnxRuntimeGivesInOtherForms) {
       "com.microsoft:MultiHeadAttention 1>4 | f[2,3,12] f[2,5,12] f[2,5,12] f[36] j[2,5]=1,1,0,1,1,1,1,1,1,0 "
       "f[1,1,3,5] | "
       "num_heads=4",
+      "com.microsoft:MultiHeadAttention 1 | f[2,3,12] f[2,5,12] f[2,5,12] - j[2,5]=1,-1,0,2,1,-3,1,1,1,0 | num_heads=4",
       "com.microsoft:MultiHeadAttention 1>3 | f[2,3,12] f[2,4,5,3] f[2,4,5,3] f[36] | num_heads=4",
       "com.microsoft:DecoderMaskedMultiHeadAttention 1>4 | f[4,1,8] f[4,1,8] f[4,1,8] "
       "j[4,4]=1,0,1,1,1,1,0,1,1,1,1,1,1,1,1,1 f[1,1,1,4] f[4,2,5,4] f[4,2,5,4] j[1]=3 j[1]=2 "
