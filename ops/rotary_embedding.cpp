@@ -20,6 +20,9 @@ void infer_rotary(Infer& n) {
       n.shape(O.positions).elements() != checked_product(s.batch, s.sequence))
     fail(Error::Kind::shape, "position ids ", n.shape(O.positions), " for batch ", s.batch, " and ", s.sequence,
          " positions");
+  // What the kernel reads later, where nothing may be wrong any more.
+  n.integer("interleaved");
+  if (n.has("scale")) n.real("scale");
   n.set(0, n.shape(0));
 }
 

@@ -23,6 +23,25 @@ std::string error_of(const Subject& subject, bool optimize) {
   }
 }
 
+// What a kernel reads of its attributes, inference has looked at: a kernel may not fail.
+TEST(FuzzFindings, AttributesOfAKernelHaveTheirTypes) {
+  for (const Text domain : {"", "com.microsoft"})
+    for (const char* name : {"interleaved", "scale"}) {
+      if (domain.empty() && std::string(name) == "scale") continue;
+      Subject subject = example("RotaryEmbedding", domain);
+      AttributeProto* attribute = node_of(subject)->add_attribute();
+      for (AttributeProto& each : *node_of(subject)->mutable_attribute())
+        if (each.name() == name) attribute = &each;
+      attribute->Clear();
+      attribute->set_name(name);
+      attribute->set_type(AttributeProto::STRING);
+      attribute->set_s("x");
+      if (node_of(subject)->attribute().rbegin()->name().empty()) node_of(subject)->mutable_attribute()->RemoveLast();
+      for (const bool optimize : {true, false})
+        EXPECT_THAT(error_of(subject, optimize), testing::HasSubstr(cat("attribute \"", name, "\" is ")));
+    }
+}
+
 // Operators rely on the outputs that they must have, also where a model leaves them out.
 TEST(FuzzFindings, ARequiredOutputMayBeLeftOut) {
   for (const char* op : {"LinearClassifier", "SVMClassifier", "TreeEnsembleClassifier"}) {
