@@ -28,16 +28,20 @@ void cumulate(const Args& args, int start) {
       else
         return T(n);
     };
+    // Copies of its own: what is stored could be one of the others.
+    const auto run = [number, exclusive, start](const T* from, T* to, int64_t extent, int64_t step) {
+      N sum(start);
+      for (int64_t k = 0; k < extent; ++k, from += step, to += step) {
+        const N next = Join()(sum, N(*from));
+        *to = number(exclusive ? sum : next);
+        sum = next;
+      }
+    };
+    const int64_t last = (around.extent - 1) * around.inner;
     for (int64_t o = 0; o < around.outer; ++o)
       for (const int64_t i : Steps(around.inner)) {
-        N sum(start);
-        for (int64_t k = 0; k < around.extent; ++k) {
-          const int64_t place = reverse ? around.extent - 1 - k : k;
-          const int64_t at = (o * around.extent + place) * around.inner + i;
-          const N next = Join()(sum, N(in.as<T>()[at]));
-          out.as<T>()[at] = number(exclusive ? sum : next);
-          sum = next;
-        }
+        const int64_t first = o * around.extent * around.inner + i + (reverse ? last : 0);
+        run(in.as<T>() + first, out.as<T>() + first, around.extent, reverse ? -around.inner : around.inner);
       }
   });
 }

@@ -18,6 +18,11 @@ void reference(const Args& args) {
            const bool* condition = args.in[0].as<bool>() + at[0];
            const T* x = args.in[1].as<T>() + at[1];
            const T* y = args.in[2].as<T>() + at[2];
+           if (step[0] == 1 && step[1] == 1 && step[2] == 1) {
+             for (int64_t i = 0; i < count; ++i) to[i] = condition[i] ? x[i] : y[i];
+             to += count;
+             return;
+           }
            for (int64_t i = 0; i < count; ++i) *to++ = condition[i * step[0]] ? x[i * step[1]] : y[i * step[2]];
          });
   });

@@ -1,6 +1,6 @@
 // Products of dequantized numbers become products of the integers: Conv, Gemm and MatMul over
 // DequantizeLinear of an input and of constant weights become QuantizedConv and QuantizedGemm, and so
-// do QLinearConv and QLinearMatMul, so that all of them meet in the same kernels. Runs before constants
+// do QLinearConv, QLinearMatMul and QGemm, so that all of them meet in the same kernels. Runs before constants
 // are folded, while weights are still integers. What no kernel takes is written out again
 // (expand_quantized).
 
@@ -125,8 +125,17 @@ bool find_product(Edit& edit, Node& node) {
   return true;
 }
 
+// Whether a node is a QGemm without factors, whose result is quantized and whose C is one number for each column.
+bool is_plain_quantized_gemm(const Edit& edit, const Node& node, int64_t columns) {
+  const AttrReader attrs(node);
+  if (attrs.integer("transA") || attrs.real("alpha") != 1) return false;
+  if (node.in[6] == absent) return true;
+  const Tensor* c = edit.constant(node.in[6]);
+  return c && c->type.dtype == DType::int32 && c->type.shape == Shape{columns};
+}
+
 // QLinearConv's inputs are QuantizedConv's. QLinearMatMul's are QuantizedGemm's but for the order of its
-// constant second matrix.
+// constant second matrix, QGemm's but for the place of C.
 bool find_operator(Edit& edit, Node& node) {
   if (is(&node, "QLinearConv")) {
     std::vector<ValueId> in = node.in;
@@ -134,12 +143,19 @@ bool find_operator(Edit& edit, Node& node) {
     become(node, "QuantizedConv", in);
     return true;
   }
-  if (!is(&node, "QLinearMatMul")) return false;
+  const bool gemm = node.op->name == "QGemm" && node.op->domain == "com.microsoft";
+  if ((!gemm && !is(&node, "QLinearMatMul")) || (gemm && node.in.size() != 9)) return false;
+  if (std::any_of(node.in.begin(), node.in.begin() + 6, [](ValueId id) { return id == absent; })) return false;
   const Tensor* w = edit.constant(node.in[3]);
   if (!w || !is_byte(w->type.dtype) || w->type.shape.rank() != 2) return false;
-  const int64_t count = w->type.shape[1];
+  const bool turned = gemm && AttrReader(node).integer("transB") != 0;
+  const int64_t count = w->type.shape[turned ? 0 : 1];
+  if (gemm && !is_plain_quantized_gemm(edit, node, count)) return false;
+  std::vector<ValueId> in = node.in;
+  in.resize(9, absent);
+  if (gemm) std::rotate(in.begin() + 6, in.begin() + 7, in.end());
   for (const size_t i : {1, 2, 4, 5, 6, 7}) {
-    const Tensor* parameter = edit.constant(node.in[i]);
+    const Tensor* parameter = in[i] == absent ? nullptr : edit.constant(in[i]);
     if (!parameter) return false;
     const int64_t elements = parameter->type.shape.elements();
     const bool per_column = (i == 4 || i == 5) && elements == count && parameter->type.shape.rank() == 1;
@@ -147,10 +163,8 @@ bool find_operator(Edit& edit, Node& node) {
     if (i % 3 == 1 && i < 6 && parameter->type.dtype != DType::float32) return false;
     if ((i == 2 || i == 7) && !is_byte(parameter->type.dtype)) return false;
   }
-  if (edit.constant(node.in[6])->type.dtype != DType::float32) return false;
-  std::vector<ValueId> in = node.in;
-  in[3] = transposed(edit, *w);
-  in.resize(9, absent);
+  if (edit.constant(in[6])->type.dtype != DType::float32) return false;
+  if (!turned) in[3] = transposed(edit, *w);
   become(node, "QuantizedGemm", in);
   return true;
 }
@@ -259,7 +273,7 @@ bool find_quantized(Graph& graph, const Fits& fits) {
   graph.nodes = std::move(nodes);
   edit.refresh();
   for (Node& node : graph.nodes) {
-    if (!node.op || !node.epilogue.empty() || !node.op->domain.empty()) continue;
+    if (!node.op || !node.epilogue.empty()) continue;
     changed |= find_product(edit, node) || find_operator(edit, node);
   }
   if (changed) edit.finish();

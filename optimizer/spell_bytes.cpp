@@ -1,6 +1,7 @@
 // Where the best backend has no bytes, as a device: operators of quantized numbers in terms of floats. Those that read
 // and give bytes become plain ones between a DequantizeLinear and a QuantizeLinear, of which the two that meet are one
-// rounding (round_to_quanta.cpp); what is left of these two at the end is arithmetic and a cast.
+// rounding (round_to_quanta.cpp); what is left of these two at the end is arithmetic and a cast. Pools, Softmax, Concat
+// and Gemm of bytes are spelled out for a backend of bytes, too, where it has no kernel for them.
 #include <algorithm>
 #include <optional>
 
@@ -145,7 +146,7 @@ bool spell_quantized_gemm(Spelling& s) {
   enum { a, a_scale, a_zero, b, b_scale, b_zero, c, y_scale, y_zero };
   const AttrReader attrs(s.node());
   const Shape out = s.shape(s.node().out[0]);
-  if (out.elements() == 0 || s.shape(s.in(a)).elements() == 0 || takes_bytes(s)) return false;
+  if (out.elements() == 0 || s.shape(s.in(a)).elements() == 0) return false;
   const bool turned = attrs.integer("transB") != 0;
   const auto by_column = [&](size_t i) { return is_one(s, i) || s.shape(s.in(i)) == Shape{out[1]}; };
   if (!is_one(s, a_scale) || !is_one(s, a_zero) || !by_column(b_scale) || !by_column(b_zero)) return false;
@@ -314,8 +315,10 @@ bool spell_quantized_pool(Spelling& s) {
   enum { x, x_scale, x_zero, y_scale, y_zero };
   const AttrReader attrs(s.node());
   const Shape shape = s.shape(s.in(x));
-  if (shape.size() < 3 || s.shape(s.node().out[0]).elements() == 0 || takes_bytes(s)) return false;
+  if (shape.size() < 3 || s.shape(s.node().out[0]).elements() == 0) return false;
   const bool global = s.node().op->name == "QLinearGlobalAveragePool", last = attrs.integer("channels_last") != 0;
+  // It counts what lies behind the padding too, where a window is cut off there; AveragePool does not.
+  if (!global && attrs.integer("ceil_mode") != 0 && attrs.integer("count_include_pad") != 0) return false;
   std::vector<int64_t> forth{0, static_cast<int64_t>(shape.size()) - 1}, back{0};
   for (size_t i = 1; i + 1 < shape.size(); ++i) {
     forth.push_back(static_cast<int64_t>(i));
@@ -336,7 +339,7 @@ bool spell_quantized_pool(Spelling& s) {
 bool spell_quantized_softmax(Spelling& s) {
   enum { x, x_scale, x_zero, y_scale, y_zero };
   const AttrReader attrs(s.node());
-  if (s.shape(s.in(x)).elements() == 0 || takes_bytes(s)) return false;
+  if (s.shape(s.in(x)).elements() == 0) return false;
   const int opset = attrs.integer("opset") < 13 ? 11 : 13;
   const ValueId y = s.op("Softmax", opset, {input_as_floats(s, x, x_scale, x_zero)}, {{"axis", attrs.integer("axis")}});
   quantize(s, y, y_scale, y_zero);
@@ -344,7 +347,7 @@ bool spell_quantized_softmax(Spelling& s) {
 }
 
 bool spell_quantized_concat(Spelling& s) {
-  if (s.shape(s.node().out[0]).elements() == 0 || takes_bytes(s)) return false;
+  if (s.shape(s.node().out[0]).elements() == 0) return false;
   std::vector<ValueId> parts;
   for (size_t i = 2; i < s.node().in.size(); i += 3) parts.push_back(input_as_floats(s, i, i + 1, i + 2));
   quantize(s, s.op("Concat", 13, parts, {{"axis", AttrReader(s.node()).integer("axis")}}), 0, 1);

@@ -138,6 +138,22 @@ TEST(QuantizedRewrite, MatricesWithTheirColumnsOutermost) {
   EXPECT_EQ(expect_same(b.graph, input, 0.05), (Steps{"QuantizeLinear", "QuantizedGemm"}));
 }
 
+TEST(QuantizedRewrite, QGemmIsAProductOfBytes) {
+  for (const int64_t turned : {0, 1})
+    for (const bool biased : {false, true}) {
+      Qdq b;
+      const auto real = [&](double v) { return b.constant(tensor(DType::float32, {}, {v})); };
+      const Shape weights = turned ? Shape{9, 20} : Shape{20, 9};
+      const ValueId c = biased ? b.constant(test::random_tensor(DType::int32, {9}, 7, -900, 900)) : absent;
+      b.output(b.node("QGemm",
+                      {b.input("x", {u8, {7, 20}}), real(0.02), b.constant(tensor(u8, {}, {120})),
+                       b.constant(test::random_tensor(s8, weights, 5, -128, 128)), real(0.002),
+                       b.constant(tensor(s8, {}, {0})), c, real(0.05), b.constant(tensor(u8, {}, {117}))},
+                      {{"transB", turned}}, 1, "com.microsoft"));
+      EXPECT_EQ(expect_same(b.graph, test::random_tensor(u8, {7, 20}, 3, 0, 256), 0), (Steps{"QuantizedGemm"}));
+    }
+}
+
 // What moves bytes between two convolutions moves no more than there are.
 TEST(QuantizedRewrite, MovesBetweenConvolutionsStayInBytes) {
   const auto cut = [](Qdq& b, ValueId x) {

@@ -111,13 +111,13 @@ class MoreQuestions : public Maker {
 
   // A tensor of bytes with its scale and zero point.
   void with_scale(std::vector<Input>& in, Input x) {
-    in.push_back(std::move(x)), in.push_back(test::number(0.02f)), in.push_back(whole(u8, 120));
+    in.push_back(std::move(x)), in.push_back(fixed(test::number(0.02f))), in.push_back(whole(u8, 120));
   }
   void quantized_steps() {
     const auto step = [&](const char* op, int inputs, Input (MoreQuestions::*make)(), Attrs attrs) {
       std::vector<Input> in;
       for (int i = 0; i < inputs; ++i) with_scale(in, (this->*make)());
-      in.push_back(test::number(0.05f)), in.push_back(whole(u8, 100));
+      in.push_back(fixed(test::number(0.05f))), in.push_back(whole(u8, 100));
       ms(op, std::move(in), std::move(attrs), 0.02);
     };
     step("QLinearMul", 2, &MoreQuestions::byte_rows, {});
@@ -127,7 +127,7 @@ class MoreQuestions : public Maker {
     step("QLinearAveragePool", 1, &MoreQuestions::byte_picture,
          {attr("kernel_shape", list({2, 2})), attr("strides", list({2, 2}))});
     step("QLinearGlobalAveragePool", 1, &MoreQuestions::byte_picture, {});
-    std::vector<Input> in{test::number(0.05f), whole(u8, 100)};
+    std::vector<Input> in{fixed(test::number(0.05f)), whole(u8, 100)};
     for (int i = 0; i < 2; ++i) with_scale(in, numbers({rows(u8, 1024) / 2, 1024}, u8, 0, 255));
     ms("QLinearConcat", std::move(in), {attr("axis", int64_t{1})}, 0.02);
     ms("NhwcMaxPool", {numbers({1, side(64, u8), side(64, u8), 64}, u8, 0, 255)},

@@ -13,7 +13,7 @@ namespace tessera::cpu {
 namespace {
 
 // Points whose taps are known at a time; as many are found, or read in a channel, without asking for the next.
-constexpr int64_t most_points = 1 << 16, piece = 1 << 10;
+constexpr int64_t most_points = 1 << 18, piece = 1 << 10;
 
 bool accepts(const CpuKernel&, const Problem& problem) {
   const Shape& x = problem.in[0].shape;

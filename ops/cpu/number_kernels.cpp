@@ -10,7 +10,7 @@
 namespace tessera::cpu {
 namespace {
 
-constexpr int64_t bytes_per_task = 1 << 16, piece_bytes = 1 << 14;
+constexpr int64_t bytes_per_task = 1 << 16, piece_bytes = 1 << 13;
 
 // A kernel's member is its function; its form, what that is applied to.
 enum Form { unary, folded, clip };
@@ -52,7 +52,9 @@ struct Operand {
 struct Group {
   std::byte bytes[NumbersSimd::group] = {};
   void fill(const std::byte* element, int64_t size) {
-    for (int64_t i = 0; i < NumbersSimd::group; i += size) std::memcpy(bytes + i, element, static_cast<size_t>(size));
+    std::memcpy(bytes, element, static_cast<size_t>(size));
+    for (int64_t have = size; have < NumbersSimd::group; have *= 2)
+      std::memcpy(bytes + have, bytes, static_cast<size_t>(have));
   }
 };
 
@@ -122,7 +124,7 @@ constexpr CpuKernel kernels[] = {
     kernel("Exp", unary, NumberFunction::exp),   kernel("Add", folded, NumberFunction::add),
     kernel("Sub", folded, NumberFunction::sub),  kernel("Mul", folded, NumberFunction::mul),
     kernel("Min", folded, NumberFunction::min),  kernel("Max", folded, NumberFunction::max),
-    kernel("Clip", clip, NumberFunction::max),
+    kernel("Div", folded, NumberFunction::div),  kernel("Clip", clip, NumberFunction::max),
 };
 
 }  // namespace

@@ -77,6 +77,10 @@ void integers_alone(const Taker& check) {
     check({.op = "Clip", .opset = 12, .in = {x, {}, bound(60)}});
     check({.op = "Clip", .opset = 12, .in = {x}});
   }
+  check({.op = "Div",
+         .in = {{tensor(DType::int32, {8}, {-2147483648.0, 2147483647, 7, -7, 7, -7, -2147483648.0, 2147483646})},
+                {tensor(DType::int32, {8}, {-1, 0, 2, 2, -2, -2, 2147483647, 2147483647})}}});
+  check({.op = "Div", .in = {random({3, 70}, -9999, 9999, DType::int32), random({70}, -9, 9, DType::int32)}});
   check({.op = "Neg", .in = {{tensor(DType::int8, {3}, {-128, 127, 0})}}});
   check({.op = "Abs", .in = {{tensor(DType::int32, {2}, {-2147483648.0, 2147483647})}}});
   constexpr double most = 9007199254740992;

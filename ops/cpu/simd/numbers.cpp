@@ -16,10 +16,10 @@ constexpr int vector_bytes = 32;
 constexpr int vector_bytes = 16;
 #endif
 
-template <class E>
+template <class E, int bytes = vector_bytes>
 struct Numbers {
-  typedef E Vector __attribute__((vector_size(vector_bytes)));
-  typedef std::make_unsigned_t<E> Bits __attribute__((vector_size(vector_bytes)));
+  typedef E Vector __attribute__((vector_size(bytes)));
+  typedef std::make_unsigned_t<E> Bits __attribute__((vector_size(bytes)));
   Vector v;
 
   Numbers(Vector vector) : v(vector) {}
@@ -115,6 +115,20 @@ void exponentials(const std::byte* x, int64_t x_step, const std::byte*, int64_t,
     }
 }
 
+// Of 32 bits by float64, where quotients are exact enough: as references have them, 0 of nothing and modulo 2^32.
+void quotients(const std::byte* x, int64_t x_step, const std::byte* y, int64_t y_step, std::byte* out, int64_t count) {
+  typedef int32_t Half __attribute__((vector_size(vector_bytes / 2)));
+  for (int64_t i = 0; i < count; ++i, x += x_step, y += y_step, out += NumbersSimd::group)
+    for (int at = 0; at < NumbersSimd::group; at += vector_bytes / 2) {
+      const Half a = load<Half>(x + at), b = load<Half>(y + at);
+      const Half usual = (b == 0) | (b == -1) ? Half{} + 1 : b;
+      const Half quotient =
+          __builtin_convertvector(__builtin_convertvector(a, Doubles) / __builtin_convertvector(usual, Doubles), Half);
+      const Half result = b == 0 ? Half{} : b == -1 ? (-Numbers<int32_t, vector_bytes / 2>(a)).v : quotient;
+      memcpy(out + at, &result, sizeof result);
+    }
+}
+
 template <class E>
 constexpr void fill(NumbersSimd::Groups (&row)[number_functions]) {
   row[int(NumberFunction::min)] = groups<function::Min, E>;
@@ -135,6 +149,7 @@ constexpr void fill(NumbersSimd::Groups (&row)[number_functions]) {
 constexpr NumbersSimd table() {
   NumbersSimd t{};
   fill<int32_t>(t.groups[int(Element::int32)]);
+  t.groups[int(Element::int32)][int(NumberFunction::div)] = quotients;
   fill<int64_t>(t.groups[int(Element::int64)]);
   fill<int8_t>(t.groups[int(Element::int8)]);
   fill<uint8_t>(t.groups[int(Element::uint8)]);

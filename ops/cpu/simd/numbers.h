@@ -8,8 +8,8 @@ namespace tessera::cpu {
 enum class Element : uint8_t { int32, int64, int8, uint8, float64 };
 inline constexpr int element_types = 5;
 /// By their names in the table.
-enum class NumberFunction : uint8_t { relu, abs, neg, sign, exp, add, sub, mul, min, max };
-inline constexpr int number_functions = 10;
+enum class NumberFunction : uint8_t { relu, abs, neg, sign, exp, add, sub, mul, div, min, max };
+inline constexpr int number_functions = 11;
 
 struct NumbersSimd {
   /// Over groups of 64 bytes of elements; an operand's step is 64, or 0 where one group stands for all. A function of
