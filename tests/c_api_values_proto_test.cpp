@@ -558,6 +558,54 @@ TEST(CApiValues, InputsWithADefaultMayBeGiven) {
   EXPECT_THAT(run(session, {x.c, nullptr})[0].as_floats(), ElementsAre(11, 22));
 }
 
+// Masks of other libraries are 0 and 255.
+TEST(CApiValues, AnyByteButZeroIsTrue) {
+  test::Pen pen;
+  pen.graph->clear_input();
+  test::add_input(pen.graph, "x", DType::boolean);
+  auto* to = pen.node("Cast", {"x"}, {"y"})->add_attribute();
+  to->set_name("to");
+  to->set_type(::onnx::AttributeProto::INT);
+  to->set_i(static_cast<int>(DType::int64));
+  const Session session(pen);
+  unsigned char mask[] = {255, 0};
+  const int64_t dims[] = {2};
+  const tessera_tensor x{TESSERA_BOOL, 1, dims, mask, sizeof mask};
+  const auto expect_one_and_none = [](const void* data) {
+    const auto* numbers = static_cast<const int64_t*>(data);
+    EXPECT_EQ(numbers[0], 1);
+    EXPECT_EQ(numbers[1], 0);
+  };
+
+  tessera_result* result = nullptr;
+  tessera_tensor y;
+  expect_success(tessera_run(session.c, &x, 1, nullptr, &result));
+  expect_success(tessera_result_tensor(result, 0, &y));
+  expect_one_and_none(y.data);
+  tessera_result_free(result);
+
+  int64_t numbers[2] = {};
+  const tessera_tensor into{TESSERA_INT64, 1, dims, numbers, sizeof numbers};
+  expect_success(tessera_run_into(session.c, &x, 1, &into, 1, nullptr));
+  expect_one_and_none(numbers);
+
+  numbers[0] = 0;
+  tessera_buffer *from = nullptr, *out = nullptr;
+  expect_success(tessera_buffer_create_around(&x, &from));
+  expect_success(tessera_buffer_create_around(&into, &out));
+  expect_success(tessera_run_buffers(session.c, &from, 1, &out, 1, nullptr));
+  expect_one_and_none(numbers);
+  EXPECT_EQ(mask[0], 255);  // the caller's stay as they are
+
+  tessera_buffer* written = nullptr;
+  expect_success(tessera_buffer_create("cpu", &x, 0, &written));
+  expect_success(tessera_buffer_write(written, mask, sizeof mask));
+  unsigned char read[2] = {};
+  expect_success(tessera_buffer_read(written, read, sizeof read));
+  EXPECT_EQ(read[0], 1);
+  for (tessera_buffer* buffer : {from, out, written}) tessera_buffer_free(buffer);
+}
+
 TEST(CApiValues, InitializersAreTheProgramsIfItGivesThem) {
   test::Pen pen;
   const float bias[] = {10, 20};

@@ -4,6 +4,8 @@
 #include <bit>
 #include <charconv>
 
+#include "runtime/graph/booleans.h"
+
 namespace tessera::onnx {
 namespace {
 
@@ -34,11 +36,6 @@ Field field_of(DType type) {
     case DType::string: return Field::strings;
     default: return Field::ints32;
   }
-}
-
-// Any byte but 0 and 1 would be an invalid bool.
-bool valid_booleans(Text bytes) {
-  return std::all_of(bytes.begin(), bytes.end(), [](char c) { return c == 0 || c == 1; });
 }
 
 template <class T, class From>
@@ -121,20 +118,19 @@ Tensor Weights::from_raw(const Type& type, Text bytes, std::shared_ptr<const voi
   if (static_cast<uint64_t>(expected) != bytes.size())
     fail(Error::Kind::model, "of type ", type, " needs ", expected, " bytes, but has ", bytes.size());
   if (!expected) return Tensor::make(type);
-  const bool sound = type.dtype != DType::boolean || valid_booleans(bytes);
+  const View view{type, reinterpret_cast<std::byte*>(const_cast<char*>(bytes.data()))};
+  const bool sound = are_booleans(view);
   // Vector code may read a little past the last element; a mapped file has room behind it.
   const bool at_the_end = !source_.file && !source_.bytes.empty() &&
                           bytes.data() + bytes.size() + read_ahead > source_.bytes.data() + source_.bytes.size();
   if (owner && sound && !at_the_end) {
-    auto* data = reinterpret_cast<std::byte*>(const_cast<char*>(bytes.data()));
-    Tensor alias{type, std::shared_ptr<std::byte>(std::move(owner), data)};
+    Tensor alias{type, std::shared_ptr<std::byte>(std::move(owner), view.data)};
     if (alias.is_aligned() || expected > small_tensor_bytes) return alias;
   }
   Tensor tensor = decoded(type);
   std::memcpy(tensor.bytes.get(), bytes.data(), bytes.size());
   if (++copies_ % copies_per_drop == 0) drop_pages();
-  if (!sound)
-    for (auto *p = tensor.as<unsigned char>(), *end = p + expected; p != end; ++p) *p = *p != 0;
+  if (!sound) make_booleans(tensor.view());
   return tensor;
 }
 

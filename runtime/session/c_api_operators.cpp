@@ -2,6 +2,7 @@
 #include <limits>
 
 #include "runtime/base/threads.h"
+#include "runtime/graph/booleans.h"
 #include "runtime/graph/operators.h"
 #include "runtime/graph/types.h"
 #include "runtime/session/c_api.h"
@@ -95,6 +96,7 @@ void run(tessera_call& call) {
 void reference(const Args& args) {
   tessera_call call{args.node(), args.threads, args.in, args.out};
   run(call);
+  for (const View& out : args.out) make_booleans(out);
 }
 
 bool is_there(const Datum& datum) { return datum.kind != Kind::tensor || datum.tensor.bytes; }
@@ -112,7 +114,10 @@ void execute(Frame& frame) {
   tessera_call call{node, frame.threads(), {}, {}, &frame};
   run(call);
   for (size_t i = 0; i < frame.out.size(); ++i)
-    if (node.out[i] != absent && !is_there(frame.out[i])) fail(Error::Kind::type, "its operator made no output ", i);
+    if (node.out[i] != absent && !is_there(frame.out[i]))
+      fail(Error::Kind::type, "its operator made no output ", i);
+    else
+      frame.out[i] = with_booleans(std::move(frame.out[i]));
 }
 
 // A type that the program sets; its dtype may be open.

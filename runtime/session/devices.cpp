@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <charconv>
 
+#include "runtime/graph/booleans.h"
 #ifdef TESSERA_VULKAN
 #include "ops/vulkan/backend.h"
 #endif
@@ -57,6 +58,8 @@ Buffer::Buffer(const View& around)
     : type(around.type), host{type, std::shared_ptr<std::byte>(around.data, [](std::byte*) {})} {}
 
 void Buffer::write(const std::byte* from) {
+  const View given{type, const_cast<std::byte*>(from)};
+  if (!are_booleans(given)) return write(copy_with_booleans(given).bytes.get());
   if (resident) return resident->write(from);
   std::copy_n(from, type.bytes(), host.bytes.get());  // none of an empty one, whose data may be NULL
 }

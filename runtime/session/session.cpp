@@ -9,12 +9,24 @@
 #include "runtime/base/float_environment.h"
 #include "runtime/base/machine_memory.h"
 #include "runtime/base/run_scope.h"
+#include "runtime/graph/booleans.h"
 #include "runtime/onnx/load.h"
 #include "runtime/session/defaults.h"
 #include "runtime/session/devices.h"
 #include "runtime/session/executor.h"
 
 namespace tessera {
+
+namespace {
+
+// A run's inputs, where they are not those that were given.
+template <class Item>
+struct Kept {
+  std::vector<Item> items;
+  std::vector<Tensor> copies;  // that items look into
+};
+
+}  // namespace
 
 struct Session::Impl {
   explicit Impl(std::shared_ptr<Engine> shared = std::make_shared<Engine>()) : own(std::move(shared)), engine(*own) {}
@@ -61,7 +73,7 @@ struct Session::Impl {
   void pack_weights() const;
   void prepare(Graph& graph) const;
   template <class Item>
-  std::shared_ptr<const Executor> select(List<Item>* in, std::vector<Item>* kept) const;
+  std::shared_ptr<const Executor> select(List<Item>* in, Kept<Item>* kept) const;
   std::shared_ptr<const Executor> executor_with(const std::vector<bool>& given) const;
   std::shared_ptr<const Plan> first_plan(List<Type> in, bool* whole) const;
   void check_input(const Port& port, Kind kind, const Type& type) const;
@@ -128,6 +140,18 @@ bool is_left_out(const Datum& datum) { return datum.kind == Kind::tensor && !dat
 bool is_left_out(const View& view) { return !view.data; }
 bool is_left_out(const End& end) { return !end.view.data && !end.resident; }
 bool is_left_out(const Type& type) { return type.dtype == DType::undefined; }
+bool are_booleans(const Type&) { return true; }
+bool are_booleans(const End& end) { return end.resident || tessera::are_booleans(end.view); }
+void keep(Kept<Type>&, const Type&) {}
+void keep(Kept<Datum>& kept, const Datum& datum) { kept.items.push_back(with_booleans(datum)); }
+void keep(Kept<View>& kept, const View& view) {
+  kept.copies.push_back(copy_with_booleans(view));
+  kept.items.push_back(kept.copies.back().view());
+}
+void keep(Kept<End>& kept, const End& end) {
+  kept.copies.push_back(copy_with_booleans(end.view));
+  kept.items.push_back({kept.copies.back().view(), nullptr});
+}
 Type type_of(const Datum& datum) { return datum.tensor.type; }
 Type type_of(const View& view) { return view.type; }
 Type type_of(const End& end) { return end.view.type; }
@@ -287,23 +311,24 @@ std::shared_ptr<const Executor> Session::Impl::executor_with(const std::vector<b
   return with_given.emplace(given, made).first->second;
 }
 
-// Checks the inputs and finds what runs them. Optional ones that are left out are taken from the list, which is
-// then `kept`.
+// Checks the inputs and finds what runs them. Where optional ones are left out, or booleans are other bytes than 0 and
+// 1, the list is `kept` then, without the former and with copies of the latter.
 template <class Item>
-std::shared_ptr<const Executor> Session::Impl::select(List<Item>* in, std::vector<Item>* kept) const {
+std::shared_ptr<const Executor> Session::Impl::select(List<Item>* in, Kept<Item>* kept) const {
   const size_t needed = inputs.size();
   if (in->size() < needed || in->size() > needed + optional_inputs.size())
     fail(Error::Kind::usage, "the model has ", needed, " inputs",
          optional_inputs.empty() ? "" : cat(" and ", optional_inputs.size(), " optional ones"), ", but ", in->size(),
          " are given");
-  bool some = false;
+  bool some = false, sound = true;
   for (size_t i = 0; i < in->size(); ++i) {
     const Port& port = i < needed ? inputs[i] : optional_inputs[i - needed];
     if (port.optional && is_left_out((*in)[i])) continue;
     some |= port.optional;
     check_input(port, kind_of((*in)[i], port), type_of((*in)[i]));
+    sound &= are_booleans((*in)[i]);
   }
-  if (!some) {
+  if (!some && sound) {
     *in = in->first(needed);
     return executor;
   }
@@ -311,14 +336,17 @@ std::shared_ptr<const Executor> Session::Impl::select(List<Item>* in, std::vecto
   for (size_t i = 0; i < in->size(); ++i) {
     if (i >= needed && is_left_out((*in)[i])) continue;
     if (i >= needed) given[i - needed] = true;
-    kept->push_back((*in)[i]);
+    if (are_booleans((*in)[i]))
+      kept->items.push_back((*in)[i]);
+    else
+      keep(*kept, (*in)[i]);
   }
-  *in = *kept;
-  return executor_with(given);
+  *in = kept->items;
+  return some ? executor_with(given) : executor;
 }
 
 std::shared_ptr<const Plan> Session::Impl::first_plan(List<Type> in, bool* whole) const {
-  std::vector<Type> kept;
+  Kept<Type> kept;
   const auto chosen = select(&in, &kept);
   const std::shared_ptr<const Plan> plan = chosen->first_plan(in, whole);
   return {plan.get(), [chosen, plan](const Plan*) {}};
@@ -460,7 +488,8 @@ std::vector<Datum> Session::run(List<Datum> in, const RunOptions& options) const
   const Threads::Busy busy(*impl_->engine.threads);
   return impl_->framed(
       [&] {
-        std::vector<Datum> filled, kept;
+        std::vector<Datum> filled;
+        Kept<Datum> kept;
         if (impl_->has_containers) {
           fill_containers(impl_->inputs, in, filled);
           in = filled;
@@ -491,7 +520,7 @@ void Session::run_into(List<View> in, List<View> out, const RunOptions& options)
   const Threads::Busy busy(*impl_->engine.threads);
   impl_->framed(
       [&] {
-        std::vector<View> kept;
+        Kept<View> kept;
         const auto executor = impl_->select(&in, &kept);
         Rounds rounds{impl_->options.most_rounds};
         const RunControl control = rounds.control(options.profile);
@@ -511,7 +540,7 @@ void Session::run_into(List<End> in, List<End> out, const RunOptions& options) c
   const Threads::Busy busy(*impl_->engine.threads);
   impl_->framed(
       [&] {
-        std::vector<End> kept;
+        Kept<End> kept;
         const auto executor = impl_->select(&in, &kept);
         Rounds rounds{impl_->options.most_rounds};
         RunControl control = rounds.control(options.profile);
