@@ -72,12 +72,9 @@ void run(const Args& a, const Plan& plan) {
     }
 }
 
-void dft_17(const Args& a) { run(a, plan_17(a, a.in[0].shape(), static_cast<int64_t>(number_or(a, 1, 0)))); }
+void dft_17(const Args& a) { run(a, plan_17(a, a.in[0].shape(), integer_or(a, 1, 0))); }
 
-void dft_20(const Args& a) {
-  const auto axis = static_cast<int64_t>(number_or(a, 2, -2)), length = static_cast<int64_t>(number_or(a, 1, 0));
-  run(a, Plan(a, a.in[0].shape(), axis, length));
-}
+void dft_20(const Args& a) { run(a, Plan(a, a.in[0].shape(), integer_or(a, 2, -2), integer_or(a, 1, 0))); }
 
 constexpr AttrDef attrs[] = {{"axis", 1, {}, false, 17, 19}, {"inverse", 0}, {"onesided", 0}};
 const OpDef defs[] = {{.name = "DFT",

@@ -32,8 +32,7 @@ void infer_stft(Infer& n) {
 void stft_reference(const Args& a) {
   const Shape& shape = a.in[signal_in].shape();
   const Read<double> x(a.in[signal_in]), window(a.has_in(window_in) ? a.in[window_in] : View{});
-  const Frames f(a, shape, static_cast<int64_t>(number_or(a, step_in, 1)), window.size(),
-                 static_cast<int64_t>(number_or(a, length_in, 0)));
+  const Frames f(a, shape, integer_or(a, step_in, 1), window.size(), integer_or(a, length_in, 0));
   const int64_t parts = shape.rank() == 3 ? shape[2] : 1;
   const auto roots = unit_roots(f.length, false);
   RunVector<Complex> in(static_cast<size_t>(f.length)), out(in.size());

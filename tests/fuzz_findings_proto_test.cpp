@@ -218,6 +218,14 @@ TEST(FuzzFindings, NaNsAmongNumbersThatAreQuantized) {
   }
 }
 
+// 2^63 - 1 as a double is 2^63, of which no int64 is left.
+TEST(FuzzFindings, FramesAfterMoreThanAnyStep) {
+  Subject subject = example("STFT");
+  for (Operand& operand : subject.operands)
+    if (operand.name == "x1") operand.tensor.as<int64_t>()[0] = std::numeric_limits<int64_t>::max();
+  EXPECT_EQ(run_subject(subject)[0].tensor.type.shape[1], 1);
+}
+
 // Of the sums that it is rewritten as, no axes are all.
 TEST(FuzzFindings, ANormOverNoAxes) {
   Subject subject = example("MeanVarianceNormalization");

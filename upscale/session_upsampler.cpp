@@ -151,7 +151,7 @@ struct PlainOptions {
   void add_input(const std::string& word) {
     const size_t equals = word.rfind('=');
     bool good = equals != std::string::npos && equals > 0;
-    for (const char *at = word.data() + equals + 1, *end = word.data() + word.size(); good;) {
+    for (const char *at = word.data() + (good ? equals + 1 : 0), *end = word.data() + word.size(); good;) {
       double number = 0;
       const auto [stop, error] = std::from_chars(at, end, number);
       good = error == std::errc() && (stop == end || *stop == ',');
