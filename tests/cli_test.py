@@ -8,7 +8,9 @@ import struct
 import subprocess
 import sys
 import tempfile
+import time
 import unittest
+import unittest.mock
 
 TESSERA = str(pathlib.Path(sys.argv[1]).resolve())
 
@@ -272,6 +274,20 @@ class Command(unittest.TestCase):
         if not report["vulkan"]:
             self.skipTest("skipped: " + report["vulkan_note"])
         return "vulkan:0"
+
+    def test_tuning_ends_in_time(self):
+        device = self.vulkan()
+        self.write_product()
+        cache = {"TESSERA_CACHE": str(self.path / "cache")}
+        begin = time.monotonic()
+        with unittest.mock.patch.dict(os.environ, {**cache, "TESSERA_TUNE_SECONDS": "0.001"}):
+            told = self.run_it("bench", "product.onnx", "--device", device, "--tune", "--runs", 1).stderr
+        self.assertRegex(told, r"tessera: tuning vulkan:0: ended early, 0 of \d+ ways tried, 0 of at most 0.001 s\n")
+        with unittest.mock.patch.dict(os.environ, {**cache, "TESSERA_TUNE_SECONDS": "10"}):
+            self.run_it("bench", "product.onnx", "--device", device, "--tune", "--runs", 1)
+            details = json.loads(self.run_it("devices", "--json").stdout)["vulkan"][0]["details"]
+        self.assertEqual(details["tuned_classes"], 1)
+        self.assertLess(time.monotonic() - begin, 60)
 
     def test_devices_measure(self):
         self.vulkan()

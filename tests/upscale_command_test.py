@@ -388,6 +388,17 @@ class Upscale(unittest.TestCase):
         self.assertEqual((self.path / name).read_bytes()[1:4], b"PNG")
         self.assertIn(b"too long", self.run_it("in/a.png", "-o", "x" + name, code=1).stderr)
 
+    def test_tuning_tells_how_far_it_is_and_ends_in_time(self):
+        if not json.loads(self.run_it("--json", command="devices").stdout)["vulkan"]:
+            self.skipTest("skipped: no Vulkan device")
+        words = ("in/a.png", "-o", "o.png", "-g", "vulkan:0", "-m", "photo-x2", "--tune")
+        with unittest.mock.patch.dict(os.environ, {"TESSERA_TUNE_SECONDS": "2"}):
+            begin = time.monotonic()
+            told = self.run_it(*words).stderr.decode()
+        self.assertLess(time.monotonic() - begin, 60)  # most of it opens the model on the device
+        self.assertRegex(told, r"tessera: tuning vulkan:0: ended early, \d+ of \d+ ways tried, \d of at most 2 s\n")
+        self.assertEqual((self.path / "o.png").read_bytes()[16:24], struct.pack(">II", 48, 40))
+
     def test_devices_share_a_picture(self):
         self.make("in/b.png", png(90, 70))
         done = self.run_it("in/b.png", "-o", "out/b.png", "-t", "32", "-g", "vulkan:0,cpu", "--json")

@@ -32,7 +32,8 @@ class VulkanTuning : public VulkanDevice {
   void open_anew(bool tunes) {
     device_.reset();  // the last one closes it: what it kept is read again
     std::string why;
-    device_ = make_backend(0, &why, Precision::fp32, tunes);
+    const Tell tell = [this](const std::string& line) { told_.push_back(line); };
+    device_ = make_backend(0, &why, Precision::fp32, tunes ? tell : nullptr);
     ASSERT_TRUE(device_) << why;
   }
 
@@ -57,6 +58,7 @@ class VulkanTuning : public VulkanDevice {
   }
 
   fs::path folder_;
+  std::vector<std::string> told_;
 };
 
 const KernelVariant& product() {
@@ -118,6 +120,19 @@ TEST_F(VulkanTuning, IsDoneWhereItIsAskedForAndKeptForAllRuns) {
   EXPECT_EQ(details_of(*device_).tuned, 0);
   const std::vector<Tensor> plain = run();
   EXPECT_EQ(std::memcmp(plain[0].bytes.get(), usual[0].bytes.get(), static_cast<size_t>(usual[0].type.bytes())), 0);
+}
+
+// What is found by then is kept: here nothing.
+TEST_F(VulkanTuning, EndsWhenItsTimeIsOverAndSaysSo) {
+  setenv("TESSERA_TUNE_SECONDS", "0.001", 1);
+  const std::vector<Tensor> usual = run();
+  open_anew(true);
+  const std::vector<Tensor> tuned = run();
+  unsetenv("TESSERA_TUNE_SECONDS");
+  ASSERT_EQ(told_.size(), 1u);
+  EXPECT_NE(told_[0].find(": ended early, 0 of "), std::string::npos) << told_[0];
+  EXPECT_EQ(details_of(*device_).tuned, 0);
+  EXPECT_EQ(std::memcmp(tuned[0].bytes.get(), usual[0].bytes.get(), static_cast<size_t>(usual[0].type.bytes())), 0);
 }
 
 }  // namespace

@@ -1,13 +1,23 @@
 #include "tools/devices.h"
 
 #include <charconv>
+#include <iostream>
 
 #include "ops/cpu/backend.h"
+#include "tools/options.h"
 #ifdef TESSERA_VULKAN
 #include "ops/vulkan/backend.h"
 #endif
 
 namespace tessera::tools {
+
+std::shared_ptr<const Environment> tuning_environment() {
+  auto environment = std::make_shared<Environment>();
+  environment->log.tell = [](Log::Level, const std::string& text) {
+    if (text.starts_with(tuning_words)) std::cerr << cat("tessera: ", text, '\n');
+  };
+  return environment;
+}
 
 Backends backends_of(const std::string& device, [[maybe_unused]] const std::string& precision) {
   Backends backends;

@@ -7,6 +7,8 @@
 #include <cstdlib>
 #include <iostream>
 
+#include "tools/devices.h"
+
 namespace tessera::tools {
 
 SessionOptions ModelOptions::session_options() const {
@@ -16,6 +18,7 @@ SessionOptions ModelOptions::session_options() const {
   made.cancel = &interrupted();
   made.milliseconds = static_cast<int64_t>(std::ceil(1000 * seconds));
   made.memory_limit = mebibytes << 20;
+  if (made.tune) made.environment = tuning_environment();
   return made;
 }
 
@@ -73,8 +76,10 @@ CLI::Option* add_precision(CLI::App& app, std::string& precision) {
 }
 
 void add_tune(CLI::App& app, bool& tune) {
-  app.add_flag("--tune", tune,
-               "On a device, try which ways of dividing its work are the fastest, and keep them for all later runs");
+  app.add_flag(
+      "--tune", tune,
+      "On a device, try which ways of dividing its work are the fastest, for 30 seconds at most, and keep them for all "
+      "later runs");
 }
 
 void add_json(CLI::App& app, ModelOptions& options) { app.add_flag("--json", options.json, "Print one JSON object"); }

@@ -29,6 +29,7 @@ void add_json(CLI::App& app, ModelOptions& options);
 CLI::Validator number(double low, double high, bool whole = false);
 CLI::Option* add_precision(CLI::App& app, std::string& precision);
 void add_tune(CLI::App& app, bool& tune);
+inline constexpr Text tuning_words = "tuning ";  ///< that what is told of it begins with
 inline constexpr Text nothing_to_tune = "--tune is for devices: the CPU has nothing to tune";
 
 /// Prints why a session does not run where it was asked to, if so, on stderr; with types of its inputs, also if a

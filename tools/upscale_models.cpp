@@ -152,6 +152,17 @@ void choose_place(PlaceOptions& place, const std::string& file, const ModelsOpti
                         choice->told, ")"));
 }
 
+// Whose devices tell the console how far their trials are.
+api::Environment telling(Console& console) {
+  tessera_environment_options options;
+  TESSERA_INIT(&options);
+  options.log = [](void* to, tessera_log_level, const char* text) {
+    if (Text(text).starts_with(tuning_words)) static_cast<Console*>(to)->message(cat("tessera: ", text));
+  };
+  options.log_context = &console;
+  return api::Environment(options);
+}
+
 }  // namespace
 
 std::string bundled_names() {
@@ -198,6 +209,7 @@ Models::Models(const ModelsOptions& options, Console& console, bool judge)
   std::vector<std::string> notes;
   devices_ = parse_devices(options.devices, notes);
   for (const std::string& note : notes) console.message("tessera: " + note);
+  if (options.tune) environment_.emplace(telling(console));
   if (judge && !bundled_choice(options).empty()) {
     family_.emplace([this](const std::string& name) { return open(name); });
     for (const Judge& one : judges) family_->model(one.model);
@@ -220,6 +232,7 @@ std::shared_ptr<const PlacedModel> Models::open(const std::string& file) const {
   place.model.inputs = options_.inputs;
   place.model.copy_files = options_.copy_files;
   place.model.tune = options_.tune;
+  place.model.environment = environment_ ? environment_->c() : nullptr;
   place.tiler = options_.tiler;
   if (!bundled_model(file))
     if (const auto manifest = manifest_beside(file)) apply(*manifest, place.tiler.convention);

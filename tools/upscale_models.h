@@ -3,6 +3,7 @@
 
 #include <set>
 
+#include "include/tessera/tessera.hpp"
 #include "tools/upscale/pipeline.h"
 #include "upscale/family.h"
 
@@ -55,6 +56,7 @@ class Models {
   const ModelsOptions options_;
   upscale::Console& console_;
   std::vector<std::string> devices_;
+  std::optional<api::Environment> environment_;  ///< of those that tune
   std::vector<std::shared_ptr<const upscale::PlacedModel>> models_;
   upscale::Chain chain_;
   std::optional<upscale::Family> family_;

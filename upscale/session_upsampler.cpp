@@ -129,7 +129,8 @@ struct PlainOptions {
   std::vector<std::string> names;
   std::vector<tessera_fixed_input> fixed;
 
-  explicit PlainOptions(const ModelOptions& from) {
+  /// Trials of a model are no windows of pictures.
+  explicit PlainOptions(const ModelOptions& from, bool tunes = false) {
     tessera_options_init(&options);
     options.threads = from.threads;
     options.device = from.device.c_str();
@@ -137,7 +138,8 @@ struct PlainOptions {
     options.memory_limit = from.memory_limit;
     options.fail_with_device = !from.cpu_takes_over;
     options.copy_files = from.copy_files;
-    options.tune = from.tune;
+    options.tune = from.tune && tunes;
+    options.environment = from.environment;
     for (const std::string& word : from.inputs) add_input(word);
     for (size_t i = 0; i < fixed.size(); ++i) fixed[i].name = names[i].c_str();
     options.fixed = fixed.data();
@@ -278,8 +280,9 @@ class SessionUpsampler : public Upsampler {
   std::unique_ptr<Upsampler> with_pixels(const Convention& convention, const PixelEnds& ends) const override {
     const PixelsIn in(convention, ends);
     const PixelsOut out(convention, ends);
+    const std::unique_ptr<tessera_session, FreeSession> tuned = options_.tune ? with_tuning() : nullptr;
     tessera_session* session = nullptr;
-    check(tessera_session_pixels(session_.get(), &in.plain, &out.plain, &session));
+    check(tessera_session_pixels(tuned ? tuned.get() : session_.get(), &in.plain, &out.plain, &session));
     return std::make_unique<SessionUpsampler>(session, options_, cancel_);
   }
 
@@ -334,6 +337,18 @@ class SessionUpsampler : public Upsampler {
   }
 
  private:
+  /// All of the graph, in a session that tries ways of dividing its work.
+  std::unique_ptr<tessera_session, FreeSession> with_tuning() const {
+    tessera_part whole;
+    TESSERA_INIT(&whole);
+    ModelOptions options = options_;
+    options.inputs.clear();  // they are constants of its graph by now
+    const PlainOptions plain(options, true);
+    tessera_session* session = nullptr;
+    check(tessera_session_part(session_.get(), &whole, &plain.options, &session));
+    return std::unique_ptr<tessera_session, FreeSession>(session);
+  }
+
   tessera_model model() const {
     tessera_model model;
     TESSERA_INIT(&model);

@@ -9,6 +9,7 @@
 
 #include "upscale/tensor.h"
 
+struct tessera_environment;
 struct tessera_session;
 
 namespace tessera::upscale {
@@ -109,9 +110,10 @@ struct ModelOptions {
   int threads = 0;              ///< 0: one per core that this process may use
   std::string device = "auto";  ///< as tessera_options has it
   std::string precision = "fp32";
-  int64_t memory_limit = 0;         ///< bytes that one run may take; 0: three quarters of the machine's
-  bool tune = false;                ///< as tessera_options has it
-  bool cpu_takes_over = true;       ///< where a device fails; false: its error is thrown
+  int64_t memory_limit = 0;  ///< bytes that one run may take; 0: three quarters of the machine's
+  bool tune = false;         ///< as tessera_options has it, for the windows of pictures
+  const tessera_environment* environment = nullptr;  ///< which is told how far that is
+  bool cpu_takes_over = true;                        ///< where a device fails; false: its error is thrown
   bool copy_files = false;          ///< the model's files are read into memory, not mapped: they may get shorter
   std::vector<std::string> inputs;  ///< values for inputs beside the picture, as NAME=NUMBER or NAME=NUMBER,NUMBER...
 };

@@ -17,11 +17,11 @@ namespace {
 
 class Vulkan final : public DeviceBackend {
  public:
-  Vulkan(std::shared_ptr<Device> device, Precision precision, bool tunes)
+  Vulkan(std::shared_ptr<Device> device, Precision precision, Tell tunes)
       : device_(std::move(device)),
         name_(cat("vulkan:", device_->info().index)),
         halves_(precision == Precision::fp16 && device_->info().fp16),
-        tunes_(tunes),
+        tunes_(std::move(tunes)),
         counters_(&traffic) {
     for (const KernelVariant& variant : all_kernels())
       if (variant.halves <= halves_ && std::all_of(variant.shaders.begin(), variant.shaders.end(),
@@ -70,7 +70,7 @@ class Vulkan final : public DeviceBackend {
       const std::string failure = known_answer_failure(device_, *shaders[i]);
       if (!failure.empty()) fail(Error::Kind::device, failure);
     });
-    if (tunes_) tune(device_, constants_, region, halves_);
+    if (tunes_) tune(device_, constants_, region, halves_, tunes_);
     return vulkan::compile(device_, constants_, region, counters_, Ways(&device_->tuning()));
   }
 
@@ -177,17 +177,18 @@ class Vulkan final : public DeviceBackend {
   std::shared_ptr<Device> device_;
   std::string name_;
   mutable ConstantStore constants_;
-  bool halves_, tunes_;
+  bool halves_;
+  Tell tunes_;
   Traffic* counters_;  // compile() is const, what it counts is not
   std::unordered_map<Text, std::vector<const KernelVariant*>> by_op_;
 };
 
 }  // namespace
 
-std::unique_ptr<DeviceBackend> make_backend(int index, std::string* why_not, Precision precision, bool tunes) {
+std::unique_ptr<DeviceBackend> make_backend(int index, std::string* why_not, Precision precision, Tell tunes) {
   std::string ignored;
   auto device = open_device(index, why_not ? why_not : &ignored);
-  return device ? std::make_unique<Vulkan>(std::move(device), precision, tunes) : nullptr;
+  return device ? std::make_unique<Vulkan>(std::move(device), precision, std::move(tunes)) : nullptr;
 }
 
 std::vector<std::string> ask_every_variant(const DeviceBackend& backend) {

@@ -2,6 +2,7 @@
 // these functions say why instead of throwing.
 #pragma once
 
+#include <functional>
 #include <memory>
 #include <string>
 #include <vector>
@@ -28,12 +29,16 @@ std::vector<DeviceInfo> devices(std::string* why_none);
 /// software renderers with their compilers included.
 bool gpu_may_be_there();
 
+/// Takes a line.
+using Tell = std::function<void(const std::string&)>;
+
 /// The backend on device `index`; -1: the first that is not of CPU type, discrete ones before
 /// others. Null, and one line in `why_not`, if there is none.
 /// `precision` fp16: values are stored as float16 where the device can and kernels do; other ones are fp32.
 /// With `tunes`, what it compiles is tried in the ways that its kernels have, and the fastest are kept: see tuning.h.
+/// It is told how far that is.
 std::unique_ptr<DeviceBackend> make_backend(int index, std::string* why_not, Precision precision = Precision::fp32,
-                                            bool tunes = false);
+                                            Tell tunes = nullptr);
 
 /// What a device has, beside what DeviceInfo says.
 struct DeviceDetails {

@@ -447,6 +447,11 @@ void Compiled::submit(Lane& lane, const Recording& recording) {
     if (ms > 0 && ms + recording.part_ms[i] > most) {
       flush(lane);
       ms = 0;
+      // The processor is slow, and gains nothing by having more to do.
+      if (device_->info().cpu_type) {
+        device_->queue().wait(last_);
+        check_cancelled();
+      }
     }
     lane.batch.push_back(parts[i]);
     ms += recording.part_ms[i];

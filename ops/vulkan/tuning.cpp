@@ -6,6 +6,7 @@
 #include <bit>
 #include <chrono>
 #include <cmath>
+#include <cstdlib>
 #include <cstring>
 #include <limits>
 #include <random>
@@ -33,8 +34,10 @@ std::optional<size_t> Ways::find(const std::string& question, size_t count,
 namespace {
 
 constexpr int timed_runs = 3;
-constexpr double much_faster = 0.97;  // of the usual way's time: less is chance
-constexpr double warm_seconds = 0.4;  // an idle card has a low clock
+constexpr double enough_seconds = 0.5;  // of timed runs: longer ones are less a matter of chance
+constexpr double told_seconds = 2;      // from one line to the next
+constexpr double much_faster = 0.97;    // of the usual way's time: less is chance
+constexpr double warm_seconds = 0.4;    // an idle card has a low clock
 
 struct StepTimes final : Profile {
   std::map<const Node*, double> ms;
@@ -44,17 +47,28 @@ struct StepTimes final : Profile {
   }
 };
 
+double seconds_to_tune() {
+  const char* given = std::getenv("TESSERA_TUNE_SECONDS");
+  return given ? std::strtod(given, nullptr) : 30;
+}
+
 class Tuner {
  public:
-  Tuner(const std::shared_ptr<Device>& device, ConstantStore& constants, const Region& region, bool halves)
-      : device_(device), constants_(constants), region_(region), wrong_from_(halves ? 2e-2 : 1e-3) {
+  Tuner(const std::shared_ptr<Device>& device, ConstantStore& constants, const Region& region, bool halves,
+        const Tell& tell)
+      : device_(device), constants_(constants), region_(region), wrong_from_(halves ? 2e-2 : 1e-3), tell_(tell) {
     for (const ValueId id : region.inputs) in_.push_back(made_up(region.graph->values[id].type));
     for (const ValueId id : region.outputs) out_.push_back(Tensor::make(region.graph->values[id].type));
   }
 
   void run(Tuning& tuning) {
+    const double most_seconds = seconds_to_tune(), before = tuning.seconds;
+    if (before >= most_seconds) return;
+    const auto begin = Clock::now();
+    const auto spent = [&] { return tuning.seconds = before + seconds_since(begin); };
     Trial usual;
     const StepTimes times = time(usual);
+    double last = spent() - before, told = spent();
     std::map<std::string, Found> found;
     size_t most = 0;
     for (const Trial::Asked& asked : usual.asked) {
@@ -69,20 +83,39 @@ class Tuner {
     const std::vector<Tensor> right = std::move(out_);
     out_.clear();
     for (const Tensor& tensor : right) out_.push_back(Tensor::make(tensor.type));
-    for (size_t way = 0; way < most; ++way) {
-      check_cancelled();
+    const auto tell = [&](Text what, size_t ways) {
+      tell_(cat("tuning vulkan:", device_->info().index, ": ", what, ways, " of ", most, " ways tried, ",
+                std::lround(spent()), " of at most ", most_seconds, " s"));
+      told = spent();
+    };
+    size_t way = 0;
+    for (; way < most && spent() + last <= most_seconds; ++way) {
+      if (spent() - told >= told_seconds) tell("", way);
+      const double start = spent();
       Trial trial{way};
       const StepTimes tried = time(trial);
+      last = spent() - start;
       if (!agrees(right)) continue;
       for (auto& [question, own] : found)
         if (const double ms = own.sum(tried); way < own.ways.size() && ms < own.least) own.least = ms, own.best = way;
     }
+    if (way < most) tell("ended early, ", way);
     std::map<std::string, std::string> kept;
-    for (const auto& [question, own] : found) kept[question] = own.best < own.ways.size() ? own.ways[own.best] : "";
+    for (const auto& [question, own] : found) {
+      // What has seen all ways is not forgotten for what has seen some.
+      const bool better = own.best < own.ways.size();
+      if (way < most && (!better || tuning.find(question))) continue;
+      kept[question] = better ? own.ways[own.best] : "";
+    }
     tuning.keep(kept);
   }
 
  private:
+  using Clock = std::chrono::steady_clock;
+  static double seconds_since(Clock::time_point begin) {
+    return std::chrono::duration<double>(Clock::now() - begin).count();
+  }
+
   struct Found {
     std::vector<std::string> ways;
     std::vector<const Node*> nodes;
@@ -116,15 +149,17 @@ class Tuner {
       return all;
     };
     Threads alone(1);
-    const auto run = [&](Profile* profile) { program->run(views(in_), views(out_), alone, profile, {}); };
-    using Clock = std::chrono::steady_clock;
-    const auto begin = Clock::now();
+    const auto run = [&](Profile* profile) {
+      check_cancelled();
+      program->run(views(in_), views(out_), alone, profile, {});
+    };
+    auto begin = Clock::now();
     do {
       run(nullptr);
-    } while (trial.way == Trial::usual && !device_->info().cpu_type &&
-             std::chrono::duration<double>(Clock::now() - begin).count() < warm_seconds);
+    } while (trial.way == Trial::usual && !device_->info().cpu_type && seconds_since(begin) < warm_seconds);
     StepTimes times;
-    for (int i = 0; i < timed_runs; ++i) run(&times);
+    begin = Clock::now();
+    for (int i = 0; i < timed_runs && seconds_since(begin) < enough_seconds; ++i) run(&times);
     return times;
   }
 
@@ -149,17 +184,19 @@ class Tuner {
   ConstantStore& constants_;
   const Region& region_;
   const double wrong_from_;  // of the range of a result
+  const Tell& tell_;
   std::vector<Tensor> in_, out_;
 };
 
 }  // namespace
 
-void tune(const std::shared_ptr<Device>& device, ConstantStore& constants, const Region& region, bool halves) {
+void tune(const std::shared_ptr<Device>& device, ConstantStore& constants, const Region& region, bool halves,
+          const Tell& tell) {
   if (device->limits().tick_ms == 0) return;
   Tuning& tuning = device->tuning();
   const std::lock_guard lock(tuning.mutex());
   try {
-    Tuner(device, constants, region, halves).run(tuning);
+    Tuner(device, constants, region, halves, tell).run(tuning);
   } catch (const RefusedData&) {  // the made-up numbers: shapes decide
   }
 }

@@ -9,6 +9,7 @@
 #include <set>
 #include <string>
 
+#include "ops/vulkan/backend.h"
 #include "runtime/base/disk_cache.h"
 #include "runtime/graph/backend.h"
 
@@ -30,6 +31,7 @@ class Tuning {
   /// Whether this process has not tried it yet; now it has.
   bool is_new(const std::string& question) { return tried_.insert(question).second; }
   std::mutex& mutex() { return mutex_; }  ///< of those who try
+  double seconds = 0;                     ///< that this process has tried for
 
  private:
   Remembered kept_;
@@ -68,7 +70,9 @@ class Ways {
 };
 
 /// Tries the ways that the region's kernels have, for classes that this process has not tried yet, and keeps the
-/// fastest where it is faster than the usual one by more than chance, and as right.
-void tune(const std::shared_ptr<Device>& device, ConstantStore& constants, const Region& region, bool halves);
+/// fastest where it is faster than the usual one by more than chance, and as right. Tells how far it is. Ends when a
+/// process has tried for 30 seconds on a device (TESSERA_TUNE_SECONDS: as many), and keeps what it has found by then.
+void tune(const std::shared_ptr<Device>& device, ConstantStore& constants, const Region& region, bool halves,
+          const Tell& tell);
 
 }  // namespace tessera::vulkan

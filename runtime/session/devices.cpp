@@ -25,7 +25,8 @@ int index_of(const std::string& name) {
 
 bool names_one_device(const std::string& name) { return name.starts_with("vulkan:"); }
 
-std::unique_ptr<DeviceBackend> open_device(const std::string& name, Precision precision, std::string* why, bool tunes) {
+std::unique_ptr<DeviceBackend> open_device(const std::string& name, Precision precision, std::string* why,
+                                           const std::function<void(const std::string&)>& tunes) {
   const bool automatic = name == "auto", vulkan = name.starts_with("vulkan");
   if (!automatic && !vulkan && name != "cpu")
     fail(Error::Kind::usage, "device \"", name, "\" is not known: use auto, cpu, vulkan or vulkan:N");

@@ -1,6 +1,7 @@
 // Devices by the names that options give them.
 #pragma once
 
+#include <functional>
 #include <memory>
 #include <string>
 
@@ -9,9 +10,10 @@
 namespace tessera {
 
 /// The device called `name` ("vulkan", "vulkan:N"); null where it is the CPU ("cpu", or "auto" without a GPU), and
-/// where there is no such device: then `why` gets one line. Throws Error::usage for other names.
+/// where there is no such device: then `why` gets one line. Throws Error::usage for other names. With `tunes`, it tries
+/// ways of dividing its work, and tells how far that is.
 std::unique_ptr<DeviceBackend> open_device(const std::string& name, Precision precision, std::string* why,
-                                           bool tunes = false);
+                                           const std::function<void(const std::string&)>& tunes = nullptr);
 /// Whether it names one device ("vulkan:N").
 bool names_one_device(const std::string& name);
 

@@ -195,7 +195,9 @@ struct Rounds {
 void Session::Impl::choose_device() {
   const Precision precision = precision_of(options.precision);
   engine.backends.clear();
-  if (std::unique_ptr<DeviceBackend> backend = open_device(options.device, precision, &device_note, options.tune)) {
+  std::function<void(const std::string&)> tunes;
+  if (options.tune) tunes = [log = around().log](const std::string& text) { log(Log::Level::information, text); };
+  if (std::unique_ptr<DeviceBackend> backend = open_device(options.device, precision, &device_note, tunes)) {
     device = backend.get();
     engine.backends.push_back(std::move(backend));
     engine.whole_on_device = options.device == "auto";
