@@ -29,7 +29,7 @@ void infer_skip(Infer& n) {
 template <const Roles& R>
 void skip_reference(const Args& a) {
   const Shape& shape = a.in[0].shape();
-  const int64_t hidden = shape.back(), rows = hidden ? shape.elements() / hidden : 0;
+  const int64_t hidden = shape.back(), rows = shape.elements(0, shape.rank() - 1);
   const Read<double> x(a.in[0]), skip(a.in[1]), gamma(a.in[2]);
   const Read<double> beta(R.centred && a.has_in(3) ? a.in[3] : View{});
   const Read<double> bias(a.has_in(R.bias) ? a.in[static_cast<size_t>(R.bias)] : View{});

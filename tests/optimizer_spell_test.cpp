@@ -77,6 +77,9 @@ TEST(SpellOut, NormalizationsOfSums) {
   const Given x = varies({2, 5, 24}), y = varies({2, 5, 24}, 3);
   spelled("SkipLayerNormalization", ms, 1, {x, y, fixed({24}), fixed({24}, 4), fixed({24}, 5)}, {});
   spelled("SkipSimplifiedLayerNormalization", ms, 1, {x, y, fixed({24}), fixed({24}, 4)}, {{"epsilon", 1e-5f}});
+  // Rows of nothing have statistics.
+  const Given none = varies({2, 3, 0});
+  spelled("SkipSimplifiedLayerNormalization", ms, 1, {none, none, fixed({0})}, {}, 3);
 }
 
 TEST(SpellOut, AttentionOfTheStandard) {
