@@ -21,11 +21,11 @@ void dynamic_reference(const Args& a) {
     high = std::max(high, x[i]);
   }
   const float scale = high == low ? 1.0f : (high - low) / 255;
-  const float zero = std::nearbyint(std::clamp(0 - low / scale, 0.0f, 255.0f));
+  const uint8_t zero = dynamic_zero(low, scale);
   for (int64_t i = 0; i < x.size(); ++i)
     a.out[0].as<uint8_t>()[i] = static_cast<uint8_t>(quantized(x[i] / scale, static_cast<double>(zero), {0, 255}));
   if (a.out.size() > 1 && a.out[1]) *a.out[1].as<float>() = scale;
-  if (a.out.size() > 2 && a.out[2]) *a.out[2].as<uint8_t>() = static_cast<uint8_t>(zero);
+  if (a.out.size() > 2 && a.out[2]) *a.out[2].as<uint8_t>() = zero;
 }
 
 // Scale and zero point come from all elements.

@@ -30,10 +30,16 @@ void max_pool_reference(const Args& a) {
   visit_real(a.in[0].type.dtype, [&]<class T>() {
     const Read<T> x(a.in[0]);
     Write<T> y(a.out[0]);
+    const T least = visit(a.in[0].type.dtype, []<class S>() {  // of a window of padding alone
+      if constexpr (std::is_integral_v<S>)
+        return static_cast<T>(std::numeric_limits<S>::lowest());
+      else
+        return std::numeric_limits<T>::lowest();
+    });
     for (int64_t p = 0; p < shape[0] * shape[1]; ++p) {
       const T* plane = x.data() + p * w.in_elements();
       for_windows(w, [&](int64_t at, int64_t od, int64_t oh, int64_t ow) {
-        T best = std::numeric_limits<T>::lowest();
+        T best = least;
         int64_t where = -1;
         for_taps(w, od, oh, ow, [&](int64_t offset) {
           if (where >= 0 && !is_larger(plane[offset], best)) return;

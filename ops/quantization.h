@@ -81,6 +81,12 @@ inline IntegerRange range_of(DType type) {
   }
 }
 
+/// DynamicQuantizeLinear's zero point of numbers from `low` on; 0 where no number comes of an infinite scale.
+inline uint8_t dynamic_zero(float low, float scale) {
+  const float zero = std::nearbyint(std::clamp(0 - low / scale, 0.0f, 255.0f));
+  return std::isnan(zero) ? uint8_t{0} : static_cast<uint8_t>(zero);
+}
+
 /// `value` (already divided by its scale) rounded to even, moved by the zero point and clamped. A NaN becomes the least
 /// number, as in ONNX Runtime.
 inline double quantized(float value, double zero, IntegerRange range) {

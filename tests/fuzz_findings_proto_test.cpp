@@ -218,6 +218,24 @@ TEST(FuzzFindings, NaNsAmongNumbersThatAreQuantized) {
   }
 }
 
+// Of an infinite scale no zero point comes: 0. A window of padding alone has the least number of its type.
+TEST(FuzzFindings, WhatIsNoNumberIsNotMadeAByte) {
+  Subject infinite = example("DynamicQuantizeLinear");
+  infinite.operands[0] = {"x0", floats({3}, {-INFINITY, 1, INFINITY}), false};
+  Subject pool = example("MaxPool");
+  node_of(pool)->clear_attribute();
+  for (const auto& [name, values] :
+       {std::pair("kernel_shape", std::vector<int64_t>{2, 2}), {"dilations", {2, 2}}, {"pads", {1, 1, 1, 1}}}) {
+    auto* attribute = add_attr(node_of(pool), name, AttributeProto::INTS);
+    for (const int64_t value : values) attribute->add_ints(value);
+  }
+  pool.operands = {{"x0", tensor(DType::int8, {1, 1, 1, 1}, {7}), false}};
+  for (const bool optimize : {true, false}) {
+    EXPECT_EQ(*run_subject(infinite, optimize)[2].tensor.as<uint8_t>(), 0);
+    EXPECT_EQ(*run_subject(pool, optimize)[0].tensor.as<int8_t>(), -128);
+  }
+}
+
 // 2^63 - 1 as a double is 2^63, of which no int64 is left.
 TEST(FuzzFindings, FramesAfterMoreThanAnyStep) {
   Subject subject = example("STFT");

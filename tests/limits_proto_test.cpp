@@ -338,12 +338,12 @@ TEST(Cancel, Loading) {
 
 TEST(Cancel, PoolsOfLargeWindows) {
   for (const char* op : {"AveragePool", "MaxPool", "LpPool"}) {
-    Pen pen = one_node(op, {1, 1, 600, 600});
+    Pen pen = one_node(op, {1, 1, 2000, 2000});
     NodeProto* node = pen.graph->mutable_node(0);
-    set_ints(node, "kernel_shape", {599, 599});
-    set_ints(node, "pads", {598, 598, 598, 598});
-    expect_to_stop(pen, {picture({1, 1, 600, 600})});
-    expect_to_stop(pen, {picture({1, 1, 600, 600})}, false);
+    set_ints(node, "kernel_shape", {1999, 1999});
+    set_ints(node, "pads", {1998, 1998, 1998, 1998});
+    expect_to_stop(pen, {picture({1, 1, 2000, 2000})});
+    expect_to_stop(pen, {picture({1, 1, 2000, 2000})}, false);
   }
 }
 

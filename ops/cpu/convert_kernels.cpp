@@ -8,6 +8,7 @@
 #include "ops/cpu/pieces.h"
 #include "ops/cpu/simd/convert.h"
 #include "ops/cpu/simd/reduce.h"
+#include "ops/quantization.h"
 #include "runtime/base/rounding.h"
 
 namespace tessera::cpu {
@@ -144,7 +145,7 @@ void run_dynamic(const CpuKernel&, const Args& args, Threads& threads) noexcept 
   });
   for (int64_t i = 0; i < pieces; ++i) low = std::min(low, lows[i]), high = std::max(high, highs[i]);
   const float scale = high == low ? 1.0f : (high - low) / 255;
-  const float zero = std::nearbyint(std::clamp(0 - low / scale, 0.0f, 255.0f));
+  const uint8_t zero = ops::dynamic_zero(low, scale);
   const ConvertSimd& simd = convert_simd(level());
   threads.parallel(pieces, 1, [&](int64_t begin, int64_t end, int) {
     for (int64_t i = begin; i < end; ++i)
@@ -152,7 +153,7 @@ void run_dynamic(const CpuKernel&, const Args& args, Threads& threads) noexcept 
                     std::min(piece, count - i * piece));
   });
   *args.out[1].as<float>() = scale;
-  *args.out[2].as<uint8_t>() = static_cast<uint8_t>(zero);
+  *args.out[2].as<uint8_t>() = zero;
 }
 
 bool accepts_dynamic(const CpuKernel&, const Problem& problem) {
