@@ -142,7 +142,8 @@ class Caller {
     given.tensor = {dtype, given.dims.size(), nullptr, given.bytes.data(), given.bytes.size()};
     if (rarely()) given.tensor.data = nullptr;
     if (rarely()) given.tensor.bytes /= 2;
-    if (rarely() && !given.dims.empty())
+    // Not of none: a Scan would go 2^40 times over nothing.
+    if (rarely() && !given.dims.empty() && elements > 0)
       given.dims[0] = choices_.pick<int64_t>({-1, int64_t{1} << 40, std::numeric_limits<int64_t>::max()});
     if (!rarely()) given.tensor.dims = given.dims.data();
     return given;
