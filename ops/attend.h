@@ -36,6 +36,12 @@ struct AttentionOperand {
   }
 };
 
+/// What scores are multiplied by: the attribute, or where that is 0 or absent one by the root of a head's depth.
+inline double scale_of(const AttrReader& attrs, int64_t depth) {
+  const double named = attrs.has("scale") ? static_cast<double>(attrs.real("scale")) : 0;
+  return named != 0 ? named : 1 / std::sqrt(static_cast<double>(depth));
+}
+
 struct AttentionShape {
   int64_t batch = 0, heads = 0, kv_heads = 0;
   int64_t queries = 0, keys = 0;       ///< sequence lengths; keys counts the past as well

@@ -96,7 +96,7 @@ class Bias {
     }
     for (int64_t b = 0; b < o.q.batch; ++b) {
       const bool own = a.has_in(lengths_in);
-      const int64_t length = own ? static_cast<int64_t>(number_or(a, lengths_in, 0, b)) : keys_;
+      const int64_t length = own ? integer_or(a, lengths_in, 0, b) : keys_;
       lengths_.push_back(length);
       offsets_.push_back(own ? length - o.q.sequence : o.past);
     }

@@ -14,24 +14,7 @@ namespace tessera::elementwise {
 namespace math {
 namespace {
 
-// One struct per function; `of` is its expression for a number type T.
-#define TESSERA_UNARY(id, Op, CLASS, expression)                   \
-  struct Op##Function {                                            \
-    template <class T>                                             \
-    static T of(T x, [[maybe_unused]] T a, [[maybe_unused]] T b) { \
-      return expression;                                           \
-    }                                                              \
-  };
-#define TESSERA_BINARY(id, Op, CLASS, expression) \
-  struct Op##Function {                           \
-    template <class T>                            \
-    static T of(T x, T y) {                       \
-      return expression;                          \
-    }                                             \
-  };
-#include "ops/elementwise.def"
-#undef TESSERA_UNARY
-#undef TESSERA_BINARY
+#include "ops/elementwise_functions.h"
 
 }  // namespace
 }  // namespace math

@@ -30,8 +30,7 @@ void run_flex(Frame& f) {
       vs[1] != ks[1] || vs[2] != ks[2] || ks[1] < 1 || qs[1] % ks[1])
     fail(Error::Kind::shape, "Q ", qs, ", K ", ks, " and V ", vs, " do not fit together");
   const int64_t heads = qs[1], group = heads / ks[1], queries = qs[2], keys = ks[2], depth = qs[3], width = vs[3];
-  const double named = f.has("scale") ? static_cast<double>(f.real("scale")) : 0;
-  const double scale = named != 0 ? named : 1 / std::sqrt(static_cast<double>(depth));
+  const double scale = scale_of(f, depth);
   const Read<double> qv(q), kv(k), vv(v);
   // Scores in float at least, so that the subgraphs do not lose more than the operands did.
   const DType inner = q.type.dtype == DType::float64 ? DType::float64 : DType::float32;

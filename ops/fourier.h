@@ -10,11 +10,6 @@ namespace tessera::ops {
 
 using Complex = std::complex<double>;
 
-/// An integer scalar as it is: not every int64 is a double.
-inline int64_t integer_or(const Args& a, size_t input, int64_t otherwise) {
-  return a.has_in(input) ? as_integers(a.in[input]).at(0) : otherwise;
-}
-
 /// roots[k] = exp(-+2 pi i k / n) for all k < n; plus for the inverse.
 inline RunVector<Complex> unit_roots(int64_t n, bool inverse) {
   constexpr double turn = 6.283185307179586476925286766559;

@@ -179,7 +179,7 @@ class GroupQuery {
   // Of a first prompt, the first is told for all.
   int64_t position(int64_t b, int64_t t) const {
     const int64_t place = first_[static_cast<size_t>(b)] + t, i = s_.prompt ? 0 : b * s_.sequence + t;
-    const auto told = static_cast<int64_t>(number_or(a_, positions_in, static_cast<double>(place), i));
+    const int64_t told = integer_or(a_, positions_in, place, i);
     return s_.prompt && a_.has_in(positions_in) ? told + t : told;
   }
   // Rows in a cache after so many positions: as it is full, it gives up as many at once as the window does not need.
@@ -199,26 +199,20 @@ class GroupQuery {
 template <class Hidden>
 void run_queries(const Args& a, const Hidden& hidden) {
   const Sizes s(
-      a, [&](size_t i) { return a.has_in(i) ? &a.in[i].shape() : nullptr; },
-      static_cast<int64_t>(number_or(a, total_in, 0)));
+      a, [&](size_t i) { return a.has_in(i) ? &a.in[i].shape() : nullptr; }, integer_or(a, total_in, 0));
   const GroupQuery gqa(a, s);
   const bool rotary = a.integer("do_rotary") != 0;
-  const auto cache_of = [&](size_t cache, size_t scales) {
-    const bool quantized = s.quanta != Quanta::none;
-    return Cache(s.depth, s.quanta, quantized ? a.in[cache].type.dtype : DType::undefined,
-                 quantized ? a.in[scales] : View{});
-  };
-  const Cache keys = cache_of(past_k_in, k_scale_in), values = cache_of(past_v_in, v_scale_in);
+  const auto given = [&](size_t i) { return a.has_in(i) ? a.in[i] : View{}; };
+  const Cache keys(s.depth, s.quanta, given(past_k_in), given(k_scale_in));
+  const Cache values(s.depth, s.quanta, given(past_v_in), given(v_scale_in));
   const auto q = gqa.read(q_in, s.heads, 0, rotary, q_norm_in, 0, nullptr);
   const auto k = gqa.read(k_in, s.kv_heads, s.packed ? s.heads : 0, rotary, k_norm_in, past_k_in, &keys);
   const auto v = gqa.read(v_in, s.kv_heads, s.packed ? s.heads + s.kv_heads : 0, false, 0, past_v_in, &values);
   gqa.store(k_out, k, keys);
   gqa.store(v_out, v, values);
   AttentionShape shape{s.batch, s.heads, s.kv_heads, s.sequence, gqa.rows(), s.depth, s.depth, 0, 0, nullptr};
-  const double named = a.has("scale") ? static_cast<double>(a.real("scale")) : 0;
-  shape.scale = named != 0 ? named : 1 / std::sqrt(static_cast<double>(s.depth));
+  shape.scale = scale_of(a, s.depth);
   shape.softcap = static_cast<double>(a.real("softcap"));
-  const auto given = [&](size_t i) { return a.has_in(i) ? a.in[i] : View{}; };
   const Read<double> scores(given(scores_in)), sinks(given(sink_in));
   RunVector<int64_t> ends;
   for (int64_t b = 0; b < s.batch; ++b) ends.push_back(gqa.past(b) + s.sequence);

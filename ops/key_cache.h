@@ -48,9 +48,13 @@ inline void normalize(double* x, int64_t depth, const double* scale, double epsi
 /// A cache of keys or values, read and written by its rows of one head.
 class Cache {
  public:
-  /// `scales` has no data where numbers are as they are.
-  Cache(int64_t depth, Quanta quanta, DType stored, const View& scales)
-      : depth_(depth), quanta_(quanta), small_floats_(stored == DType::float8e4m3fn), scales_(scales) {}
+  /// `stored`: the cache, of whose type what is read and written is. `scales` are not looked at where numbers are as
+  /// they are.
+  Cache(int64_t depth, Quanta quanta, const View& stored, const View& scales)
+      : depth_(depth),
+        quanta_(quanta),
+        small_floats_(stored.type.dtype == DType::float8e4m3fn),
+        scales_(quanta == Quanta::none ? View{} : scales) {}
 
   void read(const View& from, int64_t row, int64_t head, double* to) const {
     for (int64_t d = 0; d < depth_; ++d)

@@ -2,6 +2,7 @@
 // fewer heads of queries and keys than of values, and the states after the last few positions.
 #include <algorithm>
 
+#include "ops/attend.h"
 #include "ops/indices.h"
 #include "ops/numbers.h"
 #include "ops/steps.h"
@@ -61,8 +62,7 @@ void linear_reference(const Args& a) {
   const auto optional = [&](size_t i, bool used) { return used && a.has_in(i) ? a.in[i] : View{}; };
   const Read<double> q(a.in[q_in]), k(a.in[k_in]), v(a.in[v_in]), past(optional(past_in, true));
   const Read<double> decay(optional(decay_in, s.gated)), beta(optional(beta_in, s.delta));
-  const double named = a.has("scale") ? static_cast<double>(a.real("scale")) : 0;
-  const double scale = named != 0 ? named : 1 / std::sqrt(static_cast<double>(s.depth));
+  const double scale = scale_of(a, s.depth);
   const int64_t group = s.results() / s.kv_heads, cells = s.depth * s.value_depth;
   const int64_t slots = std::max<int64_t>(s.window, 1), slot = s.batch * s.kv_heads * cells;  // the last is the newest
   const int64_t decays = decay ? a.in[decay_in].shape()[2] / s.kv_heads : 1,

@@ -132,17 +132,10 @@ RunVector<RunVector<Visit>> visits_of(const Args& a, const Order& order, const S
                                : View{});
   const bool whole = a.integer("normalize_routing_weights") != 0 || (order.choice >= 0 && !chosen);
   RunVector<RunVector<Visit>> visits(static_cast<size_t>(s.experts));
+  const bool sparse = a.integer("use_sparse_mixer") != 0;
   RunVector<std::pair<float, int64_t>> ranks(static_cast<size_t>(s.experts));
-  for (const int64_t t : Steps(s.tokens)) {
-    const float* row = router.data() + t * s.experts;
-    if (a.integer("use_sparse_mixer")) {
-      mix_sparsely(row, s, ranks);
-      for (int64_t i = 0; i < s.chosen; ++i) {
-        const auto [weight, e] = ranks[static_cast<size_t>(i)];
-        visits[static_cast<size_t>(e)].push_back({t, weight});
-      }
-      continue;
-    }
+  // How the chosen ones' weights are to be scaled.
+  const auto rank = [&](const float* row, int64_t t) {
     const float largest = *std::max_element(row, row + s.experts);
     float sum = 0;
     for (int64_t e = 0; e < s.experts; ++e) {
@@ -156,7 +149,12 @@ RunVector<RunVector<Visit>> visits_of(const Args& a, const Order& order, const S
       weight = chosen ? chosen[t * s.experts + e] : weight / sum;
       used += weight;
     }
-    const float scale = whole && used != 0 ? 1 / used : 1;
+    return whole && used != 0 ? 1 / used : 1;
+  };
+  for (const int64_t t : Steps(s.tokens)) {
+    const float* row = router.data() + t * s.experts;
+    if (sparse) mix_sparsely(row, s, ranks);
+    const float scale = sparse ? 1 : rank(row, t);
     for (int64_t i = 0; i < s.chosen; ++i) {
       const auto [weight, e] = ranks[static_cast<size_t>(i)];
       visits[static_cast<size_t>(e)].push_back({t, weight * scale});

@@ -169,7 +169,7 @@ void store(const Args& a, const Parts& p, size_t out, size_t past_input, const R
 }
 
 void mha_reference(const Args& a) {
-  const auto used = static_cast<int64_t>(number_or(a, past_length_in, 0));
+  const int64_t used = integer_or(a, past_length_in, 0);
   const Parts p(
       a, [&](size_t i) { return a.has_in(i) ? &a.in[i].shape() : nullptr; }, used);
   if (a.has_in(mask_in)) check_mask(p, a.in[mask_in].shape());
@@ -177,8 +177,7 @@ void mha_reference(const Args& a) {
   store(a, p, k_out, past_k_in, k);
   store(a, p, v_out, past_v_in, v);
   AttentionShape s{p.batch, p.heads, p.heads, p.queries, p.keys(), p.q.depth, p.v.depth, 0, 0};
-  const double named = a.has("scale") ? static_cast<double>(a.real("scale")) : 0;
-  s.scale = named != 0 ? named : 1 / std::sqrt(static_cast<double>(p.q.depth));
+  s.scale = scale_of(a, p.q.depth);
   const auto heads = [&](const RunVector<double>& x, int64_t n, int64_t depth) {
     return Heads{x.data(), p.heads * n * depth, n * depth, depth};
   };

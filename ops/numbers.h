@@ -184,6 +184,16 @@ inline double number_or(const Args& a, size_t input, double otherwise, int64_t i
   return a.has_in(input) && i < a.in[input].elements() ? element_as_double(a.in[input], i) : otherwise;
 }
 
+/// The same of integers, as they are: not every int64 is a double.
+inline int64_t integer_or(const Args& a, size_t input, int64_t otherwise, int64_t i = 0) {
+  if (!a.has_in(input) || i >= a.in[input].elements()) return otherwise;
+  const View& view = a.in[input];
+  return visit(view.type.dtype, [&]<class T>() -> int64_t {
+    if constexpr (std::is_integral_v<T>) return static_cast<int64_t>(view.as<const T>()[i]);
+    fail(Error::Kind::type, "expected integers, got ", view.type);
+  });
+}
+
 /// Output 0 gets input 0's shape.
 inline void infer_same(Infer& n) { n.set(0, n.shape(0)); }
 

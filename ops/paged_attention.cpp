@@ -103,7 +103,8 @@ class Paged {
 
   void run() {
     caches_[0] = copied(k_cache_in, k_out), caches_[1] = copied(v_cache_in, v_out);
-    const Cache keys = cache(k_cache_in, k_scale_in), values = cache(v_cache_in, v_scale_in);
+    const Cache keys(s_.depth, s_.quanta, a_.in[k_cache_in], given(k_scale_in));
+    const Cache values(s_.depth, s_.quanta, a_.in[v_cache_in], given(v_scale_in));
     for (int64_t b = 0; b < s_.batch; ++b) {
       const int64_t begin = ends_[b], count = ends_[b + 1] - begin, before = past_[b];
       if (begin < 0 || count < 0 || begin > s_.tokens - count || before < 0 || before > s_.table * s_.block - count)
@@ -117,10 +118,6 @@ class Paged {
 
  private:
   View given(size_t i) const { return i && a_.has_in(i) ? a_.in[i] : View{}; }
-  Cache cache(size_t cache, size_t scales) const {
-    return {s_.depth, s_.quanta, s_.quanta == Quanta::none ? DType::undefined : a_.in[cache].type.dtype,
-            s_.quanta == Quanta::none ? View{} : a_.in[scales]};
-  }
   // The cache as it will be: an output, or a copy of its own.
   View copied(size_t in, size_t out) {
     View to;
@@ -183,8 +180,7 @@ class Paged {
   void attend_to(int64_t b, const RunVector<double>& q, const RunVector<double>& k, const RunVector<double>& v) {
     const int64_t begin = ends_[b], count = ends_[b + 1] - begin, before = past_[b], length = before + count;
     AttentionShape shape{1, s_.heads, s_.kv_heads, count, length, s_.depth, s_.depth};
-    const double named = a_.has("scale") ? static_cast<double>(a_.real("scale")) : 0;
-    shape.scale = named != 0 ? named : 1 / std::sqrt(static_cast<double>(s_.depth));
+    shape.scale = scale_of(a_, s_.depth);
     shape.softcap = static_cast<double>(a_.real("softcap"));
     if (sinks_) shape.sinks = sinks_.data();
     const bool causal = a_.integer("is_causal") != 0;

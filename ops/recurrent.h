@@ -194,7 +194,7 @@ class Recurrence {
   }
 
   int64_t length_of(int64_t b) const {
-    const int64_t length = static_cast<int64_t>(number_or(a_, rnn_lengths, static_cast<double>(shape_.sequence), b));
+    const int64_t length = integer_or(a_, rnn_lengths, shape_.sequence, b);
     if (length < 0 || length > shape_.sequence)
       fail(Error::Kind::shape, "sequence length ", length, " of ", shape_.sequence);
     return length;

@@ -21,7 +21,7 @@ constexpr float blue_span = 1.772f, red_span = 1.402f;
 /// Where a lattice and the kernels' blocks have a larger common multiple, the lattice alone counts.
 constexpr int64_t most_aligned = 96;
 
-/// Windows larger than this gain little over their overlap and cost memory; half of it does where the overlap is small.
+/// Windows larger than this gain little over their overlap and cost memory.
 constexpr int64_t comfortable_bytes = int64_t{1} << 30;
 /// Pixels a side of windows that bring enough to do, whatever they overlap by.
 constexpr int64_t comfortable_side = 512;

@@ -7,7 +7,6 @@
 #include <chrono>
 #include <cmath>
 #include <cstdlib>
-#include <cstring>
 #include <limits>
 #include <random>
 
@@ -132,7 +131,6 @@ class Tuner {
   // Indices are 0, which every axis has.
   static Tensor made_up(const Type& type) {
     Tensor tensor = Tensor::make(type);
-    std::memset(tensor.bytes.get(), 0, static_cast<size_t>(type.bytes()));
     std::minstd_rand random(1);
     if (type.layout.stored(type.dtype) == DType::float32)
       std::generate_n(tensor.as<float>(), type.bytes() / 4,

@@ -142,15 +142,14 @@ bool is_left_out(const End& end) { return !end.view.data && !end.resident; }
 bool is_left_out(const Type& type) { return type.dtype == DType::undefined; }
 bool are_booleans(const Type&) { return true; }
 bool are_booleans(const End& end) { return end.resident || tessera::are_booleans(end.view); }
-void keep(Kept<Type>&, const Type&) {}
-void keep(Kept<Datum>& kept, const Datum& datum) { kept.items.push_back(with_booleans(datum)); }
-void keep(Kept<View>& kept, const View& view) {
-  kept.copies.push_back(copy_with_booleans(view));
-  kept.items.push_back(kept.copies.back().view());
+Type with_booleans(const Type& type, std::vector<Tensor>&) { return type; }
+Datum with_booleans(const Datum& datum, std::vector<Tensor>&) { return tessera::with_booleans(datum); }
+View with_booleans(const View& view, std::vector<Tensor>& copies) {
+  if (tessera::are_booleans(view)) return view;
+  return copies.emplace_back(copy_with_booleans(view)).view();
 }
-void keep(Kept<End>& kept, const End& end) {
-  kept.copies.push_back(copy_with_booleans(end.view));
-  kept.items.push_back({kept.copies.back().view(), nullptr});
+End with_booleans(const End& end, std::vector<Tensor>& copies) {
+  return end.resident ? end : End{with_booleans(end.view, copies), nullptr};
 }
 Type type_of(const Datum& datum) { return datum.tensor.type; }
 Type type_of(const View& view) { return view.type; }
@@ -338,10 +337,7 @@ std::shared_ptr<const Executor> Session::Impl::select(List<Item>* in, Kept<Item>
   for (size_t i = 0; i < in->size(); ++i) {
     if (i >= needed && is_left_out((*in)[i])) continue;
     if (i >= needed) given[i - needed] = true;
-    if (are_booleans((*in)[i]))
-      kept->items.push_back((*in)[i]);
-    else
-      keep(*kept, (*in)[i]);
+    kept->items.push_back(with_booleans((*in)[i], kept->copies));
   }
   *in = kept->items;
   return some ? executor_with(given) : executor;

@@ -42,27 +42,7 @@ struct Numbers {
   }
 };
 
-// Expressions of the table for a type of numbers T.
-namespace function {
-#define TESSERA_UNARY(id, Op, CLASS, expression) \
-  struct Op {                                    \
-    template <class T>                           \
-    static T of(T x, [[maybe_unused]] T y) {     \
-      [[maybe_unused]] const T a(0), b(0);       \
-      return expression;                         \
-    }                                            \
-  };
-#define TESSERA_BINARY(id, Op, CLASS, expression) \
-  struct Op {                                     \
-    template <class T>                            \
-    static T of(T x, T y) {                       \
-      return expression;                          \
-    }                                             \
-  };
-#include "ops/elementwise.def"
-#undef TESSERA_UNARY
-#undef TESSERA_BINARY
-}  // namespace function
+#include "ops/elementwise_functions.h"
 
 // Elements need not be aligned to their vectors.
 template <class V>
@@ -72,13 +52,22 @@ V load(const std::byte* p) {
   return v;
 }
 
+// Of one number, or of two.
+template <class Function, class T>
+inline T value_of(T x, T y) {
+  if constexpr (requires { Function::of(x, y, y); })
+    return Function::of(x, T(0), T(0));
+  else
+    return Function::of(x, y);
+}
+
 template <class Function, class E>
 void groups(const std::byte* x, int64_t x_step, const std::byte* y, int64_t y_step, std::byte* out, int64_t count) {
   using T = Numbers<E>;
   using V = typename T::Vector;
   for (int64_t i = 0; i < count; ++i, x += x_step, y += y_step, out += NumbersSimd::group)
     for (int at = 0; at < NumbersSimd::group; at += vector_bytes) {
-      const V result = Function::template of<T>(T(load<V>(x + at)), T(load<V>(y + at))).v;
+      const V result = value_of<Function>(T(load<V>(x + at)), T(load<V>(y + at))).v;
       memcpy(out + at, &result, sizeof result);
     }
 }
@@ -131,18 +120,18 @@ void quotients(const std::byte* x, int64_t x_step, const std::byte* y, int64_t y
 
 template <class E>
 constexpr void fill(NumbersSimd::Groups (&row)[number_functions]) {
-  row[int(NumberFunction::min)] = groups<function::Min, E>;
-  row[int(NumberFunction::max)] = groups<function::Max, E>;
+  row[int(NumberFunction::min)] = groups<MinFunction, E>;
+  row[int(NumberFunction::max)] = groups<MaxFunction, E>;
   if constexpr (std::is_signed_v<E>) {
-    row[int(NumberFunction::relu)] = groups<function::Relu, E>;
-    row[int(NumberFunction::abs)] = groups<function::Abs, E>;
-    row[int(NumberFunction::neg)] = groups<function::Neg, E>;
-    row[int(NumberFunction::sign)] = groups<function::Sign, E>;
+    row[int(NumberFunction::relu)] = groups<ReluFunction, E>;
+    row[int(NumberFunction::abs)] = groups<AbsFunction, E>;
+    row[int(NumberFunction::neg)] = groups<NegFunction, E>;
+    row[int(NumberFunction::sign)] = groups<SignFunction, E>;
   }
   if constexpr (sizeof(E) >= 4) {
-    row[int(NumberFunction::add)] = groups<function::Add, E>;
-    row[int(NumberFunction::sub)] = groups<function::Sub, E>;
-    row[int(NumberFunction::mul)] = groups<function::Mul, E>;
+    row[int(NumberFunction::add)] = groups<AddFunction, E>;
+    row[int(NumberFunction::sub)] = groups<SubFunction, E>;
+    row[int(NumberFunction::mul)] = groups<MulFunction, E>;
   }
 }
 

@@ -1,5 +1,7 @@
 #include "ops/cpu/simd/pool.h"
 
+#include <utility>
+
 #include "ops/cpu/simd/simd.h"
 
 namespace tessera::cpu::TESSERA_LEVEL {
@@ -28,15 +30,7 @@ float divisor(const PoolShape& s, const Taps& y, const Taps& x) {
   return count ? static_cast<float>(count) : 1.0f;
 }
 
-template <int... i>
-struct Places {};
-#if defined(__AVX512F__)
-constexpr Places<0, 1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11, 12, 13, 14, 15> lane_places;
-#elif defined(__AVX2__)
-constexpr Places<0, 1, 2, 3, 4, 5, 6, 7> lane_places;
-#else
-constexpr Places<0, 1, 2, 3> lane_places;
-#endif
+constexpr std::make_integer_sequence<int, lanes> lane_places;
 
 // A NaN is the largest. In two selections, which the compiler turns into vectors.
 template <bool average>
@@ -136,7 +130,7 @@ float exact_factor(const PoolShape& s, const Taps& rows) {
 
 // Every other number of two vectors, from the first one or the second one on.
 template <int first, int... i>
-inline V every_other(const V& a, const V& b, Places<i...>) {
+inline V every_other(const V& a, const V& b, std::integer_sequence<int, i...>) {
   const V::register_type low = a, high = b;
   return V(__builtin_shufflevector(low, high, (first + 2 * i)...));
 }
