@@ -56,12 +56,12 @@ bool spell_fourier_transform(Spelling& s) {
   const Tensor *axis_in = s.has(2) ? s.value(s.in(2)) : nullptr, *length_in = s.has(1) ? s.value(s.in(1)) : nullptr;
   if ((s.has(1) && !length_in) || (s.has(2) && !axis_in) || out.elements() == 0 || x.elements() == 0) return false;
   const int64_t named = s.node().op->since < 20 ? attrs.integer("axis")
-                        : axis_in               ? static_cast<int64_t>(element_as_double(axis_in->view(), 0))
+                        : axis_in               ? as_integers(axis_in->view()).at(0)
                                                 : -2;
   const auto axis = static_cast<size_t>(normalize_axis(named, x.rank()));
   Transform t{
       x[axis], x.back(), 0, out[axis], out.back(), attrs.integer("inverse") != 0, attrs.integer("onesided") != 0};
-  const auto length = length_in ? static_cast<int64_t>(element_as_double(length_in->view(), 0)) : int64_t{0};
+  const auto length = length_in ? as_integers(length_in->view()).at(0) : int64_t{0};
   t.length = length > 0 ? length : t.inverse && t.onesided ? 2 * (t.given - 1) : t.given;
   if (!is_short(t)) return false;
   const int64_t outer = x.elements(0, axis), inner = x.elements(axis + 1, x.size() - 1);
@@ -80,7 +80,7 @@ bool spell_short_transforms(Spelling& s) {
   const Shape x = s.shape(s.in(signal)), out = s.shape(s.node().out[0]);
   const Tensor *every = s.value(s.in(step)), *named = s.has(length) ? s.value(s.in(length)) : nullptr;
   if (!every || (s.has(length) && !named) || out.elements() == 0) return false;
-  const auto number = [](const Tensor* tensor) { return static_cast<int64_t>(element_as_double(tensor->view(), 0)); };
+  const auto number = [](const Tensor* tensor) { return as_integers(tensor->view()).at(0); };
   const int64_t parts = x.size() == 3 ? x[2] : 1, count = out[1];
   Transform t{0, parts, named ? number(named) : 0, out[2], 2, false, attrs.integer("onesided") != 0};
   if (t.length <= 0) t.length = s.has(window) ? s.shape(s.in(window)).elements() : x[1];
